@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// What one attempt to deliver came to, as the courier decides by it. The table that makes
+/// verdicts of a destination's answers lies with the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    Accepted,
+    /// Our credentials or our address are wrong: the account waits, nothing is spent.
+    Misconfigured,
+    /// The destination does not know the call, or not yet.
+    UnknownCall,
+    /// It asks us to come back.
+    Busy {
+        /// How long it asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// No connection came about.
+    Unreachable,
+    /// The connection was there and no whole reply came: it may have been accepted.
+    UnknownResult,
+    /// It will never take this.
+    Refused,
+}
+
+/// What the destination said, as far as it said anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    pub status: Option<u16>,
+    /// Plivo's name for the request, which its support asks for.
+    pub api_id: Option<String>,
+    /// The reply's body or the transport's error, cut at [`Reply::TEXT_MAX`].
+    pub text: String,
+}
+
+/// One try to hand a submission over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub verdict: Verdict,
+    pub reply: Reply,
+    pub finished_at: Timestamp,
+}
+
+impl Verdict {
+    pub const LABELS: [&'static str; 7] = [
+        "accepted",
+        "misconfigured",
+        "unknown_call",
+        "busy",
+        "unreachable",
+        "unknown_result",
+        "refused",
+    ];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Verdict::Accepted => "accepted",
+            Verdict::Misconfigured => "misconfigured",
+            Verdict::UnknownCall => "unknown_call",
+            Verdict::Busy { .. } => "busy",
+            Verdict::Unreachable => "unreachable",
+            Verdict::UnknownResult => "unknown_result",
+            Verdict::Refused => "refused",
+        }
+    }
+}
+
+impl Reply {
+    /// Longest text that is kept, in bytes.
+    pub const TEXT_MAX: usize = 4096;
+}
+
+impl Attempt {
+    /// Whether the destination may have taken the feedback to heart. Only an attempt that surely
+    /// did not leaves a submission open to further answers.
+    pub fn may_have_reached(&self) -> bool {
+        !matches!(
+            (self.verdict, self.reply.status),
+            (Verdict::Unreachable, _)
+                | (Verdict::Misconfigured, Some(401 | 403) | None)
+                | (Verdict::Busy { .. }, Some(429 | 503))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_surely_did_not_arrive_leaves_a_submission_open() {
+        let reached = |verdict, status| {
+            Attempt {
+                verdict,
+                reply: Reply { status, ..Reply::default() },
+                finished_at: Timestamp::UNIX_EPOCH,
+            }
+            .may_have_reached()
+        };
+        let busy = Verdict::Busy { retry_after: None };
+        for (verdict, status) in [
+            (Verdict::Unreachable, None),
+            (Verdict::Misconfigured, Some(401)),
+            (Verdict::Misconfigured, Some(403)),
+            (Verdict::Misconfigured, None),
+            (busy, Some(429)),
+            (busy, Some(503)),
+        ] {
+            assert!(!reached(verdict, status), "{verdict:?} {status:?}");
+        }
+        for (verdict, status) in [
+            (Verdict::Accepted, Some(201)),
+            (Verdict::UnknownResult, None),
+            (Verdict::UnknownCall, Some(404)),
+            (Verdict::Misconfigured, Some(405)),
+            (busy, Some(500)),
+            (busy, Some(408)),
+            (Verdict::Refused, Some(422)),
+        ] {
+            assert!(reached(verdict, status), "{verdict:?} {status:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// The call that is rated, as Plivo names it.
+///
+/// Plivo's own documents show ids that are not well-formed UUIDs, so the shape is not insisted on;
+/// the characters are, because the id becomes a segment of the path that feedback is posted to.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallUuid(String);
+
+/// The text names no call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a call id is 1 to 64 letters, digits or hyphens")]
+pub struct MalformedCall;
+
+impl CallUuid {
+    pub const LENGTH_MAX: usize = 64;
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CallUuid {
+    type Err = MalformedCall;
+
+    fn from_str(text: &str) -> Result<Self, MalformedCall> {
+        let lawful = (1..=Self::LENGTH_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if lawful { Ok(Self(text.to_owned())) } else { Err(MalformedCall) }
+    }
+}
+
+impl fmt::Display for CallUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for CallUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_id_can_never_leave_its_path_segment() {
+        for bad in ["", "a/b", "..", "a.b", "a%2fb", "a b", "a\n", "é", &"a".repeat(65)] {
+            assert_eq!(bad.parse::<CallUuid>(), Err(MalformedCall), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_short_ids_of_plivos_documents_are_accepted() {
+        assert!("f6bf3c48-afdf-4e42-a30e-9e00fda351d".parse::<CallUuid>().is_ok());
+    }
+}

@@ -1,0 +1,54 @@
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// One webhook as it came, before anything of it is believed.
+#[derive(Clone)]
+pub struct Hook {
+    pub id: HookId,
+    /// The last segment of the path: the source it claims to be from.
+    pub source: String,
+    pub method: Method,
+    /// The path as the client wrote it, never normalised: signatures cover it.
+    pub path: String,
+    /// The query as the client wrote it, without the `?`.
+    pub query: Option<String>,
+    /// Header names in lower case, in order of arrival, a repeated header once for each value.
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+    pub received_at: Timestamp,
+}
+
+/// The methods a hook may come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+}
+
+/// Names one arrival. Ids made later sort later, which settles the order of two hooks of the same
+/// microsecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HookId(pub Uuid);
+
+impl Hook {
+    /// Every value of a header; `name` is given in lower case.
+    pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+}
+
+impl fmt::Debug for Hook {
+    /// Says which hook, never what is in it: bodies and queries carry phone numbers, headers
+    /// carry signatures.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook")
+            .field("id", &self.id)
+            .field("source", &self.source)
+            .field("method", &self.method)
+            .field("body_bytes", &self.body.len())
+            .field("received_at", &self.received_at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// How good the call was: 1 (bad) to 5 (good), fractions allowed.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rating(f64);
+
+/// Plivo refuses a rating outside 1 to 5.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("a rating is a number from 1 to 5, not {0}")]
+pub struct RatingOutOfRange(pub f64);
+
+impl Rating {
+    pub const BEST: Rating = Rating(5.0);
+
+    pub fn new(value: f64) -> Result<Self, RatingOutOfRange> {
+        if (1.0..=5.0).contains(&value) { Ok(Self(value)) } else { Err(RatingOutOfRange(value)) }
+    }
+
+    pub fn value(self) -> f64 {
+        self.0
+    }
+
+    /// Below this Plivo wants to know what was wrong.
+    pub fn wants_an_issue(self) -> bool {
+        self < Self::BEST
+    }
+}
+
+impl fmt::Display for Rating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Rating {
+    /// A whole rating goes out as an integer, as every example of Plivo's shows it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 {
+            serializer.serialize_u8(self.0 as u8)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rating_outside_one_to_five_cannot_be_made() {
+        for bad in [0.0, 0.99, 5.01, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Rating::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn whole_ratings_are_written_as_integers() {
+        let written = |value| serde_json::to_string(&Rating::new(value).unwrap()).unwrap();
+        assert_eq!(written(4.0), "4");
+        assert_eq!(written(3.5), "3.5");
+    }
+}

@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{DeadReason, Verdict};
+
+/// How long, and how patiently, a submission is offered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryPolicy {
+    /// The ceiling of the first wait; it doubles with every spent attempt.
+    pub first: Duration,
+    /// The ceiling of any wait, and of what a `Retry-After` may ask for.
+    pub longest: Duration,
+    /// How old an offer may become, counted from its first attempt.
+    pub age_max: Duration,
+    /// How long a call that the destination does not know is asked for, counted likewise.
+    pub unknown_call: Duration,
+}
+
+/// What a submission has behind it, the attempt just made included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tried {
+    /// Attempts that were spent: not those that found the account misconfigured.
+    pub attempts: u32,
+    /// Since the first attempt, without the time in which its account was held.
+    pub age: Duration,
+}
+
+/// What follows from a verdict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Next {
+    Delivered,
+    RetryAt(Timestamp),
+    Dead(DeadReason),
+    /// The account waits for better settings; the submission has spent nothing.
+    Hold,
+}
+
+impl RetryPolicy {
+    /// `jitter` lies in `0.0..=1.0`: the whole wait is jittered, so that what failed together does
+    /// not come back together.
+    pub fn next(&self, tried: Tried, verdict: Verdict, now: Timestamp, jitter: f64) -> Next {
+        let (limit, too_long, asked) = match verdict {
+            Verdict::Accepted => return Next::Delivered,
+            Verdict::Misconfigured => return Next::Hold,
+            Verdict::Refused => return Next::Dead(DeadReason::Refused),
+            Verdict::UnknownCall => {
+                (self.unknown_call.min(self.age_max), DeadReason::UnknownCall, None)
+            }
+            Verdict::Busy { retry_after } => (self.age_max, DeadReason::TooOld, retry_after),
+            Verdict::Unreachable | Verdict::UnknownResult => {
+                (self.age_max, DeadReason::TooOld, None)
+            }
+        };
+        if tried.age >= limit {
+            return Next::Dead(too_long);
+        }
+        let wait = self.wait(tried.attempts, jitter).max(asked.unwrap_or_default());
+        Next::RetryAt(now + wait.min(self.longest))
+    }
+
+    /// Full jitter below a ceiling that doubles: `first`, 2 × `first`, 4 × `first` … `longest`.
+    fn wait(&self, attempts: u32, jitter: f64) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(31);
+        let ceiling = self.first.saturating_mul(1 << doublings).min(self.longest);
+        ceiling.mul_f64(jitter.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(600),
+        age_max: Duration::from_secs(72 * 3600),
+        unknown_call: Duration::from_secs(24 * 3600),
+    };
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn tried(attempts: u32, age_hours: u64) -> Tried {
+        Tried { attempts, age: Duration::from_secs(age_hours * 3600) }
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_its_ceiling() {
+        let waited =
+            |attempts| match POLICY.next(tried(attempts, 0), Verdict::Unreachable, NOW, 1.0) {
+                Next::RetryAt(at) => at.as_second(),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!([1, 2, 3, 10, 11, 4_000_000].map(waited), [1, 2, 4, 512, 600, 600]);
+    }
+
+    #[test]
+    fn what_the_far_side_asks_for_is_waited_within_bounds() {
+        let at = |seconds| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            POLICY.next(tried(1, 0), Verdict::Busy { retry_after }, NOW, 0.0)
+        };
+        assert_eq!(at(7), Next::RetryAt(NOW + Duration::from_secs(7)));
+        assert_eq!(at(86_400), Next::RetryAt(NOW + POLICY.longest));
+    }
+
+    #[test]
+    fn an_unknown_call_is_given_up_sooner_than_a_far_side_that_is_down() {
+        let next = |verdict, hours| POLICY.next(tried(50, hours), verdict, NOW, 0.5);
+        assert!(matches!(next(Verdict::UnknownCall, 23), Next::RetryAt(_)));
+        assert_eq!(next(Verdict::UnknownCall, 24), Next::Dead(DeadReason::UnknownCall));
+        assert!(matches!(next(Verdict::Unreachable, 71), Next::RetryAt(_)));
+        assert_eq!(next(Verdict::Unreachable, 72), Next::Dead(DeadReason::TooOld));
+        assert_eq!(next(Verdict::UnknownResult, 72), Next::Dead(DeadReason::TooOld));
+    }
+
+    #[test]
+    fn a_refusal_is_final_and_a_misconfiguration_is_not_the_submissions_fault() {
+        assert_eq!(
+            POLICY.next(tried(1, 0), Verdict::Refused, NOW, 0.5),
+            Next::Dead(DeadReason::Refused)
+        );
+        assert_eq!(POLICY.next(tried(9, 999), Verdict::Misconfigured, NOW, 0.5), Next::Hold);
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_is_longer_than_the_longest(
+            attempts in 1u32.., jitter in 0.0f64..=1.0, asked in proptest::option::of(0u64..10_000_000),
+        ) {
+            let verdict = Verdict::Busy { retry_after: asked.map(Duration::from_secs) };
+            let Next::RetryAt(at) = POLICY.next(tried(attempts, 0), verdict, NOW, jitter) else {
+                panic!("a busy far side is retried");
+            };
+            prop_assert!(at >= NOW && at <= NOW + POLICY.longest);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::{CallUuid, Name};
+
+/// What makes a submission one: two tenants that share a survey never touch each other's calls.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SubmissionKey {
+    pub account: Name,
+    pub survey: Name,
+    pub call: CallUuid,
+}
+
+/// Follows from the key alone, so every repeat and every replica names the same submission.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubmissionId(pub Uuid);
+
+/// Where a submission stands. It is in exactly one state, and [`Totals`] counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Questions are open; the courier takes it when the time to wait is over.
+    Collecting,
+    /// Complete, or waited for long enough: due, in delivery, or waiting for its next attempt.
+    Pending,
+    Delivered,
+    Ignored(IgnoredReason),
+    /// It cannot go on by itself: a person mends the cause and replays it.
+    Dead(DeadReason),
+    /// Given up by hand.
+    Discarded,
+}
+
+/// Why there was nothing to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IgnoredReason {
+    /// The caller was asked for a score and said nothing.
+    NoAnswer,
+    /// Only answers outside the question's domain.
+    InvalidAnswer,
+    /// Other questions were answered, the one that rates the call never came.
+    NoScore,
+}
+
+/// What a person has to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeadReason {
+    /// The settings have no survey, account or question for it.
+    Unmapped,
+    /// The destination refused it for what it says.
+    Refused,
+    /// The destination did not know the call for as long as we waited.
+    UnknownCall,
+    /// It could not be delivered within the longest age.
+    TooOld,
+}
+
+/// The text names no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no such state; one of {}", State::LABELS.join(", "))]
+pub struct UnknownState;
+
+/// How many submissions there are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub accepted: u64,
+    pub collecting: u64,
+    pub pending: u64,
+    pub delivered: u64,
+    pub ignored: u64,
+    pub dead: u64,
+    pub discarded: u64,
+}
+
+impl SubmissionKey {
+    /// Chosen once; another value would give every known submission a second name.
+    const NAMESPACE: Uuid = Uuid::from_u128(0x6b1f_4c5e_90d7_4b2a_8c53_d1a7_f0e9_2b64);
+
+    pub fn id(&self) -> SubmissionId {
+        let key = format!("{}/{}/{}", self.account, self.survey, self.call);
+        SubmissionId(Uuid::new_v5(&Self::NAMESPACE, key.as_bytes()))
+    }
+}
+
+impl fmt::Display for SubmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for SubmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl State {
+    pub const LABELS: [&'static str; 6] =
+        ["collecting", "pending", "delivered", "ignored", "dead", "discarded"];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            State::Collecting => "collecting",
+            State::Pending => "pending",
+            State::Delivered => "delivered",
+            State::Ignored(_) => "ignored",
+            State::Dead(_) => "dead",
+            State::Discarded => "discarded",
+        }
+    }
+
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            State::Ignored(reason) => Some(reason.label()),
+            State::Dead(reason) => Some(reason.label()),
+            State::Collecting | State::Pending | State::Delivered | State::Discarded => None,
+        }
+    }
+
+    /// The state that [`label`](Self::label) and [`reason`](Self::reason) describe.
+    pub fn from_labels(label: &str, reason: Option<&str>) -> Result<Self, UnknownState> {
+        let every_state = [State::Collecting, State::Pending, State::Delivered, State::Discarded]
+            .into_iter()
+            .chain(IgnoredReason::ALL.map(State::Ignored))
+            .chain(DeadReason::ALL.map(State::Dead));
+        every_state
+            .into_iter()
+            .find(|state| state.label() == label && state.reason() == reason)
+            .ok_or(UnknownState)
+    }
+
+    /// Whether the courier has still to see to it.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, State::Collecting | State::Pending)
+    }
+
+    /// The lawful transitions. A new answer re-opens what was ignored or dead before anything
+    /// reached the destination; a replay, by hand, takes any settled state back to pending.
+    pub fn may_become(self, next: State) -> bool {
+        match (self, next) {
+            (State::Collecting, State::Collecting | State::Pending) => true,
+            (State::Collecting, _) | (State::Discarded, _) => false,
+            (State::Pending, next) => !matches!(next, State::Collecting | State::Discarded),
+            (State::Delivered, next) => matches!(next, State::Pending),
+            (State::Ignored(_) | State::Dead(_), next) => {
+                matches!(next, State::Collecting | State::Pending | State::Discarded)
+            }
+        }
+    }
+}
+
+impl IgnoredReason {
+    pub const ALL: [IgnoredReason; 3] =
+        [IgnoredReason::NoAnswer, IgnoredReason::InvalidAnswer, IgnoredReason::NoScore];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            IgnoredReason::NoAnswer => "no_answer",
+            IgnoredReason::InvalidAnswer => "invalid_answer",
+            IgnoredReason::NoScore => "no_score",
+        }
+    }
+}
+
+impl DeadReason {
+    pub const ALL: [DeadReason; 4] =
+        [DeadReason::Unmapped, DeadReason::Refused, DeadReason::UnknownCall, DeadReason::TooOld];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            DeadReason::Unmapped => "unmapped",
+            DeadReason::Refused => "refused",
+            DeadReason::UnknownCall => "unknown_call",
+            DeadReason::TooOld => "too_old",
+        }
+    }
+}
+
+impl Totals {
+    pub fn of(&self, state: State) -> u64 {
+        match state {
+            State::Collecting => self.collecting,
+            State::Pending => self.pending,
+            State::Delivered => self.delivered,
+            State::Ignored(_) => self.ignored,
+            State::Dead(_) => self.dead,
+            State::Discarded => self.discarded,
+        }
+    }
+
+    pub fn of_mut(&mut self, state: State) -> &mut u64 {
+        match state {
+            State::Collecting => &mut self.collecting,
+            State::Pending => &mut self.pending,
+            State::Delivered => &mut self.delivered,
+            State::Ignored(_) => &mut self.ignored,
+            State::Dead(_) => &mut self.dead,
+            State::Discarded => &mut self.discarded,
+        }
+    }
+
+    /// Everything accepted is in exactly one state.
+    pub fn balance(&self) -> bool {
+        self.accepted
+            == self.collecting
+                + self.pending
+                + self.delivered
+                + self.ignored
+                + self.dead
+                + self.discarded
+    }
+
+    /// How many the courier has still to see to.
+    pub fn waiting(&self) -> u64 {
+        self.collecting + self.pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(account: &str, call: &str) -> SubmissionKey {
+        SubmissionKey {
+            account: account.parse().unwrap(),
+            survey: "quality".parse().unwrap(),
+            call: call.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_same_call_is_the_same_submission_for_one_account_only() {
+        assert_eq!(key("main", "c-1").id(), key("main", "c-1").id());
+        assert_ne!(key("main", "c-1").id(), key("other", "c-1").id());
+        assert_ne!(key("main", "c-1").id(), key("main", "c-2").id());
+    }
+
+    #[test]
+    fn an_id_is_the_same_in_every_release() {
+        assert_eq!(key("main", "c-1").id().to_string(), "ac3c34e6-2bb4-571f-8e74-2eb6b6b636d5");
+    }
+
+    #[test]
+    fn every_state_is_found_by_its_labels() {
+        for reason in DeadReason::ALL {
+            let state = State::Dead(reason);
+            assert_eq!(State::from_labels(state.label(), state.reason()), Ok(state));
+        }
+        assert_eq!(State::from_labels("dead", None), Err(UnknownState));
+    }
+}

@@ -1,0 +1,4 @@
+//! Postcall: post-call survey webhooks become call feedback at Plivo, and nothing is lost on the
+//! way.
+
+pub mod domain;

@@ -2,3 +2,4 @@
 //! way.
 
 pub mod domain;
+pub mod source;

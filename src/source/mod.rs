@@ -1,0 +1,83 @@
+//! Who sends: how a sender signs, how it speaks, and what it hears back.
+//!
+//! [`Source::verify`] takes a [`Hook`] as it came and gives a [`VerifiedHook`],
+//! which nothing but a signature scheme can make; [`Source::read`] takes nothing else. What was
+//! refused, and why, is one enum, [`Refused`], with a label for every reason.
+//!
+//! This room knows no HTTP server, no ledger and no survey: a question is a name that the sender
+//! gave, and an answer is text.
+
+mod form;
+mod read;
+mod refused;
+mod reply;
+#[cfg(test)]
+mod sample;
+mod signature;
+mod url;
+
+use std::sync::Arc;
+
+pub use form::{Form, encode};
+pub use read::Reading;
+pub use refused::{Refused, Unreadable};
+pub use reply::{BadReply, OnRefusal, SourceReply};
+pub use signature::{
+    Basic, Bearer, Encoding, Hmac, MalformedHeader, NothingAccepted, Plivo, PlivoHeader, Proof,
+    Refusal, Scheme, UnknownPlivoHeader, VerifiedHook,
+};
+pub use url::{MalformedUrl, SignedUrl};
+
+use crate::domain::{Account, Credentials, Hook, Name};
+
+/// One sender, as the settings describe it.
+#[derive(Debug)]
+pub struct Source {
+    /// The last segment of the path it calls.
+    pub name: Name,
+    /// Whose token checks Plivo's signature, and whose calls are rated.
+    pub account: Arc<Account>,
+    pub survey: Name,
+    pub signature: Scheme,
+    /// What the sender calls, as it writes it.
+    pub url: SignedUrl,
+    pub reply: SourceReply,
+    pub on_refusal: OnRefusal,
+}
+
+impl Source {
+    /// Checks type, form and signature, in this order; nothing in the form is interpreted.
+    ///
+    /// # Errors
+    /// A body that is no form, a form that cannot be decoded, or a signature that does not hold.
+    pub fn verify(&self, hook: Hook) -> Result<VerifiedHook, Refused> {
+        self.signature.verify(hook, &self.url, &self.account.credentials)
+    }
+
+    /// Which call the hook is about, which question, and what was answered.
+    ///
+    /// # Errors
+    /// [`Refused::Unreadable`]: there is no call, or something could be read two ways.
+    pub fn read(&self, hook: &VerifiedHook) -> Result<Reading, Refused> {
+        Ok(read::read(hook)?)
+    }
+
+    /// Reads the secrets anew that it verifies with; those whose place cannot be read stay as they
+    /// are.
+    ///
+    /// # Errors
+    /// What could not be read, without a value.
+    pub fn read_secrets_anew(&self) -> Result<(), String> {
+        self.account.credentials.read_anew()?;
+        self.signature.own_secrets().map_or(Ok(()), Credentials::read_anew)
+    }
+
+    /// The headers with which this source's sender would sign `hook`; whatever headers `hook` has
+    /// do not matter. Plivo's schemes sign the `nonce` too, the others ignore it.
+    ///
+    /// # Errors
+    /// [`Refused::Unreadable`]: the form cannot be decoded.
+    pub fn sign(&self, hook: &Hook, nonce: &str) -> Result<Vec<(String, String)>, Refused> {
+        Ok(self.signature.sign(hook, &self.url, &self.account.credentials, nonce)?)
+    }
+}

@@ -1,0 +1,93 @@
+use super::signature::Refusal;
+
+/// Why a hook was not taken. No message repeats anything that the sender sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is a body and it does not say that it is a form.
+    #[error("a body must be application/x-www-form-urlencoded")]
+    UnsupportedType,
+    #[error("the hook cannot be read: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("the signature is refused: {0}")]
+    Signature(#[from] Refusal),
+}
+
+/// Why nothing could be read, though it may have been sent by whom we trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("a percent sign is not followed by two hex digits, or the text is not UTF-8")]
+    BrokenForm,
+    #[error("there are more than {} fields", super::form::Form::PAIRS_MAX)]
+    TooManyFields,
+    #[error("it names no call")]
+    NoCall,
+    #[error("it names a call otherwise than with 1 to 64 letters, digits or hyphens")]
+    MalformedCall,
+    #[error("the question's name is longer than 63 characters or has a dot")]
+    MalformedQuestion,
+    #[error("{0} is given twice")]
+    Repeated(&'static str),
+    #[error("{0} stands in the query, which the signature does not cover")]
+    Uncovered(&'static str),
+}
+
+impl Refused {
+    /// Every [`label`](Self::label).
+    pub const LABELS: [&'static str; 12] = [
+        "unsupported_type",
+        "broken_form",
+        "too_many_fields",
+        "no_call",
+        "malformed_call",
+        "malformed_question",
+        "repeated_field",
+        "uncovered_field",
+        "signature_missing",
+        "signature_duplicate",
+        "signature_too_many",
+        "signature_mismatch",
+    ];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Refused::UnsupportedType => "unsupported_type",
+            Refused::Unreadable(Unreadable::BrokenForm) => "broken_form",
+            Refused::Unreadable(Unreadable::TooManyFields) => "too_many_fields",
+            Refused::Unreadable(Unreadable::NoCall) => "no_call",
+            Refused::Unreadable(Unreadable::MalformedCall) => "malformed_call",
+            Refused::Unreadable(Unreadable::MalformedQuestion) => "malformed_question",
+            Refused::Unreadable(Unreadable::Repeated(_)) => "repeated_field",
+            Refused::Unreadable(Unreadable::Uncovered(_)) => "uncovered_field",
+            Refused::Signature(Refusal::Missing) => "signature_missing",
+            Refused::Signature(Refusal::Duplicate) => "signature_duplicate",
+            Refused::Signature(Refusal::TooMany) => "signature_too_many",
+            Refused::Signature(Refusal::Mismatch) => "signature_mismatch",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_label_of_its_own() {
+        let unreadable = [
+            Unreadable::BrokenForm,
+            Unreadable::TooManyFields,
+            Unreadable::NoCall,
+            Unreadable::MalformedCall,
+            Unreadable::MalformedQuestion,
+            Unreadable::Repeated("Digits"),
+            Unreadable::Uncovered("call_uuid"),
+        ];
+        let refusals = [Refusal::Missing, Refusal::Duplicate, Refusal::TooMany, Refusal::Mismatch];
+        let labels: Vec<_> = [Refused::UnsupportedType]
+            .into_iter()
+            .chain(unreadable.map(Refused::from))
+            .chain(refusals.map(Refused::from))
+            .map(Refused::label)
+            .collect();
+        assert_eq!(labels, Refused::LABELS);
+    }
+}

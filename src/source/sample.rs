@@ -1,0 +1,69 @@
+//! Hooks and sources for the tests of this room.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::domain::{Account, Credentials, Hook, HookId, Method};
+
+use super::signature::Scheme;
+use super::url::SignedUrl;
+use super::{Source, SourceReply};
+
+pub fn post(query: Option<&str>, body: &str) -> Hook {
+    Hook {
+        id: HookId(Uuid::nil()),
+        source: "ivr".to_owned(),
+        method: Method::Post,
+        path: "/hooks/ivr".to_owned(),
+        query: query.map(str::to_owned),
+        headers: vec![("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec())],
+        body: body.as_bytes().to_vec(),
+        received_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+pub fn get(query: Option<&str>) -> Hook {
+    Hook { method: Method::Get, headers: Vec::new(), ..post(query, "") }
+}
+
+/// Gives the hook one more header line.
+pub fn with_header(mut hook: Hook, name: &str, value: &str) -> Hook {
+    hook.headers.push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
+    hook
+}
+
+pub fn credentials(secrets: &[&str]) -> Credentials {
+    Credentials::fixed(secrets.iter().map(|&secret| SecretString::from(secret)).collect())
+}
+
+pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
+    let name = |text: &str| text.parse().unwrap();
+    Source {
+        name: name("ivr"),
+        account: Arc::new(Account {
+            name: name("main"),
+            auth_id: "MAXXXXXXXXXXXXXXXXXX".to_owned(),
+            credentials: Arc::new(credentials(&[token])),
+        }),
+        survey: name("quality"),
+        signature,
+        url,
+        reply: SourceReply::default(),
+        on_refusal: super::OnRefusal::Status,
+    }
+}
+
+/// A source that Plivo calls at its public address.
+pub fn public_source(signature: Scheme) -> Source {
+    let url = SignedUrl::public("https://surveys.example.com").unwrap();
+    source(signature, url, "a token of the account")
+}
+
+/// The hook as the source's own sender would send it.
+pub fn signed(source: &Source, hook: Hook) -> Hook {
+    let headers = source.sign(&hook, "05429567804466091622").unwrap();
+    headers.iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
+}

@@ -1,0 +1,462 @@
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use data_encoding::BASE64;
+use secrecy::ExposeSecret;
+
+use crate::domain::{Credentials, Hook};
+use crate::source::form::{Form, raw_pairs, raw_query};
+use crate::source::url::SignedUrl;
+
+use super::header;
+use super::refusal::Refusal;
+use super::secret::{any_verifies, hmac_sha256, is_tag};
+
+/// Plivo's own signatures: HMAC-SHA256 with an auth token, in Base64.
+///
+/// V3 covers address, query and form; V2 covers the address alone, and is not tried where a header
+/// of the V3 family is present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plivo {
+    /// Never empty.
+    accepted: BTreeSet<PlivoHeader>,
+}
+
+/// The headers that Plivo signs with, the preferred first. The plain ones are made with the token
+/// of the account or subaccount that owns the call, the `Ma` ones with the main account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlivoHeader {
+    V3,
+    MaV3,
+    V2,
+    MaV2,
+}
+
+/// A scheme that accepts no header would refuse every hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("name at least one of v3, ma-v3, v2, ma-v2")]
+pub struct NothingAccepted;
+
+/// The text names no signature of Plivo's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a signature of Plivo's; one of v3, ma-v3, v2, ma-v2")]
+pub struct UnknownPlivoHeader;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V3,
+    V2,
+}
+
+/// Most signatures in one request. Plivo lists one for each token of an account.
+const SIGNATURES_MAX: usize = 16;
+
+impl Plivo {
+    /// # Errors
+    /// At least one is needed.
+    pub fn accepting(
+        headers: impl IntoIterator<Item = PlivoHeader>,
+    ) -> Result<Self, NothingAccepted> {
+        let accepted = BTreeSet::from_iter(headers);
+        if accepted.is_empty() { Err(NothingAccepted) } else { Ok(Self { accepted }) }
+    }
+
+    pub fn accepted(&self) -> impl Iterator<Item = PlivoHeader> + '_ {
+        self.accepted.iter().copied()
+    }
+
+    /// Any token that matches any listed signature suffices. Says which family it was.
+    pub(super) fn verify(
+        &self,
+        hook: &Hook,
+        form: &Form,
+        url: &SignedUrl,
+        tokens: &Credentials,
+    ) -> Result<Family, Refusal> {
+        let mut signatures = Vec::new();
+        for name in PlivoHeader::ALL {
+            if let Some(value) = header::only(hook, name.header())? {
+                signatures.push((name, value));
+            }
+        }
+        let v3_nonce = header::only(hook, Family::V3.nonce_header())?;
+        let v2_nonce = header::only(hook, Family::V2.nonce_header())?;
+
+        let speaks_v3 =
+            v3_nonce.is_some() || signatures.iter().any(|(name, _)| name.family() == Family::V3);
+        let (family, nonce) =
+            if speaks_v3 { (Family::V3, v3_nonce) } else { (Family::V2, v2_nonce) };
+        let nonce = nonce.filter(|nonce| !nonce.is_empty()).ok_or(Refusal::Missing)?;
+        let listed = signatures
+            .into_iter()
+            .filter(|(name, _)| name.family() == family && self.accepted.contains(name));
+        let claimed = claimed_tags(listed.map(|(_, value)| value))?;
+        let messages = family.signed_messages(hook, form, url, nonce);
+        let verified = any_verifies(tokens, |token| {
+            messages.iter().any(|message| {
+                let tag = hmac_sha256(token, message);
+                claimed.iter().any(|claimed| is_tag(&tag, claimed))
+            })
+        });
+        if verified { Ok(family) } else { Err(Refusal::Mismatch) }
+    }
+
+    /// Signs with the preferred header and the first token.
+    pub(super) fn sign(
+        &self,
+        hook: &Hook,
+        form: &Form,
+        url: &SignedUrl,
+        tokens: &Credentials,
+        nonce: &str,
+    ) -> [(String, String); 2] {
+        let name = *self.accepted.first().expect("never empty");
+        let family = name.family();
+        let messages = family.signed_messages(hook, form, url, nonce.as_bytes());
+        let tag = hmac_sha256(tokens.first().expose_secret(), &messages[0]);
+        [
+            (name.header().to_owned(), BASE64.encode(&tag)),
+            (family.nonce_header().to_owned(), nonce.to_owned()),
+        ]
+    }
+}
+
+impl Default for Plivo {
+    /// V3 and Ma-V3.
+    fn default() -> Self {
+        Self { accepted: BTreeSet::from([PlivoHeader::V3, PlivoHeader::MaV3]) }
+    }
+}
+
+impl PlivoHeader {
+    pub const ALL: [PlivoHeader; 4] =
+        [PlivoHeader::V3, PlivoHeader::MaV3, PlivoHeader::V2, PlivoHeader::MaV2];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            PlivoHeader::V3 => "v3",
+            PlivoHeader::MaV3 => "ma-v3",
+            PlivoHeader::V2 => "v2",
+            PlivoHeader::MaV2 => "ma-v2",
+        }
+    }
+
+    pub(super) fn family(self) -> Family {
+        match self {
+            PlivoHeader::V3 | PlivoHeader::MaV3 => Family::V3,
+            PlivoHeader::V2 | PlivoHeader::MaV2 => Family::V2,
+        }
+    }
+
+    fn header(self) -> &'static str {
+        match self {
+            PlivoHeader::V3 => "X-Plivo-Signature-V3",
+            PlivoHeader::MaV3 => "X-Plivo-Signature-Ma-V3",
+            PlivoHeader::V2 => "X-Plivo-Signature-V2",
+            PlivoHeader::MaV2 => "X-Plivo-Signature-Ma-V2",
+        }
+    }
+}
+
+impl FromStr for PlivoHeader {
+    type Err = UnknownPlivoHeader;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPlivoHeader> {
+        PlivoHeader::ALL.into_iter().find(|name| name.label() == text).ok_or(UnknownPlivoHeader)
+    }
+}
+
+impl Family {
+    fn nonce_header(self) -> &'static str {
+        match self {
+            Family::V3 => "X-Plivo-Signature-V3-Nonce",
+            Family::V2 => "X-Plivo-Signature-V2-Nonce",
+        }
+    }
+
+    /// The texts that Plivo may have signed, the likeliest first; never empty. To accept any of
+    /// them is safe: each takes the token.
+    fn signed_messages(
+        self,
+        hook: &Hook,
+        form: &Form,
+        url: &SignedUrl,
+        nonce: &[u8],
+    ) -> Vec<Vec<u8>> {
+        let addresses = url.candidates(&hook.path);
+        match self {
+            Family::V2 => {
+                addresses.iter().map(|address| [address.as_bytes(), nonce].concat()).collect()
+            }
+            Family::V3 => {
+                let fields = v3_fields(form.body());
+                let mut messages = Vec::new();
+                for query in v3_queries(hook, form) {
+                    for address in &addresses {
+                        messages.push(v3_message(address, &query, &fields, nonce));
+                    }
+                }
+                messages
+            }
+        }
+    }
+}
+
+/// Each value is a list with commas. What is not Base64 can match nothing and spoils nothing.
+fn claimed_tags<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let claimed: Vec<&[u8]> = values
+        .flat_map(|value| value.split(|&b| b == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|claimed| !claimed.is_empty())
+        .take(SIGNATURES_MAX + 1)
+        .collect();
+    match claimed.len() {
+        0 => Err(Refusal::Missing),
+        1..=SIGNATURES_MAX => {
+            Ok(claimed.into_iter().filter_map(|claimed| BASE64.decode(claimed).ok()).collect())
+        }
+        _ => Err(Refusal::TooMany),
+    }
+}
+
+/// `address ? query . fields . nonce`; the question mark stands where either follows it, the first
+/// dot only between both.
+fn v3_message(address: &str, query: &[u8], fields: &[u8], nonce: &[u8]) -> Vec<u8> {
+    let (mark, dot): (&[u8], &[u8]) = match (query.is_empty(), fields.is_empty()) {
+        (true, true) => (b"", b""),
+        (false, false) => (b"?", b"."),
+        _ => (b"?", b""),
+    };
+    [address.as_bytes(), mark, query, dot, fields, b".", nonce].concat()
+}
+
+/// Sorted by key, then value, and run together without a mark between them.
+fn v3_fields(pairs: &[(String, String)]) -> Vec<u8> {
+    let mut pairs: Vec<_> = pairs.iter().collect();
+    pairs.sort_unstable();
+    let mut fields = Vec::new();
+    for (key, value) in pairs {
+        fields.extend_from_slice(key.as_bytes());
+        fields.extend_from_slice(value.as_bytes());
+    }
+    fields
+}
+
+/// Sorted likewise, as `key=value&key=value`: decoded, and as it came where that differs. Plivo's
+/// libraries disagree, and what its servers sign is not documented.
+fn v3_queries(hook: &Hook, form: &Form) -> Vec<Vec<u8>> {
+    let decoded =
+        form.query().iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
+    let mut queries = vec![v3_query(decoded), v3_query(raw_pairs(raw_query(hook)).collect())];
+    queries.dedup();
+    queries
+}
+
+fn v3_query(mut pairs: Vec<(&[u8], &[u8])>) -> Vec<u8> {
+    pairs.sort();
+    pairs
+        .iter()
+        .map(|(key, value)| [key, &b"="[..], value].concat())
+        .collect::<Vec<_>>()
+        .join(&b'&')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::domain::Method;
+    use crate::source::sample::{get, post, public_source, signed, source, with_header};
+    use crate::source::signature::Scheme;
+    use crate::source::{Refused, Source, encode};
+
+    #[derive(Deserialize)]
+    struct Vectors {
+        vectors: Vec<Vector>,
+    }
+
+    #[derive(Deserialize)]
+    struct Vector {
+        id: String,
+        method: String,
+        url: String,
+        form: Vec<(String, String)>,
+        body: String,
+        headers: std::collections::BTreeMap<String, String>,
+        auth_token: String,
+        expected_valid: bool,
+        signed_string: String,
+    }
+
+    fn vectors() -> Vec<Vector> {
+        let text = include_str!("../../../tests/fixtures/signature-vectors.json");
+        let vectors = serde_json::from_str::<Vectors>(text).unwrap().vectors;
+        assert_eq!(vectors.len(), 23);
+        vectors
+    }
+
+    impl Vector {
+        fn source(&self) -> Source {
+            self.source_with(&self.auth_token)
+        }
+
+        fn source_with(&self, token: &str) -> Source {
+            let end = self.url.find(['?', '#']).unwrap_or(self.url.len());
+            let all = Plivo::accepting(PlivoHeader::ALL).unwrap();
+            source(Scheme::Plivo(all), SignedUrl::own(&self.url[..end]).unwrap(), token)
+        }
+
+        /// On a GET the form's pairs are part of the query.
+        fn hook(&self) -> Hook {
+            let without_fragment = self.url.split('#').next().unwrap();
+            let query = without_fragment.split_once('?').map(|(_, query)| query);
+            let hook = if self.method == "GET" {
+                let pairs = encode(self.form.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+                let parts = [query.unwrap_or_default(), &pairs];
+                get(Some(
+                    &parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("&"),
+                ))
+            } else {
+                post(query, &self.body)
+            };
+            self.headers.iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
+        }
+    }
+
+    #[test]
+    fn every_vector_of_plivos_own_libraries_comes_out_as_they_say() {
+        for vector in vectors() {
+            let verified = vector.source().verify(vector.hook());
+            assert_eq!(verified.is_ok(), vector.expected_valid, "{}: {verified:?}", vector.id);
+        }
+    }
+
+    #[test]
+    fn the_likeliest_text_is_the_one_that_plivos_libraries_sign() {
+        for vector in vectors().iter().filter(|vector| vector.expected_valid) {
+            let (source, hook) = (vector.source(), vector.hook());
+            let family = if vector.headers.keys().any(|name| name.contains("V3")) {
+                Family::V3
+            } else {
+                Family::V2
+            };
+            let nonce = &vector.headers[family.nonce_header()];
+            let form = Form::split(&hook).unwrap();
+            let messages = family.signed_messages(&hook, &form, &source.url, nonce.as_bytes());
+            assert_eq!(str::from_utf8(&messages[0]), Ok(&*vector.signed_string), "{}", vector.id);
+        }
+    }
+
+    #[test]
+    fn a_changed_parameter_nonce_or_token_is_refused() {
+        let mismatch = Some(Refused::Signature(Refusal::Mismatch));
+        for vector in vectors().iter().filter(|vector| vector.expected_valid) {
+            let source = vector.source();
+            let another = vector.source_with(&format!("{}x", vector.auth_token));
+            assert_eq!(another.verify(vector.hook()).err(), mismatch, "{}", vector.id);
+
+            let mut hook = vector.hook();
+            for (name, value) in &mut hook.headers {
+                if name.ends_with("-nonce") {
+                    value.push(b'0');
+                }
+            }
+            assert_eq!(source.verify(hook).err(), mismatch, "{}", vector.id);
+
+            if vector.headers.contains_key("X-Plivo-Signature-V2") {
+                continue;
+            }
+            let mut hook = vector.hook();
+            match hook.method {
+                Method::Post => hook.body.extend(b"&Digits=1"),
+                Method::Get => hook.query.as_mut().unwrap().push_str("&Digits=1"),
+            }
+            assert_eq!(source.verify(hook).err(), mismatch, "{}", vector.id);
+            let mut hook = vector.hook();
+            hook.query.get_or_insert_default().push_str("&tenant=evil");
+            assert_eq!(source.verify(hook).err(), mismatch, "{}", vector.id);
+        }
+    }
+
+    #[test]
+    fn what_a_sender_signs_raw_or_without_its_port_verifies_too() {
+        let url = SignedUrl::own("https://h.example:8443/in").unwrap();
+        let source = source(Scheme::Plivo(Plivo::default()), url, "token");
+        let sent = |signed: &str, query| {
+            let signature = BASE64.encode(&hmac_sha256("token", signed.as_bytes()));
+            let hook = with_header(post(Some(query), "a=1"), "X-Plivo-Signature-V3", &signature);
+            source.verify(with_header(hook, "X-Plivo-Signature-V3-Nonce", "7")).is_ok()
+        };
+        assert!(sent("https://h.example:8443/in?x=a b.a1.7", "x=a%20b"));
+        assert!(sent("https://h.example:8443/in?x=a%20b.a1.7", "x=a%20b"));
+        assert!(sent("https://h.example/in?x=a b.a1.7", "x=a%20b"));
+        assert!(sent("https://h.example/in?x=a%20b.a1.7", "x=a%20b"));
+        assert!(!sent("https://h.example/in?x=a%20b.a1.7", "x=a+b"));
+        assert!(!sent("https://h.example:443/in?x=a b.a1.7", "x=a%20b"));
+    }
+
+    #[test]
+    fn only_the_accepted_headers_are_looked_at() {
+        let all = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::MaV3]).unwrap()));
+        let hook = signed(&all, post(None, "a=1"));
+        let plain = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::V3]).unwrap()));
+        assert!(all.verify(hook.clone()).is_ok());
+        assert_eq!(plain.verify(hook).unwrap_err(), Refusal::Missing.into());
+    }
+
+    #[test]
+    fn v2_is_not_tried_beside_a_v3_header() {
+        let v2 = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::V2]).unwrap()));
+        let hook = signed(&v2, post(None, "a=1"));
+        let all = public_source(Scheme::Plivo(Plivo::accepting(PlivoHeader::ALL).unwrap()));
+        assert!(all.verify(hook.clone()).is_ok());
+        for name in
+            ["X-Plivo-Signature-V3", "X-Plivo-Signature-MA-V3", "X-Plivo-Signature-V3-Nonce"]
+        {
+            let refused = all.verify(with_header(hook.clone(), name, "AAAA"));
+            assert_eq!(refused.unwrap_err(), Refusal::Missing.into(), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_header_stands_once() {
+        let source = public_source(Scheme::Plivo(Plivo::default()));
+        let hook = signed(&source, post(None, "a=1"));
+        for (name, value) in hook.headers.clone() {
+            let twice = with_header(hook.clone(), &name, str::from_utf8(&value).unwrap());
+            assert!(source.verify(twice).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn one_match_among_the_listed_signatures_suffices() {
+        let source = public_source(Scheme::Plivo(Plivo::default()));
+        let listed = |before: &[&str]| {
+            let mut hook = signed(&source, post(None, "a=1"));
+            let signature = &mut hook.headers[1].1;
+            let right = String::from_utf8(signature.clone()).unwrap();
+            *signature = [before, &[&*right]].concat().join(", ").into_bytes();
+            source.verify(hook).err()
+        };
+        assert_eq!(listed(&["", "not base64", "AAAA"]), None);
+        assert_eq!(listed(&["AAAA"; 15]), None);
+        assert_eq!(listed(&["AAAA"; 16]), Some(Refusal::TooMany.into()));
+    }
+
+    #[test]
+    fn without_a_signature_or_a_nonce_there_is_nothing_to_verify() {
+        let source = public_source(Scheme::Plivo(Plivo::default()));
+        let missing = Some(Refused::Signature(Refusal::Missing));
+        assert_eq!(source.verify(post(None, "a=1")).err(), missing);
+        let whole = signed(&source, post(None, "a=1"));
+        for at in [1, 2] {
+            let mut hook = whole.clone();
+            hook.headers.remove(at);
+            assert_eq!(source.verify(hook).err(), missing);
+            let mut hook = whole.clone();
+            hook.headers[at].1.clear();
+            assert_eq!(source.verify(hook).err(), missing);
+        }
+    }
+}

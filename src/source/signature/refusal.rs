@@ -1,0 +1,13 @@
+/// Why a signature is refused. Which of several secrets was tried, and how near it came, is
+/// nobody's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("a header that the source signs with is missing")]
+    Missing,
+    #[error("a header that the source signs with is given twice")]
+    Duplicate,
+    #[error("there are more signatures in one request than any sender makes")]
+    TooMany,
+    #[error("it does not match")]
+    Mismatch,
+}

@@ -3,4 +3,5 @@
 
 pub mod domain;
 pub mod source;
+pub mod store;
 pub mod survey;

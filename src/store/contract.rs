@@ -1,0 +1,272 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::{
+    Answer, Answers, Attempt, Completion, DeadReason, Hook, IgnoredReason, Name, Question, State,
+    SubmissionId, SubmissionKey, Totals,
+};
+
+/// What every ledger promises. Each promise has its test in the contract suite, by name.
+///
+/// `now` is an argument wherever arrivals and due times are compared; the expiry of a lease goes
+/// by the ledger's own clock, given when it is opened.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Keeps a hook, its answers and its submission, whole or not at all. When this answers, a
+    /// power cut can no longer take it back.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] at once where the queue before the ledger is at its bound.
+    async fn accept(&self, arrival: Arrival) -> Result<Accepted, StoreError>;
+
+    /// Hands out what is due, oldest first, each submission to one holder at a time. A held
+    /// account gives nothing but one probe each time its probe is due: what was handed out least
+    /// often, and another at once where it was settled without an attempt.
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError>;
+
+    /// Writes down, before the first byte leaves, that an attempt begins, and renews its lease: from
+    /// here on answers are late, unless the attempt is settled as not received and no earlier one
+    /// may have arrived; then they count after all. Answers in the order of `tickets`.
+    async fn begin(&self, tickets: Vec<Ticket>, now: Timestamp) -> Result<Vec<Begun>, StoreError>;
+
+    /// Writes down what was decided. Answers in the order of `settlements`.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
+
+    /// Gives leases back of which no attempt began; what was due is due again.
+    async fn release(&self, tickets: Vec<Ticket>) -> Result<(), StoreError>;
+
+    /// Accounts that have submissions waiting, whether or not the settings still know them.
+    async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError>;
+
+    /// The figures that are read, not counted: cheap, and off the path of hooks.
+    async fn figures(&self) -> Result<Figures, StoreError>;
+
+    /// Submissions, the latest first.
+    async fn list(&self, filter: Filter) -> Result<Vec<SubmissionRow>, StoreError>;
+
+    /// Waits until something was kept that may have become due since the last call.
+    async fn kept_more(&self);
+
+    /// Whether the last write reached the disk; a ledger that refuses writes tries again by itself.
+    fn is_writable(&self) -> bool;
+
+    /// Finishes what is queued and closes the ledger. Nothing is accepted afterwards.
+    async fn close(&self);
+}
+
+/// A verified hook, read: what is to be kept and which submission it belongs to.
+#[derive(Clone)]
+pub struct Arrival {
+    /// Kept as it came: its query and body.
+    pub hook: Hook,
+    pub source: Name,
+    pub key: SubmissionKey,
+    /// At least one; different questions.
+    pub answers: Vec<(Question, Answer)>,
+    /// Asked, within the transaction, when the submission is due.
+    pub completion: Arc<dyn Completion>,
+}
+
+/// What a hook was to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    pub submission: SubmissionId,
+    pub outcome: Outcome,
+    /// It gave a second, different answer in the domain of a question: kept, and without effect.
+    pub changed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It started a submission.
+    New,
+    /// It added an answer to one.
+    Added,
+    /// All of it was heard before; nothing moved.
+    Repeat,
+    /// The submission takes no more answers: kept, and without effect.
+    Late,
+}
+
+#[derive(Debug, Clone)]
+pub struct LeaseRequest {
+    /// How many of each account at most.
+    pub wanted: Vec<(Name, usize)>,
+    pub now: Timestamp,
+    /// How long until a held account is probed again.
+    pub probe_every: Duration,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Leased {
+    pub leases: Vec<Lease>,
+    /// When the next submission is due, or may be probed with, among the accounts that gave less
+    /// than was wanted; whoever got all that was wanted has no room for more.
+    pub next_due_at: Option<Timestamp>,
+}
+
+/// A submission in the hands of one courier.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub ticket: Ticket,
+    pub key: SubmissionKey,
+    pub answers: Answers,
+    /// Attempts spent so far.
+    pub attempts: u32,
+    /// Since the first attempt, without the time in which the account was held.
+    pub age: Duration,
+    /// When the caller last said something new.
+    pub last_answer_at: Timestamp,
+    /// Its account is held: this one finds out whether it may resume.
+    pub probe: bool,
+}
+
+/// Proves who holds a lease (`fence` grows with every lease of the submission) and which answers
+/// the holder has seen (`version` grows with every new answer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    pub submission: SubmissionId,
+    pub fence: u64,
+    pub version: u64,
+}
+
+/// Whether an attempt may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    Started,
+    /// Answers came in since the lease; it is given back and due by what is known now.
+    NewerAnswers,
+    /// The lease ran out and another may hold the submission.
+    LeaseLost,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub ticket: Ticket,
+    pub decision: Decision,
+    pub at: Timestamp,
+}
+
+/// What was decided about a leased submission.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// There is nothing to tell; no attempt began.
+    Ignored(IgnoredReason),
+    /// The settings do not say what it means; no attempt began.
+    Unmapped {
+        detail: String,
+    },
+    /// The destination has it. `feedback` is what it was told.
+    Delivered {
+        attempt: Attempt,
+        feedback: String,
+    },
+    /// Not yet; the attempt is spent.
+    Retry {
+        attempt: Attempt,
+        at: Timestamp,
+    },
+    Dead {
+        attempt: Attempt,
+        reason: DeadReason,
+    },
+    /// The account is at fault: it is held, and the attempt is not spent.
+    Hold {
+        attempt: Attempt,
+        probe_at: Timestamp,
+    },
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    Done,
+    /// Decided on older answers: the newer ones are kept and the submission is due by them.
+    NewerAnswers,
+    /// Another courier may hold the submission by now: nothing was overwritten.
+    LeaseLost,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Figures {
+    pub totals: Totals,
+    /// When the oldest submission became, or becomes, due for the first time, of all that wait.
+    pub oldest_due_at: Option<Timestamp>,
+    pub holds: Vec<Hold>,
+}
+
+/// An account that waits for better settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    pub account: Name,
+    pub since: Timestamp,
+    /// What the destination said.
+    pub status: Option<u16>,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    /// One of [`State::LABELS`], or all.
+    pub state: Option<&'static str>,
+    pub limit: usize,
+}
+
+/// A submission as a person looks at it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubmissionRow {
+    pub id: SubmissionId,
+    pub key: SubmissionKey,
+    pub state: State,
+    /// Why it is dead, in words.
+    pub detail: Option<String>,
+    pub accepted_at: Timestamp,
+    pub due_at: Timestamp,
+    pub attempts: u32,
+    pub last_attempt: Option<KeptAttempt>,
+    /// What the destination was told, as JSON, once it has accepted.
+    pub feedback: Option<String>,
+}
+
+/// The attempt that was made last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAttempt {
+    /// `None` while it is under way.
+    pub verdict: Option<String>,
+    pub status: Option<u16>,
+    pub api_id: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the queue before the ledger is full")]
+    Full,
+    #[error("the ledger is closed")]
+    Closed,
+    #[error("the ledger {path} is served by another process")]
+    InUse { path: String },
+    #[error("{path} is not a Postcall ledger")]
+    Foreign { path: String },
+    #[error("opening the ledger {path}")]
+    Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("writing the ledger")]
+    Write(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    #[error("reading the ledger")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 4] = [Outcome::New, Outcome::Added, Outcome::Repeat, Outcome::Late];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Outcome::New => "new",
+            Outcome::Added => "added",
+            Outcome::Repeat => "repeat",
+            Outcome::Late => "late",
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The durable ledger: what was heard, what was decided, and nothing that was promised is missing.
+//!
+//! The store records decisions and never makes them. When an answer makes a submission due is the
+//! survey's to say ([`Completion`](crate::domain::Completion)), what follows from a verdict is
+//! [`RetryPolicy`](crate::domain::RetryPolicy)'s; this room writes both down, whole or not at all,
+//! and says so only after the disk has it.
+//!
+//! [`Store`] is the one trait; [`sqlite`] keeps it. `tests/it/store_contract.rs` runs every
+//! promise of the trait on every backend. Only this room knows SQL.
+
+mod contract;
+pub mod sqlite;
+
+pub use contract::{
+    Accepted, Arrival, Begun, Decision, Figures, Filter, Hold, KeptAttempt, Lease, LeaseRequest,
+    Leased, Outcome, Settled, Settlement, Store, StoreError, SubmissionRow, Ticket,
+};

@@ -1,0 +1,317 @@
+//! Handing out what is due: lease, begin, release, and what becomes of a lease nobody settled.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::columns::{
+    between, bound, duration_micros, micros, optional_timestamp, submission_id, text,
+};
+use super::writer::Work;
+use super::{answers, holds};
+use crate::domain::{Name, State, SubmissionKey};
+use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Ticket};
+
+/// `clock` is the ledger's own time, by which leases expire.
+pub(super) fn lease(
+    work: &mut Work<'_>,
+    request: &LeaseRequest,
+    clock: Timestamp,
+    lease_for: Duration,
+) -> Result<Leased> {
+    void(work, Void::Expired(clock))?;
+    let mut leased = Leased::default();
+    for (account, wanted) in &request.wanted {
+        let hold = holds::of_account(work.connection, account)?;
+        let probe_at = hold.as_ref().and_then(|hold| hold.probe_at());
+        let (limit, probe) = match probe_at {
+            None => (*wanted, false),
+            Some(at) => ((*wanted).min(usize::from(at <= request.now)), true),
+        };
+        let rows = due(work, if probe { PROBE } else { DUE }, account, request.now, limit)?;
+        let found = rows.len();
+        if probe && found > 0 {
+            holds::probe_from(work.connection, account, request.now + request.probe_every)?;
+        }
+        let held = hold.map(|hold| hold.held_in_all(request.now)).unwrap_or_default();
+        for row in rows {
+            leased.leases.push(row.lease(work, request.now, held, clock + lease_for, probe)?);
+        }
+        if found == *wanted {
+            continue;
+        }
+        let next = match holds::of_account(work.connection, account)?.and_then(|h| h.probe_at()) {
+            None => next_due(work.connection, account)?,
+            Some(probe_at) => next_due(work.connection, account)?.map(|due| due.max(probe_at)),
+        };
+        leased.next_due_at = leased.next_due_at.into_iter().chain(next).min();
+    }
+    Ok(leased)
+}
+
+/// `until` is when the lease of an attempt that begins now runs out: the whole exchange has time.
+pub(super) fn begin(
+    work: &mut Work<'_>,
+    ticket: &Ticket,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Begun> {
+    let Some(held) = Held::find(work, ticket)?.filter(|held| !held.begun) else {
+        return Ok(Begun::LeaseLost);
+    };
+    if held.version != ticket.version {
+        give_back(work, ticket)?;
+        return Ok(Begun::NewerAnswers);
+    }
+    let held_so_far = holds::of_account(work.connection, &held.account)?
+        .map(|hold| hold.held_in_all(now))
+        .unwrap_or_default();
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions
+                SET begun = 1, tries = tries + 1, leased_until = ?4,
+                    first_attempt_at = coalesce(first_attempt_at, ?2),
+                    held_before_us = coalesce(held_before_us, ?3)
+                WHERE seq = ?1",
+        )?
+        .execute(params![held.seq, micros(now), duration_micros(held_so_far), micros(until)])?;
+    work.connection
+        .prepare_cached(
+            "INSERT INTO attempts (submission, number, version, started_at) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![held.seq, held.tries + 1, held.version, micros(now)])?;
+    Ok(Begun::Started)
+}
+
+/// Frees a lease of which no attempt began; a lost one is left alone.
+pub(super) fn give_back(work: &mut Work<'_>, ticket: &Ticket) -> Result<()> {
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions SET leased_until = NULL
+                WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL AND begun = 0",
+        )?
+        .execute(params![ticket.submission.0.as_bytes(), ticket.fence])?;
+    Ok(())
+}
+
+/// Which leases are void.
+pub(super) enum Void {
+    /// Those that ran out by the ledger's clock.
+    Expired(Timestamp),
+    /// All: whoever held them is gone, because one process serves a ledger and it has just begun.
+    All,
+}
+
+const ANY_VOID: &str = "SELECT 1 FROM submissions WHERE leased_until <= ?1 LIMIT 1";
+
+const FREE_VOID: &str = "UPDATE submissions
+    SET leased_until = NULL, reached = reached OR begun, attempts = attempts + begun, begun = 0
+    WHERE leased_until <= ?1";
+
+/// Frees leases whose holder did not settle. An attempt that was under way may have arrived: it is
+/// written down as an unknown result, spent, and closes its submission.
+pub(super) fn void(work: &mut Work<'_>, void: Void) -> Result<usize> {
+    let until = match void {
+        Void::Expired(clock) => micros(clock),
+        Void::All => i64::MAX,
+    };
+    let freed = work.connection.prepare_cached(ANY_VOID)?.exists([until])?;
+    if !freed {
+        return Ok(0);
+    }
+    work.connection
+        .prepare_cached(
+            "UPDATE attempts SET verdict = 'unknown_result', reply = 'nobody waited for the answer'
+                WHERE verdict IS NULL AND submission IN
+                    (SELECT seq FROM submissions WHERE leased_until <= ?1 AND begun = 1)",
+        )?
+        .execute([until])?;
+    work.connection.prepare_cached(FREE_VOID)?.execute([until])
+}
+
+/// The submission of a ticket, while its holder still has it.
+pub(super) struct Held {
+    pub seq: i64,
+    pub account: Name,
+    pub state: State,
+    pub version: u64,
+    pub tries: u32,
+    pub begun: bool,
+    /// An earlier attempt may have arrived.
+    pub reached: bool,
+}
+
+impl Held {
+    pub fn find(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Self>> {
+        work.connection
+            .prepare_cached(
+                "SELECT seq, account, version, tries, begun, reached FROM submissions
+                    WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL",
+            )?
+            .query_row(params![ticket.submission.0.as_bytes(), ticket.fence], |row| {
+                Ok(Self {
+                    seq: row.get(0)?,
+                    account: text(row, 1)?,
+                    // What is leased is pending: the lease makes it so.
+                    state: State::Pending,
+                    version: row.get(2)?,
+                    tries: row.get(3)?,
+                    begun: row.get(4)?,
+                    reached: row.get(5)?,
+                })
+            })
+            .optional()
+    }
+}
+
+/// A submission that is due.
+struct DueRow {
+    seq: i64,
+    ticket: Ticket,
+    key: SubmissionKey,
+    was_collecting: bool,
+    attempts: u32,
+    first_attempt_at: Option<Timestamp>,
+    held_before: Duration,
+}
+
+macro_rules! due_in_order_of {
+    ($order:literal) => {
+        concat!(
+            "SELECT seq, id, fence, version, account, survey, call, state = 'collecting',
+                attempts, first_attempt_at, coalesce(held_before_us, 0)
+            FROM submissions
+            WHERE account = ?1 AND due_at <= ?2
+                AND state IN ('collecting', 'pending') AND leased_until IS NULL
+            ORDER BY ",
+            $order,
+            " LIMIT ?3"
+        )
+    };
+}
+
+/// What is due for an account. Like all statements of the courier it finds its rows by an index
+/// that holds only what is waiting, however many submissions were ever kept.
+const DUE: &str = due_in_order_of!("due_at");
+
+/// Of a held account, what was handed out least often comes first: a submission that is never let
+/// in, whose time never moves, would otherwise probe for all others for ever. This reads all that
+/// is due, once for each probe.
+const PROBE: &str = due_in_order_of!("fence, due_at");
+
+const NEXT_DUE: &str = "SELECT min(due_at) FROM submissions
+    WHERE account = ?1 AND state IN ('collecting', 'pending') AND leased_until IS NULL";
+
+fn due(
+    work: &Work<'_>,
+    statement: &str,
+    account: &Name,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<DueRow>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    work.connection
+        .prepare_cached(statement)?
+        .query_map(params![account.as_str(), micros(now), bound(limit)], DueRow::from_row)?
+        .collect()
+}
+
+/// When the next submission of the account that nobody has in hand is due.
+pub(super) fn next_due(connection: &Connection, account: &Name) -> Result<Option<Timestamp>> {
+    connection
+        .prepare_cached(NEXT_DUE)?
+        .query_row([account.as_str()], |row| optional_timestamp(row, 0))
+}
+
+impl DueRow {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            ticket: Ticket {
+                submission: submission_id(row, 1)?,
+                fence: row.get::<_, u64>(2)? + 1,
+                version: row.get(3)?,
+            },
+            key: SubmissionKey {
+                account: text(row, 4)?,
+                survey: text(row, 5)?,
+                call: text(row, 6)?,
+            },
+            was_collecting: row.get(7)?,
+            attempts: row.get(8)?,
+            first_attempt_at: optional_timestamp(row, 9)?,
+            held_before: Duration::from_micros(row.get(10)?),
+        })
+    }
+
+    fn lease(
+        self,
+        work: &mut Work<'_>,
+        now: Timestamp,
+        held_in_all: Duration,
+        until: Timestamp,
+        probe: bool,
+    ) -> Result<Lease> {
+        work.connection
+            .prepare_cached(
+                "UPDATE submissions SET fence = ?2, leased_until = ?3, state = 'pending'
+                    WHERE seq = ?1",
+            )?
+            .execute(params![self.seq, self.ticket.fence, micros(until)])?;
+        if self.was_collecting {
+            work.totals.collecting -= 1;
+            work.totals.pending += 1;
+        }
+        let answers = answers::in_time(work.connection, self.seq)?;
+        let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
+        Ok(Lease {
+            ticket: self.ticket,
+            key: self.key,
+            attempts: self.attempts,
+            age: waited.saturating_sub(held_in_all.saturating_sub(self.held_before)),
+            last_answer_at: answers.last_new_at().unwrap_or(now),
+            answers,
+            probe,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+
+    #[test]
+    fn the_courier_finds_its_rows_by_the_index_of_what_is_waiting() {
+        let ledger = Connection::open_in_memory().unwrap();
+        ledger.execute_batch(include_str!("migrations/V1__ledger.sql")).unwrap();
+        for (statement, index) in [
+            (DUE, "SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?)"),
+            (
+                PROBE,
+                "SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?); \
+                 USE TEMP B-TREE FOR ORDER BY",
+            ),
+            (NEXT_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
+            (ANY_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
+            (FREE_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
+            (
+                read::FIRST_RETRIED,
+                "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",
+            ),
+            (read::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
+        ] {
+            let mut plan = ledger.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+            let unbound = vec![None::<i64>; plan.parameter_count()];
+            let steps: Vec<String> = plan
+                .query_map(rusqlite::params_from_iter(unbound), |row| row.get("detail"))
+                .unwrap()
+                .collect::<Result<_>>()
+                .unwrap();
+            assert_eq!(steps.join("; ").replace("COVERING ", ""), index, "{statement}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The ledger in one SQLite file: WAL, a sync at every commit, one writer that commits in groups.
+//!
+//! A lock file beside it proves that one process serves it, without shutting out `sqlite3` or a
+//! backup. `sqlite3 postcall.db '.backup copy.db'` is safe at any time.
+
+mod accept;
+mod answers;
+mod books;
+mod columns;
+mod holds;
+mod lease;
+mod read;
+mod settle;
+mod writer;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::{Notify, RwLock, Semaphore};
+
+use self::writer::{Work, Writer};
+use super::contract::{
+    Accepted, Arrival, Begun, Figures, Filter, LeaseRequest, Leased, Outcome, Settled, Settlement,
+    Store, StoreError, SubmissionRow, Ticket,
+};
+use crate::domain::{Name, Observer, Totals};
+
+mod migrations {
+    refinery::embed_migrations!("src/store/sqlite/migrations");
+}
+
+/// Written into the file's head, so that another program's database is not taken for a ledger.
+const APPLICATION_ID: i32 = 0x706f_7374;
+
+/// How long a write waits for `sqlite3` in another window to finish its own; a sender that was told
+/// to wait 5 s for its answer still hears the 503.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How far the log may grow before it is folded back, in pages of 4 KiB. Folding costs syncs that
+/// hooks wait for; a longer log is read a little slower and, at 32 MiB, still soon recovered.
+const CHECKPOINT_PAGES: u32 = 8192;
+
+/// Statements that are kept prepared; more than there are.
+const STATEMENTS_MAX: usize = 64;
+
+/// How to open a ledger.
+pub struct Options {
+    pub path: PathBuf,
+    /// Hooks that may wait for the writer; more are told that the ledger is busy.
+    pub queue: usize,
+    /// How long a courier may hold a submission before another may take it.
+    pub lease: Duration,
+    /// By which leases expire.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// The ledger of one serving process.
+pub struct SqliteStore {
+    /// `None` once closed.
+    writer: RwLock<Option<Writer>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    reader: Arc<Mutex<Connection>>,
+    queue: Arc<Semaphore>,
+    kept: Arc<Notify>,
+    lease: Duration,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A ledger that is only looked at, whether or not a process serves it.
+pub struct ReadOnly(Connection);
+
+impl SqliteStore {
+    /// Creates the file where there is none, brings it to the present form and voids all leases:
+    /// whoever held them is gone.
+    ///
+    /// # Errors
+    /// Where another process serves it, it belongs to another program, a newer release wrote it,
+    /// or the file system says no.
+    pub fn open(options: Options) -> Result<Self, StoreError> {
+        let path = &create(&options.path)?;
+        let lock = lock(path)?;
+        let (connection, totals) = prepare(path)?;
+        let reader = open_reader(path)?;
+        let (writer, thread) = Writer::start(connection, totals, options.observer.clone(), lock)
+            .map_err(|error| open_error(path, error))?;
+        options.observer.opened(totals);
+        Ok(Self {
+            writer: RwLock::new(Some(writer)),
+            thread: Mutex::new(Some(thread)),
+            reader: Arc::new(Mutex::new(reader)),
+            queue: Arc::new(Semaphore::new(options.queue)),
+            kept: Arc::default(),
+            lease: options.lease,
+            clock: options.clock,
+        })
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        match &*self.writer.read().await {
+            Some(writer) => writer.write(work).await,
+            None => Err(StoreError::Closed),
+        }
+    }
+
+    /// Reads run beside the writer, on a thread that may block.
+    async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            read(&reader.lock().expect("no reader panics")).map_err(read_error)
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, arrival: Arrival) -> Result<Accepted, StoreError> {
+        let place = self.queue.clone().try_acquire_owned().map_err(|_| StoreError::Full)?;
+        let (id, kept) = (arrival.key.id(), self.kept.clone());
+        // Both go with the command: a sender that hangs up meanwhile neither frees its place nor
+        // leaves the courier asleep. The courier's lease queues up behind what woke it.
+        self.write(move |work| {
+            let _place = &place;
+            let accepted = accept::accept(work, id, &arrival)?;
+            if matches!(accepted.outcome, Outcome::New | Outcome::Added) {
+                kept.notify_one();
+            }
+            Ok(accepted)
+        })
+        .await
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        let (clock, lease_for) = ((self.clock)(), self.lease);
+        self.write(move |work| lease::lease(work, &request, clock, lease_for)).await
+    }
+
+    async fn begin(&self, tickets: Vec<Ticket>, now: Timestamp) -> Result<Vec<Begun>, StoreError> {
+        let until = (self.clock)() + self.lease;
+        self.write(move |work| {
+            tickets.iter().map(|ticket| lease::begin(work, ticket, now, until)).collect()
+        })
+        .await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        self.write(move |work| settlements.iter().map(|s| settle::settle(work, s)).collect()).await
+    }
+
+    async fn release(&self, tickets: Vec<Ticket>) -> Result<(), StoreError> {
+        self.write(move |work| tickets.iter().try_for_each(|t| lease::give_back(work, t))).await
+    }
+
+    async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
+        self.read(read::accounts_waiting).await
+    }
+
+    async fn figures(&self) -> Result<Figures, StoreError> {
+        self.read(read::figures).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<SubmissionRow>, StoreError> {
+        self.read(move |connection| read::list(connection, filter)).await
+    }
+
+    async fn kept_more(&self) {
+        self.kept.notified().await;
+    }
+
+    fn is_writable(&self) -> bool {
+        self.writer.try_read().is_ok_and(|writer| writer.as_ref().is_some_and(Writer::is_healthy))
+    }
+
+    async fn close(&self) {
+        drop(self.writer.write().await.take());
+        let thread = self.thread.lock().expect("no holder of the lock panics").take();
+        if let Some(thread) = thread {
+            // Nothing is left to do where the runtime itself is going down.
+            let _ = tokio::task::spawn_blocking(move || wait_for_end(thread)).await;
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Waits until what is queued is kept and the file is free to be opened again.
+    fn drop(&mut self) {
+        drop(self.writer.get_mut().take());
+        if let Some(thread) = self.thread.get_mut().ok().and_then(Option::take) {
+            wait_for_end(thread);
+        }
+    }
+}
+
+impl ReadOnly {
+    /// # Errors
+    /// Where there is no such file, or it is not a ledger of this release.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let path = path.canonicalize().map_err(|error| open_error(path, error))?;
+        let connection = open_reader(&path)?;
+        check_application(&connection, &path)?;
+        Ok(Self(connection))
+    }
+
+    pub fn figures(&self) -> Result<Figures, StoreError> {
+        read::figures(&self.0).map_err(read_error)
+    }
+
+    pub fn list(&self, filter: Filter) -> Result<Vec<SubmissionRow>, StoreError> {
+        read::list(&self.0, filter).map_err(read_error)
+    }
+}
+
+/// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for
+/// something else than a file.
+fn create(path: &Path) -> Result<PathBuf, StoreError> {
+    // Callers' numbers lie in the bodies: the file is its owner's alone.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|_| path.canonicalize())
+        .map_err(|error| open_error(path, error))
+}
+
+fn wait_for_end(writer: JoinHandle<()>) {
+    if writer.join().is_err() {
+        tracing::error!("the ledger's writer did not end well");
+    }
+}
+
+/// One process serves a ledger: the lock is on a file beside it, so that `sqlite3` and backups are
+/// not shut out. It goes with the process, however that ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(|error| open_error(path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::InUse { path: path.display().to_string() })
+        }
+        Err(TryLockError::Error(error)) => Err(open_error(path, error)),
+    }
+}
+
+fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
+    let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
+    check_application(&connection, path)?;
+    let configured = (|| {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // Otherwise SQLite plans a statement anew with every value, where a partial index might fit.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        Ok(())
+    })();
+    configured.map_err(|error: rusqlite::Error| open_error(path, error))?;
+    migrations::migrations::runner()
+        .set_abort_missing(true)
+        .run(&mut connection)
+        .map_err(|error| open_error(path, error))?;
+    let totals = void_all(&mut connection).map_err(|error| open_error(path, error))?;
+    Ok((connection, totals))
+}
+
+fn void_all(connection: &mut Connection) -> rusqlite::Result<Totals> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut totals = books::read(&transaction)?;
+    let mut work = Work { connection: &transaction, totals: &mut totals };
+    let voided = lease::void(&mut work, lease::Void::All)?;
+    transaction.commit()?;
+    if voided > 0 {
+        tracing::warn!(voided, "leases of a process that is gone are void");
+    }
+    Ok(totals)
+}
+
+fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| open_error(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| open_error(path, error))?;
+    Ok(connection)
+}
+
+/// A new file has no tables and no owner yet.
+fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let owner = connection
+        .query_row("SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id", [], |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?))
+        })
+        .map_err(|error| open_error(path, error))?;
+    match owner {
+        (0, 0) | (_, APPLICATION_ID) => Ok(()),
+        _ => Err(StoreError::Foreign { path: path.display().to_string() }),
+    }
+}
+
+fn open_error(
+    path: &Path,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), source: error.into() }
+}
+
+fn read_error(error: rusqlite::Error) -> StoreError {
+    StoreError::Read(Box::new(error))
+}

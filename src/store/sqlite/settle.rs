@@ -1,0 +1,146 @@
+//! Writing down what was decided.
+
+use rusqlite::{Result, params};
+
+use super::columns::micros;
+use super::lease::{Held, give_back};
+use super::writer::Work;
+use super::{answers, holds};
+use crate::domain::{Attempt, DeadReason, State};
+use crate::store::contract::{Decision, Settled, Settlement};
+
+pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Settled> {
+    let Some(held) = Held::find(work, &settlement.ticket)? else {
+        return Ok(Settled::LeaseLost);
+    };
+    if held.version != settlement.ticket.version {
+        give_back(work, &settlement.ticket)?;
+        return Ok(Settled::NewerAnswers);
+    }
+    let at = micros(settlement.at);
+    match &settlement.decision {
+        Decision::Ignored(reason) => {
+            close(work, &held, State::Ignored(*reason), None, None, at)?;
+            holds::probe_from(work.connection, &held.account, settlement.at)?;
+        }
+        Decision::Unmapped { detail } => {
+            close(work, &held, State::Dead(DeadReason::Unmapped), Some(detail), None, at)?;
+            holds::probe_from(work.connection, &held.account, settlement.at)?;
+        }
+        Decision::Delivered { attempt, feedback } => {
+            keep_verdict(work, &held, attempt, true)?;
+            close(work, &held, State::Delivered, None, Some(feedback), at)?;
+            holds::lift(work.connection, &held.account, settlement.at)?;
+        }
+        Decision::Dead { attempt, reason } => {
+            if keep_verdict(work, &held, attempt, true)? == MoreAnswers::Count {
+                start_over(work, &held, at)?;
+                return Ok(Settled::NewerAnswers);
+            }
+            close(work, &held, State::Dead(*reason), Some(&attempt.reply.text), None, at)?;
+        }
+        Decision::Retry { attempt, at } => {
+            keep_verdict(work, &held, attempt, true)?;
+            wait_until(work, &held, Some(micros(*at)))?;
+        }
+        Decision::Hold { attempt, probe_at } => {
+            keep_verdict(work, &held, attempt, false)?;
+            wait_until(work, &held, None)?;
+            holds::hold(work.connection, &held.account, attempt, *probe_at)?;
+        }
+    }
+    Ok(Settled::Done)
+}
+
+/// What became of answers that came while an attempt was under way.
+#[derive(PartialEq)]
+enum MoreAnswers {
+    /// There were some, and nothing has arrived at the destination: they were not late after all.
+    Count,
+    None,
+}
+
+/// Ends the attempt that is under way; one that surely did not arrive leaves the submission open.
+fn keep_verdict(
+    work: &Work<'_>,
+    held: &Held,
+    attempt: &Attempt,
+    spent: bool,
+) -> Result<MoreAnswers> {
+    debug_assert!(held.begun, "an attempt is settled that never began");
+    work.connection
+        .prepare_cached(
+            "UPDATE attempts
+                SET finished_at = ?3, verdict = ?4, status = ?5, api_id = ?6, reply = ?7
+                WHERE submission = ?1 AND number = ?2",
+        )?
+        .execute(params![
+            held.seq,
+            held.tries,
+            micros(attempt.finished_at),
+            attempt.verdict.label(),
+            attempt.reply.status,
+            attempt.reply.api_id,
+            attempt.reply.text,
+        ])?;
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions
+                SET begun = 0, reached = reached OR ?2, attempts = attempts + ?3 WHERE seq = ?1",
+        )?
+        .execute(params![held.seq, attempt.may_have_reached(), spent])?;
+    let arrived = attempt.may_have_reached() || held.reached;
+    if arrived || answers::readmit(work.connection, held.seq)? == 0 {
+        return Ok(MoreAnswers::None);
+    }
+    work.connection
+        .prepare_cached("UPDATE submissions SET version = version + 1 WHERE seq = ?1")?
+        .execute([held.seq])?;
+    Ok(MoreAnswers::Count)
+}
+
+/// With more answers it is another offer, and is as young as they are.
+fn start_over(work: &Work<'_>, held: &Held, due_at: i64) -> Result<()> {
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions
+                SET leased_until = NULL, due_at = ?2, attempts = 0, first_attempt_at = NULL,
+                    held_before_us = NULL
+                WHERE seq = ?1",
+        )?
+        .execute(params![held.seq, due_at])?;
+    Ok(())
+}
+
+fn close(
+    work: &mut Work<'_>,
+    held: &Held,
+    state: State,
+    detail: Option<&str>,
+    feedback: Option<&str>,
+    at: i64,
+) -> Result<()> {
+    assert!(held.state.may_become(state), "{:?} cannot become {state:?}", held.state);
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions
+                SET state = ?2, reason = ?3, detail = ?4, feedback = ?5, settled_at = ?6,
+                    leased_until = NULL
+                WHERE seq = ?1",
+        )?
+        .execute(params![held.seq, state.label(), state.reason(), detail, feedback, at])?;
+    *work.totals.of_mut(held.state) -= 1;
+    *work.totals.of_mut(state) += 1;
+    Ok(())
+}
+
+/// Back to the queue; `due_at` stays where an account's fault, not the submission's, sent it back.
+fn wait_until(work: &Work<'_>, held: &Held, due_at: Option<i64>) -> Result<()> {
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions SET leased_until = NULL, due_at = coalesce(?2, due_at)
+                WHERE seq = ?1",
+        )?
+        .execute(params![held.seq, due_at])?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Every promise of [`Store`](postcall::store::Store) by name, kept by every backend.
+//!
+//! A promise is an `async fn` over any [`Backend`], a law is a property over any. Both are listed
+//! once, below; a new backend is one line at the foot.
+
+mod backend;
+mod closing;
+mod holding;
+mod keeping;
+mod leasing;
+mod model;
+mod order;
+mod seen;
+mod settling;
+mod spoken;
+mod sqlite;
+mod writing;
+
+pub use backend::{Backend, Ledger, Sqlite};
+pub use spoken::hook;
+
+macro_rules! keeps_every_promise {
+    ($backend:ident: $type:ty) => {
+        mod $backend {
+            promises! { keeping<$type>:
+                a_first_hook_starts_a_submission_and_further_answers_add_to_it
+                an_accepted_hook_survives_reopening
+                an_accepted_hook_survives_a_sudden_end
+                a_hook_is_kept_as_it_came
+                the_same_key_is_the_same_submission
+                two_accounts_never_touch_each_others_calls
+                a_repeat_moves_nothing_and_is_not_stored_again
+                what_is_new_beside_a_repeat_is_added
+                a_second_answer_in_the_domain_is_counted_changed_and_changes_nothing
+                an_answer_in_the_domain_counts_before_what_came_earlier
+                a_submission_is_due_by_its_completion
+            }
+            laws! { order<$type>:
+                the_order_in_which_hooks_are_kept_changes_nothing
+            }
+            promises! { leasing<$type>:
+                nothing_is_leased_before_it_is_due
+                what_is_due_longest_is_leased_first
+                a_submission_is_never_in_two_hands
+                no_account_gets_more_than_was_wanted_for_it
+                a_busy_account_never_starves_another
+                a_lease_tells_all_that_was_said
+                a_collecting_submission_becomes_pending_when_it_is_leased
+                what_is_released_is_due_again
+                a_release_after_the_attempt_began_changes_nothing
+                a_lease_runs_out_by_the_ledgers_own_clock
+                a_lost_lease_overwrites_nothing
+                an_attempt_that_nobody_settled_is_an_unknown_result
+                at_open_all_leases_are_void
+                the_next_due_time_is_told_with_the_leases
+            }
+            promises! { closing<$type>:
+                an_attempt_under_way_closes_a_submission
+                what_came_during_an_attempt_that_never_arrived_counts_after_all
+                what_came_during_the_last_attempt_is_another_offer
+                what_came_after_one_that_may_have_arrived_stays_late
+                a_late_repeat_is_a_repeat
+                what_surely_did_not_arrive_leaves_a_submission_open
+                what_may_have_arrived_keeps_a_submission_closed
+                one_attempt_that_may_have_arrived_closes_for_good
+                an_attempt_on_older_answers_does_not_begin
+                a_decision_on_older_answers_is_not_written_down
+                a_new_answer_reopens_what_was_ignored_or_unmapped
+                a_new_answer_to_what_never_arrived_starts_afresh
+                a_repeat_reopens_nothing
+            }
+            promises! { settling<$type>:
+                what_was_delivered_is_kept_with_its_attempt
+                a_retry_is_due_when_it_was_decided_and_is_spent
+                what_is_dead_says_why
+                what_is_settled_is_never_leased_again
+                settlements_answer_in_their_order
+                a_settlement_survives_a_sudden_end
+            }
+            promises! { holding<$type>:
+                a_misconfigured_account_is_held_and_nothing_is_spent
+                a_held_account_gives_one_probe_at_a_time
+                a_submission_that_is_never_let_in_does_not_probe_for_all_others
+                a_probe_that_asked_nobody_leaves_it_to_the_next
+                a_delivery_lifts_the_hold
+                the_time_an_account_was_held_is_no_age
+                a_hold_survives_reopening
+            }
+            promises! { seen<$type>:
+                the_totals_count_every_state
+                the_list_shows_the_latest_first_and_what_was_asked_for
+                the_oldest_due_time_is_that_of_the_first_attempt
+                accounts_waiting_are_those_with_something_to_lease
+                the_courier_is_woken_by_what_may_be_due
+            }
+            promises! { writing<$type>:
+                a_full_queue_is_told_at_once
+                a_sender_that_hangs_up_keeps_its_place_until_its_hook_is_kept
+                hooks_that_wait_together_are_kept_with_one_sync
+                a_lone_hook_never_waits_for_company
+                close_keeps_what_is_queued_and_takes_nothing_more
+                what_is_queued_when_a_ledger_is_dropped_is_kept_before_it_opens_again
+                a_ledger_whose_writer_died_is_not_writable
+                a_ledger_at_work_is_writable
+            }
+            laws! { model<$type>:
+                a_ledger_does_what_the_model_does_and_its_books_balance
+            }
+        }
+    };
+}
+
+macro_rules! promises {
+    ($subject:ident<$type:ty>: $($promise:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                use super::*;
+                $subject::$promise(Ledger::<$type>::new()).await;
+            }
+        )*
+    };
+}
+
+macro_rules! laws {
+    ($subject:ident<$type:ty>: $($law:ident)*) => {
+        $(
+            #[test]
+            fn $law() {
+                use super::*;
+                $subject::$law::<$type>();
+            }
+        )*
+    };
+}
+
+keeps_every_promise!(on_sqlite: Sqlite);

@@ -1,0 +1,114 @@
+//! What callers say in these tests, what it means, and what the far side answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postcall::domain::{
+    Answer, Answers, Attempt, Completion, Due, Hook, HookId, Method, Reply, Standing,
+    SubmissionKey, Verdict,
+};
+use postcall::store::Arrival;
+use uuid::Uuid;
+
+/// Seconds that an incomplete submission waits for more.
+pub const AFTER: i64 = 120;
+/// Seconds from the last word on a complete one.
+pub const DELAY: i64 = 60;
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// One hook for the account `main`; an empty answer is silence. Later made hooks have later ids.
+pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = HookId(Uuid::from_u128(NEXT.fetch_add(1, Ordering::SeqCst).into()));
+    Arrival {
+        hook: Hook {
+            id,
+            source: "ivr".to_owned(),
+            method: Method::Post,
+            path: "/hooks/ivr".to_owned(),
+            query: None,
+            headers: Vec::new(),
+            body: format!("{call} {answers:?}").into_bytes(),
+            received_at: at(second),
+        },
+        source: "ivr".parse().unwrap(),
+        key: SubmissionKey {
+            account: "main".parse().unwrap(),
+            survey: "quality".parse().unwrap(),
+            call: call.parse().unwrap(),
+        },
+        answers: answers
+            .iter()
+            .map(|(question, text)| ((*question).into(), answer(text)))
+            .collect(),
+        completion: Arc::new(Quality),
+    }
+}
+
+pub fn hook_for(account: &str, second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
+    let mut arrival = hook(second, call, answers);
+    arrival.key.account = account.parse().unwrap();
+    arrival
+}
+
+/// Both questions answered: due after [`DELAY`].
+pub fn complete(second: i64, call: &str) -> Arrival {
+    hook(second, call, &[("score", "4"), ("problem", "1")])
+}
+
+pub fn answer(text: &str) -> Answer {
+    if text.is_empty() { Answer::Silence } else { Answer::Given(text.to_owned()) }
+}
+
+/// A survey of two questions: `score` is 1 to 5, `problem` is 1 to 3.
+pub struct Quality;
+
+impl Completion for Quality {
+    fn standing(&self, question: &str, answer: &Answer) -> Standing {
+        let highest = if question == "score" { '5' } else { '3' };
+        match answer {
+            Answer::Silence => Standing::Silence,
+            Answer::Given(text)
+                if text.len() == 1 && text.chars().all(|c| ('1'..=highest).contains(&c)) =>
+            {
+                Standing::InDomain
+            }
+            Answer::Given(_) => Standing::OutsideDomain,
+        }
+    }
+
+    fn due(&self, answers: &Answers) -> Due {
+        let answered = |question| {
+            let best = answers.best(question, |answer| self.standing(question, answer));
+            best.is_some_and(|(_, standing)| standing == Standing::InDomain)
+        };
+        let complete = answered("score") && answered("problem");
+        let last = answers.last_new_at().expect("something was said");
+        let wait = if complete { DELAY } else { AFTER };
+        Due { complete, at: last + Duration::from_secs(wait as u64) }
+    }
+}
+
+/// What was said, as pairs in order of arrival.
+pub fn pairs(answers: &Answers) -> Vec<(String, Answer, i64)> {
+    answers
+        .said()
+        .map(|said| (said.question.clone(), said.answer.clone(), said.received_at.as_second()))
+        .collect()
+}
+
+pub fn attempt(verdict: Verdict, status: Option<u16>, second: i64) -> Attempt {
+    let text = format!("{verdict:?}");
+    Attempt {
+        verdict,
+        reply: Reply { status, api_id: status.map(|_| "api-1".to_owned()), text },
+        finished_at: at(second),
+    }
+}
+
+pub const BUSY: Verdict = Verdict::Busy { retry_after: None };

@@ -5,3 +5,4 @@ pub mod domain;
 pub mod source;
 pub mod store;
 pub mod survey;
+pub mod telemetry;

@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec};
+
+/// What became of a hook that was meant for a source we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HookOutcome {
+    /// It began a submission.
+    New,
+    /// It added an answer to one.
+    Added,
+    /// The same answer was kept before.
+    Repeat,
+    /// Kept, but its submission was closed already.
+    Late,
+    /// Its `Content-Encoding` or type is not ours to read.
+    Unsupported,
+    /// Signed, or free to be unsigned, and not to be understood.
+    Unreadable,
+    /// Its signature was missing or wrong.
+    Refused,
+    TooLarge,
+    /// Its body did not arrive in time.
+    TooSlow,
+    /// The ledger could not keep it.
+    Unavailable,
+}
+
+/// The figures of one source. They are resolved once, so that a hook costs no look-up by label.
+pub struct SourceFigures {
+    /// In the order of [`HookOutcome::ALL`].
+    answered: [IntCounter; HookOutcome::ALL.len()],
+    took: Histogram,
+    source: String,
+    refusals: IntCounterVec,
+}
+
+impl HookOutcome {
+    pub const ALL: [HookOutcome; 10] = [
+        HookOutcome::New,
+        HookOutcome::Added,
+        HookOutcome::Repeat,
+        HookOutcome::Late,
+        HookOutcome::Unsupported,
+        HookOutcome::Unreadable,
+        HookOutcome::Refused,
+        HookOutcome::TooLarge,
+        HookOutcome::TooSlow,
+        HookOutcome::Unavailable,
+    ];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            HookOutcome::New => "new",
+            HookOutcome::Added => "added",
+            HookOutcome::Repeat => "repeat",
+            HookOutcome::Late => "late",
+            HookOutcome::Unsupported => "unsupported",
+            HookOutcome::Unreadable => "unreadable",
+            HookOutcome::Refused => "refused",
+            HookOutcome::TooLarge => "too_large",
+            HookOutcome::TooSlow => "too_slow",
+            HookOutcome::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl SourceFigures {
+    pub(super) fn new(
+        source: &str,
+        hooks: &IntCounterVec,
+        refusals: &IntCounterVec,
+        took: &Histogram,
+    ) -> Self {
+        Self {
+            answered: HookOutcome::ALL
+                .map(|outcome| hooks.with_label_values(&[source, outcome.label()])),
+            took: took.clone(),
+            source: source.to_owned(),
+            refusals: refusals.clone(),
+        }
+    }
+
+    /// `took` is from receipt to answer.
+    pub fn hook_answered(&self, outcome: HookOutcome, took: Duration) {
+        self.answered[outcome as usize].inc();
+        self.took.observe(took.as_secs_f64());
+    }
+
+    /// Says why, beside a hook's outcome `Refused`, `Unsupported` or `Unreadable`; `reason` is one of
+    /// [`LabelSets::refusals`](super::LabelSets).
+    pub fn hook_refused(&self, reason: &'static str) {
+        self.refusals.with_label_values(&[self.source.as_str(), reason]).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_own_counter() {
+        for (index, outcome) in HookOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index, "{outcome:?}");
+        }
+    }
+}

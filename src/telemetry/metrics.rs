@@ -1,0 +1,375 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus::{
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
+};
+
+use super::books::Books;
+use super::families::{
+    counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
+};
+use super::hooks::SourceFigures;
+use crate::domain::{Feedback, Issue, Name, Observer, Totals, Verdict};
+
+/// Every figure of one running service, in a registry of its own. Rooms call its methods where
+/// things happen; Prometheus reads [`render`](Metrics::render).
+pub struct Metrics {
+    registry: Registry,
+    families: Families,
+    books: Books,
+    sources: HashMap<Name, SourceFigures>,
+    to_unknown_source: IntCounter,
+}
+
+/// All values that labels can take, as the settings know them. Each series exists from the start,
+/// so that the first event is seen as an increase.
+#[derive(Debug, Clone, Default)]
+pub struct LabelSets {
+    /// Each source with the signature schemes that it accepts; none means that anyone may call.
+    pub sources: Vec<(Name, Vec<&'static str>)>,
+    pub surveys: Vec<Name>,
+    pub accounts: Vec<Name>,
+    /// Why a hook may be refused.
+    pub refusals: Vec<&'static str>,
+}
+
+families! {
+    struct Families {
+        /// The release that runs; always 1.
+        build_info: IntGaugeVec = gauges(["version"]),
+        /// A hash of the settings in force, to tell replicas and restarts apart; always 1.
+        settings_info: IntGaugeVec = gauges(["hash"]),
+        /// Signature schemes that a source accepts; always 1. Anyone may call a source with the
+        /// scheme none, and v2 covers neither query nor body.
+        source_signature_info: IntGaugeVec = gauges(["source", "scheme"]),
+
+        /// Hooks by source and by what became of them. Sources not in the settings count as unknown.
+        hooks_total: IntCounterVec = counters(["source", "outcome"]),
+        /// Hooks refused for their signature, their type or what they say, by reason.
+        hook_refusals_total: IntCounterVec = counters(["source", "reason"]),
+        /// Time from the receipt of a hook to its answer.
+        hook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
+        /// Second, different answers to a question that had an answer; the first one counts.
+        answers_changed_total: IntCounterVec = counters(["survey"]),
+
+        /// Submissions by the rating delivered.
+        rating: HistogramVec = histograms(["survey"], &RATINGS),
+        /// Issues delivered.
+        issues_total: IntCounterVec = counters(["issue", "survey"]),
+        /// Time from a caller's last new answer to its acceptance by the destination.
+        delivery_latency_seconds: Histogram = histogram(&DELIVERY_SECONDS),
+
+        /// Attempts to deliver, by verdict.
+        attempts_total: IntCounterVec = counters(["account", "verdict"]),
+        /// Time that the destination took to answer an attempt, or to fail it.
+        attempt_duration_seconds: Histogram = histogram(&ATTEMPT_SECONDS),
+        /// 1 while deliveries of an account wait because the destination refuses its credentials.
+        account_held: IntGaugeVec = gauges(["account"]),
+        /// How long the oldest due submission has been due; 0 when none is.
+        oldest_due_age_seconds: Gauge = seconds,
+
+        /// Time to commit one group to the ledger, the sync to disk included.
+        commit_duration_seconds: Histogram = histogram(&COMMIT_SECONDS),
+        /// Commands that shared one commit.
+        commit_group_size: Histogram = histogram(&GROUP_SIZES),
+        /// Commits that failed; what was in them was not acknowledged.
+        commit_failures_total: IntCounter = counter,
+        /// 1 while the ledger can be written, 0 from a failed commit until the next that succeeds.
+        ledger_writable: IntGauge = gauge,
+        /// Results of attempts that wait in memory until the ledger can be written.
+        settles_waiting: IntGauge = gauge,
+    }
+}
+
+/// A live call waits for the answer, so the bounds end soon.
+const HOOK_SECONDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+
+const ATTEMPT_SECONDS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// From a survey without delay to hours of retries.
+const DELIVERY_SECONDS: [f64; 13] =
+    [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 10_800.0, 21_600.0];
+
+const COMMIT_SECONDS: [f64; 11] =
+    [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+
+const GROUP_SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+const RATINGS: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 5.0];
+
+impl Metrics {
+    /// Of what [`render`](Self::render) gives.
+    pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+    pub fn new(labels: &LabelSets, settings_hash: &str) -> Self {
+        let registry = Registry::new();
+        let families = Families::register(&registry);
+        let books = registered(&registry, Books::new());
+        watch_process(&registry);
+        families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        families.settings_info.with_label_values(&[settings_hash]).set(1);
+        families.ledger_writable.set(1);
+        families.show_at_zero(labels);
+        let figures_of = |source: &Name| {
+            let (hooks, refusals) = (&families.hooks_total, &families.hook_refusals_total);
+            SourceFigures::new(source.as_str(), hooks, refusals, &families.hook_duration_seconds)
+        };
+        let sources =
+            labels.sources.iter().map(|(source, _)| (source.clone(), figures_of(source))).collect();
+        let to_unknown_source =
+            families.hooks_total.with_label_values(&["unknown", "unknown_source"]);
+        Self { registry, families, books, sources, to_unknown_source }
+    }
+
+    /// The text that Prometheus scrapes, to be served as [`CONTENT_TYPE`](Self::CONTENT_TYPE).
+    ///
+    /// # Errors
+    /// What the encoder says of a family that it cannot write.
+    pub fn render(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// The figures of a source of the settings. Whoever handles a hook asks once.
+    pub fn source(&self, name: &str) -> Option<&SourceFigures> {
+        self.sources.get(name)
+    }
+
+    /// A hook came for a source that the settings do not have.
+    pub fn hook_came_to_unknown_source(&self) {
+        self.to_unknown_source.inc();
+    }
+
+    /// A caller gave a second, different answer in the domain of a question.
+    pub fn answer_changed(&self, survey: &Name) {
+        self.families.answers_changed_total.with_label_values(&[survey.as_str()]).inc();
+    }
+
+    /// The destination answered an attempt, or failed to.
+    pub fn attempt_made(&self, account: &Name, verdict: Verdict, took: Duration) {
+        let labels = [account.as_str(), verdict.label()];
+        self.families.attempts_total.with_label_values(&labels).inc();
+        self.families.attempt_duration_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Once for each submission, when it is settled as delivered; `latency` is counted from the
+    /// caller's last new answer.
+    pub fn feedback_delivered(&self, survey: &Name, feedback: &Feedback, latency: Duration) {
+        let survey = survey.as_str();
+        self.families.rating.with_label_values(&[survey]).observe(feedback.rating().value());
+        for issue in feedback.issues() {
+            self.families.issues_total.with_label_values(&[issue.name(), survey]).inc();
+        }
+        self.families.delivery_latency_seconds.observe(latency.as_secs_f64());
+    }
+
+    pub fn account_held(&self, account: &Name) {
+        self.families.account_held.with_label_values(&[account.as_str()]).set(1);
+    }
+
+    pub fn account_released(&self, account: &Name) {
+        self.families.account_held.with_label_values(&[account.as_str()]).set(0);
+    }
+
+    /// Which submission has been due for longest, if any is.
+    pub fn oldest_due_found(&self, due_since: Option<Timestamp>, now: Timestamp) {
+        let age = due_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+        self.families.oldest_due_age_seconds.set(age.max(0.0));
+    }
+
+    /// How many results of attempts wait for the ledger.
+    pub fn settles_left_waiting(&self, count: usize) {
+        self.families.settles_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
+impl Observer for Metrics {
+    fn opened(&self, totals: Totals) {
+        self.books.set(totals);
+    }
+
+    fn committed(&self, took: Duration, group: usize, totals: Totals) {
+        self.families.commit_duration_seconds.observe(took.as_secs_f64());
+        self.families.commit_group_size.observe(group as f64);
+        self.books.set(totals);
+    }
+
+    fn commit_failed(&self) {
+        self.families.commit_failures_total.inc();
+        self.families.ledger_writable.set(0);
+    }
+
+    fn recovered(&self) {
+        self.families.ledger_writable.set(1);
+    }
+}
+
+impl Families {
+    /// Names every series that can ever exist, but for those of [`SourceFigures`], which name
+    /// their own.
+    fn show_at_zero(&self, labels: &LabelSets) {
+        for (source, schemes) in &labels.sources {
+            let unsigned = if schemes.is_empty() { &["none"][..] } else { &[] };
+            for scheme in schemes.iter().chain(unsigned) {
+                self.source_signature_info.with_label_values(&[source.as_str(), scheme]).set(1);
+            }
+            for reason in &labels.refusals {
+                self.hook_refusals_total.with_label_values(&[source.as_str(), reason]);
+            }
+        }
+        for survey in labels.surveys.iter().map(Name::as_str) {
+            self.answers_changed_total.with_label_values(&[survey]);
+            self.rating.with_label_values(&[survey]);
+            for issue in Issue::ALL {
+                self.issues_total.with_label_values(&[issue.name(), survey]);
+            }
+        }
+        for account in labels.accounts.iter().map(Name::as_str) {
+            self.account_held.with_label_values(&[account]);
+            for verdict in Verdict::LABELS {
+                self.attempts_total.with_label_values(&[account, verdict]);
+            }
+        }
+    }
+}
+
+/// Memory, processor time, open files and start time, where the system tells.
+fn watch_process(registry: &Registry) {
+    #[cfg(target_os = "linux")]
+    registry
+        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+        .expect("nothing of ours is named process_*");
+    #[cfg(not(target_os = "linux"))]
+    let _ = registry;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::{Issues, Rating};
+    use crate::telemetry::HookOutcome;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn metrics() -> Metrics {
+        let labels = LabelSets {
+            sources: vec![(name("ivr"), vec!["v3", "ma-v3"]), (name("lab"), vec![])],
+            surveys: vec![name("quality")],
+            accounts: vec![name("main")],
+            refusals: vec!["missing", "mismatch"],
+        };
+        Metrics::new(&labels, "0123abcd")
+    }
+
+    /// What was rendered of our own metrics, without `process_*`.
+    fn ours(metrics: &Metrics) -> Vec<String> {
+        let text = metrics.render().unwrap();
+        text.lines().filter(|line| line.contains("postcall_")).map(str::to_owned).collect()
+    }
+
+    /// The value of the one series that is written exactly so.
+    fn value(metrics: &Metrics, series: &str) -> f64 {
+        let lines = ours(metrics);
+        let line = lines.iter().find(|line| line.starts_with(&format!("{series} ")));
+        let line = line.unwrap_or_else(|| panic!("there is no {series}"));
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+
+    #[test]
+    fn the_figures_keep_their_names_labels_and_help() {
+        let shown: Vec<String> = ours(&metrics())
+            .iter()
+            .filter(|line| !line.contains("_bucket{"))
+            .map(|line| line.replace(env!("CARGO_PKG_VERSION"), "RELEASE"))
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn the_names_are_as_prometheus_wants_them() {
+        for line in ours(&metrics()) {
+            let Some(declared) = line.strip_prefix("# TYPE ") else { continue };
+            let (name, kind) = declared.split_once(' ').unwrap();
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
+            for reserved in ["_count", "_sum", "_bucket", "_seconds_total", "_ms", "_millis"] {
+                assert!(!name.ends_with(reserved), "{name}");
+            }
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_scrape_always_balances() {
+        let metrics = metrics();
+        let totals =
+            Totals { accepted: 7, collecting: 1, pending: 2, delivered: 4, ..Totals::default() };
+        metrics.committed(Duration::from_millis(3), 2, totals);
+        let states: f64 = ["collecting", "pending", "delivered", "ignored", "dead", "discarded"]
+            .map(|state| value(&metrics, &format!("postcall_submissions{{state=\"{state}\"}}")))
+            .iter()
+            .sum();
+        assert_eq!(states, 7.0);
+        assert_eq!(value(&metrics, "postcall_submissions_accepted"), 7.0);
+    }
+
+    #[test]
+    fn what_happens_adds_no_series() {
+        let metrics = metrics();
+        let series = |metrics: &Metrics| -> BTreeSet<String> {
+            let of_line = |line: String| line.rsplit_once(' ').unwrap().0.to_owned();
+            ours(metrics).into_iter().filter(|line| !line.starts_with('#')).map(of_line).collect()
+        };
+        let at_start = series(&metrics);
+
+        for outcome in HookOutcome::ALL {
+            metrics.source("ivr").unwrap().hook_answered(outcome, Duration::from_millis(2));
+        }
+        metrics.source("lab").unwrap().hook_refused("mismatch");
+        metrics.hook_came_to_unknown_source();
+        metrics.answer_changed(&name("quality"));
+        metrics.attempt_made(&name("main"), Verdict::Accepted, Duration::from_millis(80));
+        let feedback = Feedback::new(
+            Rating::new(2.0).unwrap(),
+            Issues::from([Issue::Echo, Issue::AudioLag]),
+            String::new(),
+        );
+        metrics.feedback_delivered(&name("quality"), &feedback.unwrap(), Duration::from_secs(61));
+        metrics.account_held(&name("main"));
+        metrics.opened(Totals::default());
+        metrics.settles_left_waiting(3);
+        metrics.commit_failed();
+
+        assert_eq!(series(&metrics), at_start);
+        assert!(metrics.source("nobody").is_none());
+    }
+
+    #[test]
+    fn a_drained_gauge_reports_zero() {
+        let metrics = metrics();
+        let now = Timestamp::from_second(100).unwrap();
+        metrics.oldest_due_found(Timestamp::from_second(40).ok(), now);
+        assert_eq!(value(&metrics, "postcall_oldest_due_age_seconds"), 60.0);
+        metrics.oldest_due_found(None, now);
+        assert_eq!(value(&metrics, "postcall_oldest_due_age_seconds"), 0.0);
+        metrics.account_held(&name("main"));
+        metrics.account_released(&name("main"));
+        assert_eq!(value(&metrics, "postcall_account_held{account=\"main\"}"), 0.0);
+    }
+
+    #[test]
+    fn the_ledger_is_writable_again_when_it_recovers() {
+        let metrics = metrics();
+        metrics.commit_failed();
+        assert_eq!(value(&metrics, "postcall_ledger_writable"), 0.0);
+        metrics.recovered();
+        assert_eq!(value(&metrics, "postcall_ledger_writable"), 1.0);
+        assert_eq!(value(&metrics, "postcall_commit_failures_total"), 1.0);
+    }
+}

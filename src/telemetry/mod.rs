@@ -1,0 +1,14 @@
+//! What the outside may see: figures for Prometheus and logs for whoever is on call.
+//!
+//! This room knows the nouns of `domain` and nothing of who calls it. No label value comes from a
+//! request: names are those of the settings, everything else is a closed list. No figure and no
+//! log line carries a body, a signature, a token, a phone number or notes.
+
+mod books;
+mod families;
+mod hooks;
+pub mod logs;
+mod metrics;
+
+pub use hooks::{HookOutcome, SourceFigures};
+pub use metrics::{LabelSets, Metrics};

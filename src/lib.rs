@@ -2,6 +2,7 @@
 //! way.
 
 pub mod domain;
+pub mod simulator;
 pub mod source;
 pub mod store;
 pub mod survey;

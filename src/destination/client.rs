@@ -1,0 +1,197 @@
+//! The way out: one exchange, from connecting to the last byte of the reply, under one deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use awc::Connector;
+use awc::error::{ConnectError, PayloadError, SendRequestError};
+use awc::http::header;
+use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+
+use super::{Destination, plivo};
+use crate::domain::{CallUuid, Reply, Verdict};
+
+/// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
+/// given up.
+const REPLY_MAX: usize = 64 * 1024;
+
+/// How long an exchange may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// From connecting to the last byte of the reply.
+    pub exchange: Duration,
+}
+
+/// Hands feedback over. It is bound to the thread that made it, because awc's client is.
+pub struct Client {
+    http: awc::Client,
+    timeouts: Timeouts,
+}
+
+impl Client {
+    /// `in_flight` exchanges may run at once without waiting for each other.
+    ///
+    /// TLS offers HTTP/1.1 only, and trusts the public roots that are built in.
+    pub fn new(timeouts: Timeouts, in_flight: usize) -> Self {
+        let connector = Connector::new()
+            .rustls_0_23(Arc::new(tls()))
+            .timeout(timeouts.connect)
+            .handshake_timeout(timeouts.connect)
+            .limit(in_flight);
+        let http = awc::Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            // The deadline lies around the whole exchange; awc's own ends at the reply's head.
+            .disable_timeout()
+            .no_default_headers()
+            .add_default_header((
+                header::USER_AGENT,
+                concat!("postcall/", env!("CARGO_PKG_VERSION")),
+            ))
+            .add_default_header((header::ACCEPT, "application/json"))
+            .finish();
+        Self { http, timeouts }
+    }
+
+    /// Posts `body` about `call` and says what came of it. `now` is when the exchange begins, by
+    /// which a `Retry-After` with a date is understood.
+    pub async fn submit(
+        &self,
+        destination: &Destination,
+        call: &CallUuid,
+        body: String,
+        now: Timestamp,
+    ) -> (Verdict, Reply) {
+        let exchange = self.exchange(destination, call, body, now);
+        match tokio::time::timeout(self.timeouts.exchange, exchange).await {
+            Ok(answered) => answered,
+            Err(_) => failed(Verdict::UnknownResult, "no whole reply within the deadline"),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        destination: &Destination,
+        call: &CallUuid,
+        body: String,
+        now: Timestamp,
+    ) -> (Verdict, Reply) {
+        let account = destination.account();
+        let sent = self
+            .http
+            .post(destination.url(call))
+            .basic_auth(&account.auth_id, account.credentials.first().expose_secret())
+            .content_type("application/json")
+            .send_body(body)
+            .await;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) => return not_answered(&error),
+        };
+        let status = response.status().as_u16();
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| retry_after(value, now));
+        match whole(response).await {
+            Ok(body) => {
+                let reply = Reply {
+                    status: Some(status),
+                    api_id: plivo::api_id(&body),
+                    text: cut(&String::from_utf8_lossy(&body)),
+                };
+                (plivo::verdict(status, &body, retry_after), reply)
+            }
+            Err(error) => {
+                let (verdict, reply) = failed(Verdict::UnknownResult, &error.to_string());
+                (verdict, Reply { status: Some(status), ..reply })
+            }
+        }
+    }
+}
+
+/// The reply to its end, without which the connection cannot be used again, or to its bound.
+async fn whole<B: AsRef<[u8]>>(
+    mut chunks: impl Stream<Item = Result<B, PayloadError>> + Unpin,
+) -> Result<Vec<u8>, PayloadError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        body.extend_from_slice(chunk?.as_ref());
+        if body.len() > REPLY_MAX {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+/// Before a connection stands nothing can have been said; after that, awc cannot tell what left.
+fn not_answered(error: &SendRequestError) -> (Verdict, Reply) {
+    match error {
+        // awc's words for a connection that stood and was closed without a reply.
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            failed(Verdict::UnknownResult, "the connection was closed before a reply came")
+        }
+        SendRequestError::Connect(_) => failed(Verdict::Unreachable, &error.to_string()),
+        // There is no such address: nothing was tried, and the settings have to be mended.
+        SendRequestError::Url(_) | SendRequestError::Http(_) => {
+            failed(Verdict::Misconfigured, &error.to_string())
+        }
+        _ => failed(Verdict::UnknownResult, &error.to_string()),
+    }
+}
+
+fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {
+    (verdict, Reply { status: None, api_id: None, text: cut(text) })
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(Reply::TEXT_MAX)].to_owned()
+}
+
+/// Seconds, or a date; a date in the past asks for nothing.
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()?;
+    Some(at.duration_since(now).try_into().unwrap_or_default())
+}
+
+fn tls() -> rustls::ClientConfig {
+    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks the protocol versions of rustls")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // Without this the far side may choose HTTP/2, whose old h2 release has an open advisory.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_asked_for_in_seconds_or_by_a_date() {
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let asked = |value| retry_after(value, now);
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("Sun, 22 Nov 2026 10:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(asked("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("soon"), None);
+        assert_eq!(asked("-1"), None);
+    }
+
+    #[test]
+    fn a_reply_is_cut_at_a_character() {
+        let kept = cut(&"é".repeat(Reply::TEXT_MAX));
+        assert_eq!(kept.len(), Reply::TEXT_MAX);
+    }
+}

@@ -1,6 +1,7 @@
 //! Postcall: post-call survey webhooks become call feedback at Plivo, and nothing is lost on the
 //! way.
 
+pub mod delivery;
 pub mod destination;
 pub mod domain;
 pub mod simulator;

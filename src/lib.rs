@@ -4,6 +4,8 @@
 pub mod delivery;
 pub mod destination;
 pub mod domain;
+pub mod http;
+pub mod intake;
 pub mod simulator;
 pub mod source;
 pub mod store;

@@ -1,0 +1,238 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::{Method as HttpMethod, StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::domain::{Hook, HookId, Method};
+use crate::intake::{Desk, Intake, IntakeError, Receipt};
+use crate::telemetry::{HookOutcome, Metrics, logs};
+
+/// Longest body in bytes, counted while reading. Plivo's callbacks are below 2 KiB.
+const BODY_MAX: usize = 64 * 1024;
+
+/// What a sender should wait before it tries again, in seconds.
+const RETRY_AFTER: &str = "1";
+
+/// Why this room refuses a hook before anybody reads it.
+pub const REFUSALS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
+
+/// What the public door works with.
+pub struct PublicDoor {
+    pub intake: Arc<Intake>,
+    pub metrics: Arc<Metrics>,
+    /// How long a whole body may take to arrive.
+    pub body_timeout: Duration,
+    pub clock: fn() -> Timestamp,
+}
+
+/// Why a hook is not answered with the source's thanks.
+enum HookError {
+    Encoded,
+    TooLarge,
+    TooSlow,
+    /// The connection broke off.
+    Incomplete,
+    Intake(IntakeError),
+}
+
+pub(super) async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    door: web::Data<PublicDoor>,
+) -> HttpResponse {
+    let received_at = (door.clock)();
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let Some(desk) = door.intake.desk(name) else {
+        door.metrics.hook_came_to_unknown_source();
+        let detail = "no such source: the path ends in the name of a source of the settings";
+        return Problem::new(StatusCode::NOT_FOUND, detail).response();
+    };
+    let received = door.receive(desk, &request, payload, received_at).await;
+    let (outcome, response) = match &received {
+        Ok(receipt) => (receipt.outcome, thanks(desk, receipt)),
+        Err(error) => (error.outcome(), error.response(desk)),
+    };
+    if let Some(figures) = door.metrics.source(name) {
+        if let Err(error) = &received
+            && let Some(reason) = error.refusal()
+        {
+            figures.hook_refused(reason);
+        }
+        let took = (door.clock)().duration_since(received_at).try_into().unwrap_or_default();
+        figures.hook_answered(outcome, took);
+    }
+    if let Err(error) = received {
+        error.log(name);
+    }
+    response
+}
+
+impl PublicDoor {
+    async fn receive(
+        &self,
+        desk: &Desk,
+        request: &HttpRequest,
+        payload: web::Payload,
+        received_at: Timestamp,
+    ) -> Result<Receipt, HookError> {
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(HookError::Encoded);
+        }
+        if says_it_is_too_large(request) {
+            return Err(HookError::TooLarge);
+        }
+        let body = match tokio::time::timeout(self.body_timeout, whole(payload)).await {
+            Ok(body) => body?,
+            Err(_) => return Err(HookError::TooSlow),
+        };
+        let hook = hook(request, body, received_at);
+        self.intake.receive(desk, hook).await.map_err(HookError::Intake)
+    }
+}
+
+/// Refused before it is sent, where the sender says how long it will be. actix has refused a length
+/// that is no number.
+fn says_it_is_too_large(request: &HttpRequest) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    length
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
+        .is_some_and(|length| length > BODY_MAX as u64)
+}
+
+/// The body to its end, or to its bound.
+async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HookError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| HookError::Incomplete)?;
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(HookError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Hook {
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    let method = if request.method() == HttpMethod::GET { Method::Get } else { Method::Post };
+    Hook {
+        id: HookId(Uuid::now_v7()),
+        source: request.uri().path().rsplit('/').next().unwrap_or_default().to_owned(),
+        method,
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().map(str::to_owned),
+        headers,
+        body,
+        received_at,
+    }
+}
+
+fn thanks(desk: &Desk, receipt: &Receipt) -> HttpResponse {
+    let mut response = reply(desk);
+    let headers = response.headers_mut();
+    let submission = receipt.submission.to_string();
+    headers.insert(
+        header::HeaderName::from_static("postcall-submission"),
+        submission.try_into().expect("a UUID is a header value"),
+    );
+    headers.insert(
+        header::HeaderName::from_static("postcall-outcome"),
+        header::HeaderValue::from_static(receipt.outcome.label()),
+    );
+    response
+}
+
+/// 200 with what the source's sender expects.
+fn reply(desk: &Desk) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Some(content_type) = desk.reply().content_type() {
+        response.insert_header((header::CONTENT_TYPE, content_type));
+    }
+    response.body(desk.reply().body().to_vec())
+}
+
+impl HookError {
+    fn status(&self) -> StatusCode {
+        match self.outcome() {
+            HookOutcome::New | HookOutcome::Added | HookOutcome::Repeat | HookOutcome::Late => {
+                StatusCode::OK
+            }
+            HookOutcome::Unreadable => StatusCode::BAD_REQUEST,
+            HookOutcome::Refused => StatusCode::UNAUTHORIZED,
+            HookOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            HookOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            HookOutcome::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            HookOutcome::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            HookError::Encoded => "send the body without Content-Encoding".to_owned(),
+            HookError::TooLarge => format!("a body has at most {BODY_MAX} bytes"),
+            HookError::TooSlow => "the whole body did not arrive in time".to_owned(),
+            HookError::Incomplete => "the body broke off".to_owned(),
+            HookError::Intake(error) => error.to_string(),
+        }
+    }
+
+    fn outcome(&self) -> HookOutcome {
+        match self {
+            HookError::Encoded => HookOutcome::Unsupported,
+            HookError::TooLarge => HookOutcome::TooLarge,
+            HookError::TooSlow => HookOutcome::TooSlow,
+            HookError::Incomplete => HookOutcome::Unreadable,
+            HookError::Intake(error) => error.outcome(),
+        }
+    }
+
+    /// Why it was refused, as a metric counts it.
+    fn refusal(&self) -> Option<&'static str> {
+        match self {
+            HookError::Encoded => Some("encoded"),
+            HookError::TooLarge => Some("too_large"),
+            HookError::TooSlow => Some("too_slow"),
+            HookError::Incomplete => Some("broken_off"),
+            HookError::Intake(error) => error.refusal(),
+        }
+    }
+
+    /// Where the source wants its callers' calls to go on, a refusal sounds like thanks, but does
+    /// not carry the header that promises something. What could not be kept is never thanked for.
+    fn response(&self, desk: &Desk) -> HttpResponse {
+        let is_ours = matches!(self, HookError::Intake(IntakeError::NotKept(_)));
+        if desk.replies_to_refusals() && !is_ours {
+            return reply(desk);
+        }
+        let mut response = Problem::new(self.status(), self.detail()).response();
+        if is_ours {
+            let value = header::HeaderValue::from_static(RETRY_AFTER);
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
+    }
+
+    fn log(&self, source: &str) {
+        match self {
+            HookError::Intake(IntakeError::NotKept(error)) => {
+                let error = logs::chain(error);
+                tracing::warn!(source, error, "a hook could not be kept and was answered 503");
+            }
+            other => tracing::debug!(
+                source,
+                status = other.status().as_u16(),
+                "a hook was refused: {}",
+                other.detail()
+            ),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The two doors: hooks come in by the public one; figures and probes go out by the private one.
+//!
+//! This room turns requests into hooks and outcomes into answers, and nothing else: it knows no
+//! signature, no survey and no SQL. Only here (and in the simulator) is actix known.
+
+mod hooks;
+mod probes;
+mod problem;
+mod span;
+
+pub use hooks::{PublicDoor, REFUSALS};
+pub use probes::{Check, PrivateDoor};
+pub use span::RootSpan;
+
+use std::time::Duration;
+
+use actix_web::web::{self, ServiceConfig};
+
+use self::problem::Problem;
+
+/// How long a request's head may take to arrive.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `POST|GET /hooks/{source}`, and a `/` that says that somebody is there.
+pub fn public(door: web::Data<PublicDoor>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(door)
+            .service(
+                web::resource("/hooks/{source}")
+                    .route(web::get().to(hooks::receive))
+                    .route(web::post().to(hooks::receive))
+                    .default_service(web::to(|| Problem::method_not_allowed("GET, POST"))),
+            )
+            .service(
+                web::resource("/")
+                    .route(web::get().to(actix_web::HttpResponse::Ok))
+                    .default_service(web::to(|| Problem::method_not_allowed("GET"))),
+            )
+            .default_service(web::to(Problem::not_found));
+    }
+}
+
+/// `/metrics`, `/livez` and `/readyz`; none of them needs a token.
+pub fn private(door: web::Data<PrivateDoor>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(door)
+            .route("/metrics", web::get().to(probes::metrics))
+            .route("/livez", web::get().to(probes::livez))
+            .route("/readyz", web::get().to(probes::readyz))
+            .default_service(web::to(Problem::not_found));
+    }
+}

@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+
+use crate::telemetry::Metrics;
+
+/// What the private door works with.
+pub struct PrivateDoor {
+    pub metrics: Arc<Metrics>,
+    pub checks: Vec<Check>,
+}
+
+/// One condition of being ready.
+pub struct Check {
+    pub name: &'static str,
+    pub holds: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// For Prometheus.
+pub(super) async fn metrics(door: web::Data<PrivateDoor>) -> HttpResponse {
+    match door.metrics.render() {
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, Metrics::CONTENT_TYPE))
+            .body(text),
+        Err(error) => {
+            tracing::error!(%error, "the figures could not be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// The process answers. It says nothing of what it depends on: a restart would mend none of that.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Hooks may come: the ledger takes writes, and the service is not going down. Whether Plivo can
+/// be reached does not matter here.
+pub(super) async fn readyz(door: web::Data<PrivateDoor>) -> HttpResponse {
+    let mut ready = true;
+    let mut report = String::new();
+    for check in &door.checks {
+        let holds = (check.holds)();
+        ready &= holds;
+        report.push_str(&format!("[{}]{}\n", if holds { '+' } else { '-' }, check.name));
+    }
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8")).body(report)
+}

@@ -1,0 +1,141 @@
+//! IN: a hook is verified, read and kept, and only then is its sender thanked.
+//!
+//! [`Intake::receive`] is the whole way. It knows neither the HTTP server in front of it nor what
+//! becomes of a submission afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::{Hook, Name, SubmissionId, SubmissionKey};
+use crate::source::{OnRefusal, Refused, Source, SourceReply};
+use crate::store::{Arrival, Outcome, Store, StoreError};
+use crate::survey::Survey;
+use crate::telemetry::{HookOutcome, Metrics};
+
+/// Takes hooks for every source of the settings.
+pub struct Intake {
+    desks: BTreeMap<Name, Desk>,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+/// One source and the survey that it asks.
+pub struct Desk {
+    source: Source,
+    survey: Arc<Survey>,
+}
+
+/// The hook is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    pub submission: SubmissionId,
+    pub outcome: HookOutcome,
+}
+
+/// Why a hook is not on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("the hook could not be kept")]
+    NotKept(#[from] StoreError),
+}
+
+impl Intake {
+    /// `surveys` has every survey that a source names: the settings were checked.
+    pub fn new(
+        sources: Vec<Source>,
+        surveys: &BTreeMap<Name, Arc<Survey>>,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let desk = |source: Source| {
+            let survey = surveys[&source.survey].clone();
+            (source.name.clone(), Desk { source, survey })
+        };
+        Self { desks: sources.into_iter().map(desk).collect(), store, metrics }
+    }
+
+    /// The source that a path names, if the settings have it.
+    pub fn desk(&self, source: &str) -> Option<&Desk> {
+        self.desks.get(source)
+    }
+
+    /// Reads anew whatever hooks are verified with: a token that was rotated in its file must not
+    /// shut out the callers whose answers are signed with the new one.
+    pub fn read_secrets_anew(&self) {
+        for (source, desk) in &self.desks {
+            if let Err(error) = desk.source.read_secrets_anew() {
+                tracing::warn!(%source, error, "a secret could not be read anew; the known one stays");
+            }
+        }
+    }
+
+    /// Verifies, reads and keeps. When this answers well, a power cut can no longer take the hook
+    /// back.
+    ///
+    /// # Errors
+    /// A hook that is refused leaves nothing behind; one that the ledger could not keep may have
+    /// been written, and is a repeat when it comes again.
+    pub async fn receive(&self, desk: &Desk, hook: Hook) -> Result<Receipt, IntakeError> {
+        let verified = desk.source.verify(hook)?;
+        let reading = desk.source.read(&verified)?;
+        let question =
+            reading.question.unwrap_or_else(|| desk.survey.first_question().as_str().to_owned());
+        let arrival = Arrival {
+            hook: verified.into_hook(),
+            source: desk.source.name.clone(),
+            key: SubmissionKey {
+                account: desk.source.account.name.clone(),
+                survey: desk.source.survey.clone(),
+                call: reading.call,
+            },
+            answers: vec![(question, reading.answer)],
+            completion: desk.survey.clone(),
+        };
+        let accepted = self.store.accept(arrival).await?;
+        if accepted.changed {
+            self.metrics.answer_changed(&desk.source.survey);
+        }
+        let submission = accepted.submission;
+        let outcome = match accepted.outcome {
+            Outcome::New => HookOutcome::New,
+            Outcome::Added => HookOutcome::Added,
+            Outcome::Repeat => HookOutcome::Repeat,
+            Outcome::Late => HookOutcome::Late,
+        };
+        tracing::info!(%submission, source = %desk.source.name, outcome = outcome.label(), "kept");
+        Ok(Receipt { submission, outcome })
+    }
+}
+
+impl IntakeError {
+    pub fn outcome(&self) -> HookOutcome {
+        match self {
+            IntakeError::Refused(Refused::UnsupportedType) => HookOutcome::Unsupported,
+            IntakeError::Refused(Refused::Unreadable(_)) => HookOutcome::Unreadable,
+            IntakeError::Refused(Refused::Signature(_)) => HookOutcome::Refused,
+            IntakeError::NotKept(_) => HookOutcome::Unavailable,
+        }
+    }
+
+    /// Why it was refused, as a metric counts it.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match self {
+            IntakeError::Refused(refused) => Some(refused.label()),
+            IntakeError::NotKept(_) => None,
+        }
+    }
+}
+
+impl Desk {
+    /// What the sender hears when its hook was kept.
+    pub fn reply(&self) -> &SourceReply {
+        &self.source.reply
+    }
+
+    /// Whether it hears the same when its hook was refused, so that a live call goes on.
+    pub fn replies_to_refusals(&self) -> bool {
+        self.source.on_refusal == OnRefusal::Reply
+    }
+}

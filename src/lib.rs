@@ -6,6 +6,7 @@ pub mod destination;
 pub mod domain;
 pub mod http;
 pub mod intake;
+pub mod settings;
 pub mod simulator;
 pub mod source;
 pub mod store;

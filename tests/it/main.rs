@@ -1,3 +1,4 @@
 //! Postcall from outside: one test binary, one subject a file.
 
+mod settings;
 mod store_contract;

@@ -1,0 +1,133 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::written::{Place, Table};
+use super::{Environment, secret};
+use crate::domain::{self, Issue, Name};
+use crate::source::SignedUrl;
+
+/// Where the Feedback API is, unless an account says otherwise.
+const PLIVO_API: &str = "https://stats.plivo.com";
+
+/// An account at the destination, and how to speak to it there.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub account: Arc<domain::Account>,
+    /// Scheme, host, perhaps a port and a prefix, without a slash at its end.
+    pub api: String,
+    /// Issues that this account's API wants spelled otherwise than [`Issue::name`].
+    pub spelling: BTreeMap<Issue, String>,
+}
+
+impl Account {
+    pub(super) fn at(
+        name: Name,
+        place: &Place<'_>,
+        environment: &Arc<Environment>,
+    ) -> Option<Self> {
+        let table = place.table(&["auth_id", "auth_token", "api", "insecure", "spelling"])?;
+        let auth_id = table.need("auth_id", AUTH_ID).and_then(|place| auth_id(&place));
+        let credentials = table
+            .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
+            .and_then(|place| secret::credentials(&place, 1, environment));
+        let api = api(&table);
+        let spelling = table.or("spelling", BTreeMap::new(), |place| spelling(&place));
+        Some(Self {
+            account: Arc::new(domain::Account {
+                name,
+                auth_id: auth_id?,
+                credentials: Arc::new(credentials?),
+            }),
+            api: api?,
+            spelling: spelling?,
+        })
+    }
+}
+
+const AUTH_ID: &str = "the account's id, MA… or SA…";
+
+/// It becomes the user name of HTTP Basic, which ends at the first colon.
+fn auth_id(place: &Place<'_>) -> Option<String> {
+    let text = place.text(AUTH_ID)?;
+    if text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        Some(text.to_owned())
+    } else {
+        place.fault("expected at most 64 letters and digits")
+    }
+}
+
+/// The auth token travels with every request, so it is not sent in the clear by mistake.
+fn api(table: &Table<'_>) -> Option<String> {
+    let insecure = table.or("insecure", false, |place| place.flag());
+    let Some(place) = table.get("api") else {
+        return Some(PLIVO_API.to_owned());
+    };
+    let text = place.text(API)?;
+    let Ok(api) = SignedUrl::public(text) else {
+        return place.fault(format!(
+            "expected {API}: no user, no query, no fragment, and a prefix at most"
+        ));
+    };
+    let api = api.at("");
+    if is_in_the_clear(&api) && !insecure? {
+        return place.fault(
+            "expected https: the auth token would travel in the clear (say insecure: true if it may)",
+        );
+    }
+    Some(api)
+}
+
+const API: &str = "an address such as https://stats.plivo.com";
+
+fn is_in_the_clear(api: &str) -> bool {
+    let Some(rest) = api.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    };
+    let is_loopback = host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    !is_loopback
+}
+
+fn spelling(place: &Place<'_>) -> Option<BTreeMap<Issue, String>> {
+    const SPELLED: &str = "an issue as it goes over the wire, such as CALLERID_ISSUES";
+    let names = Issue::ALL.map(Issue::name);
+    let table = place.table(&names)?;
+    let spelled: Vec<_> = Issue::ALL
+        .into_iter()
+        .filter_map(|issue| {
+            let place = table.get(issue.name())?;
+            let text = place.text(SPELLED).and_then(|text| {
+                let is_lawful =
+                    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+                if is_lawful { Some(text) } else { place.fault(format!("expected {SPELLED}")) }
+            });
+            Some(text.map(|text| (issue, text.to_owned())))
+        })
+        .collect();
+    spelled.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_may_be_spoken_to_in_the_clear() {
+        for open in ["http://stats.plivo.com", "http://localhost.example.com:80", "http://[::2]"] {
+            assert!(is_in_the_clear(open), "{open}");
+        }
+        for kept in [
+            "https://stats.plivo.com",
+            "http://127.0.0.1:1/prefix",
+            "http://[::1]",
+            "http://[::1]:80",
+            "http://localhost",
+        ] {
+            assert!(!is_in_the_clear(kept), "{kept}");
+        }
+    }
+}

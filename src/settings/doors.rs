@@ -1,0 +1,93 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::written::{Place, Table};
+use crate::source::SignedUrl;
+
+/// The door that senders call.
+#[derive(Debug, Clone)]
+pub struct PublicDoor {
+    pub listen: SocketAddr,
+    /// What senders call and sign; absent where every source has its own.
+    pub url: Option<SignedUrl>,
+    /// How many may be connected at once.
+    pub connections: usize,
+    /// How long the body of a hook may take to arrive.
+    pub body_timeout: Duration,
+}
+
+/// The door for probes, figures and operators.
+#[derive(Debug, Clone)]
+pub struct PrivateDoor {
+    pub listen: SocketAddr,
+}
+
+impl PublicDoor {
+    pub(super) fn at(place: &Place<'_>) -> Option<Self> {
+        let table = place.table(&["listen", "url", "connections", "body_timeout"])?;
+        let listen = listen(&table);
+        let url = match table.get_filled("url") {
+            None => Some(None),
+            Some(place) => public_url(&place).map(Some),
+        };
+        let connections =
+            table.need("connections", "a whole number").and_then(|place| place.whole(1..=100_000));
+        let body_timeout = table
+            .need("body_timeout", "a duration")
+            .and_then(|place| place.duration(Duration::from_millis(1)));
+        Some(Self {
+            listen: listen?,
+            url: url?,
+            connections: connections? as usize,
+            body_timeout: body_timeout?,
+        })
+    }
+}
+
+impl PrivateDoor {
+    pub(super) fn at(place: &Place<'_>, public: Option<&PublicDoor>) -> Option<Self> {
+        let table = place.table(&["listen"])?;
+        let listen = listen(&table)?;
+        if public.is_some_and(|public| collide(public.listen, listen)) {
+            return table.get("listen")?.fault(
+                "the public door listens there: the private one must have an address of its own",
+            );
+        }
+        Some(Self { listen })
+    }
+}
+
+fn public_url(place: &Place<'_>) -> Option<SignedUrl> {
+    let text = place.text("an address such as https://surveys.example.com")?;
+    place.check(SignedUrl::public(text))
+}
+
+fn listen(table: &Table<'_>) -> Option<SocketAddr> {
+    const WHAT: &str = "an address and a port such as 0.0.0.0:8080 or [::]:8080";
+    let place = table.need("listen", WHAT)?;
+    let text = place.text(WHAT)?;
+    text.parse().ok().or_else(|| place.fault(format!("expected {WHAT}")))
+}
+
+/// Port 0 is whichever is free.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_address = one.ip() == other.ip();
+    let one_takes_all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (same_address || one_takes_all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_doors_never_share_an_address() {
+        let collide =
+            |one: &str, other: &str| collide(one.parse().unwrap(), other.parse().unwrap());
+        assert!(collide("127.0.0.1:80", "127.0.0.1:80"));
+        assert!(collide("0.0.0.0:80", "127.0.0.1:80"));
+        assert!(!collide("127.0.0.1:80", "127.0.0.1:81"));
+        assert!(!collide("127.0.0.1:80", "127.0.0.2:80"));
+        assert!(!collide("127.0.0.1:0", "127.0.0.1:0"));
+    }
+}

@@ -1,0 +1,207 @@
+//! What an operator may set, read and checked as a whole before anything starts.
+//!
+//! The embedded `config/base.yaml`, the operator's file and `POSTCALL__SECTION__KEY` variables are
+//! laid over each other ([`Settings::load`]) into one tree as written; that is read place by place
+//! into values which need no second check. Whatever is wrong is reported at once, each fault with
+//! its path and what would be right, none with anything that stands where a secret belongs.
+//!
+//! Nobody below `app` knows this room: it hands on the values of the rooms it sets up.
+
+mod accounts;
+mod delivery;
+mod doors;
+mod environment;
+mod fault;
+mod layers;
+mod process;
+mod secret;
+mod sources;
+mod store;
+mod surveys;
+mod variables;
+mod written;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use accounts::Account;
+pub use delivery::{Delivery, LEASE_MARGIN};
+pub use doors::{PrivateDoor, PublicDoor};
+pub use environment::Environment;
+pub use fault::Fault;
+pub use layers::NotYaml;
+pub use process::{Logs, Shutdown};
+pub use store::Store;
+
+use crate::domain::Name;
+use crate::source::Source;
+use crate::survey::Survey;
+
+use fault::Faults;
+use layers::Layered;
+use sources::Surroundings;
+use written::Place;
+
+/// All settings, checked.
+#[derive(Debug)]
+pub struct Settings {
+    pub public: PublicDoor,
+    pub private: PrivateDoor,
+    pub store: Store,
+    /// At least one.
+    pub accounts: BTreeMap<Name, Account>,
+    /// At least one.
+    pub sources: BTreeMap<Name, Source>,
+    pub surveys: BTreeMap<Name, Arc<Survey>>,
+    pub delivery: Delivery,
+    pub shutdown: Shutdown,
+    pub logs: Logs,
+    /// Changes whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
+    pub hash: String,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("cannot read the settings file {}", file.display())]
+    Unreadable { file: PathBuf, source: std::io::Error },
+    #[error("the settings file {} is longer than {bytes_max} bytes", file.display())]
+    TooLong { file: PathBuf, bytes_max: u64 },
+    #[error("cannot read the settings in {}", file.display())]
+    NotYaml { file: PathBuf, source: NotYaml },
+    /// One line for each, sorted by path.
+    #[error("{}", lines(.0))]
+    Faults(Vec<Fault>),
+}
+
+impl Settings {
+    /// The embedded defaults, the file over them, the variables over both.
+    ///
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong with what it says.
+    pub fn load(file: Option<&Path>, environment: Environment) -> Result<Self, SettingsError> {
+        let text = file.map(layers::read_file).transpose()?.unwrap_or_default();
+        Self::read(&text, file.unwrap_or(Path::new("")), environment)
+    }
+
+    /// As [`load`](Self::load), with the text of a file that need not exist.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn from_yaml(text: &str, environment: Environment) -> Result<Self, SettingsError> {
+        Self::read(text, Path::new("the given text"), environment)
+    }
+
+    fn read(text: &str, file: &Path, environment: Environment) -> Result<Self, SettingsError> {
+        let faults = Faults::default();
+        let Layered { tree, variables } = layers::lay(text, &environment, &faults)
+            .map_err(|source| SettingsError::NotYaml { file: file.to_owned(), source })?;
+        let settings = Self::at(&Place::root(&tree, &faults), &Arc::new(environment));
+        match (faults.sorted(), settings) {
+            (faults, Some(settings)) if faults.is_empty() => Ok(settings),
+            (faults, _) => Err(SettingsError::Faults(
+                faults.into_iter().map(|fault| variables.explain(fault)).collect(),
+            )),
+        }
+    }
+
+    fn at(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Self> {
+        let table = place.table(&[
+            "public", "private", "store", "accounts", "sources", "surveys", "delivery", "shutdown",
+            "logs",
+        ])?;
+        let section = |name| table.need(name, "a table");
+
+        let public = section("public").and_then(|place| PublicDoor::at(&place));
+        let private = section("private").and_then(|place| PrivateDoor::at(&place, public.as_ref()));
+        let store = section("store").and_then(|place| Store::at(&place));
+        let delivery = section("delivery").and_then(|place| Delivery::at(&place));
+        let shutdown = section("shutdown").and_then(|place| Shutdown::at(&place));
+        let logs = section("logs").and_then(|place| Logs::at(&place));
+
+        let accounts = named(some(section("accounts"), "account"), |name, place| {
+            Account::at(name, place, environment)
+        });
+        let delay = delivery.as_ref().map_or(Duration::ZERO, |delivery| delivery.delay);
+        let surveys =
+            named(section("surveys"), |_, place| surveys::survey(place, delay).map(Arc::new));
+        let surroundings = Surroundings {
+            public: public.as_ref(),
+            accounts: &accounts,
+            surveys: &surveys,
+            environment,
+        };
+        let sources = named(some(section("sources"), "source"), |name, place| {
+            sources::source(name, place, &surroundings)
+        });
+        Some(Self {
+            public: public?,
+            private: private?,
+            store: store?,
+            accounts: complete(accounts)?,
+            sources: complete(sources)?,
+            surveys: complete(surveys)?,
+            delivery: delivery?,
+            shutdown: shutdown?,
+            logs: logs?,
+            hash: hash(place.value()),
+        })
+    }
+}
+
+/// A section that must not be empty.
+fn some<'a>(section: Option<Place<'a>>, of: &str) -> Option<Place<'a>> {
+    let section = section?;
+    if section.is_empty() {
+        section.fault(format!("expected at least one {of}"))
+    } else {
+        Some(section)
+    }
+}
+
+/// The entries of a section by name, `None` for each that is wrong.
+fn named<T>(
+    section: Option<Place<'_>>,
+    read: impl Fn(Name, &Place<'_>) -> Option<T>,
+) -> BTreeMap<Name, Option<T>> {
+    let Some(section) = section else { return BTreeMap::new() };
+    section.entries().into_iter().map(|(name, place)| (name.clone(), read(name, &place))).collect()
+}
+
+fn complete<T>(entries: BTreeMap<Name, Option<T>>) -> Option<BTreeMap<Name, T>> {
+    entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
+}
+
+/// Of the effective tree, its keys in order, the values of secrets masked.
+fn hash(tree: &Value) -> String {
+    let mut tree = tree.clone();
+    mask(&mut tree);
+    let digest = Sha256::digest(tree.to_string());
+    data_encoding::HEXLOWER.encode(&digest[..6])
+}
+
+fn mask(tree: &mut Value) {
+    match tree {
+        Value::Object(table) => {
+            for (key, value) in table {
+                match key.as_str() {
+                    "value" => *value = Value::Null,
+                    // A reply's own keys mean nothing to us.
+                    "json" => {}
+                    _ => mask(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,122 @@
+use std::fs;
+use std::io::Read;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::Environment;
+use super::written::Place;
+use crate::domain::Credentials;
+
+const FORMS: &str = "`{ env: NAME }`, `{ file: PATH }`, `{ value: \"…\" }` or a list of these";
+
+/// Longest secret that is read from a file, in bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A secret that can be read now, and anew later, and is at least `length_min` characters long.
+///
+/// No fault repeats anything that is written there, not even a key, a variable's or a file's name:
+/// an operator in a hurry puts the secret itself in any of these places.
+pub(super) fn credentials(
+    place: &Place<'_>,
+    length_min: usize,
+    environment: &Arc<Environment>,
+) -> Option<Credentials> {
+    let items = match place.value() {
+        Value::Array(items) if items.is_empty() => {
+            return place.fault(format!("an empty list: expected {FORMS}"));
+        }
+        Value::Array(_) => place.list(FORMS)?,
+        _ => vec![place.clone()],
+    };
+    let parts: Vec<Option<Part>> = items
+        .iter()
+        .map(|place| {
+            let part = Part::at(place)?;
+            match part.read(length_min, environment) {
+                Ok(_) => Some(part),
+                Err(message) => place.fault_at(&part.path, message),
+            }
+        })
+        .collect();
+    let parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
+    let environment = environment.clone();
+    let read = move || {
+        let read = |part: &Part| {
+            part.read(length_min, &environment)
+                .map_err(|message| format!("{}: {message}", part.path))
+        };
+        parts.iter().map(read).collect()
+    };
+    place.check(Credentials::new(Box::new(read)))
+}
+
+/// Where a secret lies; one of several while it is being rotated.
+struct Part {
+    path: String,
+    form: Form,
+}
+
+enum Form {
+    Env(String),
+    File(String),
+    Value(SecretString),
+}
+
+impl Part {
+    fn at(place: &Place<'_>) -> Option<Self> {
+        let Value::Object(entries) = place.value() else {
+            return place.expected(FORMS);
+        };
+        let mut entries = entries.iter();
+        let (Some((key, value)), None) = (entries.next(), entries.next()) else {
+            return place.fault(format!("expected exactly one form: {FORMS}"));
+        };
+        let form: fn(String) -> Form = match key.as_str() {
+            "env" => Form::Env,
+            "file" => Form::File,
+            "value" => |value| Form::Value(value.into()),
+            _ => return place.fault(format!("expected {FORMS}")),
+        };
+        let path = format!("{}.{key}", place.path());
+        match value {
+            Value::String(text) => Some(Self { path, form: form(text.clone()) }),
+            _ => place.fault_at(&path, "expected text: quote it"),
+        }
+    }
+
+    fn read(&self, length_min: usize, environment: &Environment) -> Result<SecretString, String> {
+        let secret = match &self.form {
+            Form::Env(name) => {
+                environment.get(name).ok_or("the variable that it names is not set")?.into()
+            }
+            Form::File(path) => read_file(path)?.into(),
+            Form::Value(value) => value.clone(),
+        };
+        strong(secret, length_min)
+    }
+}
+
+fn strong(secret: SecretString, length_min: usize) -> Result<SecretString, String> {
+    match secret.expose_secret().chars().count() {
+        0 => Err("the secret is empty".to_owned()),
+        length if length < length_min => {
+            Err(format!("the secret is shorter than {length_min} characters"))
+        }
+        _ => Ok(secret),
+    }
+}
+
+/// Without the newline that most editors leave at the end.
+fn read_file(path: &str) -> Result<String, String> {
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
+        .map_err(|error| format!("the file that it names cannot be read: {error}"))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err("the file that it names is too long for a secret".to_owned());
+    }
+    let without = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(without.strip_suffix('\r').unwrap_or(without).to_owned())
+}

@@ -1,0 +1,694 @@
+//! The settings as an operator meets them: what works as written, and what is said of what does
+//! not.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use postcall::settings::{Environment, Settings, SettingsError};
+use postcall::source::OnRefusal;
+
+/// As the issue that asked for them writes them.
+const AS_WRITTEN: &str = r##"
+public:
+  listen: 0.0.0.0:8080
+  url: https://surveys.example.com        # what senders call; Plivo signs this, not what the container sees
+private:
+  listen: 127.0.0.1:9090                  # metrics, probes, operators; never exposed with the public door
+store:
+  url: sqlite:postcall.db
+accounts:
+  main:
+    auth_id: MAXXXXXXXXXXXXXXXXXX
+    auth_token: { env: PLIVO_AUTH_TOKEN }
+sources:
+  ivr:
+    preset: plivo                          # GetInput and GetDigits action callbacks, GET or POST, signature V3 or Ma-V3
+    account: main                          # whose token checks the signature and whose call is rated
+    survey: quality
+    reply: { xml: "<Response><Speak>Thank you.</Speak></Response>" }
+    # url: https://edge.example.com/survey # what this sender calls, where a gateway rewrites paths; the query is added as it came
+surveys:
+  quality:
+    questions:
+      - { name: score, answers: 1-5 }
+      - { name: problem, answers: 1-3 }
+    rating: { of: score, scale: { from: [1, 5] } }
+    issues:
+      of: problem
+      choices:
+        - { answer: 1, issue: ECHO }
+        - { answer: 2, issue: ONE_WAY_AUDIO }
+        - { answer: 3, issue: CALL_DROPPED }
+      otherwise: [OTHERS]                  # below 5 Plivo wants an issue
+    notes: "IVR survey: {{ score }} of 5"
+    complete: { after: 120s }              # how long to wait for the other answers of a call
+delivery:
+  delay: 60s                               # after the last word on a call: feedback on a live call is undocumented
+"##;
+
+const TOKEN: &str = "made-up-auth-token";
+
+#[test]
+fn the_settings_of_the_issue_work_as_written() {
+    let settings = load(AS_WRITTEN, &[]).unwrap();
+    assert_eq!(settings.public.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(settings.private.listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(settings.store.path.to_str(), Some("postcall.db"));
+    assert_eq!(settings.delivery.delay, Duration::from_secs(60));
+
+    let account = &settings.accounts["main"];
+    assert_eq!(account.account.auth_id, "MAXXXXXXXXXXXXXXXXXX");
+    assert_eq!(account.account.credentials.tokens().len(), 1);
+    assert_eq!(account.api, "https://stats.plivo.com");
+
+    let source = &settings.sources["ivr"];
+    assert_eq!(source.signature.labels(), ["v3", "ma-v3"]);
+    assert_eq!(source.url.at("/hooks/ivr"), "https://surveys.example.com/hooks/ivr");
+    assert_eq!(source.reply.body(), b"<Response><Speak>Thank you.</Speak></Response>");
+    assert!(settings.surveys.contains_key("quality"));
+}
+
+#[test]
+fn the_commonest_survey_is_short() {
+    let settings = load(&with_survey(QUICK), &[]).unwrap();
+    assert!(settings.surveys.contains_key("quality"));
+}
+
+const QUICK: &str =
+    "quality: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }";
+
+#[test]
+fn without_accounts_and_sources_there_is_nothing_to_do() {
+    insta::assert_snapshot!(faults("", &[]), @r"
+    accounts: expected at least one account
+    sources: expected at least one source
+    ");
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_and_in_order() {
+    let text = r"
+public: { listen: 8080, url: surveys.example.com }
+private: { listen: 127.0.0.1, door: 1 }
+store: { url: postgres://db, queue: many }
+acounts: {}
+accounts:
+  main: { auth_id: MAX, auth_token: { env: NOBODY_SET_THIS }, api: http://plivo.example.com }
+sources:
+  IVR: { preset: plivo }
+  ivr: { preset: twilio, account: mian, survey: qualty, reply: { xml: <Response> }, signature: [v4] }
+surveys:
+  quality: { questions: [{ name: score, answers: 1.5 }], rating: { of: scores } }
+delivery: { delay: 60, lease: 10s, in_flight: 0, retry: { first: 1h } }
+logs: { format: xml, filter: '[' }
+";
+    let told = faults(text, &[("POSTCALL__SHUTDOWN__DEADLINE", "20")]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_wrong_secret_is_refused_with_the_right_forms() {
+    let token = "auth_token: { env: PLIVO_AUTH_TOKEN }";
+    let told = told([
+        (token, "auth_token: made-up"),
+        (token, "auth_token: 12345"),
+        (token, "auth_token:"),
+        (token, "auth_token: []"),
+        (token, "auth_token: {}"),
+        (token, "auth_token: { env: PLIVO_AUTH_TOKEN, value: made-up }"),
+        (token, "auth_token: { var: PLIVO_AUTH_TOKEN }"),
+        (token, "auth_token: { value: 12345 }"),
+        (token, "auth_token: { value: }"),
+        (token, "auth_token: { value: '' }"),
+        (token, "auth_token: { env: NOBODY_SET_THIS }"),
+        (token, "auth_token: { env: SET_TO_NOTHING }"),
+        (token, "auth_token: { file: no/such/file }"),
+        (token, "auth_token: [{ env: PLIVO_AUTH_TOKEN }, { env: NOBODY_SET_THIS }, made-up]"),
+        (token, "# auth_token"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn no_fault_repeats_what_stands_where_a_secret_belongs() {
+    const CANARY: &str = "s3cr3t-canary";
+    let places = [
+        ("auth_token: { env: PLIVO_AUTH_TOKEN }", "auth_token: "),
+        ("reply: {", "signature: { bearer: CANARY }\n    reply: {"),
+        ("reply: {", "signature: { basic: { user: ivr, password: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { hmac: { header: X-Sign, secret: CANARY } }\n    reply: {"),
+    ];
+    let wrongs = [
+        "CANARY",
+        "{ env: CANARY }",
+        "{ file: CANARY }",
+        "{ file: /CANARY }",
+        "{ CANARY }",
+        "{ CANARY: }",
+        "{ CANARY: CANARY }",
+        "{{ CANARY }}",
+        "{ value: [CANARY] }",
+        "{ value: { CANARY: CANARY } }",
+        "{ value: CANARY, env: CANARY }",
+        "[CANARY]",
+        "[[CANARY]]",
+        "[{ env: CANARY }]",
+        "[{ value: { value: CANARY } }]",
+        "!!int CANARY",
+        "!CANARY",
+        "*CANARY",
+        "{ value: \"CANARY }",
+        "{ value: CANARY",
+        "\n      CANARY:\n      CANARY:\n",
+    ];
+    for (from, to) in places {
+        for wrong in wrongs {
+            let to = if to.contains("CANARY") {
+                to.replace("CANARY", wrong)
+            } else {
+                format!("{to}{wrong}")
+            };
+            let text = replaced(AS_WRITTEN, from, &to.replace("CANARY", CANARY));
+            let error = load(&text, &[]).expect_err(wrong);
+            let said = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
+            assert!(!said.contains(CANARY), "{wrong}: {said}");
+        }
+    }
+    let in_a_variable = [("POSTCALL__ACCOUNTS__MAIN__AUTH_TOKEN", CANARY)];
+    assert!(!faults(AS_WRITTEN, &in_a_variable).contains(CANARY));
+}
+
+#[test]
+fn no_secret_shows_in_the_settings() {
+    let text = replaced(
+        AS_WRITTEN,
+        "reply: {",
+        "signature: { bearer: { value: \"s3cr3t-canary-s3cr3t\" } }\n    reply: {",
+    );
+    let settings = load(&text, &[]).unwrap();
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("s3cr3t") && !shown.contains(TOKEN), "{shown}");
+}
+
+#[test]
+fn a_secret_in_a_file_ends_before_its_last_newline_and_is_read_anew() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "first").unwrap();
+    let form = format!("auth_token: {{ file: {:?} }}", file.path());
+    let text = replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", &form);
+    let credentials = load(&text, &[]).unwrap().accounts["main"].account.credentials.clone();
+    let first = || secrecy::ExposeSecret::expose_secret(&credentials.first()).to_owned();
+    assert_eq!(first(), "first");
+
+    std::fs::write(file.path(), "second").unwrap();
+    credentials.read_anew().unwrap();
+    assert_eq!(first(), "second");
+
+    std::fs::write(file.path(), "\n").unwrap();
+    let refused = credentials.read_anew().unwrap_err();
+    insta::assert_snapshot!(refused, @"accounts.main.auth_token.file: the secret is empty");
+    assert_eq!(first(), "second");
+}
+
+#[test]
+fn a_list_of_secrets_is_for_the_days_of_a_rotation() {
+    let form = "auth_token: [{ value: new }, { env: PLIVO_AUTH_TOKEN }]";
+    let text = replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", form);
+    let settings = load(&text, &[]).unwrap();
+    assert_eq!(settings.accounts["main"].account.credentials.tokens().len(), 2);
+}
+
+#[test]
+fn a_wrong_signature_is_refused_with_the_right_forms() {
+    let reply = "reply: {";
+    let signed = |signature: &str| format!("signature: {signature}\n    reply: {{");
+    let cases = [
+        "v3",
+        "[]",
+        "[v3, v4]",
+        "[none]",
+        "{ bearer: { value: too-short } }",
+        "{ bearer: { env: PLIVO_AUTH_TOKEN }, basic: { user: a, password: { env: PLIVO_AUTH_TOKEN } } }",
+        "{ basic: { user: 'a:b' } }",
+        "{ hmac: { header: 'X Signature', secret: { env: PLIVO_AUTH_TOKEN } } }",
+        "{ hmac: { algorithm: md5, encoding: base32, prefix: 1 } }",
+        "{ twilio: {} }",
+        "false",
+    ]
+    .map(signed);
+    let told = told(cases.iter().map(|to| (reply, to.as_str())));
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn every_signature_of_the_rules_is_understood() {
+    for (signature, labels) in [
+        ("[v3, ma-v3]", &["v3", "ma-v3"][..]),
+        ("[ma-v2]", &["ma-v2"]),
+        ("{ bearer: { env: HOOK_TOKEN } }", &["bearer"]),
+        ("{ basic: { user: ivr, password: { env: HOOK_TOKEN } } }", &["basic"]),
+        (
+            "{ hmac: { header: X-Signature, secret: { env: HOOK_TOKEN }, algorithm: sha256, \
+             encoding: hex, prefix: \"sha256=\" } }",
+            &["hmac"],
+        ),
+        ("none", &["none"]),
+    ] {
+        let to = format!("signature: {signature}\n    reply: {{");
+        let text = replaced(AS_WRITTEN, "reply: {", &to);
+        let settings = load(&text, &[("HOOK_TOKEN", "long-enough-for-a-token")]).unwrap();
+        assert_eq!(settings.sources["ivr"].signature.labels(), labels);
+    }
+}
+
+#[test]
+fn a_sender_that_signs_its_address_needs_one() {
+    let without = replaced(AS_WRITTEN, "url: https://surveys.example.com", "url:");
+    insta::assert_snapshot!(faults(&without, &[]), @"sources.ivr.url: missing: Plivo signs the address that it calls, so write it here or as public.url");
+
+    let own = replaced(&without, "# url: https://edge", "url: https://edge");
+    let url = &load(&own, &[]).unwrap().sources["ivr"].url;
+    assert_eq!(url.at("/hooks/ivr"), "https://edge.example.com/survey");
+
+    let unsigned = replaced(&without, "reply: {", "signature: none\n    reply: {");
+    let url = &load(&unsigned, &[]).unwrap().sources["ivr"].url;
+    assert_eq!(url.at("/hooks/ivr"), "http://127.0.0.1:8080/hooks/ivr");
+}
+
+#[test]
+fn a_wrong_source_is_refused() {
+    let reply = "reply: { xml: \"<Response><Speak>Thank you.</Speak></Response>\" }";
+    let told = told([
+        ("preset: plivo", "preset: twilio"),
+        ("preset: plivo", "# no preset"),
+        ("account: main", "account: other"),
+        ("survey: quality", "survey: other"),
+        (reply, "reply: <Response/>"),
+        (reply, "reply: { xml: \"<Response>\" }"),
+        (reply, "reply: { xml: \"<Response/>\", empty: true }"),
+        (reply, "reply: { empty: false }"),
+        (reply, "reply: { text: thanks }"),
+        (reply, "reply: { json: 1, xml: 2 }"),
+        (reply, "on_refusal: drop"),
+        (reply, "url: https://edge.example.com/survey?a=b"),
+        (reply, "secret: { env: X }"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_wrong_account_is_refused() {
+    let id = "auth_id: MAXXXXXXXXXXXXXXXXXX";
+    let with = |line: &str| format!("{id}\n    {line}");
+    let lines = [
+        "api: stats.plivo.com",
+        "api: http://stats.plivo.com",
+        "api: https://user:password@stats.plivo.com",
+        "api: https://stats.plivo.com/?a",
+        "insecure: maybe",
+        "spelling: { CALLER: CALLERID_ISSUES }",
+        "spelling: { CALLERID_ISSUE: callerid issues }",
+    ]
+    .map(with);
+    let wrong_ids = ["auth_id: 12345", "auth_id: 'MA:X'", "auth_id:"].map(str::to_owned);
+    let told = told(lines.iter().chain(&wrong_ids).map(|to| (id, to.as_str())));
+    insta::assert_snapshot!(told);
+
+    let spelled = with("spelling: { CALLERID_ISSUE: CALLERID_ISSUES }");
+    let loopback = with("api: http://127.0.0.1:4010/prefix/");
+    let insecure = with("api: http://plivo:4010\n    insecure: true");
+    for (right, api) in [
+        (spelled, "https://stats.plivo.com"),
+        (loopback, "http://127.0.0.1:4010/prefix"),
+        (insecure, "http://plivo:4010"),
+    ] {
+        let settings = load(&replaced(AS_WRITTEN, id, &right), &[]).unwrap();
+        assert_eq!(settings.accounts["main"].api, api);
+    }
+}
+
+#[test]
+fn a_wrong_name_is_refused() {
+    let told = told([
+        ("  main:", "  Main:"),
+        ("  ivr:", "  ivr.1:"),
+        ("  quality:", "  quality__2:"),
+        ("name: problem", "name: the problem"),
+        ("name: problem", "name: score"),
+        ("of: score", "of: SCORE"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_wrong_answer_is_refused() {
+    let answers = "answers: 1-3";
+    let answer = "answer: 1,";
+    let told = told([
+        (answers, "answers: 1.5"),
+        (answers, "answers: true"),
+        (answers, "answers: null"),
+        (answers, "answers: []"),
+        (answers, "answers: [1, 2, 3, 2.0, yes, ~, [4]]"),
+        (answers, "answers: -1"),
+        (answers, "answers: 5-1"),
+        (answers, "answers: 1-"),
+        (answers, "answers: { from: 1, to: 5 }"),
+        (answer, "answer: 1.0,"),
+        (answer, "answer: true,"),
+        (answer, "answer: ,"),
+        (answer, "answer: 1-2,"),
+        (answer, "answer: 9,"),
+        (answer, "answer: 2,"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn answers_are_digits_ranges_and_quoted_keys() {
+    for right in ["answers: 1-9", "answers: \"1-9\"", "answers: [1, 2-3, \"*\", \"#\", 10]"] {
+        let text = replaced(AS_WRITTEN, "answers: 1-3", right);
+        load(&text, &[]).unwrap_or_else(|error| panic!("{right}: {error}"));
+    }
+}
+
+#[test]
+fn a_wrong_survey_is_refused() {
+    let told = told([
+        ("rating: { of: score, scale: { from: [1, 5] } }", "# no rating"),
+        ("rating: { of: score,", "rating: { of: nobody,"),
+        ("from: [1, 5]", "from: [1, 1]"),
+        ("from: [1, 5]", "from: [1]"),
+        ("from: [1, 5]", "from: [2, 4]"),
+        ("of: problem", "of: nobody"),
+        ("issue: ECHO", "issue: echo"),
+        ("otherwise: [OTHERS]", "otherwise: []"),
+        ("otherwise: [OTHERS]", "otherwise: OTHERS"),
+        ("otherwise: [OTHERS]", "at_five: keep"),
+        ("{{ score }} of 5", "{{ scor }} of 5"),
+        ("{{ score }} of 5", "{{ score of 5"),
+        ("after: 120s", "after: 120"),
+        ("after: 120s", "within: 120s"),
+        ("notes:", "notes_length: 0\n    notes:"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_wrong_duration_or_number_is_refused() {
+    let delay = "delay: 60s";
+    let told = told([
+        (delay, "delay: 60"),
+        (delay, "delay: 60 s"),
+        (delay, "delay: 1.5h"),
+        (delay, "delay: -1s"),
+        (delay, "delay: 400d"),
+        (delay, "timeout: 0s"),
+        (delay, "timeout: 55s"),
+        (delay, "timeout: 1s"),
+        (delay, "in_flight: 1001"),
+        (delay, "in_flight: few"),
+        (delay, "retry: { first: 11m }"),
+        (delay, "retry: 5"),
+        ("url: sqlite:postcall.db", "url: sqlite:postcall.db\n  queue: 0"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_wrong_door_or_ledger_is_refused() {
+    let url = "url: sqlite:postcall.db";
+    let told = told([
+        ("listen: 127.0.0.1:9090", "listen: 0.0.0.0:8080"),
+        ("listen: 127.0.0.1:9090", "listen: 127.0.0.1:8080"),
+        ("listen: 127.0.0.1:9090", "listen: 9090"),
+        ("listen: 127.0.0.1:9090", "listen: localhost:9090"),
+        ("url: https://surveys.example.com", "url: surveys.example.com"),
+        ("url: https://surveys.example.com", "url: https://surveys.example.com/?a=b"),
+        (url, "url: postcall.db"),
+        (url, "url: 'sqlite:'"),
+        (url, "url: sqlite://postcall.db"),
+        (url, "url: 'sqlite::memory:'"),
+    ]);
+    insta::assert_snapshot!(told);
+    let anywhere = AS_WRITTEN.replace("0.0.0.0:8080", "127.0.0.1:0").replace("9090", "0");
+    assert!(load(&anywhere, &[]).is_ok());
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_those_that_belong_there() {
+    let told = told([
+        ("public:", "publik: {}\npublic:"),
+        ("public:", "public.listen: 0.0.0.0:80\npublic:"),
+        ("delay: 60s", "delays: 60s"),
+        ("  complete: {", "  complet: {"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_variable_overrides_a_scalar_that_is_there() {
+    let settings = load(
+        AS_WRITTEN,
+        &[
+            ("POSTCALL__PUBLIC__LISTEN", "127.0.0.1:0"),
+            ("POSTCALL__STORE__QUEUE", "5"),
+            ("POSTCALL__DELIVERY__RETRY__FIRST", "200ms"),
+            ("POSTCALL__ACCOUNTS__MAIN__AUTH_ID", "00123"),
+            ("POSTCALL__ACCOUNTS__MAIN__API", "http://127.0.0.1:4010"),
+            ("POSTCALL__SURVEYS__QUALITY__COMPLETE__AFTER", "2s"),
+            ("POSTCALL__SOURCES__IVR__ON_REFUSAL", "reply"),
+            ("POSTCALL_CONFIG", "this one is for the command line"),
+            ("POSTCALL_PORT", "tcp://10.0.0.1:80"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.public.listen.port(), 0);
+    assert_eq!(settings.store.queue, 5);
+    assert_eq!(settings.delivery.retry.first, Duration::from_millis(200));
+    assert_eq!(settings.accounts["main"].account.auth_id, "00123");
+    assert_eq!(settings.accounts["main"].api, "http://127.0.0.1:4010");
+    assert_eq!(settings.sources["ivr"].on_refusal, OnRefusal::Reply);
+}
+
+#[test]
+fn a_variable_reaches_an_entry_whose_name_no_shell_would_take() {
+    let text = AS_WRITTEN.replace("  main:", "  main-line:").replace(": main ", ": main-line ");
+    let settings = load(&text, &[("POSTCALL__ACCOUNTS__MAIN_LINE__AUTH_ID", "MAY")]).unwrap();
+    assert_eq!(settings.accounts["main-line"].account.auth_id, "MAY");
+}
+
+#[test]
+fn a_variable_that_can_override_nothing_is_refused_by_its_name() {
+    let told: String = [
+        ("POSTCALL__ACCOUNTS__OTHER__AUTH_ID", "MAY"),
+        ("POSTCALL__SURVEYS__QUICK__NOTES", "x"),
+        ("POSTCALL__SURVEYS__QUALITY__QUESTIONS", "[]"),
+        ("POSTCALL__SURVEYS__QUALITY__QUESTIONS__0__NAME", "score"),
+        ("POSTCALL__SURVEYS__QUALITY__QUESTIONS[0]__NAME", "score"),
+        ("POSTCALL__STORE", "sqlite:other.db"),
+        ("POSTCALL__STORE__URL__PATH", "other.db"),
+        ("POSTCALL__STORE__PATH", "other.db"),
+        ("POSTCALL__STOER__URL", "sqlite:other.db"),
+        ("POSTCALL__STORE__QUEUE", "many"),
+        ("POSTCALL__PUBLIC__TLS__CERTIFICATE", "x"),
+        ("POSTCALL__SOURCES__IVR__SIGNATURE", "v3"),
+        ("POSTCALL__STORE__", "x"),
+        ("POSTCALL__", "x"),
+    ]
+    .iter()
+    .map(|variable| {
+        format!("{}={}\n    {}\n", variable.0, variable.1, faults(AS_WRITTEN, &[*variable]))
+    })
+    .collect();
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_blank_key_keeps_its_default() {
+    let settings = load(&format!("{AS_WRITTEN}  timeout:\nshutdown:\nlogs: {{ filter: }}\n"), &[]);
+    let settings = settings.unwrap();
+    assert_eq!(settings.delivery.timeout, Duration::from_secs(10));
+    assert_eq!(settings.shutdown.deadline, Duration::from_secs(20));
+    assert_eq!(settings.logs.filter.to_string(), "info");
+}
+
+#[test]
+fn a_file_that_is_no_settings_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postcall.yaml");
+    let told = || {
+        let error = Settings::load(Some(&path), Environment::default()).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        format!("{error}: {cause}\n").replace(folder.path().to_str().unwrap(), "FOLDER")
+    };
+    let mut said = told();
+    for text in [
+        "public: { listen: 0.0.0.0:80\nstore: {}\n",
+        "public:\n\tlisten: 0.0.0.0:80\n",
+        "store: {}\nstore: {}\n",
+        "just a sentence",
+        "- a list",
+        "{{ .Values.settings }}",
+        "store: {}\n---\nstore: {}\n",
+        &"[".repeat(100_000),
+        &format!("store:\n {}", "- ".repeat(100_000)),
+        &deep(1400),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        said.push_str(&told());
+    }
+    // As deep as it may be, it is read, and refused for what it says.
+    std::fs::write(&path, deep(200)).unwrap();
+    assert!(matches!(
+        Settings::load(Some(&path), Environment::default()),
+        Err(SettingsError::Faults(_))
+    ));
+    std::fs::write(&path, b"store: \xff").unwrap();
+    said.push_str(&told());
+    std::fs::write(&path, " ".repeat(2 << 20)).unwrap();
+    said.push_str(&told());
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn the_hash_knows_every_setting_and_no_secret() {
+    let hash = |text: &str| load(text, &[]).unwrap().hash;
+    let token = |value: &str| {
+        let form = format!("auth_token: {{ value: {value} }}");
+        replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", &form)
+    };
+    assert_eq!(hash(AS_WRITTEN), hash(&format!("# a comment\n{AS_WRITTEN}")));
+    assert_ne!(hash(AS_WRITTEN), hash(&replaced(AS_WRITTEN, "delay: 60s", "delay: 61s")));
+    let (rest, delivery) = AS_WRITTEN.split_once("delivery:").unwrap();
+    assert_eq!(hash(AS_WRITTEN), hash(&format!("delivery:{delivery}{rest}")));
+    assert_eq!(hash(&token("one")), hash(&token("other")));
+    assert_eq!(hash(AS_WRITTEN).len(), 12);
+}
+
+#[test]
+fn the_demos_settings_load() {
+    let demo = include_str!("../../config/demo.yaml");
+    let settings = load(demo, &[("POSTCALL__PUBLIC__LISTEN", "127.0.0.1:0")]).unwrap();
+    assert_eq!(settings.delivery.delay, Duration::ZERO);
+    assert_eq!(
+        settings.sources.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["ivr", "quick"]
+    );
+}
+
+/// The page of defaults, with every line that stands commented as an example taken in.
+fn base_with_examples() -> String {
+    include_str!("../../config/base.yaml").replace("\n  # ", "\n  ")
+}
+
+#[test]
+fn the_examples_in_the_base_load_and_show_the_true_defaults() {
+    let shown = base_with_examples().replace("url: https://edge.example.com/survey", "");
+    let url = [("POSTCALL__PUBLIC__URL", "https://surveys.example.com")];
+    let shown = load(&shown, &url).unwrap();
+    let silent = r##"
+accounts: { main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { env: PLIVO_AUTH_TOKEN } } }
+sources: { ivr: { preset: plivo, account: main, survey: quality } }
+surveys:
+  quality:
+    questions: [{ name: score, answers: 1-5 }, { name: problem, answers: [1, 2, "#"] }]
+    rating: { of: score }
+    issues:
+      of: problem
+      choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: ONE_WAY_AUDIO }]
+"##;
+    let silent = load(silent, &url).unwrap();
+    let all_but_hash = |mut settings: Settings| {
+        settings.hash.clear();
+        format!("{settings:#?}")
+    };
+    assert_eq!(all_but_hash(shown), all_but_hash(silent));
+}
+
+#[test]
+fn every_known_key_stands_in_the_base() {
+    let base = base_with_examples();
+    for table in [
+        "PUBLIC",
+        "PRIVATE",
+        "STORE",
+        "ACCOUNTS__MAIN",
+        "SOURCES__IVR",
+        "SURVEYS__QUALITY",
+        "SURVEYS__QUALITY__RATING",
+        "SURVEYS__QUALITY__RATING__SCALE",
+        "SURVEYS__QUALITY__ISSUES",
+        "SURVEYS__QUALITY__COMPLETE",
+        "DELIVERY",
+        "DELIVERY__RETRY",
+        "SHUTDOWN",
+        "LOGS",
+    ] {
+        let said = faults(&base, &[(&format!("POSTCALL__{table}__NOBODYS"), "x")]);
+        let (_, known) = said.split_once("known here: ").unwrap();
+        for key in known.split(" (set by").next().unwrap().split(", ") {
+            assert!(base.contains(&format!("{key}:")), "{table} {key}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_slip_of_the_hand_ends_in_a_panic(
+        at in 0..AS_WRITTEN.len(),
+        gone in 0..40usize,
+        typed in "[a-z0-9 \\n:{}\\[\\]'\"#,.&*!|>~-]{0,8}",
+        variable in "[A-Z_.\\[\\]-]{0,12}",
+    ) {
+        let end = (at + gone).min(AS_WRITTEN.len());
+        let text = format!("{}{typed}{}", &AS_WRITTEN[..at], &AS_WRITTEN[end..]);
+        let _ = load(&text, &[]);
+        let _ = load(AS_WRITTEN, &[(&format!("POSTCALL__{variable}"), &typed)]);
+        let _ = load(AS_WRITTEN, &[(&format!("POSTCALL__SURVEYS__QUALITY__{variable}"), &typed)]);
+    }
+}
+
+#[test]
+fn every_example_in_the_base_can_be_taken_in() {
+    load(&base_with_examples(), &[("POSTCALL__PUBLIC__URL", "https://s.example.com")]).unwrap();
+}
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let given = [("PLIVO_AUTH_TOKEN", TOKEN), ("SET_TO_NOTHING", "")];
+    Settings::from_yaml(text, given.into_iter().chain(variables.iter().copied()).collect())
+}
+
+fn faults(text: &str, variables: &[(&str, &str)]) -> String {
+    match load(text, variables) {
+        Err(error @ SettingsError::Faults(_)) => error.to_string(),
+        other => panic!("faults were expected of {text}\n{other:?}"),
+    }
+}
+
+/// The settings of the issue, wrong in one place, and what is said of it.
+fn told<'a>(wrongs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut told = String::new();
+    for (right, wrong) in wrongs {
+        let faults = faults(&replaced(AS_WRITTEN, right, wrong), &[]);
+        writeln!(told, "{wrong}\n    {}", faults.replace('\n', "\n    ")).unwrap();
+    }
+    told
+}
+
+/// A table in a table in a table.
+fn deep(levels: usize) -> String {
+    (0..levels).map(|depth| format!("{}store:\n", " ".repeat(depth))).collect()
+}
+
+fn with_survey(survey: &str) -> String {
+    let (before, _) = AS_WRITTEN.split_once("surveys:\n").unwrap();
+    format!("{before}surveys:\n  {survey}\n")
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}

@@ -1,6 +1,8 @@
 //! Postcall: post-call survey webhooks become call feedback at Plivo, and nothing is lost on the
 //! way.
 
+pub mod app;
+pub mod cli;
 pub mod delivery;
 pub mod destination;
 pub mod domain;

@@ -1,0 +1,272 @@
+//! The parts put together: what lives long is made here and nowhere else, and taken down in order.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{HttpServer, web};
+use jiff::Timestamp;
+use tracing_actix_web::TracingLogger;
+
+use crate::delivery::{self, Delivery};
+use crate::destination::{Destination, Plivo, Timeouts};
+use crate::http::{self, Check, PrivateDoor, PublicDoor, RootSpan};
+use crate::intake::Intake;
+use crate::settings::Settings;
+use crate::source::Refused;
+use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{LabelSets, Metrics};
+
+/// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
+/// them sends a hook into a connection that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How often secrets in files are read anew: soon after a rotation, long before Plivo gives up on a
+/// callback that it may retry.
+const SECRETS_EVERY: Duration = Duration::from_secs(5);
+
+/// The least that the courier has for what is in flight, however long the door took to close.
+const SETTLE_MIN: Duration = Duration::from_secs(1);
+
+/// The private door serves one scraper and some probes.
+const PRIVATE_WORKERS: usize = 1;
+
+/// A service that is ready to run: the ledger is open and both doors are bound.
+pub struct App {
+    settings: Settings,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    public: TcpListener,
+    private: TcpListener,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("listening on {address} ({door}.listen)")]
+    Listen { door: &'static str, address: SocketAddr, source: io::Error },
+    #[error("starting to serve")]
+    Serve(#[source] io::Error),
+}
+
+impl App {
+    /// # Errors
+    /// A ledger that cannot be opened, or an address that cannot be listened on.
+    pub fn build(settings: Settings) -> Result<Self, AppError> {
+        let public = listen("public", settings.public.listen)?;
+        let private = listen("private", settings.private.listen)?;
+        let metrics = Arc::new(Metrics::new(&label_sets(&settings), &settings.hash));
+        let store = SqliteStore::open(sqlite::Options {
+            path: settings.store.path.clone(),
+            queue: settings.store.queue,
+            lease: settings.delivery.lease,
+            clock: Arc::new(steady_clock()),
+            observer: metrics.clone(),
+        })?;
+        Ok(Self { settings, store: Arc::new(store), metrics, public, private })
+    }
+
+    /// Where hooks are taken, with the port that the system gave.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public.local_addr().expect("a bound listener has an address")
+    }
+
+    /// Where figures and probes are.
+    pub fn private_address(&self) -> SocketAddr {
+        self.private.local_addr().expect("a bound listener has an address")
+    }
+
+    /// Serves until `shutdown` comes, then drains: readiness turns red while hooks are still
+    /// taken, the public door closes, what is in flight is finished and settled, the ledger is
+    /// closed. Within an actix `System`.
+    ///
+    /// # Errors
+    /// Where serving cannot start.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+        let App { settings, store, metrics, public, private } = self;
+        let accepting = Arc::new(AtomicBool::new(true));
+        announce_doors(&settings, &public, &private);
+        let delivery = Delivery::start(delivery_parts(&settings, &store, &metrics))
+            .map_err(AppError::Serve)?;
+        let private = serve_private(private, &store, &metrics, &accepting)?;
+        let (announce, deadline) = (settings.shutdown.announce, settings.shutdown.deadline);
+        let public = serve_public(public, settings, &store, &metrics)?;
+
+        shutdown.await;
+
+        tracing::info!("going down: not ready any more, hooks are still taken");
+        accepting.store(false, Ordering::Relaxed);
+        tokio::time::sleep(announce).await;
+        let began = Instant::now();
+        public.stop(true).await;
+        tracing::info!("no more hooks are taken");
+        delivery.stop(deadline.saturating_sub(began.elapsed()).max(SETTLE_MIN)).await;
+        store.close().await;
+        private.stop(false).await;
+        tracing::info!("the ledger is closed");
+        Ok(())
+    }
+}
+
+fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).map_err(|source| AppError::Listen { door, address, source })
+}
+
+fn label_sets(settings: &Settings) -> LabelSets {
+    let schemes = |source: &crate::source::Source| source.signature.labels();
+    LabelSets {
+        sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
+        surveys: settings.surveys.keys().cloned().collect(),
+        accounts: settings.accounts.keys().cloned().collect(),
+        refusals: Refused::LABELS.into_iter().chain(http::REFUSALS).collect(),
+    }
+}
+
+/// Says where the doors are, and which of them a stranger could walk through.
+fn announce_doors(settings: &Settings, public: &TcpListener, private: &TcpListener) {
+    let address = |listener: &TcpListener| listener.local_addr().map(|a| a.to_string()).ok();
+    tracing::info!(
+        public = address(public),
+        private = address(private),
+        settings = settings.hash,
+        release = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    for (name, source) in &settings.sources {
+        let schemes = source.signature.labels();
+        if !source.signature.vouches_for_answers() {
+            tracing::warn!(
+                source = %name,
+                ?schemes,
+                "anyone who knows or overhears this source's address can send answers to it"
+            );
+        }
+    }
+}
+
+fn delivery_parts(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+) -> delivery::Parts {
+    let destinations = settings.accounts.iter().map(|(name, account)| {
+        let plivo = Plivo {
+            account: account.account.clone(),
+            api: account.api.clone(),
+            spelling: account.spelling.clone(),
+        };
+        (name.clone(), Destination::Plivo(plivo))
+    });
+    let delivery = &settings.delivery;
+    delivery::Parts {
+        store: store.clone(),
+        surveys: settings.surveys.clone(),
+        destinations: destinations.collect(),
+        metrics: metrics.clone(),
+        clock: Arc::new(now),
+        options: delivery::Options {
+            timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
+            in_flight: delivery.in_flight,
+            hold_probe: delivery.hold_probe,
+            retry: delivery.retry,
+        },
+    }
+}
+
+fn serve_public(
+    listener: TcpListener,
+    settings: Settings,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+) -> Result<ServerHandle, AppError> {
+    let sources = settings.sources.into_values().collect();
+    let intake = Intake::new(sources, &settings.surveys, store.clone(), metrics.clone());
+    let intake = Arc::new(intake);
+    actix_web::rt::spawn(keep_secrets_fresh(intake.clone()));
+    let door = web::Data::new(PublicDoor {
+        intake,
+        metrics: metrics.clone(),
+        body_timeout: settings.public.body_timeout,
+        clock: now,
+    });
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .wrap(TracingLogger::<RootSpan>::new())
+            .configure(http::public(door.clone()))
+    })
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(http::HEAD_TIMEOUT)
+    .workers(workers)
+    // Counted by each worker.
+    .max_connections(settings.public.connections.div_ceil(workers))
+    .shutdown_timeout(settings.shutdown.deadline.as_secs().max(1))
+    .disable_signals()
+    .listen(listener)
+    .map_err(AppError::Serve)?
+    .run();
+    Ok(spawned(server))
+}
+
+fn serve_private(
+    listener: TcpListener,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+    accepting: &Arc<AtomicBool>,
+) -> Result<ServerHandle, AppError> {
+    let (ledger, accepting) = (store.clone(), accepting.clone());
+    let door = web::Data::new(PrivateDoor {
+        metrics: metrics.clone(),
+        checks: vec![
+            Check { name: "ledger", holds: Box::new(move || ledger.is_writable()) },
+            Check { name: "accepting", holds: Box::new(move || accepting.load(Ordering::Relaxed)) },
+        ],
+    });
+    let server =
+        HttpServer::new(move || actix_web::App::new().configure(http::private(door.clone())))
+            .workers(PRIVATE_WORKERS)
+            .client_request_timeout(http::HEAD_TIMEOUT)
+            .disable_signals()
+            .listen(listener)
+            .map_err(AppError::Serve)?
+            .run();
+    Ok(spawned(server))
+}
+
+/// Ends with the runtime.
+async fn keep_secrets_fresh(intake: Arc<Intake>) {
+    loop {
+        tokio::time::sleep(SECRETS_EVERY).await;
+        intake.read_secrets_anew();
+    }
+}
+
+fn spawned(server: Server) -> ServerHandle {
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a door stopped serving");
+        }
+    });
+    handle
+}
+
+/// Leases go by a clock that no operator and no time server moves: a step forward would void those
+/// that this process still holds. At open all of them are void, so it need not agree with anybody's.
+fn steady_clock() -> impl Fn() -> Timestamp + Send + Sync {
+    let (began_at, began) = (now(), Instant::now());
+    move || began_at + began.elapsed()
+}
+
+/// The ledger keeps microseconds: time is cut to them where it enters.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}

@@ -1,0 +1,87 @@
+//! Both ends on free ports of this machine, a few dozen calls between them, and what became of
+//! each as the ledger and the far side tell it.
+
+mod cast;
+mod report;
+mod stage;
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+
+use self::cast::Scene;
+use self::report::Report;
+use self::stage::Stage;
+use super::Failure;
+
+/// How long everything may take to be settled.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// End when all is settled: with 0 if the books balance, else with 1 and what is open
+    #[arg(long)]
+    once: bool,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut stage = Stage::set()?;
+        let played = actix_web::rt::System::new().block_on(async {
+            let report = play(&stage).await?;
+            let mut out = std::io::stdout().lock();
+            write!(out, "{report}")?;
+            write!(out, "{}", stage.signposts())?;
+            out.flush()?;
+            if !self.once {
+                writeln!(out, "\nCtrl-C ends the demo.")?;
+                out.flush()?;
+                tokio::signal::ctrl_c().await.context("listening for Ctrl-C")?;
+            }
+            anyhow::Ok(report)
+        });
+        stage.strike()?;
+        let open = played?.open();
+        if open.is_empty() {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("not as it should be: {}", open.join(", ")).into())
+        }
+    }
+}
+
+/// The far side fails twice for the first call; then all the others call, and whoever answers a
+/// second question does so after everybody has answered the first.
+async fn play(stage: &Stage) -> anyhow::Result<Report> {
+    let scenes = cast::scenes();
+    writeln!(
+        std::io::stdout(),
+        "Postcall demo: {} calls come in, the service keeps, maps and delivers what they said,\n\
+         and a stand-in of Plivo's Feedback API hears it.\n",
+        scenes.len()
+    )?;
+    let mut answers = vec![Vec::new(); scenes.len()];
+    let (unlucky, others) = scenes.split_first().context("there are scenes")?;
+    stage.let_plivo_fail(2).await?;
+    answers[0].push(stage.place(unlucky, &unlucky.steps[0]).await?);
+    stage.until_plivo_refused(2, PATIENCE).await?;
+    let longest = others.iter().map(|scene| scene.steps.len()).max().unwrap_or_default();
+    for round in 0..longest {
+        for (scene, answers) in others.iter().zip(&mut answers[1..]) {
+            if let Some(step) = scene.steps.get(round) {
+                answers.push(stage.place(scene, step).await?);
+            }
+        }
+    }
+    let settled = stage.until_settled(PATIENCE).await?;
+    let report = Report::new(scenes, answers, stage.ledger()?, stage.heard().await?, settled);
+    ensure!(!report.is_empty(), "nothing was played");
+    Ok(report)
+}
+
+/// Whether what the sender heard is what the scene asks for.
+fn is_as_asked(scene: &Scene, answers: &[String]) -> bool {
+    scene.steps.iter().map(|step| step.answer).eq(answers.iter().map(String::as_str))
+}

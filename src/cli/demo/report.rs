@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::cast::{Ending, Scene};
+use super::is_as_asked;
+use super::stage::Ledger;
+use crate::domain::{State, Totals};
+
+/// What became of every call, as the ledger has it and as the far side heard it.
+pub(super) struct Report {
+    lines: Vec<Line>,
+    hooks: usize,
+    totals: Totals,
+    settled: bool,
+}
+
+struct Line {
+    call: String,
+    caller: String,
+    answers: String,
+    ledger: String,
+    heard: String,
+    well: bool,
+}
+
+impl Report {
+    /// `heard` holds what the far side accepted, by call.
+    pub fn new(
+        scenes: Vec<Scene>,
+        answers: Vec<Vec<String>>,
+        ledger: Ledger,
+        heard: BTreeMap<String, Vec<Value>>,
+        settled: bool,
+    ) -> Self {
+        let hooks = answers.iter().map(Vec::len).sum();
+        let lines = scenes
+            .into_iter()
+            .zip(answers)
+            .map(|(scene, answers)| {
+                let heard = heard.get(&scene.call).map(Vec::as_slice).unwrap_or_default();
+                line(&scene, &answers, &ledger, heard)
+            })
+            .collect();
+        Self { lines, hooks, totals: ledger.totals, settled }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// What is not as it should be; nothing where all is well.
+    pub fn open(&self) -> Vec<String> {
+        let calls = self.lines.iter().filter(|line| !line.well);
+        let mut open: Vec<String> =
+            calls.map(|line| format!("{} ({})", line.call, line.ledger)).collect();
+        if !self.settled {
+            open.push(format!("{} submissions are not settled", self.totals.waiting()));
+        }
+        if !self.totals.balance() {
+            open.push("the books do not balance".to_owned());
+        }
+        open
+    }
+}
+
+fn line(scene: &Scene, answers: &[String], ledger: &Ledger, heard: &[Value]) -> Line {
+    let row = ledger.rows.iter().find(|row| row.key.call.as_str() == scene.call);
+    let kept: Option<Value> =
+        row.and_then(|row| serde_json::from_str(row.feedback.as_deref()?).ok());
+    let told = match heard {
+        [] => None,
+        [once] => Some(once),
+        _ => heard.last(),
+    };
+    let ended_well = match (&scene.ending, row.map(|row| row.state), &kept, told) {
+        (Ending::Refused, None, None, None) => true,
+        (Ending::Ignored(reason), Some(State::Ignored(why)), None, None) => why.label() == *reason,
+        (Ending::Delivered { rating, issues }, Some(State::Delivered), Some(kept), Some(told)) => {
+            let same = ["rating", "issues", "notes"].into_iter().all(|key| alike(kept, told, key));
+            same && heard.len() == 1
+                && told["rating"] == *rating
+                && list(&told["issues"]) == *issues
+        }
+        _ => false,
+    };
+    Line {
+        call: scene.call.clone(),
+        caller: scene.caller.clone(),
+        answers: answers.join(", "),
+        ledger: row.map_or("nothing".to_owned(), |row| match row.state.reason() {
+            None => row.state.label().to_owned(),
+            Some(reason) => format!("{}: {reason}", row.state.label()),
+        }),
+        heard: told.map_or("nothing".to_owned(), |told| {
+            format!("{} {}", told["rating"], list(&told["issues"]).join(" "))
+        }),
+        well: ended_well && is_as_asked(scene, answers),
+    }
+}
+
+/// A key that is left out, empty or null says the same.
+fn alike(kept: &Value, told: &Value, key: &str) -> bool {
+    let plain = |value: &Value| match &value[key] {
+        Value::Array(items) if items.is_empty() => Value::Null,
+        Value::String(text) if text.is_empty() => Value::Null,
+        other => other.clone(),
+    };
+    plain(kept) == plain(told)
+}
+
+fn list(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .map(|items| items.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5], well: &str| {
+            let [call, caller, answers, ledger, heard] = cells;
+            let text =
+                format!("  {call:<13}{caller:<44}{answers:<12}{ledger:<24}{heard:<20}{well}");
+            writeln!(f, "{}", text.trim_end())
+        };
+        row(f, ["CALL", "THE CALLER", "ANSWERED", "THE LEDGER", "PLIVO HEARD"], "")?;
+        for line in &self.lines {
+            let cells = [&line.call, &line.caller, &line.answers, &line.ledger, &line.heard];
+            row(f, cells.map(String::as_str), if line.well { "ok" } else { "NOT SO" })?;
+        }
+        let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } =
+            self.totals;
+        writeln!(
+            f,
+            "\n{} calls, {} hooks. {accepted} accepted = {collecting} collecting + {pending} pending + \
+             {delivered} delivered + {ignored} ignored + {dead} dead + {discarded} discarded: {}",
+            self.lines.len(),
+            self.hooks,
+            if self.totals.balance() { "the books balance." } else { "the books do NOT balance." }
+        )
+    }
+}

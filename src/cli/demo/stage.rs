@@ -1,0 +1,224 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::cast::{Scene, Step};
+use crate::app::{App, AppError};
+use crate::cli::callback::Callback;
+use crate::domain::{Credentials, Totals};
+use crate::settings::{Environment, Settings};
+use crate::simulator::{Options, Simulator};
+use crate::source::{Plivo, Scheme, Source};
+use crate::store::sqlite::ReadOnly;
+use crate::store::{Filter, SubmissionRow};
+use crate::telemetry::logs::{self, Stream};
+
+const SETTINGS: &str = include_str!("../../../config/demo.yaml");
+
+/// How often it is asked whether something has happened.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// More than the demo has submissions.
+const ROWS_MAX: usize = 1000;
+
+/// The stand-in, the service and its ledger in a temporary folder.
+pub(super) struct Stage {
+    folder: TempDir,
+    simulator: Simulator,
+    /// As the senders of the demo sign; the service has its own.
+    sources: BTreeMap<String, Source>,
+    public: SocketAddr,
+    private: SocketAddr,
+    curtain: Option<oneshot::Sender<()>>,
+    service: Option<JoinHandle<Result<(), AppError>>>,
+}
+
+/// What the ledger has.
+pub(super) struct Ledger {
+    pub rows: Vec<SubmissionRow>,
+    pub totals: Totals,
+}
+
+impl Stage {
+    /// Starts both ends on ports that are free.
+    pub fn set() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("postcall-demo-").tempdir()?;
+        let auth = Settings::from_yaml(SETTINGS, Environment::default())?
+            .accounts
+            .values()
+            .map(|account| {
+                let token = account.account.credentials.first();
+                (account.account.auth_id.clone(), token.expose_secret().to_owned())
+            })
+            .next();
+        let simulator = Simulator::start(any_port(), Options { auth, ..Options::default() })
+            .context("starting the simulator")?;
+        let environment: Environment = [
+            ("POSTCALL__PUBLIC__LISTEN", any_port().to_string()),
+            ("POSTCALL__PRIVATE__LISTEN", any_port().to_string()),
+            (
+                "POSTCALL__STORE__URL",
+                format!("sqlite:{}", folder.path().join("postcall.db").display()),
+            ),
+            ("POSTCALL__ACCOUNTS__DEMO__API", format!("http://{}", simulator.addr())),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        let settings = || Settings::from_yaml(SETTINGS, environment.clone());
+        let sources = settings()?.sources.into_iter().map(|(name, s)| (name.to_string(), s));
+        let sources = sources.collect();
+        let settings = settings()?;
+        logs::init(settings.logs.format, &settings.logs.filter, Stream::Stderr)?;
+        let app = App::build(settings)?;
+        let (public, private) = (app.public_address(), app.private_address());
+        let (curtain, falls) = oneshot::channel();
+        let service = std::thread::Builder::new().name("service".to_owned()).spawn(move || {
+            actix_web::rt::System::new().block_on(app.run(async {
+                // The end comes also where the stage is gone.
+                let _ = falls.await;
+            }))
+        })?;
+        let (curtain, service) = (Some(curtain), Some(service));
+        Ok(Self { folder, simulator, sources, public, private, curtain, service })
+    }
+
+    /// Sends one webhook and answers what the sender heard: the outcome of a kept hook, or the
+    /// status of a refusal.
+    pub async fn place(&self, scene: &Scene, step: &Step) -> anyhow::Result<String> {
+        let callback = Callback {
+            call: scene.call.clone(),
+            question: step.question.map(str::to_owned),
+            digits: step.digits.clone(),
+        };
+        let source = self.sources.get(scene.source).context("a source of the demo")?;
+        let signed =
+            if step.forged { callback.sign(&forger_of(source))? } else { callback.sign(source)? };
+        let url = signed.url(&format!("http://{}{}", self.public, signed.path));
+        let request = signed
+            .headers
+            .iter()
+            .fold(awc::Client::default().post(url), |request, (name, value)| {
+                request.insert_header((name.as_str(), value.as_str()))
+            });
+        let response = request.send_body(signed.body).await.map_err(|e| anyhow!("{e}"))?;
+        match response.headers().get("postcall-outcome") {
+            Some(outcome) => Ok(outcome.to_str()?.to_owned()),
+            None => Ok(response.status().as_u16().to_string()),
+        }
+    }
+
+    pub async fn let_plivo_fail(&self, times: u32) -> anyhow::Result<()> {
+        let faults = json!({"faults": [{"status": 503, "times": times}]});
+        let url = format!("http://{}/simulator/faults", self.simulator.addr());
+        let answer =
+            awc::Client::default().put(url).send_json(&faults).await.map_err(|e| anyhow!("{e}"))?;
+        if !answer.status().is_success() {
+            bail!("the simulator answered {}", answer.status());
+        }
+        Ok(())
+    }
+
+    pub async fn until_plivo_refused(&self, times: u64, patience: Duration) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while self.simulator_says("summary").await?["refused"]["503"] != times {
+            if began.elapsed() > patience {
+                bail!("the simulator was not asked {times} times");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Whether everything was settled before the patience ran out.
+    pub async fn until_settled(&self, patience: Duration) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        while self.ledger()?.totals.waiting() > 0 {
+            if began.elapsed() > patience {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(true)
+    }
+
+    pub fn ledger(&self) -> anyhow::Result<Ledger> {
+        let ledger = ReadOnly::open(&self.ledger_file())?;
+        let rows = ledger.list(Filter { state: None, limit: ROWS_MAX })?;
+        Ok(Ledger { rows, totals: ledger.figures()?.totals })
+    }
+
+    /// What the stand-in accepted, by call.
+    pub async fn heard(&self) -> anyhow::Result<BTreeMap<String, Vec<Value>>> {
+        let answer = self.simulator_says("feedback").await?;
+        let mut heard: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for feedback in answer["feedback"].as_array().into_iter().flatten() {
+            let call = feedback["call_uuid"].as_str().context("feedback is about a call")?;
+            heard.entry(call.to_owned()).or_default().push(feedback.clone());
+        }
+        Ok(heard)
+    }
+
+    /// Where to look.
+    pub fn signposts(&self) -> String {
+        format!(
+            "\n  hooks     http://{public}/hooks/quick and /hooks/ivr\n  \
+             metrics   http://{private}/metrics\n  \
+             probes    http://{private}/readyz\n  \
+             Plivo     http://{simulator}/simulator/feedback\n  \
+             ledger    {ledger}\n",
+            public = self.public,
+            private = self.private,
+            simulator = self.simulator.addr(),
+            ledger = self.ledger_file().display(),
+        )
+    }
+
+    /// Ends the service as an operator would, and waits for it.
+    pub fn strike(&mut self) -> anyhow::Result<()> {
+        drop(self.curtain.take());
+        match self.service.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(ended)) => Ok(ended?),
+            Some(Err(_)) => bail!("the service did not end well"),
+        }
+    }
+
+    fn ledger_file(&self) -> PathBuf {
+        self.folder.path().join("postcall.db")
+    }
+
+    async fn simulator_says(&self, what: &str) -> anyhow::Result<Value> {
+        let url = format!("http://{}/simulator/{what}", self.simulator.addr());
+        let mut answer =
+            awc::Client::default().get(url).send().await.map_err(|e| anyhow!("{e}"))?;
+        Ok(answer.json().await?)
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// Somebody who knows the address and not the token.
+fn forger_of(source: &Source) -> Source {
+    let mut account = (*source.account).clone();
+    account.credentials = Credentials::fixed(vec!["not the token".into()]).into();
+    Source {
+        name: source.name.clone(),
+        account: account.into(),
+        survey: source.survey.clone(),
+        signature: Scheme::Plivo(Plivo::default()),
+        url: source.url.clone(),
+        reply: source.reply.clone(),
+        on_refusal: source.on_refusal,
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line: one verb, one file.
+//!
+//! Exit codes: 0 well, 1 failed, 2 usage (clap's own), 78 bad settings; `serve` ends with 0 after
+//! a clean drain.
+
+mod callback;
+mod check;
+mod demo;
+mod serve;
+mod sign;
+mod simulate;
+mod submissions;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{Environment, Settings, SettingsError};
+use crate::telemetry::logs;
+
+/// Post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed, 2 usage, 78 bad settings.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take hooks and deliver them, until SIGTERM or Ctrl-C
+    Serve(SettingsFile),
+    /// Say whether the settings are well, and what follows from them
+    Check(SettingsFile),
+    /// Stand in for Plivo's Call Feedback API
+    Simulate(simulate::Simulate),
+    /// Print a curl line that sends one signed answer
+    Sign(sign::Sign),
+    /// List submissions, the latest first; the ledger is only read
+    Submissions(submissions::Submissions),
+    /// Show it all at once: the stand-in, the service and a few dozen calls
+    Demo(demo::Demo),
+}
+
+/// Where the settings are.
+#[derive(Debug, Args)]
+struct SettingsFile {
+    /// The settings file, YAML; without one, defaults and POSTCALL__… variables alone
+    #[arg(long = "config", value_name = "FILE", env = "POSTCALL_CONFIG")]
+    file: Option<PathBuf>,
+}
+
+/// Why a verb failed.
+pub enum Failure {
+    Settings(SettingsError),
+    Other(anyhow::Error),
+    /// Whoever read our output has heard enough.
+    OutputClosed,
+}
+
+impl Cli {
+    /// # Errors
+    /// What a person should read, and the exit code that goes with it.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.verb {
+            Verb::Serve(settings) => serve::run(settings.load()?),
+            Verb::Check(settings) => check::run(&settings.load()?),
+            Verb::Simulate(simulate) => simulate.run(),
+            Verb::Sign(sign) => sign.run(),
+            Verb::Submissions(submissions) => submissions.run(),
+            Verb::Demo(demo) => demo.run(),
+        }
+    }
+}
+
+impl SettingsFile {
+    fn load(&self) -> Result<Settings, Failure> {
+        Ok(Settings::load(self.file.as_deref(), Environment::of_process())?)
+    }
+}
+
+impl Failure {
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Settings(_) => ExitCode::from(78),
+            Failure::Other(_) => ExitCode::FAILURE,
+            Failure::OutputClosed => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The whole chain of causes, and no backtrace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Settings(error) => {
+                write!(f, "the settings are not well:\n{}", logs::chain(error))
+            }
+            Failure::Other(error) => write!(f, "error: {error:#}"),
+            Failure::OutputClosed => Ok(()),
+        }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Failure::Settings(error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let closed = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        if closed { Failure::OutputClosed } else { Failure::Other(error) }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}

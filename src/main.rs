@@ -1,0 +1,21 @@
+//! Parses the command line, runs the verb, says what went wrong and sets the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use postcall::cli::{Cli, Failure};
+
+/// Hooks are allocated by the door's threads and freed by the ledger's, which this one is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}

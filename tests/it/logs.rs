@@ -1,0 +1,162 @@
+//! What the program says of itself, and above all what it does not.
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use crate::wire::{Connection, exchange, request};
+use crate::world::{AUTH_ID, Callback, FROM, SETTINGS, TO, TOKEN, World};
+
+/// Everything that any part of the program has to say.
+const EVERYTHING: &str =
+    "trace,actix_server=trace,refinery_core=trace,actix_http::h1::decoder=trace";
+
+const SPOKEN: &str = "canary-that-was-spoken";
+const NOTE: &str = "canary-in-the-note";
+const HEADER: &str = "canary-in-a-header";
+const BODY: &str = "canary-in-a-body";
+const FORGED_TOKEN: &str = "canary-of-a-forger";
+const BEARER: &str = "canary-bearer-token-0123456789";
+const PASSWORD: &str = "canary-password-0123456789";
+const HMAC: &str = "canary-hmac-secret-0123456789";
+
+#[test]
+fn no_secret_number_body_or_note_is_ever_logged() {
+    let mut world = World::of(&with_all_schemes(SETTINGS));
+    world.operator_writes_the_token("the-token-of-yesterday");
+    world.set(&[("LOGS__FORMAT", "json"), ("LOGS__FILTER", EVERYTHING)]);
+    world.serve_as_process();
+
+    // Plivo does not let us in, until the token is written anew.
+    world.caller("c-held").signed_with("the-token-of-yesterday").has_pressed("3");
+    world.until("the account is held", || !world.ledger.holds().is_empty());
+    world.operator_writes_the_token(TOKEN);
+    world.until_it_is("c-held", "delivered");
+
+    // Good, refused and unreadable hooks, by every scheme.
+    let spoken = format!(
+        "CallUUID=c-spoken&From={FROM}&To={TO}&InputType=speech&Speech={SPOKEN}&Note={BODY}"
+    );
+    let mut secrets = Vec::new();
+    let mut send = |mut callback: Callback, status| {
+        callback.headers.push(("x-canary", HEADER.to_owned()));
+        let signature = callback.headers.iter().find(|(name, _)| *name == "x-plivo-signature-v3");
+        secrets.extend(signature.map(|(_, signature)| signature.clone()));
+        callback.send(&world).assert_status(status);
+    };
+    send(Callback::signed("quick", None, &spoken, TOKEN), 200);
+    send(world.caller("c-5").callback("5"), 200);
+    send(world.caller("c-ivr").at("ivr").callback("2"), 200);
+    send(world.caller("c-ivr").at("ivr").asked("problem").callback("1"), 200);
+    send(world.caller("c-typo").asked("scoer").callback("1"), 200);
+    send(world.caller("c-5").signed_with(FORGED_TOKEN).callback("1"), 401);
+    send(Callback::signed("quick", None, &format!("From={FROM}&Note={BODY}"), TOKEN), 400);
+    send(Callback::signed("quick", None, &format!("CallUUID=%zz&From={FROM}"), TOKEN), 400);
+    send(Callback::signed("polite", None, &format!("From={FROM}&Note={BODY}"), "no-token"), 200);
+    let basic = BASE64.encode(format!("ivr:{PASSWORD}").as_bytes());
+    let query = format!("?From=%2B{FROM}&To={TO}&Note={BODY}&Digits=4&CallUUID");
+    for (target, authorization, status) in [
+        (format!("/hooks/by-bearer{query}=b-1"), format!("Bearer {BEARER}"), 200),
+        (format!("/hooks/by-basic{query}=b-2"), format!("Basic {basic}"), 200),
+        (format!("/hooks/by-bearer{query}=b-1"), format!("Bearer {BEARER}x"), 401),
+        (format!("/hooks/by-hmac{query}=b-1"), String::new(), 401),
+        (format!("/hooks/nobody{query}=b-1"), String::new(), 404),
+        (format!("/no/such/path{query}=b-1"), String::new(), 404),
+    ] {
+        let headers = [("authorization", &*authorization), ("x-canary", HEADER)];
+        exchange(world.public(), &request("GET", &target, &headers, b"")).assert_status(status);
+    }
+    world.until("all of it is settled", || world.ledger.totals().waiting() == 0);
+    for (call, state) in [
+        ("c-ivr", "delivered"),
+        ("b-2", "delivered"),
+        ("c-spoken", "ignored(invalid_answer)"),
+        ("c-typo", "dead(unmapped)"),
+    ] {
+        assert_eq!(world.ledger.submission(call).unwrap().state, state);
+    }
+
+    // What is no HTTP at all, or breaks off.
+    for no_http in [
+        format!("POST /hooks/quick?From={FROM}&To={TO} HTTP/9.9\r\n\r\n{BODY}"),
+        format!("{BODY} {FROM}\r\n\r\n"),
+        format!("POST /hooks/quick HTTP/1.1\r\ncontent-length: {HEADER}\r\n\r\n"),
+        format!("POST /hooks/quick HTTP/1.1\r\nx-canary: {HEADER}\u{1}\r\n\r\n"),
+        format!("POST /hooks/quick HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n{BODY}\r\n"),
+        format!("POST /hooks/quick?From={FROM} HTTP/1.1\r\ncontent-length: 99\r\n\r\n{BODY}"),
+    ] {
+        let mut connection = Connection::open(world.public());
+        connection.send(&no_http);
+        connection.finish_sending();
+        connection.reply().expect("an answer").assert_status(400);
+    }
+
+    // Trouble with Plivo, on the wire and with the disk.
+    world.plivo.fails(json!([
+        {"status": 422, "times": 1}, {"reset": "before", "times": 1}, {"status": 503, "times": 1}
+    ]));
+    send(world.caller("c-dead").at("ivr").callback("2"), 200);
+    send(world.caller("c-dead").at("ivr").asked("problem").callback("1"), 200);
+    world.until_it_is("c-dead", "dead(refused)");
+    send(world.caller("c-6").callback("5"), 200);
+    world.until_it_is("c-6", "delivered");
+    world.ledger.refuses_writes();
+    send(world.caller("c-7").callback("5"), 503);
+    world.ledger.takes_writes();
+    world.ask("/metrics").assert_status(200);
+
+    world.process().terminate();
+    let ended = world.until_the_process_ends();
+    assert!(ended.status.success(), "{}: {}", ended.status, ended.stderr);
+    assert_eq!(ended.stderr, "");
+    for line in ended.stdout.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+    for spoken_of in
+        ["\"level\":\"TRACE\"", "actix_http::h1", "actix_codec", "dead: it cannot be delivered"]
+    {
+        assert!(ended.stdout.contains(spoken_of), "nothing is said of {spoken_of}");
+    }
+    secrets.extend(
+        [
+            TOKEN,
+            "the-token-of-yesterday",
+            BEARER,
+            PASSWORD,
+            HMAC,
+            FORGED_TOKEN,
+            FROM,
+            TO,
+            SPOKEN,
+            NOTE,
+            HEADER,
+            BODY,
+            "IVR survey:",
+        ]
+        .map(str::to_owned),
+    );
+    secrets.push(basic);
+    for token in [TOKEN, "the-token-of-yesterday"] {
+        secrets.push(BASE64.encode(format!("{AUTH_ID}:{token}").as_bytes()));
+    }
+    for secret in secrets {
+        let told = ended.stdout.lines().find(|line| line.contains(&secret));
+        assert_eq!(told, None, "{secret} is in the log");
+    }
+}
+
+fn with_all_schemes(settings: &str) -> String {
+    let sources = format!(
+        "sources:
+  by-bearer: {{ preset: plivo, account: main, survey: quick, signature: {{ bearer: {{ value: {BEARER} }} }} }}
+  by-basic: {{ preset: plivo, account: main, survey: quick, signature: {{ basic: {{ user: ivr, password: {{ value: {PASSWORD} }} }} }} }}
+  by-hmac: {{ preset: plivo, account: main, survey: quick, signature: {{ hmac: {{ header: X-Signature, secret: {{ value: {HMAC} }}, algorithm: sha256, encoding: hex }} }} }}
+"
+    );
+    settings
+        .replace("sources:\n", &sources)
+        .replace(
+            "IVR survey: {{ score }} of 5",
+            &format!("IVR survey: {NOTE} {{{{ score }}}} of 5"),
+        )
+        .replace("complete: { after: 1h }", "complete: { after: 10s }")
+}

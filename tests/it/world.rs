@@ -1,0 +1,255 @@
+//! The world in which the service lives: callers, Plivo, an operator, and the service itself, whole
+//! and on real sockets.
+//!
+//! A [`World`] speaks in what these do. What became of it is read from the ledger, from Plivo's
+//! stand-in and from the figures, never from inside the service.
+
+mod caller;
+mod figures;
+mod ledger;
+mod panics;
+mod plivo;
+mod process;
+mod rounds;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use postcall::app::{App, AppError};
+use postcall::settings::{Environment, Settings};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub use self::caller::{Callback, Caller, FROM, TO};
+pub use self::figures::Figures;
+pub use self::ledger::{Ledger, Submission};
+pub use self::plivo::Plivo;
+pub use self::process::{Ended, Process};
+pub use self::rounds::Rounds;
+
+use crate::wire::{Reply, exchange, request};
+
+/// The account at Plivo; in the settings it stands twice, as `main` and as `other`.
+pub const AUTH_ID: &str = "MAXXXXXXXXXXXXXXXXXX";
+
+/// The token that Plivo knows.
+pub const TOKEN: &str = "the-token-that-plivo-knows";
+
+/// What everybody else calls the service.
+pub const PUBLIC_URL: &str = "https://surveys.example.com";
+
+/// `@folder@` and `@plivo@` are filled in.
+pub const SETTINGS: &str = r#"
+public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
+private: { listen: "127.0.0.1:0" }
+store: { url: "sqlite:@folder@/ledger.db" }
+accounts:
+  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
+  other: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: the-token-that-plivo-knows }, api: "@plivo@" }
+sources:
+  quick: { preset: plivo, account: main, survey: quick }
+  ivr: { preset: plivo, account: main, survey: quality, reply: { xml: "<Response><Speak>Thank you.</Speak></Response>" } }
+  polite: { preset: plivo, account: main, survey: quick, on_refusal: reply, reply: { json: { thanks: true } } }
+  tenant: { preset: plivo, account: other, survey: quick }
+surveys:
+  quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score }, complete: { after: 0s } }
+  quality:
+    questions: [{ name: score, answers: 1-5 }, { name: problem, answers: 1-3 }]
+    rating: { of: score }
+    issues: { of: problem, choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: ONE_WAY_AUDIO }] }
+    notes: "IVR survey: {{ score }} of 5"
+    complete: { after: 1h }
+delivery: { delay: 0s, hold_probe: 20ms, retry: { first: 1ms, longest: 20ms } }
+shutdown: { announce: 0s }
+"#;
+
+pub struct World {
+    pub plivo: Plivo,
+    pub ledger: Ledger,
+    folder: TempDir,
+    settings: String,
+    variables: Vec<(String, String)>,
+    /// `None` while it is down, or runs as a process of its own.
+    service: Option<Service>,
+    process: Option<Process>,
+}
+
+/// A running service, on a thread of its own.
+struct Service {
+    public: SocketAddr,
+    private: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), AppError>>,
+}
+
+impl World {
+    /// The service runs and Plivo answers.
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// As [`new`](Self::new), with some settings otherwise: `("DELIVERY__TIMEOUT", "100ms")`.
+    pub fn with(variables: &[(&str, &str)]) -> Self {
+        let mut world = Self::of(SETTINGS);
+        world.set(variables);
+        world.start();
+        world
+    }
+
+    /// Settings are written and the service does not run yet.
+    pub fn of(settings: &str) -> Self {
+        panics::watch();
+        let folder = TempDir::new().unwrap();
+        let world = Self {
+            plivo: Plivo::start(),
+            ledger: Ledger::at(folder.path().join("ledger.db")),
+            settings: settings.to_owned(),
+            folder,
+            variables: Vec::new(),
+            service: None,
+            process: None,
+        };
+        world.operator_writes_the_token(TOKEN);
+        world
+    }
+
+    /// The operator sets variables; they hold from the next start.
+    pub fn set(&mut self, variables: &[(&str, &str)]) {
+        self.variables.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (format!("POSTCALL__{name}"), (*value).to_owned())),
+        );
+    }
+
+    pub fn operator_writes_the_token(&self, token: &str) {
+        fs::write(self.folder.path().join("token"), token).unwrap();
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.service.is_none(), "the service runs already");
+        let app = App::build(self.checked_settings()).unwrap();
+        let (public, private) = (app.public_address(), app.private_address());
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            actix_web::rt::System::new().block_on(app.run(async {
+                // The end comes also where nobody is there to tell it.
+                let _ = stopped.await;
+            }))
+        };
+        let thread = thread::Builder::new().name("service".to_owned()).spawn(serve).unwrap();
+        self.service = Some(Service { public, private, stop, thread });
+    }
+
+    /// The operator stops the service, as with SIGTERM, and waits for its end.
+    pub fn stop(&mut self) {
+        let Service { stop, thread, .. } = self.service.take().expect("the service runs");
+        // It is gone already only where it failed, which joining tells.
+        let _ = stop.send(());
+        thread.join().expect("the service does not panic").unwrap();
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// The real program serves, on its own; it is the test's to end.
+    pub fn serve_as_process(&mut self) {
+        let file = self.folder.path().join("settings.yaml");
+        fs::write(&file, self.filled_settings()).unwrap();
+        self.process = Some(Process::serve(&file, &self.variables));
+    }
+
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("the service runs as a process")
+    }
+
+    pub fn until_the_process_ends(&mut self) -> Ended {
+        self.process.take().expect("the service runs as a process").wait()
+    }
+
+    pub fn public(&self) -> SocketAddr {
+        self.doors().0
+    }
+
+    /// What the private door says.
+    pub fn ask(&self, path: &str) -> Reply {
+        exchange(self.doors().1, &request("GET", path, &[], b""))
+    }
+
+    fn doors(&self) -> (SocketAddr, SocketAddr) {
+        match (&self.service, &self.process) {
+            (Some(service), _) => (service.public, service.private),
+            (None, Some(process)) => (process.public, process.private),
+            (None, None) => panic!("the service does not run"),
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ask("/readyz").status == 200
+    }
+
+    /// Whoever was on this call and is asked how it was.
+    pub fn caller(&self, call: &str) -> Caller<'_> {
+        Caller::of(self, call)
+    }
+
+    #[track_caller]
+    pub fn until_it_is(&self, call: &str, state: &str) -> Submission {
+        let now = || self.ledger.submission(call).expect("the call is known");
+        self.until(&format!("{call} is {state}"), || now().state == state);
+        now()
+    }
+
+    /// Waits for what comes by itself; the one place of all tests that looks again and again,
+    /// because what it looks at lies behind a socket or in a file that other threads write.
+    #[track_caller]
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}: {self:?}");
+            thread::park_timeout(LOOK_EVERY);
+        }
+    }
+
+    fn checked_settings(&self) -> Settings {
+        let environment: Environment = self.variables.iter().cloned().collect();
+        Settings::from_yaml(&self.filled_settings(), environment)
+            .unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    fn filled_settings(&self) -> String {
+        self.settings
+            .replace("@folder@", self.folder.path().to_str().unwrap())
+            .replace("@plivo@", &format!("http://{}", self.plivo.address()))
+    }
+}
+
+/// Far longer than anything takes; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // One failure is enough to tell; the service ends with the sender of its end.
+            return;
+        }
+        if self.service.is_some() {
+            self.stop();
+        }
+        panics::assert_none();
+    }
+}
+
+impl std::fmt::Debug for World {
+    /// For a test that failed: what lies in the ledger, and what Plivo counted.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{:#?}", self.ledger.submissions())?;
+        writeln!(f, "Plivo: {}", self.plivo.summary())
+    }
+}

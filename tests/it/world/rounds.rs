@@ -1,0 +1,213 @@
+//! A courier on its rounds, whose clock stands still unless the test moves it: everything but the
+//! wire is as in the service, and nothing happens by itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postcall::delivery::{self, Courier};
+use postcall::destination::{self, Destination, Timeouts};
+use postcall::domain::{Hook, HookId, Method, Name};
+use postcall::intake::Intake;
+use postcall::settings::{Environment, Settings};
+use postcall::store::sqlite::{self, SqliteStore};
+use postcall::store::{Store, StoreError};
+use postcall::telemetry::{HookOutcome, Metrics};
+use tempfile::TempDir;
+use tokio::task::LocalSet;
+use uuid::Uuid;
+
+use super::{Ledger, Plivo, SETTINGS, Submission, TOKEN};
+
+pub struct Rounds {
+    pub plivo: Plivo,
+    pub ledger: Ledger,
+    clock: Arc<Mutex<Timestamp>>,
+    folder: TempDir,
+    settings: String,
+    /// `None` while the service is down.
+    service: Option<Service>,
+}
+
+struct Service {
+    courier: Courier,
+    intake: Intake,
+    metrics: Arc<Metrics>,
+}
+
+impl Rounds {
+    /// Tells a story on one thread, as the courier needs it.
+    pub fn play(story: impl AsyncFnOnce(&mut Rounds)) {
+        Self::play_with(|settings| settings.to_owned(), story);
+    }
+
+    /// As [`play`](Self::play), with the settings of the world written otherwise.
+    pub fn play_with(settings: impl FnOnce(&str) -> String, story: impl AsyncFnOnce(&mut Rounds)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let folder = TempDir::new().unwrap();
+            let mut rounds = Rounds {
+                plivo: Plivo::start(),
+                ledger: Ledger::at(folder.path().join("ledger.db")),
+                clock: Arc::new(Mutex::new("2026-11-22T10:00:00Z".parse().unwrap())),
+                folder,
+                settings: settings(SETTINGS),
+                service: None,
+            };
+            rounds.operator_writes_the_token(TOKEN);
+            rounds.start();
+            story(&mut rounds).await;
+        });
+    }
+
+    pub fn operator_writes_the_token(&self, token: &str) {
+        std::fs::write(self.folder.path().join("token"), token).unwrap();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        *self.clock.lock().unwrap()
+    }
+
+    pub fn later(&self, by: Duration) {
+        *self.clock.lock().unwrap() += by;
+    }
+
+    /// A callback of the first question comes in by this source.
+    pub async fn hears(&self, source: &str, call: &str, digits: &str) -> HookOutcome {
+        self.hears_of(source, None, call, digits).await
+    }
+
+    pub async fn hears_of(
+        &self,
+        source: &str,
+        question: Option<&str>,
+        call: &str,
+        digits: &str,
+    ) -> HookOutcome {
+        let intake = &self.service().intake;
+        let hook = Hook {
+            id: HookId(Uuid::now_v7()),
+            source: source.to_owned(),
+            method: Method::Get,
+            path: format!("/hooks/{source}"),
+            query: Some(match question {
+                None => format!("CallUUID={call}&Digits={digits}"),
+                Some(question) => format!("CallUUID={call}&Digits={digits}&question={question}"),
+            }),
+            headers: Vec::new(),
+            body: Vec::new(),
+            received_at: self.now(),
+        };
+        let desk = intake.desk(source).expect("a source of the settings");
+        intake.receive(desk, hook).await.expect("a hook that is kept").outcome
+    }
+
+    /// Takes up what is due, and waits until it is settled. Answers when the next is due.
+    pub async fn round(&mut self) -> Option<Timestamp> {
+        let next_due_at = self.sets_out().await.expect("a ledger that takes writes");
+        self.comes_home().await.expect("a ledger that takes writes");
+        next_due_at
+    }
+
+    /// Takes up what is due, and does not wait for it.
+    pub async fn sets_out(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.now();
+        self.service_mut().courier.tick(now).await
+    }
+
+    /// Waits until nothing is under way and everything is settled.
+    pub async fn comes_home(&mut self) -> Result<(), StoreError> {
+        self.service_mut().courier.idle().await
+    }
+
+    #[track_caller]
+    pub fn submission(&self, call: &str) -> Submission {
+        self.ledger.submission(call).expect("the call is known")
+    }
+
+    pub fn figure(&self, series: &str) -> f64 {
+        let page = self.service().metrics.render().unwrap();
+        super::Figures::read(&page).of(series)
+    }
+
+    /// As with a power cut: whatever was under way is forgotten.
+    pub fn crash(&mut self) {
+        self.service = None;
+    }
+
+    pub fn write_settings(&mut self, settings: impl FnOnce(&str) -> String) {
+        self.settings = settings(&self.settings);
+    }
+
+    pub fn start(&mut self) {
+        let settings = self.checked_settings();
+        let clock = self.clock.clone();
+        let clock = Arc::new(move || *clock.lock().unwrap());
+        let labels = postcall::telemetry::LabelSets {
+            sources: settings.sources.keys().map(|name| (name.clone(), Vec::new())).collect(),
+            surveys: settings.surveys.keys().cloned().collect(),
+            accounts: settings.accounts.keys().cloned().collect(),
+            refusals: Vec::new(),
+        };
+        let metrics = Arc::new(Metrics::new(&labels, &settings.hash));
+        let store = SqliteStore::open(sqlite::Options {
+            path: settings.store.path.clone(),
+            queue: settings.store.queue,
+            lease: settings.delivery.lease,
+            clock: clock.clone(),
+            observer: metrics.clone(),
+        });
+        let store: Arc<dyn Store> = Arc::new(store.unwrap());
+        let courier = Courier::new(delivery::Parts {
+            store: store.clone(),
+            surveys: settings.surveys.clone(),
+            destinations: destinations(&settings),
+            metrics: metrics.clone(),
+            clock,
+            options: delivery::Options {
+                timeouts: Timeouts {
+                    connect: settings.delivery.connect_timeout,
+                    exchange: settings.delivery.timeout,
+                },
+                in_flight: settings.delivery.in_flight,
+                hold_probe: settings.delivery.hold_probe,
+                retry: settings.delivery.retry,
+            },
+        });
+        let sources = settings.sources.into_values().collect();
+        let intake = Intake::new(sources, &settings.surveys, store, metrics.clone());
+        self.service = Some(Service { courier, intake, metrics });
+    }
+
+    fn service(&self) -> &Service {
+        self.service.as_ref().expect("the service runs")
+    }
+
+    fn service_mut(&mut self) -> &mut Service {
+        self.service.as_mut().expect("the service runs")
+    }
+
+    /// Nobody signs: what a signature is worth is told elsewhere. Waits are those of the defaults.
+    fn checked_settings(&self) -> Settings {
+        let text = self
+            .settings
+            .replace("@folder@", self.folder.path().to_str().unwrap())
+            .replace("@plivo@", &format!("http://{}", self.plivo.address()))
+            .replace("preset: plivo,", "preset: plivo, signature: none,")
+            .replace(", hold_probe: 20ms, retry: { first: 1ms, longest: 20ms }", "");
+        Settings::from_yaml(&text, Environment::default())
+            .unwrap_or_else(|faults| panic!("{faults}"))
+    }
+}
+
+fn destinations(settings: &Settings) -> BTreeMap<Name, Destination> {
+    let destination = |account: &postcall::settings::Account| {
+        Destination::Plivo(destination::Plivo {
+            account: account.account.clone(),
+            api: account.api.clone(),
+            spelling: account.spelling.clone(),
+        })
+    };
+    settings.accounts.iter().map(|(name, account)| (name.clone(), destination(account))).collect()
+}

@@ -1,10 +1,13 @@
 //! Postcall from outside: one test binary, one subject a file.
 
 mod bad_input;
+mod crash;
 mod delivery;
 mod house;
 mod logs;
+mod process;
 mod settings;
+mod shutdown;
 mod signatures;
 mod simulator;
 mod store_contract;

@@ -1,0 +1,168 @@
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::cast::Sending;
+use crate::process::Line;
+
+/// A crowd that stands still fails a test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Senders who do not stop when the far end dies: what got no answer is sent again, as Plivo does.
+pub struct Crowd {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Where to send, and how often that has changed.
+    address: Option<SocketAddr>,
+    life: usize,
+    to_send: VecDeque<Sending>,
+    answered: Vec<Promise>,
+    hooks: usize,
+    /// Sends of which nobody knows what became.
+    left_unanswered: usize,
+    /// Senders that have nothing to send or nobody to send to.
+    waiting: usize,
+    senders: usize,
+    dismissed: bool,
+}
+
+/// What a sender was promised.
+#[derive(Clone)]
+pub struct Promise {
+    pub submission: String,
+    pub call: String,
+    pub question: &'static str,
+    pub answer: Option<String>,
+}
+
+impl Crowd {
+    pub fn new(hooks: Vec<Sending>) -> Self {
+        let state = State {
+            address: None,
+            life: 0,
+            hooks: hooks.len(),
+            to_send: hooks.into(),
+            answered: Vec::new(),
+            left_unanswered: 0,
+            waiting: 0,
+            senders: 0,
+            dismissed: false,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub fn gather(crowd: &Arc<Self>, senders: usize) -> Vec<JoinHandle<()>> {
+        crowd.state().senders = senders;
+        let sender = |_| {
+            let crowd = crowd.clone();
+            thread::spawn(move || crowd.send())
+        };
+        (0..senders).map(sender).collect()
+    }
+
+    /// The service lives, here.
+    pub fn send_to(&self, address: SocketAddr) {
+        let mut state = self.state();
+        state.address = Some(address);
+        state.life += 1;
+        state.waiting = 0;
+        self.changed.notify_all();
+    }
+
+    /// Until so many more are answered, or no sender has anything left to do.
+    pub fn wait_for_answers(&self, more: usize) {
+        let enough = self.state().answered.len() + more;
+        self.wait_while(|state| state.answered.len() < enough && state.waiting < state.senders);
+    }
+
+    /// Until nobody sends: all that was answered has been counted.
+    pub fn wait_until_all_noticed(&self) {
+        self.wait_while(|state| state.waiting < state.senders);
+    }
+
+    pub fn answered(&self) -> Vec<Promise> {
+        self.state().answered.clone()
+    }
+
+    pub fn unanswered(&self) -> usize {
+        let state = self.state();
+        state.hooks - state.answered.len()
+    }
+
+    pub fn left_unanswered(&self) -> usize {
+        self.state().left_unanswered
+    }
+
+    /// Everything is answered.
+    pub fn dismiss(&self) {
+        self.state().dismissed = true;
+        self.changed.notify_all();
+    }
+
+    /// One sender, from life to life of the service.
+    fn send(&self) {
+        let mut life = 0;
+        while let Some(address) = self.next_life(&mut life) {
+            let Ok(mut line) = Line::open(address) else { continue };
+            while let Some(sending) = self.take() {
+                match line.exchange(&sending.request) {
+                    Ok(reply) => {
+                        assert_eq!(reply.status, 200, "{}", reply.body);
+                        let promise = reply.header("postcall-submission").expect("a promise");
+                        self.note_promise(promise, sending);
+                    }
+                    Err(_) => {
+                        self.give_back(sending);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the service lives again; `None` when the sender may go home.
+    fn next_life(&self, life: &mut usize) -> Option<SocketAddr> {
+        let mut state = self.state();
+        if state.life == *life {
+            state.waiting += 1;
+            self.changed.notify_all();
+        }
+        let state = self
+            .changed
+            .wait_while(state, |state| state.life == *life && !state.dismissed)
+            .unwrap();
+        *life = state.life;
+        state.address.filter(|_| !state.dismissed)
+    }
+
+    fn take(&self) -> Option<Sending> {
+        self.state().to_send.pop_front()
+    }
+
+    fn note_promise(&self, submission: &str, sending: Sending) {
+        let Sending { call, question, answer, .. } = sending;
+        let submission = submission.to_owned();
+        self.state().answered.push(Promise { submission, call, question, answer });
+        self.changed.notify_all();
+    }
+
+    fn give_back(&self, sending: Sending) {
+        let mut state = self.state();
+        state.to_send.push_front(sending);
+        state.left_unanswered += 1;
+    }
+
+    fn wait_while(&self, condition: impl FnMut(&mut State) -> bool) {
+        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, condition);
+        assert!(!waited.expect("no sender panics").1.timed_out(), "the crowd stands still");
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no sender panics")
+    }
+}

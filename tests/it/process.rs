@@ -1,0 +1,137 @@
+//! The program itself, as a process of its own that can be told to end, or just be ended.
+
+mod line;
+
+pub use line::{Line, Reply};
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A missing line fails a test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `postcall serve`, until it is dropped.
+pub struct Service {
+    pub public: SocketAddr,
+    pub private: SocketAddr,
+    process: Child,
+    said: Receiver<Value>,
+}
+
+impl Service {
+    /// Waits until both doors are open.
+    pub fn start(settings: &Path) -> Self {
+        let mut process = postcall(&["serve"], settings)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program was built with this test");
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let (say, said) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).expect("logs are JSON");
+                // A test that ends does not listen any more.
+                let _ = say.send(line);
+            }
+        });
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut service = Self { public: nowhere, private: nowhere, process, said };
+        let serving = service.wait_for("serving");
+        let door = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        (service.public, service.private) = (door("public"), door("private"));
+        service
+    }
+
+    /// The next line that it logs.
+    pub fn next_line(&self) -> Value {
+        self.said.recv_timeout(PATIENCE).expect("the service says something")
+    }
+
+    /// Its lines until one has `message`; answers that one.
+    pub fn wait_for(&self, message: &str) -> Value {
+        loop {
+            let line = self.next_line();
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    /// Forgets what it has said so far.
+    pub fn skip_lines(&self) {
+        self.said.try_iter().for_each(drop);
+    }
+
+    /// As a power cut would, but for the disk.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// `TERM` or `INT`.
+    pub fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+    }
+
+    /// How it ended, having been told to.
+    pub fn ended(mut self) -> ExitStatus {
+        self.process.wait().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It fails only where the process has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs a verb to its end.
+pub fn run(arguments: &[&str], settings: &Path) -> Output {
+    postcall(arguments, settings).output().expect("the program was built with this test")
+}
+
+fn postcall(arguments: &[&str], settings: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+    command.args(arguments).arg("--config").arg(settings).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POSTCALL") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A folder for one ledger and the settings of who serves it.
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// `settings` is the file but for the ledger, which lies in the same folder.
+    pub fn new(settings: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("postcall-test-").tempdir().unwrap();
+        let home = Self { folder };
+        let store = format!("\nstore: {{ url: \"sqlite:{}\" }}\n", home.ledger().display());
+        std::fs::write(home.settings(), [settings, &store].concat()).unwrap();
+        home
+    }
+
+    pub fn settings(&self) -> PathBuf {
+        self.folder.path().join("postcall.yaml")
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.folder.path().join("postcall.db")
+    }
+}

@@ -1,0 +1,177 @@
+//! How the program ends, and what it says to whoever started it.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use postcall::simulator::{Options, Simulator};
+use postcall::store::sqlite::ReadOnly;
+use serde_json::Value;
+
+use crate::process::{Home, Line, Reply, Service, run};
+
+/// More than one test needs, on a slow machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
+    let far_side = Simulator::start(([127, 0, 0, 1], 0).into(), Options::default()).unwrap();
+    // Its answer comes when the public door is closed already.
+    let plan = r#"{"faults":[{"delay_ms":4000,"times":1}]}"#;
+    let put = format!(
+        "PUT /simulator/faults HTTP/1.1\r\nhost: far.side\r\ncontent-length: {}\r\n\r\n{plan}",
+        plan.len()
+    );
+    let mut control = Line::open(far_side.addr()).unwrap();
+    assert_eq!(control.exchange(put.as_bytes()).unwrap().status, 204);
+    let home = home(&format!("http://{}", far_side.addr()), "2s");
+    let service = Service::start(&home.settings());
+    assert_eq!(readiness(&service), 200);
+    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("new"));
+    let heard = |control: &mut Line| -> Value {
+        serde_json::from_str(&control.get("/simulator/summary").unwrap().body).unwrap()
+    };
+    let began = Instant::now();
+    while heard(&mut control)["accepted"] != 1 {
+        assert!(began.elapsed() < PATIENCE, "nothing is delivered");
+    }
+
+    service.signal("TERM");
+    service.wait_for("going down: not ready any more, hooks are still taken");
+    assert_eq!(readiness(&service), 503);
+    let last = send(&service, &home, "while-going-down");
+    assert_eq!((last.status, last.header("postcall-outcome")), (200, Some("new")));
+    service.wait_for("no more hooks are taken");
+    assert!(TcpStream::connect(service.public).is_err(), "the public door is still open");
+    service.wait_for("the ledger is closed");
+    assert_eq!(service.ended().code(), Some(0));
+
+    let figures = ReadOnly::open(&home.ledger()).unwrap().figures().unwrap();
+    assert_eq!((figures.totals.accepted, figures.totals.delivered), (2, 2));
+    assert_eq!(heard(&mut control)["accepted"], 2);
+}
+
+#[test]
+fn told_once_it_ends_well_told_twice_it_ends_at_once() {
+    for signal in ["TERM", "INT"] {
+        let home_in_no_hurry = home("http://127.0.0.1:9", "60s");
+        let service = Service::start(&home_in_no_hurry.settings());
+        service.signal(signal);
+        service.wait_for("going down: not ready any more, hooks are still taken");
+        service.signal(signal);
+        assert_eq!(service.ended().code(), Some(1), "told twice by {signal}");
+
+        let home_in_a_hurry = home("http://127.0.0.1:9", "0s");
+        let service = Service::start(&home_in_a_hurry.settings());
+        service.signal(signal);
+        assert_eq!(service.ended().code(), Some(0), "told once by {signal}");
+    }
+}
+
+#[test]
+fn bad_settings_end_with_78_and_bad_usage_with_2() {
+    let home = Home::new("publick: {}");
+    for verb in ["serve", "check"] {
+        let output = run(&[verb], &home.settings());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("publick"), "{said}");
+    }
+    for usage in [&["serves"][..], &["serve", "--loudly"], &["sign", "ivr"]] {
+        assert_eq!(run(usage, &home.settings()).status.code(), Some(2), "{usage:?}");
+    }
+}
+
+#[test]
+fn a_ledger_is_served_by_one_process() {
+    let home = home("http://127.0.0.1:9", "0s");
+    let first = Service::start(&home.settings());
+    let second = run(&["serve"], &home.settings());
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    let expected = format!("the ledger {} is served by another process", home.ledger().display());
+    assert!(said.contains(&expected), "{said}");
+    assert_eq!(readiness(&first), 200);
+    first.kill();
+    Service::start(&home.settings());
+}
+
+#[test]
+fn submissions_are_listed_while_it_serves_and_afterwards() {
+    // Nobody listens there.
+    let home = home("http://127.0.0.1:9", "0s");
+    let service = Service::start(&home.settings());
+    let calls = ["call-1", "call-2", "call-3"];
+    for call in calls {
+        assert_eq!(send(&service, &home, call).status, 200);
+    }
+    assert_eq!(listed(&home.settings()), ["call-3", "call-2", "call-1"]);
+    service.kill();
+    assert_eq!(listed(&home.settings()), ["call-3", "call-2", "call-1"]);
+}
+
+/// A service that delivers to `api`.
+fn home(api: &str, announce: &str) -> Home {
+    Home::new(&format!(
+        r#"
+public: {{ listen: "127.0.0.1:0", url: https://surveys.example.com }}
+private: {{ listen: "127.0.0.1:0" }}
+accounts:
+  main: {{ auth_id: MASTOPSTOPSTOPSTOP00, auth_token: {{ value: "a made-up 'token'" }}, api: "{api}" }}
+sources:
+  ivr: {{ preset: plivo, account: main, survey: quick }}
+surveys:
+  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
+delivery: {{ delay: 0s }}
+shutdown: {{ announce: {announce} }}
+"#
+    ))
+}
+
+/// Sends what `postcall sign` prints, as a shell understands it.
+fn send(service: &Service, home: &Home, call: &str) -> Reply {
+    let to = format!("http://{}", service.public);
+    let sign = ["sign", "ivr", "--call", call, "--digits", "4", "--to", &to];
+    let signed = run(&sign, &home.settings());
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    let line = String::from_utf8(signed.stdout).unwrap();
+    let shown = Command::new("sh")
+        .args(["-c", &format!("curl() {{ printf '%s\\n' \"$@\"; }}\n{line}")])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let mut words = shown.lines();
+    let (mut method, mut headers, mut body, mut target) = ("", String::new(), "", "");
+    while let Some(word) = words.next() {
+        match word {
+            "-X" => method = words.next().unwrap(),
+            "-H" => headers.push_str(&format!("{}\r\n", words.next().unwrap())),
+            "--data" => body = words.next().unwrap(),
+            "-sS" | "-i" => {}
+            url => target = url.strip_prefix(&to).expect("the address it was told"),
+        }
+    }
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: any.host\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    Line::open(service.public).unwrap().exchange(request.as_bytes()).unwrap()
+}
+
+fn readiness(service: &Service) -> u16 {
+    Line::open(service.private).unwrap().get("/readyz").unwrap().status
+}
+
+/// The calls that `postcall submissions` lists.
+fn listed(settings: &Path) -> Vec<String> {
+    let output = run(&["submissions", "--output", "json"], settings);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let call = |line: &str| -> String {
+        let row: Value = serde_json::from_str(line).unwrap();
+        row["call"].as_str().unwrap().to_owned()
+    };
+    lines.lines().map(call).collect()
+}

@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Where the checks get their tools. Sourced by the scripts beside it, from the repository's root.
+#
+# What Debian packages is installed with apt, everything else below target/tools. What cannot be
+# had ends the script with one line: a skip for a person, a failure where CI is set.
+
+tools=$PWD/target/tools
+
+# skip WHY
+skip() {
+    printf 'skipped  %s: %s\n' "${0##*/}" "$1" >&2
+    if [ -n "${CI:-}" ]; then exit 1; else exit 0; fi
+}
+
+# need COMMAND[=PACKAGE]…
+need() {
+    local wanted missing=()
+    for wanted in "$@"; do
+        command -v "${wanted%=*}" >/dev/null || missing+=("${wanted#*=}")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt_get update
+        apt_get install --yes --no-install-recommends "${missing[@]}"
+    fi
+}
+
+# Prometheus, unpacked and not installed: its package would start a service.
+need_prometheus() {
+    export PATH=$PATH:$tools/debian/usr/bin
+    if ! command -v promtool >/dev/null; then
+        apt_get update
+        mkdir -p "$tools/debian"
+        (cd "$tools/debian" && apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb -x prometheus_*.deb .) ||
+            skip "Debian's prometheus cannot be had"
+    fi
+}
+
+# need_python NAME: a virtual environment with the packages of scripts/checks/NAME.txt.
+need_python() {
+    have_python "$1" || skip "the packages of scripts/checks/$1.txt cannot be had"
+}
+
+# have_python NAME: as need_python, but fails and leaves the rest to the caller.
+have_python() {
+    local place=$tools/$1 list=scripts/checks/$1.txt
+    export PATH=$place/bin:$PATH
+    if ! cmp --silent "$list" "$place/installed.txt"; then
+        need python3
+        python3 -c 'import ensurepip' 2>/dev/null || need ensurepip=python3-venv
+        python3 -m venv "$place" || return 1
+        "$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$list" || return 1
+        cp "$list" "$place/installed.txt"
+    fi
+}
+
+# need_node: the packages of scripts/checks/package.json.
+need_node() {
+    local place=$tools/node list=scripts/checks/package.json
+    if ! cmp --silent "$list" "$place/installed.json"; then
+        need npm
+        mkdir -p "$place"
+        cp "$list" "$place/package.json"
+        npm install --prefix "$place" --silent --no-fund --no-audit --no-package-lock ||
+            skip "the packages of $list cannot be had"
+        cp "$list" "$place/installed.json"
+    fi
+    export PATH=$place/node_modules/.bin:$PATH
+}
+
+apt_get() {
+    local as_root=()
+    command -v apt-get >/dev/null || skip "there is no apt-get to install what it needs"
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >/dev/null ||
+        skip "apt-get $* failed"
+}

@@ -1,5 +1,97 @@
 //! Postcall: post-call survey webhooks become call feedback at Plivo, and nothing is lost on the
-//! way.
+//! way. This page is the map of the house; `docs/semantics.md` says what exactly happens to an
+//! answer.
+//!
+//! # The story in one breath
+//!
+//! A **Hook** arrives at the public door. Its **Source** knows how it signs and how it speaks.
+//! Once verified it is read into **Answers** about one call. All that one caller answered to one
+//! **Survey** about one call, for one account, is a **Submission**; a hook starts one or adds to
+//! it. It is kept in the **Store** (on disk, synced) and only then is the sender thanked. When the
+//! submission is due, the survey's rules turn its answers into **Feedback**: a rating, issues,
+//! notes. A **Courier** takes what is due, hands it to the **Destination** on behalf of an
+//! **Account**, and writes down the **Verdict** of each **Attempt**. A submission ends
+//! **Delivered**, **Ignored** or **Discarded**; one that cannot go on lies **Dead**, with its
+//! reason.
+//!
+//! # The promise
+//!
+//! 1. A 200 with the header `Postcall-Submission` means that the hook is on disk and will be found
+//!    again after a power cut.
+//! 2. Every accepted submission is in exactly one state, and the states add up:
+//!    `accepted = collecting + pending + delivered + ignored + dead + discarded`.
+//! 3. No request that the Feedback API must refuse ever leaves: [`domain::Feedback`] cannot be
+//!    built unlawful.
+//! 4. Delivery is at least once, said aloud: if the process dies between Plivo's 201 and its own
+//!    commit, Plivo hears it twice.
+//! 5. The caller's call is never harmed: the answer is quick, and every 200 to an IVR is valid
+//!    XML.
+//!
+//! # Floors
+//!
+//! Arrows run only downward: a room may use the rooms below it that the table names, never one
+//! beside or above it. `tests/it/house.rs` holds the code to it; a new arrow is a decision, made
+//! there.
+//!
+//! ```text
+//!  floor 7                                main.rs
+//!  floor 6                                  cli/             one verb, one file
+//!  floor 5                                app.rs             puts the parts together; runs; drains
+//!  floor 4              settings/                          http/
+//!                 layers → places → checked          public door · private door
+//!  floor 3          intake.rs                                delivery/
+//!             IN: verify, read, keep                    OUT: lease, map, submit, settle
+//!  floor 2     source/ ....... survey/ ....... store/ ........ destination/     telemetry/
+//!             who sends, how     what is asked,   the durable     who is told,    what the outside
+//!             they sign, speak   what it means    ledger          their answer    may see
+//!  floor 1     domain/  the nouns; no clock, no I/O, no async             simulator/  an honest stranger
+//! ```
+//!
+//! | room | may use |
+//! |---|---|
+//! | domain, simulator | – |
+//! | source, survey, store, destination, telemetry | domain |
+//! | intake | domain, source, survey, store, telemetry |
+//! | delivery | domain, survey, destination, store, telemetry |
+//! | http | domain, intake, telemetry |
+//! | settings | domain, source, survey, store, destination, delivery, telemetry |
+//! | app | all of the above but the simulator |
+//! | cli | app, settings, source, survey, store, destination, telemetry, simulator, domain |
+//!
+//! # The path of one hook
+//!
+//! ```text
+//! POST /hooks/ivr
+//!   http/hooks           body within its limits → Hook                                (actix ends here)
+//!   intake               source.verify(hook)    → VerifiedHook      401 · 415 · 400, nothing stored
+//!                        source.read(verified)  → call, question, answer        400, nothing stored
+//!   store.accept         hook, answers and submission in one transaction, one sync for all that
+//!                        waited; it asks the Completion that intake handed over: due when?
+//!   http/hooks           200 and the source's reply
+//! ─────────────── the commit is the promise; below here nobody waits ───────────────
+//!   delivery/courier     woken by the commit or the clock: store.lease(what is due)
+//!   survey.map(answers)  → Feedback | Ignore(why) | Unmapped(why)
+//!   store.begin          the attempt is written down before its first byte leaves; from here on the
+//!                        submission takes no more answers
+//!   destination          submit → Verdict and Reply
+//!   domain/retry         next(tried, verdict, now, jitter) → Delivered | RetryAt | Dead | Hold
+//!   store.settle         with the lease's fencing token: a lost lease is told, not overwritten
+//! ```
+//!
+//! # What is deliberately so
+//!
+//! - **Verified before read, and the type carries the proof**: only a signature scheme makes a
+//!   [`source::VerifiedHook`], and reading takes nothing else.
+//! - **One trait of weight, [`store::Store`]**, with a contract suite that any backend must pass.
+//!   [`domain::Completion`] and [`domain::Observer`] are its two small companions.
+//! - **Errors live in the room that raises them.** There is no program-wide error type and no
+//!   application state that everybody holds.
+//! - **The store records decisions and never makes them**; [`domain::RetryPolicy`] decides and
+//!   never waits. Time and jitter are arguments.
+//! - **An attempt begins on disk.** `begin` is a step of its own between lease and submit: until it
+//!   a submission stays open to answers, and after a crash the ledger knows what may have arrived.
+//! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
+//! - **No metric label comes from a request**: names come from the settings, the rest from enums.
 
 pub mod app;
 pub mod cli;

@@ -7,6 +7,7 @@ mod delivery;
 mod house;
 mod logs;
 mod process;
+mod readme;
 mod settings;
 mod shutdown;
 mod signatures;

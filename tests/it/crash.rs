@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use postcall::settings::{Environment, Settings};
 
-use crate::process::{Home, Service};
+use crate::process::{Home, Process};
 use cast::{Call, Ending};
 use crowd::Crowd;
 use far_side::FarSide;
@@ -75,7 +75,7 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     let crowd = Arc::new(Crowd::new(hooks));
     let senders = Crowd::gather(&crowd, SENDERS);
     let mut excuses = Excuses::default();
-    let mut service = Service::start(&home.settings());
+    let mut service = Process::start(&home.settings());
     for kill in 0..KILLS {
         crowd.send_to(service.public);
         let fair_share = crowd.unanswered() / (KILLS - kill + 1);
@@ -85,7 +85,7 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
         let ledger = Ledger::read(&home.ledger());
         ledger.assert_has(&crowd.answered());
         excuses.note(&ledger, &far_side.hear_more());
-        service = Service::start(&home.settings());
+        service = Process::start(&home.settings());
     }
     crowd.send_to(service.public);
     crowd.wait_until_all_noticed();

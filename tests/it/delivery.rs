@@ -136,24 +136,6 @@ fn what_takes_longer_than_the_end_may_is_found_at_the_next_start() {
 }
 
 #[test]
-fn a_probe_hears_of_the_end_before_callers_do_and_a_second_signal_is_obeyed_at_once() {
-    let mut world = World::of(crate::world::SETTINGS);
-    world.set(&[("SHUTDOWN__ANNOUNCE", "1h"), ("LOGS__FORMAT", "json")]);
-    world.serve_as_process();
-    assert!(world.is_ready());
-    world.process().terminate();
-    world.until("it is not ready any more", || !world.is_ready());
-    assert_eq!(world.ask("/readyz").text, "[+]ledger\n[-]accepting\n");
-    world.caller("c-1").has_pressed("4");
-    world.until_it_is("c-1", "delivered");
-
-    world.process().terminate();
-    let ended = world.until_the_process_ends();
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(ended.stdout.contains("told twice"), "{}", ended.stdout);
-}
-
-#[test]
 fn a_restart_in_between_loses_nothing() {
     let mut world = World::new();
     world.plivo.fails(json!([{"status": 503}]));

@@ -104,7 +104,7 @@ fn no_secret_number_body_or_note_is_ever_logged() {
     world.ledger.takes_writes();
     world.ask("/metrics").assert_status(200);
 
-    world.process().terminate();
+    world.process().signal("TERM");
     let ended = world.until_the_process_ends();
     assert!(ended.status.success(), "{}: {}", ended.status, ended.stderr);
     assert_eq!(ended.stderr, "");

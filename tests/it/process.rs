@@ -4,12 +4,13 @@ mod line;
 
 pub use line::{Line, Reply};
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,31 +20,59 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `postcall serve`, until it is dropped.
-pub struct Service {
+pub struct Process {
     pub public: SocketAddr,
     pub private: SocketAddr,
     process: Child,
-    said: Receiver<Value>,
+    said: Mutex<Receiver<Value>>,
+    /// Everything, once it has ended.
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
 }
 
-impl Service {
-    /// Waits until both doors are open.
+/// What a process left behind.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Process {
+    /// Waits until both doors are open. Its logs have to be JSON.
     pub fn start(settings: &Path) -> Self {
+        Self::start_with(settings, &[])
+    }
+
+    pub fn start_with(settings: &Path, variables: &[(String, String)]) -> Self {
         let mut process = postcall(&["serve"], settings)
+            .envs(variables.iter().cloned())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built with this test");
         let stdout = BufReader::new(process.stdout.take().unwrap());
         let (say, said) = channel();
-        thread::spawn(move || {
+        let stdout = thread::spawn(move || {
+            let mut all = String::new();
             for line in stdout.lines().map_while(Result::ok) {
-                let line = serde_json::from_str(&line).expect("logs are JSON");
                 // A test that ends does not listen any more.
-                let _ = say.send(line);
+                let _ = say.send(serde_json::from_str(&line).expect("logs are JSON"));
+                all.push_str(&line);
+                all.push('\n');
             }
+            all
+        });
+        let mut stderr = process.stderr.take().unwrap();
+        let stderr = thread::spawn(move || {
+            let mut all = String::new();
+            stderr.read_to_string(&mut all).expect("what it says is text");
+            // Seen only where the test fails.
+            print!("{all}");
+            all
         });
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut service = Self { public: nowhere, private: nowhere, process, said };
+        let (stdout, stderr, said) = (Some(stdout), Some(stderr), Mutex::new(said));
+        let mut service = Self { public: nowhere, private: nowhere, process, said, stdout, stderr };
         let serving = service.wait_for("serving");
         let door = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
         (service.public, service.private) = (door("public"), door("private"));
@@ -52,7 +81,7 @@ impl Service {
 
     /// The next line that it logs.
     pub fn next_line(&self) -> Value {
-        self.said.recv_timeout(PATIENCE).expect("the service says something")
+        self.said.lock().unwrap().recv_timeout(PATIENCE).expect("the service says something")
     }
 
     /// Its lines until one has `message`; answers that one.
@@ -67,7 +96,7 @@ impl Service {
 
     /// Forgets what it has said so far.
     pub fn skip_lines(&self) {
-        self.said.try_iter().for_each(drop);
+        self.said.lock().unwrap().try_iter().for_each(drop);
     }
 
     /// As a power cut would, but for the disk.
@@ -83,12 +112,14 @@ impl Service {
     }
 
     /// How it ended, having been told to.
-    pub fn ended(mut self) -> ExitStatus {
-        self.process.wait().unwrap()
+    pub fn ended(mut self) -> Ended {
+        let status = self.process.wait().unwrap();
+        let all = |reader: &mut Option<JoinHandle<String>>| reader.take().unwrap().join().unwrap();
+        Ended { status, stdout: all(&mut self.stdout), stderr: all(&mut self.stderr) }
     }
 }
 
-impl Drop for Service {
+impl Drop for Process {
     fn drop(&mut self) {
         // It fails only where the process has ended already.
         let _ = self.process.kill();

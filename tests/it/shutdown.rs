@@ -9,7 +9,7 @@ use postcall::simulator::{Options, Simulator};
 use postcall::store::sqlite::ReadOnly;
 use serde_json::Value;
 
-use crate::process::{Home, Line, Reply, Service, run};
+use crate::process::{Home, Line, Process, Reply, run};
 
 /// More than one test needs, on a slow machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     let mut control = Line::open(far_side.addr()).unwrap();
     assert_eq!(control.exchange(put.as_bytes()).unwrap().status, 204);
     let home = home(&format!("http://{}", far_side.addr()), "2s");
-    let service = Service::start(&home.settings());
+    let service = Process::start(&home.settings());
     assert_eq!(readiness(&service), 200);
     assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("new"));
     let heard = |control: &mut Line| -> Value {
@@ -45,7 +45,7 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     service.wait_for("no more hooks are taken");
     assert!(TcpStream::connect(service.public).is_err(), "the public door is still open");
     service.wait_for("the ledger is closed");
-    assert_eq!(service.ended().code(), Some(0));
+    assert_eq!(service.ended().status.code(), Some(0));
 
     let figures = ReadOnly::open(&home.ledger()).unwrap().figures().unwrap();
     assert_eq!((figures.totals.accepted, figures.totals.delivered), (2, 2));
@@ -56,16 +56,16 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
 fn told_once_it_ends_well_told_twice_it_ends_at_once() {
     for signal in ["TERM", "INT"] {
         let home_in_no_hurry = home("http://127.0.0.1:9", "60s");
-        let service = Service::start(&home_in_no_hurry.settings());
+        let service = Process::start(&home_in_no_hurry.settings());
         service.signal(signal);
         service.wait_for("going down: not ready any more, hooks are still taken");
         service.signal(signal);
-        assert_eq!(service.ended().code(), Some(1), "told twice by {signal}");
+        assert_eq!(service.ended().status.code(), Some(1), "told twice by {signal}");
 
         let home_in_a_hurry = home("http://127.0.0.1:9", "0s");
-        let service = Service::start(&home_in_a_hurry.settings());
+        let service = Process::start(&home_in_a_hurry.settings());
         service.signal(signal);
-        assert_eq!(service.ended().code(), Some(0), "told once by {signal}");
+        assert_eq!(service.ended().status.code(), Some(0), "told once by {signal}");
     }
 }
 
@@ -86,7 +86,7 @@ fn bad_settings_end_with_78_and_bad_usage_with_2() {
 #[test]
 fn a_ledger_is_served_by_one_process() {
     let home = home("http://127.0.0.1:9", "0s");
-    let first = Service::start(&home.settings());
+    let first = Process::start(&home.settings());
     let second = run(&["serve"], &home.settings());
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{said}");
@@ -94,14 +94,14 @@ fn a_ledger_is_served_by_one_process() {
     assert!(said.contains(&expected), "{said}");
     assert_eq!(readiness(&first), 200);
     first.kill();
-    Service::start(&home.settings());
+    Process::start(&home.settings());
 }
 
 #[test]
 fn submissions_are_listed_while_it_serves_and_afterwards() {
     // Nobody listens there.
     let home = home("http://127.0.0.1:9", "0s");
-    let service = Service::start(&home.settings());
+    let service = Process::start(&home.settings());
     let calls = ["call-1", "call-2", "call-3"];
     for call in calls {
         assert_eq!(send(&service, &home, call).status, 200);
@@ -130,7 +130,7 @@ shutdown: {{ announce: {announce} }}
 }
 
 /// Sends what `postcall sign` prints, as a shell understands it.
-fn send(service: &Service, home: &Home, call: &str) -> Reply {
+fn send(service: &Process, home: &Home, call: &str) -> Reply {
     let to = format!("http://{}", service.public);
     let sign = ["sign", "ivr", "--call", call, "--digits", "4", "--to", &to];
     let signed = run(&sign, &home.settings());
@@ -160,7 +160,7 @@ fn send(service: &Service, home: &Home, call: &str) -> Reply {
     Line::open(service.public).unwrap().exchange(request.as_bytes()).unwrap()
 }
 
-fn readiness(service: &Service) -> u16 {
+fn readiness(service: &Process) -> u16 {
     Line::open(service.private).unwrap().get("/readyz").unwrap().status
 }
 

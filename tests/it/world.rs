@@ -9,7 +9,6 @@ mod figures;
 mod ledger;
 mod panics;
 mod plivo;
-mod process;
 mod rounds;
 
 use std::fs;
@@ -26,9 +25,9 @@ pub use self::caller::{Callback, Caller, FROM, TO};
 pub use self::figures::Figures;
 pub use self::ledger::{Ledger, Submission};
 pub use self::plivo::Plivo;
-pub use self::process::{Ended, Process};
 pub use self::rounds::Rounds;
 
+use crate::process::{Ended, Process};
 use crate::wire::{Reply, exchange, request};
 
 /// The account at Plivo; in the settings it stands twice, as `main` and as `other`.
@@ -160,7 +159,7 @@ impl World {
     pub fn serve_as_process(&mut self) {
         let file = self.folder.path().join("settings.yaml");
         fs::write(&file, self.filled_settings()).unwrap();
-        self.process = Some(Process::serve(&file, &self.variables));
+        self.process = Some(Process::start_with(&file, &self.variables));
     }
 
     pub fn process(&self) -> &Process {
@@ -168,7 +167,7 @@ impl World {
     }
 
     pub fn until_the_process_ends(&mut self) -> Ended {
-        self.process.take().expect("the service runs as a process").wait()
+        self.process.take().expect("the service runs as a process").ended()
     }
 
     pub fn public(&self) -> SocketAddr {

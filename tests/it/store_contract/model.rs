@@ -89,6 +89,8 @@ struct Submission {
     tried: bool,
     reached: bool,
     in_hand: Option<InHand>,
+    /// How often it was handed out.
+    leased: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -207,9 +209,11 @@ impl Model {
                 .filter(|(key, it)| key.0 == account && it.in_hand.is_none())
                 .filter(|(_, it)| it.state.is_waiting() && it.due_at <= self.now)
                 .collect();
-            due.sort_by_key(|(_, it)| (it.due_at, it.number));
+            // To probe they take turns; otherwise the oldest comes first.
+            due.sort_by_key(|(_, it)| (if probe { it.leased } else { 0 }, it.due_at, it.number));
             for (key, it) in due.into_iter().take(most) {
                 it.state = State::Pending;
+                it.leased += 1;
                 it.in_hand = Some(InHand {
                     lease: self.leases.len() + leased.len(),
                     until: self.now + LEASE,
@@ -278,6 +282,8 @@ impl Model {
                 End::Delivered | End::Held => State::Ignored(IgnoredReason::NoAnswer),
                 _ => State::Dead(DeadReason::Unmapped),
             };
+            // It asked nobody: another may probe at once.
+            self.probe_at[account] = self.probe_at[account].map(|_| now);
             return Settled::Done;
         }
         it.attempts += u32::from(!matches!(end, End::Held));
@@ -358,6 +364,7 @@ impl Submission {
             tried: false,
             reached: false,
             in_hand: None,
+            leased: 0,
         };
         (it.state, it.due_at) = it.due();
         it

@@ -165,7 +165,8 @@ impl Completion for Broken {
     }
 
     fn due(&self, _: &Answers) -> Due {
-        panic!("as a fault in a survey would")
+        // Without the words of a panic, for which other tests of this process listen.
+        std::panic::resume_unwind(Box::new("as a fault in a survey would"))
     }
 }
 

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,6 +257,15 @@ pub enum StoreError {
     Write(#[source] Arc<dyn std::error::Error + Send + Sync>),
     #[error("reading the ledger")]
     Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    pub(super) fn open(
+        path: &Path,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        StoreError::Open { path: path.display().to_string(), source: error.into() }
+    }
 }
 
 impl Outcome {

@@ -9,11 +9,12 @@ mod books;
 mod columns;
 mod holds;
 mod lease;
+mod lock;
 mod read;
 mod settle;
 mod writer;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{Notify, RwLock, Semaphore};
 
+use self::lock::Lock;
 use self::writer::{Work, Writer};
 use super::contract::{
     Accepted, Arrival, Begun, Figures, Filter, LeaseRequest, Leased, Outcome, Settled, Settlement,
@@ -87,11 +89,11 @@ impl SqliteStore {
     /// or the file system says no.
     pub fn open(options: Options) -> Result<Self, StoreError> {
         let path = &create(&options.path)?;
-        let lock = lock(path)?;
+        let lock = Lock::take(path)?;
         let (connection, totals) = prepare(path)?;
         let reader = open_reader(path)?;
         let (writer, thread) = Writer::start(connection, totals, options.observer.clone(), lock)
-            .map_err(|error| open_error(path, error))?;
+            .map_err(|error| StoreError::open(path, error))?;
         options.observer.opened(totals);
         Ok(Self {
             writer: RwLock::new(Some(writer)),
@@ -213,7 +215,7 @@ impl ReadOnly {
     /// # Errors
     /// Where there is no such file, or it is not a ledger of this release.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let path = path.canonicalize().map_err(|error| open_error(path, error))?;
+        let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
         let connection = open_reader(&path)?;
         check_application(&connection, &path)?;
         Ok(Self(connection))
@@ -239,7 +241,7 @@ fn create(path: &Path) -> Result<PathBuf, StoreError> {
         .mode(0o600)
         .open(path)
         .and_then(|_| path.canonicalize())
-        .map_err(|error| open_error(path, error))
+        .map_err(|error| StoreError::open(path, error))
 }
 
 fn wait_for_end(writer: JoinHandle<()>) {
@@ -248,29 +250,8 @@ fn wait_for_end(writer: JoinHandle<()>) {
     }
 }
 
-/// One process serves a ledger: the lock is on a file beside it, so that `sqlite3` and backups are
-/// not shut out. It goes with the process, however that ends.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&beside)
-        .map_err(|error| open_error(path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(StoreError::InUse { path: path.display().to_string() })
-        }
-        Err(TryLockError::Error(error)) => Err(open_error(path, error)),
-    }
-}
-
 fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
-    let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
+    let mut connection = Connection::open(path).map_err(|error| StoreError::open(path, error))?;
     check_application(&connection, path)?;
     let configured = (|| {
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -283,12 +264,12 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(())
     })();
-    configured.map_err(|error: rusqlite::Error| open_error(path, error))?;
+    configured.map_err(|error: rusqlite::Error| StoreError::open(path, error))?;
     migrations::migrations::runner()
         .set_abort_missing(true)
         .run(&mut connection)
-        .map_err(|error| open_error(path, error))?;
-    let totals = void_all(&mut connection).map_err(|error| open_error(path, error))?;
+        .map_err(|error| StoreError::open(path, error))?;
+    let totals = void_all(&mut connection).map_err(|error| StoreError::open(path, error))?;
     Ok((connection, totals))
 }
 
@@ -307,8 +288,8 @@ fn void_all(connection: &mut Connection) -> rusqlite::Result<Totals> {
 fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| open_error(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| open_error(path, error))?;
+        Connection::open_with_flags(path, flags).map_err(|error| StoreError::open(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::open(path, error))?;
     Ok(connection)
 }
 
@@ -318,18 +299,11 @@ fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreEr
         .query_row("SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id", [], |row| {
             Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?))
         })
-        .map_err(|error| open_error(path, error))?;
+        .map_err(|error| StoreError::open(path, error))?;
     match owner {
         (0, 0) | (_, APPLICATION_ID) => Ok(()),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),
     }
-}
-
-fn open_error(
-    path: &Path,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> StoreError {
-    StoreError::Open { path: path.display().to_string(), source: error.into() }
 }
 
 fn read_error(error: rusqlite::Error) -> StoreError {

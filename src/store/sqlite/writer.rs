@@ -1,6 +1,5 @@
 //! The one thread that writes, and the group commit.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -11,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, Result, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::books;
+use super::lock::Lock;
 use crate::domain::{Observer, Totals};
 use crate::store::contract::StoreError;
 
@@ -57,7 +57,7 @@ impl Writer {
         connection: Connection,
         totals: Totals,
         observer: Arc<dyn Observer>,
-        lock: File,
+        lock: Lock,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (commands, queue) = channel();
         let healthy = Arc::new(AtomicBool::new(true));
@@ -118,7 +118,7 @@ struct Desk {
     observer: Arc<dyn Observer>,
     healthy: Arc<AtomicBool>,
     /// Let go last, after the connection: fields are dropped in this order.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Desk {
@@ -260,7 +260,7 @@ mod tests {
             totals: Totals::default(),
             observer: Arc::new(()),
             healthy: Arc::new(AtomicBool::new(true)),
-            _lock: File::create(folder.join("lock")).unwrap(),
+            _lock: Lock::take(&folder.join("postcall.db")).unwrap(),
         }
     }
 

@@ -2,34 +2,30 @@ use std::future::{Ready, ready};
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
-use serde::Serialize;
+use serde_json::json;
 
 /// A refusal as RFC 9457 writes it: `application/problem+json`.
-#[derive(Debug, Serialize)]
 pub(super) struct Problem {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
+    status: StatusCode,
     /// What would be right; never what was sent.
     detail: String,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: detail.into(),
-        }
+        Self { status, detail: detail.into() }
     }
 
     pub fn response(&self) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).expect("it was made from a status");
-        HttpResponse::build(status)
+        let problem = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        HttpResponse::build(self.status)
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
-            .body(serde_json::to_vec(self).expect("texts can be written as JSON"))
+            .body(problem.to_string())
     }
 
     pub fn not_found() -> Ready<HttpResponse> {

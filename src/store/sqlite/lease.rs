@@ -10,7 +10,7 @@ use super::columns::{
 };
 use super::writer::Work;
 use super::{answers, holds};
-use crate::domain::{Name, State, SubmissionKey};
+use crate::domain::{Name, SubmissionKey};
 use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Ticket};
 
 /// `clock` is the ledger's own time, by which leases expire.
@@ -130,11 +130,11 @@ pub(super) fn void(work: &mut Work<'_>, void: Void) -> Result<usize> {
     work.connection.prepare_cached(FREE_VOID)?.execute([until])
 }
 
-/// The submission of a ticket, while its holder still has it.
+/// The submission of a ticket, while its holder still has it; it is pending, for the lease made it
+/// so.
 pub(super) struct Held {
     pub seq: i64,
     pub account: Name,
-    pub state: State,
     pub version: u64,
     pub tries: u32,
     pub begun: bool,
@@ -153,8 +153,6 @@ impl Held {
                 Ok(Self {
                     seq: row.get(0)?,
                     account: text(row, 1)?,
-                    // What is leased is pending: the lease makes it so.
-                    state: State::Pending,
                     version: row.get(2)?,
                     tries: row.get(3)?,
                     begun: row.get(4)?,

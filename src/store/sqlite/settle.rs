@@ -120,7 +120,7 @@ fn close(
     feedback: Option<&str>,
     at: i64,
 ) -> Result<()> {
-    assert!(held.state.may_become(state), "{:?} cannot become {state:?}", held.state);
+    assert!(State::Pending.may_become(state), "what is pending cannot become {state:?}");
     work.connection
         .prepare_cached(
             "UPDATE submissions
@@ -129,7 +129,7 @@ fn close(
                 WHERE seq = ?1",
         )?
         .execute(params![held.seq, state.label(), state.reason(), detail, feedback, at])?;
-    *work.totals.of_mut(held.state) -= 1;
+    work.totals.pending -= 1;
     *work.totals.of_mut(state) += 1;
     Ok(())
 }

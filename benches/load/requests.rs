@@ -45,7 +45,6 @@ fn signed(source: &Source, number: usize) -> anyhow::Result<Vec<u8>> {
     let form = ("content-type", "application/x-www-form-urlencoded");
     let hook = Hook {
         id: HookId(Uuid::nil()),
-        source: source.name.as_str().to_owned(),
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
         query: None,

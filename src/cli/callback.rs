@@ -41,7 +41,6 @@ impl Callback {
         let form = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
         let hook = Hook {
             id: HookId(Uuid::nil()),
-            source: source.name.as_str().to_owned(),
             method: Method::Post,
             path: path.clone(),
             query: query.clone(),

@@ -7,8 +7,6 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct Hook {
     pub id: HookId,
-    /// The last segment of the path: the source it claims to be from.
-    pub source: String,
     pub method: Method,
     /// The path as the client wrote it, never normalised: signatures cover it.
     pub path: String,
@@ -45,7 +43,6 @@ impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hook")
             .field("id", &self.id)
-            .field("source", &self.source)
             .field("method", &self.method)
             .field("body_bytes", &self.body.len())
             .field("received_at", &self.received_at)

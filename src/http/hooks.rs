@@ -126,7 +126,6 @@ fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Hook {
     let method = if request.method() == HttpMethod::GET { Method::Get } else { Method::Post };
     Hook {
         id: HookId(Uuid::now_v7()),
-        source: request.uri().path().rsplit('/').next().unwrap_or_default().to_owned(),
         method,
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),

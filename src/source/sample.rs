@@ -15,7 +15,6 @@ use super::{Source, SourceReply};
 pub fn post(query: Option<&str>, body: &str) -> Hook {
     Hook {
         id: HookId(Uuid::nil()),
-        source: "ivr".to_owned(),
         method: Method::Post,
         path: "/hooks/ivr".to_owned(),
         query: query.map(str::to_owned),

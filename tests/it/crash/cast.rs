@@ -102,7 +102,6 @@ fn sending(
     let form = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
     let hook = Hook {
         id: HookId(Uuid::nil()),
-        source: source.name.to_string(),
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
         query: Some(query.clone()),

@@ -28,7 +28,6 @@ pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
     Arrival {
         hook: Hook {
             id,
-            source: "ivr".to_owned(),
             method: Method::Post,
             path: "/hooks/ivr".to_owned(),
             query: None,

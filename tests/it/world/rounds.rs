@@ -88,7 +88,6 @@ impl Rounds {
         let intake = &self.service().intake;
         let hook = Hook {
             id: HookId(Uuid::now_v7()),
-            source: source.to_owned(),
             method: Method::Get,
             path: format!("/hooks/{source}"),
             query: Some(match question {

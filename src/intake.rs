@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Hook, Name, SubmissionId, SubmissionKey};
+use crate::domain::{Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
 use crate::source::{OnRefusal, Refused, Source, SourceReply};
 use crate::store::{Arrival, Outcome, Store, StoreError};
 use crate::survey::Survey;
@@ -90,7 +90,15 @@ impl Intake {
                 survey: desk.source.survey.clone(),
                 call: reading.call,
             },
-            answers: vec![(question, reading.answer)],
+            report: Report {
+                answers: vec![Reported {
+                    question,
+                    answer: reading.answer,
+                    reader: "form:Digits".to_owned(),
+                }],
+                ..Report::default()
+            },
+            identity: None,
             completion: desk.survey.clone(),
         };
         let accepted = self.store.accept(arrival).await?;

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::in_hand::{Decided, InHand};
 use super::parts::Parts;
 use crate::destination::Client;
-use crate::domain::{Attempt, Feedback, Name, Next, Tried, Verdict};
+use crate::domain::{Attempt, DeadReason, Feedback, Name, Next, Tried, Verdict};
 use crate::store::{Begun, Decision, Lease, LeaseRequest, Settled, StoreError, Ticket};
 use crate::survey::Mapping;
 use crate::telemetry::logs;
@@ -173,10 +173,10 @@ impl Courier {
         for lease in leases {
             match self.map(&lease) {
                 Mapping::Feedback(feedback) => to_send.push((lease, feedback)),
-                Mapping::Ignore(reason) => {
+                Mapping::Ignore { reason, .. } => {
                     self.in_hand.decide(Decided::new(&lease, Decision::Ignored(reason), now));
                 }
-                Mapping::Unmapped(detail) => {
+                Mapping::Dead { detail, .. } => {
                     self.in_hand.decide(Decided::new(&lease, Decision::Unmapped { detail }, now));
                 }
             }
@@ -209,11 +209,11 @@ impl Courier {
     fn map(&self, lease: &Lease) -> Mapping {
         let (account, survey) = (&lease.key.account, &lease.key.survey);
         if !self.parts.destinations.contains_key(account) {
-            return Mapping::Unmapped(format!("the settings have no account {account}"));
+            return unmapped(format!("the settings have no account {account}"));
         }
         match self.parts.surveys.get(survey) {
-            Some(survey) => survey.map(&lease.answers),
-            None => Mapping::Unmapped(format!("the settings have no survey {survey}")),
+            Some(survey) => survey.map(&lease.answers).mapping,
+            None => unmapped(format!("the settings have no survey {survey}")),
         }
     }
 
@@ -330,4 +330,8 @@ impl Courier {
             }
         }
     }
+}
+
+fn unmapped(detail: String) -> Mapping {
+    Mapping::Dead { reason: DeadReason::Unmapped, detail }
 }

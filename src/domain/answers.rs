@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::HookId;
+use super::{HookId, Name};
 
 /// The name of a question as a hook gave it; it may be one that the survey does not have.
 pub type Question = String;
@@ -21,31 +23,85 @@ pub enum Standing {
     InDomain,
 }
 
-/// One distinct thing a caller said about one question, and when it was first heard.
+/// All that one hook reports of one call; at least one thing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Different questions.
+    pub answers: Vec<Reported>,
+    /// What the sender says beside the answers, by the name that its source gives it.
+    pub fields: Vec<(Name, String)>,
+    /// The call is over: hardly anything more will be said.
+    pub hung_up: bool,
+    /// The caller does not want to be asked.
+    pub opted_out: bool,
+}
+
+/// One answer of a [`Report`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    pub question: Question,
+    pub answer: Answer,
+    /// Where in the hook it was found, such as `form:Digits`.
+    pub reader: String,
+}
+
+/// One distinct thing a caller said about one question, and when it was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     pub question: Question,
     pub answer: Answer,
+    /// Where it was found when it was first heard.
+    pub reader: String,
+    /// When it was first heard.
     pub received_at: Timestamp,
+    /// The hook that first brought it.
     pub hook: HookId,
+    /// When it was last heard; only a survey whose last answer counts looks at it.
+    pub again_at: Timestamp,
 }
 
-/// All distinct things that one caller said about one call. What follows from them depends on
-/// nothing but their content and the times of arrival, never on the order in which they were kept.
+/// All that is known of one call: the distinct things that its caller said, and what its hooks told
+/// beside. What follows from it depends on nothing but its content and the times of arrival, never
+/// on the order in which it was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
     /// In order of arrival: time, then hook id.
     said: Vec<Said>,
+    fields: BTreeMap<Name, Told>,
+    hung_up_at: Option<Timestamp>,
+    opted_out_at: Option<Timestamp>,
+}
+
+/// The value of a field, and the first hook that gave one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub value: String,
+    pub received_at: Timestamp,
+    pub hook: HookId,
 }
 
 /// What hearing one more answer meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
     New,
-    /// The same question and answer were heard before.
+    /// The same question and answer were heard before, and neither earlier nor later than now.
     Repeat,
     /// Heard before, but this arrival is the earlier one: its time is the one that counts.
     EarlierRepeat,
+    /// Heard before; where the last answer counts, this one is later.
+    LaterRepeat,
+}
+
+/// Which of several different answers in the domain of a question counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Changes {
+    /// The first that arrived.
+    #[default]
+    First,
+    /// The last that arrived before the submission was closed.
+    Last,
+    /// The last; one that comes after the delivery is delivered too.
+    Resend,
 }
 
 /// When a submission is ready to be mapped, as its survey sees it. The store asks this at each
@@ -53,8 +109,11 @@ pub enum Heard {
 pub trait Completion: Send + Sync {
     fn standing(&self, question: &str, answer: &Answer) -> Standing;
 
-    /// `answers` holds at least one.
+    /// `answers` holds at least one thing that was heard.
     fn due(&self, answers: &Answers) -> Due;
+
+    /// Which of several answers counts.
+    fn changes(&self) -> Changes;
 }
 
 /// When a submission may be mapped and sent, given what was said so far.
@@ -65,8 +124,27 @@ pub struct Due {
     pub at: Timestamp,
 }
 
+impl Reported {
+    pub fn heard(self, received_at: Timestamp, hook: HookId) -> Said {
+        let Self { question, answer, reader } = self;
+        Said { question, answer, reader, received_at, hook, again_at: received_at }
+    }
+}
+
+impl Changes {
+    pub const ALL: [Changes; 3] = [Changes::First, Changes::Last, Changes::Resend];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Changes::First => "first",
+            Changes::Last => "last",
+            Changes::Resend => "resend",
+        }
+    }
+}
+
 impl Answers {
-    pub fn hear(&mut self, said: Said) -> Heard {
+    pub fn hear(&mut self, mut said: Said) -> Heard {
         let known = self
             .said
             .iter()
@@ -74,14 +152,38 @@ impl Answers {
         let heard = match known {
             None => Heard::New,
             Some(at) if said.order() < self.said[at].order() => {
-                self.said.remove(at);
+                let known = self.said.remove(at);
+                said.again_at = said.again_at.max(known.again_at);
                 Heard::EarlierRepeat
+            }
+            Some(at) if said.again_at > self.said[at].again_at => {
+                self.said[at].again_at = said.again_at;
+                return Heard::LaterRepeat;
             }
             Some(_) => return Heard::Repeat,
         };
         let at = self.said.partition_point(|known| known.order() < said.order());
         self.said.insert(at, said);
         heard
+    }
+
+    /// The first hook that has a value for a field gives it; answers whether this one does.
+    pub fn tell(&mut self, field: Name, told: Told) -> bool {
+        let is_first = self.fields.get(&field).is_none_or(|known| told.order() < known.order());
+        if is_first {
+            self.fields.insert(field, told);
+        }
+        is_first
+    }
+
+    /// The call ended; answers whether that was not known, or known to be later.
+    pub fn hang_up(&mut self, at: Timestamp) -> bool {
+        note_first(&mut self.hung_up_at, at)
+    }
+
+    /// The caller does not want to be asked; answers as [`hang_up`](Self::hang_up) does.
+    pub fn opt_out(&mut self, at: Timestamp) -> bool {
+        note_first(&mut self.opted_out_at, at)
     }
 
     /// In order of arrival.
@@ -93,26 +195,59 @@ impl Answers {
         self.said.len()
     }
 
+    /// Whether nothing was said; something may still have been told.
     pub fn is_empty(&self) -> bool {
         self.said.is_empty()
     }
 
-    /// When something was last said that had not been said before.
+    /// By name.
+    pub fn fields(&self) -> impl Iterator<Item = (&Name, &Told)> {
+        self.fields.iter()
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(|told| told.value.as_str())
+    }
+
+    pub fn hung_up_at(&self) -> Option<Timestamp> {
+        self.hung_up_at
+    }
+
+    pub fn opted_out_at(&self) -> Option<Timestamp> {
+        self.opted_out_at
+    }
+
+    /// When anything was first heard of the call.
+    pub fn first_at(&self) -> Option<Timestamp> {
+        let said = self.said.first().map(|said| said.received_at);
+        [said, self.hung_up_at, self.opted_out_at].into_iter().flatten().min()
+    }
+
+    /// When something was last heard that had not been heard before.
     pub fn last_new_at(&self) -> Option<Timestamp> {
-        self.said.last().map(|said| said.received_at)
+        let said = self.said.last().map(|said| said.received_at);
+        [said, self.hung_up_at, self.opted_out_at].into_iter().flatten().max()
     }
 
     /// The answer that counts for a question: one in the domain beats one outside it, which beats
-    /// silence; among equals the first that arrived.
+    /// silence; among equals the first that arrived, or in the domain the last where `changes` says
+    /// so.
     pub fn best<'a>(
         &'a self,
         question: &str,
         standing: impl Fn(&Answer) -> Standing,
+        changes: Changes,
     ) -> Option<(&'a Said, Standing)> {
         let mut best: Option<(&Said, Standing)> = None;
         for said in self.said.iter().filter(|said| said.question == question) {
             let standing = standing(&said.answer);
-            if best.is_none_or(|(_, so_far)| standing > so_far) {
+            let counts = best.is_none_or(|(best, so_far)| {
+                let is_last = changes != Changes::First
+                    && standing == Standing::InDomain
+                    && said.again_at >= best.again_at;
+                standing > so_far || (standing == so_far && is_last)
+            });
+            if counts {
                 best = Some((said, standing));
             }
         }
@@ -130,6 +265,20 @@ impl Answers {
                     && known.answer != said.answer
                     && counts(&known.answer)
             })
+    }
+}
+
+fn note_first(known: &mut Option<Timestamp>, at: Timestamp) -> bool {
+    let is_first = known.is_none_or(|known| at < known);
+    if is_first {
+        *known = Some(at);
+    }
+    is_first
+}
+
+impl Told {
+    fn order(&self) -> (Timestamp, HookId) {
+        (self.received_at, self.hook)
     }
 }
 
@@ -160,8 +309,10 @@ mod tests {
         Said {
             question: "score".into(),
             answer: if text.is_empty() { Answer::Silence } else { Answer::Given(text.into()) },
+            reader: "form:Digits".into(),
             received_at: Timestamp::from_second(second).unwrap(),
             hook: HookId(Uuid::from_u128(hook)),
+            again_at: Timestamp::from_second(second).unwrap(),
         }
     }
 
@@ -180,7 +331,7 @@ mod tests {
         let answers: Answers = [said(1, 1, ""), said(2, 2, "7"), said(3, 3, "4"), said(4, 4, "2")]
             .into_iter()
             .collect();
-        let (best, standing) = answers.best("score", one_to_five).unwrap();
+        let (best, standing) = answers.best("score", one_to_five, Changes::First).unwrap();
         assert_eq!(
             (best.answer.clone(), standing),
             (Answer::Given("4".into()), Standing::InDomain)
@@ -190,8 +341,40 @@ mod tests {
     #[test]
     fn a_repeat_moves_nothing() {
         let mut answers: Answers = [said(1, 1, "4")].into_iter().collect();
-        assert_eq!(answers.hear(said(9, 9, "4")), Heard::Repeat);
+        assert_eq!(answers.hear(said(1, 1, "4")), Heard::Repeat);
+        assert_eq!(answers.hear(said(9, 9, "4")), Heard::LaterRepeat);
         assert_eq!(answers.last_new_at(), Timestamp::from_second(1).ok());
+    }
+
+    #[test]
+    fn who_goes_back_to_the_first_answer_has_said_it_last() {
+        let answers: Answers = [said(1, 1, "4"), said(2, 2, "2"), said(3, 3, "4"), said(4, 4, "7")]
+            .into_iter()
+            .collect();
+        for (changes, expected) in
+            [(Changes::First, "4"), (Changes::Last, "4"), (Changes::Resend, "4")]
+        {
+            let (best, _) = answers.best("score", one_to_five, changes).unwrap();
+            assert_eq!(best.answer, Answer::Given(expected.into()), "{changes:?}");
+        }
+        let answers: Answers = [said(1, 1, "4"), said(2, 2, "2")].into_iter().collect();
+        let (best, _) = answers.best("score", one_to_five, Changes::Last).unwrap();
+        assert_eq!(best.answer, Answer::Given("2".into()));
+    }
+
+    #[test]
+    fn the_first_hook_that_tells_a_field_decides_it() {
+        let told = |second, value: &str| Told {
+            value: value.to_owned(),
+            received_at: Timestamp::from_second(second).unwrap(),
+            hook: HookId(Uuid::from_u128(second as u128)),
+        };
+        let field: Name = "campaign".parse().unwrap();
+        let mut answers = Answers::default();
+        assert!(answers.tell(field.clone(), told(2, "second")));
+        assert!(answers.tell(field.clone(), told(1, "first")));
+        assert!(!answers.tell(field, told(3, "third")));
+        assert_eq!(answers.field("campaign"), Some("first"));
     }
 
     proptest! {
@@ -202,14 +385,20 @@ mod tests {
         ) {
             // A hook's id goes with its time and text, whatever the order in which it is kept.
             let keep = |spoken: &[(i64, &str)]| -> Answers {
-                spoken.iter().map(|(second, text)| said(*second, *second as u128, text)).collect()
+                let id = |second: i64, text: &str| {
+                    second as u128 * 256 + u128::from(text.bytes().next().unwrap_or_default())
+                };
+                spoken.iter().map(|(second, text)| said(*second, id(*second, text), text)).collect()
             };
             let (in_order, shuffled) = (keep(&spoken.0), keep(&spoken.1));
             prop_assert_eq!(in_order.last_new_at(), shuffled.last_new_at());
-            prop_assert_eq!(
-                in_order.best("score", one_to_five).map(|(said, standing)| (said.received_at, standing)),
-                shuffled.best("score", one_to_five).map(|(said, standing)| (said.received_at, standing))
-            );
+            for changes in Changes::ALL {
+                let best = |answers: &Answers| {
+                    let best = answers.best("score", one_to_five, changes);
+                    best.map(|(said, standing)| (said.clone(), standing))
+                };
+                prop_assert_eq!(best(&in_order), best(&shuffled));
+            }
         }
     }
 }

@@ -30,6 +30,21 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HookId(pub Uuid);
 
+/// What a sender itself calls one of its hooks, and which bytes it called so. Seen again with the
+/// same bytes it is a repeat; with others somebody puts another's words under a known name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// At most [`Identity::LENGTH_MAX`] bytes.
+    pub id: String,
+    /// SHA-256 of what was sent.
+    pub digest: [u8; 32],
+}
+
+impl Identity {
+    /// Longest id in bytes; those of senders have a few dozen.
+    pub const LENGTH_MAX: usize = 256;
+}
+
 impl Hook {
     /// Every value of a header; `name` is given in lower case.
     pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {

@@ -22,11 +22,14 @@ mod retry;
 mod submission;
 
 pub use account::{Account, Credentials, ReadTokens};
-pub use answers::{Answer, Answers, Completion, Due, Heard, Question, Said, Standing};
+pub use answers::{
+    Answer, Answers, Changes, Completion, Due, Heard, Question, Report, Reported, Said, Standing,
+    Told,
+};
 pub use attempt::{Attempt, Reply, Verdict};
 pub use call::{CallUuid, MalformedCall};
 pub use feedback::{Feedback, UnlawfulFeedback};
-pub use hook::{Hook, HookId, Method};
+pub use hook::{Hook, HookId, Identity, Method};
 pub use issue::{Issue, Issues, UnknownIssue};
 pub use name::{MalformedName, Name};
 pub use observer::Observer;

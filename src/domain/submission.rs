@@ -40,6 +40,14 @@ pub enum IgnoredReason {
     InvalidAnswer,
     /// Other questions were answered, the one that rates the call never came.
     NoScore,
+    /// The caller hung up before anything was answered.
+    HungUp,
+    /// The caller does not want to be asked.
+    OptedOut,
+    /// Not every question was answered, and the survey wants all or nothing.
+    Incomplete,
+    /// A rule of the survey says so.
+    Rule,
 }
 
 /// What a person has to look at.
@@ -53,6 +61,10 @@ pub enum DeadReason {
     UnknownCall,
     /// It could not be delivered within the longest age.
     TooOld,
+    /// Nothing rates the call, and the survey wants a person to see that.
+    Unrated,
+    /// Not every question was answered, and the survey wants a person to see that.
+    Incomplete,
 }
 
 /// The text names no state.
@@ -150,21 +162,38 @@ impl State {
 }
 
 impl IgnoredReason {
-    pub const ALL: [IgnoredReason; 3] =
-        [IgnoredReason::NoAnswer, IgnoredReason::InvalidAnswer, IgnoredReason::NoScore];
+    pub const ALL: [IgnoredReason; 7] = [
+        IgnoredReason::NoAnswer,
+        IgnoredReason::InvalidAnswer,
+        IgnoredReason::NoScore,
+        IgnoredReason::HungUp,
+        IgnoredReason::OptedOut,
+        IgnoredReason::Incomplete,
+        IgnoredReason::Rule,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
             IgnoredReason::NoAnswer => "no_answer",
             IgnoredReason::InvalidAnswer => "invalid_answer",
             IgnoredReason::NoScore => "no_score",
+            IgnoredReason::HungUp => "hang_up",
+            IgnoredReason::OptedOut => "opt_out",
+            IgnoredReason::Incomplete => "incomplete",
+            IgnoredReason::Rule => "rule",
         }
     }
 }
 
 impl DeadReason {
-    pub const ALL: [DeadReason; 4] =
-        [DeadReason::Unmapped, DeadReason::Refused, DeadReason::UnknownCall, DeadReason::TooOld];
+    pub const ALL: [DeadReason; 6] = [
+        DeadReason::Unmapped,
+        DeadReason::Refused,
+        DeadReason::UnknownCall,
+        DeadReason::TooOld,
+        DeadReason::Unrated,
+        DeadReason::Incomplete,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -172,6 +201,8 @@ impl DeadReason {
             DeadReason::Refused => "refused",
             DeadReason::UnknownCall => "unknown_call",
             DeadReason::TooOld => "too_old",
+            DeadReason::Unrated => "unrated",
+            DeadReason::Incomplete => "incomplete",
         }
     }
 }

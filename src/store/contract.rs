@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::{
-    Answer, Answers, Attempt, Completion, DeadReason, Hook, IgnoredReason, Name, Question, State,
+    Answers, Attempt, Completion, DeadReason, Hook, Identity, IgnoredReason, Name, Report, State,
     SubmissionId, SubmissionKey, Totals,
 };
 
@@ -65,8 +65,9 @@ pub struct Arrival {
     pub hook: Hook,
     pub source: Name,
     pub key: SubmissionKey,
-    /// At least one; different questions.
-    pub answers: Vec<(Question, Answer)>,
+    pub report: Report,
+    /// What its sender calls it, where it has names for its hooks.
+    pub identity: Option<Identity>,
     /// Asked, within the transaction, when the submission is due.
     pub completion: Arc<dyn Completion>,
 }

@@ -11,6 +11,7 @@ mod issues;
 mod notes;
 mod question;
 mod rating;
+mod trace;
 
 use std::time::Duration;
 
@@ -19,12 +20,15 @@ pub use definition::{
     RatingDefinition,
 };
 
-use crate::domain::{Answer, Answers, Completion, Due, Feedback, IgnoredReason, Name, Standing};
+use crate::domain::{
+    Answer, Answers, Changes, Completion, DeadReason, Due, Feedback, IgnoredReason, Name, Standing,
+};
 
 use issues::IssueRules;
 use notes::Notes;
 use question::{Question, Questions};
 use rating::Scale;
+pub use trace::Trace;
 
 /// The questions of one survey, and the rules that make feedback of their answers.
 #[derive(Debug)]
@@ -37,14 +41,28 @@ pub struct Survey {
     delay: Duration,
 }
 
+/// What the answers about one call come to, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapped {
+    pub mapping: Mapping,
+    pub trace: Trace,
+}
+
 /// What the answers about one call come to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mapping {
     Feedback(Feedback),
     /// There is nothing to tell.
-    Ignore(IgnoredReason),
-    /// The rules have no place for it; why, in words that may be logged.
-    Unmapped(String),
+    Ignore {
+        reason: IgnoredReason,
+        /// In a rule's own words.
+        detail: Option<String>,
+    },
+    /// A person has to look at it; why, in words that may be logged.
+    Dead {
+        reason: DeadReason,
+        detail: String,
+    },
 }
 
 impl Survey {
@@ -77,19 +95,20 @@ impl Survey {
     }
 
     /// The same answers always come to the same.
-    pub fn map(&self, answers: &Answers) -> Mapping {
+    pub fn map(&self, answers: &Answers) -> Mapped {
+        Mapped { mapping: self.mapping(answers), trace: Trace::default() }
+    }
+
+    fn mapping(&self, answers: &Answers) -> Mapping {
         let unknown = answers.said().find(|said| self.questions.find(&said.question).is_none());
         if let Some(said) = unknown {
-            return Mapping::Unmapped(format!(
-                "the survey has no question {:?}",
-                printable(&said.question)
-            ));
+            return unmapped(format!("the survey has no question {:?}", printable(&said.question)));
         }
         let rating = match self.best(answers, self.scale.of()) {
-            None => return Mapping::Ignore(IgnoredReason::NoScore),
-            Some((_, Standing::Silence)) => return Mapping::Ignore(IgnoredReason::NoAnswer),
+            None => return ignore(IgnoredReason::NoScore),
+            Some((_, Standing::Silence)) => return ignore(IgnoredReason::NoAnswer),
             Some((_, Standing::OutsideDomain)) => {
-                return Mapping::Ignore(IgnoredReason::InvalidAnswer);
+                return ignore(IgnoredReason::InvalidAnswer);
             }
             Some((score, Standing::InDomain)) => self.scale.rate(score),
         };
@@ -102,7 +121,7 @@ impl Survey {
                 Feedback::new(rating, issues, notes)
                     .expect("below 5 there are the chosen issues or some other"),
             ),
-            Err(failed) => Mapping::Unmapped(failed.to_string()),
+            Err(failed) => unmapped(failed.to_string()),
         }
     }
 
@@ -118,7 +137,8 @@ impl Survey {
     /// The answer that counts for a question as text, and how it counts.
     fn best<'a>(&self, answers: &'a Answers, question: &Name) -> Option<(&'a str, Standing)> {
         let question = question.as_str();
-        let (said, standing) = answers.best(question, |answer| self.standing(question, answer))?;
+        let (said, standing) =
+            answers.best(question, |answer| self.standing(question, answer), self.changes())?;
         match &said.answer {
             Answer::Silence => Some(("", standing)),
             Answer::Given(text) => Some((text, standing)),
@@ -149,6 +169,18 @@ impl Completion for Survey {
         let at = last_new.saturating_add(wait).expect("a duration has no calendar units");
         Due { complete, at }
     }
+
+    fn changes(&self) -> Changes {
+        Changes::First
+    }
+}
+
+fn ignore(reason: IgnoredReason) -> Mapping {
+    Mapping::Ignore { reason, detail: None }
+}
+
+fn unmapped(detail: String) -> Mapping {
+    Mapping::Dead { reason: DeadReason::Unmapped, detail }
 }
 
 /// A name that came from outside, fit for a log line: short, and nothing that moves a cursor.
@@ -166,7 +198,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{HookId, Issue, Issues, Rating, Said};
+    use crate::domain::{HookId, Issue, Issues, Rating, Reported};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -202,14 +234,17 @@ mod tests {
     fn answers(said: &[(&str, &str)]) -> Answers {
         said.iter()
             .zip(1..)
-            .map(|(&(question, answer), at)| Said {
-                question: question.to_owned(),
-                answer: match answer {
-                    "?" => Answer::Silence,
-                    text => Answer::Given(text.to_owned()),
-                },
-                received_at: Timestamp::from_second(at).unwrap(),
-                hook: HookId(Uuid::from_u128(at as u128)),
+            .map(|(&(question, answer), at)| {
+                let reported = Reported {
+                    question: question.to_owned(),
+                    answer: match answer {
+                        "?" => Answer::Silence,
+                        text => Answer::Given(text.to_owned()),
+                    },
+                    reader: "form:Digits".to_owned(),
+                };
+                reported
+                    .heard(Timestamp::from_second(at).unwrap(), HookId(Uuid::from_u128(at as u128)))
             })
             .collect()
     }
@@ -249,14 +284,14 @@ mod tests {
                 &[("score", "?"), ("score", "7"), ("score", "3"), ("score", "5")],
                 feedback(3.0, &[Issue::Others], "IVR survey: 3 of 5"),
             ),
-            (&[("score", "?")], Mapping::Ignore(NoAnswer)),
-            (&[("score", "?"), ("problem", "1")], Mapping::Ignore(NoAnswer)),
-            (&[("score", "7"), ("score", "?")], Mapping::Ignore(InvalidAnswer)),
-            (&[("score", "04")], Mapping::Ignore(InvalidAnswer)),
-            (&[("problem", "1")], Mapping::Ignore(NoScore)),
-            (&[], Mapping::Ignore(NoScore)),
+            (&[("score", "?")], ignore(NoAnswer)),
+            (&[("score", "?"), ("problem", "1")], ignore(NoAnswer)),
+            (&[("score", "7"), ("score", "?")], ignore(InvalidAnswer)),
+            (&[("score", "04")], ignore(InvalidAnswer)),
+            (&[("problem", "1")], ignore(NoScore)),
+            (&[], ignore(NoScore)),
         ] {
-            assert_eq!(survey.map(&answers(said)), expected, "{said:?}");
+            assert_eq!(survey.map(&answers(said)).mapping, expected, "{said:?}");
         }
     }
 
@@ -264,8 +299,9 @@ mod tests {
     fn a_question_that_the_survey_does_not_have_is_named_and_mapped_to_nothing() {
         let survey = Survey::compile(quality()).unwrap();
         let unmapped =
-            |question: &str| match survey.map(&answers(&[("score", "4"), (question, "1")])) {
-                Mapping::Unmapped(detail) => detail,
+            |question: &str| match survey.map(&answers(&[("score", "4"), (question, "1")])).mapping
+            {
+                Mapping::Dead { detail, .. } => detail,
                 other => panic!("{other:?}"),
             };
         assert_eq!(unmapped("scroe"), r#"the survey has no question "scroe""#);
@@ -278,7 +314,10 @@ mod tests {
         let quick = Definition::new(vec![asked("score", &["1-5"])], name("score"));
         let survey = Survey::compile(quick).unwrap();
         assert_eq!(survey.first_question(), &name("score"));
-        assert_eq!(survey.map(&answers(&[("score", "1")])), feedback(1.0, &[Issue::Others], ""));
+        assert_eq!(
+            survey.map(&answers(&[("score", "1")])).mapping,
+            feedback(1.0, &[Issue::Others], "")
+        );
     }
 
     #[test]
@@ -415,14 +454,14 @@ mod tests {
             let answers = answers(&said);
             let due = survey.due(&answers);
             prop_assert!(due.at >= answers.last_new_at().unwrap());
-            match survey.map(&answers) {
+            match survey.map(&answers).mapping {
                 Mapping::Feedback(feedback) => {
                     let rating = feedback.rating().value();
                     prop_assert!((1.0..=5.0).contains(&rating));
                     prop_assert!(rating == 5.0 || feedback.issues().next().is_some());
                 }
-                Mapping::Ignore(_) => prop_assert!(!due.complete),
-                Mapping::Unmapped(detail) => {
+                Mapping::Ignore { .. } => prop_assert!(!due.complete),
+                Mapping::Dead { detail, .. } => {
                     prop_assert!(detail.len() < 200 && detail.is_ascii());
                 }
             }

@@ -66,7 +66,7 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
         }
         let changes = heard.is_changed_by(&said, &*arrival.completion);
         match heard.hear(said.clone()) {
-            Heard::Repeat => {}
+            Heard::Repeat | Heard::LaterRepeat => {}
             Heard::EarlierRepeat => moved.push(said),
             Heard::New => {
                 changed |= changes;
@@ -99,12 +99,11 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
 /// As it will be read back: times are compared as they are kept.
 fn said(arrival: &Arrival) -> impl Iterator<Item = Said> + '_ {
     let received_at = kept(arrival.hook.received_at);
-    arrival.answers.iter().map(move |(question, answer)| Said {
-        question: question.clone(),
-        answer: answer.clone(),
-        received_at,
-        hook: arrival.hook.id,
-    })
+    arrival
+        .report
+        .answers
+        .iter()
+        .map(move |reported| reported.clone().heard(received_at, arrival.hook.id))
 }
 
 fn keep_hook(work: &Work<'_>, seq: i64, arrival: &Arrival, outcome: Outcome) -> Result<()> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result, params};
 
 use super::columns::{answer, answer_text, hook_id, micros, timestamp};
-use crate::domain::{Answers, Said};
+use crate::domain::{Answers, Reported, Said};
 
 pub(super) fn keep(connection: &Connection, seq: i64, said: &Said, late: bool) -> Result<()> {
     connection
@@ -47,12 +47,9 @@ pub(super) fn in_time(connection: &Connection, seq: i64) -> Result<Answers> {
                 WHERE submission = ?1 AND late = 0",
         )?
         .query_map([seq], |row| {
-            Ok(Said {
-                question: row.get(0)?,
-                answer: answer(row, 1)?,
-                received_at: timestamp(row, 2)?,
-                hook: hook_id(row, 3)?,
-            })
+            let reported =
+                Reported { question: row.get(0)?, answer: answer(row, 1)?, reader: String::new() };
+            Ok(reported.heard(timestamp(row, 2)?, hook_id(row, 3)?))
         })?
         .collect()
 }

@@ -1,6 +1,6 @@
 //! Keeping hooks: whole or not at all, once, and for good.
 
-use postcall::domain::{Completion, Standing, State, Totals};
+use postcall::domain::{Changes, Completion, Standing, State, Totals};
 use postcall::store::{Accepted, Outcome};
 
 use super::spoken::{AFTER, DELAY, Quality, answer, at, complete, hook, hook_for, pairs};
@@ -105,7 +105,10 @@ pub async fn a_second_answer_in_the_domain_is_counted_changed_and_changes_nothin
     assert!(changed("2").await);
     assert!(!changed("2").await, "a repeat");
     let lease = ledger.lease_one(AFTER).await;
-    let (best, _) = lease.answers.best("score", |said| Quality.standing("score", said)).unwrap();
+    let (best, _) = lease
+        .answers
+        .best("score", |said| Quality.standing("score", said), Changes::First)
+        .unwrap();
     assert_eq!(best.answer, answer("4"));
     assert_eq!(lease.answers.len(), 5, "what changed nothing is kept");
 }
@@ -115,8 +118,10 @@ pub async fn an_answer_in_the_domain_counts_before_what_came_earlier(ledger: Led
         ledger.hear(hook(second as i64, "c-1", &[("score", text)])).await;
     }
     let lease = ledger.lease_one(1000).await;
-    let (best, standing) =
-        lease.answers.best("score", |answer| Quality.standing("score", answer)).unwrap();
+    let (best, standing) = lease
+        .answers
+        .best("score", |answer| Quality.standing("score", answer), Changes::First)
+        .unwrap();
     assert_eq!((&best.answer, standing), (&answer("4"), Standing::InDomain));
     assert_eq!(lease.last_answer_at, at(3));
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{
-    Answer, Answers, Attempt, Completion, Due, Hook, HookId, Method, Reply, Standing,
-    SubmissionKey, Verdict,
+    Answer, Answers, Attempt, Changes, Completion, Due, Hook, HookId, Method, Reply, Report,
+    Reported, Standing, SubmissionKey, Verdict,
 };
 use postcall::store::Arrival;
 use uuid::Uuid;
@@ -41,12 +41,18 @@ pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
             survey: "quality".parse().unwrap(),
             call: call.parse().unwrap(),
         },
-        answers: answers
-            .iter()
-            .map(|(question, text)| ((*question).into(), answer(text)))
-            .collect(),
+        report: Report {
+            answers: answers.iter().map(|(question, text)| reported(question, text)).collect(),
+            ..Report::default()
+        },
+        identity: None,
         completion: Arc::new(Quality),
     }
+}
+
+fn reported(question: &str, text: &str) -> Reported {
+    let (question, answer) = (question.to_owned(), answer(text));
+    Reported { question, answer, reader: "form:Digits".to_owned() }
 }
 
 pub fn hook_for(account: &str, second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
@@ -83,13 +89,18 @@ impl Completion for Quality {
 
     fn due(&self, answers: &Answers) -> Due {
         let answered = |question| {
-            let best = answers.best(question, |answer| self.standing(question, answer));
+            let best =
+                answers.best(question, |answer| self.standing(question, answer), self.changes());
             best.is_some_and(|(_, standing)| standing == Standing::InDomain)
         };
         let complete = answered("score") && answered("problem");
         let last = answers.last_new_at().expect("something was said");
         let wait = if complete { DELAY } else { AFTER };
         Due { complete, at: last + Duration::from_secs(wait as u64) }
+    }
+
+    fn changes(&self) -> Changes {
+        Changes::First
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 
 use futures_util::FutureExt;
-use postcall::domain::{Answer, Answers, Completion, Due, Standing};
+use postcall::domain::{Answer, Answers, Changes, Completion, Due, Standing};
 use postcall::store::{Arrival, Outcome, StoreError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -154,6 +154,10 @@ impl Completion for Stalling {
         let _ = self.go_on.lock().unwrap().recv();
         Quality.due(answers)
     }
+
+    fn changes(&self) -> Changes {
+        Quality.changes()
+    }
 }
 
 /// A fault in our own code.
@@ -167,6 +171,10 @@ impl Completion for Broken {
     fn due(&self, _: &Answers) -> Due {
         // Without the words of a panic, for which other tests of this process listen.
         std::panic::resume_unwind(Box::new("as a fault in a survey would"))
+    }
+
+    fn changes(&self) -> Changes {
+        Quality.changes()
     }
 }
 

@@ -13,6 +13,7 @@ mod doors;
 mod environment;
 mod fault;
 mod layers;
+mod lines;
 mod process;
 mod secret;
 mod sources;
@@ -33,7 +34,7 @@ pub use accounts::Account;
 pub use delivery::{Delivery, LEASE_MARGIN};
 pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
-pub use fault::Fault;
+pub use fault::{Fault, Written};
 pub use layers::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use store::Store;
@@ -44,7 +45,9 @@ use crate::survey::Survey;
 
 use fault::Faults;
 use layers::Layered;
+use lines::Lines;
 use sources::Surroundings;
+use variables::Variables;
 use written::Place;
 
 /// All settings, checked.
@@ -74,7 +77,7 @@ pub enum SettingsError {
     TooLong { file: PathBuf, bytes_max: u64 },
     #[error("cannot read the settings in {}", file.display())]
     NotYaml { file: PathBuf, source: NotYaml },
-    /// One line for each, sorted by path.
+    /// One line for each: first what comes from no file, by path, then in the order of the file.
     #[error("{}", lines(.0))]
     Faults(Vec<Fault>),
 }
@@ -86,7 +89,7 @@ impl Settings {
     /// The file cannot be read, or everything that is wrong with what it says.
     pub fn load(file: Option<&Path>, environment: Environment) -> Result<Self, SettingsError> {
         let text = file.map(layers::read_file).transpose()?.unwrap_or_default();
-        Self::read(&text, file.unwrap_or(Path::new("")), environment)
+        Self::read(&text, file, environment)
     }
 
     /// As [`load`](Self::load), with the text of a file that need not exist.
@@ -94,19 +97,24 @@ impl Settings {
     /// # Errors
     /// As for [`load`](Self::load).
     pub fn from_yaml(text: &str, environment: Environment) -> Result<Self, SettingsError> {
-        Self::read(text, Path::new("the given text"), environment)
+        Self::read(text, None, environment)
     }
 
-    fn read(text: &str, file: &Path, environment: Environment) -> Result<Self, SettingsError> {
+    fn read(
+        text: &str,
+        file: Option<&Path>,
+        environment: Environment,
+    ) -> Result<Self, SettingsError> {
         let faults = Faults::default();
-        let Layered { tree, variables } = layers::lay(text, &environment, &faults)
-            .map_err(|source| SettingsError::NotYaml { file: file.to_owned(), source })?;
+        let Layered { tree, variables } =
+            layers::lay(text, &environment, &faults).map_err(|source| {
+                let file = file.unwrap_or(Path::new("the given text")).to_owned();
+                SettingsError::NotYaml { file, source }
+            })?;
         let settings = Self::at(&Place::root(&tree, &faults), &Arc::new(environment));
-        match (faults.sorted(), settings) {
+        match (faults.into_vec(), settings) {
             (faults, Some(settings)) if faults.is_empty() => Ok(settings),
-            (faults, _) => Err(SettingsError::Faults(
-                faults.into_iter().map(|fault| variables.explain(fault)).collect(),
-            )),
+            (faults, _) => Err(SettingsError::Faults(placed(faults, &variables, text, file))),
         }
     }
 
@@ -152,6 +160,26 @@ impl Settings {
             hash: hash(place.value()),
         })
     }
+}
+
+/// Each once, with the line or the variable that it comes from.
+fn placed(
+    mut faults: Vec<Fault>,
+    variables: &Variables,
+    text: &str,
+    file: Option<&Path>,
+) -> Vec<Fault> {
+    let lines = Lines::of(text);
+    for fault in &mut faults {
+        if let Some(variable) = variables.setter(&fault.path) {
+            fault.message.push_str(&format!(" (set by {variable})"));
+        } else if let Some(line) = lines.nearest(&fault.path) {
+            fault.written = Some(Written { file: file.map(Path::to_owned), line });
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    faults
 }
 
 /// A section that must not be empty.

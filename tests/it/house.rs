@@ -65,6 +65,7 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli"]),
     ("config", &["settings"]),
+    ("yaml_rust2", &["settings"]),
 ];
 
 /// What the nouns must not know.

@@ -108,6 +108,26 @@ logs: { format: xml, filter: '[' }
 }
 
 #[test]
+fn a_fault_names_the_file_and_the_line_that_it_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postcall.yaml");
+    let wrong = AS_WRITTEN
+        .replace("answers: 1-3", "answers: 3-1")
+        .replace("    rating:", "    # rating:")
+        .replace("delay: 60s", "timeout: 58s");
+    std::fs::write(&path, wrong).unwrap();
+    let environment = [("PLIVO_AUTH_TOKEN", TOKEN), ("POSTCALL__STORE__QUEUE", "many")];
+    let error = Settings::load(Some(&path), environment.into_iter().collect()).unwrap_err();
+    let said = error.to_string().replace(folder.path().to_str().unwrap(), "/etc");
+    insta::assert_snapshot!(said, @r"
+    store.queue: expected a whole number from 1 to 1000000 (set by POSTCALL__STORE__QUEUE)
+    /etc/postcall.yaml:21: surveys.quality.rating: missing: expected { of: QUESTION }
+    /etc/postcall.yaml:24: surveys.quality.questions[1].answers: 3-1 runs backwards: write 1-3
+    /etc/postcall.yaml:35: delivery.lease: must exceed delivery.timeout by more than 5s
+    ");
+}
+
+#[test]
 fn a_wrong_secret_is_refused_with_the_right_forms() {
     let token = "auth_token: { env: PLIVO_AUTH_TOKEN }";
     let told = told([
@@ -265,7 +285,7 @@ fn every_signature_of_the_rules_is_understood() {
 #[test]
 fn a_sender_that_signs_its_address_needs_one() {
     let without = replaced(AS_WRITTEN, "url: https://surveys.example.com", "url:");
-    insta::assert_snapshot!(faults(&without, &[]), @"sources.ivr.url: missing: Plivo signs the address that it calls, so write it here or as public.url");
+    insta::assert_snapshot!(faults(&without, &[]), @"line 14: sources.ivr.url: missing: Plivo signs the address that it calls, so write it here or as public.url");
 
     let own = replaced(&without, "# url: https://edge", "url: https://edge");
     let url = &load(&own, &[]).unwrap().sources["ivr"].url;

@@ -120,7 +120,7 @@ impl Intake {
 impl IntakeError {
     pub fn outcome(&self) -> HookOutcome {
         match self {
-            IntakeError::Refused(Refused::UnsupportedType) => HookOutcome::Unsupported,
+            IntakeError::Refused(Refused::UnsupportedType(_)) => HookOutcome::Unsupported,
             IntakeError::Refused(Refused::Unreadable(_)) => HookOutcome::Unreadable,
             IntakeError::Refused(Refused::Signature(_)) => HookOutcome::Refused,
             IntakeError::NotKept(_) => HookOutcome::Unavailable,

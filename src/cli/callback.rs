@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::{Hook, HookId, Method};
-use crate::source::{self, Refused, Source};
+use crate::source::{self, CannotSign, Source};
 
 /// What a caller pressed.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub(super) struct Signed {
 
 impl Callback {
     /// # Errors
-    /// A question that cannot be written into a query.
-    pub fn sign(&self, source: &Source) -> Result<Signed, Refused> {
+    /// The source's sender signs nothing of the kind, or only it can sign.
+    pub fn sign(&self, source: &Source) -> Result<Signed, CannotSign> {
         let path = format!("/hooks/{}", source.name);
         let query = self.question.as_deref().map(|name| source::encode([("question", name)]));
         let body = source::encode([
@@ -46,7 +46,7 @@ impl Callback {
             query: query.clone(),
             headers: vec![(form.0.clone(), form.1.clone().into_bytes())],
             body: body.clone().into_bytes(),
-            received_at: Timestamp::UNIX_EPOCH,
+            received_at: Timestamp::now(),
         };
         let mut headers = source.sign(&hook, &Uuid::now_v7().simple().to_string())?;
         headers.insert(0, form);

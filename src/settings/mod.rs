@@ -16,6 +16,7 @@ mod layers;
 mod lines;
 mod process;
 mod secret;
+mod signatures;
 mod sources;
 mod store;
 mod surveys;

@@ -8,6 +8,7 @@ mod house;
 mod logs;
 mod process;
 mod readme;
+mod senders;
 mod settings;
 mod shutdown;
 mod signatures;

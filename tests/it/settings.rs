@@ -158,6 +158,9 @@ fn no_fault_repeats_what_stands_where_a_secret_belongs() {
         ("reply: {", "signature: { bearer: CANARY }\n    reply: {"),
         ("reply: {", "signature: { basic: { user: ivr, password: CANARY } }\n    reply: {"),
         ("reply: {", "signature: { hmac: { header: X-Sign, secret: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { standard: { secret: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { twilio: { secret: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { vonage: { secret: CANARY } }\n    reply: {"),
     ];
     let wrongs = [
         "CANARY",
@@ -253,7 +256,17 @@ fn a_wrong_signature_is_refused_with_the_right_forms() {
         "{ basic: { user: 'a:b' } }",
         "{ hmac: { header: 'X Signature', secret: { env: PLIVO_AUTH_TOKEN } } }",
         "{ hmac: { algorithm: md5, encoding: base32, prefix: 1 } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{timestamp}.{body}\" } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { header: X-Time, format: ms } } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, id: X-Id } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{nonce}{body}\" } }",
+        "{ standard: { secret: { env: HOOK_TOKEN }, past: 5 } }",
+        "{ standard: { secret: { env: HOOK_TOKEN } } }",
         "{ twilio: {} }",
+        "{ vonage: { key: { env: HOOK_TOKEN } } }",
+        "{ telnyx: { public_key: AAAA } }",
+        "{ telnyx: { public_key: [] } }",
+        "{ github: {} }",
         "false",
     ]
     .map(signed);
@@ -273,11 +286,22 @@ fn every_signature_of_the_rules_is_understood() {
              encoding: hex, prefix: \"sha256=\" } }",
             &["hmac"],
         ),
+        (
+            "{ hmac: { header: X-Signature, secret: { env: HOOK_TOKEN }, algorithm: sha1, \
+             encoding: base64, id: X-Id, timestamp: { header: X-Time, format: iso, past: 10m, \
+             future: 0s }, signs: \"{id}.{timestamp}.{body}\" } }",
+            &["hmac"],
+        ),
+        ("{ standard: { secret: { env: HOOK_WHSEC }, past: 1h, future: 5m } }", &["standard"]),
+        ("{ twilio: { secret: [{ env: HOOK_TOKEN }, { env: HOOK_TOKEN }] } }", &["twilio"]),
+        ("{ vonage: { secret: { env: HOOK_TOKEN } } }", &["vonage"]),
+        ("{ telnyx: { public_key: e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc= } }", &["telnyx"]),
         ("none", &["none"]),
     ] {
         let to = format!("signature: {signature}\n    reply: {{");
         let text = replaced(AS_WRITTEN, "reply: {", &to);
-        let settings = load(&text, &[("HOOK_TOKEN", "long-enough-for-a-token")]).unwrap();
+        let whsec = ("HOOK_WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let settings = load(&text, &[whsec]).unwrap();
         assert_eq!(settings.sources["ivr"].signature.labels(), labels);
     }
 }
@@ -285,7 +309,7 @@ fn every_signature_of_the_rules_is_understood() {
 #[test]
 fn a_sender_that_signs_its_address_needs_one() {
     let without = replaced(AS_WRITTEN, "url: https://surveys.example.com", "url:");
-    insta::assert_snapshot!(faults(&without, &[]), @"line 14: sources.ivr.url: missing: Plivo signs the address that it calls, so write it here or as public.url");
+    insta::assert_snapshot!(faults(&without, &[]), @"line 14: sources.ivr.url: missing: the sender signs the address that it calls, so write it here or as public.url");
 
     let own = replaced(&without, "# url: https://edge", "url: https://edge");
     let url = &load(&own, &[]).unwrap().sources["ivr"].url;
@@ -677,7 +701,11 @@ fn every_example_in_the_base_can_be_taken_in() {
 }
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-    let given = [("PLIVO_AUTH_TOKEN", TOKEN), ("SET_TO_NOTHING", "")];
+    let given = [
+        ("PLIVO_AUTH_TOKEN", TOKEN),
+        ("HOOK_TOKEN", "long-enough-for-a-token"),
+        ("SET_TO_NOTHING", ""),
+    ];
     Settings::from_yaml(text, given.into_iter().chain(variables.iter().copied()).collect())
 }
 

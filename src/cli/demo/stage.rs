@@ -216,6 +216,7 @@ fn forger_of(source: &Source) -> Source {
         name: source.name.clone(),
         account: account.into(),
         survey: source.survey.clone(),
+        accepts: source.accepts,
         signature: Scheme::Plivo(Plivo::default()),
         url: source.url.clone(),
         reply: source.reply.clone(),

@@ -8,6 +8,7 @@ mod house;
 mod logs;
 mod process;
 mod readme;
+mod reload;
 mod settings;
 mod shutdown;
 mod signatures;

@@ -6,6 +6,7 @@
 mod callback;
 mod check;
 mod demo;
+mod reread;
 mod serve;
 mod sign;
 mod simulate;
@@ -33,7 +34,7 @@ const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed, 2 usage, 78 bad settings
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Take hooks and deliver them, until SIGTERM or Ctrl-C
+    /// Take hooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
     Serve(SettingsFile),
     /// Say whether the settings are well, and what follows from them
     Check(SettingsFile),
@@ -68,7 +69,7 @@ impl Cli {
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
-            Verb::Serve(settings) => serve::run(settings.load()?),
+            Verb::Serve(settings) => serve::run(settings),
             Verb::Check(settings) => check::run(&settings.load()?),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),

@@ -12,6 +12,7 @@ mod delivery;
 mod doors;
 mod environment;
 mod fault;
+mod hash;
 mod layers;
 mod lines;
 mod process;
@@ -28,14 +29,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
 pub use accounts::Account;
 pub use delivery::{Delivery, LEASE_MARGIN};
 pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
 pub use fault::{Fault, Written};
+pub use hash::Fingerprint;
 pub use layers::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use store::Store;
@@ -67,6 +66,7 @@ pub struct Settings {
     pub logs: Logs,
     /// Changes whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
+    pub fingerprint: Fingerprint,
 }
 
 /// Why there are no settings.
@@ -158,7 +158,8 @@ impl Settings {
             delivery: delivery?,
             shutdown: shutdown?,
             logs: logs?,
-            hash: hash(place.value()),
+            hash: hash::shown(place.value()),
+            fingerprint: Fingerprint::of(place.value()),
         })
     }
 }
@@ -204,31 +205,6 @@ fn named<T>(
 
 fn complete<T>(entries: BTreeMap<Name, Option<T>>) -> Option<BTreeMap<Name, T>> {
     entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
-}
-
-/// Of the effective tree, its keys in order, the values of secrets masked.
-fn hash(tree: &Value) -> String {
-    let mut tree = tree.clone();
-    mask(&mut tree);
-    let digest = Sha256::digest(tree.to_string());
-    data_encoding::HEXLOWER.encode(&digest[..6])
-}
-
-fn mask(tree: &mut Value) {
-    match tree {
-        Value::Object(table) => {
-            for (key, value) in table {
-                match key.as_str() {
-                    "value" => *value = Value::Null,
-                    // A reply's own keys mean nothing to us.
-                    "json" => {}
-                    _ => mask(value),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask),
-        _ => {}
-    }
 }
 
 fn lines(faults: &[Fault]) -> String {

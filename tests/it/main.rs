@@ -8,6 +8,7 @@ mod house;
 mod logs;
 mod process;
 mod readme;
+mod reload;
 mod senders;
 mod settings;
 mod shutdown;

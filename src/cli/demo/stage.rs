@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::cast::{Scene, Step};
 use crate::app::{App, AppError};
@@ -82,10 +82,13 @@ impl Stage {
         let (public, private) = (app.public_address(), app.private_address());
         let (curtain, falls) = oneshot::channel();
         let service = std::thread::Builder::new().name("service".to_owned()).spawn(move || {
-            actix_web::rt::System::new().block_on(app.run(async {
+            // Nobody changes its settings.
+            let (_, rereads) = mpsc::channel(1);
+            let curtain = async {
                 // The end comes also where the stage is gone.
                 let _ = falls.await;
-            }))
+            };
+            actix_web::rt::System::new().block_on(app.run(rereads, curtain))
         })?;
         let (curtain, service) = (Some(curtain), Some(service));
         Ok(Self { folder, simulator, sources, public, private, curtain, service })

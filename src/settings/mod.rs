@@ -15,6 +15,7 @@ mod fault;
 mod layers;
 mod lines;
 mod process;
+mod questions;
 mod secret;
 mod sources;
 mod store;

@@ -16,6 +16,7 @@ mod hash;
 mod layers;
 mod lines;
 mod process;
+mod questions;
 mod secret;
 mod signatures;
 mod sources;

@@ -121,7 +121,7 @@ fn a_fault_names_the_file_and_the_line_that_it_comes_from() {
     let said = error.to_string().replace(folder.path().to_str().unwrap(), "/etc");
     insta::assert_snapshot!(said, @r"
     store.queue: expected a whole number from 1 to 1000000 (set by POSTCALL__STORE__QUEUE)
-    /etc/postcall.yaml:21: surveys.quality.rating: missing: expected { of: QUESTION }
+    /etc/postcall.yaml:21: surveys.quality.rating: nothing rates the call: say which question does, or let rules rate
     /etc/postcall.yaml:24: surveys.quality.questions[1].answers: 3-1 runs backwards: write 1-3
     /etc/postcall.yaml:35: delivery.lease: must exceed delivery.timeout by more than 5s
     ");
@@ -664,6 +664,7 @@ fn every_known_key_stands_in_the_base() {
         "SURVEYS__QUALITY__RATING",
         "SURVEYS__QUALITY__RATING__SCALE",
         "SURVEYS__QUALITY__ISSUES",
+        "SURVEYS__QUALITY__UNRATED",
         "SURVEYS__QUALITY__COMPLETE",
         "DELIVERY",
         "DELIVERY__RETRY",

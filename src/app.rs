@@ -16,9 +16,8 @@ use tracing_actix_web::TracingLogger;
 use crate::delivery::{self, Delivery};
 use crate::destination::{Destination, Plivo, Timeouts};
 use crate::http::{self, Check, PrivateDoor, PublicDoor, RootSpan};
-use crate::intake::Intake;
+use crate::intake::{Intake, IntakeError};
 use crate::settings::Settings;
-use crate::source::Refused;
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{LabelSets, Metrics};
@@ -125,7 +124,7 @@ fn label_sets(settings: &Settings) -> LabelSets {
         sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
         surveys: settings.surveys.keys().cloned().collect(),
         accounts: settings.accounts.keys().cloned().collect(),
-        refusals: Refused::LABELS.into_iter().chain(http::REFUSALS).collect(),
+        refusals: IntakeError::refusals().chain(http::REFUSALS).collect(),
     }
 }
 

@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::domain::{Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
-use crate::source::{OnRefusal, Refused, Source, SourceReply};
+use crate::domain::{Answers, Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
+use crate::source::{OnRefusal, Reading, Refused, Source, SourceReply};
 use crate::store::{Arrival, Outcome, Store, StoreError};
 use crate::survey::Survey;
 use crate::telemetry::{HookOutcome, Metrics};
+
+/// Label of a hook whose sender's name for it is known to belong to other bytes.
+const ID_REUSED: &str = "signature_reused";
 
 /// Takes hooks for every source of the settings.
 pub struct Intake {
@@ -27,11 +30,14 @@ pub struct Desk {
     survey: Arc<Survey>,
 }
 
-/// The hook is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The hook is on disk, or was none of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    pub submission: SubmissionId,
+    /// What it was kept with; none where it was skipped.
+    pub submission: Option<SubmissionId>,
     pub outcome: HookOutcome,
+    /// What its sender hears.
+    pub reply: SourceReply,
 }
 
 /// Why a hook is not on disk.
@@ -39,8 +45,11 @@ pub struct Receipt {
 pub enum IntakeError {
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// Somebody puts other words under a hook's name that is known.
+    #[error("the signature is refused: something else came by the same id before")]
+    IdReused,
     #[error("the hook could not be kept")]
-    NotKept(#[from] StoreError),
+    NotKept(#[source] StoreError),
 }
 
 impl Intake {
@@ -86,24 +95,15 @@ impl Intake {
     pub async fn receive(&self, desk: &Desk, hook: Hook) -> Result<Receipt, IntakeError> {
         let verified = desk.source.verify(hook)?;
         let reading = desk.source.read(&verified)?;
-        let question =
-            reading.question.unwrap_or_else(|| desk.survey.first_question().as_str().to_owned());
         let arrival = Arrival {
             hook: verified.into_hook(),
             source: desk.source.name.clone(),
             key: SubmissionKey {
                 account: desk.source.account.name.clone(),
                 survey: desk.source.survey.clone(),
-                call: reading.call,
+                call: reading.call.clone(),
             },
-            report: Report {
-                answers: vec![Reported {
-                    question,
-                    answer: reading.answer,
-                    reader: "form:Digits".to_owned(),
-                }],
-                ..Report::default()
-            },
+            report: report(reading, &desk.survey),
             identity: None,
             completion: desk.survey.clone(),
         };
@@ -119,7 +119,25 @@ impl Intake {
             Outcome::Late => HookOutcome::Late,
         };
         tracing::info!(%submission, source = %desk.source.name, outcome = outcome.label(), "kept");
-        Ok(Receipt { submission, outcome })
+        let reply = desk.reply_to(&accepted.answers);
+        Ok(Receipt { submission: Some(submission), outcome, reply })
+    }
+}
+
+/// What a hook reports to a survey. Where its sender names no question the first is meant.
+fn report(reading: Reading, survey: &Survey) -> Report {
+    let question = reading.question.unwrap_or_else(|| survey.first_question().as_str().to_owned());
+    let reader = "form:Digits".to_owned();
+    let answers = vec![Reported { question, answer: reading.answer, reader }];
+    Report { answers, ..Report::default() }
+}
+
+impl From<StoreError> for IntakeError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::IdReused => IntakeError::IdReused,
+            error => IntakeError::NotKept(error),
+        }
     }
 }
 
@@ -132,11 +150,18 @@ fn desks(sources: Vec<Source>, surveys: &BTreeMap<Name, Arc<Survey>>) -> Desks {
 }
 
 impl IntakeError {
+    /// Every [`refusal`](Self::refusal).
+    pub fn refusals() -> impl Iterator<Item = &'static str> {
+        Refused::LABELS.into_iter().chain([ID_REUSED])
+    }
+
     pub fn outcome(&self) -> HookOutcome {
         match self {
             IntakeError::Refused(Refused::UnsupportedType(_)) => HookOutcome::Unsupported,
             IntakeError::Refused(Refused::Unreadable(_)) => HookOutcome::Unreadable,
-            IntakeError::Refused(Refused::Signature(_)) => HookOutcome::Refused,
+            IntakeError::Refused(Refused::Signature(_)) | IntakeError::IdReused => {
+                HookOutcome::Refused
+            }
             IntakeError::NotKept(_) => HookOutcome::Unavailable,
         }
     }
@@ -145,18 +170,24 @@ impl IntakeError {
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
             IntakeError::Refused(refused) => Some(refused.label()),
+            IntakeError::IdReused => Some(ID_REUSED),
             IntakeError::NotKept(_) => None,
         }
     }
 }
 
 impl Desk {
-    /// What the sender hears when its hook was kept.
-    pub fn reply(&self) -> &SourceReply {
-        &self.source.reply
+    /// What the sender hears when its hook was kept, and this is known of the call.
+    fn reply_to(&self, _answers: &Answers) -> SourceReply {
+        self.source.reply.clone()
     }
 
-    /// Whether it hears the same when its hook was refused, so that a live call goes on.
+    /// What the sender hears when nothing of its hook was kept and its call shall go on.
+    pub fn reply_unheard(&self) -> SourceReply {
+        self.source.reply.clone()
+    }
+
+    /// Whether it hears something of the kind when its hook was refused, so that a live call goes on.
     pub fn replies_to_refusals(&self) -> bool {
         self.source.on_refusal == OnRefusal::Reply
     }

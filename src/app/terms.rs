@@ -3,8 +3,9 @@
 use crate::delivery::{self, Terms};
 use crate::destination::{Destination, Plivo, Timeouts};
 use crate::http;
+use crate::intake::IntakeError;
 use crate::settings::Settings;
-use crate::source::{Refused, Source};
+use crate::source::Source;
 use crate::telemetry::LabelSets;
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
@@ -13,7 +14,7 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
         sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
         surveys: settings.surveys.keys().cloned().collect(),
         accounts: settings.accounts.keys().cloned().collect(),
-        refusals: Refused::LABELS.into_iter().chain(http::REFUSALS).collect(),
+        refusals: IntakeError::refusals().chain(http::REFUSALS).collect(),
     }
 }
 

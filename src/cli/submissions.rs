@@ -92,6 +92,7 @@ fn json(row: &SubmissionRow) -> serde_json::Value {
         "state": row.state.label(),
         "reason": row.state.reason(),
         "detail": row.detail,
+        "trace": row.trace.as_deref().and_then(parsed),
         "accepted_at": row.accepted_at.to_string(),
         "due_at": row.due_at.to_string(),
         "attempts": row.attempts,
@@ -100,8 +101,12 @@ fn json(row: &SubmissionRow) -> serde_json::Value {
             "status": attempt.status,
             "api_id": attempt.api_id,
         })),
-        "feedback": row.feedback.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()),
+        "feedback": row.feedback.as_deref().and_then(parsed),
     })
+}
+
+fn parsed(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
 }
 
 fn print_table(out: &mut impl Write, rows: &[SubmissionRow]) -> std::io::Result<()> {

@@ -10,7 +10,7 @@ use super::parts::{Parts, Terms};
 use crate::destination::Client;
 use crate::domain::{Attempt, DeadReason, Feedback, Name, Next, Tried, Verdict};
 use crate::store::{Begun, Decision, Lease, LeaseRequest, Settled, StoreError, Ticket};
-use crate::survey::Mapping;
+use crate::survey::{Mapped, Mapping};
 use crate::telemetry::logs;
 
 /// How long a ledger that refuses is left alone before it is asked again.
@@ -188,17 +188,18 @@ impl Courier {
     async fn take_up(&mut self, leases: Vec<Lease>, now: Timestamp) -> Result<(), StoreError> {
         let mut to_send = Vec::new();
         for lease in leases {
-            match self.map(&lease) {
-                Mapping::Feedback(feedback) => to_send.push((lease, feedback)),
-                Mapping::Ignore { reason, .. } => {
-                    self.in_hand.decide(Decided::new(&lease, Decision::Ignored(reason), now));
+            let (mapping, trace) = self.map(&lease);
+            let decision = match mapping {
+                Mapping::Feedback(feedback) => {
+                    to_send.push((lease, feedback, trace));
+                    continue;
                 }
-                Mapping::Dead { detail, .. } => {
-                    self.in_hand.decide(Decided::new(&lease, Decision::Unmapped { detail }, now));
-                }
-            }
+                Mapping::Ignore { reason, detail } => Decision::Ignored { reason, detail },
+                Mapping::Dead { reason, detail } => Decision::Unsent { reason, detail },
+            };
+            self.in_hand.decide(Decided::new(&lease, decision, trace, now));
         }
-        let tickets: Vec<Ticket> = to_send.iter().map(|(lease, _)| lease.ticket).collect();
+        let tickets: Vec<Ticket> = to_send.iter().map(|(lease, ..)| lease.ticket).collect();
         if !tickets.is_empty() {
             let begun = match self.parts.store.begin(tickets.clone(), now).await {
                 Ok(begun) => begun,
@@ -208,9 +209,9 @@ impl Courier {
                     return Err(error);
                 }
             };
-            for ((lease, feedback), begun) in to_send.into_iter().zip(begun) {
+            for ((lease, feedback, trace), begun) in to_send.into_iter().zip(begun) {
                 match begun {
-                    Begun::Started => self.send(lease, feedback),
+                    Begun::Started => self.send(lease, feedback, trace),
                     Begun::NewerAnswers => {
                         tracing::debug!(submission = %lease.ticket.submission, "newer answers came in; it waits for them");
                     }
@@ -223,19 +224,23 @@ impl Courier {
         self.settle().await
     }
 
-    fn map(&self, lease: &Lease) -> Mapping {
+    /// What becomes of it, and how its survey came to that, as JSON.
+    fn map(&self, lease: &Lease) -> (Mapping, Option<String>) {
         let (account, survey) = (&lease.key.account, &lease.key.survey);
         if !self.terms.destinations.contains_key(account) {
-            return unmapped(format!("the settings have no account {account}"));
+            return (unmapped(format!("the settings have no account {account}")), None);
         }
         match self.terms.surveys.get(survey) {
-            Some(survey) => survey.map(&lease.answers).mapping,
-            None => unmapped(format!("the settings have no survey {survey}")),
+            Some(survey) => {
+                let Mapped { mapping, trace } = survey.map(&lease.answers);
+                (mapping, Some(trace.to_json()))
+            }
+            None => (unmapped(format!("the settings have no survey {survey}")), None),
         }
     }
 
     /// One exchange, beside everything else.
-    fn send(&mut self, lease: Lease, feedback: Feedback) {
+    fn send(&mut self, lease: Lease, feedback: Feedback, trace: Option<String>) {
         let destination = self.terms.destinations[&lease.key.account].clone();
         let (client, report, options, clock) = (
             self.client.clone(),
@@ -272,7 +277,7 @@ impl Courier {
                     Decision::Hold { attempt, probe_at: finished_at + options.hold_probe }
                 }
             };
-            let mut decided = Decided::new(&lease, decision, finished_at);
+            let mut decided = Decided::new(&lease, decision, trace, finished_at);
             if verdict == Verdict::Accepted {
                 let latency = finished_at.duration_since(lease.last_answer_at);
                 decided.delivered = Some((feedback, latency.try_into().unwrap_or_default()));
@@ -320,25 +325,37 @@ impl Courier {
             }
         }
         let account = &decided.account;
+        // A survey may have left the settings, and what is no label is none.
+        let survey = Some(&decided.survey).filter(|name| self.terms.surveys.contains_key(*name));
+        let metrics = &self.parts.metrics;
         match &decided.settlement.decision {
             Decision::Delivered { attempt, .. } => {
                 let api_id = attempt.reply.api_id.as_deref();
-                tracing::info!(%submission, api_id, "delivered");
-                self.parts.metrics.account_released(account);
+                if decided.again {
+                    tracing::info!(%submission, api_id, "delivered again: another answer counts now");
+                    metrics.submission_resent(survey);
+                } else {
+                    tracing::info!(%submission, api_id, "delivered");
+                }
+                metrics.account_released(account);
                 if let Some((feedback, latency)) = &decided.delivered {
-                    self.parts.metrics.feedback_delivered(&decided.survey, feedback, *latency);
+                    metrics.feedback_delivered(&decided.survey, feedback, *latency);
                 }
             }
-            Decision::Ignored(reason) => {
+            Decision::Ignored { reason, .. } => {
                 tracing::info!(%submission, reason = reason.label(), "ignored");
+                metrics.submission_ignored(survey, *reason);
             }
-            Decision::Unmapped { .. } => {
+            Decision::Unsent { reason, .. } => {
                 // The detail may name a question as its sender wrote it; the ledger has it.
-                tracing::error!(%submission, "dead: the settings do not say what it means");
+                let reason_label = reason.label();
+                tracing::error!(%submission, reason = reason_label, "dead: {}", why_unsent(*reason));
+                metrics.submission_died(survey, *reason);
             }
             Decision::Dead { attempt, reason } => {
-                let (reason, status) = (reason.label(), attempt.reply.status);
-                tracing::error!(%submission, reason, status, "dead: it cannot be delivered");
+                let (label, status) = (reason.label(), attempt.reply.status);
+                tracing::error!(%submission, reason = label, status, "dead: it cannot be delivered");
+                metrics.submission_died(survey, *reason);
             }
             Decision::Retry { attempt, at } => {
                 let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
@@ -347,7 +364,7 @@ impl Courier {
             Decision::Hold { attempt, .. } => {
                 let status = attempt.reply.status;
                 tracing::error!(%submission, %account, status, "the account is held: the destination does not take its credentials or address; mend them, it resumes by itself");
-                self.parts.metrics.account_held(account);
+                metrics.account_held(account);
             }
         }
     }
@@ -356,6 +373,18 @@ impl Courier {
 fn client_for(terms: &Terms) -> Rc<Client> {
     let places = terms.options.in_flight * terms.destinations.len().max(1);
     Rc::new(Client::new(terms.options.timeouts, places))
+}
+
+/// Why a person has to look at what was not sent.
+fn why_unsent(reason: DeadReason) -> &'static str {
+    match reason {
+        DeadReason::Unrated => "nothing rates the call, and the survey wants that seen",
+        DeadReason::Incomplete => "the survey is incomplete, and wants that seen",
+        DeadReason::Unmapped
+        | DeadReason::Refused
+        | DeadReason::UnknownCall
+        | DeadReason::TooOld => "the settings do not say what it means",
+    }
 }
 
 fn unmapped(detail: String) -> Mapping {

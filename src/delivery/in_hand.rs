@@ -21,15 +21,18 @@ pub(super) struct Decided {
     pub settlement: Settlement,
     /// What was handed over, and how long after the caller's last answer.
     pub delivered: Option<(Feedback, Duration)>,
+    /// It had been handed over before.
+    pub again: bool,
 }
 
 impl Decided {
-    pub fn new(lease: &Lease, decision: Decision, at: Timestamp) -> Self {
+    pub fn new(lease: &Lease, decision: Decision, trace: Option<String>, at: Timestamp) -> Self {
         Self {
             account: lease.key.account.clone(),
             survey: lease.key.survey.clone(),
-            settlement: Settlement { ticket: lease.ticket, decision, at },
+            settlement: Settlement { ticket: lease.ticket, decision, trace, at },
             delivered: None,
+            again: lease.again,
         }
     }
 

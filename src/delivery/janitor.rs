@@ -1,4 +1,5 @@
-//! Keeps the figures that are read, not counted, off the path of a scrape.
+//! Keeps the figures that are read, not counted, off the path of a scrape, and forgets what need not
+//! be known for ever.
 
 use std::time::Duration;
 
@@ -8,10 +9,34 @@ use crate::telemetry::logs;
 /// How often the ledger is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How long it is remembered what senders call their hooks: longer than any of them tries again.
+const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How often more is forgotten.
+const FORGET_EVERY: u32 = 12;
+
 pub(super) async fn run(parts: Parts) {
-    loop {
+    for look_number in (0..FORGET_EVERY).cycle() {
         look(&parts).await;
+        if look_number == 0 {
+            forget(&parts).await;
+        }
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A few at a time, so that no hook waits for long.
+async fn forget(parts: &Parts) {
+    let before = (parts.clock)() - REMEMBERED_FOR;
+    loop {
+        match parts.store.forget(before).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                let error = logs::chain(&error);
+                return tracing::debug!(error, "what senders call their hooks is not forgotten");
+            }
+        }
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn receive(
     };
     let received = door.receive(&desk, &request, payload, received_at).await;
     let (outcome, response) = match &received {
-        Ok(receipt) => (receipt.outcome, thanks(&desk, receipt)),
+        Ok(receipt) => (receipt.outcome, thanks(receipt)),
         Err(error) => (error.outcome(), error.response(&desk)),
     };
     if let Some(figures) = door.metrics.source(name) {
@@ -135,14 +135,16 @@ fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Hook {
     }
 }
 
-fn thanks(desk: &Desk, receipt: &Receipt) -> HttpResponse {
-    let mut response = reply(desk);
+/// What was kept is named; what was skipped is none of ours to name.
+fn thanks(receipt: &Receipt) -> HttpResponse {
+    let mut response = replied(receipt.reply.content_type(), receipt.reply.body());
     let headers = response.headers_mut();
-    let submission = receipt.submission.to_string();
-    headers.insert(
-        header::HeaderName::from_static("postcall-submission"),
-        submission.try_into().expect("a UUID is a header value"),
-    );
+    if let Some(submission) = receipt.submission {
+        headers.insert(
+            header::HeaderName::from_static("postcall-submission"),
+            submission.to_string().try_into().expect("a UUID is a header value"),
+        );
+    }
     headers.insert(
         header::HeaderName::from_static("postcall-outcome"),
         header::HeaderValue::from_static(receipt.outcome.label()),
@@ -151,20 +153,22 @@ fn thanks(desk: &Desk, receipt: &Receipt) -> HttpResponse {
 }
 
 /// 200 with what the source's sender expects.
-fn reply(desk: &Desk) -> HttpResponse {
+fn replied(content_type: Option<&'static str>, body: &[u8]) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    if let Some(content_type) = desk.reply().content_type() {
+    if let Some(content_type) = content_type {
         response.insert_header((header::CONTENT_TYPE, content_type));
     }
-    response.body(desk.reply().body().to_vec())
+    response.body(body.to_vec())
 }
 
 impl HookError {
     fn status(&self) -> StatusCode {
         match self.outcome() {
-            HookOutcome::New | HookOutcome::Added | HookOutcome::Repeat | HookOutcome::Late => {
-                StatusCode::OK
-            }
+            HookOutcome::New
+            | HookOutcome::Added
+            | HookOutcome::Repeat
+            | HookOutcome::Late
+            | HookOutcome::Skipped => StatusCode::OK,
             HookOutcome::Unreadable => StatusCode::BAD_REQUEST,
             HookOutcome::Refused => StatusCode::UNAUTHORIZED,
             HookOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -210,7 +214,8 @@ impl HookError {
     fn response(&self, desk: &Desk) -> HttpResponse {
         let is_ours = matches!(self, HookError::Intake(IntakeError::NotKept(_)));
         if desk.replies_to_refusals() && !is_ours {
-            return reply(desk);
+            let reply = desk.reply_unheard();
+            return replied(reply.content_type(), reply.body());
         }
         let mut response = Problem::new(self.status(), self.detail()).response();
         if is_ours {

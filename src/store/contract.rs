@@ -20,7 +20,8 @@ pub trait Store: Send + Sync {
     /// power cut can no longer take it back.
     ///
     /// # Errors
-    /// [`StoreError::Full`] at once where the queue before the ledger is at its bound.
+    /// [`StoreError::Full`] at once where the queue before the ledger is at its bound;
+    /// [`StoreError::IdReused`] where the same source sent other bytes by the hook's name before.
     async fn accept(&self, arrival: Arrival) -> Result<Accepted, StoreError>;
 
     /// Hands out what is due, oldest first, each submission to one holder at a time. A held
@@ -38,6 +39,11 @@ pub trait Store: Send + Sync {
 
     /// Gives leases back of which no attempt began; what was due is due again.
     async fn release(&self, tickets: Vec<Ticket>) -> Result<(), StoreError>;
+
+    /// Forgets what senders called some of the hooks that came before that time, the oldest first,
+    /// and answers how many: none once there are no more. A hook that comes again afterwards is
+    /// known by what it says, not by its name.
+    async fn forget(&self, before: Timestamp) -> Result<usize, StoreError>;
 
     /// Accounts that have submissions waiting, whether or not the settings still know them.
     async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError>;
@@ -73,23 +79,26 @@ pub struct Arrival {
 }
 
 /// What a hook was to the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub submission: SubmissionId,
     pub outcome: Outcome,
-    /// It gave a second, different answer in the domain of a question: kept, and without effect.
+    /// It gave a second, different answer in the domain of a question; which of them counts is the
+    /// survey's to say.
     pub changed: bool,
+    /// All that is known of the call with this hook, what came late too.
+    pub answers: Answers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It started a submission.
     New,
-    /// It added an answer to one.
+    /// It told something new that counts, at once or as soon as the attempt under way is over.
     Added,
-    /// All of it was heard before; nothing moved.
+    /// It told nothing that is new; nothing moved.
     Repeat,
-    /// The submission takes no more answers: kept, and without effect.
+    /// The submission takes nothing more: kept, and without effect.
     Late,
 }
 
@@ -120,8 +129,10 @@ pub struct Lease {
     pub attempts: u32,
     /// Since the first attempt, without the time in which the account was held.
     pub age: Duration,
-    /// When the caller last said something new.
+    /// When the caller last said something, or said again what counts.
     pub last_answer_at: Timestamp,
+    /// The destination has accepted it before; the caller said something else since.
+    pub again: bool,
     /// Its account is held: this one finds out whether it may resume.
     pub probe: bool,
 }
@@ -149,6 +160,8 @@ pub enum Begun {
 pub struct Settlement {
     pub ticket: Ticket,
     pub decision: Decision,
+    /// Which parts of the survey spoke, as JSON; without one, the one that is kept stays.
+    pub trace: Option<String>,
     pub at: Timestamp,
 }
 
@@ -156,9 +169,14 @@ pub struct Settlement {
 #[derive(Debug, Clone)]
 pub enum Decision {
     /// There is nothing to tell; no attempt began.
-    Ignored(IgnoredReason),
-    /// The settings do not say what it means; no attempt began.
-    Unmapped {
+    Ignored {
+        reason: IgnoredReason,
+        /// In a rule's own words.
+        detail: Option<String>,
+    },
+    /// A person has to look at it before anything can be sent; no attempt began.
+    Unsent {
+        reason: DeadReason,
         detail: String,
     },
     /// The destination has it. `feedback` is what it was told.
@@ -182,7 +200,8 @@ pub enum Decision {
     },
 }
 
-/// What became of a settlement.
+/// What became of a settlement. Where something was said during the attempt that has to be sent as
+/// well, the submission waits to be delivered again, whatever was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     Done,
@@ -223,13 +242,15 @@ pub struct SubmissionRow {
     pub id: SubmissionId,
     pub key: SubmissionKey,
     pub state: State,
-    /// Why it is dead, in words.
+    /// Why it was ignored or is dead, in words.
     pub detail: Option<String>,
+    /// Which parts of the survey spoke when it was last mapped, as JSON.
+    pub trace: Option<String>,
     pub accepted_at: Timestamp,
     pub due_at: Timestamp,
     pub attempts: u32,
     pub last_attempt: Option<KeptAttempt>,
-    /// What the destination was told, as JSON, once it has accepted.
+    /// What the destination was told last, as JSON, once it has accepted.
     pub feedback: Option<String>,
 }
 
@@ -246,6 +267,8 @@ pub struct KeptAttempt {
 pub enum StoreError {
     #[error("the queue before the ledger is full")]
     Full,
+    #[error("other bytes came by the same name before")]
+    IdReused,
     #[error("the ledger is closed")]
     Closed,
     #[error("the ledger {path} is served by another process")]

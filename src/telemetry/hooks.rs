@@ -7,12 +7,14 @@ use prometheus::{Histogram, IntCounter, IntCounterVec};
 pub enum HookOutcome {
     /// It began a submission.
     New,
-    /// It added an answer to one.
+    /// It added something to one.
     Added,
-    /// The same answer was kept before.
+    /// All that it told was kept before.
     Repeat,
     /// Kept, but its submission was closed already.
     Late,
+    /// Its source's settings say that it is none of ours.
+    Skipped,
     /// Its `Content-Encoding` or type is not ours to read.
     Unsupported,
     /// Signed, or free to be unsigned, and not to be understood.
@@ -36,11 +38,12 @@ pub struct SourceFigures {
 }
 
 impl HookOutcome {
-    pub const ALL: [HookOutcome; 10] = [
+    pub const ALL: [HookOutcome; 11] = [
         HookOutcome::New,
         HookOutcome::Added,
         HookOutcome::Repeat,
         HookOutcome::Late,
+        HookOutcome::Skipped,
         HookOutcome::Unsupported,
         HookOutcome::Unreadable,
         HookOutcome::Refused,
@@ -55,6 +58,7 @@ impl HookOutcome {
             HookOutcome::Added => "added",
             HookOutcome::Repeat => "repeat",
             HookOutcome::Late => "late",
+            HookOutcome::Skipped => "skipped",
             HookOutcome::Unsupported => "unsupported",
             HookOutcome::Unreadable => "unreadable",
             HookOutcome::Refused => "refused",

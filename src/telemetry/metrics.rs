@@ -14,7 +14,7 @@ use super::families::{
 };
 use super::hooks::SourceFigures;
 use super::reload::ReloadResult;
-use crate::domain::{Feedback, Issue, Name, Observer, Totals, Verdict};
+use crate::domain::{DeadReason, Feedback, IgnoredReason, Issue, Name, Observer, Totals, Verdict};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
 /// things happen; Prometheus reads [`render`](Metrics::render).
@@ -67,11 +67,18 @@ families! {
         hook_refusals_total: IntCounterVec = counters(["source", "reason"]),
         /// Time from the receipt of a hook to its answer.
         hook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
-        /// Second, different answers to a question that had an answer; the first one counts.
+        /// Second, different answers to a question that had an answer; which counts is the survey's
+        /// to say.
         answers_changed_total: IntCounterVec = counters(["survey"]),
 
         /// Submissions by the rating delivered.
         rating: HistogramVec = histograms(["survey"], &RATINGS),
+        /// Submissions delivered again because another answer counts than was delivered.
+        submissions_resent_total: IntCounterVec = counters(["survey"]),
+        /// Submissions with nothing to tell, by reason.
+        submissions_ignored_total: IntCounterVec = counters(["survey", "reason"]),
+        /// Submissions that a person has to look at, by reason.
+        submissions_dead_total: IntCounterVec = counters(["survey", "reason"]),
         /// Issues delivered.
         issues_total: IntCounterVec = counters(["issue", "survey"]),
         /// Time from a caller's last new answer to its acceptance by the destination.
@@ -200,8 +207,24 @@ impl Metrics {
         self.families.attempt_duration_seconds.observe(took.as_secs_f64());
     }
 
-    /// Once for each submission, when it is settled as delivered; `latency` is counted from the
-    /// caller's last new answer.
+    /// What was delivered had been delivered before; `survey` is none where the settings no longer
+    /// have it, here and below.
+    pub fn submission_resent(&self, survey: Option<&Name>) {
+        self.families.submissions_resent_total.with_label_values(&[survey_label(survey)]).inc();
+    }
+
+    pub fn submission_ignored(&self, survey: Option<&Name>, reason: IgnoredReason) {
+        let labels = [survey_label(survey), reason.label()];
+        self.families.submissions_ignored_total.with_label_values(&labels).inc();
+    }
+
+    pub fn submission_died(&self, survey: Option<&Name>, reason: DeadReason) {
+        let labels = [survey_label(survey), reason.label()];
+        self.families.submissions_dead_total.with_label_values(&labels).inc();
+    }
+
+    /// Each time that a submission is settled as delivered; `latency` is counted from the caller's
+    /// last word.
     pub fn feedback_delivered(&self, survey: &Name, feedback: &Feedback, latency: Duration) {
         let survey = survey.as_str();
         self.families.rating.with_label_values(&[survey]).observe(feedback.rating().value());
@@ -273,6 +296,15 @@ impl Families {
                 self.hook_refusals_total.with_label_values(&[source.as_str(), reason]);
             }
         }
+        for survey in labels.surveys.iter().map(Some).chain([None]).map(survey_label) {
+            self.submissions_resent_total.with_label_values(&[survey]);
+            for reason in IgnoredReason::ALL {
+                self.submissions_ignored_total.with_label_values(&[survey, reason.label()]);
+            }
+            for reason in DeadReason::ALL {
+                self.submissions_dead_total.with_label_values(&[survey, reason.label()]);
+            }
+        }
         for survey in labels.surveys.iter().map(Name::as_str) {
             self.answers_changed_total.with_label_values(&[survey]);
             self.rating.with_label_values(&[survey]);
@@ -315,6 +347,11 @@ impl LabelSets {
             schemes.iter().map(|scheme| (source.as_str(), *scheme))
         })
     }
+}
+
+/// `unknown` stands for those that left the settings.
+fn survey_label(survey: Option<&Name>) -> &str {
+    survey.map_or("unknown", Name::as_str)
 }
 
 /// Memory, processor time, open files and start time, where the system tells.
@@ -415,6 +452,15 @@ mod tests {
         metrics.source("lab").unwrap().hook_refused("mismatch");
         metrics.hook_came_to_unknown_source();
         metrics.answer_changed(&name("quality"));
+        for survey in [Some(&name("quality")), None] {
+            metrics.submission_resent(survey);
+            for reason in IgnoredReason::ALL {
+                metrics.submission_ignored(survey, reason);
+            }
+            for reason in DeadReason::ALL {
+                metrics.submission_died(survey, reason);
+            }
+        }
         metrics.attempt_made(&name("main"), Verdict::Accepted, Duration::from_millis(80));
         let feedback = Feedback::new(
             Rating::new(2.0).unwrap(),

@@ -1,38 +1,71 @@
-//! Keeping a hook: its answers are merged into their submission in one transaction.
+//! Keeping a hook: what it reports is merged into its submission in one transaction.
 
-use rusqlite::{Result, Row, params};
+use rusqlite::{OptionalExtension, Result, Row, params};
 
-use super::answers;
+use super::answers::{self, Which};
 use super::columns::{kept, micros, parsed, submission_id};
+use super::news::News;
+use super::seen::{self, Seen};
+use super::told::{self, Fact};
 use super::writer::Work;
-use crate::domain::{Answers, Due, Heard, Method, Said, State, SubmissionId};
+use crate::domain::{Answers, Changes, Due, Method, State, SubmissionId};
 use crate::store::contract::{Accepted, Arrival, Outcome};
 
 /// Most distinct answers a submission merges; what comes beyond is late.
 const ANSWERS_MAX: usize = 256;
 
-/// `id` is that of the arrival's key: hashing it is not the writer's work.
-pub(super) fn accept(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Accepted> {
+/// `id` is that of the arrival's key: hashing it is not the writer's work. Nothing where other
+/// bytes came by the name that the sender gives this hook.
+pub(super) fn accept(
+    work: &mut Work<'_>,
+    id: SubmissionId,
+    arrival: &Arrival,
+) -> Result<Option<Accepted>> {
+    if let Some(identity) = &arrival.identity {
+        let at = arrival.hook.received_at;
+        match seen::note(work.connection, &arrival.source, identity, id, at)? {
+            Seen::First => {}
+            Seen::Again(submission) => return repeat(work, submission).map(Some),
+            Seen::Reused => return Ok(None),
+        }
+    }
     // Most hooks start a submission, so that is tried before anything is looked up.
     match start(work, id, arrival)? {
-        Some(started) => Ok(started),
+        Some(started) => Ok(Some(started)),
         None => {
             let known = Known::find(work, id)?;
-            add(work, arrival, known)
+            add(work, arrival, known).map(Some)
         }
     }
 }
 
+/// What was answered before is answered again.
+fn repeat(work: &Work<'_>, submission: SubmissionId) -> Result<Accepted> {
+    let answers = match Known::find(work, submission).optional()? {
+        Some(known) => answers::heard(work.connection, known.seq, known.told, Which::All)?,
+        None => Answers::default(),
+    };
+    Ok(Accepted { submission, outcome: Outcome::Repeat, changed: false, answers })
+}
+
 /// Nothing where the ledger has the submission already.
 fn start(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Option<Accepted>> {
-    let heard: Answers = said(arrival).collect();
-    let due = arrival.completion.due(&heard);
+    let received_at = kept(arrival.hook.received_at);
+    let reported = arrival.report.answers.iter().cloned();
+    let mut heard: Answers =
+        reported.map(|reported| reported.heard(received_at, arrival.hook.id)).collect();
+    let facts: Vec<Fact> =
+        told::Fact::all_of(&arrival.report, received_at, arrival.hook.id).collect();
+    for fact in &facts {
+        fact.tell(&mut heard);
+    }
+    let due = due(arrival, &heard);
     let state = if due.complete { State::Pending } else { State::Collecting };
     let started = work
         .connection
         .prepare_cached(
-            "INSERT INTO submissions (id, account, survey, call, state, accepted_at, due_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO submissions (id, account, survey, call, state, accepted_at, due_at, told)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             id.0.as_bytes(),
@@ -42,6 +75,7 @@ fn start(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Opt
             state.label(),
             micros(arrival.hook.received_at),
             micros(due.at),
+            !facts.is_empty(),
         ])?;
     if started == 0 {
         return Ok(None);
@@ -53,57 +87,65 @@ fn start(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Opt
     for said in heard.said() {
         answers::keep(work.connection, seq, said, false)?;
     }
-    Ok(Some(Accepted { submission: id, outcome: Outcome::New, changed: false }))
+    for fact in &facts {
+        fact.keep(work.connection, seq, false)?;
+    }
+    Ok(Some(Accepted { submission: id, outcome: Outcome::New, changed: false, answers: heard }))
 }
 
 fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted> {
-    let mut heard = answers::in_time(work.connection, known.seq)?;
-    let closed = known.is_closed() || heard.len() >= ANSWERS_MAX;
-    let (mut added, mut moved, mut changed) = (Vec::new(), Vec::new(), false);
-    for said in said(arrival) {
-        if answers::heard_late(work.connection, known.seq, &said)? {
-            continue;
-        }
-        let changes = heard.is_changed_by(&said, &*arrival.completion);
-        match heard.hear(said.clone()) {
-            Heard::Repeat | Heard::LaterRepeat => {}
-            Heard::EarlierRepeat => moved.push(said),
-            Heard::New => {
-                changed |= changes;
-                added.push(said);
-            }
-        }
+    let mut closed = known.is_closed();
+    let heard_of = |which| answers::heard(work.connection, known.seq, known.told, which);
+    let mut heard = heard_of(if closed { Which::All } else { Which::InTime })?;
+    let full = heard.len() >= ANSWERS_MAX;
+    if full && !closed {
+        closed = true;
+        heard = heard_of(Which::All)?;
     }
-    let outcome = match (added.is_empty(), closed) {
-        (true, _) => Outcome::Repeat,
-        (false, true) => Outcome::Late,
-        (false, false) => Outcome::Added,
+    let news = News::hear(&mut heard, arrival);
+    let resends = closed
+        && !full
+        && news.counts
+        && known.state != State::Discarded
+        && arrival.completion.changes() == Changes::Resend;
+    let counts = !closed || resends;
+    let outcome = match (news.is_any(), counts) {
+        (false, _) => Outcome::Repeat,
+        (true, false) => Outcome::Late,
+        (true, true) => Outcome::Added,
     };
     if outcome != Outcome::Repeat {
         keep_hook(work, known.seq, arrival, outcome)?;
     }
-    for said in &added {
-        answers::keep(work.connection, known.seq, said, closed)?;
-    }
+    // While an attempt is under way nothing is mixed with what it was made of.
+    let late = !counts || known.begun;
+    news.keep(work.connection, known.seq, late)?;
     // A repeat re-opens nothing, even where it came before what was kept.
-    let moves = !added.is_empty() || (!moved.is_empty() && known.state.is_waiting());
-    if moves && !closed {
-        for said in &moved {
-            answers::move_earlier(work.connection, known.seq, said)?;
-        }
-        known.update(work, arrival.completion.due(&heard))?;
+    let moves = !closed && (news.is_any() || (news.comes_earlier() && known.state.is_waiting()));
+    if moves {
+        news.move_earlier(work.connection, known.seq)?;
     }
-    Ok(Accepted { submission: known.id, outcome, changed: changed && !closed })
+    let tells = news.tells();
+    if known.begun && resends {
+        known.remember(work, due(arrival, &heard), tells)?;
+    } else if moves || resends {
+        if resends {
+            answers::readmit(work.connection, known.seq, known.told)?;
+        }
+        known.update(work, due(arrival, &heard), tells)?;
+    } else if tells && !known.told {
+        known.note_told(work)?;
+    }
+    let changed = news.changed && counts;
+    Ok(Accepted { submission: known.id, outcome, changed, answers: heard })
 }
 
-/// As it will be read back: times are compared as they are kept.
-fn said(arrival: &Arrival) -> impl Iterator<Item = Said> + '_ {
-    let received_at = kept(arrival.hook.received_at);
-    arrival
-        .report
-        .answers
-        .iter()
-        .map(move |reported| reported.clone().heard(received_at, arrival.hook.id))
+/// What only gives values to fields says nothing that could be waited for.
+fn due(arrival: &Arrival, heard: &Answers) -> Due {
+    match heard.first_at() {
+        Some(_) => arrival.completion.due(heard),
+        None => Due { complete: false, at: kept(arrival.hook.received_at) },
+    }
 }
 
 fn keep_hook(work: &Work<'_>, seq: i64, arrival: &Arrival, outcome: Outcome) -> Result<()> {
@@ -134,17 +176,19 @@ struct Known {
     seq: i64,
     id: SubmissionId,
     state: State,
-    /// When its next attempt is due, where it has had one.
+    /// When its next attempt is due, where this offer has had one.
     retry_at: Option<i64>,
     begun: bool,
     reached: bool,
+    told: bool,
 }
 
 impl Known {
     fn find(work: &Work<'_>, id: SubmissionId) -> Result<Self> {
         work.connection
             .prepare_cached(
-                "SELECT seq, id, state, reason, iif(tries > 0, due_at, NULL), begun, reached
+                "SELECT seq, id, state, reason, iif(first_attempt_at IS NULL, NULL, due_at), begun,
+                        reached, told
                     FROM submissions WHERE id = ?1",
             )?
             .query_row([id.0.as_bytes()], Self::from_row)
@@ -159,6 +203,7 @@ impl Known {
             retry_at: row.get(4)?,
             begun: row.get(5)?,
             reached: row.get(6)?,
+            told: row.get(7)?,
         })
     }
 
@@ -167,28 +212,48 @@ impl Known {
         self.begun || self.reached || matches!(self.state, State::Delivered | State::Discarded)
     }
 
-    /// New answers move the time at which it is due, and re-open what was ignored or dead.
-    fn update(&self, work: &mut Work<'_>, due: Due) -> Result<()> {
+    /// What is new moves the time at which it is due, and re-opens what was settled.
+    fn update(&self, work: &mut Work<'_>, due: Due, tells: bool) -> Result<()> {
+        let due_at = micros(due.at);
         let (state, due_at) = match self.state {
-            State::Pending => {
-                (State::Pending, self.retry_at.map_or(micros(due.at), |at| at.max(micros(due.at))))
-            }
-            _ if due.complete => (State::Pending, micros(due.at)),
-            _ => (State::Collecting, micros(due.at)),
+            State::Pending => (State::Pending, self.retry_at.map_or(due_at, |at| at.max(due_at))),
+            // The destination knows of it, so it is not collected anew.
+            State::Delivered => (State::Pending, due_at),
+            _ if due.complete => (State::Pending, due_at),
+            _ => (State::Collecting, due_at),
         };
+        assert!(self.state.may_become(state), "{:?} cannot become {state:?}", self.state);
         let reopened = !self.state.is_waiting();
         work.connection
             .prepare_cached(
                 "UPDATE submissions
                     SET state = ?2, reason = NULL, detail = NULL, settled_at = NULL, due_at = ?3,
-                        version = version + 1, attempts = iif(?4, 0, attempts),
+                        version = version + 1, reached = 0, told = told OR ?5,
+                        attempts = iif(?4, 0, attempts),
                         first_attempt_at = iif(?4, NULL, first_attempt_at),
                         held_before_us = iif(?4, NULL, held_before_us)
                     WHERE seq = ?1",
             )?
-            .execute(params![self.seq, state.label(), due_at, reopened])?;
+            .execute(params![self.seq, state.label(), due_at, reopened, tells])?;
         *work.totals.of_mut(self.state) -= 1;
         *work.totals.of_mut(state) += 1;
+        Ok(())
+    }
+
+    /// Once the attempt that is under way is over, what was said meanwhile is to be sent as well.
+    fn remember(&self, work: &Work<'_>, due: Due, tells: bool) -> Result<()> {
+        work.connection
+            .prepare_cached(
+                "UPDATE submissions SET resend_at = ?2, told = told OR ?3 WHERE seq = ?1",
+            )?
+            .execute(params![self.seq, micros(due.at), tells])?;
+        Ok(())
+    }
+
+    fn note_told(&self, work: &Work<'_>) -> Result<()> {
+        work.connection
+            .prepare_cached("UPDATE submissions SET told = 1 WHERE seq = ?1")?
+            .execute([self.seq])?;
         Ok(())
     }
 }

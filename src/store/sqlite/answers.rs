@@ -3,13 +3,14 @@
 use rusqlite::{Connection, Result, params};
 
 use super::columns::{answer, answer_text, hook_id, micros, timestamp};
-use crate::domain::{Answers, Reported, Said};
+use super::told;
+use crate::domain::{Answers, HookId, Reported, Said};
 
 pub(super) fn keep(connection: &Connection, seq: i64, said: &Said, late: bool) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO answers (submission, question, answer, hook, received_at, late)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO answers (submission, question, answer, hook, received_at, late, reader)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             seq,
@@ -18,55 +19,95 @@ pub(super) fn keep(connection: &Connection, seq: i64, said: &Said, late: bool) -
             said.hook.0.as_bytes(),
             micros(said.received_at),
             late,
+            said.reader,
         ])?;
     Ok(())
 }
 
-/// The same answer arrived earlier than the one that was kept first.
-pub(super) fn move_earlier(connection: &Connection, seq: i64, said: &Said) -> Result<()> {
+/// The same answer arrived earlier than the one that was kept first, by the hook `first`; where the
+/// last answer counts, the later time is kept too.
+pub(super) fn move_earlier(
+    connection: &Connection,
+    seq: i64,
+    first: HookId,
+    said: &Said,
+    last_counts: bool,
+) -> Result<()> {
     connection
         .prepare_cached(
-            "UPDATE answers SET hook = ?4, received_at = ?5
-                WHERE submission = ?1 AND question = ?2 AND answer IS ?3",
+            "UPDATE answers
+                SET hook = ?4, received_at = ?5, reader = ?6,
+                    again_at = iif(?7, coalesce(again_at, received_at), again_at)
+                WHERE submission = ?1 AND question = ?2 AND hook = ?3",
+        )?
+        .execute(params![
+            seq,
+            said.question,
+            first.0.as_bytes(),
+            said.hook.0.as_bytes(),
+            micros(said.received_at),
+            said.reader,
+            last_counts,
+        ])?;
+    Ok(())
+}
+
+/// The same answer was said once more. What is said late is not yet mixed with what counts: it
+/// gets a row of its own, and is the same answer again once it is read with the others.
+pub(super) fn say_again(connection: &Connection, seq: i64, said: &Said, late: bool) -> Result<()> {
+    let known = connection
+        .prepare_cached(
+            "UPDATE answers SET again_at = ?4
+                WHERE submission = ?1 AND question = ?2 AND answer IS ?3 AND late = ?5",
         )?
         .execute(params![
             seq,
             said.question,
             answer_text(&said.answer),
-            said.hook.0.as_bytes(),
-            micros(said.received_at),
+            micros(said.again_at),
+            late,
         ])?;
-    Ok(())
+    if known == 0 { keep(connection, seq, said, late) } else { Ok(()) }
 }
 
-/// What was said before the submission was closed.
-pub(super) fn in_time(connection: &Connection, seq: i64) -> Result<Answers> {
-    connection
+/// Which of what was heard of a submission is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Which {
+    /// What was said before it was closed.
+    InTime,
+    All,
+}
+
+/// What was heard of a submission; `told` is whether it says that there is more than answers.
+pub(super) fn heard(
+    connection: &Connection,
+    seq: i64,
+    told: bool,
+    which: Which,
+) -> Result<Answers> {
+    let late_too = matches!(which, Which::All);
+    let mut answers: Answers = connection
         .prepare_cached(
-            "SELECT question, answer, received_at, hook FROM answers
-                WHERE submission = ?1 AND late = 0",
+            "SELECT question, answer, reader, received_at, hook, coalesce(again_at, received_at)
+                FROM answers WHERE submission = ?1 AND late <= ?2",
         )?
-        .query_map([seq], |row| {
+        .query_map(params![seq, late_too], |row| {
             let reported =
-                Reported { question: row.get(0)?, answer: answer(row, 1)?, reader: String::new() };
-            Ok(reported.heard(timestamp(row, 2)?, hook_id(row, 3)?))
+                Reported { question: row.get(0)?, answer: answer(row, 1)?, reader: row.get(2)? };
+            let said = reported.heard(timestamp(row, 3)?, hook_id(row, 4)?);
+            Ok(Said { again_at: timestamp(row, 5)?, ..said })
         })?
-        .collect()
+        .collect::<Result<_>>()?;
+    if told {
+        told::add_to(&mut answers, connection, seq, late_too)?;
+    }
+    Ok(answers)
 }
 
-/// Whether the same was said after the submission was closed.
-pub(super) fn heard_late(connection: &Connection, seq: i64, said: &Said) -> Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT 1 FROM answers
-                WHERE submission = ?1 AND late = 1 AND question = ?2 AND answer IS ?3",
-        )?
-        .exists(params![seq, said.question, answer_text(&said.answer)])
-}
-
-/// Lets what was late count after all; answers how many there were.
-pub(super) fn readmit(connection: &Connection, seq: i64) -> Result<usize> {
-    connection
+/// Lets what was late count after all; answers how many things there were.
+pub(super) fn readmit(connection: &Connection, seq: i64, told: bool) -> Result<usize> {
+    let said = connection
         .prepare_cached("UPDATE answers SET late = 0 WHERE submission = ?1 AND late = 1")?
-        .execute([seq])
+        .execute([seq])?;
+    Ok(if told { said + told::readmit(connection, seq)? } else { said })
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
+use super::answers::{self, Which};
 use super::columns::{
     between, bound, duration_micros, micros, optional_timestamp, submission_id, text,
 };
+use super::holds;
 use super::writer::Work;
-use super::{answers, holds};
 use crate::domain::{Name, SubmissionKey};
 use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Ticket};
 
@@ -106,11 +107,18 @@ pub(super) enum Void {
 const ANY_VOID: &str = "SELECT 1 FROM submissions WHERE leased_until <= ?1 LIMIT 1";
 
 const FREE_VOID: &str = "UPDATE submissions
-    SET leased_until = NULL, reached = reached OR begun, attempts = attempts + begun, begun = 0
+    SET leased_until = NULL, reached = (reached OR begun) AND resend_at IS NULL,
+        attempts = attempts + begun, begun = 0, version = version + (resend_at IS NOT NULL),
+        due_at = max(due_at, coalesce(resend_at, due_at)), resend_at = NULL
     WHERE leased_until <= ?1";
 
+/// What was said during attempts that are void, where it has to be sent as well.
+const RESENT: &str =
+    "SELECT seq FROM submissions WHERE leased_until <= ?1 AND resend_at IS NOT NULL";
+
 /// Frees leases whose holder did not settle. An attempt that was under way may have arrived: it is
-/// written down as an unknown result, spent, and closes its submission.
+/// written down as an unknown result, spent, and closes its submission, unless something was said
+/// meanwhile that has to be sent as well.
 pub(super) fn void(work: &mut Work<'_>, void: Void) -> Result<usize> {
     let until = match void {
         Void::Expired(clock) => micros(clock),
@@ -127,6 +135,11 @@ pub(super) fn void(work: &mut Work<'_>, void: Void) -> Result<usize> {
                     (SELECT seq FROM submissions WHERE leased_until <= ?1 AND begun = 1)",
         )?
         .execute([until])?;
+    for table in ["answers", "told"] {
+        let readmit =
+            format!("UPDATE {table} SET late = 0 WHERE late = 1 AND submission IN ({RESENT})");
+        work.connection.prepare_cached(&readmit)?.execute([until])?;
+    }
     work.connection.prepare_cached(FREE_VOID)?.execute([until])
 }
 
@@ -140,13 +153,17 @@ pub(super) struct Held {
     pub begun: bool,
     /// An earlier attempt may have arrived.
     pub reached: bool,
+    /// When what was said during the attempt is due, where it has to be sent as well.
+    pub resend_at: Option<i64>,
+    pub told: bool,
 }
 
 impl Held {
     pub fn find(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Self>> {
         work.connection
             .prepare_cached(
-                "SELECT seq, account, version, tries, begun, reached FROM submissions
+                "SELECT seq, account, version, tries, begun, reached, resend_at, told
+                    FROM submissions
                     WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL",
             )?
             .query_row(params![ticket.submission.0.as_bytes(), ticket.fence], |row| {
@@ -157,6 +174,8 @@ impl Held {
                     tries: row.get(3)?,
                     begun: row.get(4)?,
                     reached: row.get(5)?,
+                    resend_at: row.get(6)?,
+                    told: row.get(7)?,
                 })
             })
             .optional()
@@ -172,13 +191,16 @@ struct DueRow {
     attempts: u32,
     first_attempt_at: Option<Timestamp>,
     held_before: Duration,
+    told: bool,
+    again: bool,
 }
 
 macro_rules! due_in_order_of {
     ($order:literal) => {
         concat!(
             "SELECT seq, id, fence, version, account, survey, call, state = 'collecting',
-                attempts, first_attempt_at, coalesce(held_before_us, 0)
+                attempts, first_attempt_at, coalesce(held_before_us, 0), told,
+                feedback IS NOT NULL
             FROM submissions
             WHERE account = ?1 AND due_at <= ?2
                 AND state IN ('collecting', 'pending') AND leased_until IS NULL
@@ -242,6 +264,8 @@ impl DueRow {
             attempts: row.get(8)?,
             first_attempt_at: optional_timestamp(row, 9)?,
             held_before: Duration::from_micros(row.get(10)?),
+            told: row.get(11)?,
+            again: row.get(12)?,
         })
     }
 
@@ -263,15 +287,17 @@ impl DueRow {
             work.totals.collecting -= 1;
             work.totals.pending += 1;
         }
-        let answers = answers::in_time(work.connection, self.seq)?;
+        let answers = answers::heard(work.connection, self.seq, self.told, Which::InTime)?;
+        let last_said_at = answers.said().map(|said| said.again_at).max();
         let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
         Ok(Lease {
             ticket: self.ticket,
             key: self.key,
             attempts: self.attempts,
             age: waited.saturating_sub(held_in_all.saturating_sub(self.held_before)),
-            last_answer_at: answers.last_new_at().unwrap_or(now),
+            last_answer_at: last_said_at.max(answers.last_new_at()).unwrap_or(now),
             answers,
+            again: self.again,
             probe,
         })
     }
@@ -286,6 +312,7 @@ mod tests {
     fn the_courier_finds_its_rows_by_the_index_of_what_is_waiting() {
         let ledger = Connection::open_in_memory().unwrap();
         ledger.execute_batch(include_str!("migrations/V1__ledger.sql")).unwrap();
+        ledger.execute_batch(include_str!("migrations/V2__assembly.sql")).unwrap();
         for (statement, index) in [
             (DUE, "SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?)"),
             (
@@ -296,6 +323,7 @@ mod tests {
             (NEXT_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
             (ANY_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
             (FREE_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
+            (RESENT, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
             (
                 read::FIRST_RETRIED,
                 "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",

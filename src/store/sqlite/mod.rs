@@ -10,8 +10,11 @@ mod columns;
 mod holds;
 mod lease;
 mod lock;
+mod news;
 mod read;
+mod seen;
 mod settle;
+mod told;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -139,15 +142,16 @@ impl Store for SqliteStore {
         let (id, kept) = (arrival.key.id(), self.kept.clone());
         // Both go with the command: a sender that hangs up meanwhile neither frees its place nor
         // leaves the courier asleep. The courier's lease queues up behind what woke it.
-        self.write(move |work| {
+        let accepted = self.write(move |work| {
             let _place = &place;
             let accepted = accept::accept(work, id, &arrival)?;
-            if matches!(accepted.outcome, Outcome::New | Outcome::Added) {
+            let outcome = accepted.as_ref().map(|accepted| accepted.outcome);
+            if matches!(outcome, Some(Outcome::New | Outcome::Added)) {
                 kept.notify_one();
             }
             Ok(accepted)
-        })
-        .await
+        });
+        accepted.await?.ok_or(StoreError::IdReused)
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
@@ -169,6 +173,10 @@ impl Store for SqliteStore {
 
     async fn release(&self, tickets: Vec<Ticket>) -> Result<(), StoreError> {
         self.write(move |work| tickets.iter().try_for_each(|t| lease::give_back(work, t))).await
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |work| seen::forget(work.connection, before)).await
     }
 
     async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {

@@ -47,7 +47,8 @@ pub(super) fn list(connection: &Connection, filter: Filter) -> Result<Vec<Submis
     connection
         .prepare_cached(
             "SELECT s.id, s.account, s.survey, s.call, s.state, s.reason, s.detail, s.accepted_at,
-                    s.due_at, s.attempts, s.feedback, a.number, a.verdict, a.status, a.api_id
+                    s.due_at, s.attempts, s.feedback, s.trace, a.number, a.verdict, a.status,
+                    a.api_id
                 FROM submissions s
                 LEFT JOIN attempts a ON a.submission = s.seq AND a.number = s.tries
                 WHERE ?1 IS NULL OR s.state = ?1
@@ -59,10 +60,10 @@ pub(super) fn list(connection: &Connection, filter: Filter) -> Result<Vec<Submis
 
 fn submission(row: &Row<'_>) -> Result<SubmissionRow> {
     let (label, reason) = (row.get_ref(4)?.as_str()?, row.get_ref(5)?.as_str_or_null()?);
-    let last_attempt = match row.get::<_, Option<u32>>(11)? {
+    let last_attempt = match row.get::<_, Option<u32>>(12)? {
         None => None,
         Some(_) => {
-            Some(KeptAttempt { verdict: row.get(12)?, status: row.get(13)?, api_id: row.get(14)? })
+            Some(KeptAttempt { verdict: row.get(13)?, status: row.get(14)?, api_id: row.get(15)? })
         }
     };
     Ok(SubmissionRow {
@@ -75,5 +76,6 @@ fn submission(row: &Row<'_>) -> Result<SubmissionRow> {
         attempts: row.get(9)?,
         last_attempt,
         feedback: row.get(10)?,
+        trace: row.get(11)?,
     })
 }

@@ -6,7 +6,7 @@ use super::columns::micros;
 use super::lease::{Held, give_back};
 use super::writer::Work;
 use super::{answers, holds};
-use crate::domain::{Attempt, DeadReason, State};
+use crate::domain::{Attempt, State};
 use crate::store::contract::{Decision, Settled, Settlement};
 
 pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Settled> {
@@ -17,35 +17,41 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
         give_back(work, &settlement.ticket)?;
         return Ok(Settled::NewerAnswers);
     }
-    let at = micros(settlement.at);
+    let (at, trace) = (micros(settlement.at), settlement.trace.as_deref());
+    let end = |state| End { state, detail: None, feedback: None, trace, at };
     match &settlement.decision {
-        Decision::Ignored(reason) => {
-            close(work, &held, State::Ignored(*reason), None, None, at)?;
+        Decision::Ignored { reason, detail } => {
+            let end = End { detail: detail.as_deref(), ..end(State::Ignored(*reason)) };
+            close(work, &held, &end)?;
             holds::probe_from(work.connection, &held.account, settlement.at)?;
         }
-        Decision::Unmapped { detail } => {
-            close(work, &held, State::Dead(DeadReason::Unmapped), Some(detail), None, at)?;
+        Decision::Unsent { reason, detail } => {
+            close(work, &held, &End { detail: Some(detail), ..end(State::Dead(*reason)) })?;
             holds::probe_from(work.connection, &held.account, settlement.at)?;
         }
         Decision::Delivered { attempt, feedback } => {
-            keep_verdict(work, &held, attempt, true)?;
-            close(work, &held, State::Delivered, None, Some(feedback), at)?;
+            let more = keep_verdict(work, &held, attempt, true)?;
+            close(work, &held, &End { feedback: Some(feedback), ..end(State::Delivered) })?;
+            if more == MoreAnswers::Count {
+                reopen(work, &held, at)?;
+            }
             holds::lift(work.connection, &held.account, settlement.at)?;
         }
         Decision::Dead { attempt, reason } => {
             if keep_verdict(work, &held, attempt, true)? == MoreAnswers::Count {
-                start_over(work, &held, at)?;
+                start_over(work, &held, at, trace)?;
                 return Ok(Settled::NewerAnswers);
             }
-            close(work, &held, State::Dead(*reason), Some(&attempt.reply.text), None, at)?;
+            let detail = Some(attempt.reply.text.as_str());
+            close(work, &held, &End { detail, ..end(State::Dead(*reason)) })?;
         }
         Decision::Retry { attempt, at } => {
             keep_verdict(work, &held, attempt, true)?;
-            wait_until(work, &held, Some(micros(*at)))?;
+            wait_until(work, &held, Some(micros(*at)).max(held.resend_at), trace)?;
         }
         Decision::Hold { attempt, probe_at } => {
             keep_verdict(work, &held, attempt, false)?;
-            wait_until(work, &held, None)?;
+            wait_until(work, &held, held.resend_at, trace)?;
             holds::hold(work.connection, &held.account, attempt, *probe_at)?;
         }
     }
@@ -55,7 +61,8 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
 /// What became of answers that came while an attempt was under way.
 #[derive(PartialEq)]
 enum MoreAnswers {
-    /// There were some, and nothing has arrived at the destination: they were not late after all.
+    /// There were some, and nothing has arrived at the destination, or they have to be sent whatever
+    /// has: they were not late after all.
     Count,
     None,
 }
@@ -90,57 +97,94 @@ fn keep_verdict(
         )?
         .execute(params![held.seq, attempt.may_have_reached(), spent])?;
     let arrived = attempt.may_have_reached() || held.reached;
-    if arrived || answers::readmit(work.connection, held.seq)? == 0 {
+    if arrived && held.resend_at.is_none() {
+        return Ok(MoreAnswers::None);
+    }
+    if answers::readmit(work.connection, held.seq, held.told)? == 0 {
         return Ok(MoreAnswers::None);
     }
     work.connection
-        .prepare_cached("UPDATE submissions SET version = version + 1 WHERE seq = ?1")?
+        .prepare_cached(
+            "UPDATE submissions
+                SET version = version + 1, reached = reached AND resend_at IS NULL,
+                    resend_at = NULL
+                WHERE seq = ?1",
+        )?
         .execute([held.seq])?;
     Ok(MoreAnswers::Count)
 }
 
 /// With more answers it is another offer, and is as young as they are.
-fn start_over(work: &Work<'_>, held: &Held, due_at: i64) -> Result<()> {
+fn start_over(work: &Work<'_>, held: &Held, at: i64, trace: Option<&str>) -> Result<()> {
     work.connection
         .prepare_cached(
             "UPDATE submissions
                 SET leased_until = NULL, due_at = ?2, attempts = 0, first_attempt_at = NULL,
-                    held_before_us = NULL
+                    held_before_us = NULL, trace = coalesce(?3, trace)
                 WHERE seq = ?1",
         )?
-        .execute(params![held.seq, due_at])?;
+        .execute(params![held.seq, held.resend_at.map_or(at, |due| due.max(at)), trace])?;
     Ok(())
 }
 
-fn close(
-    work: &mut Work<'_>,
-    held: &Held,
+/// What was just delivered is to be delivered again, with what was said during the attempt.
+fn reopen(work: &mut Work<'_>, held: &Held, at: i64) -> Result<()> {
+    start_over(work, held, at, None)?;
+    work.connection
+        .prepare_cached("UPDATE submissions SET state = ?2, settled_at = NULL WHERE seq = ?1")?
+        .execute(params![held.seq, State::Pending.label()])?;
+    work.totals.delivered -= 1;
+    work.totals.pending += 1;
+    Ok(())
+}
+
+/// How a submission ends.
+struct End<'a> {
     state: State,
-    detail: Option<&str>,
-    feedback: Option<&str>,
+    detail: Option<&'a str>,
+    /// What the destination accepted; what it accepted before stays known.
+    feedback: Option<&'a str>,
+    trace: Option<&'a str>,
     at: i64,
-) -> Result<()> {
+}
+
+fn close(work: &mut Work<'_>, held: &Held, end: &End<'_>) -> Result<()> {
+    let state = end.state;
     assert!(State::Pending.may_become(state), "what is pending cannot become {state:?}");
     work.connection
         .prepare_cached(
             "UPDATE submissions
-                SET state = ?2, reason = ?3, detail = ?4, feedback = ?5, settled_at = ?6,
-                    leased_until = NULL
+                SET state = ?2, reason = ?3, detail = ?4, feedback = coalesce(?5, feedback),
+                    trace = coalesce(?6, trace), settled_at = ?7, leased_until = NULL
                 WHERE seq = ?1",
         )?
-        .execute(params![held.seq, state.label(), state.reason(), detail, feedback, at])?;
+        .execute(params![
+            held.seq,
+            state.label(),
+            state.reason(),
+            end.detail,
+            end.feedback,
+            end.trace,
+            end.at,
+        ])?;
     work.totals.pending -= 1;
     *work.totals.of_mut(state) += 1;
     Ok(())
 }
 
 /// Back to the queue; `due_at` stays where an account's fault, not the submission's, sent it back.
-fn wait_until(work: &Work<'_>, held: &Held, due_at: Option<i64>) -> Result<()> {
+fn wait_until(
+    work: &Work<'_>,
+    held: &Held,
+    due_at: Option<i64>,
+    trace: Option<&str>,
+) -> Result<()> {
     work.connection
         .prepare_cached(
-            "UPDATE submissions SET leased_until = NULL, due_at = coalesce(?2, due_at)
+            "UPDATE submissions
+                SET leased_until = NULL, due_at = coalesce(?2, due_at), trace = coalesce(?3, trace)
                 WHERE seq = ?1",
         )?
-        .execute(params![held.seq, due_at])?;
+        .execute(params![held.seq, due_at, trace])?;
     Ok(())
 }

@@ -171,7 +171,7 @@ impl<B: Backend> Ledger<B> {
     }
 
     pub async fn settle_one(&self, lease: &Lease, decision: Decision, second: i64) -> Settled {
-        let settlement = Settlement { ticket: lease.ticket, decision, at: at(second) };
+        let settlement = Settlement { ticket: lease.ticket, decision, trace: None, at: at(second) };
         self.settle(vec![settlement]).await.unwrap()[0]
     }
 

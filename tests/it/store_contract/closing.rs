@@ -5,7 +5,7 @@ use std::time::Duration;
 use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
 use postcall::store::{Begun, Decision, Outcome, Settled};
 
-use super::spoken::{AFTER, BUSY, DELAY, answer, at, attempt, hook, pairs};
+use super::spoken::{AFTER, BUSY, DELAY, answer, at, attempt, hook, ignored, pairs, unmapped};
 use super::{Backend, Ledger};
 
 pub async fn an_attempt_under_way_closes_a_submission(ledger: Ledger<impl Backend>) {
@@ -133,10 +133,7 @@ pub async fn an_attempt_on_older_answers_does_not_begin(ledger: Ledger<impl Back
 }
 
 pub async fn a_decision_on_older_answers_is_not_written_down(ledger: Ledger<impl Backend>) {
-    let decisions = [
-        Decision::Ignored(IgnoredReason::NoAnswer),
-        Decision::Unmapped { detail: "no such question".to_owned() },
-    ];
+    let decisions = [ignored(IgnoredReason::NoAnswer), unmapped("no such question")];
     for (n, decision) in decisions.into_iter().enumerate() {
         let call = format!("c-{n}");
         ledger.hear(hook(0, &call, &[("score", "")])).await;
@@ -153,10 +150,7 @@ pub async fn a_decision_on_older_answers_is_not_written_down(ledger: Ledger<impl
 }
 
 pub async fn a_new_answer_reopens_what_was_ignored_or_unmapped(mut ledger: Ledger<impl Backend>) {
-    let decisions = [
-        Decision::Ignored(IgnoredReason::NoAnswer),
-        Decision::Unmapped { detail: "no such question".to_owned() },
-    ];
+    let decisions = [ignored(IgnoredReason::NoAnswer), unmapped("no such question")];
     for (n, decision) in decisions.into_iter().enumerate() {
         let call = format!("c-{n}");
         ledger.hear(hook(0, &call, &[("score", "")])).await;
@@ -193,7 +187,7 @@ pub async fn a_new_answer_to_what_never_arrived_starts_afresh(ledger: Ledger<imp
 pub async fn a_repeat_reopens_nothing(ledger: Ledger<impl Backend>) {
     ledger.hear(hook(10, "c-1", &[("score", "")])).await;
     let lease = ledger.lease_one(10 + AFTER).await;
-    ledger.settle_one(&lease, Decision::Ignored(IgnoredReason::NoAnswer), 10 + AFTER).await;
+    ledger.settle_one(&lease, ignored(IgnoredReason::NoAnswer), 10 + AFTER).await;
     let row = ledger.row("c-1").await;
     assert_eq!(ledger.hear(hook(200, "c-1", &[("score", "")])).await.outcome, Outcome::Repeat);
     let earlier = hook(5, "c-1", &[("score", "")]);

@@ -4,7 +4,7 @@ use postcall::domain::{IgnoredReason, State, Verdict};
 use postcall::store::{Decision, Lease, Settled};
 
 use super::backend::wanted;
-use super::spoken::{BUSY, at, attempt, complete, hook_for};
+use super::spoken::{BUSY, at, attempt, complete, hook_for, ignored, unmapped};
 use super::{Backend, Ledger};
 
 pub async fn a_misconfigured_account_is_held_and_nothing_is_spent(ledger: Ledger<impl Backend>) {
@@ -69,10 +69,9 @@ pub async fn a_probe_that_asked_nobody_leaves_it_to_the_next(ledger: Ledger<impl
     let first = ledger.lease(wanted(&[("main", 1)], 100)).await.unwrap().leases.remove(0);
     settle_as_held(&ledger, &first, 100).await;
     let silent = ledger.lease_one(160).await;
-    ledger.settle_one(&silent, Decision::Ignored(IgnoredReason::NoAnswer), 161).await;
-    let unmapped = ledger.lease_one(161).await;
-    let detail = "no such question".to_owned();
-    ledger.settle_one(&unmapped, Decision::Unmapped { detail }, 162).await;
+    ledger.settle_one(&silent, ignored(IgnoredReason::NoAnswer), 161).await;
+    let unknown = ledger.lease_one(161).await;
+    ledger.settle_one(&unknown, unmapped("no such question"), 162).await;
     let probe = ledger.lease_one(162).await;
     assert_eq!((probe.probe, &probe.key.call), (true, &first.key.call));
     assert_eq!(ledger.lease_due(221).await.len(), 0, "this one asks");

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::backend::{LEASE, PROBE_EVERY, wanted};
-use super::spoken::{AFTER, BUSY, DELAY, at, attempt, hook_for};
+use super::spoken::{AFTER, BUSY, DELAY, at, attempt, hook_for, ignored, unmapped};
 use super::{Backend, Ledger};
 
 const ACCOUNTS: [&str; 2] = ["main", "other"];
@@ -186,7 +186,7 @@ impl Model {
             before => {
                 (known.state, known.due_at) = (state, due_at);
                 if !before.is_waiting() {
-                    known.attempts = 0;
+                    (known.attempts, known.tried) = (0, false);
                 }
             }
         }
@@ -245,8 +245,8 @@ impl Model {
     fn decision(&self, end: End, begun: bool) -> Decision {
         let ended = |verdict, status| attempt(verdict, status, self.now);
         match end {
-            End::Delivered | End::Held if !begun => Decision::Ignored(IgnoredReason::NoAnswer),
-            _ if !begun => Decision::Unmapped { detail: "unknown".to_owned() },
+            End::Delivered | End::Held if !begun => ignored(IgnoredReason::NoAnswer),
+            _ if !begun => unmapped("unknown"),
             End::Delivered => Decision::Delivered {
                 attempt: ended(Verdict::Accepted, Some(201)),
                 feedback: "{}".to_owned(),

@@ -5,7 +5,7 @@ use postcall::domain::{DeadReason, IgnoredReason, State, Totals, Verdict};
 use postcall::store::{Decision, Filter};
 
 use super::backend::wanted;
-use super::spoken::{AFTER, DELAY, at, attempt, complete, hook, hook_for};
+use super::spoken::{AFTER, DELAY, at, attempt, complete, hook, hook_for, ignored};
 use super::{Backend, Ledger};
 
 pub async fn the_totals_count_every_state(mut ledger: Ledger<impl Backend>) {
@@ -69,7 +69,7 @@ pub async fn accounts_waiting_are_those_with_something_to_lease(ledger: Ledger<i
     }
     assert_eq!(accounts().await, ["a", "b", "c"]);
     let leases = ledger.lease(wanted(&[("c", 1)], 1000)).await.unwrap().leases;
-    ledger.settle_one(&leases[0], Decision::Ignored(IgnoredReason::NoScore), 1000).await;
+    ledger.settle_one(&leases[0], ignored(IgnoredReason::NoScore), 1000).await;
     assert_eq!(accounts().await, ["a", "b"]);
 }
 
@@ -89,7 +89,7 @@ async fn one_of_each(ledger: &Ledger<impl Backend>) {
         ledger.hear(complete(0, call)).await;
         let lease = ledger.lease_one(100).await;
         let decision = match call {
-            "ignored" => Decision::Ignored(IgnoredReason::NoAnswer),
+            "ignored" => ignored(IgnoredReason::NoAnswer),
             "dead" => {
                 ledger.begin_one(&lease, 100).await;
                 let attempt = attempt(Verdict::Refused, Some(422), 101);

@@ -3,7 +3,7 @@
 use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
 use postcall::store::{Begun, Decision, KeptAttempt, Settled, Settlement};
 
-use super::spoken::{BUSY, at, attempt, complete};
+use super::spoken::{BUSY, at, attempt, complete, ignored};
 use super::{Backend, Ledger};
 
 pub async fn what_was_delivered_is_kept_with_its_attempt(ledger: Ledger<impl Backend>) {
@@ -45,10 +45,9 @@ pub async fn what_is_dead_says_why(ledger: Ledger<impl Backend>) {
         ledger.hear(complete(0, &call)).await;
         let lease = ledger.lease_one(100).await;
         let (decision, detail) = match reason {
-            DeadReason::Unmapped => (
-                Decision::Unmapped { detail: "no question `sore`".to_owned() },
-                "no question `sore`",
-            ),
+            DeadReason::Unmapped | DeadReason::Unrated | DeadReason::Incomplete => {
+                (Decision::Unsent { reason, detail: "it says why".to_owned() }, "it says why")
+            }
             reason => {
                 assert_eq!(ledger.begin_one(&lease, 100).await, Begun::Started);
                 let attempt = attempt(Verdict::Refused, Some(422), 101);
@@ -66,7 +65,7 @@ pub async fn what_is_settled_is_never_leased_again(mut ledger: Ledger<impl Backe
     for (n, reason) in IgnoredReason::ALL.into_iter().enumerate() {
         ledger.hear(complete(0, &format!("c-{n}"))).await;
         let lease = ledger.lease_one(100).await;
-        ledger.settle_one(&lease, Decision::Ignored(reason), 100).await;
+        ledger.settle_one(&lease, ignored(reason), 100).await;
         assert_eq!(ledger.row(&format!("c-{n}")).await.state, State::Ignored(reason));
     }
     assert_eq!(ledger.lease_due(1_000_000).await.len(), 0);
@@ -89,6 +88,7 @@ pub async fn settlements_answer_in_their_order(ledger: Ledger<impl Backend>) {
     let settlements = leases.iter().map(|lease| Settlement {
         ticket: lease.ticket,
         decision: Decision::Retry { attempt: attempt(BUSY, Some(500), 101), at: at(900) },
+        trace: None,
         at: at(101),
     });
     assert_eq!(

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{
-    Answer, Answers, Attempt, Changes, Completion, Due, Hook, HookId, Method, Reply, Report,
-    Reported, Standing, SubmissionKey, Verdict,
+    Answer, Answers, Attempt, Changes, Completion, DeadReason, Due, Hook, HookId, IgnoredReason,
+    Method, Reply, Report, Reported, Standing, SubmissionKey, Verdict,
 };
-use postcall::store::Arrival;
+use postcall::store::{Arrival, Decision};
 use uuid::Uuid;
 
 /// Seconds that an incomplete submission waits for more.
@@ -119,6 +119,14 @@ pub fn attempt(verdict: Verdict, status: Option<u16>, second: i64) -> Attempt {
         reply: Reply { status, api_id: status.map(|_| "api-1".to_owned()), text },
         finished_at: at(second),
     }
+}
+
+pub fn ignored(reason: IgnoredReason) -> Decision {
+    Decision::Ignored { reason, detail: None }
+}
+
+pub fn unmapped(detail: &str) -> Decision {
+    Decision::Unsent { reason: DeadReason::Unmapped, detail: detail.to_owned() }
 }
 
 pub const BUSY: Verdict = Verdict::Busy { retry_after: None };

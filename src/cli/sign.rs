@@ -1,9 +1,11 @@
 use std::io::Write;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::callback::Callback;
+use super::payload::Payload;
 use super::{Failure, SettingsFile};
 use crate::domain::CallUuid;
 
@@ -30,13 +32,15 @@ pub(super) struct Sign {
 impl Sign {
     pub(super) fn run(self) -> Result<(), Failure> {
         let settings = self.settings.load()?;
-        let Some(source) = settings.sources.get(self.source.as_str()) else {
-            let known = settings.sources.keys().map(ToString::to_string).collect::<Vec<_>>();
-            return Err(anyhow!("no source {:?}; one of {}", self.source, known.join(", ")).into());
-        };
-        let callback =
-            Callback { call: self.call.to_string(), question: self.question, digits: self.digits };
-        let signed = callback.sign(source).context("signing")?;
+        let source = super::source(&settings, &self.source)?;
+        let payload = Payload::pressed(
+            source.name.as_str(),
+            self.call.as_str(),
+            self.question.as_deref(),
+            &self.digits,
+        );
+        let nonce = Uuid::now_v7().simple().to_string();
+        let signed = payload.signed(source, &nonce, Timestamp::now()).context("signing")?;
         let url = match &self.to {
             Some(origin) => signed.url(&format!("{}{}", origin.trim_end_matches('/'), signed.path)),
             None => signed.url(&source.url.at(&signed.path)),
@@ -45,7 +49,7 @@ impl Sign {
         for (name, value) in &signed.headers {
             line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
         }
-        line.push_str(&format!(" --data {}", quoted(&signed.body)));
+        line.push_str(&format!(" --data {}", quoted(&String::from_utf8_lossy(&signed.body))));
         writeln!(std::io::stdout(), "{line}")?;
         Ok(())
     }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use crate::domain::{Hook, HookId, Method};
 use crate::source::{self, CannotSign, Source};
 
-const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const JSON: &str = "application/json";
 
 /// A request to a source, signed or not.
 #[derive(Clone)]
@@ -48,9 +48,14 @@ impl Payload {
     }
 
     /// Says what kind of body it has, where it does not yet: what it looks like.
-    pub fn with_type(mut self) -> Self {
+    pub fn with_type(self) -> Self {
+        let kind = if looks_like_json(&self.body) { JSON } else { FORM };
+        self.with_type_of(kind)
+    }
+
+    /// Says that its body is of this kind, where it does not yet say of which.
+    pub fn with_type_of(mut self, kind: &str) -> Self {
         if !self.body.is_empty() && self.header("content-type").is_none() {
-            let kind = if looks_like_json(&self.body) { JSON } else { FORM };
             self.headers.insert(0, ("content-type".to_owned(), kind.to_owned()));
         }
         self
@@ -101,6 +106,30 @@ impl Payload {
             Some(query) => format!("{address}?{query}"),
         }
     }
+}
+
+/// A method as an argument.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum GivenMethod {
+    #[value(name = "GET")]
+    Get,
+    #[value(name = "POST")]
+    Post,
+}
+
+impl From<GivenMethod> for Method {
+    fn from(given: GivenMethod) -> Self {
+        match given {
+            GivenMethod::Get => Method::Get,
+            GivenMethod::Post => Method::Post,
+        }
+    }
+}
+
+/// A header as an argument.
+pub(super) fn header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 pub(super) fn method_name(method: Method) -> &'static str {

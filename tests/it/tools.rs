@@ -178,6 +178,40 @@ fn what_cannot_be_explained_is_told_with_its_line() {
     assert_eq!(desk.run(&["explain", "--source"]).code, Some(2));
 }
 
+#[test]
+fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
+    let desk = Desk::new();
+    let sign = |arguments: &[&str]| desk.run(&[&["sign"], arguments].concat());
+    let form = ["ivr", "--form", "CallUUID=c-1&Digits=4", "--query", "question=score"];
+    let line = sign(&form).well();
+    assert!(
+        line.contains("-X POST 'https://surveys.example.com/hooks/ivr?question=score'"),
+        "{line}"
+    );
+    assert!(line.contains("-H 'x-plivo-signature-v3: "), "{line}");
+    assert!(line.ends_with("--data 'CallUUID=c-1&Digits=4'\n"), "{line}");
+
+    let get = ["open", "--method", "get", "--query", "CallUUID=c-1&Digits=4"];
+    let whole =
+        "curl -sS -i -X GET 'https://surveys.example.com/hooks/open?CallUUID=c-1&Digits=4'\n";
+    assert_eq!(sign(&get).well(), whole);
+    let header = ["open", "--body", "it's @", "--header", "Content-Type: text/plain"];
+    assert!(sign(&header).stderr.contains("a body must be application/x-www-form-urlencoded"));
+    let file = format!("@{}", desk.file("form.txt", "CallUUID=c-1&Digits=%27"));
+    assert!(sign(&["ivr", "--form", &file]).well().contains("--data 'CallUUID=c-1&Digits=%27'"));
+
+    assert!(sign(&["ivr", "--form", "@no/such/file"]).unreadable().contains("cannot read no/such"));
+    for usage in [
+        &["ivr"][..],
+        &["ivr", "--digits", "4"],
+        &["ivr", "--call", "c-1"],
+        &["ivr", "--call", "c-1", "--digits", "4", "--query", "a=b"],
+        &["ivr", "--form", "a=b", "--json", "{}"],
+    ] {
+        assert_eq!(sign(usage).code, Some(2), "{usage:?}");
+    }
+}
+
 const CASES: &str = r#"
 cases:
   - name: a caller presses 4

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::payload::Payload;
+use super::payload::{self, GivenMethod, Payload};
 use super::rehearsal::{Rehearsal, Trust};
 use super::{Failure, SettingsFile};
 use crate::domain::{HookId, Method};
@@ -40,7 +40,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
     /// A header that a bare body came with: 'Content-Type: application/json'
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = payload::header)]
     headers: Vec<(String, String)>,
     /// When it arrived, for signatures that grow old: 2026-05-04T10:00:00Z; now without it
     #[arg(long, value_name = "TIME")]
@@ -53,14 +53,6 @@ pub(super) struct Explain {
     output: Output,
     #[command(flatten)]
     settings: SettingsFile,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum GivenMethod {
-    #[value(name = "GET")]
-    Get,
-    #[value(name = "POST")]
-    Post,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -176,20 +168,6 @@ impl Explain {
         let name = named.or_else(|| payload.path.rsplit('/').next()).unwrap_or_default();
         super::source(settings, name)
     }
-}
-
-impl From<GivenMethod> for Method {
-    fn from(given: GivenMethod) -> Self {
-        match given {
-            GivenMethod::Get => Method::Get,
-            GivenMethod::Post => Method::Post,
-        }
-    }
-}
-
-pub(super) fn header(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn is_stdin(file: &Path) -> bool {

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::{
-    Answers, Changes, Completion, Due, Feedback, Heard, Hook, Report, State, SubmissionKey, Told,
+    Answers, Changes, Completion, Due, Feedback, Heard, Hook, Report, Standing, State,
+    SubmissionKey, Told,
 };
 use crate::store::Outcome;
 use crate::survey::{Mapped, Mapping, Survey};
@@ -35,24 +36,41 @@ impl Submission {
         }
     }
 
+    /// As the ledger does it, where every attempt succeeds at once.
     pub(super) fn hear(&mut self, report: &Report, hook: &Hook) -> Outcome {
-        let is_first = self.due.is_none();
+        let changes = self.survey.changes();
         let mut answers = self.answers.clone();
-        let is_new = merge(&mut answers, report, hook);
+        let mut is_new = merge(&mut answers, report, hook);
+        let counts = changes != Changes::First && self.counts_otherwise(&answers, report);
+        is_new |= counts;
         let is_closed = self.state == State::Delivered;
-        if is_closed && !self.is_sent_again(&answers, report) {
+        let is_late = is_closed && !(changes == Changes::Resend && counts);
+        // What came late counts after all once something is sent again.
+        if !is_late || changes == Changes::Resend {
+            self.answers = answers;
+        }
+        if is_late {
             return if is_new { Outcome::Late } else { Outcome::Repeat };
         }
-        self.answers = answers;
-        if is_new || self.state.is_waiting() || is_closed {
-            let due = self.survey.due(&self.answers);
+        let is_first = self.due.is_none();
+        if is_new || self.state.is_waiting() {
+            let due = self.due_by(hook);
             self.due = Some(due);
-            self.state = if due.complete { State::Pending } else { State::Collecting };
+            let is_told = !self.told.is_empty();
+            self.state = if due.complete || is_told { State::Pending } else { State::Collecting };
         }
         match (is_first, is_new) {
             (true, _) => Outcome::New,
             (false, true) => Outcome::Added,
             (false, false) => Outcome::Repeat,
+        }
+    }
+
+    /// What only gives values to fields says nothing that could be waited for.
+    fn due_by(&self, hook: &Hook) -> Due {
+        match self.answers.first_at() {
+            Some(_) => self.survey.due(&self.answers),
+            None => Due { complete: false, at: hook.received_at },
         }
     }
 
@@ -79,26 +97,25 @@ impl Submission {
         self.mapped = Some(mapped);
     }
 
-    /// Whether another answer counts now, and the survey wants that told.
-    fn is_sent_again(&self, answers: &Answers, report: &Report) -> bool {
-        self.survey.changes() == Changes::Resend
-            && report.answers.iter().any(|reported| {
-                let counts = |answers: &Answers| {
-                    self.counting(answers, &reported.question).map(str::to_owned)
-                };
-                counts(answers) != counts(&self.answers)
-            })
-    }
-
     /// The answer that counts for a question as it was given; empty for silence.
     pub fn answer(&self, question: &str) -> Option<&str> {
-        self.counting(&self.answers, question)
+        self.counting(&self.answers, question).map(|(text, _)| text)
     }
 
-    fn counting<'a>(&self, answers: &'a Answers, question: &str) -> Option<&'a str> {
+    /// Whether another answer in the domain of a question counts than before.
+    fn counts_otherwise(&self, answers: &Answers, report: &Report) -> bool {
+        report.answers.iter().any(|reported| {
+            let question = &reported.question;
+            let in_domain = |(_, standing): &(&str, Standing)| *standing == Standing::InDomain;
+            let now = self.counting(answers, question).filter(in_domain);
+            now != self.counting(&self.answers, question).filter(in_domain)
+        })
+    }
+
+    fn counting<'a>(&self, answers: &'a Answers, question: &str) -> Option<(&'a str, Standing)> {
         let standing = |answer: &_| self.survey.standing(question, answer);
-        let (said, _) = answers.best(question, standing, self.survey.changes())?;
-        Some(super::text(&said.answer))
+        let (said, standing) = answers.best(question, standing, self.survey.changes())?;
+        Some((super::text(&said.answer), standing))
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 #[derive(Default)]
 pub(super) struct Diff {
     lines: Vec<Line>,
-    trace: Option<String>,
 }
 
 struct Line {
@@ -18,6 +17,7 @@ enum Kind {
     Same,
     Expected,
     Got,
+    Traced,
 }
 
 impl Diff {
@@ -50,30 +50,36 @@ impl Diff {
         }
     }
 
-    /// How what came has come about; empty says nothing.
-    pub fn trace(&mut self, trace: Option<String>) {
-        self.trace = trace.filter(|trace| !trace.is_empty()).or(self.trace.take());
+    /// How what came has come about, a line for each part.
+    pub fn trace(&mut self, trace: &str) {
+        trace.lines().for_each(|line| self.push(Kind::Traced, line.to_owned(), None));
     }
 
     pub fn differs(&self) -> bool {
-        self.lines.iter().any(|line| line.kind != Kind::Same)
+        self.differs_since(0)
     }
 
-    /// Each line with `-` before what was expected and did not come, and `+` before what came.
+    pub fn differs_since(&self, line: usize) -> bool {
+        self.lines[line..].iter().any(|line| matches!(line.kind, Kind::Expected | Kind::Got))
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Each line with `-` before what was expected and did not come, `+` before what came,
+    /// and `|` before how it came about.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         self.lines.iter().map(|Line { kind, text, remark }| {
             let mark = match kind {
                 Kind::Same => ' ',
                 Kind::Expected => '-',
                 Kind::Got => '+',
+                Kind::Traced => '|',
             };
             let remark = remark.as_ref().map(|remark| format!("   # {remark}"));
             format!("{mark} {text}{}", remark.unwrap_or_default())
         })
-    }
-
-    pub fn traced(&self) -> Option<&str> {
-        self.trace.as_deref()
     }
 
     fn push(&mut self, kind: Kind, text: String, remark: Option<&str>) {
@@ -83,10 +89,6 @@ impl Diff {
 
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in self.lines() {
-            writeln!(f, "          {line}")?;
-        }
-        let traced = self.traced().unwrap_or_default();
-        traced.lines().try_for_each(|line| writeln!(f, "            | {line}"))
+        self.lines().try_for_each(|line| writeln!(f, "          {line}"))
     }
 }

@@ -196,7 +196,6 @@ fn to_json(played: &[Played], passed: usize, failed: usize) -> Value {
                 "name": case.name,
                 "passed": !diff.differs(),
                 "diff": diff.lines().collect::<Vec<_>>(),
-                "trace": diff.traced(),
             })
         };
         cases.iter().map(case).collect::<Vec<_>>()

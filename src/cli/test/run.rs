@@ -164,6 +164,7 @@ fn is_of(expected: &ExpectedCall, ended: &Ended<'_>, several: bool) -> bool {
 }
 
 fn compare_call(expected: &ExpectedCall, ended: Option<&Ended<'_>>, diff: &mut Diff) {
+    let begin = diff.len();
     let Some(Ended { submission, was }) = ended else {
         lines_expected(&expected.ending).into_iter().for_each(|line| diff.expected(line));
         diff.remark("nothing was kept");
@@ -200,8 +201,8 @@ fn compare_call(expected: &ExpectedCall, ended: Option<&Ended<'_>>, diff: &mut D
             }
         }
     }
-    if diff.differs() {
-        diff.trace(submission.mapped.as_ref().map(|mapped| mapped.trace.to_string()));
+    if let (true, Some(mapped)) = (diff.differs_since(begin), &submission.mapped) {
+        diff.trace(&mapped.trace.to_string());
     }
 }
 

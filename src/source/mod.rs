@@ -66,6 +66,16 @@ impl Source {
         self.signature.explain(hook, self.accepts, &self.url, &self.account.credentials)
     }
 
+    /// Takes the hook for one of the source's own sender, whether or not it is: for the tools that
+    /// explain and test a survey, where whoever holds the settings wants to see what would follow.
+    /// Nothing that serves may call it; `tests/it/house.rs` holds the house to that.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), but for the signature.
+    pub fn believe(&self, hook: Hook) -> Result<VerifiedHook, Refused> {
+        self.signature.believe(hook, self.accepts)
+    }
+
     /// Which call the hook is about, which question, and what was answered.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod shutdown;
 mod signatures;
 mod simulator;
 mod store_contract;
+mod tools;
 mod verdicts;
 mod wire;
 mod world;

@@ -136,6 +136,28 @@ impl Scheme {
         })
     }
 
+    /// As [`verify`](Self::verify) would answer if the signature held.
+    pub(super) fn believe(&self, hook: Hook, accepts: Accepts) -> Result<VerifiedHook, Refused> {
+        let content = accepts.content(&hook)?;
+        let form = Form::split(&hook, content)?;
+        let is_get = hook.method == Method::Get;
+        let proof = match self {
+            Scheme::Plivo(_) if content == Content::Json => {
+                return Err(Refused::UnsupportedType(Accepts::Form));
+            }
+            Scheme::Plivo(plivo) if plivo.accepted().all(|it| it.family() == plivo::Family::V2) => {
+                Proof::Address
+            }
+            Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_)
+                if !is_get =>
+            {
+                Proof::Body
+            }
+            _ => Proof::Whole,
+        };
+        Ok(VerifiedHook { hook, form, proof, id: None })
+    }
+
     /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
     pub(super) fn sign(
         &self,

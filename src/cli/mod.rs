@@ -7,6 +7,7 @@ mod callback;
 mod check;
 mod demo;
 mod reread;
+mod schema;
 mod serve;
 mod sign;
 mod simulate;
@@ -38,6 +39,8 @@ enum Verb {
     Serve(SettingsFile),
     /// Say whether the settings are well, and what follows from them
     Check(SettingsFile),
+    /// Print the JSON Schema of the settings file, for editors
+    Schema,
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
@@ -71,6 +74,7 @@ impl Cli {
         match self.verb {
             Verb::Serve(settings) => serve::run(settings),
             Verb::Check(settings) => check::run(&settings.load()?),
+            Verb::Schema => schema::run(),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),

@@ -1,5 +1,8 @@
 //! The parts put together: what lives long is made here and nowhere else, and taken down in order.
 
+mod reload;
+mod terms;
+
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,16 +14,17 @@ use std::time::{Duration, Instant};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{HttpServer, web};
 use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
+use self::reload::{InForce, Live};
 use crate::delivery::{self, Delivery};
-use crate::destination::{Destination, Plivo, Timeouts};
 use crate::http::{self, Check, PrivateDoor, PublicDoor, RootSpan};
-use crate::intake::{Intake, IntakeError};
-use crate::settings::Settings;
+use crate::intake::Intake;
+use crate::settings::{self, Settings, SettingsError};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{LabelSets, Metrics};
+use crate::telemetry::Metrics;
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a hook into a connection that is just being closed.
@@ -45,6 +49,9 @@ pub struct App {
     private: TcpListener,
 }
 
+/// Settings that were read again while the service runs, or why there are none.
+pub type Reread = Result<Settings, SettingsError>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(transparent)]
@@ -61,7 +68,7 @@ impl App {
     pub fn build(settings: Settings) -> Result<Self, AppError> {
         let public = listen("public", settings.public.listen)?;
         let private = listen("private", settings.private.listen)?;
-        let metrics = Arc::new(Metrics::new(&label_sets(&settings), &settings.hash));
+        let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
         let store = SqliteStore::open(sqlite::Options {
             path: settings.store.path.clone(),
             queue: settings.store.queue,
@@ -86,27 +93,50 @@ impl App {
     /// taken, the public door closes, what is in flight is finished and settled, the ledger is
     /// closed. Within an actix `System`.
     ///
+    /// Settings that are `reread` come into force at once and as a whole, or not at all.
+    ///
     /// # Errors
     /// Where serving cannot start.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+    pub async fn run(
+        self,
+        mut reread: mpsc::Receiver<Reread>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), AppError> {
         let App { settings, store, metrics, public, private } = self;
         let accepting = Arc::new(AtomicBool::new(true));
         announce_doors(&settings, &public, &private);
-        let delivery = Delivery::start(delivery_parts(&settings, &store, &metrics))
-            .map_err(AppError::Serve)?;
+        let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
+        let delivery = Delivery::start(delivery::Parts {
+            store: store.clone(),
+            terms: terms_in_force,
+            metrics: metrics.clone(),
+            clock: Arc::new(now),
+        })
+        .map_err(AppError::Serve)?;
         let private = serve_private(private, &store, &metrics, &accepting)?;
-        let (announce, deadline) = (settings.shutdown.announce, settings.shutdown.deadline);
-        let public = serve_public(public, settings, &store, &metrics)?;
+        let in_force = InForce::of(&settings);
+        let Settings { public: public_settings, sources, surveys, shutdown: pace, .. } = settings;
+        let sources = sources.into_values().collect();
+        let intake = Arc::new(Intake::new(sources, &surveys, store.clone(), metrics.clone()));
+        actix_web::rt::spawn(keep_secrets_fresh(intake.clone()));
+        let public = serve_public(public, &public_settings, pace.deadline, &intake, &metrics)?;
+        let mut live = Live { in_force, intake, terms, metrics };
 
-        shutdown.await;
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(reread) = reread.recv() => live.take(reread),
+            }
+        }
 
         tracing::info!("going down: not ready any more, hooks are still taken");
         accepting.store(false, Ordering::Relaxed);
-        tokio::time::sleep(announce).await;
+        tokio::time::sleep(live.in_force.announce).await;
         let began = Instant::now();
         public.stop(true).await;
         tracing::info!("no more hooks are taken");
-        delivery.stop(deadline.saturating_sub(began.elapsed()).max(SETTLE_MIN)).await;
+        delivery.stop(pace.deadline.saturating_sub(began.elapsed()).max(SETTLE_MIN)).await;
         store.close().await;
         private.stop(false).await;
         tracing::info!("the ledger is closed");
@@ -118,17 +148,7 @@ fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, AppErr
     TcpListener::bind(address).map_err(|source| AppError::Listen { door, address, source })
 }
 
-fn label_sets(settings: &Settings) -> LabelSets {
-    let schemes = |source: &crate::source::Source| source.signature.labels();
-    LabelSets {
-        sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
-        surveys: settings.surveys.keys().cloned().collect(),
-        accounts: settings.accounts.keys().cloned().collect(),
-        refusals: IntakeError::refusals().chain(http::REFUSALS).collect(),
-    }
-}
-
-/// Says where the doors are, and which of them a stranger could walk through.
+/// Says where the doors are.
 fn announce_doors(settings: &Settings, public: &TcpListener, private: &TcpListener) {
     let address = |listener: &TcpListener| listener.local_addr().map(|a| a.to_string()).ok();
     tracing::info!(
@@ -138,61 +158,20 @@ fn announce_doors(settings: &Settings, public: &TcpListener, private: &TcpListen
         release = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    for (name, source) in &settings.sources {
-        let schemes = source.signature.labels();
-        if !source.signature.vouches_for_answers() {
-            tracing::warn!(
-                source = %name,
-                ?schemes,
-                "anyone who knows or overhears this source's address can send answers to it"
-            );
-        }
-    }
-}
-
-fn delivery_parts(
-    settings: &Settings,
-    store: &Arc<dyn Store>,
-    metrics: &Arc<Metrics>,
-) -> delivery::Parts {
-    let destinations = settings.accounts.iter().map(|(name, account)| {
-        let plivo = Plivo {
-            account: account.account.clone(),
-            api: account.api.clone(),
-            spelling: account.spelling.clone(),
-        };
-        (name.clone(), Destination::Plivo(plivo))
-    });
-    let delivery = &settings.delivery;
-    delivery::Parts {
-        store: store.clone(),
-        surveys: settings.surveys.clone(),
-        destinations: destinations.collect(),
-        metrics: metrics.clone(),
-        clock: Arc::new(now),
-        options: delivery::Options {
-            timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
-            in_flight: delivery.in_flight,
-            hold_probe: delivery.hold_probe,
-            retry: delivery.retry,
-        },
-    }
+    terms::warn_of_open_sources(settings);
 }
 
 fn serve_public(
     listener: TcpListener,
-    settings: Settings,
-    store: &Arc<dyn Store>,
+    settings: &settings::PublicDoor,
+    deadline: Duration,
+    intake: &Arc<Intake>,
     metrics: &Arc<Metrics>,
 ) -> Result<ServerHandle, AppError> {
-    let sources = settings.sources.into_values().collect();
-    let intake = Intake::new(sources, &settings.surveys, store.clone(), metrics.clone());
-    let intake = Arc::new(intake);
-    actix_web::rt::spawn(keep_secrets_fresh(intake.clone()));
     let door = web::Data::new(PublicDoor {
-        intake,
+        intake: intake.clone(),
         metrics: metrics.clone(),
-        body_timeout: settings.public.body_timeout,
+        body_timeout: settings.body_timeout,
         clock: now,
     });
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -205,8 +184,8 @@ fn serve_public(
     .client_request_timeout(http::HEAD_TIMEOUT)
     .workers(workers)
     // Counted by each worker.
-    .max_connections(settings.public.connections.div_ceil(workers))
-    .shutdown_timeout(settings.shutdown.deadline.as_secs().max(1))
+    .max_connections(settings.connections.div_ceil(workers))
+    .shutdown_timeout(deadline.as_secs().max(1))
     .disable_signals()
     .listen(listener)
     .map_err(AppError::Serve)?

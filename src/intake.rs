@@ -4,7 +4,7 @@
 //! becomes of a submission afterwards.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::{Answers, Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
 use crate::source::{OnRefusal, Reading, Refused, Source, SourceReply};
@@ -17,10 +17,12 @@ const ID_REUSED: &str = "signature_reused";
 
 /// Takes hooks for every source of the settings.
 pub struct Intake {
-    desks: BTreeMap<Name, Desk>,
+    desks: RwLock<Desks>,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
 }
+
+type Desks = BTreeMap<Name, Arc<Desk>>;
 
 /// One source and the survey that it asks.
 pub struct Desk {
@@ -58,22 +60,26 @@ impl Intake {
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let desk = |source: Source| {
-            let survey = surveys[&source.survey].clone();
-            (source.name.clone(), Desk { source, survey })
-        };
-        Self { desks: sources.into_iter().map(desk).collect(), store, metrics }
+        Self { desks: RwLock::new(desks(sources, surveys)), store, metrics }
+    }
+
+    /// As for [`new`](Self::new), from now on. A hook that is at its desk already is dealt with by
+    /// the settings that it was met with.
+    pub fn change(&self, sources: Vec<Source>, surveys: &BTreeMap<Name, Arc<Survey>>) {
+        let desks = desks(sources, surveys);
+        *self.desks.write().unwrap_or_else(PoisonError::into_inner) = desks;
     }
 
     /// The source that a path names, if the settings have it.
-    pub fn desk(&self, source: &str) -> Option<&Desk> {
-        self.desks.get(source)
+    pub fn desk(&self, source: &str) -> Option<Arc<Desk>> {
+        self.desks.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
     }
 
     /// Reads anew whatever hooks are verified with: a token that was rotated in its file must not
     /// shut out the callers whose answers are signed with the new one.
     pub fn read_secrets_anew(&self) {
-        for (source, desk) in &self.desks {
+        let desks = self.desks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (source, desk) in desks {
             if let Err(error) = desk.source.read_secrets_anew() {
                 tracing::warn!(%source, error, "a secret could not be read anew; the known one stays");
             }
@@ -135,6 +141,14 @@ impl From<StoreError> for IntakeError {
     }
 }
 
+fn desks(sources: Vec<Source>, surveys: &BTreeMap<Name, Arc<Survey>>) -> Desks {
+    let desk = |source: Source| {
+        let survey = surveys[&source.survey].clone();
+        (source.name.clone(), Arc::new(Desk { source, survey }))
+    };
+    sources.into_iter().map(desk).collect()
+}
+
 impl IntakeError {
     /// Every [`refusal`](Self::refusal).
     pub fn refusals() -> impl Iterator<Item = &'static str> {
@@ -143,7 +157,7 @@ impl IntakeError {
 
     pub fn outcome(&self) -> HookOutcome {
         match self {
-            IntakeError::Refused(Refused::UnsupportedType) => HookOutcome::Unsupported,
+            IntakeError::Refused(Refused::UnsupportedType(_)) => HookOutcome::Unsupported,
             IntakeError::Refused(Refused::Unreadable(_)) => HookOutcome::Unreadable,
             IntakeError::Refused(Refused::Signature(_)) | IntakeError::IdReused => {
                 HookOutcome::Refused

@@ -36,7 +36,7 @@
 //! ```text
 //!  floor 7                                main.rs
 //!  floor 6                                  cli/             one verb, one file
-//!  floor 5                                app.rs             puts the parts together; runs; drains
+//!  floor 5                                app.rs             puts the parts together; runs; reloads; drains
 //!  floor 4              settings/                          http/
 //!                 layers → places → checked          public door · private door
 //!  floor 3          intake.rs                                delivery/

@@ -12,7 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(failure @ (Failure::OutputClosed | Failure::Told)) => failure.exit_code(),
         Err(failure) => {
             eprintln!("{failure}");
             failure.exit_code()

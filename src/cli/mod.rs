@@ -1,24 +1,30 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes: 0 well, 1 failed, 2 usage (clap's own), 78 bad settings; `serve` ends with 0 after
-//! a clean drain.
+//! Exit codes: 0 well, 1 failed, 2 usage (clap's own) or a file that cannot be read, 78 bad
+//! settings; `serve` ends with 0 after a clean drain.
 
-mod callback;
 mod check;
 mod demo;
+mod explain;
+mod payload;
+mod rehearsal;
+mod reread;
 mod serve;
 mod sign;
 mod simulate;
 mod submissions;
+mod test;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{Environment, Settings, SettingsError};
+use crate::source::Source;
 use crate::telemetry::logs;
 
 /// Post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
@@ -29,14 +35,19 @@ pub struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed, 2 usage, 78 bad settings.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 well, 1 failed, 2 usage or a file that cannot be read, 78 bad settings.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Take hooks and deliver them, until SIGTERM or Ctrl-C
+    /// Take hooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
     Serve(SettingsFile),
     /// Say whether the settings are well, and what follows from them
     Check(SettingsFile),
+    /// Say what would become of a hook, or of several hooks of one call
+    Explain(explain::Explain),
+    /// Run the cases that a survey has to meet
+    Test(test::Test),
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
@@ -59,6 +70,11 @@ struct SettingsFile {
 pub enum Failure {
     Settings(SettingsError),
     Other(anyhow::Error),
+    /// A file that was named cannot be read, or does not say what it should; one line for each
+    /// fault.
+    Unreadable(String),
+    /// The verb has said on standard output what is amiss.
+    Told,
     /// Whoever read our output has heard enough.
     OutputClosed,
 }
@@ -68,14 +84,24 @@ impl Cli {
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
-            Verb::Serve(settings) => serve::run(settings.load()?),
+            Verb::Serve(settings) => serve::run(settings),
             Verb::Check(settings) => check::run(&settings.load()?),
+            Verb::Explain(explain) => explain.run(),
+            Verb::Test(test) => test.run(),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Demo(demo) => demo.run(),
         }
     }
+}
+
+/// The source of that name, or which there are.
+fn source<'a>(settings: &'a Settings, name: &str) -> Result<&'a Source, Failure> {
+    settings.sources.get(name).ok_or_else(|| {
+        let known = settings.sources.keys().map(ToString::to_string).collect::<Vec<_>>();
+        anyhow!("no source {name:?}; one of {}", known.join(", ")).into()
+    })
 }
 
 impl SettingsFile {
@@ -88,7 +114,8 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Settings(_) => ExitCode::from(78),
-            Failure::Other(_) => ExitCode::FAILURE,
+            Failure::Other(_) | Failure::Told => ExitCode::FAILURE,
+            Failure::Unreadable(_) => ExitCode::from(2),
             Failure::OutputClosed => ExitCode::SUCCESS,
         }
     }
@@ -102,7 +129,8 @@ impl fmt::Display for Failure {
                 write!(f, "the settings are not well:\n{}", logs::chain(error))
             }
             Failure::Other(error) => write!(f, "error: {error:#}"),
-            Failure::OutputClosed => Ok(()),
+            Failure::Unreadable(faults) => f.write_str(faults),
+            Failure::Told | Failure::OutputClosed => Ok(()),
         }
     }
 }

@@ -1,18 +1,27 @@
+use std::path::Path;
+
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
-use super::Failure;
+use super::reread::{self, Look};
+use super::{Failure, SettingsFile};
 use crate::app::App;
-use crate::settings::Settings;
 use crate::telemetry::logs::{self, Stream};
 
-pub(super) fn run(settings: Settings) -> Result<(), Failure> {
+pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
+    let seen = Look::at(file.file.as_deref().unwrap_or(Path::new("")));
+    let settings = file.load()?;
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
-    let app = App::build(settings).map_err(anyhow::Error::from)?;
     actix_web::rt::System::new().block_on(async {
+        // From here on it does not end the process.
+        let hangup = signal(SignalKind::hangup()).context("listening for signals")?;
+        let app = App::build(settings).map_err(anyhow::Error::from)?;
         let told = stop_signal().context("listening for signals")?;
-        app.run(told).await.map_err(anyhow::Error::from)?;
+        let (service, rereads) = mpsc::channel(1);
+        actix_web::rt::spawn(reread::watch(file, seen, hangup, service));
+        app.run(rereads, told).await.map_err(anyhow::Error::from)?;
         Ok(())
     })
 }

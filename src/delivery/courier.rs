@@ -1,11 +1,12 @@
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::in_hand::{Decided, InHand};
-use super::parts::Parts;
+use super::parts::{Parts, Terms};
 use crate::destination::Client;
 use crate::domain::{Attempt, DeadReason, Feedback, Name, Next, Tried, Verdict};
 use crate::store::{Begun, Decision, Lease, LeaseRequest, Settled, StoreError, Ticket};
@@ -27,6 +28,7 @@ const STRANGERS_EVERY: Duration = Duration::from_secs(60);
 /// going; exchanges run beside the ticks and come back as decisions.
 pub struct Courier {
     parts: Parts,
+    terms: Arc<Terms>,
     client: Rc<Client>,
     in_hand: InHand,
     finished: mpsc::UnboundedReceiver<Decided>,
@@ -39,12 +41,12 @@ pub struct Courier {
 impl Courier {
     /// On the thread that is to run it, within a `LocalSet`.
     pub fn new(parts: Parts) -> Self {
-        let places = parts.options.in_flight * parts.destinations.len().max(1);
-        let client = Rc::new(Client::new(parts.options.timeouts, places));
+        let terms = parts.terms.borrow().clone();
         let (report, finished) = mpsc::unbounded_channel();
         Self {
             parts,
-            client,
+            client: client_for(&terms),
+            terms,
             in_hand: InHand::default(),
             finished,
             report,
@@ -64,6 +66,7 @@ impl Courier {
                 }
                 Some(decided) = self.finished.recv() => self.note(decided),
                 () = self.parts.store.kept_more() => {}
+                Ok(()) = self.parts.terms.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -93,13 +96,16 @@ impl Courier {
             self.note(decided);
         }
         self.settle().await?;
+        self.heed_new_terms();
         self.meet_strangers(now).await?;
         let wanted = self.wanted();
         if wanted.is_empty() {
             return Ok(None);
         }
-        let probe_every = self.parts.options.hold_probe;
+        let probe_every = self.terms.options.hold_probe;
         let leased = self.parts.store.lease(LeaseRequest { wanted, now, probe_every }).await?;
+        // What was kept under new terms in the meantime is mapped by them.
+        self.heed_new_terms();
         let taken = leased.leases.len();
         let in_flight = self.in_hand.in_flight();
         if taken > 0 {
@@ -146,10 +152,21 @@ impl Courier {
         }
     }
 
+    /// What is under way ends as it began.
+    fn heed_new_terms(&mut self) {
+        let terms = self.parts.terms.borrow().clone();
+        if !Arc::ptr_eq(&terms, &self.terms) {
+            self.client = client_for(&terms);
+            self.terms = terms;
+            self.look_for_strangers_at = None;
+        }
+    }
+
     /// How many more of each account may be taken up.
     fn wanted(&self) -> Vec<(Name, usize)> {
-        let known = self.parts.destinations.keys().map(|account| {
-            let free = self.parts.options.in_flight - self.in_hand.of_account(account);
+        let known = self.terms.destinations.keys().map(|account| {
+            let in_flight = self.in_hand.of_account(account);
+            let free = self.terms.options.in_flight.saturating_sub(in_flight);
             (account.clone(), free)
         });
         let strangers = self.strangers.iter().map(|account| (account.clone(), STRANGERS_MAX));
@@ -160,7 +177,7 @@ impl Courier {
     async fn meet_strangers(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.look_for_strangers_at.is_none_or(|at| at <= now) {
             let waiting = self.parts.store.accounts_waiting().await?;
-            let is_known = |account: &Name| self.parts.destinations.contains_key(account);
+            let is_known = |account: &Name| self.terms.destinations.contains_key(account);
             self.strangers = waiting.into_iter().filter(|account| !is_known(account)).collect();
             self.look_for_strangers_at = Some(now + STRANGERS_EVERY);
         }
@@ -210,10 +227,10 @@ impl Courier {
     /// What becomes of it, and how its survey came to that, as JSON.
     fn map(&self, lease: &Lease) -> (Mapping, Option<String>) {
         let (account, survey) = (&lease.key.account, &lease.key.survey);
-        if !self.parts.destinations.contains_key(account) {
+        if !self.terms.destinations.contains_key(account) {
             return (unmapped(format!("the settings have no account {account}")), None);
         }
-        match self.parts.surveys.get(survey) {
+        match self.terms.surveys.get(survey) {
             Some(survey) => {
                 let Mapped { mapping, trace } = survey.map(&lease.answers);
                 (mapping, Some(trace.to_json()))
@@ -224,11 +241,11 @@ impl Courier {
 
     /// One exchange, beside everything else.
     fn send(&mut self, lease: Lease, feedback: Feedback, trace: Option<String>) {
-        let destination = self.parts.destinations[&lease.key.account].clone();
+        let destination = self.terms.destinations[&lease.key.account].clone();
         let (client, report, options, clock) = (
             self.client.clone(),
             self.report.clone(),
-            self.parts.options.clone(),
+            self.terms.options.clone(),
             self.parts.clock.clone(),
         );
         let metrics = self.parts.metrics.clone();
@@ -272,6 +289,10 @@ impl Courier {
     }
 
     fn note(&mut self, decided: Decided) {
+        if !self.terms.destinations.contains_key(&decided.account) {
+            // Its account left the settings while it was under way: it may wait for ever now.
+            self.look_for_strangers_at = None;
+        }
         self.in_hand.finished(decided);
     }
 
@@ -305,7 +326,7 @@ impl Courier {
         }
         let account = &decided.account;
         // A survey may have left the settings, and what is no label is none.
-        let survey = Some(&decided.survey).filter(|name| self.parts.surveys.contains_key(*name));
+        let survey = Some(&decided.survey).filter(|name| self.terms.surveys.contains_key(*name));
         let metrics = &self.parts.metrics;
         match &decided.settlement.decision {
             Decision::Delivered { attempt, .. } => {
@@ -347,6 +368,11 @@ impl Courier {
             }
         }
     }
+}
+
+fn client_for(terms: &Terms) -> Rc<Client> {
+    let places = terms.options.in_flight * terms.destinations.len().max(1);
+    Rc::new(Client::new(terms.options.timeouts, places))
 }
 
 /// Why a person has to look at what was not sent.

@@ -44,7 +44,8 @@ async fn look(parts: &Parts) {
     match parts.store.figures().await {
         Ok(figures) => {
             parts.metrics.oldest_due_found(figures.oldest_due_at, (parts.clock)());
-            for account in parts.destinations.keys() {
+            let terms = parts.terms.borrow().clone();
+            for account in terms.destinations.keys() {
                 if figures.holds.iter().any(|hold| hold.account == *account) {
                     parts.metrics.account_held(account);
                 } else {

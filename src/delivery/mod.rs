@@ -11,7 +11,7 @@ mod janitor;
 mod parts;
 
 pub use courier::Courier;
-pub use parts::{Options, Parts};
+pub use parts::{Options, Parts, Terms};
 
 use std::io;
 use std::thread::JoinHandle;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::destination::{Destination, Timeouts};
 use crate::domain::{Name, RetryPolicy};
@@ -21,15 +22,22 @@ pub struct Options {
     pub retry: RetryPolicy,
 }
 
+/// What the settings say of delivery. They change as a whole: a submission is mapped and sent by
+/// one and the same.
+pub struct Terms {
+    pub surveys: BTreeMap<Name, Arc<Survey>>,
+    /// By account.
+    pub destinations: BTreeMap<Name, Destination>,
+    pub options: Options,
+}
+
 /// What delivery works with.
 #[derive(Clone)]
 pub struct Parts {
     pub store: Arc<dyn Store>,
-    pub surveys: BTreeMap<Name, Arc<Survey>>,
-    /// By account.
-    pub destinations: BTreeMap<Name, Destination>,
+    /// Those in force. Whoever changes them does so before anything is taken in on the new ones.
+    pub terms: watch::Receiver<Arc<Terms>>,
     pub metrics: Arc<Metrics>,
     /// By which exchanges are timed, and between ticks what is due is looked for.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    pub options: Options,
 }

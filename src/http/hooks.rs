@@ -52,10 +52,10 @@ pub(super) async fn receive(
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
-    let received = door.receive(desk, &request, payload, received_at).await;
+    let received = door.receive(&desk, &request, payload, received_at).await;
     let (outcome, response) = match &received {
         Ok(receipt) => (receipt.outcome, thanks(receipt)),
-        Err(error) => (error.outcome(), error.response(desk)),
+        Err(error) => (error.outcome(), error.response(&desk)),
     };
     if let Some(figures) = door.metrics.source(name) {
         if let Err(error) = &received

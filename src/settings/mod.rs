@@ -12,9 +12,13 @@ mod delivery;
 mod doors;
 mod environment;
 mod fault;
+mod hash;
 mod layers;
+mod lines;
 mod process;
+mod questions;
 mod secret;
+mod signatures;
 mod sources;
 mod store;
 mod surveys;
@@ -26,14 +30,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
 pub use accounts::Account;
 pub use delivery::{Delivery, LEASE_MARGIN};
 pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
-pub use fault::Fault;
+pub use fault::{Fault, Written};
+pub use hash::Fingerprint;
 pub use layers::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use store::Store;
@@ -44,7 +46,9 @@ use crate::survey::Survey;
 
 use fault::Faults;
 use layers::Layered;
+use lines::Lines;
 use sources::Surroundings;
+use variables::Variables;
 use written::Place;
 
 /// All settings, checked.
@@ -63,6 +67,7 @@ pub struct Settings {
     pub logs: Logs,
     /// Changes whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
+    pub fingerprint: Fingerprint,
 }
 
 /// Why there are no settings.
@@ -74,7 +79,7 @@ pub enum SettingsError {
     TooLong { file: PathBuf, bytes_max: u64 },
     #[error("cannot read the settings in {}", file.display())]
     NotYaml { file: PathBuf, source: NotYaml },
-    /// One line for each, sorted by path.
+    /// One line for each: first what comes from no file, by path, then in the order of the file.
     #[error("{}", lines(.0))]
     Faults(Vec<Fault>),
 }
@@ -86,7 +91,7 @@ impl Settings {
     /// The file cannot be read, or everything that is wrong with what it says.
     pub fn load(file: Option<&Path>, environment: Environment) -> Result<Self, SettingsError> {
         let text = file.map(layers::read_file).transpose()?.unwrap_or_default();
-        Self::read(&text, file.unwrap_or(Path::new("")), environment)
+        Self::read(&text, file, environment)
     }
 
     /// As [`load`](Self::load), with the text of a file that need not exist.
@@ -94,19 +99,24 @@ impl Settings {
     /// # Errors
     /// As for [`load`](Self::load).
     pub fn from_yaml(text: &str, environment: Environment) -> Result<Self, SettingsError> {
-        Self::read(text, Path::new("the given text"), environment)
+        Self::read(text, None, environment)
     }
 
-    fn read(text: &str, file: &Path, environment: Environment) -> Result<Self, SettingsError> {
+    fn read(
+        text: &str,
+        file: Option<&Path>,
+        environment: Environment,
+    ) -> Result<Self, SettingsError> {
         let faults = Faults::default();
-        let Layered { tree, variables } = layers::lay(text, &environment, &faults)
-            .map_err(|source| SettingsError::NotYaml { file: file.to_owned(), source })?;
+        let Layered { tree, variables } =
+            layers::lay(text, &environment, &faults).map_err(|source| {
+                let file = file.unwrap_or(Path::new("the given text")).to_owned();
+                SettingsError::NotYaml { file, source }
+            })?;
         let settings = Self::at(&Place::root(&tree, &faults), &Arc::new(environment));
-        match (faults.sorted(), settings) {
+        match (faults.into_vec(), settings) {
             (faults, Some(settings)) if faults.is_empty() => Ok(settings),
-            (faults, _) => Err(SettingsError::Faults(
-                faults.into_iter().map(|fault| variables.explain(fault)).collect(),
-            )),
+            (faults, _) => Err(SettingsError::Faults(placed(faults, &variables, text, file))),
         }
     }
 
@@ -149,9 +159,30 @@ impl Settings {
             delivery: delivery?,
             shutdown: shutdown?,
             logs: logs?,
-            hash: hash(place.value()),
+            hash: hash::shown(place.value()),
+            fingerprint: Fingerprint::of(place.value()),
         })
     }
+}
+
+/// Each once, with the line or the variable that it comes from.
+fn placed(
+    mut faults: Vec<Fault>,
+    variables: &Variables,
+    text: &str,
+    file: Option<&Path>,
+) -> Vec<Fault> {
+    let lines = Lines::of(text);
+    for fault in &mut faults {
+        if let Some(variable) = variables.setter(&fault.path) {
+            fault.message.push_str(&format!(" (set by {variable})"));
+        } else if let Some(line) = lines.nearest(&fault.path) {
+            fault.written = Some(Written { file: file.map(Path::to_owned), line });
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    faults
 }
 
 /// A section that must not be empty.
@@ -175,31 +206,6 @@ fn named<T>(
 
 fn complete<T>(entries: BTreeMap<Name, Option<T>>) -> Option<BTreeMap<Name, T>> {
     entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
-}
-
-/// Of the effective tree, its keys in order, the values of secrets masked.
-fn hash(tree: &Value) -> String {
-    let mut tree = tree.clone();
-    mask(&mut tree);
-    let digest = Sha256::digest(tree.to_string());
-    data_encoding::HEXLOWER.encode(&digest[..6])
-}
-
-fn mask(tree: &mut Value) {
-    match tree {
-        Value::Object(table) => {
-            for (key, value) in table {
-                match key.as_str() {
-                    "value" => *value = Value::Null,
-                    // A reply's own keys mean nothing to us.
-                    "json" => {}
-                    _ => mask(value),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask),
-        _ => {}
-    }
 }
 
 fn lines(faults: &[Fault]) -> String {

@@ -2,16 +2,13 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use secrecy::SecretString;
-use serde_json::Value;
-
 use super::accounts::Account;
+use super::signatures::signature;
 use super::written::{Place, Table};
-use super::{Environment, PublicDoor, secret};
-use crate::domain::{Credentials, Name};
+use super::{Environment, PublicDoor};
+use crate::domain::Name;
 use crate::source::{
-    Basic, Bearer, Encoding, Hmac, OnRefusal, Plivo, PlivoHeader, Scheme, SignedUrl, Source,
-    SourceReply,
+    Accepts, OnRefusal, Plivo, PlivoHeader, Scheme, SignedUrl, Source, SourceReply,
 };
 use crate::survey::Survey;
 
@@ -31,8 +28,16 @@ pub(super) fn source(
     place: &Place<'_>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Source> {
-    let table =
-        place.table(&["preset", "account", "survey", "url", "signature", "reply", "on_refusal"])?;
+    let table = place.table(&[
+        "preset",
+        "account",
+        "survey",
+        "url",
+        "body",
+        "signature",
+        "reply",
+        "on_refusal",
+    ])?;
     let preset =
         table.need("preset", "a preset: plivo").and_then(|place| place.word(&[("plivo", ())]));
     let account = table
@@ -41,6 +46,7 @@ pub(super) fn source(
     let survey = table
         .need("survey", "the name of a survey")
         .and_then(|place| survey(&place, surroundings.surveys));
+    let accepts = table.or("body", Accepts::Form, |place| accepts(&place));
     let signature = table.or("signature", Scheme::Plivo(default_signature()), |place| {
         signature(&place, surroundings.environment)
     });
@@ -54,6 +60,7 @@ pub(super) fn source(
         name,
         account: account?,
         survey: survey?,
+        accepts: accepts?,
         signature: signature?,
         url: url?,
         reply: reply?,
@@ -81,6 +88,21 @@ fn survey(place: &Place<'_>, surveys: &BTreeMap<Name, Option<Arc<Survey>>>) -> O
     }
 }
 
+/// What the bodies of hooks may be.
+fn accepts(place: &Place<'_>) -> Option<Accepts> {
+    const FORMS: &str = "a list of form and json";
+    let items = place.list("form and json")?;
+    let kinds: Vec<_> =
+        items.iter().map(|place| place.word(&[("form", false), ("json", true)])).collect();
+    let kinds = kinds.into_iter().collect::<Option<Vec<bool>>>()?;
+    match (kinds.contains(&false), kinds.contains(&true)) {
+        (true, true) => Some(Accepts::Either),
+        (true, false) => Some(Accepts::Form),
+        (false, true) => Some(Accepts::Json),
+        (false, false) => place.fault(format!("an empty list: expected {FORMS}")),
+    }
+}
+
 fn no_such<'a>(what: &str, known: impl Iterator<Item = &'a Name>) -> String {
     let known: Vec<&str> = known.map(Name::as_str).collect();
     if known.is_empty() {
@@ -93,89 +115,6 @@ fn no_such<'a>(what: &str, known: impl Iterator<Item = &'a Name>) -> String {
 /// What the plivo preset accepts: every part of the hook is covered by these.
 fn default_signature() -> Plivo {
     Plivo::accepting([PlivoHeader::V3, PlivoHeader::MaV3]).expect("two are named")
-}
-
-fn signature(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Scheme> {
-    const FORMS: &str =
-        "a list of v3, ma-v3, v2, ma-v2, or { bearer: … }, { basic: … }, { hmac: … }, or none";
-    match place.value() {
-        Value::Array(_) => plivo(place).map(Scheme::Plivo),
-        Value::Object(_) => {
-            let table = place.table(&["bearer", "basic", "hmac"])?;
-            let Some(place) = table.only() else {
-                return place.fault(format!("expected {FORMS}"));
-            };
-            match place.key() {
-                "bearer" => bearer(&place, environment).map(Scheme::Bearer),
-                "basic" => basic(&place, environment).map(Scheme::Basic),
-                "hmac" => hmac(&place, environment).map(Scheme::Hmac),
-                _ => None,
-            }
-        }
-        Value::String(word) if word == "none" => Some(Scheme::None),
-        Value::String(_) => place.fault(format!("expected {FORMS}")),
-        _ => place.expected(FORMS),
-    }
-}
-
-fn plivo(place: &Place<'_>) -> Option<Plivo> {
-    let words = PlivoHeader::ALL.map(|header| (header.label(), header));
-    let headers: Vec<_> =
-        place.list("v3, ma-v3, v2, ma-v2")?.iter().map(|place| place.word(&words)).collect();
-    place.check(Plivo::accepting(headers.into_iter().collect::<Option<Vec<_>>>()?))
-}
-
-/// Fewest characters of a secret that a sender shows or signs with: it is guessed at leisure.
-const SECRET_LENGTH_MIN: usize = 16;
-
-fn bearer(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Bearer> {
-    Some(Bearer { tokens: credentials(place, environment)? })
-}
-
-fn basic(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Basic> {
-    let table = place.table(&["user", "password"])?;
-    let user = table.need("user", "a user name").and_then(|place| {
-        let user = place.text("a user name")?;
-        if user.contains(':') {
-            return place.fault("a user name ends at its first colon: leave it out");
-        }
-        Some(user.to_owned())
-    });
-    let passwords = table
-        .need("password", "a secret such as { env: HOOK_PASSWORD }")
-        .and_then(|place| credentials(&place, environment));
-    Some(Basic { user: user?, passwords: passwords? })
-}
-
-fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
-    let table = place.table(&["header", "secret", "algorithm", "encoding", "prefix"])?;
-    let header = table.need("header", HEADER).and_then(|place| header(&place));
-    let secrets = table
-        .need("secret", "a secret such as { env: HOOK_SECRET }")
-        .and_then(|place| credentials(&place, environment));
-    let algorithm = table.or("algorithm", (), |place| place.word(&[("sha256", ())]));
-    let encoding = table.or("encoding", Encoding::Hex, |place| {
-        place.word(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)])
-    });
-    let prefix = table.or("prefix", "", |place| match place.value() {
-        Value::String(prefix) => Some(prefix.as_str()),
-        _ => place.expected("text such as \"sha256=\""),
-    });
-    let () = algorithm?;
-    Hmac::new(header?, secrets?, encoding?, prefix?).ok()
-}
-
-const HEADER: &str = "the name of a header";
-
-/// Looked at before the secret is known, so that a fault in either does not hide the other's.
-fn header<'a>(place: &Place<'a>) -> Option<&'a str> {
-    let name = place.text(HEADER)?;
-    let nobodys = Credentials::fixed(vec![SecretString::default()]);
-    place.check(Hmac::new(name, nobodys, Encoding::Hex, "")).map(|_| name)
-}
-
-fn credentials(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Credentials> {
-    secret::credentials(place, SECRET_LENGTH_MIN, environment)
 }
 
 /// The source's own, or the public one; where neither is written and nothing is signed with it,
@@ -192,9 +131,9 @@ fn url(
     let (public, signature) = (public?, signature?);
     match &public.url {
         Some(url) => Some(url.clone()),
-        None if matches!(signature, Scheme::Plivo(_)) => table.fault_at(
+        None if signature.signs_address() => table.fault_at(
             "url",
-            "missing: Plivo signs the address that it calls, so write it here or as public.url",
+            "missing: the sender signs the address that it calls, so write it here or as public.url",
         ),
         None => {
             let here = format!("http://{}", reachable(public.listen));

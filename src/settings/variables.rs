@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::Environment;
-use super::fault::{Fault, Faults, path_to};
+use super::fault::{Faults, path_to};
 use super::written::unknown_key;
 
 const PREFIX: &str = "POSTCALL__";
@@ -50,13 +50,10 @@ impl Variables {
         self.0.iter().map(|variable| (variable.target.keys.as_slice(), variable.text.as_str()))
     }
 
-    /// Names the variable where a fault comes from one.
-    pub(super) fn explain(&self, mut fault: Fault) -> Fault {
-        let culprit = self.0.iter().find(|variable| variable.target.written.contains(&fault.path));
-        if let Some(variable) = culprit {
-            fault.message.push_str(&format!(" (set by {})", variable.name));
-        }
-        fault
+    /// The name of the variable that set what stands at `path`.
+    pub(super) fn setter(&self, path: &str) -> Option<&str> {
+        let sets = |variable: &&Variable| variable.target.written.iter().any(|set| set == path);
+        self.0.iter().find(sets).map(|variable| variable.name.as_str())
     }
 }
 

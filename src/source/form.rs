@@ -19,12 +19,12 @@ impl Form {
     /// Most fields of one hook, query and body together. Plivo sends a few dozen.
     pub const PAIRS_MAX: usize = 256;
 
-    /// The body of a GET is not looked at.
-    pub(super) fn split(hook: &Hook) -> Result<Self, Unreadable> {
+    /// A body is looked at where it is a form.
+    pub(super) fn split(hook: &Hook, content: Content) -> Result<Self, Unreadable> {
         let query = raw_query(hook);
-        let body = match hook.method {
-            Method::Get => &[][..],
-            Method::Post => &hook.body,
+        let body = match content {
+            Content::Nothing | Content::Json => &[][..],
+            Content::Form => &hook.body,
         };
         if raw_pairs(query).chain(raw_pairs(body)).nth(Self::PAIRS_MAX).is_some() {
             return Err(Unreadable::TooManyFields);
@@ -37,7 +37,7 @@ impl Form {
         &self.query
     }
 
-    /// In the order in which they came; always empty for a GET.
+    /// In the order in which they came; always empty for a GET, and where the body is no form.
     pub fn body(&self) -> &[Pair] {
         &self.body
     }
@@ -50,20 +50,56 @@ impl fmt::Debug for Form {
     }
 }
 
-/// Refuses a body that does not say that it is a form. An empty body needs no type.
-pub(super) fn check_type(hook: &Hook) -> Result<(), Refused> {
-    if hook.method == Method::Get || hook.body.is_empty() {
-        return Ok(());
+/// What the body of a hook is. The body of a GET is nothing, whatever it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Nothing,
+    Form,
+    Json,
+}
+
+/// What the bodies of a source's hooks may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepts {
+    Form,
+    /// `application/json`, and a vendor's own `application/…+json`.
+    Json,
+    Either,
+}
+
+impl Accepts {
+    /// What a body says that it is. An empty one needs no type.
+    ///
+    /// # Errors
+    /// It does not say so, or is something else.
+    pub(super) fn content(self, hook: &Hook) -> Result<Content, Refused> {
+        if hook.method == Method::Get || hook.body.is_empty() {
+            return Ok(Content::Nothing);
+        }
+        let mut types = hook.header_values("content-type");
+        let (Some(only), None) = (types.next(), types.next()) else {
+            return Err(Refused::UnsupportedType(self));
+        };
+        let essence = only.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+        let essence = essence.to_ascii_lowercase();
+        let is_form = essence == b"application/x-www-form-urlencoded";
+        let is_json = essence == b"application/json"
+            || (essence.starts_with(b"application/") && essence.ends_with(b"+json"));
+        match self {
+            Accepts::Form | Accepts::Either if is_form => Ok(Content::Form),
+            Accepts::Json | Accepts::Either if is_json => Ok(Content::Json),
+            _ => Err(Refused::UnsupportedType(self)),
+        }
     }
-    let mut types = hook.header_values("content-type");
-    let (Some(only), None) = (types.next(), types.next()) else {
-        return Err(Refused::UnsupportedType);
-    };
-    let essence = only.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
-        Ok(())
-    } else {
-        Err(Refused::UnsupportedType)
+}
+
+impl fmt::Display for Accepts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Accepts::Form => "application/x-www-form-urlencoded",
+            Accepts::Json => "application/json",
+            Accepts::Either => "application/x-www-form-urlencoded or application/json",
+        })
     }
 }
 
@@ -184,34 +220,56 @@ mod tests {
     #[test]
     fn fields_are_counted_over_query_and_body_together() {
         let fields = |count: usize| vec!["a=1"; count].join("&");
-        let split = |query, body| Form::split(&post(Some(&fields(query)), &fields(body))).err();
+        let split = |query, body| {
+            Form::split(&post(Some(&fields(query)), &fields(body)), Content::Form).err()
+        };
         assert_eq!(split(128, 128), None);
         assert_eq!(split(128, 129), Some(Unreadable::TooManyFields));
         assert_eq!(split(0, 10_000), Some(Unreadable::TooManyFields));
     }
 
     #[test]
-    fn the_body_of_a_get_is_not_looked_at() {
+    fn only_a_form_is_looked_at() {
         let mut hook = get(Some("a=1"));
         hook.body = b"%%%".to_vec();
-        let form = Form::split(&hook).unwrap();
-        assert_eq!((form.query().len(), form.body().len()), (1, 0));
+        let content = Accepts::Form.content(&hook).unwrap();
+        assert_eq!(content, Content::Nothing);
+        for content in [content, Content::Json] {
+            let form = Form::split(&hook, content).unwrap();
+            assert_eq!((form.query().len(), form.body().len()), (1, 0));
+        }
     }
 
     #[test]
-    fn a_body_must_say_that_it_is_a_form() {
-        let checked = |types: &[&str], body: &str| {
+    fn a_body_must_say_what_it_is() {
+        let content = |accepts: Accepts, types: &[&str], body: &str| {
             let mut hook = post(None, body);
             hook.headers = types.iter().map(|t| ("content-type".into(), (*t).into())).collect();
-            check_type(&hook).is_ok()
+            accepts.content(&hook).ok()
         };
         let form = "application/x-www-form-urlencoded";
-        assert!(checked(&[form], "a=1"));
-        assert!(checked(&["Application/X-WWW-Form-URLencoded ; charset=UTF-8"], "a=1"));
-        assert!(checked(&[], ""));
-        assert!(checked(&["application/json"], ""));
-        for bad in [&[][..], &["application/json"], &["text/plain"], &[""], &[form, form]] {
-            assert!(!checked(bad, "a=1"), "{bad:?}");
+        for accepts in [Accepts::Form, Accepts::Either] {
+            assert_eq!(content(accepts, &[form], "a=1"), Some(Content::Form));
+            let odd = "Application/X-WWW-Form-URLencoded ; charset=UTF-8";
+            assert_eq!(content(accepts, &[odd], "a=1"), Some(Content::Form));
+        }
+        for json in
+            ["application/json", "Application/JSON;charset=utf-8", "application/vnd.a.v1+json"]
+        {
+            for accepts in [Accepts::Json, Accepts::Either] {
+                assert_eq!(content(accepts, &[json], "{}"), Some(Content::Json), "{json}");
+            }
+            assert_eq!(content(Accepts::Form, &[json], "{}"), None, "{json}");
+        }
+        assert_eq!(content(Accepts::Json, &[form], "a=1"), None);
+        for accepts in [Accepts::Form, Accepts::Json, Accepts::Either] {
+            assert_eq!(content(accepts, &[], ""), Some(Content::Nothing));
+            assert_eq!(content(accepts, &["text/plain"], ""), Some(Content::Nothing));
+            for bad in
+                [&[][..], &["text/plain"], &["+json"], &["text/x+json"], &[""], &[form, form]]
+            {
+                assert_eq!(content(accepts, bad, "a=1"), None, "{bad:?}");
+            }
         }
     }
 

@@ -18,13 +18,15 @@ mod url;
 
 use std::sync::Arc;
 
-pub use form::{Form, encode};
+pub use form::{Accepts, Form, encode};
 pub use read::Reading;
 pub use refused::{Refused, Unreadable};
 pub use reply::{BadReply, OnRefusal, SourceReply};
 pub use signature::{
-    Basic, Bearer, Encoding, Hmac, MalformedHeader, NothingAccepted, Plivo, PlivoHeader, Proof,
-    Refusal, Scheme, UnknownPlivoHeader, VerifiedHook,
+    Algorithm, BadSigns, Basic, Bearer, CannotSign, Encoding, HeaderName, Hmac, HmacRules,
+    MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo, PlivoHeader, Proof,
+    PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, Tried, Twilio,
+    UnknownPlivoHeader, UnnamedBody, VerifiedHook, Vonage, Window,
 };
 pub use url::{MalformedUrl, SignedUrl};
 
@@ -38,6 +40,7 @@ pub struct Source {
     /// Whose token checks Plivo's signature, and whose calls are rated.
     pub account: Arc<Account>,
     pub survey: Name,
+    pub accepts: Accepts,
     pub signature: Scheme,
     /// What the sender calls, as it writes it.
     pub url: SignedUrl,
@@ -49,9 +52,28 @@ impl Source {
     /// Checks type, form and signature, in this order; nothing in the form is interpreted.
     ///
     /// # Errors
-    /// A body that is no form, a form that cannot be decoded, or a signature that does not hold.
+    /// A body of another type, a form that cannot be decoded, or a signature that does not hold.
     pub fn verify(&self, hook: Hook) -> Result<VerifiedHook, Refused> {
-        self.signature.verify(hook, &self.url, &self.account.credentials)
+        self.signature.verify(hook, self.accepts, &self.url, &self.account.credentials)
+    }
+
+    /// For a person who wonders why a signature does not match: every text that it may have been
+    /// made over, and where it should stand. Empty where nothing is signed.
+    ///
+    /// # Errors
+    /// A hook whose signature is not even looked at.
+    pub fn explain_signature(&self, hook: &Hook) -> Result<Vec<Tried>, Refused> {
+        self.signature.explain(hook, self.accepts, &self.url, &self.account.credentials)
+    }
+
+    /// Takes the hook for one of the source's own sender, whether or not it is: for the tools that
+    /// explain and test a survey, where whoever holds the settings wants to see what would follow.
+    /// Nothing that serves may call it; `tests/it/house.rs` holds the house to that.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), but for the signature.
+    pub fn believe(&self, hook: Hook) -> Result<VerifiedHook, Refused> {
+        self.signature.believe(hook, self.accepts)
     }
 
     /// Which call the hook is about, which question, and what was answered.
@@ -72,12 +94,27 @@ impl Source {
         self.signature.own_secrets().map_or(Ok(()), Credentials::read_anew)
     }
 
-    /// The headers with which this source's sender would sign `hook`; whatever headers `hook` has
-    /// do not matter. Plivo's schemes sign the `nonce` too, the others ignore it.
+    /// The headers with which this source's sender would sign `hook` as it arrives; whatever headers
+    /// `hook` has but its type do not matter. `nonce` is what the sender calls the hook, or makes it
+    /// unlike any other with; where neither is signed it is ignored.
     ///
     /// # Errors
-    /// [`Refused::Unreadable`]: the form cannot be decoded.
-    pub fn sign(&self, hook: &Hook, nonce: &str) -> Result<Vec<(String, String)>, Refused> {
-        Ok(self.signature.sign(hook, &self.url, &self.account.credentials, nonce)?)
+    /// The hook cannot be read, or only the sender itself can sign.
+    pub fn sign(&self, hook: &Hook, nonce: &str) -> Result<Vec<(String, String)>, CannotSign> {
+        self.signature.sign(hook, self.accepts, &self.url, &self.account.credentials, nonce)
+    }
+
+    /// The hook as the sender would send it: as [`sign`](Self::sign), its query included where that
+    /// is part of signing.
+    ///
+    /// # Errors
+    /// As for [`sign`](Self::sign).
+    pub fn signed(&self, mut hook: Hook, nonce: &str) -> Result<Hook, CannotSign> {
+        self.signature.prepare(&mut hook, self.accepts);
+        let headers = self.sign(&hook, nonce)?;
+        let lower =
+            |(name, value): (String, String)| (name.to_ascii_lowercase(), value.into_bytes());
+        hook.headers.extend(headers.into_iter().map(lower));
+        Ok(hook)
     }
 }

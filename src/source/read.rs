@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::domain::Hook;
     use crate::source::sample::{credentials, get, post, public_source, signed};
-    use crate::source::signature::{Encoding, Hmac, Plivo, PlivoHeader, Scheme};
+    use crate::source::signature::{Hmac, HmacRules, Plivo, PlivoHeader, Scheme};
     use crate::source::{Refused, Source};
 
     fn read(hook: Hook) -> Result<Reading, Refused> {
@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn a_signed_body_vouches_for_no_query() {
-        let hmac = Hmac::new("X-Signature", credentials(&["s"]), Encoding::Hex, "").unwrap();
+        let rules = HmacRules::new("X-Signature".parse().unwrap());
+        let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
         let source = public_source(Scheme::Hmac(hmac));
         for name in ["call_uuid", "question"] {
             let hook = post(Some(&format!("{name}=c-2")), "CallUUID=c-1&Digits=4");

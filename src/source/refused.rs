@@ -1,11 +1,12 @@
+use super::form::Accepts;
 use super::signature::Refusal;
 
 /// Why a hook was not taken. No message repeats anything that the sender sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// There is a body and it does not say that it is a form.
-    #[error("a body must be application/x-www-form-urlencoded")]
-    UnsupportedType,
+    /// There is a body and it does not say that it is what the source takes.
+    #[error("a body must be {0}")]
+    UnsupportedType(Accepts),
     #[error("the hook cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
     #[error("the signature is refused: {0}")]
@@ -33,7 +34,7 @@ pub enum Unreadable {
 
 impl Refused {
     /// Every [`label`](Self::label).
-    pub const LABELS: [&'static str; 12] = [
+    pub const LABELS: [&'static str; 14] = [
         "unsupported_type",
         "broken_form",
         "too_many_fields",
@@ -46,11 +47,13 @@ impl Refused {
         "signature_duplicate",
         "signature_too_many",
         "signature_mismatch",
+        "signature_old",
+        "signature_future",
     ];
 
     pub fn label(self) -> &'static str {
         match self {
-            Refused::UnsupportedType => "unsupported_type",
+            Refused::UnsupportedType(_) => "unsupported_type",
             Refused::Unreadable(Unreadable::BrokenForm) => "broken_form",
             Refused::Unreadable(Unreadable::TooManyFields) => "too_many_fields",
             Refused::Unreadable(Unreadable::NoCall) => "no_call",
@@ -62,6 +65,8 @@ impl Refused {
             Refused::Signature(Refusal::Duplicate) => "signature_duplicate",
             Refused::Signature(Refusal::TooMany) => "signature_too_many",
             Refused::Signature(Refusal::Mismatch) => "signature_mismatch",
+            Refused::Signature(Refusal::Old) => "signature_old",
+            Refused::Signature(Refusal::Future) => "signature_future",
         }
     }
 }
@@ -81,8 +86,15 @@ mod tests {
             Unreadable::Repeated("Digits"),
             Unreadable::Uncovered("call_uuid"),
         ];
-        let refusals = [Refusal::Missing, Refusal::Duplicate, Refusal::TooMany, Refusal::Mismatch];
-        let labels: Vec<_> = [Refused::UnsupportedType]
+        let refusals = [
+            Refusal::Missing,
+            Refusal::Duplicate,
+            Refusal::TooMany,
+            Refusal::Mismatch,
+            Refusal::Old,
+            Refusal::Future,
+        ];
+        let labels: Vec<_> = [Refused::UnsupportedType(Accepts::Form)]
             .into_iter()
             .chain(unreadable.map(Refused::from))
             .chain(refusals.map(Refused::from))

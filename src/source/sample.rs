@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, Credentials, Hook, HookId, Method};
 
+use super::form::Accepts;
 use super::signature::Scheme;
 use super::url::SignedUrl;
 use super::{Source, SourceReply};
@@ -48,6 +49,7 @@ pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
             credentials: Arc::new(credentials(&[token])),
         }),
         survey: name("quality"),
+        accepts: Accepts::Form,
         signature,
         url,
         reply: SourceReply::default(),
@@ -63,6 +65,5 @@ pub fn public_source(signature: Scheme) -> Source {
 
 /// The hook as the source's own sender would send it.
 pub fn signed(source: &Source, hook: Hook) -> Hook {
-    let headers = source.sign(&hook, "05429567804466091622").unwrap();
-    headers.iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
+    source.signed(hook, "05429567804466091622").unwrap()
 }

@@ -94,6 +94,12 @@ impl SignedUrl {
         candidates
     }
 
+    /// With the port that goes without saying, where none is written.
+    pub(super) fn with_default_port(&self, path: &str) -> Option<String> {
+        let port = if self.origin.starts_with("https:") { ":443" } else { ":80" };
+        self.port.is_empty().then(|| self.with_port(port, path))
+    }
+
     fn with_port(&self, port: &str, path: &str) -> String {
         let path = if self.appends_path { path } else { "" };
         [&self.origin, port, &self.path, path].concat()
@@ -149,6 +155,10 @@ mod tests {
         assert_eq!(candidates("https://h:8443/a"), ["https://h:8443/a", "https://h/a"]);
         assert_eq!(candidates("http://[::1]:81/a"), ["http://[::1]:81/a", "http://[::1]/a"]);
         assert_eq!(candidates("http://[::1]/a"), ["http://[::1]/a"]);
+        let default = |url| SignedUrl::own(url).unwrap().with_default_port("/");
+        assert_eq!(default("https://h/a").as_deref(), Some("https://h:443/a"));
+        assert_eq!(default("http://h/a").as_deref(), Some("http://h:80/a"));
+        assert_eq!(default("https://h:8443/a"), None);
     }
 
     #[test]

@@ -1,18 +1,25 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::domain::{Issue, Issues, Name};
+use crate::domain::{Changes, Issue, Issues, Name};
 
 /// A survey as an operator wrote it: well-shaped, not yet checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
+    /// What senders tell beside answers, such as the number that called; empty where they do not.
+    pub fields: Vec<Name>,
     /// In the order in which they are asked; the first is meant where a sender names none.
     pub questions: Vec<QuestionDefinition>,
-    pub rating: RatingDefinition,
+    /// May be missing where rules rate.
+    pub rating: Option<RatingDefinition>,
     pub issues: IssuesDefinition,
-    pub notes: Option<NotesDefinition>,
-    /// How long to wait for the other answers of a call; 120 s.
-    pub after: Duration,
+    /// The first whose condition holds speaks; the rest are not looked at.
+    pub rules: Vec<RuleDefinition>,
+    pub notes: NotesDefinition,
+    /// Which of several answers in the domain counts; the first.
+    pub changes: Changes,
+    pub unrated: Unrated,
+    pub complete: CompleteDefinition,
     /// How long to wait after the last word on a call, whatever was said; none.
     pub delay: Duration,
 }
@@ -20,27 +27,86 @@ pub struct Definition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuestionDefinition {
     pub name: Name,
-    /// Each a key or several (`7`, `*`, `10`) or a range of numbers (`1-5`).
-    pub answers: Vec<String>,
+    pub domain: DomainDefinition,
+    /// A survey is complete without it.
+    pub optional: bool,
+    /// The condition under which it is asked at all; always.
+    pub ask_when: Option<String>,
+    /// Answers that mean: do not ask me.
+    pub opt_out: Vec<String>,
 }
 
+/// Which answers a question knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainDefinition {
+    /// Each a key or several (`7`, `*`, `10`) or a range of numbers (`1-5`); `several`: one answer
+    /// may be several of them, one after the other.
+    Keys { answers: Vec<String>, several: bool },
+    /// From and to, with so many decimals.
+    Number { from: i64, to: i64, decimals: u32 },
+    /// However they are written: upper or lower case, blanks around, a full stop at the end.
+    /// `several`: one answer may be several of them, on lines of their own or with commas between.
+    Choices { choices: Vec<String>, several: bool },
+    /// What means yes and what means no beside the words themselves.
+    YesNo { yes: Vec<String>, no: Vec<String> },
+    /// Anything, cut at so many characters.
+    Text { length: usize },
+}
+
+#[derive(Debug, Clone, PartialEq)]
 pub struct RatingDefinition {
     /// The question whose answer rates the call.
     pub of: Name,
+    pub scale: ScaleDefinition,
+    /// Whether ratings that go up and down again over the answers are a slip; they are.
+    pub monotone: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScaleDefinition {
     /// What is worth a rating of 1 and what is worth 5; 1 and 5. Where the first is the greater,
     /// the scale is reversed.
-    pub from: (i64, i64),
+    Linear { from: (i64, i64), round: Rounding },
+    /// Each an answer, or a range of numbers, and its rating.
+    Table(Vec<(String, f64)>),
+    /// The answer that is worth a 5 and the one that is worth a 1.
+    Thumbs { up: String, down: String },
+}
+
+/// To what a rating is rounded; halves go up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rounding {
+    #[default]
+    Hundredth,
+    Half,
+    Whole,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuesDefinition {
-    /// The question whose answer names an issue.
+    /// The question that a choice means which names none.
     pub of: Option<Name>,
-    pub choices: Vec<(String, Issue)>,
-    /// What is told below 5 where no issue was chosen; `OTHERS`.
+    /// All that are met are told together.
+    pub choices: Vec<ChoiceDefinition>,
+    /// What is told below 5 where no issue was chosen; `OTHERS`. It may be empty where every
+    /// rating below 5 has an issue without it.
     pub otherwise: Issues,
     pub at_five: AtFive,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoiceDefinition {
+    pub of: Option<Name>,
+    pub met_by: MetBy,
+    pub issue: Issue,
+}
+
+/// What an answer has to be, or to hold, for a choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetBy {
+    Answer(String),
+    /// Any of these, each a word or several; whole words, in upper or lower case.
+    Mentions(Vec<String>),
 }
 
 /// What becomes of a chosen issue at a rating of 5.
@@ -51,13 +117,74 @@ pub enum AtFive {
     Drop,
 }
 
+/// What is not given is as it would be without the rule.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RuleDefinition {
+    /// An expression of `minijinja` over questions and fields.
+    pub when: String,
+    /// There is nothing to tell, and why. Nothing else can be given with it.
+    pub ignore: Option<String>,
+    pub rating: Option<f64>,
+    pub issues: Option<Issues>,
+    pub notes: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotesDefinition {
-    /// In the language of `minijinja`. A question is known by its name, with `_` for `-`; one that
-    /// was not answered is empty.
-    pub template: String,
+    /// In the language of `minijinja`; none. A question or a field is known by its name, with `_`
+    /// for `-`; one that was not answered is empty.
+    pub template: Option<String>,
     /// Where the notes are cut, in characters; 280.
     pub length: usize,
+    pub numbers: Numbers,
+}
+
+/// What becomes of long numbers in notes, such as those of telephones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Numbers {
+    /// All but the last two digits are covered.
+    #[default]
+    Mask,
+    Keep,
+}
+
+/// What becomes of a call that has no rating, by why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unrated {
+    pub no_answer: Fate,
+    pub invalid_answer: Fate,
+    pub no_score: Fate,
+    pub hang_up: Fate,
+    pub opt_out: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    #[default]
+    Ignore,
+    /// A person shall look at it.
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompleteDefinition {
+    /// How long to wait for the other answers of a call; 120 s.
+    pub after: Duration,
+    /// How long to wait for them after the caller hung up; 5 s.
+    pub grace: Duration,
+    /// How long to wait from the first word on, whatever came since; 24 h.
+    pub deadline: Duration,
+    pub incomplete: Incomplete,
+}
+
+/// What becomes of feedback while questions are open when the waiting is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Incomplete {
+    /// What there is, is told.
+    #[default]
+    Send,
+    Ignore,
+    Dead,
 }
 
 /// Something in a definition that is not right, and what would be.
@@ -70,15 +197,57 @@ pub struct Fault {
 
 impl Definition {
     /// A survey with the defaults of all that is not given.
-    pub fn new(questions: Vec<QuestionDefinition>, rating_of: Name) -> Self {
+    pub fn new(questions: Vec<QuestionDefinition>) -> Self {
         Self {
+            fields: Vec::new(),
             questions,
-            rating: RatingDefinition { of: rating_of, from: (1, 5) },
+            rating: None,
             issues: IssuesDefinition::default(),
-            notes: None,
-            after: Duration::from_secs(120),
+            rules: Vec::new(),
+            notes: NotesDefinition::default(),
+            changes: Changes::First,
+            unrated: Unrated::default(),
+            complete: CompleteDefinition::default(),
             delay: Duration::ZERO,
         }
+    }
+}
+
+impl QuestionDefinition {
+    pub fn new(name: Name, domain: DomainDefinition) -> Self {
+        Self { name, domain, optional: false, ask_when: None, opt_out: Vec::new() }
+    }
+
+    /// A question that is answered with keys.
+    pub fn keys<T: Into<String>>(name: Name, answers: impl IntoIterator<Item = T>) -> Self {
+        let answers = answers.into_iter().map(Into::into).collect();
+        Self::new(name, DomainDefinition::Keys { answers, several: false })
+    }
+}
+
+impl DomainDefinition {
+    /// The key under which it is written.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Keys { .. } => "answers",
+            Self::Number { .. } => "number",
+            Self::Choices { .. } => "choices",
+            Self::YesNo { .. } => "yes_no",
+            Self::Text { .. } => "text",
+        }
+    }
+}
+
+impl RatingDefinition {
+    /// On a scale from 1 to 5.
+    pub fn new(of: Name) -> Self {
+        Self { of, scale: ScaleDefinition::default(), monotone: true }
+    }
+}
+
+impl Default for ScaleDefinition {
+    fn default() -> Self {
+        Self::Linear { from: (1, 5), round: Rounding::default() }
     }
 }
 
@@ -93,9 +262,33 @@ impl Default for IssuesDefinition {
     }
 }
 
+impl ChoiceDefinition {
+    /// An answer to the question that is meant where none is named.
+    pub fn answer(answer: impl Into<String>, issue: Issue) -> Self {
+        Self { of: None, met_by: MetBy::Answer(answer.into()), issue }
+    }
+}
+
+impl Default for NotesDefinition {
+    fn default() -> Self {
+        Self { template: None, length: 280, numbers: Numbers::default() }
+    }
+}
+
 impl NotesDefinition {
     pub fn new(template: impl Into<String>) -> Self {
-        Self { template: template.into(), length: 280 }
+        Self { template: Some(template.into()), ..Self::default() }
+    }
+}
+
+impl Default for CompleteDefinition {
+    fn default() -> Self {
+        Self {
+            after: Duration::from_secs(120),
+            grace: Duration::from_secs(5),
+            deadline: Duration::from_secs(24 * 3600),
+            incomplete: Incomplete::default(),
+        }
     }
 }
 

@@ -1,158 +1,282 @@
-use std::collections::BTreeMap;
-
-use crate::domain::{Issue, Issues, Name, Rating};
-
-use super::definition::{AtFive, Fault, IssuesDefinition};
+use super::definition::{AtFive, ChoiceDefinition, Fault, IssuesDefinition, MetBy};
 use super::question::Questions;
+use super::words::{Phrase, Words};
+use crate::domain::{Issue, Issues, Name, Rating};
 
 /// Which issues go with a rating.
 #[derive(Debug)]
 pub struct IssueRules {
-    choices: Option<Choices>,
-    /// Never empty.
+    choices: Vec<Choice>,
     otherwise: Issues,
     at_five: AtFive,
 }
 
+/// What one question says of one issue.
 #[derive(Debug)]
-struct Choices {
-    of: Name,
-    issues: BTreeMap<String, Issue>,
+pub struct Choice {
+    /// Where the question stands.
+    pub of: usize,
+    pub issue: Issue,
+    met_by: Met,
+    /// Where it stands among the choices as they are written.
+    at: usize,
 }
+
+#[derive(Debug)]
+enum Met {
+    /// The places of the answers, in order.
+    Answers(Vec<usize>),
+    Mentions(Vec<Phrase>),
+}
+
+/// What was said in answer to a question.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spoken<'a> {
+    /// The place of the answer where it is one of those that the question knows.
+    pub at: Option<usize>,
+    /// As it was said, whether the question knows it or not; empty where nothing was.
+    pub text: &'a str,
+}
+
+/// Most choices of one survey.
+const CHOICES_MAX: usize = 256;
+/// Most phrases of one choice.
+const PHRASES_MAX: usize = 64;
 
 impl IssueRules {
     pub fn compile(
         definition: &IssuesDefinition,
         questions: &Questions,
         faults: &mut Vec<Fault>,
-    ) -> Option<Self> {
-        let choices = match &definition.of {
-            Some(of) => Choices::compile(of, &definition.choices, questions, faults),
-            None => {
-                if !definition.choices.is_empty() {
-                    let message = "say which question the choices are answers to";
-                    faults.push(Fault::at("issues.of", message));
-                }
-                None
-            }
-        };
-        let IssuesDefinition { otherwise, at_five, .. } = definition;
-        if otherwise.is_empty() {
-            let message = "below 5 Plivo wants an issue: name at least one, such as OTHERS";
-            faults.push(Fault::at("issues.otherwise", message));
-            return None;
+    ) -> Self {
+        let of = definition.of.as_ref().map(|of| questions.named(of, "issues.of", faults));
+        let mut choices: Vec<Choice> = Vec::new();
+        if definition.choices.len() > CHOICES_MAX {
+            faults.push(Fault::at("issues.choices", format!("at most {CHOICES_MAX} choices")));
         }
-        Some(Self { choices, otherwise: otherwise.clone(), at_five: *at_five })
+        if of.is_none() && definition.choices.iter().any(|choice| choice.of.is_none()) {
+            let message = "say which question the choices are answers to";
+            faults.push(Fault::at("issues.of", message));
+        }
+        for (at, choice) in definition.choices.iter().enumerate().take(CHOICES_MAX) {
+            let path = format!("issues.choices[{at}]");
+            let of = match &choice.of {
+                Some(of) => questions.named(of, &format!("{path}.of"), faults),
+                None => of.flatten(),
+            };
+            let Some(of) = of else { continue };
+            if let Some(choice) = Choice::compile(at, choice, of, questions, &choices, faults) {
+                choices.push(choice);
+            }
+        }
+        let IssuesDefinition { otherwise, at_five, .. } = definition;
+        Self { choices, otherwise: otherwise.clone(), at_five: *at_five }
     }
 
-    /// Below 5 never empty. `answer` gives the answer to a question where it is one of those that
-    /// the question knows.
-    pub fn choose<'a>(
-        &self,
-        rating: Rating,
-        answer: impl FnOnce(&Name) -> Option<&'a str>,
-    ) -> Issues {
-        let chosen = self.choices.as_ref().and_then(|choices| {
-            let answer = answer(&choices.of)?;
-            choices.issues.get(answer).copied()
-        });
-        match (rating.wants_an_issue(), self.at_five, chosen) {
-            (true, _, Some(issue)) | (false, AtFive::Send, Some(issue)) => Issues::from([issue]),
-            (true, _, None) => self.otherwise.clone(),
-            (false, AtFive::Drop, Some(_)) | (false, _, None) => Issues::new(),
+    pub fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+
+    pub fn otherwise(&self) -> &Issues {
+        &self.otherwise
+    }
+
+    /// Whether chosen issues are told at this rating.
+    pub fn tells_choices_at(&self, rating: Rating) -> bool {
+        rating.wants_an_issue() || self.at_five == AtFive::Send
+    }
+}
+
+impl Choice {
+    fn compile(
+        at: usize,
+        definition: &ChoiceDefinition,
+        of: usize,
+        questions: &Questions,
+        earlier: &[Choice],
+        faults: &mut Vec<Fault>,
+    ) -> Option<Self> {
+        let path = format!("issues.choices[{at}]");
+        let question = questions.at(of);
+        let met_by = match &definition.met_by {
+            MetBy::Answer(answer) => {
+                let answers = question.domain.named(answer);
+                let names_one_of = |choice: &&Choice| {
+                    choice.of == of && choice.names_any(&answers, question.domain.is_several())
+                };
+                let message = if let Some(other) = earlier.iter().find(names_one_of) {
+                    format!(
+                        "this answer names an issue already, in {}: name each answer once",
+                        other.path()
+                    )
+                } else if answers.is_empty() && !question.domain.is_unreadable() {
+                    unanswerable(&question.name, &question.domain)
+                } else {
+                    return Some(Self {
+                        of,
+                        issue: definition.issue,
+                        met_by: Met::Answers(answers),
+                        at,
+                    });
+                };
+                faults.push(Fault::at(format!("{path}.answer"), message));
+                return None;
+            }
+            MetBy::Mentions(phrases) => phrases,
+        };
+        let path = format!("{path}.mentions");
+        if !(1..=PHRASES_MAX).contains(&met_by.len()) {
+            let message = format!("1 to {PHRASES_MAX} phrases, not {}", met_by.len());
+            faults.push(Fault::at(path, message));
+            return None;
+        }
+        let mut phrases = Vec::new();
+        for (item, text) in met_by.iter().enumerate() {
+            match Phrase::parse(text) {
+                Some(phrase) => phrases.push(phrase),
+                None => {
+                    let message = "there is no word in it: write one or several";
+                    faults.push(Fault::at(format!("{path}[{item}]"), message));
+                }
+            }
+        }
+        Some(Self { of, issue: definition.issue, met_by: Met::Mentions(phrases), at })
+    }
+
+    /// In the definition.
+    pub fn path(&self) -> String {
+        format!("issues.choices[{}]", self.at)
+    }
+
+    /// `words` gives those of the text; they are asked for only where they matter.
+    pub fn is_met<'w>(&self, spoken: Spoken<'_>, words: impl FnOnce() -> &'w Words) -> bool {
+        match &self.met_by {
+            Met::Answers(answers) => spoken.at.is_some_and(|at| answers.binary_search(&at).is_ok()),
+            Met::Mentions(_) if spoken.text.is_empty() => false,
+            Met::Mentions(phrases) => {
+                let words = words();
+                phrases.iter().any(|phrase| words.mention(phrase))
+            }
+        }
+    }
+
+    /// What is looked for in text.
+    pub fn phrases(&self) -> &[Phrase] {
+        match &self.met_by {
+            Met::Answers(_) => &[],
+            Met::Mentions(phrases) => phrases,
+        }
+    }
+
+    /// Where several can be answered together, two answers are the same only if all their sets are.
+    fn names_any(&self, answers: &[usize], several: bool) -> bool {
+        match &self.met_by {
+            Met::Answers(own) if several => own == answers && !own.is_empty(),
+            Met::Answers(own) => own.iter().any(|at| answers.contains(at)),
+            Met::Mentions(_) => false,
         }
     }
 }
 
-impl Choices {
-    fn compile(
-        of: &Name,
-        choices: &[(String, Issue)],
-        questions: &Questions,
-        faults: &mut Vec<Fault>,
-    ) -> Option<Self> {
-        let question = questions.named(of, "issues.of", faults)?;
-        let mut issues = BTreeMap::new();
-        for (at, (answer, issue)) in choices.iter().enumerate() {
-            let message = if issues.insert(answer.clone(), *issue).is_some() {
-                "this answer names an issue already: name each answer once".to_owned()
-            } else if !question.domain.contains(answer) && !question.domain.is_unreadable() {
-                format!("{of} cannot be answered so: choose among {}", question.domain)
-            } else {
-                continue;
-            };
-            faults.push(Fault::at(format!("issues.choices[{at}].answer"), message));
-        }
-        Some(Self { of: of.clone(), issues })
+fn unanswerable(name: &Name, domain: &super::domain::Domain) -> String {
+    if domain.is_open() {
+        format!("{name} may be any text: say what it mentions, such as mentions: [echo]")
+    } else {
+        format!("{name} cannot be answered so: choose among {domain}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::definition::QuestionDefinition;
+    use crate::survey::definition::{DomainDefinition, QuestionDefinition};
 
-    fn definition(
+    fn questions(faults: &mut Vec<Fault>) -> Questions {
+        let named = |name: &str| name.parse().unwrap();
+        let toggles = DomainDefinition::Keys { answers: vec!["1-3".to_owned()], several: true };
+        let text = DomainDefinition::Text { length: 100 };
+        let questions = [
+            QuestionDefinition::keys(named("problem"), ["1-3", "*"]),
+            QuestionDefinition::new(named("toggles"), toggles),
+            QuestionDefinition::new(named("comment"), text),
+        ];
+        Questions::compile(&questions, faults)
+    }
+
+    fn choice(of: &str, answer: &str, issue: Issue) -> ChoiceDefinition {
+        let of = Some(of).filter(|of| !of.is_empty()).map(|of| of.parse().unwrap());
+        ChoiceDefinition { of, ..ChoiceDefinition::answer(answer, issue) }
+    }
+
+    fn mention(of: &str, phrases: &[&str]) -> ChoiceDefinition {
+        let phrases = phrases.iter().map(|&phrase| phrase.to_owned()).collect();
+        let of = Some(of.parse().unwrap());
+        ChoiceDefinition { of, met_by: MetBy::Mentions(phrases), issue: Issue::Echo }
+    }
+
+    fn compile(
         of: Option<&str>,
-        choices: &[(&str, Issue)],
-        at_five: AtFive,
-    ) -> IssuesDefinition {
-        IssuesDefinition {
-            of: of.map(|of| of.parse().unwrap()),
-            choices: choices.iter().map(|(answer, issue)| ((*answer).to_owned(), *issue)).collect(),
-            otherwise: Issues::from([Issue::Others, Issue::AudioLag]),
-            at_five,
-        }
-    }
-
-    fn compile(definition: &IssuesDefinition) -> Result<IssueRules, Vec<String>> {
-        let question = QuestionDefinition {
-            name: "problem".parse().unwrap(),
-            answers: vec!["1-3".to_owned(), "*".to_owned()],
-        };
+        choices: Vec<ChoiceDefinition>,
+    ) -> Result<IssueRules, Vec<String>> {
         let mut faults = Vec::new();
-        let questions = Questions::compile(&[question], &mut faults);
-        let rules = IssueRules::compile(definition, &questions, &mut faults);
-        rules
-            .filter(|_| faults.is_empty())
-            .ok_or_else(|| faults.iter().map(Fault::to_string).collect())
-    }
-
-    #[test]
-    fn below_five_there_is_always_an_issue_and_at_five_only_a_chosen_one() {
-        let echo = &[("1", Issue::Echo)];
-        for (at_five, rating, answer, expected) in [
-            (AtFive::Send, 4.99, Some("1"), &[Issue::Echo][..]),
-            (AtFive::Send, 4.99, Some("2"), &[Issue::AudioLag, Issue::Others]),
-            (AtFive::Send, 1.0, None, &[Issue::AudioLag, Issue::Others]),
-            (AtFive::Send, 5.0, Some("1"), &[Issue::Echo]),
-            (AtFive::Send, 5.0, Some("2"), &[]),
-            (AtFive::Send, 5.0, None, &[]),
-            (AtFive::Drop, 4.0, Some("1"), &[Issue::Echo]),
-            (AtFive::Drop, 5.0, Some("1"), &[]),
-        ] {
-            let rules = compile(&definition(Some("problem"), echo, at_five)).unwrap();
-            let chosen = rules.choose(Rating::new(rating).unwrap(), |_| answer);
-            let expected: Issues = expected.iter().copied().collect();
-            assert_eq!(chosen, expected, "{at_five:?} {rating} {answer:?}");
+        let questions = questions(&mut faults);
+        let of = of.map(|of| of.parse().unwrap());
+        let definition = IssuesDefinition { of, choices, ..IssuesDefinition::default() };
+        let rules = IssueRules::compile(&definition, &questions, &mut faults);
+        if faults.is_empty() {
+            Ok(rules)
+        } else {
+            Err(faults.iter().map(Fault::to_string).collect())
         }
     }
 
     #[test]
     fn a_choice_that_nobody_can_make_is_a_fault() {
-        let choices =
-            &[("1", Issue::Echo), ("4", Issue::Echo), ("*", Issue::Others), ("1", Issue::AudioLag)];
+        let choices = ["1", "4", "*", "1", "2-3"];
+        let choices = choices.map(|answer| choice("", answer, Issue::Echo)).to_vec();
         assert_eq!(
-            compile(&definition(Some("problem"), choices, AtFive::Send)).unwrap_err(),
+            compile(Some("problem"), choices.clone()).unwrap_err(),
             [
                 "issues.choices[1].answer: problem cannot be answered so: choose among 1-3, *",
-                "issues.choices[3].answer: this answer names an issue already: name each answer \
-                 once",
+                "issues.choices[3].answer: this answer names an issue already, in \
+                 issues.choices[0]: name each answer once",
             ]
         );
         assert_eq!(
-            compile(&definition(None, choices, AtFive::Send)).unwrap_err(),
+            compile(None, choices).unwrap_err(),
             ["issues.of: say which question the choices are answers to"]
         );
+        assert_eq!(
+            compile(None, vec![choice("comment", "1", Issue::Echo), mention("comment", &["!"])])
+                .unwrap_err(),
+            [
+                "issues.choices[0].answer: comment may be any text: say what it mentions, such as \
+                 mentions: [echo]",
+                "issues.choices[1].mentions[0]: there is no word in it: write one or several",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_choice_is_met_by_its_answers_or_by_what_is_mentioned() {
+        let rules = compile(
+            Some("toggles"),
+            vec![
+                choice("", "1", Issue::Echo),
+                choice("", "3", Issue::AudioLag),
+                choice("problem", "1", Issue::Echo),
+                mention("comment", &["echo", "hear myself"]),
+            ],
+        )
+        .unwrap();
+        let met = |spoken: Spoken<'_>| -> Vec<usize> {
+            let words = Words::of(spoken.text);
+            let met = rules.choices.iter().filter(|choice| choice.is_met(spoken, || &words));
+            met.map(|choice| choice.at).collect()
+        };
+        // The set of 1 and 3 stands at 4, that of 2 at 1.
+        assert_eq!(met(Spoken { at: Some(4), text: "13" }), [0, 1]);
+        assert_eq!(met(Spoken { at: None, text: "I hear myself" }), [3]);
+        assert!(met(Spoken::default()).is_empty());
     }
 }

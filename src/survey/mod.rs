@@ -2,193 +2,128 @@
 //!
 //! A [`Definition`], as the settings give it, is compiled into a [`Survey`] once, and every fault
 //! is told at once with its path. A compiled survey turns the [`Answers`] about one call into
-//! [`Feedback`], or says why there is none, and it knows when there is nothing left to wait for.
+//! [`Feedback`](crate::domain::Feedback), or says why there is none, and it knows when there is
+//! nothing left to wait for. What it compiles is [proved](Proof) first: nothing that it can come to
+//! would be refused.
 //!
 //! This room knows no sender, no ledger and no clock: the time is that of the answers.
 
+mod condition;
 mod definition;
+mod domain;
 mod issues;
+mod language;
+mod mapping;
+mod masking;
+mod names;
 mod notes;
 mod question;
 mod rating;
+mod rulebook;
+mod rules;
+mod situation;
+mod split;
 mod trace;
+mod words;
 
 use std::time::Duration;
 
 pub use definition::{
-    AtFive, Definition, Fault, IssuesDefinition, NotesDefinition, QuestionDefinition,
-    RatingDefinition,
+    AtFive, ChoiceDefinition, CompleteDefinition, Definition, DomainDefinition, Fate, Fault,
+    Incomplete, IssuesDefinition, MetBy, NotesDefinition, Numbers, QuestionDefinition,
+    RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
 };
+pub use mapping::{Mapped, Mapping};
+pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 
-use crate::domain::{
-    Answer, Answers, Changes, Completion, DeadReason, Due, Feedback, IgnoredReason, Name, Standing,
-};
+use crate::domain::{Answer, Answers, Changes, Completion, Due, Name, Standing};
 
-use issues::IssueRules;
-use notes::Notes;
-use question::{Question, Questions};
-use rating::Scale;
-pub use trace::Trace;
+use rulebook::Rulebook;
 
 /// The questions of one survey, and the rules that make feedback of their answers.
 #[derive(Debug)]
 pub struct Survey {
-    questions: Questions,
-    scale: Scale,
-    issues: IssueRules,
-    notes: Option<Notes>,
-    after: Duration,
+    book: Rulebook,
+    complete: CompleteDefinition,
     delay: Duration,
-}
-
-/// What the answers about one call come to, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mapped {
-    pub mapping: Mapping,
-    pub trace: Trace,
-}
-
-/// What the answers about one call come to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Mapping {
-    Feedback(Feedback),
-    /// There is nothing to tell.
-    Ignore {
-        reason: IgnoredReason,
-        /// In a rule's own words.
-        detail: Option<String>,
-    },
-    /// A person has to look at it; why, in words that may be logged.
-    Dead {
-        reason: DeadReason,
-        detail: String,
-    },
 }
 
 impl Survey {
     /// # Errors
     /// Every fault of the definition; never an empty list.
     pub fn compile(definition: Definition) -> Result<Self, Vec<Fault>> {
+        if definition.issues.otherwise.is_empty() {
+            let message = "below 5 Plivo wants an issue: name at least one, such as OTHERS";
+            return Err(vec![Fault::at("issues.otherwise", message)]);
+        }
+        Self::compile_unproved(definition)
+    }
+
+    /// Without the proof: what it comes to may turn out unlawful, which is then said of each call.
+    /// For whoever wants to know what the proof is good for.
+    ///
+    /// # Errors
+    /// As for [`compile`](Self::compile), but for what only the proof finds.
+    pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let questions = Questions::compile(&definition.questions, &mut faults);
-        let scale = Scale::compile(&definition.rating, &questions, &mut faults);
-        let issues = IssueRules::compile(&definition.issues, &questions, &mut faults);
-        let notes = definition.notes.and_then(|notes| {
-            Notes::compile(notes, &questions, &definition.rating.of, &mut faults)
-        });
-        match (scale, issues) {
-            (Some(scale), Some(issues)) if faults.is_empty() => Ok(Self {
-                questions,
-                scale,
-                issues,
-                notes,
-                after: definition.after,
-                delay: definition.delay,
-            }),
+        let book = Rulebook::compile(&definition, &mut faults);
+        let Definition { complete, delay, .. } = definition;
+        match book {
+            Some(book) if faults.is_empty() => Ok(Self { book, complete, delay }),
             _ => Err(faults),
         }
     }
 
     /// The question that is meant where a sender names none.
     pub fn first_question(&self) -> &Name {
-        self.questions.first()
+        self.book.questions.first()
+    }
+
+    /// All questions, in the order in which they are asked.
+    pub fn questions(&self) -> impl Iterator<Item = &Name> {
+        self.book.questions.iter().map(|question| &question.name)
+    }
+
+    /// What senders may tell beside answers.
+    pub fn fields(&self) -> &[Name] {
+        &self.book.fields
     }
 
     /// The same answers always come to the same.
     pub fn map(&self, answers: &Answers) -> Mapped {
-        Mapped { mapping: self.mapping(answers), trace: Trace::default() }
-    }
-
-    fn mapping(&self, answers: &Answers) -> Mapping {
-        let unknown = answers.said().find(|said| self.questions.find(&said.question).is_none());
-        if let Some(said) = unknown {
-            return unmapped(format!("the survey has no question {:?}", printable(&said.question)));
-        }
-        let rating = match self.best(answers, self.scale.of()) {
-            None => return ignore(IgnoredReason::NoScore),
-            Some((_, Standing::Silence)) => return ignore(IgnoredReason::NoAnswer),
-            Some((_, Standing::OutsideDomain)) => {
-                return ignore(IgnoredReason::InvalidAnswer);
-            }
-            Some((score, Standing::InDomain)) => self.scale.rate(score),
-        };
-        let issues = self.issues.choose(rating, |question| self.in_domain(answers, question));
-        let notes = self.notes.as_ref().map_or(Ok(String::new()), |notes| {
-            notes.render(|question| self.in_domain(answers, question))
-        });
-        match notes {
-            Ok(notes) => Mapping::Feedback(
-                Feedback::new(rating, issues, notes)
-                    .expect("below 5 there are the chosen issues or some other"),
-            ),
-            Err(failed) => unmapped(failed.to_string()),
-        }
-    }
-
-    /// The answer that counts for a question, where it is one of those the question knows.
-    /// Anything else may be anything, a phone number too, and stays here.
-    fn in_domain<'a>(&self, answers: &'a Answers, question: &Name) -> Option<&'a str> {
-        match self.best(answers, question) {
-            Some((text, Standing::InDomain)) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The answer that counts for a question as text, and how it counts.
-    fn best<'a>(&self, answers: &'a Answers, question: &Name) -> Option<(&'a str, Standing)> {
-        let question = question.as_str();
-        let (said, standing) =
-            answers.best(question, |answer| self.standing(question, answer), self.changes())?;
-        match &said.answer {
-            Answer::Silence => Some(("", standing)),
-            Answer::Given(text) => Some((text, standing)),
-        }
-    }
-
-    fn is_answered(&self, question: &Question, answers: &Answers) -> bool {
-        self.in_domain(answers, &question.name).is_some()
+        self.book.map(answers)
     }
 }
 
 impl Completion for Survey {
     /// An answer to a question that the survey does not have is outside every domain.
     fn standing(&self, question: &str, answer: &Answer) -> Standing {
-        match (answer, self.questions.find(question)) {
+        match (answer, self.book.questions.find(question)) {
             (Answer::Silence, _) => Standing::Silence,
-            (Answer::Given(text), Some(question)) if question.domain.contains(text) => {
-                Standing::InDomain
-            }
-            (Answer::Given(_), _) => Standing::OutsideDomain,
+            (Answer::Given(_), Some(question)) => situation::standing(question, answer),
+            (Answer::Given(_), None) => Standing::OutsideDomain,
         }
     }
 
     fn due(&self, answers: &Answers) -> Due {
-        let complete = self.questions.iter().all(|question| self.is_answered(question, answers));
-        let wait = if complete { self.delay } else { self.after.max(self.delay) };
-        let last_new = answers.last_new_at().expect("there is at least one answer");
-        let at = last_new.saturating_add(wait).expect("a duration has no calendar units");
-        Due { complete, at }
+        let complete = self.book.is_complete(&self.book.situation(answers));
+        let CompleteDefinition { after, grace, deadline, .. } = self.complete;
+        let wait = match (complete, answers.hung_up_at()) {
+            (true, _) => self.delay,
+            (false, None) => after.max(self.delay),
+            (false, Some(_)) => grace.max(self.delay),
+        };
+        let last_new = answers.last_new_at().expect("something was heard");
+        let first = answers.first_at().expect("something was heard");
+        let later = |from: jiff::Timestamp, by: Duration| {
+            from.saturating_add(by).expect("a duration has no calendar units")
+        };
+        Due { complete, at: later(last_new, wait).min(later(first, deadline)) }
     }
 
     fn changes(&self) -> Changes {
-        Changes::First
+        self.book.changes
     }
-}
-
-fn ignore(reason: IgnoredReason) -> Mapping {
-    Mapping::Ignore { reason, detail: None }
-}
-
-fn unmapped(detail: String) -> Mapping {
-    Mapping::Dead { reason: DeadReason::Unmapped, detail }
-}
-
-/// A name that came from outside, fit for a log line: short, and nothing that moves a cursor.
-fn printable(text: &str) -> String {
-    text.chars()
-        .take(Name::LENGTH_MAX)
-        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-        .collect()
 }
 
 #[cfg(test)]
@@ -198,35 +133,33 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{HookId, Issue, Issues, Rating, Reported};
+    use crate::domain::{Feedback, HookId, IgnoredReason, Issue, Issues, Rating, Reported};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
     }
 
     fn asked(question: &str, answers: &[&str]) -> QuestionDefinition {
-        QuestionDefinition {
-            name: name(question),
-            answers: answers.iter().map(|&answer| answer.to_owned()).collect(),
-        }
+        QuestionDefinition::keys(name(question), answers.iter().copied())
     }
 
     /// The survey that the settings show as their example.
     fn quality() -> Definition {
         let questions = vec![asked("score", &["1-5"]), asked("problem", &["1-3"])];
         Definition {
+            rating: Some(RatingDefinition::new(name("score"))),
             issues: IssuesDefinition {
                 of: Some(name("problem")),
                 choices: vec![
-                    ("1".to_owned(), Issue::Echo),
-                    ("2".to_owned(), Issue::OneWayAudio),
-                    ("3".to_owned(), Issue::CallDropped),
+                    ChoiceDefinition::answer("1", Issue::Echo),
+                    ChoiceDefinition::answer("2", Issue::OneWayAudio),
+                    ChoiceDefinition::answer("3", Issue::CallDropped),
                 ],
                 ..IssuesDefinition::default()
             },
-            notes: Some(NotesDefinition::new("IVR survey: {{ score }} of 5")),
+            notes: NotesDefinition::new("IVR survey: {{ score }} of 5"),
             delay: Duration::from_secs(60),
-            ..Definition::new(questions, name("score"))
+            ..Definition::new(questions)
         }
     }
 
@@ -254,6 +187,10 @@ mod tests {
         Mapping::Feedback(
             Feedback::new(Rating::new(rating).unwrap(), issues, notes.to_owned()).unwrap(),
         )
+    }
+
+    fn ignore(reason: IgnoredReason) -> Mapping {
+        Mapping::Ignore { reason, detail: None }
     }
 
     fn faults(definition: Definition) -> Vec<String> {
@@ -311,7 +248,10 @@ mod tests {
 
     #[test]
     fn the_commonest_survey_needs_two_lines() {
-        let quick = Definition::new(vec![asked("score", &["1-5"])], name("score"));
+        let quick = Definition {
+            rating: Some(RatingDefinition::new(name("score"))),
+            ..Definition::new(vec![asked("score", &["1-5"])])
+        };
         let survey = Survey::compile(quick).unwrap();
         assert_eq!(survey.first_question(), &name("score"));
         assert_eq!(
@@ -324,7 +264,10 @@ mod tests {
     fn only_answers_in_every_domain_end_the_waiting() {
         let due = |after, delay, said: &[(&str, &str)]| {
             let waits = Definition {
-                after: Duration::from_secs(after),
+                complete: CompleteDefinition {
+                    after: Duration::from_secs(after),
+                    ..CompleteDefinition::default()
+                },
                 delay: Duration::from_secs(delay),
                 ..quality()
             };
@@ -345,7 +288,7 @@ mod tests {
             assert_eq!(due(120, 60, said), expected, "{said:?}");
         }
         assert_eq!(due(30, 60, &[("score", "4")]), (false, 61));
-        assert_eq!(due(u64::MAX, 0, &[("score", "4")]).1, Timestamp::MAX.as_second());
+        assert_eq!(due(u64::MAX, 0, &[("score", "4")]), (false, 86_401));
     }
 
     #[test]
@@ -361,14 +304,8 @@ mod tests {
     fn every_fault_is_told_at_once() {
         let broken = Definition {
             questions: vec![asked("score", &["0-5"]), asked("score", &["5-1"])],
-            rating: RatingDefinition { of: name("score"), from: (1, 5) },
-            issues: IssuesDefinition {
-                of: Some(name("problem")),
-                choices: Vec::new(),
-                otherwise: Issues::new(),
-                at_five: AtFive::Send,
-            },
-            notes: Some(NotesDefinition::new("{{ scroe }}")),
+            issues: IssuesDefinition { choices: Vec::new(), ..quality().issues },
+            notes: NotesDefinition::new("{{ scroe }}"),
             ..quality()
         };
         assert_eq!(
@@ -379,8 +316,7 @@ mod tests {
                 "rating.scale.from: score may be answered 0, outside 1 to 5: widen the scale, or \
                  take it from the answers",
                 "issues.of: there is no question problem; known: score",
-                "issues.otherwise: below 5 Plivo wants an issue: name at least one, such as OTHERS",
-                "notes: there is no question scroe; known: {{ score }}",
+                "notes: there is no question or field scroe; known: score",
             ]
         );
     }
@@ -416,18 +352,21 @@ mod tests {
             prop::option::of(notes),
         )
             .prop_map(|(questions, rated, from, (of, choices, drops), notes)| Definition {
-                rating: RatingDefinition { of: name(rated), from },
+                rating: Some(RatingDefinition {
+                    scale: ScaleDefinition::Linear { from, round: Rounding::Hundredth },
+                    ..RatingDefinition::new(name(rated))
+                }),
                 issues: IssuesDefinition {
                     of: of.map(name),
-                    choices: choices.into_iter().map(|(a, i)| (a.to_owned(), i)).collect(),
+                    choices: choices
+                        .into_iter()
+                        .map(|(answer, issue)| ChoiceDefinition::answer(answer, issue))
+                        .collect(),
                     at_five: if drops { AtFive::Drop } else { AtFive::Send },
                     ..IssuesDefinition::default()
                 },
-                notes: notes.map(NotesDefinition::new),
-                ..Definition::new(
-                    questions.iter().map(|(q, pieces)| asked(q, pieces)).collect(),
-                    name(rated),
-                )
+                notes: notes.map(NotesDefinition::new).unwrap_or_default(),
+                ..Definition::new(questions.iter().map(|(q, pieces)| asked(q, pieces)).collect())
             })
     }
 

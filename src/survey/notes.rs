@@ -1,187 +1,95 @@
-use std::collections::BTreeSet;
+use minijinja::{AutoEscape, Value};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
-
-use crate::domain::Name;
-
-use super::definition::{Fault, NotesDefinition};
-use super::question::Questions;
+use super::definition::{Fault, NotesDefinition, Numbers};
+use super::language::{Stumbled, Template};
+use super::masking::masked;
+use super::names::Names;
 
 /// Free text that goes with a rating, made of the answers.
 #[derive(Debug)]
 pub struct Notes {
-    environment: Environment<'static>,
-    /// Each question and the name by which the template knows it.
-    variables: Vec<(Name, String)>,
+    template: Template,
     length: usize,
+    numbers: Numbers,
 }
 
-/// A template that stumbles over some answers. What it says of them is left out: it could end in
-/// a log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the notes cannot be written: {0}")]
-pub struct NotesFailed(String);
-
-/// Longest template in bytes.
-const TEMPLATE_MAX: usize = 2048;
 /// Longest notes in characters. Plivo documents no limit.
 const LENGTH_MAX: usize = 4096;
-/// Bounds the time and the memory that one rendering takes: about as many instructions, and 64
-/// times as many bytes.
-const FUEL: u64 = 10_000;
-const TEMPLATE_NAME: &str = "notes";
 
 impl Notes {
+    /// `path` is where the template stands.
     pub fn compile(
-        definition: NotesDefinition,
-        questions: &Questions,
-        rating_of: &Name,
+        template: &str,
+        definition: &NotesDefinition,
+        names: &Names,
+        path: &str,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
-        let NotesDefinition { template, length } = definition;
-        let faults_before = faults.len();
+        let template = Template::compile(template, names, &[], AutoEscape::None, path, faults)?;
+        Some(Self { template, length: definition.length, numbers: definition.numbers })
+    }
+
+    pub fn check_length(definition: &NotesDefinition, faults: &mut Vec<Fault>) {
+        let length = definition.length;
         if !(1..=LENGTH_MAX).contains(&length) {
             let message = format!("notes are cut at 1 to {LENGTH_MAX} characters, not {length}");
             faults.push(Fault::at("notes_length", message));
         }
-        let variables = variables(questions, faults);
-        if template.len() > TEMPLATE_MAX {
-            let message = format!("a template is at most {TEMPLATE_MAX} bytes long");
-            faults.push(Fault::at("notes", message));
-            return None;
-        }
-        let mut environment = environment();
-        if let Err(error) = environment.add_template_owned(TEMPLATE_NAME, template) {
-            faults.push(Fault::at("notes", error.to_string()));
-            return None;
-        }
-        let notes = Self { environment, variables, length };
-        faults.extend(notes.unknown_names());
-        if faults.len() == faults_before {
-            faults.extend(notes.trial(questions, rating_of));
-        }
-        Some(notes)
     }
 
-    /// `answer` gives the answer to a question where it is one of those that the question knows;
-    /// without one the question is empty.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// `facts` are those for a template.
     ///
     /// # Errors
     /// The template takes too long, or stumbles over an answer.
-    pub fn render<'a>(
-        &self,
-        answer: impl Fn(&Name) -> Option<&'a str>,
-    ) -> Result<String, NotesFailed> {
-        let mut notes =
-            self.write(answer).map_err(|error| NotesFailed(error.kind().to_string()))?;
+    pub fn write(&self, facts: Value) -> Result<String, Stumbled> {
+        let mut notes = self.template.render(facts)?;
+        if self.numbers == Numbers::Mask {
+            notes = masked(&notes);
+        }
         if let Some((end, _)) = notes.char_indices().nth(self.length) {
             notes.truncate(end);
         }
         Ok(notes)
     }
-
-    fn write<'a>(
-        &self,
-        answer: impl Fn(&Name) -> Option<&'a str>,
-    ) -> Result<String, minijinja::Error> {
-        let answers =
-            Value::from_pairs(self.variables.iter().map(|(question, variable)| {
-                (variable.as_str(), answer(question).unwrap_or_default())
-            }));
-        self.environment.get_template(TEMPLATE_NAME)?.render(answers)
-    }
-
-    fn unknown_names(&self) -> Vec<Fault> {
-        if self.variables.is_empty() {
-            // A fault of the questions, told already.
-            return Vec::new();
-        }
-        let template = self.environment.get_template(TEMPLATE_NAME).expect("it was added");
-        let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
-        let known: Vec<_> =
-            self.variables.iter().map(|(_, known)| format!("{{{{ {known} }}}}")).collect();
-        let known = known.join(", ");
-        used.iter()
-            .filter(|name| !self.variables.iter().any(|(_, known)| known == *name))
-            .map(|name| Fault::at("notes", format!("there is no question {name}; known: {known}")))
-            .collect()
-    }
-
-    /// Writes the notes of every score, once alone and once with an answer to everything, so that
-    /// a template which always stumbles does so when the settings are loaded.
-    fn trial(&self, questions: &Questions, rating_of: &Name) -> Option<Fault> {
-        let score = questions.find(rating_of.as_str())?;
-        let first = |name: &Name| questions.find(name.as_str())?.domain.answers().next();
-        score.domain.answers().find_map(|text| {
-            let alone = |name: &Name| (name == rating_of).then_some(text);
-            let failed =
-                self.write(alone).and_then(|_| self.write(|name| alone(name).or(first(name))));
-            let error = failed.err()?;
-            Some(Fault::at("notes", format!("where {rating_of} is {text}: {error}")))
-        })
-    }
-}
-
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    // A question may have the name of a function, and nothing here needs one.
-    let functions: Vec<String> =
-        environment.globals().map(|(function, _)| function.to_owned()).collect();
-    for function in functions {
-        environment.remove_global(&function);
-    }
-    environment
-}
-
-/// A hyphen would be a minus in the template.
-fn variables(questions: &Questions, faults: &mut Vec<Fault>) -> Vec<(Name, String)> {
-    let mut variables: Vec<(Name, String)> = Vec::new();
-    for question in questions.iter() {
-        let variable = question.name.as_str().replace('-', "_");
-        if let Some((other, _)) = variables.iter().find(|(_, known)| *known == variable) {
-            let message = format!(
-                "{other} and {} would both be {{{{ {variable} }}}}: rename one",
-                question.name
-            );
-            faults.push(Fault::at("notes", message));
-        }
-        variables.push((question.name.clone(), variable));
-    }
-    variables
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::survey::definition::QuestionDefinition;
+    use crate::survey::names::Facts;
+    use crate::survey::question::Questions;
 
-    fn compile_for(names: &[&str], template: &str, length: usize) -> Result<Notes, Vec<String>> {
-        let definitions: Vec<_> = names
-            .iter()
-            .map(|name| QuestionDefinition {
-                name: name.parse().unwrap(),
-                answers: vec!["1-5".to_owned()],
-            })
-            .collect();
+    fn names() -> Arc<Names> {
         let mut faults = Vec::new();
-        let questions = Questions::compile(&definitions, &mut faults);
-        let definition = NotesDefinition { template: template.to_owned(), length };
-        let notes = Notes::compile(definition, &questions, &names[0].parse().unwrap(), &mut faults);
-        match notes {
-            Some(notes) if faults.is_empty() => Ok(notes),
-            _ => Err(faults.iter().map(Fault::to_string).collect()),
-        }
+        let named = |name: &str| name.parse().unwrap();
+        let questions =
+            ["score", "call-problem"].map(|name| QuestionDefinition::keys(named(name), ["1-5"]));
+        let questions = Questions::compile(&questions, &mut faults);
+        Arc::new(Names::compile(&questions, &[named("from")], &mut faults))
+    }
+
+    fn compile_as(template: &str, length: usize, numbers: Numbers) -> Result<Notes, Vec<String>> {
+        let mut faults = Vec::new();
+        let definition = NotesDefinition { length, numbers, ..NotesDefinition::new(template) };
+        let notes = Notes::compile(template, &definition, &names(), "notes", &mut faults);
+        notes.ok_or_else(|| faults.iter().map(Fault::to_string).collect())
     }
 
     fn compile(template: &str) -> Result<Notes, Vec<String>> {
-        compile_for(&["score", "call-problem"], template, 280)
+        compile_as(template, 280, Numbers::Mask)
     }
 
-    fn only_score(name: &Name) -> Option<&'static str> {
-        (name.as_str() == "score").then_some("4")
+    /// With a score of 4, no problem, and from one number.
+    fn written(notes: &Notes) -> Result<String, Stumbled> {
+        let values = vec![Some(Value::from(4)), None, Some(Value::from("+491701234567"))];
+        notes.write(Facts::for_a_template(&names(), values).into())
     }
 
     #[test]
@@ -189,35 +97,47 @@ mod tests {
         for (template, expected) in [
             ("{{ score }} of 5, {{ call_problem }}.", "4 of 5, ."),
             ("{% if call_problem %}a{% else %}b{% endif %}", "b"),
+            ("{% if answered.call_problem %}a{% else %}b{% endif %}", "b"),
             ("{{ score | int * 20 }} %", "80 %"),
+            ("{{ score * 20 }} %", "80 %"),
             ("<&> {{ call_problem or 'none' }}", "<&> none"),
             ("{% set twice = score ~ score %}{{ twice }}", "44"),
             ("", ""),
         ] {
-            let notes = compile(template).unwrap().render(only_score);
+            let notes = written(&compile(template).unwrap());
             assert_eq!(notes.as_deref(), Ok(expected), "{template}");
         }
     }
 
     #[test]
     fn notes_are_cut_between_characters() {
-        let notes = compile_for(&["score"], "é→😀{{ score }}", 3).unwrap();
-        assert_eq!(notes.render(only_score).unwrap(), "é→😀");
-        let notes = compile_for(&["score"], "é→😀{{ score }}", 4).unwrap();
-        assert_eq!(notes.render(only_score).unwrap(), "é→😀4");
+        for (length, expected) in [(3, "é→😀"), (4, "é→😀4")] {
+            let notes = compile_as("é→😀{{ score }}", length, Numbers::Mask).unwrap();
+            assert_eq!(written(&notes).unwrap(), expected);
+        }
     }
 
     #[test]
-    fn a_template_that_cannot_be_written_is_refused_when_it_is_read() {
+    fn long_numbers_are_covered_unless_they_shall_be_kept() {
+        let template = "from {{ from }}";
+        assert_eq!(written(&compile(template).unwrap()).unwrap(), "from +**********67");
+        // Covered before it is cut, or the cut would uncover it.
+        let notes = compile_as(template, 12, Numbers::Mask).unwrap();
+        assert_eq!(written(&notes).unwrap(), "from +******");
+        let notes = compile_as(template, 280, Numbers::Keep).unwrap();
+        assert_eq!(written(&notes).unwrap(), "from +491701234567");
+    }
+
+    #[test]
+    fn a_template_that_cannot_be_read_is_refused() {
         for (template, why) in [
-            ("{{ scroe }}", "there is no question scroe; known: {{ score }}, {{ call_problem }}"),
-            ("{{ call-problem }}", "there is no question call"),
-            ("{{ range(9) }}", "there is no question range"),
+            (
+                "{{ scroe }}",
+                "there is no question or field scroe; known: score, call_problem, from",
+            ),
+            ("{{ call-problem }}", "there is no question or field call"),
+            ("{{ range(9) }}", "there is no question or field range"),
             ("{{ score", "syntax error"),
-            ("{{ score | nope }}", "where score is 1: unknown filter"),
-            ("{{ score.nope }}", "where score is 1: undefined value"),
-            ("{{ 1 / (score | int - 3) }}", "where score is 3: "),
-            ("{{ call_problem | int }}", "where score is 1: "),
             ("{% include 'other' %}", "notes: "),
             (&"x".repeat(2049), "at most 2048 bytes"),
         ] {
@@ -229,13 +149,15 @@ mod tests {
     #[test]
     fn a_template_cannot_take_for_ever() {
         let list = "1,".repeat(100);
-        let template = format!(
+        let nested = format!(
             "{{% for a in [{list}] %}}{{% for b in [{list}] %}}{{% for c in [{list}] %}}x\
              {{% endfor %}}{{% endfor %}}{{% endfor %}}"
         );
-        assert!(compile(&template).unwrap_err()[0].contains("fuel"));
         let doubling = format!("{{% set x = 'xx' %}}{}", "{% set x = x ~ x %}".repeat(100));
-        assert!(compile(&doubling).unwrap_err()[0].contains("fuel"));
+        for template in [nested, doubling] {
+            let stumbled = written(&compile(&template).unwrap()).unwrap_err();
+            assert!(stumbled.details.contains("fuel"), "{stumbled:?}");
+        }
     }
 
     #[test]
@@ -252,36 +174,19 @@ mod tests {
             ("", "score", "|upper"),
             ("-", "1", ""),
         ] {
-            let times = (TEMPLATE_MAX - 20) / (open.len() + close.len());
+            let times = (2048 - 20) / (open.len() + close.len());
             let template =
                 format!("{{{{ {}{inner}{} }}}}", open.repeat(times), close.repeat(times));
             // Whether it is taken or refused: it comes back.
-            let _ = compile(&template);
+            let _ = compile(&template).map(|notes| written(&notes));
         }
-        let _ = compile(&format!("{}{}", "{% if 1 %}".repeat(95), "{% endif %}".repeat(95)));
-    }
-
-    #[test]
-    fn two_questions_cannot_share_a_name_in_the_template() {
-        assert_eq!(
-            compile_for(&["a-b", "a_b"], "{{ a_b }}", 280).unwrap_err(),
-            ["notes: a-b and a_b would both be {{ a_b }}: rename one"]
-        );
-    }
-
-    #[test]
-    fn the_length_has_its_bounds() {
-        for length in [0, 4097] {
-            let faults = compile_for(&["score"], "x", length).unwrap_err();
-            assert!(faults[0].starts_with("notes_length: "), "{faults:?}");
-        }
+        let deep = format!("{}{}", "{% if 1 %}".repeat(95), "{% endif %}".repeat(95));
+        let _ = compile(&deep).map(|notes| written(&notes));
     }
 
     #[test]
     fn what_fails_later_says_nothing_of_the_answers() {
-        let notes =
-            compile("{% if call_problem == '5' %}{{ call_problem | nope }}{% endif %}").unwrap();
-        let failed = notes.render(|_| Some("5")).unwrap_err();
-        assert_eq!(failed.to_string(), "the notes cannot be written: unknown filter");
+        let stumbled = written(&compile("{{ from | nope }}").unwrap()).unwrap_err();
+        assert_eq!(stumbled.to_string(), "unknown filter");
     }
 }

@@ -1,8 +1,9 @@
-use std::fmt;
-
-use crate::domain::Name;
-
+use super::condition::Condition;
 use super::definition::{Fault, QuestionDefinition};
+use super::domain::{Domain, MalformedDomain};
+use super::names::Names;
+use super::words;
+use crate::domain::Name;
 
 /// All that a survey asks, in order.
 #[derive(Debug)]
@@ -12,32 +13,21 @@ pub struct Questions(Vec<Question>);
 pub struct Question {
     pub name: Name,
     pub domain: Domain,
-}
-
-/// The answers that a question knows, as the texts that a caller's keys produce; in the order in
-/// which they were written, each once. Empty only where it could not be read.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Domain {
-    answers: Vec<String>,
-    written: String,
-}
-
-/// Why some text describes no answers.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedDomain {
-    #[error("say what may be answered: a key such as 1, a range such as 1-5, or a list of these")]
-    Nothing,
-    #[error("{0:?} is neither keys (digits, * and #, at most {max}) nor a range such as 1-5", max = Domain::KEYS_MAX)]
-    NoAnswer(String),
-    #[error("{from}-{to} runs backwards: write {to}-{from}")]
-    Backwards { from: u32, to: u32 },
-    #[error("a question knows at most {} answers", Domain::ANSWERS_MAX)]
-    TooMany,
+    /// A survey is complete without it.
+    pub optional: bool,
+    /// Where it is asked at all; everywhere.
+    pub ask_when: Option<Condition>,
+    /// What means "do not ask me", in the one way in which it is compared.
+    opt_out: Vec<String>,
+    /// Among the definitions.
+    at: usize,
 }
 
 impl Questions {
     /// Most questions of one survey. No caller answers as many.
     pub const MAX: usize = 32;
+    /// Most ways to say no to one question.
+    const OPT_OUT_MAX: usize = 16;
 
     /// Where something is wrong, what is right of it, so that the rest can be checked too.
     pub fn compile(definitions: &[QuestionDefinition], faults: &mut Vec<Fault>) -> Self {
@@ -47,22 +37,39 @@ impl Questions {
             faults.push(Fault::at("questions", message));
         }
         let mut questions = Self(Vec::new());
-        for (at, QuestionDefinition { name, answers }) in
-            definitions.iter().enumerate().take(Self::MAX)
-        {
-            let domain = Domain::parse(answers).unwrap_or_else(|malformed| {
-                let path = format!("questions[{at}].answers");
-                faults.push(Fault::at(path, malformed.to_string()));
-                Domain::default()
-            });
-            if questions.find(name.as_str()).is_some() {
+        for (at, definition) in definitions.iter().enumerate().take(Self::MAX) {
+            let question = Question::compile(at, definition, faults);
+            if questions.find(question.name.as_str()).is_some() {
+                let name = &question.name;
                 let message = format!("there is another question {name}: give each its own name");
-                faults.push(Fault::at(format!("questions[{at}].name"), message));
+                faults.push(Fault::at(format!("{}.name", question.path()), message));
             } else {
-                questions.0.push(Question { name: name.clone(), domain });
+                questions.0.push(question);
             }
         }
         questions
+    }
+
+    /// What decides whether a question is asked; known once all names are.
+    pub fn compile_conditions(
+        &mut self,
+        definitions: &[QuestionDefinition],
+        names: &Names,
+        faults: &mut Vec<Fault>,
+    ) {
+        for (own, question) in self.0.iter_mut().enumerate() {
+            let Some(text) = &definitions[question.at].ask_when else { continue };
+            let path = format!("{}.ask_when", question.path());
+            let Some(condition) = Condition::compile(text, names, &path, faults) else { continue };
+            if condition.looks_at().contains(&own) {
+                let message = format!(
+                    "whether {} is asked cannot depend on its own answer: look at another question",
+                    question.name
+                );
+                faults.push(Fault::at(path, message));
+            }
+            question.ask_when = Some(condition);
+        }
     }
 
     pub fn first(&self) -> &Name {
@@ -73,139 +80,62 @@ impl Questions {
         self.0.iter().find(|question| question.name.as_str() == name)
     }
 
-    /// As [`find`](Self::find), with a fault at `path` where there is none among some.
-    pub fn named(&self, name: &Name, path: &str, faults: &mut Vec<Fault>) -> Option<&Question> {
-        let question = self.find(name.as_str());
-        if question.is_none() && !self.0.is_empty() {
+    /// Where a question stands, with a fault at `path` where there is none among some.
+    pub fn named(&self, name: &Name, path: &str, faults: &mut Vec<Fault>) -> Option<usize> {
+        let at = self.0.iter().position(|question| question.name == *name);
+        if at.is_none() && !self.0.is_empty() {
             let known: Vec<_> = self.iter().map(|question| question.name.as_str()).collect();
             let message = format!("there is no question {name}; known: {}", known.join(", "));
             faults.push(Fault::at(path, message));
         }
-        question
+        at
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Question> {
+    pub fn at(&self, at: usize) -> &Question {
+        &self.0[at]
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Question> {
         self.0.iter()
     }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
-impl Domain {
-    /// Most answers of one question.
-    pub const ANSWERS_MAX: usize = 1000;
-    /// Most keys of one answer.
-    pub const KEYS_MAX: usize = 16;
-
-    /// Reads pieces such as `1-5`, `7`, `10`, `*`. The ends of a range are decimal numbers, written
-    /// as a caller would key them: without leading zeros.
-    ///
-    /// # Errors
-    /// The first piece that is none.
-    pub fn parse(pieces: &[String]) -> Result<Self, MalformedDomain> {
-        let mut domain = Self { answers: Vec::new(), written: pieces.join(", ") };
-        for piece in pieces {
-            match range(piece) {
-                Some((from, to)) if from > to => {
-                    return Err(MalformedDomain::Backwards { from, to });
-                }
-                Some((from, to)) if (to - from) as usize >= Self::ANSWERS_MAX => {
-                    return Err(MalformedDomain::TooMany);
-                }
-                Some((from, to)) => (from..=to).for_each(|number| domain.add(number.to_string())),
-                None if is_keys(piece) => domain.add(piece.clone()),
-                None => return Err(MalformedDomain::NoAnswer(shortened(piece))),
-            }
-            if domain.answers.len() > Self::ANSWERS_MAX {
-                return Err(MalformedDomain::TooMany);
+impl Question {
+    fn compile(at: usize, definition: &QuestionDefinition, faults: &mut Vec<Fault>) -> Self {
+        let QuestionDefinition { name, domain, optional, opt_out, .. } = definition;
+        let path = format!("questions[{at}]");
+        let domain = Domain::compile(domain).unwrap_or_else(|malformed| {
+            faults.push(Fault::at(format!("{path}.{}", domain.label()), malformed.to_string()));
+            Domain::default()
+        });
+        if opt_out.len() > Questions::OPT_OUT_MAX {
+            let message = format!("at most {} answers opt out", Questions::OPT_OUT_MAX);
+            faults.push(Fault::at(format!("{path}.opt_out"), message));
+        }
+        for (item, text) in opt_out.iter().enumerate() {
+            let path = format!("{path}.opt_out[{item}]");
+            if words::plain(text).is_empty() {
+                faults.push(Fault::at(path, MalformedDomain::Wordless(text.clone()).to_string()));
+            } else if !domain.is_open() && domain.find(text).is_some() {
+                let message = format!("{name} knows this answer already: it cannot be both");
+                faults.push(Fault::at(path, message));
             }
         }
-        if domain.answers.is_empty() { Err(MalformedDomain::Nothing) } else { Ok(domain) }
+        let opt_out = opt_out.iter().map(|text| words::plain(text)).collect();
+        Self { name: name.clone(), domain, optional: *optional, ask_when: None, opt_out, at }
     }
 
-    pub fn contains(&self, answer: &str) -> bool {
-        self.answers.iter().any(|known| known == answer)
+    /// In the definition.
+    pub fn path(&self) -> String {
+        format!("questions[{}]", self.at)
     }
 
-    pub fn answers(&self) -> impl Iterator<Item = &str> {
-        self.answers.iter().map(String::as_str)
-    }
-
-    /// Whether it could not be read, and its fault was told.
-    pub fn is_unreadable(&self) -> bool {
-        self.answers.is_empty()
-    }
-
-    fn add(&mut self, answer: String) {
-        if !self.contains(&answer) {
-            self.answers.push(answer);
-        }
-    }
-}
-
-impl fmt::Display for Domain {
-    /// As it was written.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
-    }
-}
-
-fn is_keys(piece: &str) -> bool {
-    (1..=Domain::KEYS_MAX).contains(&piece.len())
-        && piece.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
-}
-
-fn range(piece: &str) -> Option<(u32, u32)> {
-    let (from, to) = piece.split_once('-')?;
-    Some((canonical(from)?, canonical(to)?))
-}
-
-/// A number in the one way in which it is keyed.
-fn canonical(digits: &str) -> Option<u32> {
-    digits.parse().ok().filter(|number: &u32| number.to_string() == digits)
-}
-
-/// Long enough to find it in the settings.
-fn shortened(piece: &str) -> String {
-    piece.chars().take(32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(pieces: &[&str]) -> Result<Vec<String>, MalformedDomain> {
-        let pieces: Vec<_> = pieces.iter().map(|&piece| piece.to_owned()).collect();
-        Domain::parse(&pieces).map(|domain| domain.answers)
-    }
-
-    #[test]
-    fn answers_are_keys_or_ranges_or_lists_of_these() {
-        for (pieces, expected) in [
-            (&["1-5"][..], "1 2 3 4 5"),
-            (&["8-11"], "8 9 10 11"),
-            (&["7"], "7"),
-            (&["3-3"], "3"),
-            (&["10", "*", "#", "*1", "007"], "10 * # *1 007"),
-            (&["1-3", "2", "9"], "1 2 3 9"),
-        ] {
-            let expected = expected.split(' ').map(str::to_owned).collect();
-            assert_eq!(parse(pieces), Ok(expected), "{pieces:?}");
-        }
-        assert_eq!(parse(&["0-999"]).unwrap().len(), 1000);
-    }
-
-    #[test]
-    fn what_no_caller_can_key_is_refused() {
-        use MalformedDomain::*;
-        for bad in
-            ["", "yes", "1 - 5", "1-", "-5", "1-5-9", "01-05", "+1", "1,2", "1.5", "１", "*-#"]
-        {
-            assert_eq!(parse(&[bad]), Err(NoAnswer(bad.to_owned())), "{bad}");
-        }
-        assert_eq!(parse(&[&"1".repeat(17)]), Err(NoAnswer("1".repeat(17))));
-        assert_eq!(parse(&[]), Err(Nothing));
-        assert_eq!(parse(&["5-1"]), Err(Backwards { from: 5, to: 1 }));
-        assert_eq!(parse(&["0-1000"]), Err(TooMany));
-        assert_eq!(parse(&["0-4294967295"]), Err(TooMany));
-        assert_eq!(parse(&["0-999", "*"]), Err(TooMany));
+    /// Whether `said` means that the caller does not want to be asked.
+    pub fn is_opt_out(&self, said: &str) -> bool {
+        !self.opt_out.is_empty() && self.opt_out.contains(&words::plain(said))
     }
 }

@@ -2,9 +2,86 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Which parts of a survey spoke when answers were mapped.
+use crate::domain::{Issue, Rating};
+
+/// Which parts of a survey spoke when answers were mapped, in its own words. What callers said
+/// freely is not repeated in it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Trace {}
+pub struct Trace {
+    /// Of each question in order, what counted.
+    pub questions: Vec<Counted>,
+    /// The rule that spoke, such as `rules[1]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rating: Option<Rated>,
+    /// Each choice that was met, whether it was told or not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Chosen>,
+    /// Where the issues that are told come from; nowhere, where none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issues: Option<IssuesBy>,
+    /// Where the notes come from, `notes` or `rules[1].notes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// Which setting decided where there is no feedback, such as `unrated.no_answer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<String>,
+}
+
+/// What counted as the answer to a question.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Counted {
+    pub question: String,
+    /// Where in its hook it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
+    pub counted: Counts,
+    /// One of those that the question knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+/// How something said counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// Nothing was heard of it.
+    Missing,
+    Silence,
+    /// Nothing that the question knows.
+    Outside,
+    OptOut,
+    Answer,
+    /// Free text, which is not repeated here.
+    Text,
+}
+
+/// How the rating came about.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rated {
+    pub rating: Rating,
+    /// `rating` for the scale, or the rule's path.
+    pub by: String,
+}
+
+/// A choice that an answer met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chosen {
+    pub choice: String,
+    #[serde(serialize_with = "by_name")]
+    pub issue: Issue,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuesBy {
+    Choices,
+    Otherwise,
+    Rule,
+    /// Choices were met, and dropped at a rating of 5.
+    DroppedAtFive,
+}
 
 impl Trace {
     /// As it is kept with the submission.
@@ -14,7 +91,51 @@ impl Trace {
 }
 
 impl fmt::Display for Trace {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// A line for each part that spoke.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Counted { question, reader, counted, answer } in &self.questions {
+            write!(f, "{question}: ")?;
+            match (counted, answer) {
+                (Counts::Missing, _) => write!(f, "nothing heard")?,
+                (Counts::Silence, _) => write!(f, "no answer")?,
+                (Counts::Outside, _) => write!(f, "an answer that it does not know")?,
+                (Counts::OptOut, _) => write!(f, "opted out")?,
+                (Counts::Text, _) => write!(f, "some text")?,
+                (Counts::Answer, answer) => f.write_str(answer.as_deref().unwrap_or_default())?,
+            }
+            match reader {
+                Some(reader) => writeln!(f, " ({reader})")?,
+                None => writeln!(f)?,
+            }
+        }
+        if let Some(rule) = &self.rule {
+            writeln!(f, "rule: {rule}")?;
+        }
+        if let Some(Rated { rating, by }) = &self.rating {
+            writeln!(f, "rating: {rating} by {by}")?;
+        }
+        for Chosen { choice, issue } in &self.choices {
+            writeln!(f, "choice: {issue} by {choice}")?;
+        }
+        if let Some(issues) = &self.issues {
+            let by = match issues {
+                IssuesBy::Choices => "the choices",
+                IssuesBy::Otherwise => "issues.otherwise",
+                IssuesBy::Rule => "the rule",
+                IssuesBy::DroppedAtFive => "none, by issues.at_five",
+            };
+            writeln!(f, "issues: {by}")?;
+        }
+        if let Some(notes) = &self.notes {
+            writeln!(f, "notes: {notes}")?;
+        }
+        if let Some(setting) = &self.otherwise {
+            writeln!(f, "no feedback: {setting}")?;
+        }
         Ok(())
     }
+}
+
+fn by_name<S: serde::Serializer>(issue: &Issue, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(issue.name())
 }

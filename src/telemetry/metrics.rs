@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::families::{
     counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
 };
 use super::hooks::SourceFigures;
+use super::reload::ReloadResult;
 use crate::domain::{DeadReason, Feedback, IgnoredReason, Issue, Name, Observer, Totals, Verdict};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
@@ -20,12 +22,20 @@ pub struct Metrics {
     registry: Registry,
     families: Families,
     books: Books,
-    sources: HashMap<Name, SourceFigures>,
+    in_force: RwLock<InForce>,
     to_unknown_source: IntCounter,
 }
 
-/// All values that labels can take, as the settings know them. Each series exists from the start,
-/// so that the first event is seen as an increase.
+/// What the figures know of the settings in force.
+#[derive(Default)]
+struct InForce {
+    labels: LabelSets,
+    hash: String,
+    sources: HashMap<Name, Arc<SourceFigures>>,
+}
+
+/// All values that labels can take, as the settings know them. Each series exists from the moment
+/// when they come into force, so that the first event is seen as an increase.
 #[derive(Debug, Clone, Default)]
 pub struct LabelSets {
     /// Each source with the signature schemes that it accepts; none means that anyone may call.
@@ -42,6 +52,11 @@ families! {
         build_info: IntGaugeVec = gauges(["version"]),
         /// A hash of the settings in force, to tell replicas and restarts apart; always 1.
         settings_info: IntGaugeVec = gauges(["hash"]),
+        /// Times that the settings were read again while the service ran, by what came of it.
+        settings_reloads_total: IntCounterVec = counters(["result"]),
+        /// 0 while the settings as they are written differ from those in force because the last
+        /// reload was refused, else 1.
+        settings_last_reload_successful: IntGauge = gauge,
         /// Signature schemes that a source accepts; always 1. Anyone may call a source with the
         /// scheme none, and v2 covers neither query nor body.
         source_signature_info: IntGaugeVec = gauges(["source", "scheme"]),
@@ -118,18 +133,47 @@ impl Metrics {
         let books = registered(&registry, Books::new());
         watch_process(&registry);
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        families.settings_info.with_label_values(&[settings_hash]).set(1);
         families.ledger_writable.set(1);
-        families.show_at_zero(labels);
-        let figures_of = |source: &Name| {
-            let (hooks, refusals) = (&families.hooks_total, &families.hook_refusals_total);
-            SourceFigures::new(source.as_str(), hooks, refusals, &families.hook_duration_seconds)
-        };
-        let sources =
-            labels.sources.iter().map(|(source, _)| (source.clone(), figures_of(source))).collect();
+        families.settings_last_reload_successful.set(1);
+        for result in ReloadResult::ALL {
+            families.settings_reloads_total.with_label_values(&[result.label()]);
+        }
         let to_unknown_source =
             families.hooks_total.with_label_values(&["unknown", "unknown_source"]);
-        Self { registry, families, books, sources, to_unknown_source }
+        let in_force = RwLock::default();
+        let metrics = Self { registry, families, books, in_force, to_unknown_source };
+        metrics.settings_came_into_force(labels, settings_hash);
+        metrics
+    }
+
+    /// Shows every series of these settings. What was counted under a name that they do not have
+    /// stays until the process ends; gauges that state something of it are gone.
+    pub fn settings_came_into_force(&self, labels: &LabelSets, hash: &str) {
+        self.families.show_at_zero(labels);
+        self.families.settings_info.with_label_values(&[hash]).set(1);
+        let figures_of = |(source, _): &(Name, Vec<&'static str>)| {
+            let Families { hooks_total, hook_refusals_total, hook_duration_seconds, .. } =
+                &self.families;
+            let figures = SourceFigures::new(
+                source.as_str(),
+                hooks_total,
+                hook_refusals_total,
+                hook_duration_seconds,
+            );
+            (source.clone(), Arc::new(figures))
+        };
+        let sources = labels.sources.iter().map(figures_of).collect();
+        let new = InForce { labels: labels.clone(), hash: hash.to_owned(), sources };
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *in_force, new);
+        self.families.retire(&old, &in_force);
+    }
+
+    /// The settings were read again.
+    pub fn settings_read_again(&self, result: ReloadResult) {
+        self.families.settings_reloads_total.with_label_values(&[result.label()]).inc();
+        let is_successful = i64::from(result != ReloadResult::Refused);
+        self.families.settings_last_reload_successful.set(is_successful);
     }
 
     /// The text that Prometheus scrapes, to be served as [`CONTENT_TYPE`](Self::CONTENT_TYPE).
@@ -141,8 +185,9 @@ impl Metrics {
     }
 
     /// The figures of a source of the settings. Whoever handles a hook asks once.
-    pub fn source(&self, name: &str) -> Option<&SourceFigures> {
-        self.sources.get(name)
+    pub fn source(&self, name: &str) -> Option<Arc<SourceFigures>> {
+        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+        in_force.sources.get(name).cloned()
     }
 
     /// A hook came for a source that the settings do not have.
@@ -190,11 +235,20 @@ impl Metrics {
     }
 
     pub fn account_held(&self, account: &Name) {
-        self.families.account_held.with_label_values(&[account.as_str()]).set(1);
+        self.account_is_held(account, 1);
     }
 
     pub fn account_released(&self, account: &Name) {
-        self.families.account_held.with_label_values(&[account.as_str()]).set(0);
+        self.account_is_held(account, 0);
+    }
+
+    /// The last attempt of an account may end when the settings do not have it any more; nobody
+    /// would take the gauge back then.
+    fn account_is_held(&self, account: &Name, held: i64) {
+        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+        if in_force.labels.accounts.contains(account) {
+            self.families.account_held.with_label_values(&[account.as_str()]).set(held);
+        }
     }
 
     /// Which submission has been due for longest, if any is.
@@ -234,11 +288,10 @@ impl Families {
     /// Names every series that can ever exist, but for those of [`SourceFigures`], which name
     /// their own.
     fn show_at_zero(&self, labels: &LabelSets) {
-        for (source, schemes) in &labels.sources {
-            let unsigned = if schemes.is_empty() { &["none"][..] } else { &[] };
-            for scheme in schemes.iter().chain(unsigned) {
-                self.source_signature_info.with_label_values(&[source.as_str(), scheme]).set(1);
-            }
+        for (source, scheme) in labels.schemes() {
+            self.source_signature_info.with_label_values(&[source, scheme]).set(1);
+        }
+        for (source, _) in &labels.sources {
             for reason in &labels.refusals {
                 self.hook_refusals_total.with_label_values(&[source.as_str(), reason]);
             }
@@ -265,6 +318,34 @@ impl Families {
                 self.attempts_total.with_label_values(&[account, verdict]);
             }
         }
+    }
+}
+
+impl Families {
+    /// Of the gauges that state something of the settings, those that these do not have any more.
+    fn retire(&self, old: &InForce, new: &InForce) {
+        if old.hash != new.hash {
+            // There is none where these are the first.
+            let _ = self.settings_info.remove_label_values(&[&old.hash]);
+        }
+        for (source, scheme) in old.labels.schemes() {
+            if !new.labels.schemes().any(|stays| stays == (source, scheme)) {
+                let _ = self.source_signature_info.remove_label_values(&[source, scheme]);
+            }
+        }
+        for account in old.labels.accounts.iter().filter(|old| !new.labels.accounts.contains(old)) {
+            let _ = self.account_held.remove_label_values(&[account.as_str()]);
+        }
+    }
+}
+
+impl LabelSets {
+    /// Each source with each scheme that it accepts, `none` where it accepts anything.
+    fn schemes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().flat_map(|(source, schemes)| {
+            let schemes = if schemes.is_empty() { &["none"][..] } else { schemes };
+            schemes.iter().map(|scheme| (source.as_str(), *scheme))
+        })
     }
 }
 

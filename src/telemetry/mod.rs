@@ -9,6 +9,8 @@ mod families;
 mod hooks;
 pub mod logs;
 mod metrics;
+mod reload;
 
 pub use hooks::{HookOutcome, SourceFigures};
 pub use metrics::{LabelSets, Metrics};
+pub use reload::ReloadResult;

@@ -105,7 +105,7 @@ impl Process {
         self.process.wait().unwrap();
     }
 
-    /// `TERM` or `INT`.
+    /// `TERM`, `INT` or `HUP`.
     pub fn signal(&self, name: &str) {
         let line = format!("kill -{name} {}", self.process.id());
         assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());

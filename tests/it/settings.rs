@@ -108,6 +108,26 @@ logs: { format: xml, filter: '[' }
 }
 
 #[test]
+fn a_fault_names_the_file_and_the_line_that_it_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postcall.yaml");
+    let wrong = AS_WRITTEN
+        .replace("answers: 1-3", "answers: 3-1")
+        .replace("    rating:", "    # rating:")
+        .replace("delay: 60s", "timeout: 58s");
+    std::fs::write(&path, wrong).unwrap();
+    let environment = [("PLIVO_AUTH_TOKEN", TOKEN), ("POSTCALL__STORE__QUEUE", "many")];
+    let error = Settings::load(Some(&path), environment.into_iter().collect()).unwrap_err();
+    let said = error.to_string().replace(folder.path().to_str().unwrap(), "/etc");
+    insta::assert_snapshot!(said, @r"
+    store.queue: expected a whole number from 1 to 1000000 (set by POSTCALL__STORE__QUEUE)
+    /etc/postcall.yaml:21: surveys.quality.rating: nothing rates the call: say which question does, or let rules rate
+    /etc/postcall.yaml:24: surveys.quality.questions[1].answers: 3-1 runs backwards: write 1-3
+    /etc/postcall.yaml:35: delivery.lease: must exceed delivery.timeout by more than 5s
+    ");
+}
+
+#[test]
 fn a_wrong_secret_is_refused_with_the_right_forms() {
     let token = "auth_token: { env: PLIVO_AUTH_TOKEN }";
     let told = told([
@@ -138,6 +158,9 @@ fn no_fault_repeats_what_stands_where_a_secret_belongs() {
         ("reply: {", "signature: { bearer: CANARY }\n    reply: {"),
         ("reply: {", "signature: { basic: { user: ivr, password: CANARY } }\n    reply: {"),
         ("reply: {", "signature: { hmac: { header: X-Sign, secret: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { standard: { secret: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { twilio: { secret: CANARY } }\n    reply: {"),
+        ("reply: {", "signature: { vonage: { secret: CANARY } }\n    reply: {"),
     ];
     let wrongs = [
         "CANARY",
@@ -233,7 +256,17 @@ fn a_wrong_signature_is_refused_with_the_right_forms() {
         "{ basic: { user: 'a:b' } }",
         "{ hmac: { header: 'X Signature', secret: { env: PLIVO_AUTH_TOKEN } } }",
         "{ hmac: { algorithm: md5, encoding: base32, prefix: 1 } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{timestamp}.{body}\" } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { header: X-Time, format: ms } } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, id: X-Id } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{nonce}{body}\" } }",
+        "{ standard: { secret: { env: HOOK_TOKEN }, past: 5 } }",
+        "{ standard: { secret: { env: HOOK_TOKEN } } }",
         "{ twilio: {} }",
+        "{ vonage: { key: { env: HOOK_TOKEN } } }",
+        "{ telnyx: { public_key: AAAA } }",
+        "{ telnyx: { public_key: [] } }",
+        "{ github: {} }",
         "false",
     ]
     .map(signed);
@@ -253,11 +286,22 @@ fn every_signature_of_the_rules_is_understood() {
              encoding: hex, prefix: \"sha256=\" } }",
             &["hmac"],
         ),
+        (
+            "{ hmac: { header: X-Signature, secret: { env: HOOK_TOKEN }, algorithm: sha1, \
+             encoding: base64, id: X-Id, timestamp: { header: X-Time, format: iso, past: 10m, \
+             future: 0s }, signs: \"{id}.{timestamp}.{body}\" } }",
+            &["hmac"],
+        ),
+        ("{ standard: { secret: { env: HOOK_WHSEC }, past: 1h, future: 5m } }", &["standard"]),
+        ("{ twilio: { secret: [{ env: HOOK_TOKEN }, { env: HOOK_TOKEN }] } }", &["twilio"]),
+        ("{ vonage: { secret: { env: HOOK_TOKEN } } }", &["vonage"]),
+        ("{ telnyx: { public_key: e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc= } }", &["telnyx"]),
         ("none", &["none"]),
     ] {
         let to = format!("signature: {signature}\n    reply: {{");
         let text = replaced(AS_WRITTEN, "reply: {", &to);
-        let settings = load(&text, &[("HOOK_TOKEN", "long-enough-for-a-token")]).unwrap();
+        let whsec = ("HOOK_WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let settings = load(&text, &[whsec]).unwrap();
         assert_eq!(settings.sources["ivr"].signature.labels(), labels);
     }
 }
@@ -265,7 +309,7 @@ fn every_signature_of_the_rules_is_understood() {
 #[test]
 fn a_sender_that_signs_its_address_needs_one() {
     let without = replaced(AS_WRITTEN, "url: https://surveys.example.com", "url:");
-    insta::assert_snapshot!(faults(&without, &[]), @"sources.ivr.url: missing: Plivo signs the address that it calls, so write it here or as public.url");
+    insta::assert_snapshot!(faults(&without, &[]), @"line 14: sources.ivr.url: missing: the sender signs the address that it calls, so write it here or as public.url");
 
     let own = replaced(&without, "# url: https://edge", "url: https://edge");
     let url = &load(&own, &[]).unwrap().sources["ivr"].url;
@@ -620,6 +664,7 @@ fn every_known_key_stands_in_the_base() {
         "SURVEYS__QUALITY__RATING",
         "SURVEYS__QUALITY__RATING__SCALE",
         "SURVEYS__QUALITY__ISSUES",
+        "SURVEYS__QUALITY__UNRATED",
         "SURVEYS__QUALITY__COMPLETE",
         "DELIVERY",
         "DELIVERY__RETRY",
@@ -657,7 +702,11 @@ fn every_example_in_the_base_can_be_taken_in() {
 }
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-    let given = [("PLIVO_AUTH_TOKEN", TOKEN), ("SET_TO_NOTHING", "")];
+    let given = [
+        ("PLIVO_AUTH_TOKEN", TOKEN),
+        ("HOOK_TOKEN", "long-enough-for-a-token"),
+        ("SET_TO_NOTHING", ""),
+    ];
     Settings::from_yaml(text, given.into_iter().chain(variables.iter().copied()).collect())
 }
 

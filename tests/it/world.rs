@@ -13,13 +13,14 @@ mod rounds;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use postcall::app::{App, AppError};
+use postcall::app::{App, AppError, Reread};
 use postcall::settings::{Environment, Settings};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::caller::{Callback, Caller, FROM, TO};
 pub use self::figures::Figures;
@@ -79,6 +80,7 @@ pub struct World {
 struct Service {
     public: SocketAddr,
     private: SocketAddr,
+    reread: mpsc::Sender<Reread>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<(), AppError>>,
 }
@@ -131,15 +133,44 @@ impl World {
         assert!(self.service.is_none(), "the service runs already");
         let app = App::build(self.checked_settings()).unwrap();
         let (public, private) = (app.public_address(), app.private_address());
+        let (reread, rereads) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
-            actix_web::rt::System::new().block_on(app.run(async {
+            actix_web::rt::System::new().block_on(app.run(rereads, async {
                 // The end comes also where nobody is there to tell it.
                 let _ = stopped.await;
             }))
         };
         let thread = thread::Builder::new().name("service".to_owned()).spawn(serve).unwrap();
-        self.service = Some(Service { public, private, stop, thread });
+        self.service = Some(Service { public, private, reread, stop, thread });
+    }
+
+    /// The operator writes other settings. They are not known to a service that runs; where it is
+    /// a process, they are in its file, which it may notice.
+    pub fn operator_rewrites(&mut self, rewrite: impl FnOnce(&str) -> String) {
+        self.settings = rewrite(&self.settings);
+        if self.process.is_some() {
+            self.write_settings_file();
+        }
+    }
+
+    /// The settings are read again, as with SIGHUP, and come into force or do not.
+    pub fn reload(&self) {
+        let before = self.reloads();
+        match (&self.service, &self.process) {
+            (Some(service), _) => service.reread.blocking_send(self.settings()).unwrap(),
+            (None, Some(process)) => process.signal("HUP"),
+            (None, None) => panic!("the service does not run"),
+        }
+        self.until("the settings are read again", || self.reloads() > before);
+    }
+
+    fn reloads(&self) -> f64 {
+        let figures = self.figures();
+        ["applied", "refused", "unchanged"]
+            .map(|result| figures.of(&format!("settings_reloads_total{{result=\"{result}\"}}")))
+            .iter()
+            .sum()
     }
 
     /// The operator stops the service, as with SIGTERM, and waits for its end.
@@ -157,9 +188,8 @@ impl World {
 
     /// The real program serves, on its own; it is the test's to end.
     pub fn serve_as_process(&mut self) {
-        let file = self.folder.path().join("settings.yaml");
-        fs::write(&file, self.filled_settings()).unwrap();
-        self.process = Some(Process::start_with(&file, &self.variables));
+        self.write_settings_file();
+        self.process = Some(Process::start_with(&self.settings_file(), &self.variables));
     }
 
     pub fn process(&self) -> &Process {
@@ -214,10 +244,24 @@ impl World {
         }
     }
 
+    fn settings_file(&self) -> PathBuf {
+        self.folder.path().join("settings.yaml")
+    }
+
+    /// Whole or not at all, as a mounted ConfigMap changes.
+    fn write_settings_file(&self) {
+        let draft = self.folder.path().join("settings.yaml.new");
+        fs::write(&draft, self.filled_settings()).unwrap();
+        fs::rename(draft, self.settings_file()).unwrap();
+    }
+
     fn checked_settings(&self) -> Settings {
+        self.settings().unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    fn settings(&self) -> Reread {
         let environment: Environment = self.variables.iter().cloned().collect();
         Settings::from_yaml(&self.filled_settings(), environment)
-            .unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     fn filled_settings(&self) -> String {

@@ -5,14 +5,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::cast::{Scene, Step};
 use crate::app::{App, AppError};
-use crate::cli::callback::Callback;
+use crate::cli::payload::Payload;
 use crate::domain::{Credentials, Totals};
 use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
@@ -82,10 +84,13 @@ impl Stage {
         let (public, private) = (app.public_address(), app.private_address());
         let (curtain, falls) = oneshot::channel();
         let service = std::thread::Builder::new().name("service".to_owned()).spawn(move || {
-            actix_web::rt::System::new().block_on(app.run(async {
+            // Nobody changes its settings.
+            let (_, rereads) = mpsc::channel(1);
+            let curtain = async {
                 // The end comes also where the stage is gone.
                 let _ = falls.await;
-            }))
+            };
+            actix_web::rt::System::new().block_on(app.run(rereads, curtain))
         })?;
         let (curtain, service) = (Some(curtain), Some(service));
         Ok(Self { folder, simulator, sources, public, private, curtain, service })
@@ -94,14 +99,12 @@ impl Stage {
     /// Sends one webhook and answers what the sender heard: the outcome of a kept hook, or the
     /// status of a refusal.
     pub async fn place(&self, scene: &Scene, step: &Step) -> anyhow::Result<String> {
-        let callback = Callback {
-            call: scene.call.clone(),
-            question: step.question.map(str::to_owned),
-            digits: step.digits.clone(),
-        };
         let source = self.sources.get(scene.source).context("a source of the demo")?;
-        let signed =
-            if step.forged { callback.sign(&forger_of(source))? } else { callback.sign(source)? };
+        let question = step.question;
+        let callback = Payload::pressed(scene.source, &scene.call, question, &step.digits);
+        let nonce = Uuid::now_v7().simple().to_string();
+        let signer = if step.forged { &forger_of(source) } else { source };
+        let signed = callback.signed(signer, &nonce, Timestamp::now())?;
         let url = signed.url(&format!("http://{}{}", self.public, signed.path));
         let request = signed
             .headers
@@ -216,6 +219,7 @@ fn forger_of(source: &Source) -> Source {
         name: source.name.clone(),
         account: account.into(),
         survey: source.survey.clone(),
+        accepts: source.accepts,
         signature: Scheme::Plivo(Plivo::default()),
         url: source.url.clone(),
         reply: source.reply.clone(),

@@ -1,22 +1,44 @@
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use secrecy::ExposeSecret;
 
-use crate::domain::{Credentials, Hook, Method};
+use crate::domain::{Credentials, Hook, Identity, Method};
 use crate::source::form::raw_query;
 
-use super::header;
+use super::header::{self, HeaderName};
 use super::refusal::Refusal;
-use super::secret::{any_verifies, hmac_sha256, is_tag};
+use super::secret::{Algorithm, any_verifies, is_tag};
+use super::signs::{BadSigns, Parts, Signs};
+use super::tried::Tried;
+use super::window::{TimeFormat, Window};
 
-/// HMAC-SHA256 in a header, over the body of a POST as it came, over the query of a GET as it
-/// came. The query of a POST is not covered.
+/// An HMAC in a header, over the body of a POST as it came, over the query of a GET as it came, and
+/// over whatever else the [`HmacRules`] name. The query of a POST is not covered.
 #[derive(Debug)]
 pub struct Hmac {
-    /// As the settings write it.
-    header: String,
+    rules: HmacRules,
     secrets: Credentials,
-    encoding: Encoding,
-    prefix: String,
+}
+
+/// How a sender makes its HMAC: most senders differ in nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HmacRules {
+    pub header: HeaderName,
+    pub algorithm: Algorithm,
+    pub encoding: Encoding,
+    /// Stands before the signature, such as `sha256=`; may be empty.
+    pub prefix: String,
+    pub timestamp: Option<SignedTime>,
+    /// Which header names the hook; none is looked for where it is not signed.
+    pub id: Option<HeaderName>,
+    pub signs: Signs,
+}
+
+/// When a hook was signed, as its sender says and signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTime {
+    pub header: HeaderName,
+    pub format: TimeFormat,
+    pub window: Window,
 }
 
 /// How the bytes of a signature are written.
@@ -28,48 +50,125 @@ pub enum Encoding {
     Base64,
 }
 
-/// The text can be no header's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a header's name is made of letters, digits and hyphens: X-Signature")]
-pub struct MalformedHeader;
+impl HmacRules {
+    /// SHA-256 in hexadecimal digits over the body alone.
+    pub fn new(header: HeaderName) -> Self {
+        Self {
+            header,
+            algorithm: Algorithm::Sha256,
+            encoding: Encoding::Hex,
+            prefix: String::new(),
+            timestamp: None,
+            id: None,
+            signs: Signs::body(),
+        }
+    }
+
+    fn check(&self) -> Result<(), BadSigns> {
+        match (self.timestamp.is_some(), self.signs.timestamp()) {
+            (true, false) => return Err(BadSigns::UnsignedTimestamp),
+            (false, true) => return Err(BadSigns::NoTimestamp),
+            _ => {}
+        }
+        match (self.id.is_some(), self.signs.id()) {
+            (true, false) => Err(BadSigns::UnsignedId),
+            (false, true) => Err(BadSigns::NoId),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Hmac {
-    /// `prefix` stands before the signature, such as `sha256=`; it may be empty.
-    ///
     /// # Errors
-    /// `header` can be no header's name.
-    pub fn new(
-        header: &str,
-        secrets: Credentials,
-        encoding: Encoding,
-        prefix: impl Into<String>,
-    ) -> Result<Self, MalformedHeader> {
-        let is_lawful = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-        if header.is_empty() || !header.bytes().all(is_lawful) {
-            return Err(MalformedHeader);
-        }
-        Ok(Self { header: header.to_owned(), secrets, encoding, prefix: prefix.into() })
+    /// What is signed and what the headers tell do not go together.
+    pub fn new(rules: HmacRules, secrets: Credentials) -> Result<Self, BadSigns> {
+        rules.check()?;
+        Ok(Self { rules, secrets })
     }
 
     pub(super) fn secrets(&self) -> &Credentials {
         &self.secrets
     }
 
-    pub(super) fn verify(&self, hook: &Hook) -> Result<(), Refusal> {
-        let claimed = header::required(hook, &self.header)?.trim_ascii();
+    /// Gives the sender's id of the hook, where it signs one.
+    pub(super) fn verify(&self, hook: &Hook) -> Result<Option<String>, Refusal> {
+        let rules = &self.rules;
+        let claimed = header::required(hook, rules.header.as_str())?.trim_ascii();
+        let timestamp = rules
+            .timestamp
+            .as_ref()
+            .map(|time| Ok((time, header::required(hook, time.header.as_str())?.trim_ascii())))
+            .transpose()?;
+        let id = rules
+            .id
+            .as_ref()
+            .map(|name| Ok(header::required(hook, name.as_str())?.trim_ascii()))
+            .transpose()?;
+        if id.is_some_and(|id| id.len() > Identity::LENGTH_MAX || !rules.signs.is_lawful_id(id)) {
+            return Err(Refusal::Mismatch);
+        }
         let claimed = claimed
-            .strip_prefix(self.prefix.as_bytes())
-            .and_then(|claimed| self.encoding.decode(claimed))
+            .strip_prefix(rules.prefix.as_bytes())
+            .and_then(|claimed| rules.encoding.decode(claimed))
             .ok_or(Refusal::Mismatch)?;
-        let verified = any_verifies(&self.secrets, |secret| {
-            is_tag(&hmac_sha256(secret, signed_bytes(hook)), &claimed)
+        let message = rules.signs.message(&Parts {
+            id: id.unwrap_or_default(),
+            timestamp: timestamp.map(|(_, text)| text).unwrap_or_default(),
+            body: signed_bytes(hook),
         });
-        if verified { Ok(()) } else { Err(Refusal::Mismatch) }
+        let verified = any_verifies(&self.secrets, |secret| {
+            is_tag(&rules.algorithm.tag(secret.as_bytes(), &message), &claimed)
+        });
+        if !verified {
+            return Err(Refusal::Mismatch);
+        }
+        if let Some((time, text)) = timestamp {
+            let signed_at = time.format.parse(text).ok_or(Refusal::Mismatch)?;
+            time.window.check(signed_at, hook.received_at)?;
+        }
+        Ok(id.map(|id| String::from_utf8_lossy(id).into_owned()))
     }
 
-    pub(super) fn sign(&self, hook: &Hook) -> (String, String) {
-        let tag = hmac_sha256(self.secrets.first().expose_secret(), signed_bytes(hook));
-        (self.header.clone(), format!("{}{}", self.prefix, self.encoding.encode(&tag)))
+    /// As of the hook's arrival; `id` is what the sender calls it, where it signs one.
+    pub(super) fn sign(&self, hook: &Hook, id: &str) -> Vec<(String, String)> {
+        let rules = &self.rules;
+        let mut headers = Vec::new();
+        let timestamp = rules.timestamp.as_ref().map(|time| {
+            let text = time.format.write(hook.received_at);
+            headers.push((time.header.as_str().to_owned(), text.clone()));
+            text
+        });
+        if let Some(header) = &rules.id {
+            headers.push((header.as_str().to_owned(), id.to_owned()));
+        }
+        let message = rules.signs.message(&Parts {
+            id: id.as_bytes(),
+            timestamp: timestamp.as_deref().unwrap_or_default().as_bytes(),
+            body: signed_bytes(hook),
+        });
+        let secret = self.secrets.first();
+        let tag = rules.algorithm.tag(secret.expose_secret().as_bytes(), &message);
+        let signature = format!("{}{}", rules.prefix, rules.encoding.encode(&tag));
+        headers.push((rules.header.as_str().to_owned(), signature));
+        headers
+    }
+
+    pub(super) fn explain(&self, hook: &Hook) -> Tried {
+        let rules = &self.rules;
+        let timestamp = rules.timestamp.as_ref().map(|time| time.header.as_str());
+        let id = rules.id.as_ref().map(HeaderName::as_str);
+        let headers: Vec<&str> =
+            [Some(rules.header.as_str()), timestamp, id].into_iter().flatten().collect();
+        let value = |name: Option<&str>| {
+            name.and_then(|name| header::only(hook, name).ok()?).unwrap_or_default().trim_ascii()
+        };
+        let message = rules.signs.message(&Parts {
+            id: value(id),
+            timestamp: value(timestamp),
+            body: signed_bytes(hook),
+        });
+        let matches = self.verify(hook).is_ok_and(|_| true);
+        Tried::new(hook, "hmac", &headers).over(&message, matches)
     }
 }
 
@@ -90,7 +189,8 @@ impl Encoding {
     }
 }
 
-fn signed_bytes(hook: &Hook) -> &[u8] {
+/// What a hook says: the query of a GET, the body of a POST.
+pub(super) fn signed_bytes(hook: &Hook) -> &[u8] {
     match hook.method {
         Method::Get => raw_query(hook),
         Method::Post => &hook.body,
@@ -106,27 +206,36 @@ mod tests {
     /// RFC 4231, test case 2: the key is `Jefe`.
     const HEX: &str = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
     const BASE64_TEXT: &str = "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=";
+    /// RFC 2202, test case 2 of HMAC-SHA-1: likewise.
+    const SHA1: &str = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
 
     fn jefe(encoding: Encoding, prefix: &str) -> Hmac {
-        Hmac::new("X-Signature", credentials(&["other", "Jefe"]), encoding, prefix).unwrap()
+        let rules = HmacRules { encoding, prefix: prefix.to_owned(), ..rules() };
+        Hmac::new(rules, credentials(&["other", "Jefe"])).unwrap()
+    }
+
+    fn rules() -> HmacRules {
+        HmacRules::new("X-Signature".parse().unwrap())
     }
 
     fn verify(hmac: &Hmac, signature: &str) -> Result<(), Refusal> {
-        hmac.verify(&with_header(post(None, SIGNED), "X-Signature", signature))
+        hmac.verify(&with_header(post(None, SIGNED), "X-Signature", signature)).map(|_| ())
     }
 
     #[test]
-    fn the_vector_of_the_rfc_verifies_in_either_writing() {
+    fn the_vectors_of_the_rfcs_verify_in_either_writing() {
         assert_eq!(verify(&jefe(Encoding::Hex, ""), HEX), Ok(()));
         assert_eq!(verify(&jefe(Encoding::Hex, ""), &HEX.to_uppercase()), Ok(()));
         assert_eq!(verify(&jefe(Encoding::Hex, "sha256="), &format!("sha256={HEX}")), Ok(()));
         assert_eq!(verify(&jefe(Encoding::Base64, ""), BASE64_TEXT), Ok(()));
+        let sha1 = HmacRules { algorithm: Algorithm::Sha1, ..rules() };
+        assert_eq!(verify(&Hmac::new(sha1, credentials(&["Jefe"])).unwrap(), SHA1), Ok(()));
     }
 
     #[test]
     fn a_get_signs_its_query() {
         let hook = with_header(get(Some(SIGNED)), "X-Signature", HEX);
-        assert_eq!(jefe(Encoding::Hex, "").verify(&hook), Ok(()));
+        assert_eq!(jefe(Encoding::Hex, "").verify(&hook), Ok(None));
     }
 
     #[test]
@@ -140,10 +249,54 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_header_is_refused() {
-        for bad in ["", "X Signature", "X-Signature:", "é"] {
-            let refused = Hmac::new(bad, credentials(&["s"]), Encoding::Hex, "");
-            assert_eq!(refused.unwrap_err(), MalformedHeader, "{bad}");
+    fn what_is_told_and_what_is_signed_go_together() {
+        let timed = |signs: &str| HmacRules {
+            timestamp: Some(SignedTime {
+                header: "X-Time".parse().unwrap(),
+                format: TimeFormat::Unix,
+                window: Window::default(),
+            }),
+            signs: signs.parse().unwrap(),
+            ..rules()
+        };
+        let named =
+            |signs: &str| HmacRules { id: "X-Id".parse().ok(), timestamp: None, ..timed(signs) };
+        let refused = |rules| Hmac::new(rules, credentials(&["s"])).err();
+        assert_eq!(refused(timed("{timestamp}{body}")), None);
+        assert_eq!(refused(timed("{body}")), Some(BadSigns::UnsignedTimestamp));
+        assert_eq!(refused(named("{id}.{body}")), None);
+        assert_eq!(refused(named("{body}")), Some(BadSigns::UnsignedId));
+        let untimed = HmacRules { timestamp: None, ..timed("{timestamp}{body}") };
+        assert_eq!(refused(untimed), Some(BadSigns::NoTimestamp));
+        let unnamed = HmacRules { id: None, ..named("{id}.{body}") };
+        assert_eq!(refused(unnamed), Some(BadSigns::NoId));
+    }
+
+    #[test]
+    fn each_of_its_headers_stands_once() {
+        let rules = HmacRules {
+            timestamp: Some(SignedTime {
+                header: "X-Time".parse().unwrap(),
+                format: TimeFormat::Unix,
+                window: Window::default(),
+            }),
+            id: "X-Id".parse().ok(),
+            signs: "{id}.{timestamp}.{body}".parse().unwrap(),
+            ..rules()
+        };
+        let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
+        let hook = hmac
+            .sign(&post(None, SIGNED), "msg-1")
+            .iter()
+            .fold(post(None, SIGNED), |hook, (name, value)| with_header(hook, name, value));
+        assert_eq!(hmac.verify(&hook), Ok(Some("msg-1".to_owned())));
+        for at in 1..hook.headers.len() {
+            let mut twice = hook.clone();
+            twice.headers.push(hook.headers[at].clone());
+            assert_eq!(hmac.verify(&twice), Err(Refusal::Duplicate));
+            let mut without = hook.clone();
+            without.headers.remove(at);
+            assert_eq!(hmac.verify(&without), Err(Refusal::Missing));
         }
     }
 }

@@ -6,16 +6,34 @@ mod hmac;
 mod plivo;
 mod refusal;
 mod secret;
+mod signs;
+mod standard;
+mod telnyx;
 mod token;
+mod tried;
+mod twilio;
+mod vonage;
+mod window;
 
-pub use hmac::{Encoding, Hmac, MalformedHeader};
+pub use header::{HeaderName, MalformedHeader};
+pub use hmac::{Encoding, Hmac, HmacRules, SignedTime};
 pub use plivo::{NothingAccepted, Plivo, PlivoHeader, UnknownPlivoHeader};
 pub use refusal::Refusal;
+pub use secret::Algorithm;
+pub use signs::{BadSigns, Signs};
+pub use standard::{MalformedSecret, Standard};
+pub use telnyx::{MalformedKey, PublicKey, Telnyx};
 pub use token::{Basic, Bearer};
+pub use tried::Tried;
+pub use twilio::{Twilio, UnnamedBody};
+pub use vonage::Vonage;
+pub use window::{TimeFormat, Window};
 
-use crate::domain::{Credentials, Hook, Method};
+use sha2::{Digest, Sha256};
 
-use super::form::{self, Form};
+use crate::domain::{Credentials, Hook, Identity, Method};
+
+use super::form::{Accepts, Content, Form, raw_query};
 use super::refused::{Refused, Unreadable};
 use super::url::SignedUrl;
 
@@ -27,6 +45,10 @@ pub enum Scheme {
     Bearer(Bearer),
     Basic(Basic),
     Hmac(Hmac),
+    Standard(Standard),
+    Twilio(Twilio),
+    Vonage(Vonage),
+    Telnyx(Telnyx),
     /// Not at all: anybody who knows the address is believed.
     None,
 }
@@ -37,6 +59,7 @@ pub struct VerifiedHook {
     hook: Hook,
     form: Form,
     proof: Proof,
+    id: Option<String>,
 }
 
 /// How much of a hook its sender vouches for.
@@ -44,51 +67,154 @@ pub struct VerifiedHook {
 pub enum Proof {
     /// All of it: it is signed, or it came together with a secret, or nobody asked for more.
     Whole,
-    /// The body of a POST, not its query.
+    /// The body of a POST, not its query; of a GET its query. No header but those of the signature.
     Body,
     /// The address it was sent to; neither body nor query.
     Address,
+}
+
+/// Why a hook cannot be signed as the source's sender signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CannotSign {
+    #[error("the hook cannot be read: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("a body must be {0}")]
+    UnsupportedType(Accepts),
+    #[error(transparent)]
+    UnnamedBody(#[from] UnnamedBody),
+    #[error(
+        "only Telnyx can sign for Telnyx: what the settings have is its public key; try the source with signature: none, on a door that nobody else reaches"
+    )]
+    OnlyTelnyx,
 }
 
 impl Scheme {
     pub(super) fn verify(
         &self,
         hook: Hook,
+        accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
     ) -> Result<VerifiedHook, Refused> {
-        form::check_type(&hook)?;
-        let form = Form::split(&hook)?;
-        let proof = match self {
-            Scheme::Plivo(plivo) => match plivo.verify(&hook, &form, url, tokens)? {
-                plivo::Family::V3 => Proof::Whole,
-                plivo::Family::V2 => Proof::Address,
-            },
-            Scheme::Bearer(bearer) => bearer.verify(&hook).map(|()| Proof::Whole)?,
-            Scheme::Basic(basic) => basic.verify(&hook).map(|()| Proof::Whole)?,
-            Scheme::Hmac(hmac) => hmac.verify(&hook).map(|()| match hook.method {
-                Method::Get => Proof::Whole,
-                Method::Post => Proof::Body,
-            })?,
-            Scheme::None => Proof::Whole,
-        };
-        Ok(VerifiedHook { hook, form, proof })
+        let content = accepts.content(&hook)?;
+        let form = Form::split(&hook, content)?;
+        let (proof, id) = self.prove(&hook, &form, content, url, tokens)?;
+        Ok(VerifiedHook { hook, form, proof, id })
     }
 
+    fn prove(
+        &self,
+        hook: &Hook,
+        form: &Form,
+        content: Content,
+        url: &SignedUrl,
+        tokens: &Credentials,
+    ) -> Result<(Proof, Option<String>), Refused> {
+        let signed_body = match hook.method {
+            Method::Get => Proof::Whole,
+            Method::Post => Proof::Body,
+        };
+        Ok(match self {
+            // What Plivo would sign of such a body is not known: nothing vouches for it.
+            Scheme::Plivo(_) if content == Content::Json => {
+                return Err(Refused::UnsupportedType(Accepts::Form));
+            }
+            Scheme::Plivo(plivo) => match plivo.verify(hook, form, url, tokens)? {
+                plivo::Family::V3 => (Proof::Whole, None),
+                plivo::Family::V2 => (Proof::Address, None),
+            },
+            Scheme::Bearer(bearer) => bearer.verify(hook).map(|()| (Proof::Whole, None))?,
+            Scheme::Basic(basic) => basic.verify(hook).map(|()| (Proof::Whole, None))?,
+            Scheme::Hmac(hmac) => (signed_body, hmac.verify(hook)?),
+            Scheme::Standard(standard) => (signed_body, Some(standard.verify(hook)?)),
+            Scheme::Twilio(twilio) => {
+                twilio.verify(hook, form, content, url).map(|()| (Proof::Whole, None))?
+            }
+            Scheme::Vonage(vonage) => (signed_body, vonage.verify(hook, form)?),
+            Scheme::Telnyx(telnyx) => telnyx.verify(hook).map(|()| (signed_body, None))?,
+            Scheme::None => (Proof::Whole, None),
+        })
+    }
+
+    /// As [`verify`](Self::verify) would answer if the signature held.
+    pub(super) fn believe(&self, hook: Hook, accepts: Accepts) -> Result<VerifiedHook, Refused> {
+        let content = accepts.content(&hook)?;
+        let form = Form::split(&hook, content)?;
+        let is_get = hook.method == Method::Get;
+        let proof = match self {
+            Scheme::Plivo(_) if content == Content::Json => {
+                return Err(Refused::UnsupportedType(Accepts::Form));
+            }
+            Scheme::Plivo(plivo) if plivo.accepted().all(|it| it.family() == plivo::Family::V2) => {
+                Proof::Address
+            }
+            Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_)
+                if !is_get =>
+            {
+                Proof::Body
+            }
+            _ => Proof::Whole,
+        };
+        Ok(VerifiedHook { hook, form, proof, id: None })
+    }
+
+    /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
     pub(super) fn sign(
         &self,
         hook: &Hook,
+        accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
         nonce: &str,
-    ) -> Result<Vec<(String, String)>, Unreadable> {
+    ) -> Result<Vec<(String, String)>, CannotSign> {
+        let content = accepts.content(hook).map_err(|_| CannotSign::UnsupportedType(accepts))?;
+        let form = Form::split(hook, content)?;
         Ok(match self {
-            Scheme::Plivo(plivo) => {
-                plivo.sign(hook, &Form::split(hook)?, url, tokens, nonce).into()
+            Scheme::Plivo(_) if content == Content::Json => {
+                return Err(CannotSign::UnsupportedType(Accepts::Form));
             }
+            Scheme::Plivo(plivo) => plivo.sign(hook, &form, url, tokens, nonce).into(),
             Scheme::Bearer(bearer) => vec![bearer.sign()],
             Scheme::Basic(basic) => vec![basic.sign()],
-            Scheme::Hmac(hmac) => vec![hmac.sign(hook)],
+            Scheme::Hmac(hmac) => hmac.sign(hook, nonce),
+            Scheme::Standard(standard) => standard.sign(hook, nonce),
+            Scheme::Twilio(twilio) => vec![twilio.sign(hook, &form, content, url)?],
+            Scheme::Vonage(vonage) => vec![vonage.sign(hook, &form, nonce)],
+            Scheme::Telnyx(_) => return Err(CannotSign::OnlyTelnyx),
+            Scheme::None => Vec::new(),
+        })
+    }
+
+    /// What the sender does to a hook before it signs it.
+    pub(super) fn prepare(&self, hook: &mut Hook, accepts: Accepts) {
+        if let (Scheme::Twilio(_), Ok(content)) = (self, accepts.content(hook)) {
+            Twilio::prepare(hook, content);
+        }
+    }
+
+    /// Every way in which the signature of a hook is looked for.
+    pub(super) fn explain(
+        &self,
+        hook: &Hook,
+        accepts: Accepts,
+        url: &SignedUrl,
+        tokens: &Credentials,
+    ) -> Result<Vec<Tried>, Refused> {
+        let content = accepts.content(hook)?;
+        let form = Form::split(hook, content)?;
+        Ok(match self {
+            Scheme::Plivo(plivo) => plivo.explain(hook, &form, url, tokens),
+            Scheme::Bearer(bearer) => {
+                vec![token::explain(hook, "bearer", bearer.verify(hook).is_ok())]
+            }
+            Scheme::Basic(basic) => {
+                vec![token::explain(hook, "basic", basic.verify(hook).is_ok())]
+            }
+            Scheme::Hmac(hmac) => vec![hmac.explain(hook)],
+            Scheme::Standard(standard) => vec![standard.explain(hook)],
+            Scheme::Twilio(twilio) => twilio.explain(hook, &form, content, url),
+            Scheme::Vonage(vonage) => vec![vonage.explain(hook, &form)],
+            Scheme::Telnyx(telnyx) => vec![telnyx.explain(hook)],
             Scheme::None => Vec::new(),
         })
     }
@@ -99,13 +225,18 @@ impl Scheme {
             Scheme::Bearer(bearer) => Some(&bearer.tokens),
             Scheme::Basic(basic) => Some(&basic.passwords),
             Scheme::Hmac(hmac) => Some(hmac.secrets()),
-            Scheme::Plivo(_) | Scheme::None => None,
+            Scheme::Standard(standard) => Some(standard.secrets()),
+            Scheme::Twilio(twilio) => Some(&twilio.secrets),
+            Scheme::Vonage(vonage) => Some(&vonage.secrets),
+            Scheme::Plivo(_) | Scheme::Telnyx(_) | Scheme::None => None,
         }
     }
 
     /// Every label that [`labels`](Self::labels) can give.
-    pub const LABELS: [&'static str; 8] =
-        ["v3", "ma-v3", "v2", "ma-v2", "bearer", "basic", "hmac", "none"];
+    pub const LABELS: [&'static str; 12] = [
+        "v3", "ma-v3", "v2", "ma-v2", "bearer", "basic", "hmac", "standard", "twilio", "vonage",
+        "telnyx", "none",
+    ];
 
     /// What the source accepts: any one of these suffices.
     pub fn labels(&self) -> Vec<&'static str> {
@@ -114,8 +245,17 @@ impl Scheme {
             Scheme::Bearer(_) => vec!["bearer"],
             Scheme::Basic(_) => vec!["basic"],
             Scheme::Hmac(_) => vec!["hmac"],
+            Scheme::Standard(_) => vec!["standard"],
+            Scheme::Twilio(_) => vec!["twilio"],
+            Scheme::Vonage(_) => vec!["vonage"],
+            Scheme::Telnyx(_) => vec!["telnyx"],
             Scheme::None => vec!["none"],
         }
+    }
+
+    /// Whether the address that is called is part of what is signed, so that it must be known.
+    pub fn signs_address(&self) -> bool {
+        matches!(self, Scheme::Plivo(_) | Scheme::Twilio(_))
     }
 
     /// Whether no hook is believed whose answers nobody vouches for. Where not (`none`, `v2`,
@@ -123,7 +263,13 @@ impl Scheme {
     pub fn vouches_for_answers(&self) -> bool {
         match self {
             Scheme::Plivo(plivo) => plivo.accepted().all(|name| name.family() == plivo::Family::V3),
-            Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::Hmac(_) => true,
+            Scheme::Bearer(_)
+            | Scheme::Basic(_)
+            | Scheme::Hmac(_)
+            | Scheme::Standard(_)
+            | Scheme::Twilio(_)
+            | Scheme::Vonage(_)
+            | Scheme::Telnyx(_) => true,
             Scheme::None => false,
         }
     }
@@ -145,10 +291,28 @@ impl VerifiedHook {
     pub fn proof(&self) -> Proof {
         self.proof
     }
+
+    /// What the sender calls this hook, where its signature covers that.
+    pub fn identity(&self) -> Option<Identity> {
+        self.id.clone().map(|id| self.identified_as(id))
+    }
+
+    /// Under this name, with all that was sent: headers are none of it, for a sender that tries
+    /// again signs anew.
+    pub(super) fn identified_as(&self, id: String) -> Identity {
+        let query = raw_query(&self.hook);
+        let mut digest = Sha256::new();
+        digest.update((query.len() as u64).to_be_bytes());
+        digest.update(query);
+        digest.update(&self.hook.body);
+        Identity { id, digest: digest.finalize().into() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
     use proptest::sample::Index;
 
@@ -157,20 +321,43 @@ mod tests {
     use crate::source::sample::{credentials, get, post, public_source, signed};
 
     fn every_scheme() -> Vec<Scheme> {
-        let hmac = |encoding, prefix| {
-            Scheme::Hmac(Hmac::new("X-Signature", credentials(&["k"]), encoding, prefix).unwrap())
+        let hmac = |rules: HmacRules| Scheme::Hmac(Hmac::new(rules, credentials(&["k"])).unwrap());
+        let rules = || HmacRules::new("X-Signature".parse().unwrap());
+        let timed = HmacRules {
+            timestamp: Some(SignedTime {
+                header: "X-Time".parse().unwrap(),
+                format: TimeFormat::Iso,
+                window: Window::default(),
+            }),
+            id: "X-Id".parse().ok(),
+            signs: "{id}.{timestamp}.{body}".parse().unwrap(),
+            algorithm: Algorithm::Sha1,
+            ..rules()
         };
+        let whsec = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         PlivoHeader::ALL
             .map(|name| Scheme::Plivo(Plivo::accepting([name]).unwrap()))
             .into_iter()
             .chain([
                 Scheme::Bearer(Bearer { tokens: credentials(&["t", "old"]) }),
                 Scheme::Basic(Basic { user: "ivr".into(), passwords: credentials(&["p"]) }),
-                hmac(Encoding::Hex, "sha256="),
-                hmac(Encoding::Base64, ""),
+                hmac(HmacRules { prefix: "sha256=".into(), ..rules() }),
+                hmac(HmacRules { encoding: Encoding::Base64, ..rules() }),
+                hmac(timed),
+                Scheme::Standard(Standard::new(credentials(&[whsec]), Window::default()).unwrap()),
+                Scheme::Twilio(Twilio { secrets: credentials(&["a token of Twilio's"]) }),
+                Scheme::Vonage(Vonage {
+                    secrets: credentials(&["a secret of Vonage's"]),
+                    window: Window::default(),
+                }),
                 Scheme::None,
             ])
             .collect()
+    }
+
+    fn telnyx() -> Scheme {
+        let key = "e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc=".parse().unwrap();
+        Scheme::Telnyx(Telnyx::new(key, Vec::new(), Window::default()))
     }
 
     fn flip(bytes: &mut [u8], at: Index) {
@@ -182,9 +369,59 @@ mod tests {
     fn every_scheme_has_its_labels_and_the_weak_ones_are_known() {
         let said: Vec<_> =
             every_scheme().iter().map(|s| (s.labels()[0], s.vouches_for_answers())).collect();
-        assert!(said.iter().all(|(label, _)| Scheme::LABELS.contains(label)));
+        let labels: BTreeSet<_> =
+            said.iter().map(|(label, _)| *label).chain(telnyx().labels()).collect();
+        assert_eq!(labels, BTreeSet::from(Scheme::LABELS));
         let weak: Vec<_> = said.iter().filter(|(_, strong)| !strong).map(|(l, _)| *l).collect();
         assert_eq!(weak, ["v2", "ma-v2", "none"]);
+    }
+
+    #[test]
+    fn only_telnyx_signs_for_telnyx() {
+        let source = public_source(telnyx());
+        assert_eq!(source.sign(&post(None, "a=1"), "n"), Err(CannotSign::OnlyTelnyx));
+        assert!(telnyx().vouches_for_answers());
+    }
+
+    #[test]
+    fn an_explanation_says_what_was_signed_and_holds_no_secret() {
+        for scheme in every_scheme() {
+            let label = scheme.labels()[0];
+            let source = public_source(scheme);
+            let hook = signed(&source, post(Some("b=2"), "a=1"));
+            let tried = source.explain_signature(&hook).unwrap();
+            assert_eq!(
+                tried.iter().filter(|tried| tried.matches).count(),
+                usize::from(label != "none"),
+                "{label}"
+            );
+            assert!(tried.iter().all(|tried| tried.scheme == label));
+            assert!(tried.iter().flat_map(|tried| &tried.headers).all(|(_, count)| *count == 1));
+
+            let forged = source.explain_signature(&post(Some("b=2"), "a=1")).unwrap();
+            assert!(forged.iter().all(|tried| !tried.matches), "{label}");
+            for said in [tried, forged] {
+                let said = serde_json::to_string(&said).unwrap();
+                for secret in ["a token of", "a secret of", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+                    assert!(!said.contains(secret), "{label}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_sender_calls_its_hook_goes_with_what_it_said() {
+        for scheme in every_scheme() {
+            let label = scheme.labels()[0];
+            let source = public_source(scheme);
+            let identity = |hook| source.verify(signed(&source, hook)).unwrap().identity();
+            let first = identity(post(None, "a=1"));
+            assert_eq!(first, identity(post(None, "a=1")), "{label}");
+            let Some(first) = first else { continue };
+            let other = identity(post(None, "a=2")).unwrap();
+            assert_eq!(first.id, other.id, "{label}");
+            assert_ne!(first.digest, other.digest, "{label}");
+        }
     }
 
     #[test]
@@ -222,7 +459,10 @@ mod tests {
                 prop_assert!(verified.is_ok(), "{:?}: {verified:?}", source.signature);
 
                 let proof = verified.unwrap().proof();
-                let is_signed = matches!(source.signature, Scheme::Plivo(_) | Scheme::Hmac(_));
+                let is_signed = !matches!(
+                    source.signature,
+                    Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None
+                );
                 if is_signed && proof != Proof::Address {
                     let mut changed = sent.clone();
                     if by_get {

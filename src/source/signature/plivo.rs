@@ -11,6 +11,7 @@ use crate::source::url::SignedUrl;
 use super::header;
 use super::refusal::Refusal;
 use super::secret::{any_verifies, hmac_sha256, is_tag};
+use super::tried::Tried;
 
 /// Plivo's own signatures: HMAC-SHA256 with an auth token, in Base64.
 ///
@@ -118,6 +119,36 @@ impl Plivo {
             (name.header().to_owned(), BASE64.encode(&tag)),
             (family.nonce_header().to_owned(), nonce.to_owned()),
         ]
+    }
+
+    /// Every text that may have been signed, under each family whose headers are accepted.
+    pub(super) fn explain(
+        &self,
+        hook: &Hook,
+        form: &Form,
+        url: &SignedUrl,
+        tokens: &Credentials,
+    ) -> Vec<Tried> {
+        let mut tried = Vec::new();
+        for family in [Family::V3, Family::V2] {
+            let accepted: Vec<PlivoHeader> =
+                self.accepted().filter(|name| name.family() == family).collect();
+            let Some(first) = accepted.first() else { continue };
+            let mut headers: Vec<&str> = accepted.iter().map(|name| name.header()).collect();
+            headers.push(family.nonce_header());
+            let value = |name: &str| header::only(hook, name).ok().flatten();
+            let nonce = value(family.nonce_header()).unwrap_or_default();
+            let claimed = claimed_tags(accepted.iter().filter_map(|name| value(name.header())));
+            let claimed = claimed.unwrap_or_default();
+            for message in family.signed_messages(hook, form, url, nonce) {
+                let matches = any_verifies(tokens, |token| {
+                    let tag = hmac_sha256(token, &message);
+                    claimed.iter().any(|claimed| is_tag(&tag, claimed))
+                });
+                tried.push(Tried::new(hook, first.label(), &headers).over(&message, matches));
+            }
+        }
+        tried
     }
 }
 
@@ -267,6 +298,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Method;
+    use crate::source::form::Content;
     use crate::source::sample::{get, post, public_source, signed, source, with_header};
     use crate::source::signature::Scheme;
     use crate::source::{Refused, Source, encode};
@@ -342,7 +374,7 @@ mod tests {
                 Family::V2
             };
             let nonce = &vector.headers[family.nonce_header()];
-            let form = Form::split(&hook).unwrap();
+            let form = Form::split(&hook, Content::Form).unwrap();
             let messages = family.signed_messages(&hook, &form, &source.url, nonce.as_bytes());
             assert_eq!(str::from_utf8(&messages[0]), Ok(&*vector.signed_string), "{}", vector.id);
         }

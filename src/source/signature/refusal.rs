@@ -10,4 +10,9 @@ pub enum Refusal {
     TooMany,
     #[error("it does not match")]
     Mismatch,
+    /// It matches, and whoever sends it may have found it somewhere.
+    #[error("it was made longer ago than the source allows")]
+    Old,
+    #[error("it was made later than now: this clock or the sender's is wrong")]
+    Future,
 }

@@ -8,6 +8,7 @@ use crate::domain::{Credentials, Hook};
 use super::header;
 use super::refusal::Refusal;
 use super::secret::{any_verifies, is_same};
+use super::tried::Tried;
 
 const AUTHORIZATION: &str = "Authorization";
 
@@ -57,6 +58,11 @@ impl Basic {
     }
 }
 
+/// There is nothing to compare but the secret itself.
+pub(super) fn explain(hook: &Hook, scheme: &'static str, matches: bool) -> Tried {
+    Tried { matches, ..Tried::new(hook, scheme, &[AUTHORIZATION]) }
+}
+
 impl fmt::Debug for Basic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Basic").finish_non_exhaustive()
@@ -65,7 +71,7 @@ impl fmt::Debug for Basic {
 
 /// What follows the name of the authentication scheme, which is compared without regard to case
 /// (RFC 9110, section 11.1). Another scheme is as good as none.
-fn authorization<'a>(hook: &'a Hook, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
+pub(super) fn authorization<'a>(hook: &'a Hook, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
     let value = header::required(hook, AUTHORIZATION)?;
     let (name, rest) = value.split_at_checked(scheme.len()).ok_or(Refusal::Missing)?;
     if name.eq_ignore_ascii_case(scheme) && rest.starts_with(b" ") {

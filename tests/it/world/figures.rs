@@ -25,6 +25,10 @@ impl Figures {
         Self(samples.collect())
     }
 
+    pub fn has(&self, series: &str) -> bool {
+        self.0.contains_key(&format!("postcall_{series}"))
+    }
+
     /// `hooks_total{outcome="new",source="quick"}`: labels in the order of their names.
     #[track_caller]
     pub fn of(&self, series: &str) -> f64 {

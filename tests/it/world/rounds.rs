@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postcall::delivery::{self, Courier};
+use postcall::delivery::{self, Courier, Terms};
 use postcall::destination::{self, Destination, Timeouts};
 use postcall::domain::{Hook, HookId, Method, Name};
 use postcall::intake::Intake;
@@ -15,6 +15,7 @@ use postcall::store::sqlite::{self, SqliteStore};
 use postcall::store::{Store, StoreError};
 use postcall::telemetry::{HookOutcome, Metrics};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 use uuid::Uuid;
 
@@ -32,6 +33,7 @@ pub struct Rounds {
 
 struct Service {
     courier: Courier,
+    terms: watch::Sender<Arc<Terms>>,
     intake: Intake,
     metrics: Arc<Metrics>,
 }
@@ -99,7 +101,7 @@ impl Rounds {
             received_at: self.now(),
         };
         let desk = intake.desk(source).expect("a source of the settings");
-        intake.receive(desk, hook).await.expect("a hook that is kept").outcome
+        intake.receive(&desk, hook).await.expect("a hook that is kept").outcome
     }
 
     /// Takes up what is due, and waits until it is settled. Answers when the next is due.
@@ -158,25 +160,24 @@ impl Rounds {
             observer: metrics.clone(),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
+        let (terms, terms_in_force) = watch::channel(Arc::new(terms(&settings)));
         let courier = Courier::new(delivery::Parts {
             store: store.clone(),
-            surveys: settings.surveys.clone(),
-            destinations: destinations(&settings),
+            terms: terms_in_force,
             metrics: metrics.clone(),
             clock,
-            options: delivery::Options {
-                timeouts: Timeouts {
-                    connect: settings.delivery.connect_timeout,
-                    exchange: settings.delivery.timeout,
-                },
-                in_flight: settings.delivery.in_flight,
-                hold_probe: settings.delivery.hold_probe,
-                retry: settings.delivery.retry,
-            },
         });
         let sources = settings.sources.into_values().collect();
         let intake = Intake::new(sources, &settings.surveys, store, metrics.clone());
-        self.service = Some(Service { courier, intake, metrics });
+        self.service = Some(Service { courier, terms, intake, metrics });
+    }
+
+    /// The settings as they are written now come into force.
+    pub fn reload(&mut self) {
+        let settings = self.checked_settings();
+        let Service { terms: in_force, intake, .. } = self.service();
+        in_force.send_replace(Arc::new(terms(&settings)));
+        intake.change(settings.sources.into_values().collect(), &settings.surveys);
     }
 
     fn service(&self) -> &Service {
@@ -197,6 +198,22 @@ impl Rounds {
             .replace(", hold_probe: 20ms, retry: { first: 1ms, longest: 20ms }", "");
         Settings::from_yaml(&text, Environment::default())
             .unwrap_or_else(|faults| panic!("{faults}"))
+    }
+}
+
+fn terms(settings: &Settings) -> Terms {
+    Terms {
+        surveys: settings.surveys.clone(),
+        destinations: destinations(settings),
+        options: delivery::Options {
+            timeouts: Timeouts {
+                connect: settings.delivery.connect_timeout,
+                exchange: settings.delivery.timeout,
+            },
+            in_flight: settings.delivery.in_flight,
+            hold_probe: settings.delivery.hold_probe,
+            retry: settings.delivery.retry,
+        },
     }
 }
 

@@ -1,0 +1,118 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Reread;
+use super::terms;
+use crate::delivery::Terms;
+use crate::intake::Intake;
+use crate::settings::{Fingerprint, Settings, SettingsError};
+use crate::telemetry::{Metrics, ReloadResult, logs};
+
+/// The parts of a running service that other settings can be given to.
+pub(super) struct Live {
+    pub(super) in_force: InForce,
+    pub(super) intake: Arc<Intake>,
+    pub(super) terms: watch::Sender<Arc<Terms>>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What is still to be known of settings that were given to the parts.
+pub(super) struct InForce {
+    fixed: [(&'static str, String); 9],
+    fingerprint: Fingerprint,
+    hash: String,
+    pub(super) announce: Duration,
+}
+
+impl Live {
+    /// All of it comes into force, or nothing.
+    pub(super) fn take(&mut self, reread: Reread) {
+        let result = match reread {
+            Ok(new) => self.take_well(new),
+            Err(error) => {
+                tell_faults(&error);
+                ReloadResult::Refused
+            }
+        };
+        self.metrics.settings_read_again(result);
+    }
+
+    fn take_well(&mut self, new: Settings) -> ReloadResult {
+        if new.fingerprint == self.in_force.fingerprint {
+            // What they refer to may have changed nevertheless.
+            self.intake.read_secrets_anew();
+            tracing::info!(settings = new.hash, "the settings say what is in force already");
+            return ReloadResult::Unchanged;
+        }
+        let coming = InForce::of(&new);
+        let keys = coming.needs_restart(&self.in_force);
+        if !keys.is_empty() {
+            tracing::error!(
+                keys = keys.join(", "),
+                "the settings were not reloaded, the old ones stay in force: these keys cannot \
+                 change while the service runs; restart it, or set them back"
+            );
+            return ReloadResult::Refused;
+        }
+        let (was, is) = (&self.in_force.hash, &coming.hash);
+        tracing::info!(was, settings = is, "the settings were reloaded");
+        terms::warn_of_open_sources(&new);
+
+        // First whoever counts and whoever delivers: what the doors let in meets a courier that
+        // knows its survey, and is counted where it belongs.
+        self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
+        self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
+        self.intake.change(new.sources.into_values().collect(), &new.surveys);
+        self.in_force = coming;
+        ReloadResult::Applied
+    }
+}
+
+fn tell_faults(error: &SettingsError) {
+    const REFUSED: &str = "the settings were not reloaded, the old ones stay in force";
+    match error {
+        SettingsError::Faults(faults) => {
+            for fault in faults {
+                tracing::error!(%fault, "{REFUSED}");
+            }
+        }
+        other => tracing::error!(fault = logs::chain(other), "{REFUSED}"),
+    }
+}
+
+impl InForce {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            fixed: fixed(settings),
+            fingerprint: settings.fingerprint,
+            hash: settings.hash.clone(),
+            announce: settings.shutdown.announce,
+        }
+    }
+
+    /// The keys that a running service would have to be built anew for.
+    fn needs_restart(&self, old: &InForce) -> Vec<&'static str> {
+        let changed = self.fixed.iter().zip(&old.fixed).filter(|(new, old)| new != old);
+        changed.map(|((key, _), _)| *key).collect()
+    }
+}
+
+/// What is built in when the service starts, by key: sockets and their servers, the ledger, and how
+/// the process speaks.
+fn fixed(settings: &Settings) -> [(&'static str, String); 9] {
+    let Settings { public, private, store, delivery, shutdown, logs, .. } = settings;
+    [
+        ("public.listen", public.listen.to_string()),
+        ("public.connections", public.connections.to_string()),
+        ("public.body_timeout", format!("{:?}", public.body_timeout)),
+        ("private.listen", private.listen.to_string()),
+        ("store.url", store.path.display().to_string()),
+        ("store.queue", store.queue.to_string()),
+        // The ledger holds every lease to it.
+        ("delivery.lease", format!("{:?}", delivery.lease)),
+        ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
+        ("logs", format!("{logs:?}")),
+    ]
+}

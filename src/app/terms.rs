@@ -1,0 +1,55 @@
+//! What the settings say, in the words of the rooms that they set up.
+
+use crate::delivery::{self, Terms};
+use crate::destination::{Destination, Plivo, Timeouts};
+use crate::http;
+use crate::intake::IntakeError;
+use crate::settings::Settings;
+use crate::source::Source;
+use crate::telemetry::LabelSets;
+
+pub(super) fn label_sets(settings: &Settings) -> LabelSets {
+    let schemes = |source: &Source| source.signature.labels();
+    LabelSets {
+        sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
+        surveys: settings.surveys.keys().cloned().collect(),
+        accounts: settings.accounts.keys().cloned().collect(),
+        refusals: IntakeError::refusals().chain(http::REFUSALS).collect(),
+    }
+}
+
+pub(super) fn of_delivery(settings: &Settings) -> Terms {
+    let destinations = settings.accounts.iter().map(|(name, account)| {
+        let plivo = Plivo {
+            account: account.account.clone(),
+            api: account.api.clone(),
+            spelling: account.spelling.clone(),
+        };
+        (name.clone(), Destination::Plivo(plivo))
+    });
+    let delivery = &settings.delivery;
+    Terms {
+        surveys: settings.surveys.clone(),
+        destinations: destinations.collect(),
+        options: delivery::Options {
+            timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
+            in_flight: delivery.in_flight,
+            hold_probe: delivery.hold_probe,
+            retry: delivery.retry,
+        },
+    }
+}
+
+/// Says through which sources a stranger could walk in.
+pub(super) fn warn_of_open_sources(settings: &Settings) {
+    for (name, source) in &settings.sources {
+        let schemes = source.signature.labels();
+        if !source.signature.vouches_for_answers() {
+            tracing::warn!(
+                source = %name,
+                ?schemes,
+                "anyone who knows or overhears this source's address can send answers to it"
+            );
+        }
+    }
+}

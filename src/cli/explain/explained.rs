@@ -1,0 +1,446 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::message::Message;
+use crate::cli::payload::method_name;
+use crate::cli::rehearsal::{self, Heard, Kept, Rehearsal, Reply, Submission, Understood};
+use crate::destination::{Destination, Plivo};
+use crate::domain::{Completion, Feedback, Said, Standing, State};
+use crate::settings::Settings;
+use crate::source::{Source, Tried};
+use crate::survey::{Mapped, Mapping};
+
+/// Everything that can be said of some hooks, for a person and for a script alike.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Explained {
+    hooks: Vec<Hook>,
+    submissions: Vec<Assembled>,
+}
+
+/// One hook, as the service would see it.
+#[derive(Debug, Serialize)]
+struct Hook {
+    /// The file that it was read from.
+    from: String,
+    source: String,
+    method: &'static str,
+    path: String,
+    query: Option<String>,
+    content_type: Option<String>,
+    body_bytes: usize,
+    at: String,
+    /// What is odd about how it was written down.
+    notes: Vec<String>,
+    schemes: Vec<&'static str>,
+    /// How its signature was looked for, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried: Option<Vec<Tried>>,
+    /// Why it would not be taken.
+    refused: Option<Refused>,
+    /// Nothing where it could not be read.
+    read: Option<Reading>,
+    reply: Reply,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    reason: &'static str,
+    detail: String,
+    /// Whether it was read all the same.
+    explained: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Reading {
+    Skipped { skipped: bool },
+    Kept(Told),
+}
+
+/// What a hook says.
+#[derive(Debug, Serialize)]
+struct Told {
+    call: String,
+    answers: Vec<Heeded>,
+    fields: BTreeMap<String, String>,
+    hung_up: bool,
+    opted_out: bool,
+    id: Option<String>,
+}
+
+/// One answer, and how it counts.
+#[derive(Debug, Serialize)]
+struct Heeded {
+    question: String,
+    /// Nothing for silence.
+    answer: Option<String>,
+    reader: String,
+    standing: &'static str,
+}
+
+/// What the hooks of one call come to.
+#[derive(Debug, Serialize)]
+struct Assembled {
+    id: String,
+    account: String,
+    survey: String,
+    call: String,
+    /// In order of arrival.
+    answers: Vec<Heeded>,
+    complete: bool,
+    due_at: String,
+    /// Seconds after the last hook.
+    due_in: f64,
+    outcome: Outcome,
+    #[serde(skip)]
+    trace_text: String,
+    trace: Value,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Feedback { feedback: Value, request: Request },
+    Ignored { reason: &'static str, detail: Option<String> },
+    Dead { reason: &'static str, detail: String },
+}
+
+#[derive(Debug, Serialize)]
+struct Request {
+    method: &'static str,
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+/// A hook as it was given.
+pub(super) struct Arrived<'a> {
+    pub from: String,
+    pub source: &'a Source,
+    pub message: &'a Message,
+    pub at: Timestamp,
+    /// How its signature was looked for, where that was asked.
+    pub tried: Option<Vec<Tried>>,
+}
+
+impl Explained {
+    /// Adds what became of a hook that was just heard.
+    pub fn hook(&mut self, arrived: Arrived<'_>, heard: &Heard, rehearsal: &Rehearsal<'_>) {
+        let Arrived { from, source, message, at, tried } = arrived;
+        let payload = &message.payload;
+        let explained = heard.understood.is_ok();
+        let refused = match (&heard.disbelieved, &heard.understood) {
+            (Some(refused), _) => Some((refused.label(), refused.to_string())),
+            (None, Err(refusal)) => Some((refusal.label(), refusal.to_string())),
+            (None, Ok(_)) => None,
+        };
+        let mut notes = message.notes.clone();
+        if let (Some(_), Err(refusal)) = (&heard.disbelieved, &heard.understood) {
+            notes.push(format!("nor could it be read: {refusal}"));
+        }
+        self.hooks.push(Hook {
+            from,
+            source: source.name.to_string(),
+            method: method_name(payload.method),
+            path: payload.path.clone(),
+            query: payload.query.clone(),
+            content_type: payload.header("content-type").map(str::to_owned),
+            body_bytes: payload.body.len(),
+            at: at.to_string(),
+            notes,
+            schemes: source.signature.labels(),
+            tried,
+            refused: refused.map(|(reason, detail)| Refused { reason, detail, explained }),
+            read: heard.understood.as_ref().ok().map(|read| reading(read, rehearsal)),
+            reply: heard.reply.clone(),
+        });
+    }
+
+    /// Adds what the hooks come to, once nothing more comes.
+    pub fn submissions(&mut self, rehearsal: &mut Rehearsal<'_>, settings: &Settings) {
+        rehearsal.finish();
+        let submissions = rehearsal.submissions().iter();
+        self.submissions = submissions.filter_map(|it| assembled(it, settings)).collect();
+    }
+
+    /// Whether the service would refuse any of the hooks.
+    pub fn is_refused(&self) -> bool {
+        self.hooks.iter().any(|hook| hook.refused.is_some())
+    }
+
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).expect("it is made of texts, numbers and lists")
+    }
+}
+
+fn reading(understood: &Understood, rehearsal: &Rehearsal<'_>) -> Reading {
+    let Understood::Kept(Kept { call, report, id, submission, .. }) = understood else {
+        return Reading::Skipped { skipped: true };
+    };
+    let survey = &rehearsal.submissions()[*submission].survey;
+    let answers = report.answers.iter().map(|reported| Heeded {
+        question: reported.question.clone(),
+        answer: given(rehearsal::text(&reported.answer)),
+        reader: reported.reader.clone(),
+        standing: standing(survey.standing(&reported.question, &reported.answer)),
+    });
+    Reading::Kept(Told {
+        call: call.to_string(),
+        answers: answers.collect(),
+        fields: report
+            .fields
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect(),
+        hung_up: report.hung_up,
+        opted_out: report.opted_out,
+        id: id.clone(),
+    })
+}
+
+/// Nothing where nothing was heard.
+fn assembled(submission: &Submission, settings: &Settings) -> Option<Assembled> {
+    let Submission { key, survey, answers, .. } = submission;
+    let (due, mapped) = (submission.due?, submission.mapped.as_ref()?);
+    let last = answers.last_new_at()?;
+    let heeded = |said: &Said| Heeded {
+        question: said.question.clone(),
+        answer: given(rehearsal::text(&said.answer)),
+        reader: said.reader.clone(),
+        standing: standing(survey.standing(&said.question, &said.answer)),
+    };
+    Some(Assembled {
+        id: key.id().to_string(),
+        account: key.account.to_string(),
+        survey: key.survey.to_string(),
+        call: key.call.to_string(),
+        answers: answers.said().map(heeded).collect(),
+        complete: due.complete,
+        due_at: due.at.to_string(),
+        due_in: due.at.duration_since(last).as_secs_f64(),
+        outcome: outcome(submission, mapped, settings),
+        trace_text: mapped.trace.to_string(),
+        trace: serde_json::from_str(&mapped.trace.to_json()).unwrap_or_default(),
+    })
+}
+
+fn outcome(submission: &Submission, mapped: &Mapped, settings: &Settings) -> Outcome {
+    match &mapped.mapping {
+        Mapping::Feedback(feedback) => Outcome::Feedback {
+            feedback: spelled(feedback),
+            request: request(submission, feedback, settings),
+        },
+        Mapping::Ignore { reason, detail } => {
+            Outcome::Ignored { reason: reason.label(), detail: detail.clone() }
+        }
+        Mapping::Dead { reason, detail } => {
+            Outcome::Dead { reason: reason.label(), detail: detail.clone() }
+        }
+    }
+}
+
+fn spelled(feedback: &Feedback) -> Value {
+    let issues: Vec<&str> = feedback.issues().map(|issue| issue.name()).collect();
+    json!({ "rating": feedback.rating(), "issues": issues, "notes": feedback.notes() })
+}
+
+/// As it would leave, but for the token.
+fn request(submission: &Submission, feedback: &Feedback, settings: &Settings) -> Request {
+    let account = &settings.accounts[&submission.key.account];
+    let destination = Destination::Plivo(Plivo {
+        account: account.account.clone(),
+        api: account.api.clone(),
+        spelling: account.spelling.clone(),
+    });
+    Request {
+        method: "POST",
+        url: destination.url(&submission.key.call),
+        headers: vec![
+            ("Authorization", format!("Basic {}:***", account.account.auth_id)),
+            ("Content-Type", "application/json".to_owned()),
+        ],
+        body: destination.body(feedback),
+    }
+}
+
+fn given(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Silence => "silence",
+        Standing::OutsideDomain => "outside the domain",
+        Standing::InDomain => "in the domain",
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (hook, number) in self.hooks.iter().zip(1..) {
+            writeln!(f, "hook {number}, from {}", hook.from)?;
+            writeln!(f, "{hook}")?;
+        }
+        for submission in &self.submissions {
+            write!(f, "{submission}")?;
+        }
+        if self.submissions.is_empty() {
+            writeln!(f, "Nothing would be kept, so nothing would be told.")?;
+        }
+        Ok(())
+    }
+}
+
+/// One line under its head; further lines of `text` stand below the first.
+fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    writeln!(f, "{}", format!("  {head:<11} {first}").trim_end())?;
+    lines.try_for_each(|line| writeln!(f, "{}", format!("{:<14}{line}", "").trim_end()))
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        row(f, "request", &format!("{} {}{query}", self.method, self.path))?;
+        if self.body_bytes > 0 {
+            let kind = self.content_type.as_deref().unwrap_or("no type");
+            row(f, "body", &format!("{} bytes, {kind}", self.body_bytes))?;
+        }
+        for note in &self.notes {
+            row(f, "note", note)?;
+        }
+        let schemes = self.schemes.join(", ");
+        match &self.refused {
+            None if self.schemes == ["none"] => row(f, "signature", "none is asked for")?,
+            None => row(f, "signature", &format!("holds ({schemes})"))?,
+            Some(refused) => {
+                row(f, "REFUSED", &format!("{}: {}", refused.reason, refused.detail))?;
+                if refused.explained {
+                    row(f, "", "what follows is what it would come to if it were believed")?;
+                }
+            }
+        }
+        let mut known = None;
+        for tried in self.tried.iter().flatten() {
+            if known != Some((tried.scheme, &tried.headers)) {
+                row(f, "looked at", &looked_at(tried))?;
+                known = Some((tried.scheme, &tried.headers));
+            }
+            let verdict = if tried.matches { "it matches" } else { "it does not match" };
+            match &tried.signed {
+                Some(signed) => row(f, "tried", &format!("{verdict} what is made over\n{signed}"))?,
+                None => row(f, "tried", verdict)?,
+            }
+        }
+        match &self.read {
+            None => {}
+            Some(Reading::Skipped { .. }) => {
+                row(f, "skipped", "it is none of this source's hooks")?
+            }
+            Some(Reading::Kept(told)) => told.fmt(f)?,
+        }
+        row(f, "reply", &reply(&self.reply))
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "call", &self.call)?;
+        for heeded in &self.answers {
+            row(f, "answer", &format!("{heeded}, from {}", heeded.reader))?;
+        }
+        for (name, value) in &self.fields {
+            row(f, "field", &format!("{name} = {value:?}"))?;
+        }
+        if self.hung_up {
+            row(f, "hang-up", "the call is over")?;
+        }
+        if self.opted_out {
+            row(f, "opt-out", "the caller does not want to be asked")?;
+        }
+        match &self.id {
+            Some(id) => row(f, "id", id),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Heeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.answer {
+            Some(answer) => write!(f, "{} = {answer:?} ({})", self.question, self.standing),
+            None => write!(f, "{}: {}", self.question, self.standing),
+        }
+    }
+}
+
+/// Where a signature should stand.
+fn looked_at(Tried { scheme, headers, .. }: &Tried) -> String {
+    let headers = headers.iter().map(|(name, count)| match count {
+        0 => format!("{name} (missing)"),
+        1 => name.clone(),
+        count => format!("{name} ({count} times)"),
+    });
+    format!("{} ({scheme})", headers.collect::<Vec<_>>().join(", "))
+}
+
+fn reply(reply: &Reply) -> String {
+    let Reply { status, content_type, headers, body } = reply;
+    let mut text = format!("{status} {}", content_type.unwrap_or("without a body"));
+    for (name, value) in headers {
+        text.push_str(&format!("\n{name}: {value}"));
+    }
+    if !body.is_empty() {
+        text.push_str(&format!("\n{body}"));
+    }
+    text
+}
+
+impl Assembled {
+    fn trace(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.trace_text.is_empty() { Ok(()) } else { row(f, "trace", &self.trace_text) }
+    }
+}
+
+impl fmt::Display for Assembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, survey, account, id, .. } = self;
+        writeln!(f, "call {call}, survey {survey}, account {account}")?;
+        row(f, "submission", id)?;
+        for heeded in &self.answers {
+            row(f, "said", &heeded.to_string())?;
+        }
+        let seconds = self.due_in;
+        if self.complete {
+            row(f, "complete", &format!("due {seconds} s after the last word"))?;
+        } else {
+            let state = State::Collecting.label();
+            row(f, state, &format!("due {seconds} s after the last word, if nothing more comes"))?;
+        }
+        match &self.outcome {
+            Outcome::Feedback { feedback, request } => {
+                row(f, "feedback", &feedback.to_string())?;
+                self.trace(f)?;
+                row(f, "request", &format!("{} {}", request.method, request.url))?;
+                for (name, value) in &request.headers {
+                    row(f, "", &format!("{name}: {value}"))?;
+                }
+                row(f, "", &request.body)
+            }
+            Outcome::Ignored { reason, detail } => {
+                let detail = detail.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+                row(f, "ignored", &format!("{reason}{detail}"))?;
+                self.trace(f)
+            }
+            Outcome::Dead { reason, detail } => {
+                row(f, "DEAD", &format!("{reason}: {detail}"))?;
+                self.trace(f)
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! `explain`: what would become of a hook.
+
+mod explained;
+mod message;
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::payload::{self, GivenMethod, Payload};
+use super::rehearsal::{Rehearsal, Trust};
+use super::{Failure, SettingsFile};
+use crate::domain::{HookId, Method};
+use crate::settings::Settings;
+use crate::source::{Source, Tried};
+
+use explained::{Arrived, Explained};
+use message::{Content, Message};
+
+/// A file holds a request as it went over the wire: `POST /hooks/ivr?question=score HTTP/1.1`, its
+/// headers, a blank line, its body; or what `curl -v` logged of it, with `> ` before each line; or
+/// several of these. Anything else is a bare body. All are taken for hooks that arrived in this
+/// order; nothing is kept and nothing is sent. Who has not signed is explained all the same.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// What arrived, in order; `-` or none reads the standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The source that it came to; without it, the one that the request's path names
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// How a bare body came
+    #[arg(long, value_enum, value_name = "METHOD", ignore_case = true)]
+    method: Option<GivenMethod>,
+    /// The query that a bare body came with, without the `?`
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
+    /// A header that a bare body came with: 'Content-Type: application/json'
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = payload::header)]
+    headers: Vec<(String, String)>,
+    /// When it arrived, for signatures that grow old: 2026-05-04T10:00:00Z; now without it
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Print each text that the signature may have been made over, and where it was looked for
+    #[arg(long)]
+    explain_signature: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    settings: SettingsFile,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Output {
+    /// For a person
+    #[default]
+    Text,
+    /// One JSON document, for a script
+    Json,
+}
+
+/// Longest file that is read, in bytes: many times what the public door takes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+impl Explain {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let settings = self.settings.load()?;
+        let mut rehearsal = Rehearsal::of(&settings);
+        let mut explained = Explained::default();
+        let at = self.at.unwrap_or_else(Timestamp::now);
+        for (from, message) in self.messages()? {
+            let source = self.source_of(&settings, &message.payload)?;
+            let heard = rehearsal.hear(source, &message.payload, at, Trust::Anybody);
+            let tried = self.tried(source, &message.payload, at);
+            let arrived = Arrived { from, source, message: &message, at, tried };
+            explained.hook(arrived, &heard, &rehearsal);
+        }
+        explained.submissions(&mut rehearsal, &settings);
+        let mut out = std::io::stdout().lock();
+        match self.output {
+            Output::Text => write!(out, "{explained}")?,
+            Output::Json => writeln!(out, "{:#}", explained.to_json())?,
+        }
+        if explained.is_refused() { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// With the name of the file that each comes from.
+    fn messages(&self) -> Result<Vec<(String, Message)>, Failure> {
+        let stdin = [PathBuf::from("-")];
+        let mut all = Vec::new();
+        for file in if self.files.is_empty() { &stdin } else { self.files.as_slice() } {
+            let name =
+                if is_stdin(file) { "standard input".into() } else { file.to_string_lossy() };
+            let content = self
+                .bytes(file)
+                .map_err(|error| Failure::Unreadable(format!("cannot read {name}: {error}")))?;
+            let content = message::read(&content)
+                .map_err(|error| Failure::Unreadable(format!("{name}, {error}")))?;
+            let messages = match content {
+                Content::Messages(messages) if self.describes_a_body() => {
+                    let first = &messages[0].payload.path;
+                    return Err(Failure::Unreadable(format!(
+                        "{name} holds a request to {first}: --method, --query and --header are \
+                         for a bare body; write them into the request"
+                    )));
+                }
+                Content::Messages(messages) => messages,
+                Content::Body(body) => vec![self.around(body)?],
+            };
+            all.extend(messages.into_iter().map(|message| (name.clone().into_owned(), message)));
+        }
+        Ok(all)
+    }
+
+    fn bytes(&self, file: &Path) -> std::io::Result<Vec<u8>> {
+        // Whoever says that it came by GET has said all of it.
+        if self.files.is_empty() && matches!(self.method, Some(GivenMethod::Get)) {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Vec::new();
+        let read = if is_stdin(file) {
+            std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?
+        } else {
+            std::fs::File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?
+        };
+        if read as u64 > FILE_BYTES_MAX {
+            return Err(std::io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    fn describes_a_body(&self) -> bool {
+        self.method.is_some() || self.query.is_some() || !self.headers.is_empty()
+    }
+
+    /// The request that a bare body came in.
+    fn around(&self, body: Vec<u8>) -> Result<Message, Failure> {
+        let Some(source) = &self.source else {
+            return Err(anyhow!("a bare body does not say where it came to: --source NAME").into());
+        };
+        let payload = Payload {
+            method: self.method.map_or(Method::Post, Method::from),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body,
+            ..Payload::to(source)
+        };
+        Ok(Message { payload: payload.with_type(), notes: Vec::new() })
+    }
+
+    /// Nothing where it was not asked for, or where no signature is even looked at.
+    fn tried(&self, source: &Source, payload: &Payload, at: Timestamp) -> Option<Vec<Tried>> {
+        let hook = payload.hook(HookId(Uuid::nil()), at);
+        self.explain_signature.then(|| source.explain_signature(&hook).unwrap_or_default())
+    }
+
+    fn source_of<'a>(
+        &self,
+        settings: &'a Settings,
+        payload: &Payload,
+    ) -> Result<&'a Source, Failure> {
+        let named = self.source.as_deref();
+        let name = named.or_else(|| payload.path.rsplit('/').next()).unwrap_or_default();
+        super::source(settings, name)
+    }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}

@@ -1,0 +1,229 @@
+//! What the service would make of hooks: verified, read, assembled and mapped, all in memory. No
+//! ledger, no network, and no clock but that of the hooks.
+
+mod reading;
+mod reply;
+mod submission;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::payload::Payload;
+use crate::domain::{Answer, CallUuid, Hook, HookId, Identity, Name, Report, SubmissionKey};
+use crate::settings::Settings;
+use crate::source::{Refused, Source, VerifiedHook};
+use crate::store::Outcome;
+
+pub(super) use reply::Reply;
+pub(super) use submission::Submission;
+
+use reading::Read;
+
+/// A stage on which hooks arrive one after another, none before the last one.
+pub(super) struct Rehearsal<'a> {
+    settings: &'a Settings,
+    /// In the order in which they were started.
+    submissions: Vec<Submission>,
+    /// What senders called their hooks, by source.
+    known: Vec<(Name, Identity)>,
+    arrived: u128,
+}
+
+/// Whose hooks are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Theirs who have signed, as the service wants it.
+    Signed,
+    /// Anybody's: what the service says of the signature is told, and nothing follows from it.
+    Anybody,
+}
+
+/// What became of one hook.
+pub(super) struct Heard {
+    /// Why the service does not believe its sender; it may have been read all the same.
+    pub disbelieved: Option<Refused>,
+    /// What was read, or why nothing could be.
+    pub understood: Result<Understood, Refusal>,
+    /// As the service would answer it.
+    pub reply: Reply,
+}
+
+/// What a hook was found to say.
+pub(super) enum Understood {
+    /// It is none of the source's business.
+    Skipped,
+    Kept(Kept),
+}
+
+/// A hook that belongs to a submission.
+pub(super) struct Kept {
+    pub call: CallUuid,
+    pub report: Report,
+    /// What its sender calls it.
+    pub id: Option<String>,
+    pub outcome: Outcome,
+    /// Of [`Rehearsal::submissions`].
+    pub submission: usize,
+}
+
+/// Why a hook would not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("send the body without Content-Encoding")]
+    Encoded,
+    #[error("a body has at most {BODY_MAX} bytes")]
+    TooLarge,
+    #[error("its id was used before, for other bytes")]
+    Reused,
+    #[error(transparent)]
+    Source(#[from] Refused),
+}
+
+/// Longest body that the public door takes, in bytes.
+const BODY_MAX: usize = 64 * 1024;
+
+impl<'a> Rehearsal<'a> {
+    pub fn of(settings: &'a Settings) -> Self {
+        Self { settings, submissions: Vec::new(), known: Vec::new(), arrived: 0 }
+    }
+
+    pub fn submissions(&self) -> &[Submission] {
+        &self.submissions
+    }
+
+    /// Lets a hook arrive. What was due before is mapped first, and whatever comes of it is
+    /// delivered at once.
+    pub fn hear(
+        &mut self,
+        source: &Source,
+        payload: &Payload,
+        at: Timestamp,
+        trust: Trust,
+    ) -> Heard {
+        self.until(at);
+        self.arrived += 1;
+        let hook = payload.hook(HookId(Uuid::from_u128(self.arrived)), at);
+        let (verified, disbelieved) = believed(source, hook, trust);
+        let understood = verified.and_then(|hook| self.understand(source, &hook));
+        let refusal = disbelieved.map(Refusal::Source);
+        let reply = match (&refusal, &understood) {
+            (Some(refusal), _) | (None, Err(refusal)) => Reply::to_refused(source, refusal),
+            (None, Ok(understood)) => self.reply(source, understood),
+        };
+        Heard { disbelieved, understood, reply }
+    }
+
+    /// Lets the time pass up to, not including, that moment.
+    pub fn until(&mut self, now: Timestamp) {
+        for submission in &mut self.submissions {
+            submission.settle_before(now);
+        }
+    }
+
+    /// Lets all the time pass that anything waits for.
+    pub fn finish(&mut self) {
+        for submission in &mut self.submissions {
+            submission.settle();
+        }
+    }
+
+    fn understand(&mut self, source: &Source, hook: &VerifiedHook) -> Result<Understood, Refusal> {
+        let survey = &self.settings.surveys[&source.survey];
+        let Some(Read { call, report, identity }) = reading::read(source, hook, survey)? else {
+            return Ok(Understood::Skipped);
+        };
+        let key = SubmissionKey {
+            account: source.account.name.clone(),
+            survey: source.survey.clone(),
+            call: call.clone(),
+        };
+        let position = self.submissions.iter().position(|known| known.key == key);
+        let submission = position.unwrap_or_else(|| {
+            self.submissions.push(Submission::new(key, survey.clone()));
+            self.submissions.len() - 1
+        });
+        let outcome = if self.is_known(source, identity.as_ref())? {
+            Outcome::Repeat
+        } else {
+            self.submissions[submission].hear(&report, hook.hook())
+        };
+        let id = identity.map(|identity| identity.id);
+        Ok(Understood::Kept(Kept { call, report, id, outcome, submission }))
+    }
+
+    /// Whether its sender has sent it before.
+    fn is_known(&mut self, source: &Source, identity: Option<&Identity>) -> Result<bool, Refusal> {
+        let Some(identity) = identity else { return Ok(false) };
+        let known =
+            self.known.iter().find(|(by, known)| *by == source.name && known.id == identity.id);
+        match known {
+            Some((_, known)) if known.digest == identity.digest => Ok(true),
+            Some(_) => Err(Refusal::Reused),
+            None => {
+                self.known.push((source.name.clone(), identity.clone()));
+                Ok(false)
+            }
+        }
+    }
+
+    fn reply(&self, source: &Source, understood: &Understood) -> Reply {
+        match understood {
+            Understood::Skipped => Reply::to_skipped(source),
+            Understood::Kept(kept) => {
+                Reply::to_kept(source, &self.submissions[kept.submission], kept.outcome)
+            }
+        }
+    }
+}
+
+/// The hook with its sender believed, and why the service would not.
+fn believed(
+    source: &Source,
+    hook: Hook,
+    trust: Trust,
+) -> (Result<VerifiedHook, Refusal>, Option<Refused>) {
+    if hook.header_values("content-encoding").next().is_some() {
+        return (Err(Refusal::Encoded), None);
+    }
+    if hook.body.len() > BODY_MAX {
+        return (Err(Refusal::TooLarge), None);
+    }
+    match source.verify(hook.clone()) {
+        Ok(verified) => (Ok(verified), None),
+        Err(refused @ Refused::Signature(_)) if trust == Trust::Anybody => {
+            (source.believe(hook).map_err(Refusal::from), Some(refused))
+        }
+        Err(refused) => (Err(refused.into()), None),
+    }
+}
+
+impl Refusal {
+    /// Beside [`Refused::LABELS`].
+    pub const OWN_LABELS: [&'static str; 3] = ["encoded", "too_large", "signature_reused"];
+
+    pub fn label(&self) -> &'static str {
+        match self {
+            Refusal::Encoded => "encoded",
+            Refusal::TooLarge => "too_large",
+            Refusal::Reused => "signature_reused",
+            Refusal::Source(refused) => refused.label(),
+        }
+    }
+
+    pub fn status(&self) -> u16 {
+        match self {
+            Refusal::Encoded | Refusal::Source(Refused::UnsupportedType(_)) => 415,
+            Refusal::TooLarge => 413,
+            Refusal::Reused | Refusal::Source(Refused::Signature(_)) => 401,
+            Refusal::Source(Refused::Unreadable(_)) => 400,
+        }
+    }
+}
+
+/// What was said; nothing for silence.
+pub(super) fn text(answer: &Answer) -> &str {
+    match answer {
+        Answer::Silence => "",
+        Answer::Given(text) => text,
+    }
+}

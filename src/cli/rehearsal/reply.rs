@@ -1,0 +1,55 @@
+use serde::Serialize;
+
+use super::{Refusal, Submission};
+use crate::source::{OnRefusal, Source};
+use crate::store::Outcome;
+
+/// What a sender hears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(in crate::cli) struct Reply {
+    pub status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<&'static str>,
+    pub headers: Vec<(&'static str, String)>,
+    /// For a problem, its detail alone.
+    pub body: String,
+}
+
+const SUBMISSION: &str = "Postcall-Submission";
+const OUTCOME: &str = "Postcall-Outcome";
+
+impl Reply {
+    pub(super) fn to_kept(source: &Source, submission: &Submission, outcome: Outcome) -> Self {
+        let headers = vec![
+            (SUBMISSION, submission.key.id().to_string()),
+            (OUTCOME, outcome.label().to_owned()),
+        ];
+        Self { headers, ..Self::plain(source) }
+    }
+
+    pub(super) fn to_skipped(source: &Source) -> Self {
+        Self { headers: vec![(OUTCOME, "skipped".to_owned())], ..Self::plain(source) }
+    }
+
+    pub(super) fn to_refused(source: &Source, refusal: &Refusal) -> Self {
+        match source.on_refusal {
+            OnRefusal::Reply => Self::plain(source),
+            OnRefusal::Status => Self {
+                status: refusal.status(),
+                content_type: Some("application/problem+json"),
+                headers: Vec::new(),
+                body: refusal.to_string(),
+            },
+        }
+    }
+
+    /// 200 with what the source's sender expects, and nothing promised.
+    fn plain(source: &Source) -> Self {
+        Self {
+            status: 200,
+            content_type: source.reply.content_type(),
+            headers: Vec::new(),
+            body: String::from_utf8_lossy(source.reply.body()).into_owned(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    Answers, Changes, Completion, Due, Feedback, Heard, Hook, Report, Standing, State,
+    SubmissionKey, Told,
+};
+use crate::store::Outcome;
+use crate::survey::{Mapped, Mapping, Survey};
+
+/// All that one caller answered to one survey about one call, and what became of it.
+pub(in crate::cli) struct Submission {
+    pub key: SubmissionKey,
+    pub survey: Arc<Survey>,
+    pub answers: Answers,
+    pub state: State,
+    /// `None` before anything was heard.
+    pub due: Option<Due>,
+    /// How it was mapped when it was last due.
+    pub mapped: Option<Mapped>,
+    /// What the destination was told, each time.
+    pub told: Vec<Feedback>,
+}
+
+impl Submission {
+    pub(super) fn new(key: SubmissionKey, survey: Arc<Survey>) -> Self {
+        Self {
+            key,
+            survey,
+            answers: Answers::default(),
+            state: State::Collecting,
+            due: None,
+            mapped: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// As the ledger does it, where every attempt succeeds at once.
+    pub(super) fn hear(&mut self, report: &Report, hook: &Hook) -> Outcome {
+        let changes = self.survey.changes();
+        let mut answers = self.answers.clone();
+        let mut is_new = merge(&mut answers, report, hook);
+        let counts = changes != Changes::First && self.counts_otherwise(&answers, report);
+        is_new |= counts;
+        let is_closed = self.state == State::Delivered;
+        let is_late = is_closed && !(changes == Changes::Resend && counts);
+        // What came late counts after all once something is sent again.
+        if !is_late || changes == Changes::Resend {
+            self.answers = answers;
+        }
+        if is_late {
+            return if is_new { Outcome::Late } else { Outcome::Repeat };
+        }
+        let is_first = self.due.is_none();
+        if is_new || self.state.is_waiting() {
+            let due = self.due_by(hook);
+            self.due = Some(due);
+            let is_told = !self.told.is_empty();
+            self.state = if due.complete || is_told { State::Pending } else { State::Collecting };
+        }
+        match (is_first, is_new) {
+            (true, _) => Outcome::New,
+            (false, true) => Outcome::Added,
+            (false, false) => Outcome::Repeat,
+        }
+    }
+
+    /// What only gives values to fields says nothing that could be waited for.
+    fn due_by(&self, hook: &Hook) -> Due {
+        match self.answers.first_at() {
+            Some(_) => self.survey.due(&self.answers),
+            None => Due { complete: false, at: hook.received_at },
+        }
+    }
+
+    pub(super) fn settle_before(&mut self, now: Timestamp) {
+        if self.due.is_some_and(|due| due.at < now) {
+            self.settle();
+        }
+    }
+
+    /// Maps what waits; feedback is taken for delivered.
+    pub(super) fn settle(&mut self) {
+        if !self.state.is_waiting() {
+            return;
+        }
+        let mapped = self.survey.map(&self.answers);
+        self.state = match &mapped.mapping {
+            Mapping::Feedback(feedback) => {
+                self.told.push(feedback.clone());
+                State::Delivered
+            }
+            Mapping::Ignore { reason, .. } => State::Ignored(*reason),
+            Mapping::Dead { reason, .. } => State::Dead(*reason),
+        };
+        self.mapped = Some(mapped);
+    }
+
+    /// The answer that counts for a question as it was given; empty for silence.
+    pub fn answer(&self, question: &str) -> Option<&str> {
+        self.counting(&self.answers, question).map(|(text, _)| text)
+    }
+
+    /// Whether another answer in the domain of a question counts than before.
+    fn counts_otherwise(&self, answers: &Answers, report: &Report) -> bool {
+        report.answers.iter().any(|reported| {
+            let question = &reported.question;
+            let in_domain = |(_, standing): &(&str, Standing)| *standing == Standing::InDomain;
+            let now = self.counting(answers, question).filter(in_domain);
+            now != self.counting(&self.answers, question).filter(in_domain)
+        })
+    }
+
+    fn counting<'a>(&self, answers: &'a Answers, question: &str) -> Option<(&'a str, Standing)> {
+        let standing = |answer: &_| self.survey.standing(question, answer);
+        let (said, standing) = answers.best(question, standing, self.survey.changes())?;
+        Some((super::text(&said.answer), standing))
+    }
+}
+
+/// Answers whether anything of it was not heard before.
+fn merge(answers: &mut Answers, report: &Report, hook: &Hook) -> bool {
+    let (at, id) = (hook.received_at, hook.id);
+    let mut is_new = false;
+    for reported in &report.answers {
+        is_new |= answers.hear(reported.clone().heard(at, id)) == Heard::New;
+    }
+    for (name, value) in &report.fields {
+        let told = Told { value: value.clone(), received_at: at, hook: id };
+        is_new |= answers.tell(name.clone(), told);
+    }
+    if report.hung_up {
+        is_new |= answers.hang_up(at);
+    }
+    if report.opted_out {
+        is_new |= answers.opt_out(at);
+    }
+    is_new
+}

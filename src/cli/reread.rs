@@ -1,0 +1,116 @@
+//! Reads the settings again while the service runs: when told by SIGHUP, and when their file has
+//! changed.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
+
+use super::SettingsFile;
+use crate::app::Reread;
+use crate::settings::{Environment, Settings};
+
+/// How often the file is looked at. Being told by the system would lose a mounted ConfigMap, whose
+/// files are swapped behind a symbolic link.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A file that changed is read when it has stayed the same for so long: whoever writes it may not
+/// be done.
+const SETTLES_IN: Duration = Duration::from_millis(500);
+
+/// Most of a file that is looked at, in bytes; settings are not longer.
+const LOOKED_AT_MAX: u64 = 2 * 1024 * 1024;
+
+/// What a file said at some time, if it could be read.
+#[derive(PartialEq, Eq)]
+pub(super) struct Look(Option<[u8; 32]>);
+
+/// Ends with the service. `seen` is from before the settings in force were read, so that no change
+/// is missed.
+pub(super) async fn watch(
+    settings: SettingsFile,
+    mut seen: Look,
+    mut hangup: Signal,
+    service: mpsc::Sender<Reread>,
+) {
+    let Some(file) = settings.file else {
+        while hangup.recv().await.is_some() {
+            tracing::info!(
+                "SIGHUP: there is no settings file (--config) to read again, nothing changes"
+            );
+        }
+        return;
+    };
+    loop {
+        tokio::select! {
+            Some(()) = hangup.recv() => tracing::info!("SIGHUP: reading the settings again"),
+            () = changed(&file, &seen) => {
+                tracing::info!("the settings file has changed: reading it again");
+            }
+        }
+        seen = Look::at(&file);
+        let file = file.clone();
+        let load = move || Settings::load(Some(&file), Environment::of_process());
+        let Ok(reread) = tokio::task::spawn_blocking(load).await else { return };
+        if service.send(reread).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn changed(file: &Path, seen: &Look) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let mut now = Look::at(file);
+        while now != *seen {
+            tokio::time::sleep(SETTLES_IN).await;
+            let later = Look::at(file);
+            if later == now {
+                return;
+            }
+            now = later;
+        }
+    }
+}
+
+impl Look {
+    pub(super) fn at(file: &Path) -> Self {
+        let mut text = Vec::new();
+        let read = fs::File::open(file)
+            .and_then(|file| file.take(LOOKED_AT_MAX).read_to_end(&mut text))
+            .ok();
+        Self(read.map(|_| Sha256::digest(&text).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_swapped_behind_its_link_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name)).unwrap();
+        for (version, text) in [("one", "a: 1"), ("same", "a: 1"), ("other", "a: 2")] {
+            fs::create_dir(at(version)).unwrap();
+            fs::write(at(version).join("postcall.yaml"), text).unwrap();
+        }
+        link("one", "..data");
+        link("..data/postcall.yaml", "postcall.yaml");
+        let swap = |to: &str| {
+            link(to, "..new");
+            fs::rename(at("..new"), at("..data")).unwrap();
+            Look::at(&at("postcall.yaml"))
+        };
+        let seen = Look::at(&at("postcall.yaml"));
+        assert!(swap("same") == seen);
+        assert!(swap("other") != seen);
+        fs::remove_file(at("..data")).unwrap();
+        assert!(Look::at(&at("postcall.yaml")) == Look(None));
+    }
+}

@@ -1,0 +1,256 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::expected::Expectation;
+use super::written::{Faults, Node, Place, Table};
+use crate::cli::payload::Payload;
+use crate::domain::Method;
+use crate::source;
+
+/// What a file of cases holds.
+pub(super) struct Suite {
+    /// A whole settings file of its own.
+    pub settings: Option<OwnSettings>,
+    pub cases: Vec<Case>,
+}
+
+pub(super) struct OwnSettings {
+    pub text: String,
+    /// The line before its first.
+    pub line: usize,
+}
+
+/// Some hooks, and what they must come to.
+pub(super) struct Case {
+    pub name: String,
+    pub line: usize,
+    /// At least one, in order of arrival.
+    pub hooks: Vec<Step>,
+    pub expect: Expectation,
+}
+
+/// One hook.
+pub(super) struct Step {
+    pub line: usize,
+    /// Nothing where the settings' only one is meant.
+    pub source: Option<String>,
+    pub at: Timestamp,
+    pub sender: Sender,
+    /// What its sender has to hear.
+    pub reply: Option<String>,
+    /// Addressed to nobody yet.
+    payload: Payload,
+}
+
+/// Who sends a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The source's own: it is signed when it is sent.
+    Signs,
+    /// Whoever wrote the case: it is sent as it stands there.
+    AsWritten,
+    /// Who is believed without a signature, for senders that only themselves can sign for.
+    Believed,
+}
+
+/// The case's time starts here.
+const START: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+impl Suite {
+    /// # Errors
+    /// Everything that is wrong with the text, one line for each fault.
+    pub fn parse(file: &str, text: &str) -> Result<Self, String> {
+        let faults = Faults::of(file);
+        let root =
+            Node::parse(text).map_err(|(line, message)| format!("{file}:{line}: {message}"))?;
+        let suite = suite(&Place::root(&root, &faults));
+        match (faults.into_text(), suite) {
+            (None, Some(suite)) => Ok(suite),
+            (faults, _) => Err(faults.unwrap_or_default()),
+        }
+    }
+}
+
+impl Step {
+    /// The request to the source of that name.
+    pub fn payload(&self, source: &str) -> Payload {
+        Payload { path: Payload::to(source).path, ..self.payload.clone() }
+    }
+}
+
+fn suite(place: &Place<'_>) -> Option<Suite> {
+    let table = place.table(&["settings", "cases"])?;
+    let settings = table.get("settings").and_then(|place| {
+        let text = place.text("a whole settings file as text: `settings: |`")?;
+        Some(OwnSettings { text: text.to_owned(), line: place.line() })
+    });
+    let cases = table.need("cases", CASES)?.list(CASES)?;
+    let cases: Vec<_> = cases.iter().map(case).collect();
+    Some(Suite { settings, cases: cases.into_iter().collect::<Option<_>>()? })
+}
+
+const CASES: &str = "a list of { name: …, hooks: […], expect: {…} }";
+
+fn case(place: &Place<'_>) -> Option<Case> {
+    const NAME: &str = "a sentence that says what happens";
+    const EXPECT: &str = "what it comes to, such as { ignored: no_answer }";
+    let table = place.table(&["name", "hooks", "expect"])?;
+    let name = table.need("name", NAME).and_then(|place| match place.text(NAME)? {
+        "" => place.expected(NAME),
+        name => Some(name.to_owned()),
+    });
+    let hooks = table.need("hooks", HOOKS).and_then(|place| hooks(&place));
+    let expect = table.need("expect", EXPECT).and_then(|place| Expectation::at(&place));
+    Some(Case { name: name?, line: place.line(), hooks: hooks?, expect: expect? })
+}
+
+const HOOKS: &str = "a list of hooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
+
+fn hooks(place: &Place<'_>) -> Option<Vec<Step>> {
+    let items = place.list(HOOKS)?;
+    if items.is_empty() {
+        return place.fault(format_args!("expected {HOOKS}, with one at least"));
+    }
+    let mut clock = Clock { start: START, now: START, is_set: false };
+    let steps: Vec<_> = items.iter().map(|place| step(place, &mut clock)).collect();
+    steps.into_iter().collect()
+}
+
+/// The time of one case.
+struct Clock {
+    start: Timestamp,
+    now: Timestamp,
+    is_set: bool,
+}
+
+fn step(place: &Place<'_>, clock: &mut Clock) -> Option<Step> {
+    let table = place.table(&[
+        "source", "method", "query", "headers", "form", "json", "body", "at", "signed", "verified",
+        "reply",
+    ])?;
+    let text = |key: &str, what: &str| {
+        let place = table.get(key)?;
+        place.text(what).map(str::to_owned)
+    };
+    let source = text("source", "the name of a source");
+    let method = table.get("method").map_or(Some(Method::Post), |place| {
+        Some(if place.word(&["POST", "GET"])? == "GET" { Method::Get } else { Method::Post })
+    });
+    let query = table.get("query").map(|place| pairs(&place)).unwrap_or_default();
+    let headers = table.get("headers").map_or(Some(Vec::new()), |place| headers(&place));
+    let body = body(&table);
+    let at = table.get("at").map_or(Some(clock.now), |place| clock.moment(&place));
+    clock.is_set = true;
+    let sender = sender(&table);
+    Some(Step {
+        line: place.line(),
+        source,
+        at: at?,
+        sender: sender?,
+        reply: text("reply", "what its sender hears"),
+        payload: Payload {
+            method: method?,
+            query,
+            headers: headers?,
+            body: body?,
+            ..Payload::to("")
+        }
+        .with_type(),
+    })
+}
+
+/// Text as it is sent, or a table of names and values.
+fn pairs(place: &Place<'_>) -> Option<String> {
+    const WHAT: &str = "text such as \"CallUUID=c-1&Digits=4\", or a table of names and values";
+    if !place.is_table() {
+        return place.text(WHAT).map(str::to_owned);
+    }
+    let entries = place.entries(WHAT)?;
+    let pairs: Option<Vec<_>> =
+        entries.iter().map(|(name, place)| Some((*name, place.text("a value")?))).collect();
+    Some(source::encode(pairs?))
+}
+
+fn headers(place: &Place<'_>) -> Option<Vec<(String, String)>> {
+    let entries = place.entries("a table of names and values")?;
+    let header = |(name, place): &(&str, Place<'_>)| {
+        let text = place.text("the value of a header")?;
+        Some(((*name).to_owned(), text.to_owned()))
+    };
+    entries.iter().map(header).collect()
+}
+
+fn body(table: &Table<'_>) -> Option<Vec<u8>> {
+    let given = ["form", "json", "body"].map(|key| (key, table.get(key)));
+    let mut given = given.into_iter().filter_map(|(key, place)| Some((key, place?)));
+    let (key, place) = match (given.next(), given.next()) {
+        (None, _) => return Some(Vec::new()),
+        (Some(only), None) => only,
+        (Some((one, _)), Some((other, place))) => {
+            return place.fault(format_args!(
+                "there is {one} already: a hook has one of form, json, body; leave out {other}"
+            ));
+        }
+    };
+    match key {
+        "form" => pairs(&place).map(String::into_bytes),
+        "json" => Some(place.json().to_string().into_bytes()),
+        _ => place.text("the body as it is sent").map(|text| text.as_bytes().to_vec()),
+    }
+}
+
+fn sender(table: &Table<'_>) -> Option<Sender> {
+    let signed = table.get("signed").map(|place| place.flag()).unwrap_or(Some(true));
+    let verified = table.get("verified").map(|place| place.flag()).unwrap_or(Some(false));
+    match (signed?, verified?) {
+        (_, true) if table.get("signed").is_some() => table
+            .place()
+            .fault("a hook that is verified: true is believed as it is; leave signed out"),
+        (_, true) => Some(Sender::Believed),
+        (true, false) => Some(Sender::Signs),
+        (false, false) => Some(Sender::AsWritten),
+    }
+}
+
+impl Clock {
+    /// A moment such as `2026-05-04T10:00:00Z`, or a time since the start of the case.
+    fn moment(&mut self, place: &Place<'_>) -> Option<Timestamp> {
+        const WHAT: &str = "a time since the start of the case such as 90s, 10m, 2h or 3d, or a moment such as \
+             2026-05-04T10:00:00Z";
+        let text = place.text(WHAT)?;
+        let moment = match text.parse::<Timestamp>() {
+            Ok(moment) => {
+                if !self.is_set {
+                    self.start = moment;
+                    self.now = moment;
+                }
+                moment
+            }
+            Err(_) => match duration(text).and_then(|since| self.start.checked_add(since).ok()) {
+                Some(moment) => moment,
+                None => return place.expected(WHAT),
+            },
+        };
+        if moment < self.now {
+            return place
+                .fault("hooks stand in the order in which they arrive: this one is earlier");
+        }
+        self.now = moment;
+        Some(moment)
+    }
+}
+
+/// As the settings write one.
+fn duration(text: &str) -> Option<SignedDuration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: i64 = number.parse().ok()?;
+    let seconds = match unit {
+        "ms" => return Some(SignedDuration::from_millis(number)),
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return None,
+    };
+    number.checked_mul(seconds).map(SignedDuration::from_secs)
+}

@@ -1,0 +1,205 @@
+//! `test`: the cases that a survey has to meet, for its author's own checks.
+
+mod case;
+mod diff;
+mod expected;
+mod run;
+mod written;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{Failure, SettingsFile};
+use crate::settings::{Environment, Settings, SettingsError};
+
+use case::{Case, OwnSettings, Suite};
+use diff::Diff;
+
+/// A case is some hooks and what they must come to; a file of cases may bring settings of its own.
+/// Nothing is kept, nothing is sent, and the time is the case's own.
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// Files of cases; without any, `*.test.yaml` beside the settings file
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Only cases with this in their name
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// How to print what came of them
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    settings: SettingsFile,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Output {
+    /// A line for each case and a diff for each that failed
+    #[default]
+    Text,
+    /// One JSON document, for a script
+    Json,
+}
+
+/// Longest file of cases that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The cases of one file, and where each differs.
+struct Played {
+    file: String,
+    cases: Vec<(Case, Diff)>,
+}
+
+impl Test {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let files = self.files()?;
+        let mut shared = None;
+        let mut played = Vec::new();
+        for file in &files {
+            let name = file.display().to_string();
+            let suite = Suite::parse(&name, &read(file)?).map_err(Failure::Unreadable)?;
+            let cases = suite.cases.into_iter().filter(|case| self.is_wanted(case));
+            let settings = match &suite.settings {
+                Some(own) => &own_settings(file, own)?,
+                None => match &mut shared {
+                    Some(shared) => shared,
+                    none => none.insert(self.settings.load()?),
+                },
+            };
+            played.push(play(name, cases, settings)?);
+        }
+        let count = |failed| {
+            let all = played.iter().flat_map(|played| &played.cases);
+            all.filter(|(_, diff)| diff.differs() == failed).count()
+        };
+        let (passed, failed) = (count(false), count(true));
+        if passed + failed == 0 {
+            return Err(Failure::Unreadable(match &self.filter {
+                Some(filter) => format!("no case has {filter:?} in its name"),
+                None => "there is no case in any file".to_owned(),
+            }));
+        }
+        let mut out = std::io::stdout().lock();
+        match self.output {
+            Output::Text => {
+                print(&mut out, &played)?;
+                writeln!(out, "{passed} passed, {failed} failed")?;
+            }
+            Output::Json => writeln!(out, "{:#}", to_json(&played, passed, failed))?,
+        }
+        if failed == 0 { Ok(()) } else { Err(Failure::Told) }
+    }
+
+    fn is_wanted(&self, case: &Case) -> bool {
+        self.filter.as_ref().is_none_or(|filter| case.name.contains(filter))
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        if !self.files.is_empty() {
+            return Ok(self.files.clone());
+        }
+        let settings = self.settings.file.as_deref();
+        let beside = settings.and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
+        let folder = beside.unwrap_or(Path::new("."));
+        let unreadable = |error: std::io::Error| {
+            Failure::Unreadable(format!("cannot read {}: {error}", folder.display()))
+        };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with(".test.yaml") || name.ends_with(".test.yml") {
+                found.push(path);
+            }
+        }
+        found.sort();
+        if found.is_empty() {
+            return Err(Failure::Unreadable(format!(
+                "there is no *.test.yaml in {}: name the files of cases, or write one there",
+                folder.display()
+            )));
+        }
+        Ok(found)
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let fault = |why: String| Failure::Unreadable(format!("cannot read {}: {why}", file.display()));
+    let length = std::fs::metadata(file).map_err(|error| fault(error.to_string()))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(fault(format!("it is longer than {FILE_BYTES_MAX} bytes")));
+    }
+    std::fs::read_to_string(file).map_err(|error| fault(error.to_string()))
+}
+
+/// A file with settings of its own means the same everywhere: no variable overrides them.
+fn own_settings(file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
+    let variables = std::env::vars().filter(|(name, _)| !name.starts_with("POSTCALL__"));
+    let environment: Environment = variables.collect();
+    Settings::from_yaml(&own.text, environment).map_err(|error| {
+        Failure::Settings(match error {
+            SettingsError::Faults(mut faults) => {
+                for written in faults.iter_mut().filter_map(|fault| fault.written.as_mut()) {
+                    written.file = Some(file.to_owned());
+                    written.line += own.line;
+                }
+                SettingsError::Faults(faults)
+            }
+            SettingsError::NotYaml { source, .. } => {
+                SettingsError::NotYaml { file: file.to_owned(), source }
+            }
+            other => other,
+        })
+    })
+}
+
+fn play(
+    file: String,
+    cases: impl Iterator<Item = Case>,
+    settings: &Settings,
+) -> Result<Played, Failure> {
+    let mut played = Vec::new();
+    for case in cases {
+        let diff = run::run(&case, settings).map_err(|(line, message)| {
+            Failure::Unreadable(format!("{file}:{line}: {}: {message}", case.name))
+        })?;
+        played.push((case, diff));
+    }
+    Ok(Played { file, cases: played })
+}
+
+fn print(out: &mut impl Write, played: &[Played]) -> std::io::Result<()> {
+    for Played { file, cases } in played {
+        writeln!(out, "{file}")?;
+        for (case, diff) in cases {
+            if diff.differs() {
+                writeln!(out, "  FAILED  {} (line {})", case.name, case.line)?;
+                write!(out, "{diff}")?;
+            } else {
+                writeln!(out, "  ok      {}", case.name)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn to_json(played: &[Played], passed: usize, failed: usize) -> Value {
+    let cases = |Played { file, cases }: &Played| {
+        let case = |(case, diff): &(Case, Diff)| {
+            json!({
+                "file": file,
+                "line": case.line,
+                "name": case.name,
+                "passed": !diff.differs(),
+                "diff": diff.lines().collect::<Vec<_>>(),
+            })
+        };
+        cases.iter().map(case).collect::<Vec<_>>()
+    };
+    let cases: BTreeMap<usize, Value> = played.iter().flat_map(cases).enumerate().collect();
+    json!({ "passed": passed, "failed": failed, "cases": cases.into_values().collect::<Vec<_>>() })
+}

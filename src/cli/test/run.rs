@@ -1,0 +1,278 @@
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::case::{Case, Sender, Step};
+use super::diff::Diff;
+use super::expected::{Ending, ExpectedCall, ExpectedFeedback};
+use crate::cli::payload::Payload;
+use crate::cli::rehearsal::{Refusal, Rehearsal, Submission, Trust, Understood};
+use crate::domain::{Feedback, State};
+use crate::settings::Settings;
+use crate::source::Source;
+use crate::survey::Mapping;
+
+/// What became of the hooks of a case, beside what the rehearsal holds.
+struct Happened {
+    /// Why hooks were refused, with what is said of each.
+    refused: Vec<(&'static str, String)>,
+    skipped: bool,
+    /// What each sender heard.
+    replies: Vec<String>,
+}
+
+/// Plays a case and says where it differs from what it must come to.
+///
+/// # Errors
+/// A hook that cannot be sent as the case wants it, with its line.
+pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, String)> {
+    let mut rehearsal = Rehearsal::of(settings);
+    let mut happened = Happened { refused: Vec::new(), skipped: false, replies: Vec::new() };
+    for step in &case.hooks {
+        play(step, settings, &mut rehearsal, &mut happened)?;
+    }
+    let was: Vec<State> = rehearsal.submissions().iter().map(|it| it.state).collect();
+    rehearsal.finish();
+    let ended: Vec<Ended<'_>> = rehearsal
+        .submissions()
+        .iter()
+        .zip(was)
+        .map(|(submission, was)| Ended { submission, was })
+        .collect();
+
+    let mut diff = Diff::default();
+    compare_refusals(case, &happened, &mut diff);
+    compare_calls(&case.expect.calls, &ended, &mut diff);
+    compare_replies(case, &happened, &mut diff);
+    Ok(diff)
+}
+
+fn play(
+    step: &Step,
+    settings: &Settings,
+    rehearsal: &mut Rehearsal<'_>,
+    happened: &mut Happened,
+) -> Result<(), (usize, String)> {
+    let source = source(step, settings).map_err(|message| (step.line, message))?;
+    let payload = step.payload(source.name.as_str());
+    let (payload, trust) = match step.sender {
+        Sender::Signs => {
+            let nonce = nonce(&payload);
+            let signed = payload.signed(source, &nonce, step.at);
+            (signed.map_err(|error| (step.line, cannot_sign(error)))?, Trust::Signed)
+        }
+        Sender::AsWritten => (payload, Trust::Signed),
+        Sender::Believed => (payload, Trust::Anybody),
+    };
+    let heard = rehearsal.hear(source, &payload, step.at, trust);
+    match &heard.understood {
+        Err(refusal) => happened.refused.push((refusal.label(), Refusal::to_string(refusal))),
+        Ok(Understood::Skipped) => happened.skipped = true,
+        Ok(Understood::Kept(_)) => {}
+    }
+    happened.replies.push(heard.reply.body);
+    Ok(())
+}
+
+fn cannot_sign(error: impl std::fmt::Display) -> String {
+    format!(
+        "it cannot be signed: {error}; send it as it is with signed: false, or have it believed \
+         with verified: true"
+    )
+}
+
+fn source<'a>(step: &Step, settings: &'a Settings) -> Result<&'a Source, String> {
+    let known = || settings.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match &step.source {
+        Some(name) => settings
+            .sources
+            .get(name.as_str())
+            .ok_or_else(|| format!("source: the settings have no {name:?}; one of {}", known())),
+        None if settings.sources.len() == 1 => {
+            Ok(settings.sources.values().next().expect("there is one"))
+        }
+        None => Err(format!("source is missing: one of {}", known())),
+    }
+}
+
+/// The same for the same bytes: senders that name their hooks name a repeat as they did before.
+fn nonce(payload: &Payload) -> String {
+    let query = payload.query.as_deref().unwrap_or_default().as_bytes();
+    let said = [payload.path.as_bytes(), b"?", query, b"\n", &payload.body].concat();
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &said).simple().to_string()
+}
+
+/// One call, at the end.
+struct Ended<'a> {
+    submission: &'a Submission,
+    /// When the last hook had arrived.
+    was: State,
+}
+
+fn compare_refusals(case: &Case, happened: &Happened, diff: &mut Diff) {
+    let expected = &case.expect.refused;
+    let got: BTreeSet<&str> = happened.refused.iter().map(|(label, _)| *label).collect();
+    for reason in expected {
+        let line = format!("refused: {reason}");
+        if got.contains(reason) { diff.same(line) } else { diff.expected(line) }
+    }
+    for (label, detail) in &happened.refused {
+        if !expected.contains(label) {
+            diff.got(format!("refused: {label}"), Some(detail));
+        }
+    }
+    if case.expect.skipped {
+        let line = "skipped: true";
+        if happened.skipped { diff.same(line) } else { diff.expected(line) }
+    } else if happened.skipped && case.expect.calls.is_empty() {
+        diff.got("skipped: true", None);
+    }
+}
+
+fn compare_calls(expected: &[ExpectedCall], ended: &[Ended<'_>], diff: &mut Diff) {
+    let several = expected.len() > 1 || ended.len() > 1;
+    let mut left: Vec<&Ended<'_>> = ended.iter().collect();
+    for expected in expected {
+        let found = left.iter().position(|ended| is_of(expected, ended, several));
+        let ended = found.map(|at| left.remove(at));
+        if several {
+            let call = expected.call.as_deref().unwrap_or("(none is named)");
+            diff.same(format!("call: {call}"));
+        } else if let (Some(call), Some(ended)) = (&expected.call, ended) {
+            diff.pair(
+                format!("call: {call}"),
+                format!("call: {}", ended.submission.key.call),
+                None,
+            );
+        }
+        compare_call(expected, ended, diff);
+    }
+    for ended in left {
+        diff.got(format!("call: {}", ended.submission.key.call), None);
+        for (line, remark) in lines_of(ended.submission) {
+            diff.got(line, remark.as_deref());
+        }
+    }
+}
+
+/// Where there is only one call, whose it is gets compared like all else.
+fn is_of(expected: &ExpectedCall, ended: &Ended<'_>, several: bool) -> bool {
+    let key = &ended.submission.key;
+    let is_that = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|it| it == is);
+    let is_call = is_that(&expected.call, key.call.as_str());
+    (is_call || !several) && is_that(&expected.survey, key.survey.as_str())
+}
+
+fn compare_call(expected: &ExpectedCall, ended: Option<&Ended<'_>>, diff: &mut Diff) {
+    let begin = diff.len();
+    let Some(Ended { submission, was }) = ended else {
+        lines_expected(&expected.ending).into_iter().for_each(|line| diff.expected(line));
+        diff.remark("nothing was kept");
+        return;
+    };
+    match (&expected.ending, submission.mapped.as_ref().map(|mapped| &mapped.mapping)) {
+        (Ending::Feedback(expected), Some(Mapping::Feedback(got))) => {
+            compare_feedback(expected, got, diff);
+        }
+        (Ending::Collecting, _) if *was == State::Collecting => diff.same("collecting: true"),
+        (Ending::Ignored(reason), Some(Mapping::Ignore { reason: got, detail })) => {
+            let got = format!("ignored: {}", got.label());
+            diff.pair(format!("ignored: {reason}"), got, detail.as_deref());
+        }
+        (Ending::Dead(reason), Some(Mapping::Dead { reason: got, detail })) => {
+            let got = format!("dead: {}", got.label());
+            diff.pair(format!("dead: {reason}"), got, Some(detail));
+        }
+        (expected, _) => {
+            lines_expected(expected).into_iter().for_each(|line| diff.expected(line));
+            for (line, remark) in lines_of(submission) {
+                diff.got(line, remark.as_deref());
+            }
+        }
+    }
+    for (question, answer) in &expected.answers {
+        let got = submission.answer(question);
+        let line = |answer: &str| format!("answers.{question}: {answer:?}");
+        match got {
+            Some(got) => diff.pair(line(answer), line(got), None),
+            None => {
+                diff.expected(line(answer));
+                diff.remark("nobody answered it");
+            }
+        }
+    }
+    if let (true, Some(mapped)) = (diff.differs_since(begin), &submission.mapped) {
+        diff.trace(&mapped.trace.to_string());
+    }
+}
+
+fn compare_feedback(expected: &ExpectedFeedback, got: &Feedback, diff: &mut Diff) {
+    diff.same("feedback:");
+    let issues = |issues: Vec<&str>| format!("  issues: [{}]", issues.join(", "));
+    diff.pair(
+        format!("  rating: {}", expected.rating),
+        format!("  rating: {}", got.rating()),
+        None,
+    );
+    diff.pair(
+        issues(expected.issues.iter().map(|issue| issue.name()).collect()),
+        issues(got.issues().map(|issue| issue.name()).collect()),
+        None,
+    );
+    if let Some(notes) = &expected.notes {
+        let line = |notes: &str| format!("  notes: {notes:?}");
+        diff.pair(line(notes), line(got.notes().unwrap_or_default()), None);
+    }
+}
+
+fn lines_expected(ending: &Ending) -> Vec<String> {
+    match ending {
+        Ending::Feedback(ExpectedFeedback { rating, issues, notes }) => {
+            let issues: Vec<&str> = issues.iter().map(|issue| issue.name()).collect();
+            feedback_lines(rating.to_string(), &issues, notes.as_deref())
+        }
+        Ending::Ignored(reason) => vec![format!("ignored: {reason}")],
+        Ending::Dead(reason) => vec![format!("dead: {reason}")],
+        Ending::Collecting => vec!["collecting: true".to_owned()],
+    }
+}
+
+/// What became of a submission, each line with what is to be remarked of it.
+fn lines_of(submission: &Submission) -> Vec<(String, Option<String>)> {
+    match submission.mapped.as_ref().map(|mapped| &mapped.mapping) {
+        None => Vec::new(),
+        Some(Mapping::Feedback(feedback)) => {
+            let issues: Vec<&str> = feedback.issues().map(|issue| issue.name()).collect();
+            let lines = feedback_lines(feedback.rating().to_string(), &issues, feedback.notes());
+            lines.into_iter().map(|line| (line, None)).collect()
+        }
+        Some(Mapping::Ignore { reason, detail }) => {
+            vec![(format!("ignored: {}", reason.label()), detail.clone())]
+        }
+        Some(Mapping::Dead { reason, detail }) => {
+            vec![(format!("dead: {}", reason.label()), Some(detail.clone()))]
+        }
+    }
+}
+
+fn feedback_lines(rating: String, issues: &[&str], notes: Option<&str>) -> Vec<String> {
+    let mut lines = vec![
+        "feedback:".to_owned(),
+        format!("  rating: {rating}"),
+        format!("  issues: [{}]", issues.join(", ")),
+    ];
+    lines.extend(notes.map(|notes| format!("  notes: {notes:?}")));
+    lines
+}
+
+fn compare_replies(case: &Case, happened: &Happened, diff: &mut Diff) {
+    for ((step, got), number) in case.hooks.iter().zip(&happened.replies).zip(1..) {
+        if let Some(expected) = &step.reply {
+            let line = |reply: &str| format!("reply to hook {number}: {reply}");
+            diff.pair(line(expected), line(got), None);
+        }
+    }
+    if let (Some(expected), Some(got)) = (&case.expect.reply, happened.replies.last()) {
+        diff.pair(format!("reply: {expected}"), format!("reply: {got}"), None);
+    }
+}

@@ -1,0 +1,97 @@
+use serde_json::Value;
+
+use super::surveys::{QUESTION, condition, two_numbers};
+use super::written::{ANSWER, Place, Table};
+use crate::survey::{DomainDefinition, QuestionDefinition};
+
+/// What tells which answers a question knows.
+const KINDS: [&str; 5] = ["answers", "number", "choices", "yes_no", "text"];
+
+/// `None` where a name is amiss: everything else refers to names.
+pub(super) fn questions(place: &Place<'_>) -> Option<Vec<QuestionDefinition>> {
+    let items = place.list("{ name: …, answers: … }")?;
+    let questions: Vec<_> = items.iter().map(question).collect();
+    questions.into_iter().collect()
+}
+
+fn question(place: &Place<'_>) -> Option<QuestionDefinition> {
+    let table = place.table(&[
+        "name", "answers", "number", "choices", "yes_no", "text", "several", "decimals",
+        "optional", "ask_when", "opt_out",
+    ])?;
+    let name = table.need("name", QUESTION).and_then(|place| place.name(QUESTION));
+    let domain = domain(place, &table);
+    let optional = table.or("optional", false, |place| place.flag());
+    let ask_when = table.get("ask_when").and_then(|place| condition(&place));
+    let opt_out = table.get("opt_out").and_then(|place| answers(&place));
+    Some(QuestionDefinition {
+        name: name?,
+        domain,
+        optional: optional.unwrap_or_default(),
+        ask_when,
+        opt_out: opt_out.unwrap_or_default(),
+    })
+}
+
+/// Where it cannot be read, one of its kind that is none, so that what is said of it then is said
+/// where the fault is noted already.
+fn domain(place: &Place<'_>, table: &Table<'_>) -> DomainDefinition {
+    let given: Vec<_> = KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
+    let [kind] = given[..] else {
+        place.fault::<()>(format!("expected exactly one of {}", KINDS.join(", ")));
+        return unreadable(KINDS[0]);
+    };
+    domain_of(kind, table).unwrap_or_else(|| unreadable(kind))
+}
+
+fn unreadable(kind: &str) -> DomainDefinition {
+    match kind {
+        "number" => DomainDefinition::Number { from: 1, to: 0, decimals: 0 },
+        "choices" => DomainDefinition::Choices { choices: Vec::new(), several: false },
+        "yes_no" => DomainDefinition::YesNo { yes: vec![String::new()], no: Vec::new() },
+        "text" => DomainDefinition::Text { length: 0 },
+        _ => DomainDefinition::Keys { answers: Vec::new(), several: false },
+    }
+}
+
+fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
+    let several = table.or("several", false, |place| place.flag()).unwrap_or_default();
+    if several && !matches!(kind, "answers" | "choices") {
+        table.fault_at::<()>("several", "only answers and choices can be given together");
+    }
+    let decimals = table.or("decimals", 0, |place| place.whole(0..=4)).unwrap_or_default();
+    if kind != "number" && table.get("decimals").is_some() {
+        table.fault_at::<()>("decimals", "only a number has decimals");
+    }
+    let place = table.get(kind)?;
+    Some(match kind {
+        "answers" => DomainDefinition::Keys { answers: answers(&place)?, several },
+        "number" => {
+            let (from, to) = two_numbers(&place, "the least and the greatest, such as [0, 10]")?;
+            DomainDefinition::Number { from, to, decimals: decimals as u32 }
+        }
+        "choices" => DomainDefinition::Choices { choices: answers(&place)?, several },
+        "yes_no" => yes_no(&place)?,
+        _ => DomainDefinition::Text { length: place.whole(1..=4096)? as usize },
+    })
+}
+
+/// `true` where the words themselves are enough.
+fn yes_no(place: &Place<'_>) -> Option<DomainDefinition> {
+    if *place.value() == Value::Bool(true) {
+        return Some(DomainDefinition::YesNo { yes: Vec::new(), no: Vec::new() });
+    }
+    let table = place.table(&["yes", "no"])?;
+    let words = |key| table.or(key, Vec::new(), |place| answers(&place));
+    let (yes, no) = (words("yes"), words("no"));
+    Some(DomainDefinition::YesNo { yes: yes?, no: no? })
+}
+
+/// One, or a list of them.
+fn answers(place: &Place<'_>) -> Option<Vec<String>> {
+    let pieces: Vec<_> = match place.value() {
+        Value::Array(_) => place.list(ANSWER)?.iter().map(Place::answer).collect(),
+        _ => vec![place.answer()],
+    };
+    pieces.into_iter().collect()
+}

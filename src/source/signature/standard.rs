@@ -1,0 +1,182 @@
+use data_encoding::{BASE64, BASE64_NOPAD};
+use secrecy::ExposeSecret;
+
+use crate::domain::{Credentials, Hook, Identity};
+
+use super::header;
+use super::hmac::signed_bytes;
+use super::refusal::Refusal;
+use super::secret::{Algorithm, any_verifies, is_tag};
+use super::signs::{Parts, Signs};
+use super::tried::Tried;
+use super::window::{TimeFormat, Window};
+
+/// Standard Webhooks 1.0.0, as Svix and many others sign: HMAC-SHA256 over id, time and body, any of
+/// several signatures while a secret is rotated. Its asymmetric `v1a` is not looked at.
+#[derive(Debug)]
+pub struct Standard {
+    secrets: Credentials,
+    window: Window,
+}
+
+/// A secret that is not what Standard Webhooks hand out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secret is not of Standard Webhooks: expected whsec_ and at least 24 bytes in Base64")]
+pub struct MalformedSecret;
+
+const ID: &str = "webhook-id";
+const TIMESTAMP: &str = "webhook-timestamp";
+const SIGNATURE: &str = "webhook-signature";
+
+/// Fewest bytes of a key, from the specification.
+const KEY_LENGTH_MIN: usize = 24;
+
+/// Most signatures in one request: one for each secret that is still valid.
+const SIGNATURES_MAX: usize = 16;
+
+impl Standard {
+    /// # Errors
+    /// A secret is no key.
+    pub fn new(secrets: Credentials, window: Window) -> Result<Self, MalformedSecret> {
+        for secret in secrets.tokens().iter() {
+            key(secret.expose_secret())
+                .filter(|key| key.len() >= KEY_LENGTH_MIN)
+                .ok_or(MalformedSecret)?;
+        }
+        Ok(Self { secrets, window })
+    }
+
+    pub(super) fn secrets(&self) -> &Credentials {
+        &self.secrets
+    }
+
+    pub(super) fn verify(&self, hook: &Hook) -> Result<String, Refusal> {
+        let id = header::required(hook, ID)?.trim_ascii();
+        let timestamp = header::required(hook, TIMESTAMP)?.trim_ascii();
+        let listed = header::required(hook, SIGNATURE)?;
+        let signs = signs();
+        if id.len() > Identity::LENGTH_MAX || !signs.is_lawful_id(id) {
+            return Err(Refusal::Mismatch);
+        }
+        let claimed = claimed_tags(listed)?;
+        let message = signs.message(&Parts { id, timestamp, body: signed_bytes(hook) });
+        let verified = any_verifies(&self.secrets, |secret| {
+            key(secret).is_some_and(|key| {
+                let tag = Algorithm::Sha256.tag(&key, &message);
+                claimed.iter().any(|claimed| is_tag(&tag, claimed))
+            })
+        });
+        if !verified {
+            return Err(Refusal::Mismatch);
+        }
+        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(Refusal::Mismatch)?;
+        self.window.check(signed_at, hook.received_at)?;
+        Ok(String::from_utf8_lossy(id).into_owned())
+    }
+
+    /// As of the hook's arrival, with the first secret.
+    pub(super) fn sign(&self, hook: &Hook, id: &str) -> Vec<(String, String)> {
+        let timestamp = TimeFormat::Unix.write(hook.received_at);
+        let message = signs().message(&Parts {
+            id: id.as_bytes(),
+            timestamp: timestamp.as_bytes(),
+            body: signed_bytes(hook),
+        });
+        let key = key(self.secrets.first().expose_secret()).unwrap_or_default();
+        let tag = Algorithm::Sha256.tag(&key, &message);
+        vec![
+            (ID.to_owned(), id.to_owned()),
+            (TIMESTAMP.to_owned(), timestamp),
+            (SIGNATURE.to_owned(), format!("v1,{}", BASE64.encode(&tag))),
+        ]
+    }
+
+    pub(super) fn explain(&self, hook: &Hook) -> Tried {
+        let value = |name| header::only(hook, name).ok().flatten().unwrap_or_default().trim_ascii();
+        let message = signs().message(&Parts {
+            id: value(ID),
+            timestamp: value(TIMESTAMP),
+            body: signed_bytes(hook),
+        });
+        let matches = self.verify(hook).is_ok();
+        Tried::new(hook, "standard", &[SIGNATURE, ID, TIMESTAMP]).over(&message, matches)
+    }
+}
+
+fn signs() -> Signs {
+    "{id}.{timestamp}.{body}".parse().expect("each part once, with marks between them")
+}
+
+/// What is written as `whsec_` and Base64, padded or not.
+fn key(secret: &str) -> Option<Vec<u8>> {
+    let text = secret.strip_prefix("whsec_").unwrap_or(secret);
+    BASE64_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok().filter(|key| !key.is_empty())
+}
+
+/// Those of version 1; others can match nothing and spoil nothing.
+fn claimed_tags(listed: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let listed: Vec<&[u8]> = listed
+        .split(|&b| b == b' ')
+        .filter(|claimed| !claimed.is_empty())
+        .take(SIGNATURES_MAX + 1)
+        .collect();
+    match listed.len() {
+        0 => Err(Refusal::Missing),
+        1..=SIGNATURES_MAX => Ok(listed
+            .into_iter()
+            .filter_map(|claimed| BASE64.decode(claimed.strip_prefix(b"v1,")?).ok())
+            .collect()),
+        _ => Err(Refusal::TooMany),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::sample::{credentials, post, with_header};
+
+    const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+    fn standard(secrets: &[&str]) -> Standard {
+        Standard::new(credentials(secrets), Window::default()).unwrap()
+    }
+
+    fn signed(by: &Standard, id: &str) -> Hook {
+        let hook = post(None, "{}");
+        by.sign(&hook, id).iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
+    }
+
+    #[test]
+    fn either_secret_and_either_signature_will_do_while_it_is_rotated() {
+        let (old, new) = (standard(&[OLD]), standard(&[NEW]));
+        assert!(standard(&[NEW, OLD]).verify(&signed(&old, "msg_1")).is_ok());
+        assert_eq!(new.verify(&signed(&old, "msg_1")), Err(Refusal::Mismatch));
+
+        let mut both = signed(&old, "msg_1");
+        let other = signed(&new, "msg_1").headers[3].1.clone();
+        both.headers[3].1 = [&b"v1a,AAAA v2,x "[..], &both.headers[3].1, b" ", &other].concat();
+        assert!(old.verify(&both).is_ok() && new.verify(&both).is_ok());
+    }
+
+    #[test]
+    fn an_id_has_no_dot_and_the_list_an_end() {
+        let old = standard(&[OLD]);
+        for bad in ["a.b", "", "a b", &"x".repeat(257)] {
+            assert_eq!(old.verify(&signed(&old, bad)), Err(Refusal::Mismatch), "{bad}");
+        }
+        let mut many = signed(&old, "msg_1");
+        many.headers[3].1 = vec!["v1,AAAA"; 17].join(" ").into_bytes();
+        assert_eq!(old.verify(&many), Err(Refusal::TooMany));
+        many.headers[3].1.clear();
+        assert_eq!(old.verify(&many), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for bad in ["whsec_", "whsec_not base64", "whsec_AAAA", "a-secret-in-plain-text"] {
+            let refused = Standard::new(credentials(&[bad]), Window::default());
+            assert_eq!(refused.err(), Some(MalformedSecret), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE64;
+use ring::signature::{ED25519, UnparsedPublicKey};
+
+use crate::domain::Hook;
+
+use super::header;
+use super::hmac::signed_bytes;
+use super::refusal::Refusal;
+use super::tried::Tried;
+use super::window::{TimeFormat, Window};
+
+/// Telnyx: an Ed25519 signature over time and body. Only Telnyx holds the key that signs, so nobody
+/// here can.
+#[derive(Debug)]
+pub struct Telnyx {
+    /// Any of these verifies; never empty.
+    keys: Vec<PublicKey>,
+    window: Window,
+}
+
+/// The public key of a Telnyx account, as its portal shows it. No secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+/// The text is no public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a public key of Telnyx is 32 bytes in Base64, 44 characters")]
+pub struct MalformedKey;
+
+const SIGNATURE: &str = "telnyx-signature-ed25519";
+const TIMESTAMP: &str = "telnyx-timestamp";
+
+impl Telnyx {
+    pub fn new(key: PublicKey, others: Vec<PublicKey>, window: Window) -> Self {
+        let keys = std::iter::once(key).chain(others).collect();
+        Self { keys, window }
+    }
+
+    pub(super) fn verify(&self, hook: &Hook) -> Result<(), Refusal> {
+        let claimed = header::required(hook, SIGNATURE)?.trim_ascii();
+        let timestamp = header::required(hook, TIMESTAMP)?.trim_ascii();
+        let claimed = BASE64.decode(claimed).map_err(|_| Refusal::Mismatch)?;
+        let message = message(timestamp, hook);
+        let verified = self.keys.iter().any(|PublicKey(key)| {
+            UnparsedPublicKey::new(&ED25519, key).verify(&message, &claimed).is_ok()
+        });
+        if !verified {
+            return Err(Refusal::Mismatch);
+        }
+        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(Refusal::Mismatch)?;
+        self.window.check(signed_at, hook.received_at)
+    }
+
+    pub(super) fn explain(&self, hook: &Hook) -> Tried {
+        let timestamp = header::only(hook, TIMESTAMP).ok().flatten().unwrap_or_default();
+        let message = message(timestamp.trim_ascii(), hook);
+        let matches = self.verify(hook).is_ok();
+        Tried::new(hook, "telnyx", &[SIGNATURE, TIMESTAMP]).over(&message, matches)
+    }
+}
+
+fn message(timestamp: &[u8], hook: &Hook) -> Vec<u8> {
+    [timestamp, b"|", signed_bytes(hook)].concat()
+}
+
+impl FromStr for PublicKey {
+    type Err = MalformedKey;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| MalformedKey)?;
+        Ok(Self(bytes.try_into().map_err(|_| MalformedKey)?))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", BASE64.encode(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_thirty_two_bytes() {
+        let key = "e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc=";
+        assert_eq!(format!("{:?}", key.parse::<PublicKey>().unwrap()), format!("PublicKey({key})"));
+        for bad in ["", "AAAA", "not base64", &key[1..]] {
+            assert_eq!(bad.parse::<PublicKey>(), Err(MalformedKey), "{bad}");
+        }
+    }
+}

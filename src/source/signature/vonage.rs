@@ -1,0 +1,192 @@
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Credentials, Hook, Identity, Method};
+use crate::source::form::Form;
+
+use super::refusal::Refusal;
+use super::secret::{Algorithm, any_verifies, is_tag};
+use super::token::authorization;
+use super::tried::Tried;
+use super::window::Window;
+
+/// Vonage: a JSON Web Token in `Authorization: Bearer`, made with HS256 and the account's signature
+/// secret, that names the body by its SHA-256. No other algorithm is looked at, whatever the token
+/// asks for.
+#[derive(Debug)]
+pub struct Vonage {
+    pub secrets: Credentials,
+    pub window: Window,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    /// Whatever stands here must be understood, and nothing is.
+    crit: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iat: i64,
+    exp: Option<i64>,
+    jti: Option<String>,
+    payload_hash: String,
+}
+
+impl Vonage {
+    /// Gives the token's own id, where it has one.
+    pub(super) fn verify(&self, hook: &Hook, form: &Form) -> Result<Option<String>, Refusal> {
+        let token = authorization(hook, b"Bearer")?;
+        let (signed, tag) = split_last(token).ok_or(Refusal::Mismatch)?;
+        let (header, claims) = split_last(signed).ok_or(Refusal::Mismatch)?;
+        let tag = BASE64URL_NOPAD.decode(tag).map_err(|_| Refusal::Mismatch)?;
+        let header: Header = part(header).ok_or(Refusal::Mismatch)?;
+        if header.alg != "HS256" || header.crit.is_some() {
+            return Err(Refusal::Mismatch);
+        }
+        let verified = any_verifies(&self.secrets, |secret| {
+            is_tag(&Algorithm::Sha256.tag(secret.as_bytes(), signed), &tag)
+        });
+        if !verified {
+            return Err(Refusal::Mismatch);
+        }
+        let claims: Claims = part(claims).ok_or(Refusal::Mismatch)?;
+        let hash = payload_hash(hook, form);
+        let claimed = claims.payload_hash.to_ascii_lowercase();
+        if !is_tag(hash.as_bytes(), claimed.as_bytes()) {
+            return Err(Refusal::Mismatch);
+        }
+        let time = |second| Timestamp::from_second(second).map_err(|_| Refusal::Mismatch);
+        self.window.check(time(claims.iat)?, hook.received_at)?;
+        if claims.exp.map(time).transpose()?.is_some_and(|expires| expires <= hook.received_at) {
+            return Err(Refusal::Old);
+        }
+        Ok(claims.jti.filter(|id| !id.is_empty() && id.len() <= Identity::LENGTH_MAX))
+    }
+
+    /// As of the hook's arrival, with the first secret.
+    pub(super) fn sign(&self, hook: &Hook, form: &Form, id: &str) -> (String, String) {
+        let claims = serde_json::json!({
+            "iss": "Vonage",
+            "iat": hook.received_at.as_second(),
+            "jti": id,
+            "payload_hash": payload_hash(hook, form),
+        });
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let signed =
+            format!("{}.{}", encode(r#"{"alg":"HS256","typ":"JWT"}"#), encode(&claims.to_string()));
+        let secret = self.secrets.first();
+        let tag = Algorithm::Sha256.tag(secret.expose_secret().as_bytes(), signed.as_bytes());
+        ("Authorization".to_owned(), format!("Bearer {signed}.{}", BASE64URL_NOPAD.encode(&tag)))
+    }
+
+    /// The text that is signed is the token itself; what a person can compare is the payload's hash.
+    pub(super) fn explain(&self, hook: &Hook, form: &Form) -> Tried {
+        let matches = self.verify(hook, form).is_ok();
+        Tried::new(hook, "vonage", &["Authorization"])
+            .over(format!("payload_hash={}", payload_hash(hook, form)).as_bytes(), matches)
+    }
+}
+
+/// Of the body as it came; of a GET, of its fields as one JSON object in their order.
+fn payload_hash(hook: &Hook, form: &Form) -> String {
+    let digest = match hook.method {
+        Method::Post => Sha256::digest(&hook.body),
+        Method::Get => Sha256::digest(as_json(form.query())),
+    };
+    HEXLOWER.encode(&digest)
+}
+
+fn as_json(pairs: &[(String, String)]) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let members: Vec<String> =
+        pairs.iter().map(|(key, value)| format!("{}:{}", quoted(key), quoted(value))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// What stands before the last dot, and after it.
+fn split_last(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let dot = text.iter().rposition(|&b| b == b'.')?;
+    Some((&text[..dot], &text[dot + 1..]))
+}
+
+fn part<T: for<'de> Deserialize<'de>>(text: &[u8]) -> Option<T> {
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(text).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::form::Content;
+    use crate::source::sample::{credentials, get, post, with_header};
+
+    const SECRET: &str = "a signature secret of the account";
+
+    fn token(header: &str, claims: &str) -> String {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        let tag = Algorithm::Sha256.tag(SECRET.as_bytes(), signed.as_bytes());
+        format!("Bearer {signed}.{}", BASE64URL_NOPAD.encode(&tag))
+    }
+
+    fn verify(hook: Hook, authorization: &str) -> Result<Option<String>, Refusal> {
+        let vonage = Vonage { secrets: credentials(&[SECRET]), window: Window::default() };
+        let form = Form::split(&hook, Content::Json).unwrap();
+        vonage.verify(&with_header(hook, "Authorization", authorization), &form)
+    }
+
+    /// SHA-256 of `{}`.
+    const HASH: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    #[test]
+    fn only_one_algorithm_is_looked_at() {
+        let claims = format!(r#"{{"iat":0,"jti":"j-1","payload_hash":"{HASH}"}}"#);
+        let hook = || post(None, "{}");
+        assert_eq!(
+            verify(hook(), &token(r#"{"alg":"HS256"}"#, &claims)),
+            Ok(Some("j-1".to_owned()))
+        );
+        for header in [
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"hs256"}"#,
+            r#"{"alg":"HS512"}"#,
+            r#"{"alg":"RS256"}"#,
+            r#"{"alg":"HS256","crit":["exp"]}"#,
+            "{}",
+            "",
+        ] {
+            assert_eq!(verify(hook(), &token(header, &claims)), Err(Refusal::Mismatch), "{header}");
+        }
+        let unsigned = token(r#"{"alg":"none"}"#, &claims);
+        let unsigned = &unsigned[..=unsigned.rfind('.').unwrap()];
+        assert_eq!(verify(hook(), unsigned), Err(Refusal::Mismatch));
+    }
+
+    #[test]
+    fn a_token_names_its_time_and_its_payload() {
+        let hs256 = r#"{"alg":"HS256"}"#;
+        let with = |claims: &str| verify(post(None, "{}"), &token(hs256, claims));
+        let hash = format!(r#""payload_hash":"{HASH}""#);
+        assert_eq!(with(&format!(r#"{{"iat":0,{hash}}}"#)), Ok(None));
+        assert_eq!(with(&format!(r#"{{"iat":0,"exp":1,{hash}}}"#)), Ok(None));
+        assert_eq!(with(&format!(r#"{{"iat":0,"exp":0,{hash}}}"#)), Err(Refusal::Old));
+        assert_eq!(with(&format!(r#"{{"iat":-301,{hash}}}"#)), Err(Refusal::Old));
+        assert_eq!(with(&format!(r#"{{"iat":61,{hash}}}"#)), Err(Refusal::Future));
+        for bad in [r#"{"iat":0}"#, &format!("{{{hash}}}"), "{", r#"{"iat":0,"payload_hash":""}"#] {
+            assert_eq!(with(bad), Err(Refusal::Mismatch), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_payload_of_a_get_is_its_query_as_json() {
+        // echo -n '{"uuid":"a b","dtmf":"4"}' | sha256sum
+        let hash = "046bc93c2c55d44a47bbd4cc1d164a368f49dcdd054e73627dd8ffe451c19600";
+        let claims = format!(r#"{{"iat":0,"payload_hash":"{hash}"}}"#);
+        let hook = get(Some("uuid=a+b&dtmf=4"));
+        assert_eq!(verify(hook, &token(r#"{"alg":"HS256"}"#, &claims)), Ok(None));
+    }
+}

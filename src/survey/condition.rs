@@ -1,0 +1,249 @@
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use minijinja::{Environment, Expression, Value};
+
+use super::definition::Fault;
+use super::language::{Stumbled, described, environment};
+use super::names::{Names, is_for_want_of_an_answer};
+use super::split::{Joined, split};
+
+/// An expression of `minijinja` over questions and fields that holds or does not.
+///
+/// It is taken apart at its `and`s and `or`s. A part that needs an answer which is not there is not
+/// met, whatever it says of it; the others count as they are.
+#[derive(Debug)]
+pub struct Condition {
+    root: Node,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Node {
+    Part(usize),
+    All(Vec<Node>),
+    Any(Vec<Node>),
+}
+
+/// A condition without `and` and `or`.
+#[derive(Debug)]
+pub struct Part {
+    expression: Expression<'static, 'static>,
+    /// Which names it looks at, in order.
+    pub looks_at: Vec<usize>,
+    pub text: String,
+}
+
+/// Longest condition in bytes.
+const LENGTH_MAX: usize = 2048;
+/// Bounds the time and the memory that one part takes: about as many instructions, and 64 times as
+/// many bytes.
+const FUEL: u64 = 2_000;
+
+/// One for all conditions: it holds nothing of theirs.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(FUEL));
+
+impl Condition {
+    pub fn compile(text: &str, names: &Names, path: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        if text.len() > LENGTH_MAX {
+            let message = format!("a condition is at most {LENGTH_MAX} bytes long");
+            faults.push(Fault::at(path, message));
+            return None;
+        }
+        let whole = match Part::compile(text.trim(), names) {
+            Ok(whole) => whole,
+            Err(message) => {
+                if !names.is_empty() {
+                    faults.push(Fault::at(path, message));
+                }
+                return None;
+            }
+        };
+        let mut parts = Vec::new();
+        let root = match node(&split(text), names, &mut parts) {
+            Some(root) => root,
+            // It was taken apart where it should not have been.
+            None => {
+                parts = vec![whole];
+                Node::Part(0)
+            }
+        };
+        Some(Self { root, parts })
+    }
+
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// `facts` are [`Facts`](super::names::Facts) in which questions without an answer stop.
+    ///
+    /// # Errors
+    /// A part takes too long, or stumbles over an answer.
+    pub fn holds(&self, facts: &Value) -> Result<bool, Stumbled> {
+        self.judge(&mut |part| self.parts[part].holds(facts))
+    }
+
+    /// As [`holds`](Self::holds), with a judge of the parts, which are asked in order and only as
+    /// far as it matters.
+    pub fn judge<E>(&self, judge: &mut dyn FnMut(usize) -> Result<bool, E>) -> Result<bool, E> {
+        self.root.judge(judge)
+    }
+
+    /// Which names it looks at.
+    pub fn looks_at(&self) -> BTreeSet<usize> {
+        self.parts.iter().flat_map(|part| part.looks_at.iter().copied()).collect()
+    }
+}
+
+impl Node {
+    fn judge<E>(&self, judge: &mut dyn FnMut(usize) -> Result<bool, E>) -> Result<bool, E> {
+        let (nodes, enough) = match self {
+            Node::Part(part) => return judge(*part),
+            Node::All(nodes) => (nodes, false),
+            Node::Any(nodes) => (nodes, true),
+        };
+        for node in nodes {
+            if node.judge(judge)? == enough {
+                return Ok(enough);
+            }
+        }
+        Ok(!enough)
+    }
+}
+
+fn node(joined: &Joined<'_>, names: &Names, parts: &mut Vec<Part>) -> Option<Node> {
+    let mut nodes = |joined: &[Joined<'_>]| {
+        joined.iter().map(|joined| node(joined, names, parts)).collect::<Option<Vec<_>>>()
+    };
+    match joined {
+        Joined::All(joined) => nodes(joined).map(Node::All),
+        Joined::Any(joined) => nodes(joined).map(Node::Any),
+        Joined::One(text) => {
+            parts.push(Part::compile(text, names).ok()?);
+            Some(Node::Part(parts.len() - 1))
+        }
+    }
+}
+
+impl Part {
+    fn compile(text: &str, names: &Names) -> Result<Self, String> {
+        let expression = ENVIRONMENT
+            .compile_expression_owned(text.to_owned())
+            .map_err(|error| described(&error))?;
+        let looks_at = names.looked_at(expression.undeclared_variables(true), &[])?;
+        Ok(Self { expression, looks_at: looks_at.into_iter().collect(), text: text.to_owned() })
+    }
+
+    /// # Errors
+    /// It takes too long, or stumbles over an answer.
+    pub fn holds(&self, facts: &Value) -> Result<bool, Stumbled> {
+        match self.expression.eval(facts.clone()) {
+            Ok(value) => Ok(value.is_true()),
+            Err(error) if is_for_want_of_an_answer(&error) => Ok(false),
+            Err(error) => Err(Stumbled::over(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::survey::definition::QuestionDefinition;
+    use crate::survey::names::Facts;
+    use crate::survey::question::Questions;
+
+    fn names() -> Arc<Names> {
+        let mut faults = Vec::new();
+        let named = |name: &str| name.parse().unwrap();
+        let questions =
+            ["score", "call-problem"].map(|name| QuestionDefinition::keys(named(name), ["1-5"]));
+        let questions = Questions::compile(&questions, &mut faults);
+        let names = Names::compile(&questions, &[named("campaign")], &mut faults);
+        assert_eq!(faults, []);
+        Arc::new(names)
+    }
+
+    fn compile(text: &str) -> Result<Condition, Vec<String>> {
+        let mut faults = Vec::new();
+        let condition = Condition::compile(text, &names(), "when", &mut faults);
+        condition.ok_or_else(|| faults.iter().map(Fault::to_string).collect())
+    }
+
+    fn holds(text: &str, score: Option<i64>, problem: Option<i64>) -> Result<bool, String> {
+        let values = vec![score.map(Value::from), problem.map(Value::from), Some(Value::from("x"))];
+        let facts = Value::from(Facts::new(&names(), values));
+        compile(text).unwrap().holds(&facts).map_err(|stumbled| stumbled.details)
+    }
+
+    #[test]
+    fn a_part_that_wants_an_answer_which_is_not_there_is_not_met() {
+        for (text, expected) in [
+            ("score < 3", true),
+            ("call_problem < 3", false),
+            ("call_problem >= 3", false),
+            ("not (call_problem < 3)", false),
+            ("call_problem < 3 or score < 3", true),
+            ("(call_problem < 3 or score < 3) and campaign == 'x'", true),
+            ("not answered.call_problem and answered.score", true),
+            ("call_problem is defined", false),
+            ("(call_problem if answered.call_problem else 7) == 7", true),
+            ("campaign in ['x', 'y']", true),
+            ("campaign", true),
+        ] {
+            assert_eq!(holds(text, Some(2), None), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_are_worked_out_only_as_far_as_it_matters() {
+        assert_eq!(holds("score == 0 or 6 / score > 2", Some(0), None), Ok(true));
+        assert_eq!(holds("score != 0 and 6 / score > 2", Some(0), None), Ok(false));
+        let stumbled = holds("6 / score > 2", Some(0), None).unwrap_err();
+        assert!(stumbled.contains("unable to calculate"), "{stumbled}");
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_read_is_refused() {
+        for (text, why) in [
+            (
+                "scroe < 3",
+                "there is no question or field scroe; known: score, call_problem, campaign",
+            ),
+            ("score <", "syntax error"),
+            ("", "syntax error"),
+            ("answered.scroe", "there is no question or field scroe"),
+            ("answered.campaign", "campaign is no question"),
+            ("answered", "write answered.QUESTION"),
+            ("range(3)", "there is no question or field range"),
+            ("score and scroe", "there is no question or field scroe"),
+            (&format!("score == {}", "1".repeat(2048)), "at most 2048 bytes"),
+        ] {
+            let faults = compile(text).unwrap_err();
+            assert!(faults[0].starts_with("when: ") && faults[0].contains(why), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn no_condition_takes_for_ever_or_exhausts_the_stack() {
+        let list = "1,".repeat(200);
+        let stumbled = holds(&format!("[{list}] | map('int') | list | sort | sum > 1"), None, None);
+        assert!(stumbled.is_ok() || stumbled.unwrap_err().contains("fuel"));
+        for (open, inner, close) in [
+            ("(", "score", ")"),
+            ("not ", "score", ""),
+            ("score and ", "score", ""),
+            ("(score or score and ", "1", ")"),
+            ("score ~ ", "score", ""),
+            ("[", "score", "]"),
+        ] {
+            let times = (LENGTH_MAX - 20) / (open.len() + close.len());
+            let text = format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+            if let Ok(condition) = compile(&text) {
+                let values = vec![Some(Value::from(1)), None, Some(Value::from(""))];
+                let _ = condition.holds(&Value::from(Facts::new(&names(), values)));
+            }
+        }
+    }
+}

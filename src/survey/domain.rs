@@ -1,0 +1,597 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use minijinja::Value;
+
+use super::definition::DomainDefinition;
+use super::words;
+
+/// The answers that a question knows. Whatever a caller says is either one of them, in the one way
+/// in which it is written here, or outside.
+#[derive(Debug, Default)]
+pub struct Domain {
+    kind: Kind,
+    /// All of them, in order, each once, with the value that conditions and templates know it by;
+    /// empty where any text is an answer, and where the domain could not be read.
+    answers: Vec<(String, Value)>,
+    written: String,
+}
+
+/// How what was said is recognised.
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Unreadable,
+    Keys(BTreeMap<String, usize>),
+    SeveralKeys(Vec<char>),
+    Number {
+        /// The least answer, in the smallest steps that there are.
+        least: i64,
+        decimals: u32,
+    },
+    Words(BTreeMap<String, usize>),
+    SeveralWords(Vec<String>),
+    Text {
+        length: usize,
+    },
+}
+
+/// An answer that the question knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// Among all of them, where they are finite.
+    pub at: Option<usize>,
+    pub text: Cow<'a, str>,
+}
+
+/// Why some definition describes no answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedDomain {
+    #[error("say what may be answered: a key such as 1, a range such as 1-5, or a list of these")]
+    Nothing,
+    #[error("{0:?} is neither keys (digits, * and #, at most {max}) nor a range such as 1-5", max = Domain::KEYS_MAX)]
+    NoAnswer(String),
+    #[error("{from}-{to} runs backwards: write {to}-{from}")]
+    Backwards { from: u32, to: u32 },
+    #[error("a question knows at most {} answers", Domain::ANSWERS_MAX)]
+    TooMany,
+    #[error(
+        "{0} is more than one key: where several may be pressed in a row, each answer is one key"
+    )]
+    NotOneKey(String),
+    #[error(
+        "at most {} may be answered together: every set of them is an answer",
+        Domain::SEVERAL_MAX
+    )]
+    TooManyTogether,
+    #[error("from {from} to {to} there is no number: write the lesser one first, such as [0, 10]")]
+    NoNumber { from: i64, to: i64 },
+    #[error(
+        "a number has at most {} decimals, and a question at most {} numbers: narrow it",
+        Domain::DECIMALS_MAX,
+        Domain::NUMBERS_MAX
+    )]
+    TooManyNumbers,
+    #[error("say what may be chosen: a list of texts such as [Good, Bad]")]
+    NoChoice,
+    #[error(
+        "{0:?} cannot be told from another choice: letters in upper or lower case, blanks and stops make no difference"
+    )]
+    Alike(String),
+    #[error("{0:?} is no text to choose: write a word")]
+    Wordless(String),
+    #[error("text is kept up to 1 to {max} characters, not {0}", max = Domain::TEXT_MAX)]
+    Length(usize),
+}
+
+impl Domain {
+    /// Most answers of one question, numbers aside.
+    pub const ANSWERS_MAX: usize = 1000;
+    /// Most keys of one answer.
+    pub const KEYS_MAX: usize = 16;
+    /// Most answers that can be given together: 1,023 sets.
+    pub const SEVERAL_MAX: usize = 10;
+    /// From 0 to 100 in hundredths.
+    pub const NUMBERS_MAX: usize = 10_001;
+    pub const DECIMALS_MAX: u32 = 4;
+    /// Most characters of a text.
+    pub const TEXT_MAX: usize = 4096;
+
+    /// # Errors
+    /// What is wrong first.
+    pub fn compile(definition: &DomainDefinition) -> Result<Self, MalformedDomain> {
+        match definition {
+            DomainDefinition::Keys { answers, several } => keys(answers, *several),
+            DomainDefinition::Number { from, to, decimals } => number(*from, *to, *decimals),
+            DomainDefinition::Choices { choices, several } => self::choices(choices, *several),
+            DomainDefinition::YesNo { yes, no } => yes_no(yes, no),
+            DomainDefinition::Text { length } if (1..=Self::TEXT_MAX).contains(length) => {
+                Ok(Self {
+                    kind: Kind::Text { length: *length },
+                    answers: Vec::new(),
+                    written: "any text".to_owned(),
+                })
+            }
+            DomainDefinition::Text { length } => Err(MalformedDomain::Length(*length)),
+        }
+    }
+
+    /// The answer that `said` is.
+    pub fn find<'a>(&'a self, said: &'a str) -> Option<Known<'a>> {
+        let at = match &self.kind {
+            Kind::Unreadable => None,
+            Kind::Keys(known) => known.get(said).copied(),
+            Kind::SeveralKeys(keys) => set_of_keys(keys, said),
+            Kind::Number { least, decimals } => {
+                let steps = in_steps(said.trim(), *decimals)?.checked_sub(*least)?;
+                usize::try_from(steps).ok().filter(|at| *at < self.answers.len())
+            }
+            Kind::Words(known) => known.get(&words::plain(said)).copied(),
+            Kind::SeveralWords(known) => set_of_words(known, said),
+            Kind::Text { length } => return text(said, *length),
+        }?;
+        Some(Known { at: Some(at), text: Cow::Borrowed(&self.answers[at].0) })
+    }
+
+    /// All answers, in order; none where any text is one.
+    pub fn answers(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.answers.iter().map(|(text, _)| text.as_str())
+    }
+
+    /// The answer at a place, as text.
+    pub fn text(&self, at: usize) -> &str {
+        &self.answers[at].0
+    }
+
+    /// What conditions see.
+    pub fn value(&self, known: &Known<'_>) -> Value {
+        match known.at {
+            Some(at) => self.answers[at].1.clone(),
+            None => Value::from(known.text.as_ref()),
+        }
+    }
+
+    /// What templates see: several answers together are one text.
+    pub fn shown(&self, known: &Known<'_>) -> Value {
+        if self.is_several() { Value::from(known.text.as_ref()) } else { self.value(known) }
+    }
+
+    /// Where the answers stand that `written` names: one, or a range of numbers such as `0-6`.
+    /// Where several can be given together: the sets that hold it.
+    pub fn named(&self, written: &str) -> Vec<usize> {
+        match &self.kind {
+            Kind::SeveralKeys(_) | Kind::SeveralWords(_) => match self.find(written) {
+                Some(Known { at: Some(at), .. }) if (at + 1).is_power_of_two() => {
+                    (0..self.answers.len()).filter(|set| (set + 1) & (at + 1) != 0).collect()
+                }
+                _ => Vec::new(),
+            },
+            Kind::Text { .. } => Vec::new(),
+            _ => match (self.find(written), self.range(written)) {
+                (Some(Known { at: Some(at), .. }), _) => vec![at],
+                (_, Some(range)) => range,
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    fn range(&self, written: &str) -> Option<Vec<usize>> {
+        let (from, to) = written.split_once('-')?;
+        let (from, to) = (from.trim().parse::<f64>().ok()?, to.trim().parse::<f64>().ok()?);
+        let within =
+            |answer: &str| answer.parse::<f64>().is_ok_and(|number| (from..=to).contains(&number));
+        let found = self.answers().enumerate().filter(|(_, answer)| within(answer));
+        Some(found.map(|(at, _)| at).collect())
+    }
+
+    /// Whether it could not be read, and its fault was told.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.kind, Kind::Unreadable)
+    }
+
+    /// Whether any text is an answer, so that they cannot be enumerated.
+    pub fn is_open(&self) -> bool {
+        matches!(self.kind, Kind::Text { .. })
+    }
+
+    /// Whether an answer can be several at once.
+    pub fn is_several(&self) -> bool {
+        matches!(self.kind, Kind::SeveralKeys(_) | Kind::SeveralWords(_))
+    }
+}
+
+impl fmt::Display for Domain {
+    /// As it was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+/// Reads pieces such as `1-5`, `7`, `10`, `*`. The ends of a range are decimal numbers, written as
+/// a caller would key them: without leading zeros.
+fn keys(pieces: &[String], several: bool) -> Result<Domain, MalformedDomain> {
+    let mut known = BTreeMap::new();
+    let mut answers: Vec<String> = Vec::new();
+    let mut add = |answer: String| {
+        if !known.contains_key(&answer) {
+            known.insert(answer.clone(), answers.len());
+            answers.push(answer);
+        }
+        if answers.len() > Domain::ANSWERS_MAX { Err(MalformedDomain::TooMany) } else { Ok(()) }
+    };
+    for piece in pieces {
+        match range(piece) {
+            Some((from, to)) if from > to => return Err(MalformedDomain::Backwards { from, to }),
+            Some((from, to)) => (from..=to).try_for_each(|number| add(number.to_string()))?,
+            None if is_keys(piece) => add(piece.clone())?,
+            None => return Err(MalformedDomain::NoAnswer(shortened(piece))),
+        }
+    }
+    if answers.is_empty() {
+        return Err(MalformedDomain::Nothing);
+    }
+    let values = values(&answers);
+    let written = pieces.join(", ");
+    if !several {
+        let answers = answers.into_iter().zip(values).collect();
+        return Ok(Domain { kind: Kind::Keys(known), answers, written });
+    }
+    let mut keys = Vec::new();
+    for answer in &answers {
+        let mut chars = answer.chars();
+        match (chars.next(), chars.next()) {
+            (Some(key), None) => keys.push(key),
+            _ => return Err(MalformedDomain::NotOneKey(answer.clone())),
+        }
+    }
+    let answers = sets(&answers, &values, "")?;
+    let written = format!("{written}, one or several");
+    Ok(Domain { kind: Kind::SeveralKeys(keys), answers, written })
+}
+
+/// Integers where all are, text otherwise.
+fn values(answers: &[String]) -> Vec<Value> {
+    let numbers: Option<Vec<_>> =
+        answers.iter().map(|answer| canonical(answer).map(Value::from)).collect();
+    numbers.unwrap_or_else(|| answers.iter().map(|answer| Value::from(answer.as_str())).collect())
+}
+
+/// Every set but the empty one; the set at `n` holds the members whose bits are in `n + 1`.
+fn sets(
+    members: &[String],
+    values: &[Value],
+    between: &str,
+) -> Result<Vec<(String, Value)>, MalformedDomain> {
+    if members.len() > Domain::SEVERAL_MAX {
+        return Err(MalformedDomain::TooManyTogether);
+    }
+    let set = |bits: usize| {
+        let held = (0..members.len()).filter(move |member| bits & (1 << member) != 0);
+        let texts: Vec<_> = held.clone().map(|member| members[member].as_str()).collect();
+        let values: Vec<_> = held.map(|member| values[member].clone()).collect();
+        (texts.join(between), Value::from(values))
+    };
+    Ok((1..1 << members.len()).map(set).collect())
+}
+
+fn number(from: i64, to: i64, decimals: u32) -> Result<Domain, MalformedDomain> {
+    if from > to {
+        return Err(MalformedDomain::NoNumber { from, to });
+    }
+    if decimals > Domain::DECIMALS_MAX {
+        return Err(MalformedDomain::TooManyNumbers);
+    }
+    let scale = 10i64.pow(decimals);
+    let count = to.checked_sub(from).and_then(|span| span.checked_mul(scale));
+    let (Some(count), Some(least)) = (count, from.checked_mul(scale)) else {
+        return Err(MalformedDomain::TooManyNumbers);
+    };
+    if count >= Domain::NUMBERS_MAX as i64 {
+        return Err(MalformedDomain::TooManyNumbers);
+    }
+    let answer = |steps: i64| {
+        if steps % scale == 0 {
+            let whole = steps / scale;
+            return (whole.to_string(), Value::from(whole));
+        }
+        let sign = if steps < 0 { "-" } else { "" };
+        let (whole, part) = (steps.abs() / scale, steps.abs() % scale);
+        let text = format!("{sign}{whole}.{part:0width$}", width = decimals as usize);
+        let text = text.trim_end_matches('0').to_owned();
+        (text, Value::from(steps as f64 / scale as f64))
+    };
+    let answers = (least..=least + count).map(answer).collect();
+    let written = match decimals {
+        0 => format!("{from} to {to}"),
+        1 => format!("{from} to {to} with a decimal"),
+        more => format!("{from} to {to} with {more} decimals"),
+    };
+    Ok(Domain { kind: Kind::Number { least, decimals }, answers, written })
+}
+
+/// A decimal number in steps of its last decimal; a point or a comma before the decimals.
+fn in_steps(text: &str, decimals: u32) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, part) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let part = part.trim_end_matches('0');
+    let part_is_right = part.len() <= decimals as usize && (part.is_empty() || are_digits(part));
+    if !are_digits(whole) || !part_is_right {
+        return None;
+    }
+    let part: i64 = format!("{part:0<width$}", width = decimals as usize).parse().unwrap_or(0);
+    let steps = whole.parse::<i64>().ok()?.checked_mul(10i64.pow(decimals))?.checked_add(part)?;
+    Some(if negative { -steps } else { steps })
+}
+
+fn choices(choices: &[String], several: bool) -> Result<Domain, MalformedDomain> {
+    if choices.is_empty() {
+        return Err(MalformedDomain::NoChoice);
+    }
+    if choices.len() > Domain::ANSWERS_MAX {
+        return Err(MalformedDomain::TooMany);
+    }
+    let known = words_known(choices.iter().map(String::as_str).zip(0..))?;
+    let written = choices.join(", ");
+    let texts: Vec<String> = choices.iter().map(|choice| choice.trim().to_owned()).collect();
+    let values: Vec<Value> = texts.iter().map(|text| Value::from(text.as_str())).collect();
+    if several {
+        let answers = sets(&texts, &values, "; ")?;
+        let known = texts.iter().map(|text| words::plain(text)).collect();
+        let written = format!("{written}, one or several");
+        return Ok(Domain { kind: Kind::SeveralWords(known), answers, written });
+    }
+    let answers = texts.into_iter().zip(values).collect();
+    Ok(Domain { kind: Kind::Words(known), answers, written })
+}
+
+fn yes_no(yes: &[String], no: &[String]) -> Result<Domain, MalformedDomain> {
+    const YES: [&str; 3] = ["yes", "y", "true"];
+    const NO: [&str; 3] = ["no", "n", "false"];
+    let mut known = words_known(YES.map(|word| (word, 0)).into_iter().chain(NO.map(|no| (no, 1))))?;
+    for (word, at) in yes.iter().map(|word| (word, 0)).chain(no.iter().map(|word| (word, 1))) {
+        let plain = words::plain(word);
+        if plain.is_empty() {
+            return Err(MalformedDomain::Wordless(shortened(word)));
+        }
+        if known.insert(plain, at).is_some_and(|other| other != at) {
+            return Err(MalformedDomain::Alike(shortened(word)));
+        }
+    }
+    let answers = ["yes", "no"].map(|word| (word.to_owned(), Value::from(word))).to_vec();
+    Ok(Domain { kind: Kind::Words(known), answers, written: "yes, no".to_owned() })
+}
+
+fn words_known<'a>(
+    words: impl Iterator<Item = (&'a str, usize)>,
+) -> Result<BTreeMap<String, usize>, MalformedDomain> {
+    let mut known = BTreeMap::new();
+    for (word, at) in words {
+        let plain = words::plain(word);
+        if plain.is_empty() {
+            return Err(MalformedDomain::Wordless(shortened(word)));
+        }
+        if known.insert(plain, at).is_some() {
+            return Err(MalformedDomain::Alike(shortened(word)));
+        }
+    }
+    Ok(known)
+}
+
+/// Keys in a row, in any order, some twice, with blanks or commas between or not.
+fn set_of_keys(keys: &[char], said: &str) -> Option<usize> {
+    let mut bits = 0usize;
+    for key in said.chars().filter(|c| !c.is_whitespace() && *c != ',') {
+        bits |= 1 << keys.iter().position(|known| *known == key)?;
+    }
+    bits.checked_sub(1)
+}
+
+/// On lines of their own, or else between semicolons, or else between commas.
+fn set_of_words(known: &[String], said: &str) -> Option<usize> {
+    let find = |piece: &str| {
+        let plain = words::plain(piece);
+        known.iter().position(|known| *known == plain)
+    };
+    if let Some(only) = find(said) {
+        return Some((1 << only) - 1);
+    }
+    let mut bits = 0usize;
+    let between = ['\n', ';'].into_iter().find(|mark| said.contains(*mark)).unwrap_or(',');
+    for piece in said.split(between) {
+        bits |= 1 << find(piece)?;
+    }
+    bits.checked_sub(1)
+}
+
+/// Whatever it is, without the blanks around it, cut between two characters.
+fn text(said: &str, length: usize) -> Option<Known<'_>> {
+    let said = said.trim();
+    let end = said.char_indices().nth(length).map_or(said.len(), |(end, _)| end);
+    let said = said[..end].trim_end();
+    if said.is_empty() { None } else { Some(Known { at: None, text: Cow::Borrowed(said) }) }
+}
+
+fn is_keys(piece: &str) -> bool {
+    (1..=Domain::KEYS_MAX).contains(&piece.len())
+        && piece.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
+}
+
+fn range(piece: &str) -> Option<(u32, u32)> {
+    let (from, to) = piece.split_once('-')?;
+    Some((canonical(from)?, canonical(to)?))
+}
+
+/// A number in the one way in which it is keyed.
+fn canonical(digits: &str) -> Option<u32> {
+    digits.parse().ok().filter(|number: &u32| number.to_string() == digits)
+}
+
+/// Long enough to find it in the settings.
+fn shortened(piece: &str) -> String {
+    piece.chars().take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn strings(pieces: &[&str]) -> Vec<String> {
+        pieces.iter().map(|&piece| piece.to_owned()).collect()
+    }
+
+    fn keys_of(pieces: &[&str]) -> Result<Vec<String>, MalformedDomain> {
+        keys(&strings(pieces), false).map(|domain| domain.answers().map(str::to_owned).collect())
+    }
+
+    fn found(domain: &Domain, said: &str) -> Option<String> {
+        domain.find(said).map(|known| known.text.into_owned())
+    }
+
+    #[test]
+    fn answers_are_keys_or_ranges_or_lists_of_these() {
+        for (pieces, expected) in [
+            (&["1-5"][..], "1 2 3 4 5"),
+            (&["8-11"], "8 9 10 11"),
+            (&["7"], "7"),
+            (&["3-3"], "3"),
+            (&["10", "*", "#", "*1", "007"], "10 * # *1 007"),
+            (&["1-3", "2", "9"], "1 2 3 9"),
+        ] {
+            let expected = expected.split(' ').map(str::to_owned).collect();
+            assert_eq!(keys_of(pieces), Ok(expected), "{pieces:?}");
+        }
+        assert_eq!(keys_of(&["0-999"]).unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn what_no_caller_can_key_is_refused() {
+        use MalformedDomain::*;
+        for bad in
+            ["", "yes", "1 - 5", "1-", "-5", "1-5-9", "01-05", "+1", "1,2", "1.5", "１", "*-#"]
+        {
+            assert_eq!(keys_of(&[bad]), Err(NoAnswer(bad.to_owned())), "{bad}");
+        }
+        assert_eq!(keys_of(&[&"1".repeat(17)]), Err(NoAnswer("1".repeat(17))));
+        assert_eq!(keys_of(&[]), Err(Nothing));
+        assert_eq!(keys_of(&["5-1"]), Err(Backwards { from: 5, to: 1 }));
+        assert_eq!(keys_of(&["0-1000"]), Err(TooMany));
+        assert_eq!(keys_of(&["0-4294967295"]), Err(TooMany));
+        assert_eq!(keys_of(&["0-999", "*"]), Err(TooMany));
+    }
+
+    #[test]
+    fn several_keys_in_a_row_are_a_set() {
+        let domain = keys(&strings(&["1-3", "#"]), true).unwrap();
+        for (said, expected) in [
+            ("31", Some("13")),
+            ("1", Some("1")),
+            ("#22 1", Some("12#")),
+            ("1,\n3", Some("13")),
+            ("14", None),
+            ("", None),
+            (" ", None),
+        ] {
+            assert_eq!(found(&domain, said).as_deref(), expected, "{said}");
+        }
+        assert_eq!(domain.answers().len(), 15);
+        assert_eq!(domain.value(&domain.find("31").unwrap()).to_string(), "['1', '3']");
+        assert_eq!(domain.named("1").len(), 8);
+        assert!(domain.named("12").is_empty());
+        assert!(keys(&strings(&["1-10"]), true).is_err());
+        assert_eq!(
+            keys(&strings(&["0-9", "*"]), true).unwrap_err(),
+            MalformedDomain::TooManyTogether
+        );
+    }
+
+    #[test]
+    fn a_number_has_one_way_to_be_written() {
+        let whole = number(-1, 10, 0).unwrap();
+        for (said, expected) in [
+            ("7", Some("7")),
+            ("07", Some("7")),
+            (" 10.0 ", Some("10")),
+            ("-1", Some("-1")),
+            ("7.5", None),
+            ("11", None),
+            ("-2", None),
+            ("seven", None),
+            ("", None),
+            ("1e1", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(found(&whole, said).as_deref(), expected, "{said}");
+        }
+        let tenths = number(0, 5, 1).unwrap();
+        for (said, expected) in
+            [("4,5", Some("4.5")), ("4.50", Some("4.5")), ("5", Some("5")), ("4.55", None)]
+        {
+            assert_eq!(found(&tenths, said).as_deref(), expected, "{said}");
+        }
+        let below = number(-1, 0, 2).unwrap();
+        assert_eq!(found(&below, "-0.5").as_deref(), Some("-0.5"));
+        assert!(number(5, 1, 0).is_err());
+        assert!(number(0, 100, 3).is_err());
+        assert!(number(i64::MIN, i64::MAX, 4).is_err());
+    }
+
+    #[test]
+    fn choices_are_found_however_they_are_written() {
+        let domain = choices(&strings(&["Very good", "Bad"]), false).unwrap();
+        assert_eq!(found(&domain, " very GOOD. ").as_deref(), Some("Very good"));
+        assert_eq!(found(&domain, "good"), None);
+        let alike = choices(&strings(&["Good", "good!"]), false).unwrap_err();
+        assert_eq!(alike, MalformedDomain::Alike("good!".to_owned()));
+        let several = choices(&strings(&["Echo", "Delay", "Noise, hum"]), true).unwrap();
+        assert_eq!(found(&several, "delay, echo").as_deref(), Some("Echo; Delay"));
+        assert_eq!(found(&several, "noise, hum\nEcho").as_deref(), Some("Echo; Noise, hum"));
+        assert_eq!(found(&several, "noise, hum").as_deref(), Some("Noise, hum"));
+        assert_eq!(found(&several, "hum"), None);
+    }
+
+    #[test]
+    fn yes_and_no_have_their_words() {
+        let domain = yes_no(&strings(&["1", "ja"]), &strings(&["2", "nein"])).unwrap();
+        for (said, expected) in
+            [("Yes.", Some("yes")), ("JA", Some("yes")), ("2", Some("no")), ("maybe", None)]
+        {
+            assert_eq!(found(&domain, said).as_deref(), expected, "{said}");
+        }
+        assert!(yes_no(&strings(&["1"]), &strings(&["1"])).is_err());
+        assert!(yes_no(&strings(&["no"]), &[]).is_err());
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let domain = Domain::compile(&DomainDefinition::Text { length: 3 }).unwrap();
+        assert_eq!(found(&domain, "  é→😀x ").as_deref(), Some("é→😀"));
+        assert_eq!(found(&domain, " \n "), None);
+        assert!(Domain::compile(&DomainDefinition::Text { length: 0 }).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_is_found_again_as_it_is_kept(said in ".{0,20}|[0-9*#., -]{0,8}") {
+            let domains = [
+                keys(&strings(&["1-5", "*"]), false).unwrap(),
+                keys(&strings(&["1-5", "*"]), true).unwrap(),
+                number(-3, 20, 2).unwrap(),
+                choices(&strings(&["a", "B c"]), true).unwrap(),
+                Domain::compile(&DomainDefinition::Text { length: 7 }).unwrap(),
+            ];
+            for domain in &domains {
+                if let Some(known) = domain.find(&said) {
+                    let again = domain.find(&known.text);
+                    prop_assert_eq!(Some(&known), again.as_ref());
+                }
+            }
+        }
+    }
+}

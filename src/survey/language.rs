@@ -1,0 +1,110 @@
+//! What conditions and templates are written in: `minijinja`, with a bound on what one run takes.
+
+use std::collections::BTreeSet;
+
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+
+use super::definition::Fault;
+use super::names::Names;
+
+/// Text with places for answers.
+#[derive(Debug)]
+pub struct Template {
+    environment: Environment<'static>,
+    /// Which names it looks at.
+    looks_at: BTreeSet<usize>,
+}
+
+/// Something that cannot be worked out for some answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct Stumbled {
+    /// Nothing of the answers, fit for a log.
+    kind: String,
+    /// With what there is to say of the values.
+    pub details: String,
+}
+
+/// Longest template in bytes.
+const TEMPLATE_MAX: usize = 2048;
+/// Bounds the time and the memory that one rendering takes: about as many instructions, and 64
+/// times as many bytes.
+const FUEL: u64 = 10_000;
+const TEMPLATE_NAME: &str = "template";
+
+impl Template {
+    /// `also` are names that it may use beside those of questions and fields.
+    pub fn compile(
+        text: &str,
+        names: &Names,
+        also: &[&str],
+        escape: AutoEscape,
+        path: &str,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Self> {
+        if text.len() > TEMPLATE_MAX {
+            let message = format!("a template is at most {TEMPLATE_MAX} bytes long");
+            faults.push(Fault::at(path, message));
+            return None;
+        }
+        let mut environment = environment(FUEL);
+        environment.set_auto_escape_callback(move |_| escape.clone());
+        // What is escaped stays so.
+        environment.remove_filter("safe");
+        if let Err(error) = environment.add_template_owned(TEMPLATE_NAME, text.to_owned()) {
+            faults.push(Fault::at(path, described(&error)));
+            return None;
+        }
+        let template = environment.get_template(TEMPLATE_NAME).expect("it was added");
+        match names.looked_at(template.undeclared_variables(true), also) {
+            Ok(looks_at) => Some(Self { environment, looks_at }),
+            Err(message) => {
+                if !names.is_empty() {
+                    faults.push(Fault::at(path, message));
+                }
+                None
+            }
+        }
+    }
+
+    /// Which names it looks at.
+    pub fn looks_at(&self) -> &BTreeSet<usize> {
+        &self.looks_at
+    }
+
+    /// # Errors
+    /// It takes too long, or stumbles over an answer.
+    pub fn render(&self, facts: Value) -> Result<String, Stumbled> {
+        let rendered = self.environment.get_template(TEMPLATE_NAME).and_then(|it| it.render(facts));
+        rendered.map_err(|error| Stumbled::over(&error))
+    }
+}
+
+impl Stumbled {
+    pub fn over(error: &Error) -> Self {
+        Self { kind: error.kind().to_string(), details: described(error) }
+    }
+}
+
+/// Without the name of the text, which has none of its own.
+pub fn described(error: &Error) -> String {
+    let line = error.line().filter(|line| *line > 1);
+    let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}{line}", error.kind()),
+        None => format!("{}{line}", error.kind()),
+    }
+}
+
+/// One that knows no function: a question may have the name of any, and nothing here needs one.
+pub fn environment(fuel: u64) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(fuel));
+    let functions: Vec<String> =
+        environment.globals().map(|(function, _)| function.to_owned()).collect();
+    for function in functions {
+        environment.remove_global(&function);
+    }
+    environment
+}

@@ -1,0 +1,202 @@
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use minijinja::value::Object;
+use minijinja::{Error, ErrorKind, Value};
+
+use super::definition::Fault;
+use super::question::Questions;
+use crate::domain::Name;
+
+/// What conditions and templates may speak of: the questions, then the fields, each by its name
+/// with `_` for `-`, because a hyphen would be a minus.
+#[derive(Debug, Default)]
+pub struct Names {
+    variables: Vec<String>,
+    questions: usize,
+}
+
+/// The values of all names, for one call.
+#[derive(Debug)]
+pub struct Facts {
+    names: Arc<Names>,
+    /// In the order of the names; a question that was not answered has none.
+    values: Vec<Option<Value>>,
+    unanswered: Unanswered,
+    also: Option<(&'static str, Value)>,
+}
+
+/// What is found where a question was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
+    Stops,
+    IsEmpty,
+}
+
+/// `answered.score`: whether it was.
+#[derive(Debug)]
+struct Answered(Arc<Facts>);
+
+/// The name under which conditions ask whether a question was answered.
+pub const ANSWERED: &str = "answered";
+
+/// Words of the language, which can be the name of nothing.
+const RESERVED: [&str; 14] = [
+    ANSWERED, "true", "false", "none", "True", "False", "None", "not", "and", "or", "if", "else",
+    "in", "is",
+];
+
+const NOT_ANSWERED: &str = "a question was not answered";
+
+impl Names {
+    /// Most fields of one survey.
+    pub const FIELDS_MAX: usize = 32;
+
+    pub fn compile(questions: &Questions, fields: &[Name], faults: &mut Vec<Fault>) -> Self {
+        if fields.len() > Self::FIELDS_MAX {
+            let message = format!("a survey has at most {} fields", Self::FIELDS_MAX);
+            faults.push(Fault::at("fields", message));
+        }
+        let mut known: Vec<(&Name, String)> = Vec::new();
+        let questions_at = questions.iter().map(|question| (&question.name, question.path()));
+        let fields_at = fields.iter().enumerate().map(|(at, name)| (name, format!("fields[{at}]")));
+        for (name, path) in questions_at.chain(fields_at) {
+            let variable = name.as_str().replace('-', "_");
+            if RESERVED.contains(&variable.as_str()) {
+                let message = format!("{name} means something else in conditions: rename it");
+                faults.push(Fault::at(path, message));
+            } else if let Some((other, _)) = known.iter().find(|(_, known)| *known == variable) {
+                let message = match *other == name {
+                    true => format!("there is {name} already: give each its own name"),
+                    false => format!("{other} and {name} would both be {variable}: rename one"),
+                };
+                faults.push(Fault::at(path, message));
+            }
+            known.push((name, variable));
+        }
+        let variables = known.into_iter().map(|(_, variable)| variable).collect();
+        Self { variables, questions: questions.len() }
+    }
+
+    /// Where the value of a name stands.
+    pub fn find(&self, variable: &str) -> Option<usize> {
+        self.variables.iter().position(|known| known == variable)
+    }
+
+    pub fn is_question(&self, at: usize) -> bool {
+        at < self.questions
+    }
+
+    /// How many questions there are; fields follow them.
+    pub fn questions(&self) -> usize {
+        self.questions
+    }
+
+    pub fn len(&self) -> usize {
+        self.variables.len()
+    }
+
+    /// Whether no question could be read, so that it is no wonder that a name is unknown.
+    pub fn is_empty(&self) -> bool {
+        self.questions == 0
+    }
+
+    /// As conditions and templates write it.
+    pub fn variable(&self, at: usize) -> &str {
+        &self.variables[at]
+    }
+
+    /// Which of the names an expression or a template looks at that uses `variables`; `also` are
+    /// known beside these.
+    ///
+    /// # Errors
+    /// One is none, and what to say of it.
+    pub fn looked_at(
+        &self,
+        used: HashSet<String>,
+        also: &[&str],
+    ) -> Result<BTreeSet<usize>, String> {
+        let mut looked_at = BTreeSet::new();
+        let used: BTreeSet<String> = used.into_iter().collect();
+        for used in &used {
+            let mut steps = used.split('.');
+            let first = steps.next().unwrap_or_default();
+            let name = match (first == ANSWERED, steps.next()) {
+                (true, Some(question)) => question,
+                (true, None) => return Err("write answered.QUESTION".to_owned()),
+                (false, _) if also.contains(&first) => continue,
+                (false, _) => first,
+            };
+            match self.find(name) {
+                Some(at) if first != ANSWERED || self.is_question(at) => looked_at.insert(at),
+                Some(_) => return Err(format!("{name} is no question: answered is for these")),
+                None => {
+                    let known = self.variables.iter().map(String::as_str);
+                    let known: Vec<_> = known.chain(also.iter().copied()).collect();
+                    return Err(format!(
+                        "there is no question or field {name}; known: {}",
+                        known.join(", ")
+                    ));
+                }
+            };
+        }
+        Ok(looked_at)
+    }
+}
+
+impl Facts {
+    /// For conditions. `values` are those of the questions, then those of the fields.
+    pub fn new(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
+        Self { names: Arc::clone(names), values, unanswered: Unanswered::Stops, also: None }
+    }
+
+    /// For templates, where a question without an answer is empty.
+    pub fn for_a_template(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
+        Self { unanswered: Unanswered::IsEmpty, ..Self::new(names, values) }
+    }
+
+    /// With one more name.
+    pub fn and(self, name: &'static str, value: &str) -> Self {
+        Self { also: Some((name, Value::from(value))), ..self }
+    }
+}
+
+impl From<Facts> for Value {
+    fn from(facts: Facts) -> Value {
+        Value::from_object(facts)
+    }
+}
+
+impl Object for Facts {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match self.names.find(key) {
+            Some(at) => Some(match (&self.values[at], self.unanswered) {
+                (Some(value), _) => value.clone(),
+                (None, Unanswered::Stops) => {
+                    Value::from(Error::new(ErrorKind::UndefinedError, NOT_ANSWERED))
+                }
+                (None, Unanswered::IsEmpty) => Value::from(""),
+            }),
+            None if key == ANSWERED => Some(Value::from_object(Answered(Arc::clone(self)))),
+            None => {
+                self.also.as_ref().filter(|(name, _)| *name == key).map(|(_, value)| value.clone())
+            }
+        }
+    }
+}
+
+impl Object for Answered {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let at = self.0.names.find(key.as_str()?)?;
+        Some(Value::from(self.0.values[at].is_some()))
+    }
+}
+
+/// Whether an expression stopped because it looked at a question without an answer.
+pub fn is_for_want_of_an_answer(error: &Error) -> bool {
+    error.kind() == ErrorKind::UndefinedError && error.detail() == Some(NOT_ANSWERED)
+}

@@ -1,0 +1,271 @@
+use std::sync::Arc;
+
+use super::definition::{Definition, Fate, Fault, Incomplete, Unrated};
+use super::issues::IssueRules;
+use super::mapping::{Mapped, Mapping};
+use super::names::Names;
+use super::notes::Notes;
+use super::question::Questions;
+use super::rating::Scale;
+use super::rules::{self, Rules, Then};
+use super::situation::{Situation, What};
+use super::trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
+use crate::domain::{Answers, Changes, DeadReason, Feedback, IgnoredReason, Issues, Name, Rating};
+
+/// All that makes feedback of answers.
+#[derive(Debug)]
+pub struct Rulebook {
+    pub questions: Questions,
+    pub fields: Vec<Name>,
+    pub names: Arc<Names>,
+    pub scale: Option<Scale>,
+    pub issues: IssueRules,
+    pub rules: Rules,
+    pub notes: Option<Notes>,
+    pub changes: Changes,
+    unrated: Unrated,
+    incomplete: Incomplete,
+}
+
+impl Rulebook {
+    /// None where something is missing for which there is a fault.
+    pub fn compile(definition: &Definition, faults: &mut Vec<Fault>) -> Option<Self> {
+        let mut questions = Questions::compile(&definition.questions, faults);
+        let names = Names::compile(&questions, &definition.fields, faults);
+        questions.compile_conditions(&definition.questions, &names, faults);
+        let scale = definition.rating.as_ref().map(|it| Scale::compile(it, &questions, faults));
+        let issues = IssueRules::compile(&definition.issues, &questions, faults);
+        let rules = Rules::compile(&definition.rules, &definition.notes, &names, faults);
+        Notes::check_length(&definition.notes, faults);
+        let template = definition.notes.template.as_deref();
+        let notes = template
+            .map(|template| Notes::compile(template, &definition.notes, &names, "notes", faults));
+        let rules_rate = definition.rules.iter().any(|rule| rule.rating.is_some());
+        if definition.rating.is_none() && !rules_rate {
+            let message = "nothing rates the call: say which question does, or let rules rate";
+            faults.push(Fault::at("rating", message));
+        }
+        Some(Self {
+            questions,
+            fields: definition.fields.clone(),
+            names: Arc::new(names),
+            scale: transposed(scale)?,
+            issues,
+            rules,
+            notes: transposed(notes)?,
+            changes: definition.changes,
+            unrated: definition.unrated,
+            incomplete: definition.complete.incomplete,
+        })
+    }
+
+    pub fn situation<'a>(&'a self, answers: &'a Answers) -> Situation<'a> {
+        Situation::of(answers, &self.questions, &self.fields, self.changes)
+    }
+
+    /// Whether every question that applies is answered, or the caller does not want to be asked.
+    pub fn is_complete(&self, situation: &Situation<'_>) -> bool {
+        if situation.opted_out {
+            return true;
+        }
+        let facts = self
+            .questions
+            .iter()
+            .any(|question| question.ask_when.is_some())
+            .then(|| situation.facts(&self.names).into());
+        self.questions.iter().enumerate().all(|(at, question)| {
+            let applies = || match (&question.ask_when, &facts) {
+                // One that cannot be worked out does not hold the call back for ever: it is asked
+                // for, and the waiting ends all the same.
+                (Some(ask_when), Some(facts)) => ask_when.holds(facts).unwrap_or(true),
+                _ => true,
+            };
+            question.optional || situation.is_answered(at) || !applies()
+        })
+    }
+
+    /// The same answers always come to the same.
+    pub fn map(&self, answers: &Answers) -> Mapped {
+        let situation = self.situation(answers);
+        let mut trace = Trace { questions: self.counted(&situation), ..Trace::default() };
+        let unknown = answers.said().find(|said| self.questions.find(&said.question).is_none());
+        let mapping = match unknown {
+            Some(said) => Mapping::unmapped(format!(
+                "the survey has no question {:?}",
+                printable(&said.question)
+            )),
+            None => self.mapping(&situation, &mut trace).unwrap_or_else(|outcome| outcome),
+        };
+        Mapped { mapping, trace }
+    }
+
+    /// `Err` is an outcome too: one that is reached before the end.
+    fn mapping(&self, situation: &Situation<'_>, trace: &mut Trace) -> Result<Mapping, Mapping> {
+        let rule = self.speaking(situation)?;
+        trace.rule = rule.map(rules::path);
+        let then = match rule.map(|rule| &self.rules.at(rule).then) {
+            Some(Then::Ignore(why)) => {
+                let detail = Some(why.clone());
+                return Err(Mapping::Ignore { reason: IgnoredReason::Rule, detail });
+            }
+            Some(Then::Tell { rating, issues, notes }) => {
+                (*rating, issues.as_ref(), notes.as_ref())
+            }
+            None => (None, None, None),
+        };
+        let path = trace.rule.clone().unwrap_or_default();
+        let rating = match (then.0, self.rate(situation)) {
+            (Some(rating), _) => Rated { rating, by: path.clone() },
+            (None, Some(rating)) => Rated { rating, by: "rating".to_owned() },
+            (None, None) => return Err(self.unrated(situation, trace)),
+        };
+        let rating = trace.rating.insert(rating).rating;
+        let issues = match then.1 {
+            Some(issues) => {
+                trace.issues = Some(IssuesBy::Rule).filter(|_| !issues.is_empty());
+                issues.clone()
+            }
+            None => self.choose(rating, situation, trace),
+        };
+        let (notes, by) = match then.2 {
+            Some(notes) => (notes.as_ref(), format!("{path}.notes")),
+            None => (self.notes.as_ref(), "notes".to_owned()),
+        };
+        let written = match notes {
+            Some(notes) => {
+                let facts = situation.facts_for_a_template(&self.names);
+                let written = notes.write(facts.into());
+                written.map_err(|why| {
+                    Mapping::unmapped(format!("the notes cannot be written: {why}"))
+                })?
+            }
+            None => String::new(),
+        };
+        trace.notes = Some(by).filter(|_| !written.is_empty());
+        let feedback = Feedback::new(rating, issues, written)
+            .map_err(|unlawful| Mapping::unmapped(unlawful.to_string()))?;
+        if self.incomplete != Incomplete::Send && !self.is_complete(situation) {
+            trace.otherwise = Some("complete.incomplete".to_owned());
+            return Err(match self.incomplete {
+                Incomplete::Dead => Mapping::Dead {
+                    reason: DeadReason::Incomplete,
+                    detail: "not every question was answered in time".to_owned(),
+                },
+                _ => Mapping::Ignore { reason: IgnoredReason::Incomplete, detail: None },
+            });
+        }
+        Ok(Mapping::Feedback(feedback))
+    }
+
+    fn speaking(&self, situation: &Situation<'_>) -> Result<Option<usize>, Mapping> {
+        if self.rules.is_empty() {
+            return Ok(None);
+        }
+        let facts = situation.facts(&self.names).into();
+        self.rules.speaking(&facts).map_err(|(at, why)| {
+            Mapping::unmapped(format!("{}.when cannot be worked out: {why}", rules::path(at)))
+        })
+    }
+
+    fn rate(&self, situation: &Situation<'_>) -> Option<Rating> {
+        let scale = self.scale.as_ref()?;
+        Some(scale.rate(situation.answer(scale.of())?))
+    }
+
+    fn choose(&self, rating: Rating, situation: &Situation<'_>, trace: &mut Trace) -> Issues {
+        let mut chosen = Issues::new();
+        for choice in self.issues.choices().iter().filter(|choice| situation.meets(choice)) {
+            trace.choices.push(Chosen { choice: choice.path(), issue: choice.issue });
+            chosen.insert(choice.issue);
+        }
+        let (issues, by) = if chosen.is_empty() && rating.wants_an_issue() {
+            (self.issues.otherwise().clone(), IssuesBy::Otherwise)
+        } else if chosen.is_empty() {
+            return chosen;
+        } else if self.issues.tells_choices_at(rating) {
+            (chosen, IssuesBy::Choices)
+        } else {
+            (Issues::new(), IssuesBy::DroppedAtFive)
+        };
+        trace.issues = Some(by);
+        issues
+    }
+
+    fn unrated(&self, situation: &Situation<'_>, trace: &mut Trace) -> Mapping {
+        let (reason, fate, why) = self.why_unrated(situation);
+        trace.otherwise = Some(format!("unrated.{}", reason.label()));
+        match fate {
+            Fate::Ignore => Mapping::Ignore { reason, detail: None },
+            Fate::Dead => Mapping::Dead { reason: DeadReason::Unrated, detail: why.to_owned() },
+        }
+    }
+
+    fn why_unrated(&self, situation: &Situation<'_>) -> (IgnoredReason, Fate, &'static str) {
+        let Unrated { no_answer, invalid_answer, no_score, hang_up, opt_out } = self.unrated;
+        let heard = situation.heard();
+        let rating = self.scale.as_ref().map(|scale| &heard[scale.of()].what);
+        // Without a question that rates, what all of them have in common.
+        let is = |what: What<'_>| match rating {
+            Some(rating) => *rating == what,
+            None => heard.iter().any(|heard| heard.what == what),
+        };
+        let is_answered = heard.iter().any(|heard| matches!(heard.what, What::Answer(_)));
+        if situation.opted_out {
+            (IgnoredReason::OptedOut, opt_out, "the caller does not want to be asked")
+        } else if situation.is_untouched && situation.hung_up {
+            (IgnoredReason::HungUp, hang_up, "the caller hung up before anything was answered")
+        } else if rating.is_none() && is_answered {
+            (IgnoredReason::NoScore, no_score, "nothing that was answered rates the call")
+        } else if is(What::Outside) {
+            let why = "the question that rates the call was answered with nothing that it knows";
+            (IgnoredReason::InvalidAnswer, invalid_answer, why)
+        } else if is(What::Silence) {
+            (
+                IgnoredReason::NoAnswer,
+                no_answer,
+                "the question that rates the call was not answered",
+            )
+        } else {
+            (IgnoredReason::NoScore, no_score, "the question that rates the call never came")
+        }
+    }
+
+    fn counted(&self, situation: &Situation<'_>) -> Vec<Counted> {
+        let counted = self.questions.iter().zip(situation.heard()).map(|(question, heard)| {
+            let (counted, answer) = match &heard.what {
+                What::Nothing => (Counts::Missing, None),
+                What::Silence => (Counts::Silence, None),
+                What::Outside => (Counts::Outside, None),
+                What::OptOut => (Counts::OptOut, None),
+                What::Answer(known) if known.at.is_some() => {
+                    (Counts::Answer, Some(known.text.to_string()))
+                }
+                What::Answer(_) => (Counts::Text, None),
+            };
+            Counted {
+                question: question.name.to_string(),
+                reader: Some(heard.reader.to_owned()).filter(|reader| !reader.is_empty()),
+                counted,
+                answer,
+            }
+        });
+        counted.collect()
+    }
+}
+
+/// What is not there is as it should be; what could not be read is not.
+fn transposed<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        None => Some(None),
+        Some(None) => None,
+        some => some,
+    }
+}
+
+/// A name that came from outside, fit for a log line: short, and nothing that moves a cursor.
+fn printable(text: &str) -> String {
+    text.chars()
+        .take(Name::LENGTH_MAX)
+        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+        .collect()
+}

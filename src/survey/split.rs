@@ -1,0 +1,204 @@
+/// A condition taken apart at the `or`s and `and`s that stand outside quotes and brackets, or in
+/// brackets around the whole.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Joined<'a> {
+    One(&'a str),
+    All(Vec<Joined<'a>>),
+    Any(Vec<Joined<'a>>),
+}
+
+/// How deep brackets around brackets are looked into.
+const DEPTH_MAX: usize = 16;
+
+/// `text` is an expression; what is none comes back in some way.
+pub fn split(text: &str) -> Joined<'_> {
+    split_at_depth(text.trim(), 0)
+}
+
+fn split_at_depth(text: &str, depth: usize) -> Joined<'_> {
+    let words = words_outside(text);
+    let is = |sought: &str| words.iter().any(|word| word.text(text) == sought);
+    if is("if") || depth > DEPTH_MAX {
+        return Joined::One(text);
+    }
+    for (word, join) in [("or", Joined::Any as fn(_) -> _), ("and", Joined::All as fn(_) -> _)] {
+        if is(word) {
+            let pieces = pieces(text, words.iter().filter(|found| found.text(text) == word));
+            let pieces = pieces.into_iter().map(|piece| split_at_depth(piece, depth));
+            return join(pieces.collect());
+        }
+    }
+    match within_brackets(text) {
+        Some(inner) => split_at_depth(inner, depth + 1),
+        None => Joined::One(text),
+    }
+}
+
+struct Word {
+    from: usize,
+    to: usize,
+}
+
+impl Word {
+    fn text<'a>(&self, text: &'a str) -> &'a str {
+        &text[self.from..self.to]
+    }
+}
+
+fn pieces<'a, 'w>(text: &'a str, marks: impl Iterator<Item = &'w Word>) -> Vec<&'a str> {
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for mark in marks {
+        pieces.push(text[from..mark.from].trim());
+        from = mark.to;
+    }
+    pieces.push(text[from..].trim());
+    pieces
+}
+
+/// The words outside quotes and brackets; a name after a dot is none.
+fn words_outside(text: &str) -> Vec<Word> {
+    let mut words = Vec::new();
+    let mut depth = 0usize;
+    let mut at = 0;
+    let bytes = text.as_bytes();
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\'' | b'"' => {
+                at = end_of_quote(bytes, at);
+                continue;
+            }
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ if is_word(byte) => {
+                let from = at;
+                at += bytes[at..].iter().take_while(|byte| is_word(**byte)).count();
+                let follows_a_dot = text[..from].trim_end().ends_with('.');
+                if depth == 0 && !follows_a_dot {
+                    words.push(Word { from, to: at });
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    words
+}
+
+/// What one pair of brackets around all of it holds, unless it is a list.
+fn within_brackets(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    if bytes.first() != Some(&b'(') {
+        return None;
+    }
+    let mut depth = 0usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\'' | b'"' => {
+                at = end_of_quote(bytes, at);
+                continue;
+            }
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    let is_whole = at + 1 == bytes.len();
+                    return is_whole.then(|| text[1..at].trim());
+                }
+            }
+            b',' if depth == 1 => return None,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Behind the quote that begins at `at`.
+fn end_of_quote(bytes: &[u8], at: usize) -> usize {
+    let mut end = at + 1;
+    while let Some(&byte) = bytes.get(end) {
+        end += 1;
+        match byte {
+            b'\\' => end += 1,
+            _ if byte == bytes[at] => break,
+            _ => {}
+        }
+    }
+    end.min(bytes.len())
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+}
+
+/// The texts between quotes, for whoever wants to know what a condition compares with.
+pub fn quoted(text: &str) -> Vec<String> {
+    let bytes = text.as_bytes();
+    let mut quoted = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'\'' || byte == b'"' {
+            let end = end_of_quote(bytes, at);
+            if let Some(inner) = text.get(at + 1..end.saturating_sub(1)) {
+                quoted.push(inner.replace('\\', ""));
+            }
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(joined: &Joined<'_>) -> String {
+        let all = |nodes: &[Joined<'_>]| nodes.iter().map(written).collect::<Vec<_>>().join(" ");
+        match joined {
+            Joined::One(text) => format!("<{text}>"),
+            Joined::All(nodes) => format!("all({})", all(nodes)),
+            Joined::Any(nodes) => format!("any({})", all(nodes)),
+        }
+    }
+
+    #[test]
+    fn only_what_joins_whole_conditions_takes_them_apart() {
+        for (text, expected) in [
+            ("score < 3", "<score < 3>"),
+            ("a and b or c", "any(all(<a> <b>) <c>)"),
+            ("(a or b) and c", "all(any(<a> <b>) <c>)"),
+            ("((a))", "<a>"),
+            ("(a) or (b)", "any(<a> <b>)"),
+            ("not (a or b)", "<not (a or b)>"),
+            ("x == 'this or that' and y", "all(<x == 'this or that'> <y>)"),
+            (r#"x == "it\" or" or y"#, r#"any(<x == "it\" or"> <y>)"#),
+            ("a if b or c else d", "<a if b or c else d>"),
+            ("a in [1, 2 or 3]", "<a in [1, 2 or 3]>"),
+            ("(a or b, c)", "<(a or b, c)>"),
+            ("order and android", "all(<order> <android>)"),
+            ("answered.or and a", "all(<answered.or> <a>)"),
+        ] {
+            assert_eq!(written(&split(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_condition_compares_with_is_found() {
+        assert_eq!(quoted(r#"a == 'x' or "y z" in b"#), ["x", "y z"]);
+        assert_eq!(quoted("a == '"), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_comes_apart_somehow(text in r#"([a-z(){}\[\]'"\\,. é]|or|and|if){0,40}"#) {
+            let _ = (split(&text), quoted(&text));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Signatures that senders other than Plivo make, computed without our code: each is taken as it is
+//! and refused with a byte changed, too late and too early.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use postcall::domain::{Hook, HookId, Method};
+use postcall::settings::Settings;
+use postcall::source::{Refusal, Refused, Source};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+#[derive(Deserialize)]
+struct Vectors {
+    vectors: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    id: String,
+    /// Who made it, and after which document.
+    source: String,
+    signature: Value,
+    method: String,
+    url: String,
+    content_type: Option<String>,
+    body: String,
+    headers: BTreeMap<String, String>,
+    /// When it was signed.
+    at: String,
+    /// Whether that is part of what is signed.
+    timed: bool,
+    /// What its sender calls it, where that is part of what is signed.
+    hook_id: Option<String>,
+}
+
+const MISMATCH: Option<Refused> = Some(Refused::Signature(Refusal::Mismatch));
+
+#[test]
+fn every_vector_is_taken_as_its_sender_made_it() {
+    for vector in vectors() {
+        assert!(!vector.source.is_empty(), "{}", vector.id);
+        let verified = vector.source_of().verify(vector.hook());
+        let verified = verified.unwrap_or_else(|error| panic!("{}: {error}", vector.id));
+        let id = verified.identity().map(|identity| identity.id);
+        assert_eq!(id, vector.hook_id, "{}", vector.id);
+    }
+}
+
+#[test]
+fn a_changed_byte_is_refused() {
+    for vector in vectors() {
+        let source = vector.source_of();
+        let refused = |hook: Hook| source.verify(hook).err();
+        for at in 0..vector.body.len() {
+            let mut hook = vector.hook();
+            hook.body[at] ^= 1;
+            // A form may also be broken by it.
+            assert!(refused(hook).is_some(), "{} {at}", vector.id);
+        }
+        let mut longer = vector.hook();
+        match longer.method {
+            Method::Get => longer.query.get_or_insert_default().push_str("&Digits=1"),
+            Method::Post if vector.is_form() => longer.body.extend(b"&Digits=1"),
+            Method::Post => longer.body.push(b' '),
+        }
+        assert_eq!(refused(longer), MISMATCH, "{}", vector.id);
+        for at in 0..vector.headers.len() {
+            let mut hook = vector.hook();
+            let value = &mut hook.headers[at].1;
+            let last = value.len() - 1;
+            value[last] ^= 1;
+            assert!(refused(hook).is_some(), "{} {at}", vector.id);
+
+            let mut twice = vector.hook();
+            twice.headers.push(twice.headers[at].clone());
+            let duplicate = Some(Refused::Signature(Refusal::Duplicate));
+            assert_eq!(refused(twice), duplicate, "{} {at}", vector.id);
+        }
+    }
+}
+
+#[test]
+fn an_old_and_a_future_time_are_refused_under_their_own_names() {
+    let mut timed = 0;
+    for vector in vectors() {
+        let source = vector.source_of();
+        let arriving = |seconds: i64| {
+            let mut hook = vector.hook();
+            hook.received_at = vector.signed_at() + SignedDuration::from_secs(seconds);
+            source.verify(hook).err()
+        };
+        let refused = |refusal| vector.timed.then_some(Refused::Signature(refusal));
+        for inside in [-60, 0, 300] {
+            assert_eq!(arriving(inside), None, "{} {inside}", vector.id);
+        }
+        assert_eq!(arriving(301), refused(Refusal::Old), "{}", vector.id);
+        assert_eq!(arriving(-61), refused(Refusal::Future), "{}", vector.id);
+        timed += usize::from(vector.timed);
+    }
+    assert!(timed > 5);
+}
+
+#[test]
+fn a_time_that_was_moved_is_refused() {
+    for vector in vectors().iter().filter(|vector| vector.timed) {
+        for value in vector.headers.values().filter(|value| value.starts_with(['1', '2'])) {
+            let mut hook = vector.hook();
+            for (_, sent) in &mut hook.headers {
+                if sent == value.as_bytes() {
+                    let last = sent.len() - 2;
+                    sent[last] = if sent[last] == b'0' { b'1' } else { b'0' };
+                }
+            }
+            assert_eq!(vector.source_of().verify(hook).err(), MISMATCH, "{}", vector.id);
+        }
+    }
+}
+
+fn vectors() -> Vec<Vector> {
+    let text = include_str!("../fixtures/sender-vectors.json");
+    let vectors = serde_json::from_str::<Vectors>(text).unwrap().vectors;
+    assert_eq!(vectors.len(), 18);
+    vectors
+}
+
+impl Vector {
+    /// The source of settings that say how its sender signs.
+    fn source_of(&self) -> Source {
+        let url = &self.url[..self.url.find('?').unwrap_or(self.url.len())];
+        let settings = format!(
+            r#"
+accounts: {{ main: {{ auth_id: MA, auth_token: {{ value: unused }} }} }}
+sources:
+  x: {{ preset: plivo, account: main, survey: quick, body: [form, json], url: "{url}", signature: {} }}
+surveys:
+  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
+"#,
+            self.signature
+        );
+        let mut settings = Settings::from_yaml(&settings, Default::default())
+            .unwrap_or_else(|error| panic!("{}: {error}", self.id));
+        settings.sources.remove("x").unwrap()
+    }
+
+    fn signed_at(&self) -> Timestamp {
+        self.at.parse().unwrap()
+    }
+
+    fn is_form(&self) -> bool {
+        self.content_type.as_deref() == Some("application/x-www-form-urlencoded")
+    }
+
+    fn hook(&self) -> Hook {
+        let (_, query) = self.url.split_once('?').unzip();
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let content_type = self.content_type.as_deref().map(|value| ("content-type", value));
+        Hook {
+            id: HookId(Uuid::nil()),
+            method: if self.method == "GET" { Method::Get } else { Method::Post },
+            path: "/hooks/x".to_owned(),
+            query: query.map(str::to_owned),
+            headers: headers
+                .chain(content_type)
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()))
+                .collect(),
+            body: self.body.clone().into_bytes(),
+            received_at: self.signed_at(),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The tools for those who write surveys: what would become of a hook, and whether a survey does
+//! what its author's cases want.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::process::{self, Home};
+
+const SETTINGS: &str = r#"
+public: { url: https://surveys.example.com }
+accounts:
+  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-auth-token } }
+sources:
+  ivr: { preset: plivo, account: main, survey: quality }
+  open: { preset: plivo, account: main, survey: quality, signature: none }
+  polite: { preset: plivo, account: main, survey: quality, on_refusal: reply }
+surveys:
+  quality:
+    questions:
+      - { name: score, answers: 1-5 }
+      - { name: problem, answers: 1-3 }
+    rating: { of: score }
+    issues:
+      of: problem
+      choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: ONE_WAY_AUDIO }, { answer: 3, issue: CALL_DROPPED }]
+    notes: "IVR survey: {{ score }} of 5"
+delivery: { delay: 60s }
+"#;
+
+const REQUEST: &str = "POST /hooks/open?question=score HTTP/1.1\r\n\
+                       Host: surveys.example.com\r\n\
+                       Content-Type: application/x-www-form-urlencoded\r\n\
+                       Content-Length: 21\r\n\r\n\
+                       CallUUID=c-1&Digits=4";
+
+const AT: &str = "2026-05-04T10:00:00Z";
+
+/// A folder with settings, and what a tool says there.
+struct Desk(Home);
+
+impl Desk {
+    fn new() -> Self {
+        Self(Home::new(SETTINGS))
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.settings().with_file_name(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        Said::of(process::run(arguments, &self.0.settings()), self.0.settings().parent().unwrap())
+    }
+
+    fn explain(&self, request: &str, arguments: &[&str]) -> Said {
+        let file = self.file("hook.http", request);
+        self.run(&[&["explain", "--at", AT, &file], arguments].concat())
+    }
+
+    fn test(&self, cases: &str, arguments: &[&str]) -> Said {
+        let file = self.file("survey.yaml", cases);
+        self.run(&[&["test", &file], arguments].concat())
+    }
+}
+
+/// What a tool printed, without the folder it ran in.
+struct Said {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Said {
+    fn of(output: Output, folder: &Path) -> Self {
+        let text = |bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            text.replace(&format!("{}/", folder.display()), "")
+        };
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    fn failed(self) -> String {
+        assert_eq!((self.code, &*self.stderr), (Some(1), ""));
+        self.stdout
+    }
+
+    fn unreadable(self) -> String {
+        assert_eq!((self.code, &*self.stdout), (Some(2), ""), "{}", self.stderr);
+        self.stderr
+    }
+}
+
+#[test]
+fn a_hook_is_explained_from_its_signature_to_the_request_that_would_leave() {
+    let explained = Desk::new().explain(REQUEST, &[]).well();
+    insta::assert_snapshot!(explained);
+}
+
+#[test]
+fn who_has_not_signed_is_told_so_and_explained_all_the_same() {
+    let explained = Desk::new().explain(REQUEST, &["--source", "ivr"]).failed();
+    insta::assert_snapshot!(explained);
+}
+
+#[test]
+fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
+    let signed = REQUEST.replace(
+        "Content-Length",
+        "X-Plivo-Signature-V3: AAAA\r\nX-Plivo-Signature-V3-Nonce: 12345\r\nContent-Length",
+    );
+    let arguments = ["--source", "ivr", "--explain-signature"];
+    let explained = Desk::new().explain(&signed, &arguments).failed();
+    assert!(!explained.contains("made-up-auth-token"));
+    insta::assert_snapshot!(explained);
+}
+
+#[test]
+fn several_hooks_of_one_call_come_to_one_feedback() {
+    let problem =
+        REQUEST.replace("question=score", "question=problem").replace("Digits=4", "Digits=1");
+    let explained = Desk::new().explain(&format!("{REQUEST}\n\n{problem}\n"), &[]).well();
+    insta::assert_snapshot!(explained);
+}
+
+#[test]
+fn what_is_explained_can_be_read_by_a_script() {
+    let said = Desk::new().explain(REQUEST, &["--output", "json"]).well();
+    let explained: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(explained["hooks"][0]["read"]["answers"][0]["answer"], "4");
+    assert_eq!(explained["hooks"][0]["reply"]["status"], 200);
+    let [submission] = &explained["submissions"].as_array().unwrap()[..] else { panic!("one") };
+    assert_eq!(submission["complete"], false);
+    assert_eq!(submission["due_at"], "2026-05-04T10:02:00Z");
+    let outcome = &submission["outcome"]["feedback"];
+    assert_eq!(outcome["feedback"]["rating"], 4);
+    assert_eq!(outcome["request"]["headers"][0][1], "Basic MAXXXXXXXXXXXXXXXXXX:***");
+}
+
+#[test]
+fn a_bare_body_is_explained_as_it_is_said_to_have_come() {
+    let desk = Desk::new();
+    let explain = |arguments: &[&str]| desk.explain("CallUUID=c-1&Digits=4\n", arguments);
+    let told = explain(&["--source", "open", "--query", "question=problem"]).well();
+    assert!(told.contains(r#"problem = "4" (outside the domain)"#), "{told}");
+    let json = ["--source", "open", "--header", "Content-Type: application/json"];
+    assert!(explain(&json).failed().contains("REFUSED     unsupported_type"));
+    assert!(explain(&[]).stderr.contains("--source NAME"));
+    assert!(explain(&["--source", "nobody"]).stderr.contains("one of ivr, open, polite"));
+    let query =
+        ["explain", "--source", "open", "--method", "get", "--query", "CallUUID=c-1&Digits=5"];
+    assert!(desk.run(&query).well().contains("GET /hooks/open?CallUUID"));
+}
+
+#[test]
+fn what_cannot_be_explained_is_told_with_its_line() {
+    let desk = Desk::new();
+    for (text, arguments, told) in [
+        ("PUT /hooks/open HTTP/1.1\n\n", &[][..], "hook.http, line 1: hooks come by GET and POST"),
+        (REQUEST, &["--query", "a=b"], "hook.http holds a request to /hooks/open: --method"),
+    ] {
+        let said = desk.explain(text, arguments).unreadable();
+        assert!(said.contains(told), "{said}");
+    }
+    let missing = desk.run(&["explain", "no/such/file"]).unreadable();
+    assert!(missing.starts_with("cannot read no/such/file: "), "{missing}");
+    assert_eq!(desk.run(&["explain", "--source"]).code, Some(2));
+}
+
+#[test]
+fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
+    let desk = Desk::new();
+    let sign = |arguments: &[&str]| desk.run(&[&["sign"], arguments].concat());
+    let form = ["ivr", "--form", "CallUUID=c-1&Digits=4", "--query", "question=score"];
+    let line = sign(&form).well();
+    assert!(
+        line.contains("-X POST 'https://surveys.example.com/hooks/ivr?question=score'"),
+        "{line}"
+    );
+    assert!(line.contains("-H 'x-plivo-signature-v3: "), "{line}");
+    assert!(line.ends_with("--data 'CallUUID=c-1&Digits=4'\n"), "{line}");
+
+    let get = ["open", "--method", "get", "--query", "CallUUID=c-1&Digits=4"];
+    let whole =
+        "curl -sS -i -X GET 'https://surveys.example.com/hooks/open?CallUUID=c-1&Digits=4'\n";
+    assert_eq!(sign(&get).well(), whole);
+    let header = ["open", "--body", "it's @", "--header", "Content-Type: text/plain"];
+    assert!(sign(&header).stderr.contains("a body must be application/x-www-form-urlencoded"));
+    let file = format!("@{}", desk.file("form.txt", "CallUUID=c-1&Digits=%27"));
+    assert!(sign(&["ivr", "--form", &file]).well().contains("--data 'CallUUID=c-1&Digits=%27'"));
+
+    assert!(sign(&["ivr", "--form", "@no/such/file"]).unreadable().contains("cannot read no/such"));
+    for usage in [
+        &["ivr"][..],
+        &["ivr", "--digits", "4"],
+        &["ivr", "--call", "c-1"],
+        &["ivr", "--call", "c-1", "--digits", "4", "--query", "a=b"],
+        &["ivr", "--form", "a=b", "--json", "{}"],
+    ] {
+        assert_eq!(sign(usage).code, Some(2), "{usage:?}");
+    }
+}
+
+const CASES: &str = r#"
+cases:
+  - name: a caller presses 4
+    hooks:
+      - { source: ivr, form: "CallUUID=c-1&Digits=4", query: "question=score" }
+    expect:
+      feedback: { rating: 4, issues: [OTHERS], notes: "IVR survey: 4 of 5" }
+      reply: <Response/>
+      call: c-1
+      answers: { score: 4 }
+  - name: two answers, one of them late
+    hooks:
+      - { source: open, form: { CallUUID: c-1, Digits: 5 } }
+      - { source: open, form: { CallUUID: c-1, Digits: 2 }, query: question=problem, at: 3m }
+    expect: { feedback: { rating: 5 } }
+  - name: a second answer in time
+    hooks:
+      - { source: open, form: { CallUUID: c-1, Digits: 2 } }
+      - { source: open, form: { CallUUID: c-1, Digits: 2 }, query: question=problem, at: 90s }
+    expect: { feedback: { rating: 2, issues: [ONE_WAY_AUDIO] } }
+  - name: silence is no score
+    hooks: [{ source: ivr, form: "CallUUID=c-1&Digits=" }]
+    expect: { ignored: no_answer }
+  - name: a typo loses nothing
+    hooks: [{ source: ivr, form: "CallUUID=c-1&Digits=4", query: question=scroe }]
+    expect: { dead: unmapped }
+  - name: the other question is waited for
+    hooks: [{ source: ivr, form: "CallUUID=c-1&Digits=4" }]
+    expect: { collecting: true }
+  - name: a forger gets nowhere
+    hooks:
+      - { source: ivr, form: "CallUUID=c-1&Digits=1", signed: false, headers: { X-Plivo-Signature-V3: x, X-Plivo-Signature-V3-Nonce: "1" } }
+    expect: { refused: signature_mismatch }
+  - name: a forger of a live call does not end it
+    hooks: [{ source: polite, form: "CallUUID=c-1&Digits=1", signed: false, reply: <Response/> }]
+    expect: { refused: signature_missing }
+  - name: who cannot be signed for is believed
+    hooks: [{ source: ivr, form: "CallUUID=c-1&Digits=1", verified: true }]
+    expect: { feedback: { rating: 1, issues: [OTHERS] } }
+  - name: two calls are two
+    hooks:
+      - { source: ivr, form: "CallUUID=c-1&Digits=1" }
+      - { source: ivr, form: "CallUUID=c-2&Digits=5" }
+    expect:
+      - { call: c-2, feedback: { rating: 5 } }
+      - { call: c-1, feedback: { rating: 1, issues: [OTHERS] } }
+"#;
+
+#[test]
+fn cases_that_are_met_pass() {
+    let desk = Desk::new();
+    insta::assert_snapshot!(desk.test(CASES, &[]).well());
+    let said = desk.test(CASES, &["--filter", "forger"]).well();
+    assert!(said.ends_with("2 passed, 0 failed\n"), "{said}");
+    let said = desk.test(CASES, &["--output", "json"]).well();
+    let report: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&report["passed"], &report["failed"]), (&10.into(), &0.into()));
+    assert!(desk.test(CASES, &["--filter", "nobody"]).unreadable().contains("no case has"));
+}
+
+#[test]
+fn cases_beside_the_settings_are_found() {
+    let desk = Desk::new();
+    let said = desk.run(&["test"]).unreadable();
+    assert!(said.starts_with("there is no *.test.yaml in "), "{said}");
+    desk.file("quality.test.yaml", CASES);
+    desk.file("other.yaml", "not for us");
+    assert!(desk.run(&["test"]).well().ends_with("10 passed, 0 failed\n"));
+}
+
+#[test]
+fn cases_that_are_not_met_show_what_came_instead() {
+    let wrong = [
+        ("rating: 4, issues: [OTHERS], notes", "rating: 3, issues: [ECHO, OTHERS], notes"),
+        ("reply: <Response/>\n", "reply: <Speak/>\n"),
+        (
+            "call: c-1\n      answers: { score: 4 }",
+            "call: c-9\n      answers: { score: 3, problem: 1 }",
+        ),
+        ("at: 3m", "at: 2m"),
+        ("ignored: no_answer", "ignored: invalid_answer"),
+        ("dead: unmapped", "feedback: { rating: 4, issues: [OTHERS] }"),
+        ("collecting: true", "ignored: no_score"),
+        ("expect: { refused: signature_mismatch }", "expect: { refused: no_call }"),
+        ("call: c-2, ", "call: c-3, "),
+    ];
+    let cases = wrong.iter().fold(CASES.to_owned(), |cases, (right, wrong)| {
+        assert!(cases.contains(right), "{right}");
+        cases.replacen(right, wrong, 1)
+    });
+    insta::assert_snapshot!(Desk::new().test(&cases, &[]).failed());
+}
+
+#[test]
+fn a_file_of_cases_may_bring_its_settings() {
+    let own = SETTINGS.replace('\n', "\n  ").replace("IVR survey", "Own survey");
+    let cases = CASES.replace("IVR survey", "Own survey");
+    let desk = Desk::new();
+    desk.test(&format!("settings: |{own}\n{cases}"), &[]).well();
+    let wrong = own.replace("delay: 60s", "delay: 60");
+    let said = desk.test(&format!("settings: |{wrong}\n{cases}"), &[]);
+    assert_eq!(said.code, Some(78));
+    assert!(
+        said.stderr.contains("survey.yaml:20: delivery.delay: expected a duration"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
+    let desk = Desk::new();
+    let case = |rest: &str| format!("cases:\n  - name: it happens\n    {rest}\n");
+    let hook =
+        |hook: &str| case(&format!("hooks: [{{ {hook} }}]\n    expect: {{ skipped: true }}"));
+    let expect = |it: &str| case(&format!("hooks: [{{ source: ivr }}]\n    expect: {it}"));
+    let mut told = String::new();
+    for text in [
+        "cases: [".to_owned(),
+        "settings: 1".to_owned(),
+        "cases: []".to_owned(),
+        "cases: {}".to_owned(),
+        "case: []".to_owned(),
+        "cases: [{}]".to_owned(),
+        case("hooks: []\n    expect: {}"),
+        hook("digits: 4"),
+        hook("form: a=b, json: {}"),
+        hook("form: [a]"),
+        hook("method: PUT"),
+        hook("at: soon"),
+        hook("signed: perhaps"),
+        hook("signed: true, verified: true"),
+        hook("headers: { a: [] }"),
+        hook("form: a=b"),
+        hook("source: nobody"),
+        case("hooks: [{ at: 10s }, { at: 5s }]\n    expect: { skipped: true }"),
+        expect("{ ignored: silence }"),
+        expect("{ ignored: no_answer, dead: unmapped }"),
+        expect("{ feedback: { rating: 6 } }"),
+        expect("{ feedback: { issues: [ecko] } }"),
+        expect("{ reply: x }"),
+        expect("{ refused: badly }"),
+        expect("[{ ignored: no_answer }, { call: c-1 }]"),
+    ] {
+        let said = desk.test(&text, &[]).unreadable();
+        told.push_str(&format!(
+            "{}\n    {}\n",
+            text.trim_end(),
+            said.trim_end().replace('\n', "\n    ")
+        ));
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// Every preset's samples, as they stand beside it.
+#[test]
+fn the_samples_of_every_preset_become_the_feedback_they_must() {
+    let mut samples = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/surveys")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                samples.push(path);
+            }
+        }
+    }
+    samples.sort();
+    if samples.is_empty() {
+        return;
+    }
+    let desk = Desk::new();
+    let files: Vec<&str> = samples.iter().filter_map(|path: &PathBuf| path.to_str()).collect();
+    desk.run(&[&["test"], &files[..]].concat()).well();
+}

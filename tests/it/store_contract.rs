@@ -20,6 +20,7 @@ mod sqlite;
 mod writing;
 
 pub use backend::{Backend, Ledger, Sqlite};
+pub use model::check;
 pub use spoken::hook;
 
 macro_rules! keeps_every_promise {

@@ -10,6 +10,7 @@ mod logs;
 mod process;
 mod readme;
 mod reload;
+mod schema;
 mod senders;
 mod settings;
 mod shutdown;

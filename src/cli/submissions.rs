@@ -5,6 +5,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
+use super::table::Table;
 use super::{Failure, SettingsFile};
 use crate::domain::State;
 use crate::store::sqlite::ReadOnly;
@@ -55,7 +56,7 @@ impl Submissions {
             Output::Table => {
                 let figures = ledger.figures().context("counting submissions")?;
                 let totals = figures.totals;
-                print_table(&mut out, &rows)?;
+                write!(out, "{}", table(&rows))?;
                 for hold in figures.holds {
                     let status = hold.status.map(|status| status.to_string()).unwrap_or_default();
                     writeln!(
@@ -109,32 +110,21 @@ fn parsed(text: &str) -> Option<serde_json::Value> {
     serde_json::from_str(text).ok()
 }
 
-fn print_table(out: &mut impl Write, rows: &[SubmissionRow]) -> std::io::Result<()> {
-    const HEAD: [&str; 8] =
-        ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
-    let lines: Vec<[String; 8]> = rows.iter().map(line).collect();
-    let width = |column: usize| {
-        let widest = lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        widest.max(HEAD[column].len())
-    };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    for line in std::iter::once(&HEAD.map(str::to_owned)).chain(&lines) {
-        for (cell, width) in line.iter().zip(widths) {
-            write!(out, "{cell:width$}  ")?;
-        }
-        writeln!(out, "{}", line[7])?;
-    }
-    Ok(())
+fn table(rows: &[SubmissionRow]) -> Table {
+    let head = ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
+    let mut table = Table::with_head(head);
+    rows.iter().for_each(|row| table.add(line(row)));
+    table
 }
 
-fn line(row: &SubmissionRow) -> [String; 8] {
+fn line(row: &SubmissionRow) -> Vec<String> {
     let state = match row.state.reason() {
         None => row.state.label().to_owned(),
         Some(reason) => format!("{} ({reason})", row.state.label()),
     };
     let last = row.last_attempt.as_ref().and_then(|attempt| attempt.verdict.clone());
     let said = row.feedback.clone().or_else(|| row.detail.clone()).or(last).unwrap_or_default();
-    [
+    vec![
         row.id.to_string(),
         format!("{:.0}", row.accepted_at),
         state,

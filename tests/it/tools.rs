@@ -120,6 +120,7 @@ fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
         "Content-Length",
         "X-Plivo-Signature-V3: AAAA\r\nX-Plivo-Signature-V3-Nonce: 12345\r\nContent-Length",
     );
+    let signed = signed.replace("Host: surveys", "Host: edge");
     let arguments = ["--source", "ivr", "--explain-signature"];
     let explained = Desk::new().explain(&signed, &arguments).failed();
     assert!(!explained.contains("made-up-auth-token"));
@@ -176,6 +177,18 @@ fn what_cannot_be_explained_is_told_with_its_line() {
     let missing = desk.run(&["explain", "no/such/file"]).unreadable();
     assert!(missing.starts_with("cannot read no/such/file: "), "{missing}");
     assert_eq!(desk.run(&["explain", "--source"]).code, Some(2));
+}
+
+#[test]
+fn what_the_settings_come_to_can_be_read_by_a_script() {
+    let said = Desk::new().run(&["check", "--output", "json"]).well();
+    let checked: Value = serde_json::from_str(&said).unwrap();
+    let ivr = &checked["sources"]["ivr"];
+    assert_eq!(ivr["url"], "https://surveys.example.com/hooks/ivr");
+    assert_eq!(ivr["signed_with"], serde_json::json!(["v3", "ma-v3"]));
+    assert_eq!(checked["sources"]["open"]["vouched_for"], false);
+    assert_eq!(checked["accounts"]["main"]["api"], "https://stats.plivo.com");
+    assert!(!said.contains("made-up-auth-token"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod explain;
 mod payload;
 mod rehearsal;
 mod reread;
+mod schema;
 mod serve;
 mod sign;
 mod simulate;
@@ -49,6 +50,8 @@ enum Verb {
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
     Test(test::Test),
+    /// Print the JSON Schema of the settings file, for editors
+    Schema,
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
@@ -89,6 +92,7 @@ impl Cli {
             Verb::Check(check) => check.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
+            Verb::Schema => schema::run(),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),

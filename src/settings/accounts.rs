@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use super::{Environment, secret};
 use crate::domain::{self, Issue, Name};
@@ -21,12 +22,35 @@ pub struct Account {
 }
 
 impl Account {
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key("auth_id", Kind::Text, "The account's id at Plivo, MA… or SA….").needed(),
+        key(
+            "auth_token",
+            Kind::Secret,
+            "Its auth token, which checks Plivo's signatures and travels with every feedback.",
+        )
+        .needed(),
+        key("api", Kind::Text, "Where the Feedback API is; a prefix may follow the host.")
+            .or(PLIVO_API),
+        key("insecure", Kind::Flag, "Whether the auth token may travel over http beyond loopback.")
+            .or("false"),
+        key(
+            "spelling",
+            Kind::Alike(
+                || Issue::ALL.map(Issue::name).to_vec(),
+                &key("ISSUE", Kind::Text, "How this API spells it."),
+            ),
+            "Issues that this API wants spelled otherwise, such as { CALLERID_ISSUE: CALLERID_ISSUES }.",
+        )
+        .or("{}"),
+    ]);
+
     pub(super) fn at(
         name: Name,
         place: &Place<'_>,
         environment: &Arc<Environment>,
     ) -> Option<Self> {
-        let table = place.table(&["auth_id", "auth_token", "api", "insecure", "spelling"])?;
+        let table = place.open()?;
         let auth_id = table.need("auth_id", AUTH_ID).and_then(|place| auth_id(&place));
         let credentials = table
             .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
@@ -94,8 +118,7 @@ fn is_in_the_clear(api: &str) -> bool {
 
 fn spelling(place: &Place<'_>) -> Option<BTreeMap<Issue, String>> {
     const SPELLED: &str = "an issue as it goes over the wire, such as CALLERID_ISSUES";
-    let names = Issue::ALL.map(Issue::name);
-    let table = place.table(&names)?;
+    let table = place.open()?;
     let spelled: Vec<_> = Issue::ALL
         .into_iter()
         .filter_map(|issue| {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use crate::domain::RetryPolicy;
 
@@ -27,23 +28,45 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const MOMENT: Duration = Duration::from_millis(1);
 
 impl Delivery {
-    pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.table(&[
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key(
             "delay",
-            "timeout",
-            "connect_timeout",
+            Kind::Duration(Duration::ZERO),
+            "How long to wait after the last word on a call: feedback on a live call is undocumented.",
+        ),
+        key("timeout", Kind::Duration(MOMENT), "Over one whole exchange with Plivo."),
+        key("connect_timeout", Kind::Duration(MOMENT), "Over connecting alone."),
+        key(
             "in_flight",
+            Kind::Whole(1, 1000),
+            "How many attempts of one account may be under way at once; Plivo documents 300 in 5s.",
+        ),
+        key(
             "lease",
+            Kind::Duration(MOMENT),
+            "How long one attempt may hold a submission; more than timeout and 5s.",
+        ),
+        key(
             "hold_probe",
+            Kind::Duration(MOMENT),
+            "How often an account whose credentials are refused is tried.",
+        ),
+        key(
             "retry",
-        ])?;
-        let delay = duration(&table, "delay", Duration::ZERO);
-        let timeout = duration(&table, "timeout", MOMENT);
-        let connect_timeout = duration(&table, "connect_timeout", MOMENT);
+            Kind::Table(&RETRY),
+            "When to try again: waits double from `first` to `longest`, with jitter.",
+        ),
+    ]);
+
+    pub(super) fn at(place: &Place<'_>) -> Option<Self> {
+        let table = place.open()?;
+        let delay = duration(&table, "delay");
+        let timeout = duration(&table, "timeout");
+        let connect_timeout = duration(&table, "connect_timeout");
         let in_flight =
-            table.need("in_flight", "a whole number").and_then(|place| place.whole(1..=1000));
-        let lease = duration(&table, "lease", MOMENT);
-        let hold_probe = duration(&table, "hold_probe", MOMENT);
+            table.need("in_flight", "a whole number").and_then(|place| place.whole_number());
+        let lease = duration(&table, "lease");
+        let hold_probe = duration(&table, "hold_probe");
         let retry = table.need("retry", "a table").and_then(|place| retry(&place));
 
         if let (Some(lease), Some(timeout)) = (lease, timeout)
@@ -72,12 +95,27 @@ impl Delivery {
     }
 }
 
+const RETRY: Shape = Shape::of(&[
+    key("first", Kind::Duration(MOMENT), "The most that the first wait may be."),
+    key(
+        "longest",
+        Kind::Duration(MOMENT),
+        "The most that any wait may be, one that Plivo's Retry-After asks for included.",
+    ),
+    key("age", Kind::Duration(MOMENT), "When a submission is given up."),
+    key(
+        "unknown_call",
+        Kind::Duration(MOMENT),
+        "When a submission is given up whose call Plivo does not know.",
+    ),
+]);
+
 fn retry(place: &Place<'_>) -> Option<RetryPolicy> {
-    let table = place.table(&["first", "longest", "age", "unknown_call"])?;
-    let first = duration(&table, "first", MOMENT);
-    let longest = duration(&table, "longest", MOMENT);
-    let age_max = duration(&table, "age", MOMENT);
-    let unknown_call = duration(&table, "unknown_call", MOMENT);
+    let table = place.open()?;
+    let first = duration(&table, "first");
+    let longest = duration(&table, "longest");
+    let age_max = duration(&table, "age");
+    let unknown_call = duration(&table, "unknown_call");
     if let (Some(first), Some(longest)) = (first, longest)
         && first > longest
     {
@@ -91,6 +129,6 @@ fn retry(place: &Place<'_>) -> Option<RetryPolicy> {
     })
 }
 
-fn duration(table: &Table<'_>, key: &str, shortest: Duration) -> Option<Duration> {
-    table.need(key, "a duration").and_then(|place| place.duration(shortest))
+fn duration(table: &Table<'_>, key: &str) -> Option<Duration> {
+    table.need(key, "a duration").and_then(|place| place.span())
 }

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use crate::source::SignedUrl;
 
@@ -22,19 +23,38 @@ pub struct PrivateDoor {
     pub listen: SocketAddr,
 }
 
+const LISTEN: &str = "The address and the port to listen on, such as 0.0.0.0:8080 or [::]:8080.";
+
 impl PublicDoor {
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key("listen", Kind::Text, LISTEN),
+        key(
+            "url",
+            Kind::Text,
+            "What senders call and Plivo signs, such as https://surveys.example.com.",
+        ),
+        key(
+            "connections",
+            Kind::Whole(1, 100_000),
+            "How many may be connected at once; each may hold 64 KiB of a body.",
+        ),
+        key(
+            "body_timeout",
+            Kind::Duration(Duration::from_millis(1)),
+            "How long the body of a hook may take to arrive.",
+        ),
+    ]);
+
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.table(&["listen", "url", "connections", "body_timeout"])?;
+        let table = place.open()?;
         let listen = listen(&table);
         let url = match table.get_filled("url") {
             None => Some(None),
             Some(place) => public_url(&place).map(Some),
         };
         let connections =
-            table.need("connections", "a whole number").and_then(|place| place.whole(1..=100_000));
-        let body_timeout = table
-            .need("body_timeout", "a duration")
-            .and_then(|place| place.duration(Duration::from_millis(1)));
+            table.need("connections", "a whole number").and_then(|place| place.whole_number());
+        let body_timeout = table.need("body_timeout", "a duration").and_then(|place| place.span());
         Some(Self {
             listen: listen?,
             url: url?,
@@ -45,8 +65,10 @@ impl PublicDoor {
 }
 
 impl PrivateDoor {
+    pub(super) const SHAPE: Shape = Shape::of(&[key("listen", Kind::Text, LISTEN)]);
+
     pub(super) fn at(place: &Place<'_>, public: Option<&PublicDoor>) -> Option<Self> {
-        let table = place.table(&["listen"])?;
+        let table = place.open()?;
         let listen = listen(&table)?;
         if public.is_some_and(|public| collide(public.listen, listen)) {
             return table.get("listen")?.fault(

@@ -43,6 +43,17 @@ pub(super) fn lay(
     Ok(Layered { tree: tree(&layers), variables })
 }
 
+/// What is in force where nothing is written.
+pub(super) fn base() -> Value {
+    tree(&[Layer::from_yaml(BASE).expect("the embedded base is tested")])
+}
+
+/// What a text of ours says as YAML.
+pub(super) fn value(text: &str) -> Value {
+    let layer = Layer::from_yaml(&format!("value: {text}")).expect("it is YAML");
+    tree(&[layer])["value"].take()
+}
+
 /// # Errors
 /// The file cannot be read as text of a bearable length.
 pub(super) fn read_file(path: &Path) -> Result<String, SettingsError> {

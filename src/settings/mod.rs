@@ -17,7 +17,9 @@ mod layers;
 mod lines;
 mod process;
 mod questions;
+mod schema;
 mod secret;
+mod shape;
 mod signatures;
 mod sources;
 mod store;
@@ -38,6 +40,7 @@ pub use fault::{Fault, Written};
 pub use hash::Fingerprint;
 pub use layers::NotYaml;
 pub use process::{Logs, Shutdown};
+pub use schema::schema;
 pub use store::Store;
 
 use crate::domain::Name;
@@ -47,9 +50,32 @@ use crate::survey::Survey;
 use fault::Faults;
 use layers::Layered;
 use lines::Lines;
+use shape::{Kind, Shape, key};
 use sources::Surroundings;
 use variables::Variables;
 use written::Place;
+
+/// All that may be written.
+static KIND: Kind = Kind::Table(&Shape::of(&[
+    key("public", Kind::Table(&PublicDoor::SHAPE), "The door that senders call."),
+    key(
+        "private",
+        Kind::Table(&PrivateDoor::SHAPE),
+        "The door for metrics, probes and operators; never expose it with the public one.",
+    ),
+    key("store", Kind::Table(&Store::SHAPE), "The ledger."),
+    key(
+        "accounts",
+        Kind::Named(&Kind::Table(&Account::SHAPE)),
+        "The Plivo accounts whose calls are rated, by name.",
+    )
+    .needed(),
+    key("sources", Kind::Named(&Kind::Anything), "Who sends hooks, by name: /hooks/NAME.").needed(),
+    key("surveys", Kind::Named(&Kind::Anything), "What was asked and what it means, by name."),
+    key("delivery", Kind::Table(&Delivery::SHAPE), "How feedback goes out."),
+    key("shutdown", Kind::Table(&Shutdown::SHAPE), "What happens after SIGTERM."),
+    key("logs", Kind::Table(&Logs::SHAPE), "How the service speaks to its operator."),
+]));
 
 /// All settings, checked.
 #[derive(Debug)]
@@ -113,7 +139,7 @@ impl Settings {
                 let file = file.unwrap_or(Path::new("the given text")).to_owned();
                 SettingsError::NotYaml { file, source }
             })?;
-        let settings = Self::at(&Place::root(&tree, &faults), &Arc::new(environment));
+        let settings = Self::at(&Place::root(&tree, &KIND, &faults), &Arc::new(environment));
         match (faults.into_vec(), settings) {
             (faults, Some(settings)) if faults.is_empty() => Ok(settings),
             (faults, _) => Err(SettingsError::Faults(placed(faults, &variables, text, file))),
@@ -121,10 +147,7 @@ impl Settings {
     }
 
     fn at(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Self> {
-        let table = place.table(&[
-            "public", "private", "store", "accounts", "sources", "surveys", "delivery", "shutdown",
-            "logs",
-        ])?;
+        let table = place.open()?;
         let section = |name| table.need(name, "a table");
 
         let public = section("public").and_then(|place| PublicDoor::at(&place));

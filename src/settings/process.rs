@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::shape::{Kind, Shape, key};
 use super::written::Place;
 use crate::telemetry::logs::{Filter, Format};
 
@@ -20,18 +21,43 @@ pub struct Logs {
 }
 
 impl Shutdown {
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key(
+            "announce",
+            Kind::Duration(Duration::ZERO),
+            "How long hooks are still taken while the readiness probe says no.",
+        ),
+        key(
+            "deadline",
+            Kind::Duration(Duration::ZERO),
+            "How long what is in flight may take after that.",
+        ),
+    ]);
+
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.table(&["announce", "deadline"])?;
-        let duration =
-            |key| table.need(key, "a duration").and_then(|place| place.duration(Duration::ZERO));
+        let table = place.open()?;
+        let duration = |key| table.need(key, "a duration").and_then(|place| place.span());
         let (announce, deadline) = (duration("announce"), duration("deadline"));
         Some(Self { announce: announce?, deadline: deadline? })
     }
 }
 
 impl Logs {
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key(
+            "format",
+            Kind::Word(|| vec!["json", "pretty"]),
+            "Lines of JSON for a collector, or prose for a person.",
+        ),
+        key(
+            "filter",
+            Kind::Text,
+            "What is logged: a level, or levels by target such as info,postcall=debug.",
+        ),
+    ]);
+
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.table(&["format", "filter"])?;
+        let table = place.open()?;
         let format = table
             .need("format", FORMAT)
             .and_then(|place| place.word(&[("json", Format::Json), ("pretty", Format::Pretty)]));

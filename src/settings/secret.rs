@@ -3,7 +3,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Environment;
 use super::written::Place;
@@ -64,6 +64,37 @@ enum Form {
     Value(SecretString),
 }
 
+type At = fn(String) -> Form;
+
+/// Where a secret may lie, by key.
+const PLACES: [(&str, At, &str); 3] = [
+    ("env", Form::Env, "The name of a variable that holds it."),
+    ("file", Form::File, "The path of a file that holds it; read anew every few seconds."),
+    ("value", |value| Form::Value(value.into()), "The secret itself; only for trying things out."),
+];
+
+/// Any of the forms, or a list of them.
+pub(super) fn schema() -> Value {
+    let places = PLACES.map(|(key, _, about)| {
+        let text = json!({ "type": "string", "description": about });
+        (key.to_owned(), text)
+    });
+    let one = json!({
+        "type": "object",
+        "properties": Map::from_iter(places),
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    });
+    let list = json!({
+        "type": "array",
+        "description": "While it is rotated: each of these is accepted, the first is used.",
+        "items": one,
+        "minItems": 1,
+    });
+    json!({ "anyOf": [one, list] })
+}
+
 impl Part {
     fn at(place: &Place<'_>) -> Option<Self> {
         let Value::Object(entries) = place.value() else {
@@ -73,11 +104,8 @@ impl Part {
         let (Some((key, value)), None) = (entries.next(), entries.next()) else {
             return place.fault(format!("expected exactly one form: {FORMS}"));
         };
-        let form: fn(String) -> Form = match key.as_str() {
-            "env" => Form::Env,
-            "file" => Form::File,
-            "value" => |value| Form::Value(value.into()),
-            _ => return place.fault(format!("expected {FORMS}")),
+        let Some((_, form, _)) = PLACES.iter().find(|(place, ..)| place == key) else {
+            return place.fault(format!("expected {FORMS}"));
         };
         let path = format!("{}.{key}", place.path());
         match value {

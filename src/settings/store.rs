@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::shape::{Kind, Shape, key};
 use super::written::Place;
 
 /// Where the ledger lies and how many may wait to be written to it.
@@ -12,11 +13,19 @@ pub struct Store {
 }
 
 impl Store {
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key("url", Kind::Text, "Where it lies: sqlite:PATH, relative to the working directory."),
+        key(
+            "queue",
+            Kind::Whole(1, 1_000_000),
+            "How many hooks may wait for the disk before senders are asked to come back.",
+        ),
+    ]);
+
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.table(&["url", "queue"])?;
+        let table = place.open()?;
         let path = table.need("url", "sqlite:PATH").and_then(|place| path(&place));
-        let queue =
-            table.need("queue", "a whole number").and_then(|place| place.whole(1..=1_000_000));
+        let queue = table.need("queue", "a whole number").and_then(|place| place.whole_number());
         Some(Self { path: path?, queue: queue? as usize })
     }
 }

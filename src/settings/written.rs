@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::fault::{Faults, path_to};
+use super::shape::Kind;
 use crate::domain::Name;
 
 /// The longest duration that a setting may have.
@@ -23,19 +24,22 @@ pub(super) const ANSWER: &str = "a key such as 1, or text such as \"#\"";
 pub(super) struct Place<'a> {
     path: String,
     value: &'a Value,
+    /// What may stand here.
+    kind: &'static Kind,
     faults: &'a Faults,
 }
 
 /// A place with keys, all of them known.
 pub(super) struct Table<'a> {
     path: String,
+    kind: &'static Kind,
     entries: &'a Map<String, Value>,
     faults: &'a Faults,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn root(value: &'a Value, faults: &'a Faults) -> Self {
-        Self { path: String::new(), value, faults }
+    pub(super) fn root(value: &'a Value, kind: &'static Kind, faults: &'a Faults) -> Self {
+        Self { path: String::new(), value, kind, faults }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -72,15 +76,24 @@ impl<'a> Place<'a> {
         result.map_or_else(|error| self.fault(error.to_string()), Some)
     }
 
+    /// With no keys but those that its kind names.
+    pub(super) fn open(&self) -> Option<Table<'a>> {
+        self.table(&self.kind.keys().expect("it is described as a table"))
+    }
+
     pub(super) fn table(&self, known: &[&str]) -> Option<Table<'a>> {
         let Value::Object(entries) = self.value else {
             return self.expected(&format!("a table with {}", known.join(", ")));
         };
-        let table = Table { path: self.path.clone(), entries, faults: self.faults };
+        let table = self.table_of(entries);
         for key in entries.keys().filter(|key| !known.contains(&key.as_str())) {
             table.faults.add(table.path_of(key), unknown_key(known));
         }
         Some(table)
+    }
+
+    fn table_of(&self, entries: &'a Map<String, Value>) -> Table<'a> {
+        Table { path: self.path.clone(), kind: self.kind, entries, faults: self.faults }
     }
 
     /// Blank, or a table without keys.
@@ -102,7 +115,7 @@ impl<'a> Place<'a> {
                 return Vec::new();
             }
         };
-        let table = Table { path: self.path.clone(), entries, faults: self.faults };
+        let table = self.table_of(entries);
         entries
             .keys()
             .filter_map(|key| {
@@ -119,6 +132,7 @@ impl<'a> Place<'a> {
         let place = |(index, value)| Place {
             path: format!("{}[{index}]", self.path),
             value,
+            kind: self.kind.item(),
             faults: self.faults,
         };
         Some(items.iter().enumerate().map(place).collect())
@@ -161,6 +175,9 @@ impl<'a> Place<'a> {
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        if let Some(described) = self.kind.words() {
+            assert_eq!(all, described, "{} is described by other words", self.path);
+        }
         let what = match all[..] {
             [only] => only.to_owned(),
             _ => format!("one of {}", all.join(", ")),
@@ -170,6 +187,12 @@ impl<'a> Place<'a> {
             Some((_, meaning)) => Some(*meaning),
             None => self.fault(format!("expected {what}")),
         }
+    }
+
+    /// A whole number in the range that its kind names.
+    pub(super) fn whole_number(&self) -> Option<u64> {
+        let (least, most) = self.kind.range().expect("it is described as a whole number");
+        self.whole(least..=most)
     }
 
     /// A whole number; text is read too, because a variable has nothing else.
@@ -196,6 +219,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// A duration that is as long as its kind wants.
+    pub(super) fn span(&self) -> Option<Duration> {
+        self.duration(self.kind.shortest().expect("it is described as a duration"))
+    }
+
     /// `<integer><ms|s|m|h|d>`, at most [`LONGEST`].
     pub(super) fn duration(&self, shortest: Duration) -> Option<Duration> {
         const WHAT: &str = "a duration such as 500ms, 30s, 10m, 72h or 7d";
@@ -216,7 +244,8 @@ impl<'a> Place<'a> {
 impl<'a> Table<'a> {
     pub(super) fn get(&self, key: &str) -> Option<Place<'a>> {
         let value = self.entries.get(key)?;
-        Some(Place { path: self.path_of(key), value, faults: self.faults })
+        let kind = self.kind.under(key);
+        Some(Place { path: self.path_of(key), value, kind, faults: self.faults })
     }
 
     /// As [`get`](Self::get), for what an operator may leave blank in the base.
@@ -305,6 +334,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::settings::shape::{Shape, key};
 
     #[test]
     fn a_duration_needs_its_unit() {
@@ -319,8 +349,13 @@ mod tests {
     #[test]
     fn each_fault_is_noted_where_it_stands_and_reading_goes_on() {
         let tree = json!({ "listen": 5, "lists": [true], "odd": 1 });
+        static KIND: Kind = Kind::Table(&Shape::of(&[
+            key("listen", Kind::Text, "Where."),
+            key("lists", Kind::List(&Kind::Text), "What."),
+            key("url", Kind::Text, "Whence."),
+        ]));
         let faults = Faults::default();
-        let table = Place::root(&tree, &faults).table(&["listen", "lists", "url"]).unwrap();
+        let table = Place::root(&tree, &KIND, &faults).open().unwrap();
         assert_eq!(table.get("listen").unwrap().text("an address"), None);
         assert_eq!(table.get("lists").unwrap().list("words").unwrap()[0].text("a word"), None);
         assert!(table.need("url", "an address").is_none());

@@ -9,6 +9,7 @@ mod logs;
 mod process;
 mod readme;
 mod reload;
+mod schema;
 mod senders;
 mod settings;
 mod shutdown;

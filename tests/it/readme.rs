@@ -21,10 +21,9 @@ fn the_readme_shows_what_the_demo_prints() {
 
 #[test]
 fn every_settings_file_of_the_readme_is_well() {
-    let with_sources: Vec<String> =
-        blocks("yaml").into_iter().filter(|block| block.contains("sources:")).collect();
-    assert!(with_sources.len() >= 2);
-    for block in with_sources {
+    let settings = settings();
+    assert!(settings.len() >= 2);
+    for block in settings {
         let environment: Environment = [("PLIVO_AUTH_TOKEN", "a token")].into_iter().collect();
         if let Err(error) = Settings::from_yaml(&block, environment) {
             panic!("{block}\n{error}");
@@ -41,6 +40,11 @@ fn every_answer_xml_of_the_readme_is_well_formed() {
         assert!(document.contains(r#"redirect="false""#));
         assert!(document.contains("#rp=5xx,ct,rt&amp;rc=5&amp;rt=5000"));
     }
+}
+
+/// The blocks that are a whole settings file.
+pub fn settings() -> Vec<String> {
+    blocks("yaml").into_iter().filter(|block| block.contains("sources:")).collect()
 }
 
 /// The fenced blocks of a language, without the indentation of the list they may stand in.

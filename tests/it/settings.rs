@@ -9,7 +9,7 @@ use postcall::settings::{Environment, Settings, SettingsError};
 use postcall::source::OnRefusal;
 
 /// As the issue that asked for them writes them.
-const AS_WRITTEN: &str = r##"
+pub const AS_WRITTEN: &str = r##"
 public:
   listen: 0.0.0.0:8080
   url: https://surveys.example.com        # what senders call; Plivo signs this, not what the container sees
@@ -623,7 +623,7 @@ fn the_demos_settings_load() {
 }
 
 /// The page of defaults, with every line that stands commented as an example taken in.
-fn base_with_examples() -> String {
+pub fn base_with_examples() -> String {
     include_str!("../../config/base.yaml").replace("\n  # ", "\n  ")
 }
 

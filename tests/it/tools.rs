@@ -335,6 +335,34 @@ fn a_file_of_cases_may_bring_its_settings() {
 }
 
 #[test]
+fn a_case_has_its_own_time() {
+    let hook = |at: &str, digits: u8| {
+        format!(
+            "      - {{ source: open, at: {at}, form: \"CallUUID=c-1&Digits={digits}\", query: question=problem }}\n"
+        )
+    };
+    let case = |first: &str, second: &str| {
+        let hooks = [
+            format!("      - {{ source: open, at: {first}, form: CallUUID=c-1&Digits=3 }}\n"),
+            hook(second, 1),
+        ];
+        let hooks = hooks.concat();
+        let expect = "    expect: { feedback: { rating: 3, issues: [ECHO] } }\n";
+        format!("  - name: {first} and {second}\n    hooks:\n{hooks}{expect}")
+    };
+    let cases = [
+        case("0s", "119s"),
+        case("1d", "1d"),
+        case("1999-12-31T23:59:00Z", "2000-01-01T00:00:30Z"),
+        case("1999-12-31T23:59:00Z", "90s"),
+        case("5m", "2026-05-04T10:06:00Z"),
+    ];
+    let desk = Desk::new();
+    desk.test(&format!("starts: 2026-05-04T10:00:00Z\ncases:\n{}", cases.concat()), &[]).well();
+    desk.test(&format!("cases:\n{}", case("0s", "121s")), &[]).failed();
+}
+
+#[test]
 fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
     let desk = Desk::new();
     let case = |rest: &str| format!("cases:\n  - name: it happens\n    {rest}\n");
@@ -349,6 +377,7 @@ fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
         "cases: {}".to_owned(),
         "case: []".to_owned(),
         "cases: [{}]".to_owned(),
+        "starts: 10s\ncases: []".to_owned(),
         case("hooks: []\n    expect: {}"),
         hook("digits: 4"),
         hook("form: a=b, json: {}"),

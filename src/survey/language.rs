@@ -10,7 +10,7 @@ use super::names::Names;
 /// Text with places for answers.
 #[derive(Debug)]
 pub struct Template {
-    environment: Environment<'static>,
+    environment: Box<Environment<'static>>,
     /// Which names it looks at.
     looks_at: BTreeSet<usize>,
 }
@@ -47,7 +47,7 @@ impl Template {
             faults.push(Fault::at(path, message));
             return None;
         }
-        let mut environment = environment(FUEL);
+        let mut environment = Box::new(environment(FUEL));
         environment.set_auto_escape_callback(move |_| escape.clone());
         // What is escaped stays so.
         environment.remove_filter("safe");

@@ -17,6 +17,7 @@ mod mapping;
 mod masking;
 mod names;
 mod notes;
+mod proof;
 mod question;
 mod rating;
 mod rulebook;
@@ -34,6 +35,7 @@ pub use definition::{
     RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
 };
 pub use mapping::{Mapped, Mapping};
+pub use proof::{Decided, Given, Proof, Row, WhichIssues};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 
 use crate::domain::{Answer, Answers, Changes, Completion, Due, Name, Standing};
@@ -44,6 +46,7 @@ use rulebook::Rulebook;
 #[derive(Debug)]
 pub struct Survey {
     book: Rulebook,
+    proof: Proof,
     complete: CompleteDefinition,
     delay: Duration,
 }
@@ -52,11 +55,18 @@ impl Survey {
     /// # Errors
     /// Every fault of the definition; never an empty list.
     pub fn compile(definition: Definition) -> Result<Self, Vec<Fault>> {
-        if definition.issues.otherwise.is_empty() {
-            let message = "below 5 Plivo wants an issue: name at least one, such as OTHERS";
-            return Err(vec![Fault::at("issues.otherwise", message)]);
+        let (survey, mut faults) = Self::compile_parts(definition);
+        match survey {
+            Some(mut survey) if faults.is_empty() => match Proof::of(&survey.book) {
+                Ok(proof) => {
+                    survey.proof = proof;
+                    return Ok(survey);
+                }
+                Err(found) => faults = found,
+            },
+            _ => {}
         }
-        Self::compile_unproved(definition)
+        Err(faults)
     }
 
     /// Without the proof: what it comes to may turn out unlawful, which is then said of each call.
@@ -65,13 +75,22 @@ impl Survey {
     /// # Errors
     /// As for [`compile`](Self::compile), but for what only the proof finds.
     pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<Fault>> {
+        match Self::compile_parts(definition) {
+            (Some(survey), faults) if faults.is_empty() => Ok(survey),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    fn compile_parts(definition: Definition) -> (Option<Self>, Vec<Fault>) {
         let mut faults = Vec::new();
         let book = Rulebook::compile(&definition, &mut faults);
         let Definition { complete, delay, .. } = definition;
-        match book {
-            Some(book) if faults.is_empty() => Ok(Self { book, complete, delay }),
-            _ => Err(faults),
-        }
+        (book.map(|book| Self { book, proof: Proof::default(), complete, delay }), faults)
+    }
+
+    /// What it can come to; empty where it was compiled without.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// The question that is meant where a sender names none.

@@ -20,6 +20,7 @@ mod notes;
 mod proof;
 mod question;
 mod rating;
+mod replies;
 mod rulebook;
 mod rules;
 mod situation;
@@ -27,6 +28,7 @@ mod split;
 mod trace;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use definition::{
@@ -36,6 +38,7 @@ pub use definition::{
 };
 pub use mapping::{Mapped, Mapping};
 pub use proof::{Decided, Given, Proof, Row, WhichIssues};
+pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 
 use crate::domain::{Answer, Answers, Changes, Completion, Due, Name, Standing};
@@ -45,7 +48,7 @@ use rulebook::Rulebook;
 /// The questions of one survey, and the rules that make feedback of their answers.
 #[derive(Debug)]
 pub struct Survey {
-    book: Rulebook,
+    book: Arc<Rulebook>,
     proof: Proof,
     complete: CompleteDefinition,
     delay: Duration,
@@ -85,6 +88,7 @@ impl Survey {
         let mut faults = Vec::new();
         let book = Rulebook::compile(&definition, &mut faults);
         let Definition { complete, delay, .. } = definition;
+        let book = book.map(Arc::new);
         (book.map(|book| Self { book, proof: Proof::default(), complete, delay }), faults)
     }
 
@@ -106,6 +110,19 @@ impl Survey {
     /// What senders may tell beside answers.
     pub fn fields(&self) -> &[Name] {
         &self.book.fields
+    }
+
+    /// What a sender hears, by what was answered so far. `check` says whether a document is one
+    /// that the sender takes.
+    ///
+    /// # Errors
+    /// Every fault, its path relative to the source: `replies[1].when`; never an empty list.
+    pub fn replies(
+        &self,
+        definitions: &[ReplyDefinition],
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<Replies, Vec<Fault>> {
+        Replies::compile(definitions, &self.book, check)
     }
 
     /// The same answers always come to the same.

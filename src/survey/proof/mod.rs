@@ -9,12 +9,14 @@ mod law;
 mod model;
 mod outcome;
 mod reach;
+mod replies;
 mod sample;
 mod table;
 mod tree;
 mod trial;
 mod witness;
 
+pub use replies::check as check_replies;
 pub use table::{Decided, Given, Proof, Row, WhichIssues};
 
 use super::condition::Condition;

@@ -37,12 +37,24 @@ pub fn find(
     restricted: Option<(usize, Vec<usize>)>,
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
-    let mut search = Search { wants: &|end| outcomes.wants(end), sought, found: None };
-    let has_chosen = |_: &Assigned| false;
-    let mut tree = Tree::new(model, outcomes.rating_question(), &has_chosen);
+    let nothing_more = |_: &Assigned| false;
+    let mut tree = Tree::new(model, outcomes.rating_question(), &nothing_more);
     if let Some((variable, classes)) = restricted {
         tree = tree.restricted_to(variable, classes);
     }
+    search(tree, &|end| outcomes.wants(end), sought)
+}
+
+/// The first end of a walk that is sought.
+///
+/// # Errors
+/// There is more than can be walked through.
+pub fn search(
+    tree: Tree<'_, '_>,
+    wants: &dyn Fn(End) -> Option<usize>,
+    sought: &dyn Fn(End, &Assigned) -> bool,
+) -> Result<Option<(End, Assigned)>, Stopped> {
+    let mut search = Search { wants, sought, found: None };
     match tree.walk(&mut search) {
         Err(Stopped::TooMany) => Err(Stopped::TooMany),
         _ => Ok(search.found),
@@ -55,11 +67,8 @@ fn speaks(model: &Model<'_>, at: usize) -> Result<Option<Assigned>, Stopped> {
         End::Speaks(spoken) => spoken == Some(at),
         End::Stumbles { condition, .. } => condition == at,
     };
-    let mut search = Search { wants: &|_| None, sought: &sought, found: None };
-    match Tree::new(model, None, &|_| false).walk(&mut search) {
-        Err(Stopped::TooMany) => Err(Stopped::TooMany),
-        _ => Ok(search.found.map(|(_, assigned)| assigned)),
-    }
+    let found = search(Tree::new(model, None, &|_| false), &|_| None, &sought)?;
+    Ok(found.map(|(_, assigned)| assigned))
 }
 
 /// What there is to say of a condition in a list that speaks nowhere, or that nothing which was
@@ -164,22 +173,15 @@ pub fn check_asked(outcomes: &Outcomes<'_>, faults: &mut Vec<Fault>) {
         let variables = outcomes.variables;
         let model = Model::build(names, variables, &conditions, |_, _| 0, |_| path.clone(), faults);
         let Some(model) = model else { continue };
-        let mut stumbles = None;
-        let mut search = Search {
-            wants: &|_| None,
-            sought: &|end, _| matches!(end, End::Stumbles { .. }),
-            found: None,
-        };
-        let walked = Tree::new(&model, None, &|_| false).walk(&mut search);
-        if let Some((End::Stumbles { part, .. }, assigned)) = search.found {
-            let why = model.stumbles(names, 0, part, &assigned);
-            let witness = witness(&model, &assigned);
-            stumbles = Some(format!("cannot be worked out where {witness}: {why}"));
-        }
-        let message = match (walked, stumbles, speaks(&model, 0)) {
-            (_, Some(message), _) => message,
-            (Err(Stopped::TooMany), ..) | (.., Err(_)) => TOO_MANY.to_owned(),
-            (.., Ok(None)) if !model.is_open(0) => {
+        let tree = Tree::new(&model, None, &|_| false);
+        let stumbles = |end: End, _: &Assigned| matches!(end, End::Stumbles { .. });
+        let message = match (search(tree, &|_| None, &stumbles), speaks(&model, 0)) {
+            (Ok(Some((End::Stumbles { part, .. }, assigned))), _) => {
+                let why = model.stumbles(names, 0, part, &assigned);
+                format!("cannot be worked out where {}: {why}", witness(&model, &assigned))
+            }
+            (Err(_), _) | (_, Err(_)) => TOO_MANY.to_owned(),
+            (_, Ok(None)) if !model.is_open(0) => {
                 format!("never holds, so that {} is never asked", question.name)
             }
             _ => continue,

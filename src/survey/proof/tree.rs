@@ -12,6 +12,8 @@ pub struct Tree<'m, 'a> {
     flag: &'m dyn Fn(&Assigned) -> bool,
     /// Only these classes of this variable.
     restricted: Option<(usize, Vec<usize>)>,
+    /// What is known from the beginning.
+    given: Vec<(usize, usize)>,
     known: Option<HashMap<State, u64>>,
     states: usize,
 }
@@ -69,12 +71,18 @@ impl<'m, 'a> Tree<'m, 'a> {
         }
         matters.reverse();
         let known = Some(HashMap::new());
-        Self { model, matters, flag, restricted: None, known, states: 0 }
+        Self { model, matters, flag, restricted: None, given: Vec::new(), known, states: 0 }
     }
 
     /// Only through some classes of a variable.
     pub fn restricted_to(mut self, variable: usize, classes: Vec<usize>) -> Self {
         self.restricted = Some((variable, classes));
+        self
+    }
+
+    /// Only where these variables have these classes.
+    pub fn given(mut self, given: Vec<(usize, usize)>) -> Self {
+        self.given = given;
         self
     }
 
@@ -90,6 +98,9 @@ impl<'m, 'a> Tree<'m, 'a> {
     /// The walk stopped early.
     pub fn walk(mut self, visitor: &mut dyn Visit) -> Result<u64, Stopped> {
         let mut assigned = vec![None; self.model.classes.len()];
+        for (variable, class) in &self.given {
+            assigned[*variable] = Some(*class);
+        }
         match self.restricted.clone() {
             Some((variable, classes)) => {
                 let mut count = 0u64;

@@ -161,7 +161,7 @@ impl Settings {
     }
 
     fn at(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let section = |name| table.need(name, "a table");
 
         let public = section("public").and_then(|place| PublicDoor::at(&place));

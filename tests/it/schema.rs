@@ -238,7 +238,7 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
 }
 
 #[test]
-fn every_key_is_explained_and_stands_in_the_base_with_its_default() {
+fn every_key_is_explained_and_its_default_is_that_of_the_base() {
     let base = tree(&base_with_examples());
     let mut keys = 0;
     each_property(&schema(), "", &base, &mut |path, property, value| {

@@ -14,6 +14,7 @@ mod serve;
 mod sign;
 mod simulate;
 mod submissions;
+mod table;
 mod test;
 
 use std::fmt;
@@ -44,7 +45,7 @@ enum Verb {
     /// Take hooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
     Serve(SettingsFile),
     /// Say whether the settings are well, and what follows from them
-    Check(SettingsFile),
+    Check(check::Check),
     /// Say what would become of a hook, or of several hooks of one call
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
@@ -88,7 +89,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
             Verb::Serve(settings) => serve::run(settings),
-            Verb::Check(settings) => check::run(&settings.load()?),
+            Verb::Check(check) => check.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
             Verb::Schema => schema::run(),

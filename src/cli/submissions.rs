@@ -1,10 +1,12 @@
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
+use super::table::Table;
 use super::{Failure, SettingsFile};
 use crate::domain::State;
 use crate::store::sqlite::ReadOnly;
@@ -21,6 +23,9 @@ pub(super) struct Submissions {
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Print below each what of its survey spoke when it was last mapped
+    #[arg(long)]
+    trace: bool,
     /// The ledger's file; without it, that of the settings
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -51,11 +56,11 @@ impl Submissions {
             .context("listing submissions")?;
         let mut out = std::io::stdout().lock();
         match self.output {
-            Output::Json => rows.iter().try_for_each(|row| writeln!(out, "{}", json(row)))?,
+            Output::Json => rows.iter().try_for_each(|row| writeln!(out, "{}", to_json(row)))?,
             Output::Table => {
                 let figures = ledger.figures().context("counting submissions")?;
                 let totals = figures.totals;
-                print_table(&mut out, &rows)?;
+                print_table(&mut out, &rows, self.trace)?;
                 for hold in figures.holds {
                     let status = hold.status.map(|status| status.to_string()).unwrap_or_default();
                     writeln!(
@@ -82,9 +87,9 @@ impl Submissions {
     }
 }
 
-fn json(row: &SubmissionRow) -> serde_json::Value {
+fn to_json(row: &SubmissionRow) -> Value {
     let last = row.last_attempt.as_ref();
-    serde_json::json!({
+    json!({
         "id": row.id.to_string(),
         "account": row.key.account.as_str(),
         "survey": row.key.survey.as_str(),
@@ -96,7 +101,7 @@ fn json(row: &SubmissionRow) -> serde_json::Value {
         "accepted_at": row.accepted_at.to_string(),
         "due_at": row.due_at.to_string(),
         "attempts": row.attempts,
-        "last_attempt": last.map(|attempt| serde_json::json!({
+        "last_attempt": last.map(|attempt| json!({
             "verdict": attempt.verdict,
             "status": attempt.status,
             "api_id": attempt.api_id,
@@ -105,36 +110,43 @@ fn json(row: &SubmissionRow) -> serde_json::Value {
     })
 }
 
-fn parsed(text: &str) -> Option<serde_json::Value> {
+fn parsed(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-fn print_table(out: &mut impl Write, rows: &[SubmissionRow]) -> std::io::Result<()> {
-    const HEAD: [&str; 8] =
-        ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
-    let lines: Vec<[String; 8]> = rows.iter().map(line).collect();
-    let width = |column: usize| {
-        let widest = lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        widest.max(HEAD[column].len())
-    };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    for line in std::iter::once(&HEAD.map(str::to_owned)).chain(&lines) {
-        for (cell, width) in line.iter().zip(widths) {
-            write!(out, "{cell:width$}  ")?;
-        }
-        writeln!(out, "{}", line[7])?;
+fn print_table(out: &mut impl Write, rows: &[SubmissionRow], traced: bool) -> io::Result<()> {
+    let table = table(rows).to_string();
+    let mut lines = table.lines();
+    for head in lines.by_ref().take(1) {
+        writeln!(out, "{head}")?;
+    }
+    for (line, row) in lines.zip(rows) {
+        writeln!(out, "{line}")?;
+        let trace = row.trace.as_deref().filter(|_| traced);
+        trace
+            .map(trace_lines)
+            .into_iter()
+            .flatten()
+            .try_for_each(|it| writeln!(out, "  | {it}"))?;
     }
     Ok(())
 }
 
-fn line(row: &SubmissionRow) -> [String; 8] {
+fn table(rows: &[SubmissionRow]) -> Table {
+    let head = ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
+    let mut table = Table::with_head(head);
+    rows.iter().for_each(|row| table.add(line(row)));
+    table
+}
+
+fn line(row: &SubmissionRow) -> Vec<String> {
     let state = match row.state.reason() {
         None => row.state.label().to_owned(),
         Some(reason) => format!("{} ({reason})", row.state.label()),
     };
     let last = row.last_attempt.as_ref().and_then(|attempt| attempt.verdict.clone());
     let said = row.feedback.clone().or_else(|| row.detail.clone()).or(last).unwrap_or_default();
-    [
+    vec![
         row.id.to_string(),
         format!("{:.0}", row.accepted_at),
         state,
@@ -144,4 +156,67 @@ fn line(row: &SubmissionRow) -> [String; 8] {
         row.attempts.to_string(),
         said.lines().next().unwrap_or_default().to_owned(),
     ]
+}
+
+/// The parts of a trace, as they speak one after another.
+const IN_ORDER: [&str; 6] = ["questions", "rule", "rating", "choices", "issues", "notes"];
+
+/// For a person, whatever release wrote it: what is not known here is shown as it is kept.
+fn trace_lines(trace: &str) -> Vec<String> {
+    let Some(Value::Object(parts)) = parsed(trace) else { return vec![trace.to_owned()] };
+    let known = |part: &str| IN_ORDER.iter().position(|known| *known == part);
+    let mut parts: Vec<_> = parts.iter().collect();
+    parts.sort_by_key(|(part, _)| known(part).unwrap_or(IN_ORDER.len()));
+    let mut lines = Vec::new();
+    for (part, value) in parts {
+        match (part.as_str(), value) {
+            ("questions", Value::Array(questions)) => lines.extend(questions.iter().map(counted)),
+            ("choices", Value::Array(choices)) => {
+                lines.extend(choices.iter().map(|it| {
+                    format!("choice: {} by {}", plain(&it["issue"]), plain(&it["choice"]))
+                }))
+            }
+            ("rating", Value::Object(rated)) => lines.push(format!(
+                "rating: {} by {}",
+                rated.get("rating").map(plain).unwrap_or_default(),
+                rated.get("by").map(plain).unwrap_or_default()
+            )),
+            _ => lines.push(format!("{part}: {}", plain(value))),
+        }
+    }
+    lines
+}
+
+fn counted(question: &Value) -> String {
+    let answer = question.get("answer").unwrap_or(&question["counted"]);
+    let reader = question.get("reader").map(|reader| format!(" ({})", plain(reader)));
+    format!("{}: {}{}", plain(&question["question"]), plain(answer), reader.unwrap_or_default())
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_told_line_by_line() {
+        let kept = r#"{"questions":[{"question":"score","reader":"form:Digits","counted":"answer","answer":"2"},
+            {"question":"problem","counted":"missing"}],"rating":{"rating":2,"by":"rating"},
+            "choices":[{"choice":"issues.choices[0]","issue":"ECHO"}],"issues":"choices","new":[1]}"#;
+        assert_eq!(
+            trace_lines(kept),
+            [
+                "score: 2 (form:Digits)",
+                "problem: missing",
+                "rating: 2 by rating",
+                "choice: ECHO by issues.choices[0]",
+                "issues: choices",
+                "new: [1]",
+            ]
+        );
+        assert_eq!(trace_lines("no JSON"), ["no JSON"]);
+    }
 }

@@ -120,6 +120,7 @@ fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
         "Content-Length",
         "X-Plivo-Signature-V3: AAAA\r\nX-Plivo-Signature-V3-Nonce: 12345\r\nContent-Length",
     );
+    let signed = signed.replace("Host: surveys", "Host: edge");
     let arguments = ["--source", "ivr", "--explain-signature"];
     let explained = Desk::new().explain(&signed, &arguments).failed();
     assert!(!explained.contains("made-up-auth-token"));
@@ -176,6 +177,18 @@ fn what_cannot_be_explained_is_told_with_its_line() {
     let missing = desk.run(&["explain", "no/such/file"]).unreadable();
     assert!(missing.starts_with("cannot read no/such/file: "), "{missing}");
     assert_eq!(desk.run(&["explain", "--source"]).code, Some(2));
+}
+
+#[test]
+fn what_the_settings_come_to_can_be_read_by_a_script() {
+    let said = Desk::new().run(&["check", "--output", "json"]).well();
+    let checked: Value = serde_json::from_str(&said).unwrap();
+    let ivr = &checked["sources"]["ivr"];
+    assert_eq!(ivr["url"], "https://surveys.example.com/hooks/ivr");
+    assert_eq!(ivr["signed_with"], serde_json::json!(["v3", "ma-v3"]));
+    assert_eq!(checked["sources"]["open"]["vouched_for"], false);
+    assert_eq!(checked["accounts"]["main"]["api"], "https://stats.plivo.com");
+    assert!(!said.contains("made-up-auth-token"));
 }
 
 #[test]
@@ -322,6 +335,34 @@ fn a_file_of_cases_may_bring_its_settings() {
 }
 
 #[test]
+fn a_case_has_its_own_time() {
+    let hook = |at: &str, digits: u8| {
+        format!(
+            "      - {{ source: open, at: {at}, form: \"CallUUID=c-1&Digits={digits}\", query: question=problem }}\n"
+        )
+    };
+    let case = |first: &str, second: &str| {
+        let hooks = [
+            format!("      - {{ source: open, at: {first}, form: CallUUID=c-1&Digits=3 }}\n"),
+            hook(second, 1),
+        ];
+        let hooks = hooks.concat();
+        let expect = "    expect: { feedback: { rating: 3, issues: [ECHO] } }\n";
+        format!("  - name: {first} and {second}\n    hooks:\n{hooks}{expect}")
+    };
+    let cases = [
+        case("0s", "119s"),
+        case("1d", "1d"),
+        case("1999-12-31T23:59:00Z", "2000-01-01T00:00:30Z"),
+        case("1999-12-31T23:59:00Z", "90s"),
+        case("5m", "2026-05-04T10:06:00Z"),
+    ];
+    let desk = Desk::new();
+    desk.test(&format!("starts: 2026-05-04T10:00:00Z\ncases:\n{}", cases.concat()), &[]).well();
+    desk.test(&format!("cases:\n{}", case("0s", "121s")), &[]).failed();
+}
+
+#[test]
 fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
     let desk = Desk::new();
     let case = |rest: &str| format!("cases:\n  - name: it happens\n    {rest}\n");
@@ -336,6 +377,7 @@ fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
         "cases: {}".to_owned(),
         "case: []".to_owned(),
         "cases: [{}]".to_owned(),
+        "starts: 10s\ncases: []".to_owned(),
         case("hooks: []\n    expect: {}"),
         hook("digits: 4"),
         hook("form: a=b, json: {}"),

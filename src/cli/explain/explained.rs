@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::message::Message;
-use crate::cli::payload::method_name;
+use crate::cli::payload::{Payload, method_name};
 use crate::cli::rehearsal::{self, Heard, Kept, Rehearsal, Reply, Submission, Understood};
 use crate::destination::{Destination, Plivo};
 use crate::domain::{Completion, Feedback, Said, Standing, State};
@@ -142,6 +142,9 @@ impl Explained {
         if let (Some(_), Err(refusal)) = (&heard.disbelieved, &heard.understood) {
             notes.push(format!("nor could it be read: {refusal}"));
         }
+        if heard.disbelieved.is_some() {
+            notes.extend(other_host(source, payload));
+        }
         self.hooks.push(Hook {
             from,
             source: source.name.to_string(),
@@ -175,6 +178,19 @@ impl Explained {
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("it is made of texts, numbers and lists")
     }
+}
+
+/// Where the sender called another address than the settings have, and signed that.
+fn other_host(source: &Source, payload: &Payload) -> Option<String> {
+    let host = payload.header("host")?;
+    let called = source.url.at(&payload.path);
+    let is_known = called.split("://").nth(1).is_some_and(|it| it.split('/').next() == Some(host));
+    (source.signature.signs_address() && !is_known).then(|| {
+        format!(
+            "its Host is {host}, and the settings (public.url, or the source's url) have {called}: \
+             what the sender calls is what it signs"
+        )
+    })
 }
 
 fn reading(understood: &Understood, rehearsal: &Rehearsal<'_>) -> Reading {

@@ -52,7 +52,7 @@ pub(super) enum Sender {
     Believed,
 }
 
-/// The case's time starts here.
+/// Where the time of a case starts, unless its file says otherwise.
 const START: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 impl Suite {
@@ -78,19 +78,25 @@ impl Step {
 }
 
 fn suite(place: &Place<'_>) -> Option<Suite> {
-    let table = place.table(&["settings", "cases"])?;
+    let table = place.table(&["settings", "starts", "cases"])?;
     let settings = table.get("settings").and_then(|place| {
         let text = place.text("a whole settings file as text: `settings: |`")?;
         Some(OwnSettings { text: text.to_owned(), line: place.line() })
     });
+    let start = table.get("starts").map_or(Some(START), |place| {
+        const MOMENT: &str = "a moment such as 2026-05-04T10:00:00Z";
+        let moment = place.text(MOMENT)?.parse().ok();
+        moment.or_else(|| place.fault(format_args!("expected {MOMENT}")))
+    });
     let cases = table.need("cases", CASES)?.list(CASES)?;
-    let cases: Vec<_> = cases.iter().map(case).collect();
+    let start = start.unwrap_or(START);
+    let cases: Vec<_> = cases.iter().map(|place| case(place, start)).collect();
     Some(Suite { settings, cases: cases.into_iter().collect::<Option<_>>()? })
 }
 
 const CASES: &str = "a list of { name: …, hooks: […], expect: {…} }";
 
-fn case(place: &Place<'_>) -> Option<Case> {
+fn case(place: &Place<'_>, start: Timestamp) -> Option<Case> {
     const NAME: &str = "a sentence that says what happens";
     const EXPECT: &str = "what it comes to, such as { ignored: no_answer }";
     let table = place.table(&["name", "hooks", "expect"])?;
@@ -98,19 +104,19 @@ fn case(place: &Place<'_>) -> Option<Case> {
         "" => place.expected(NAME),
         name => Some(name.to_owned()),
     });
-    let hooks = table.need("hooks", HOOKS).and_then(|place| hooks(&place));
+    let hooks = table.need("hooks", HOOKS).and_then(|place| hooks(&place, start));
     let expect = table.need("expect", EXPECT).and_then(|place| Expectation::at(&place));
     Some(Case { name: name?, line: place.line(), hooks: hooks?, expect: expect? })
 }
 
 const HOOKS: &str = "a list of hooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
 
-fn hooks(place: &Place<'_>) -> Option<Vec<Step>> {
+fn hooks(place: &Place<'_>, start: Timestamp) -> Option<Vec<Step>> {
     let items = place.list(HOOKS)?;
     if items.is_empty() {
         return place.fault(format_args!("expected {HOOKS}, with one at least"));
     }
-    let mut clock = Clock { start: START, now: START, is_set: false };
+    let mut clock = Clock { start, now: start, has_run: false };
     let steps: Vec<_> = items.iter().map(|place| step(place, &mut clock)).collect();
     steps.into_iter().collect()
 }
@@ -119,7 +125,8 @@ fn hooks(place: &Place<'_>) -> Option<Vec<Step>> {
 struct Clock {
     start: Timestamp,
     now: Timestamp,
-    is_set: bool,
+    /// A hook has arrived.
+    has_run: bool,
 }
 
 fn step(place: &Place<'_>, clock: &mut Clock) -> Option<Step> {
@@ -139,7 +146,7 @@ fn step(place: &Place<'_>, clock: &mut Clock) -> Option<Step> {
     let headers = table.get("headers").map_or(Some(Vec::new()), |place| headers(&place));
     let body = body(&table);
     let at = table.get("at").map_or(Some(clock.now), |place| clock.moment(&place));
-    clock.is_set = true;
+    clock.has_run = true;
     let sender = sender(&table);
     Some(Step {
         line: place.line(),
@@ -218,13 +225,12 @@ impl Clock {
              2026-05-04T10:00:00Z";
         let text = place.text(WHAT)?;
         let moment = match text.parse::<Timestamp>() {
-            Ok(moment) => {
-                if !self.is_set {
-                    self.start = moment;
-                    self.now = moment;
-                }
+            Ok(moment) if !self.has_run => {
+                self.start = moment;
+                self.now = moment;
                 moment
             }
+            Ok(moment) => moment,
             Err(_) => match duration(text).and_then(|since| self.start.checked_add(since).ok()) {
                 Some(moment) => moment,
                 None => return place.expected(WHAT),

@@ -1,0 +1,63 @@
+use std::fmt;
+
+/// Columns as wide as what stands in them; the last is as long as it likes.
+pub(super) struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+const GAP: usize = 2;
+
+impl Table {
+    pub fn with_head<T: Into<String>>(head: impl IntoIterator<Item = T>) -> Self {
+        Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// With as many cells as the head has.
+    pub fn add(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    /// Of its longest line.
+    pub fn width(&self) -> usize {
+        let widths = (0..self.head.len()).map(|column| self.widest(column));
+        widths.sum::<usize>() + GAP * self.head.len().saturating_sub(1)
+    }
+
+    fn widest(&self, column: usize) -> usize {
+        self.lines().map(|line| line[column].chars().count()).max().unwrap_or(0)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.head).chain(&self.rows)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths: Vec<usize> = (0..self.head.len()).map(|column| self.widest(column)).collect();
+        for line in self.lines() {
+            let mut text = String::new();
+            for (cell, width) in line.iter().zip(&widths) {
+                text.push_str(&format!("{cell:width$}{:GAP$}", ""));
+            }
+            writeln!(f, "{}", text.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_stands_in_them() {
+        let mut table = Table::with_head(["A", "LONG", "LAST"]);
+        table.add(["wider", "é", "a long text that ends the line"].map(str::to_owned).to_vec());
+        table.add(["x", "", ""].map(str::to_owned).to_vec());
+        let text = "A      LONG  LAST\nwider  é     a long text that ends the line\nx\n";
+        assert_eq!(table.to_string(), text);
+        assert_eq!(table.width(), 5 + 2 + 4 + 2 + 30);
+    }
+}

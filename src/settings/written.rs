@@ -217,6 +217,26 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// `what` completes "expected …".
+    pub(super) fn number(&self, what: &str) -> Option<f64> {
+        match self.value {
+            Value::Number(number) => number.as_f64(),
+            _ => self.expected(what),
+        }
+    }
+
+    /// Two whole numbers. `what` completes "expected …".
+    pub(super) fn two_whole(&self, what: &str) -> Option<(i64, i64)> {
+        match self.value.as_array().map(Vec::as_slice) {
+            Some([one, other]) => match (one.as_i64(), other.as_i64()) {
+                (Some(one), Some(other)) => Some((one, other)),
+                _ => self.fault(format!("expected {what}, both whole numbers")),
+            },
+            Some(_) => self.fault(format!("expected {what}")),
+            None => self.expected(what),
+        }
+    }
+
     /// `true` or `false`, the words as text too.
     pub(super) fn flag(&self) -> Option<bool> {
         match self.value {

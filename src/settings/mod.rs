@@ -75,7 +75,12 @@ static KIND: Kind = Kind::Table(&Shape::of(&[
         "The Plivo accounts whose calls are rated, by name.",
     )
     .needed(),
-    key("sources", Kind::Named(&Kind::Anything), "Who sends hooks, by name: /hooks/NAME.").needed(),
+    key(
+        "sources",
+        Kind::Named(&Kind::Table(&sources::SHAPE)),
+        "Who sends hooks, by name: /hooks/NAME.",
+    )
+    .needed(),
     key(
         "surveys",
         Kind::Named(&Kind::Table(&surveys::SHAPE)),

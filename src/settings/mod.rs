@@ -13,10 +13,15 @@ mod doors;
 mod environment;
 mod fault;
 mod hash;
+mod issues;
 mod layers;
 mod lines;
+mod presets;
 mod process;
 mod questions;
+mod ratings;
+mod readers;
+mod rules;
 mod schema;
 mod secret;
 mod shape;
@@ -70,7 +75,12 @@ static KIND: Kind = Kind::Table(&Shape::of(&[
         "The Plivo accounts whose calls are rated, by name.",
     )
     .needed(),
-    key("sources", Kind::Named(&Kind::Anything), "Who sends hooks, by name: /hooks/NAME.").needed(),
+    key(
+        "sources",
+        Kind::Named(&Kind::Table(&sources::SHAPE)),
+        "Who sends hooks, by name: /hooks/NAME.",
+    )
+    .needed(),
     key(
         "surveys",
         Kind::Named(&Kind::Table(&surveys::SHAPE)),
@@ -176,6 +186,9 @@ impl Settings {
         let sources = named(some(section("sources"), "source"), |name, place| {
             sources::source(name, place, &surroundings)
         });
+        if let Some(place) = table.get("surveys") {
+            sources::check_fields(&place, &surveys, &sources);
+        }
         Some(Self {
             public: public?,
             private: private?,

@@ -1,7 +1,8 @@
 use serde_json::Value;
 
+use super::rules::{CONDITION_KIND, condition};
 use super::shape::{Kind, Shape, key};
-use super::surveys::{CONDITION_KIND, QUESTION, condition, two_numbers};
+use super::surveys::QUESTION;
 use super::written::{ANSWER, Place, Table};
 use crate::survey::{DomainDefinition, QuestionDefinition};
 
@@ -98,7 +99,7 @@ fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
     Some(match kind {
         "answers" => DomainDefinition::Keys { answers: answers(&place)?, several },
         "number" => {
-            let (from, to) = two_numbers(&place, "the least and the greatest, such as [0, 10]")?;
+            let (from, to) = place.two_whole("the least and the greatest, such as [0, 10]")?;
             DomainDefinition::Number { from, to, decimals: decimals as u32 }
         }
         "choices" => DomainDefinition::Choices { choices: answers(&place)?, several },

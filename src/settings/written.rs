@@ -42,6 +42,14 @@ impl<'a> Place<'a> {
         Self { path: String::new(), value, kind, faults }
     }
 
+    /// The same place, as if this stood there.
+    pub(super) fn holding<'b>(&self, value: &'b Value) -> Place<'b>
+    where
+        'a: 'b,
+    {
+        Place { path: self.path.clone(), value, kind: self.kind, faults: self.faults }
+    }
+
     pub(super) fn path(&self) -> &str {
         &self.path
     }
@@ -206,6 +214,26 @@ impl<'a> Place<'a> {
         match number.filter(|number| range.contains(number)) {
             Some(number) => Some(number),
             None => self.fault(format!("expected {what}")),
+        }
+    }
+
+    /// `what` completes "expected …".
+    pub(super) fn number(&self, what: &str) -> Option<f64> {
+        match self.value {
+            Value::Number(number) => number.as_f64(),
+            _ => self.expected(what),
+        }
+    }
+
+    /// Two whole numbers. `what` completes "expected …".
+    pub(super) fn two_whole(&self, what: &str) -> Option<(i64, i64)> {
+        match self.value.as_array().map(Vec::as_slice) {
+            Some([one, other]) => match (one.as_i64(), other.as_i64()) {
+                (Some(one), Some(other)) => Some((one, other)),
+                _ => self.fault(format!("expected {what}, both whole numbers")),
+            },
+            Some(_) => self.fault(format!("expected {what}")),
+            None => self.expected(what),
         }
     }
 

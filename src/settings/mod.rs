@@ -24,6 +24,7 @@ mod process;
 mod questions;
 mod ratings;
 mod readers;
+mod replies;
 mod rules;
 mod schema;
 mod secret;
@@ -53,7 +54,7 @@ pub use store::Store;
 
 use crate::domain::Name;
 use crate::source::Source;
-use crate::survey::Survey;
+use crate::survey::{Replies, Survey};
 
 use fault::Faults;
 use layers::Layered;
@@ -104,6 +105,8 @@ pub struct Settings {
     pub accounts: BTreeMap<Name, Account>,
     /// At least one.
     pub sources: BTreeMap<Name, Source>,
+    /// Of the sources whose senders hear by what was answered so far.
+    pub replies: BTreeMap<Name, Arc<Replies>>,
     pub surveys: BTreeMap<Name, Arc<Survey>>,
     pub delivery: Delivery,
     pub shutdown: Shutdown,
@@ -192,12 +195,14 @@ impl Settings {
         if let Some(place) = table.get("surveys") {
             sources::check_fields(&place, &surveys, &sources);
         }
+        let replies = replies::replies(section("sources"), &sources, &surveys);
         Some(Self {
             public: public?,
             private: private?,
             store: store?,
             accounts: complete(accounts)?,
             sources: complete(sources)?,
+            replies: replies?,
             surveys: complete(surveys)?,
             delivery: delivery?,
             shutdown: shutdown?,

@@ -9,7 +9,7 @@ use super::readers::{self, Wanted, readers};
 use super::shape::{Kind, Shape, key};
 use super::signatures::{self, signature};
 use super::written::{Place, Table};
-use super::{Environment, PublicDoor, presets};
+use super::{Environment, PublicDoor, presets, replies};
 use crate::domain::Name;
 use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
 use crate::survey::Survey;
@@ -45,6 +45,11 @@ pub(super) const SHAPE: Shape = Shape::of(&[
         "Where its hooks say what: only what differs from the preset, key by key.",
     ),
     key("reply", Kind::Table(&REPLY), "What the sender hears when its hook was kept."),
+    key(
+        "replies",
+        replies::LIST,
+        "In place of reply: what it hears by what was answered so far; the first that holds.",
+    ),
     key(
         "on_refusal",
         Kind::Word(|| vec!["status", "reply"]),

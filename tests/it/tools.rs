@@ -274,6 +274,20 @@ cases:
 "#;
 
 #[test]
+fn what_the_helps_show_is_so() {
+    let desk = Desk::new();
+    let shown = |verb: &str, begin: &str| {
+        let help = desk.run(&[verb, "--help"]).well();
+        let lines = help.lines().skip_while(|line| line.trim() != begin);
+        let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+        lines.map(|line| format!("{}\n", line.get(4..).unwrap_or_default())).collect::<String>()
+    };
+    desk.test(&shown("test", "cases:"), &[]).well();
+    let request = shown("explain", "POST /hooks/ivr?question=score HTTP/1.1");
+    assert!(desk.explain(&request, &["--source", "open"]).well().contains("call        my-call-1"));
+}
+
+#[test]
 fn cases_that_are_met_pass() {
     let desk = Desk::new();
     insta::assert_snapshot!(desk.test(CASES, &[]).well());

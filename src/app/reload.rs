@@ -64,6 +64,7 @@ impl Live {
         // knows its survey, and is counted where it belongs.
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
+        logs::filter_by(&new.logs.filter);
         self.intake.change(new.sources.into_values().collect(), &new.surveys);
         self.in_force = coming;
         ReloadResult::Applied
@@ -113,6 +114,6 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 9] {
         // The ledger holds every lease to it.
         ("delivery.lease", format!("{:?}", delivery.lease)),
         ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
-        ("logs", format!("{logs:?}")),
+        ("logs.format", format!("{:?}", logs.format)),
     ]
 }

@@ -65,7 +65,7 @@ pub struct Said {
 /// on the order in which it was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// In order of arrival: time, then hook id.
+    /// In order of arrival: time, then hook id, then question.
     said: Vec<Said>,
     fields: BTreeMap<Name, Told>,
     hung_up_at: Option<Timestamp>,
@@ -283,8 +283,9 @@ impl Told {
 }
 
 impl Said {
-    fn order(&self) -> (Timestamp, HookId) {
-        (self.received_at, self.hook)
+    /// What one hook said of several questions stands in the order of their names.
+    fn order(&self) -> (Timestamp, HookId, &str) {
+        (self.received_at, self.hook, &self.question)
     }
 }
 

@@ -71,7 +71,11 @@ static KIND: Kind = Kind::Table(&Shape::of(&[
     )
     .needed(),
     key("sources", Kind::Named(&Kind::Anything), "Who sends hooks, by name: /hooks/NAME.").needed(),
-    key("surveys", Kind::Named(&Kind::Anything), "What was asked and what it means, by name."),
+    key(
+        "surveys",
+        Kind::Named(&Kind::Table(&surveys::SHAPE)),
+        "What was asked and what it means, by name.",
+    ),
     key("delivery", Kind::Table(&Delivery::SHAPE), "How feedback goes out."),
     key("shutdown", Kind::Table(&Shutdown::SHAPE), "What happens after SIGTERM."),
     key("logs", Kind::Table(&Logs::SHAPE), "How the service speaks to its operator."),

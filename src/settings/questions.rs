@@ -1,11 +1,45 @@
 use serde_json::Value;
 
-use super::surveys::{QUESTION, condition, two_numbers};
+use super::shape::{Kind, Shape, key};
+use super::surveys::{CONDITION_KIND, QUESTION, condition, two_numbers};
 use super::written::{ANSWER, Place, Table};
 use crate::survey::{DomainDefinition, QuestionDefinition};
 
 /// What tells which answers a question knows.
 const KINDS: [&str; 5] = ["answers", "number", "choices", "yes_no", "text"];
+
+/// One answer, or a list of them.
+const ANSWERS: Kind = Kind::OneOf(&[Kind::Answer, Kind::List(&Kind::Answer)]);
+
+const SHAPE: Shape = Shape::of(&[
+    key("name", Kind::Name, "What everything else calls the question.").needed(),
+    key("answers", ANSWERS, "What may be keyed: a key, a range such as 1-5, or a list of these."),
+    key("number", Kind::TwoWhole, "A number from the least to the greatest, such as [0, 10]."),
+    key(
+        "choices",
+        ANSWERS,
+        "One of a list of texts; case, spaces around and a full stop at the end do not matter.",
+    ),
+    key(
+        "yes_no",
+        Kind::OneOf(&[Kind::True, Kind::Table(&YES_NO)]),
+        "Yes or no: true where the words themselves are enough.",
+    ),
+    key("text", Kind::Whole(1, 4096), "Free text, at most so many characters long."),
+    key("several", Kind::Flag, "Whether several answers may be given at once.").or("false"),
+    key("decimals", Kind::Whole(0, 4), "How many decimals a number may have.").or("0"),
+    key("optional", Kind::Flag, "Whether a call is complete without an answer.").or("false"),
+    key("ask_when", CONDITION_KIND, "When it is asked at all, such as \"score < 5\"."),
+    key("opt_out", ANSWERS, "Answers that mean: do not ask me."),
+])
+.with_one_of(&KINDS);
+
+const YES_NO: Shape = Shape::of(&[
+    key("yes", ANSWERS, "What means yes, beside yes, y and true."),
+    key("no", ANSWERS, "What means no, beside no, n and false."),
+]);
+
+pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
 
 /// `None` where a name is amiss: everything else refers to names.
 pub(super) fn questions(place: &Place<'_>) -> Option<Vec<QuestionDefinition>> {
@@ -15,10 +49,7 @@ pub(super) fn questions(place: &Place<'_>) -> Option<Vec<QuestionDefinition>> {
 }
 
 fn question(place: &Place<'_>) -> Option<QuestionDefinition> {
-    let table = place.table(&[
-        "name", "answers", "number", "choices", "yes_no", "text", "several", "decimals",
-        "optional", "ask_when", "opt_out",
-    ])?;
+    let table = place.open()?;
     let name = table.need("name", QUESTION).and_then(|place| place.name(QUESTION));
     let domain = domain(place, &table);
     let optional = table.or("optional", false, |place| place.flag());
@@ -59,7 +90,7 @@ fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
     if several && !matches!(kind, "answers" | "choices") {
         table.fault_at::<()>("several", "only answers and choices can be given together");
     }
-    let decimals = table.or("decimals", 0, |place| place.whole(0..=4)).unwrap_or_default();
+    let decimals = table.or("decimals", 0, |place| place.whole_number()).unwrap_or_default();
     if kind != "number" && table.get("decimals").is_some() {
         table.fault_at::<()>("decimals", "only a number has decimals");
     }
@@ -72,7 +103,7 @@ fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
         }
         "choices" => DomainDefinition::Choices { choices: answers(&place)?, several },
         "yes_no" => yes_no(&place)?,
-        _ => DomainDefinition::Text { length: place.whole(1..=4096)? as usize },
+        _ => DomainDefinition::Text { length: place.whole_number()? as usize },
     })
 }
 
@@ -81,7 +112,7 @@ fn yes_no(place: &Place<'_>) -> Option<DomainDefinition> {
     if *place.value() == Value::Bool(true) {
         return Some(DomainDefinition::YesNo { yes: Vec::new(), no: Vec::new() });
     }
-    let table = place.table(&["yes", "no"])?;
+    let table = place.open()?;
     let words = |key| table.or(key, Vec::new(), |place| answers(&place));
     let (yes, no) = (words("yes"), words("no"));
     Some(DomainDefinition::YesNo { yes: yes?, no: no? })

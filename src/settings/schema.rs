@@ -38,6 +38,11 @@ fn of(kind: &Kind, base: Option<&Value>) -> Value {
         Kind::Whole(least, most) => json!({
             "type": ["integer", "string"], "minimum": least, "maximum": most, "pattern": "^[0-9]+$",
         }),
+        Kind::Number => json!({ "type": "number" }),
+        Kind::TwoWhole => json!({
+            "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2,
+        }),
+        Kind::True => json!({ "const": true }),
         Kind::Flag => json!({ "enum": [true, false, "true", "false"] }),
         Kind::Duration(_) => json!({ "$ref": "#/$defs/duration" }),
         Kind::Answer => json!({ "type": ["string", "integer"], "minimum": 0 }),
@@ -74,9 +79,18 @@ fn table(shape: &Shape, base: Option<&Value>) -> Value {
     if !needed.is_empty() {
         table["required"] = json!(needed);
     }
+    let with = |key: &&str| json!({ "required": [key] });
+    let without_any = |keys: &[&str]| {
+        let any: Value = keys.iter().map(with).collect();
+        json!({ "not": { "anyOf": any } })
+    };
     if !shape.one_of.is_empty() {
-        let only = |key: &&str| json!({ "required": [key] });
-        table["oneOf"] = shape.one_of.iter().map(only).collect();
+        table["oneOf"] = shape.one_of.iter().map(with).collect();
+    }
+    if !shape.at_most_one_of.is_empty() {
+        let mut choices = vec![without_any(shape.at_most_one_of)];
+        choices.extend(shape.at_most_one_of.iter().map(with));
+        table["oneOf"] = json!(choices);
     }
     table
 }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 /// What may stand at a place.
-#[expect(dead_code, reason = "for the sections that are described next")]
 pub(super) enum Kind {
     /// Whatever YAML can say.
     Anything,
@@ -15,7 +14,12 @@ pub(super) enum Kind {
     Word(fn() -> Vec<&'static str>),
     /// From the first to the second, both included.
     Whole(u64, u64),
+    Number,
+    /// Two whole numbers, such as the ends of a scale.
+    TwoWhole,
     Flag,
+    /// `true`, where there is nothing else to say.
+    True,
     /// At least so long.
     Duration(Duration),
     /// What a caller keys: text, or a whole number that stands for its digits.
@@ -38,6 +42,8 @@ pub(super) struct Shape {
     pub(super) keys: &'static [Key],
     /// Of these keys there must be one and only one; empty where there is no such choice.
     pub(super) one_of: &'static [&'static str],
+    /// Of these there may be one.
+    pub(super) at_most_one_of: &'static [&'static str],
 }
 
 pub(super) struct Key {
@@ -67,12 +73,15 @@ impl Key {
 
 impl Shape {
     pub(super) const fn of(keys: &'static [Key]) -> Self {
-        Self { keys, one_of: &[] }
+        Self { keys, one_of: &[], at_most_one_of: &[] }
     }
 
-    #[expect(dead_code, reason = "for the sections that are described next")]
     pub(super) const fn with_one_of(self, one_of: &'static [&'static str]) -> Self {
         Self { one_of, ..self }
+    }
+
+    pub(super) const fn with_at_most_one_of(self, keys: &'static [&'static str]) -> Self {
+        Self { at_most_one_of: keys, ..self }
     }
 
     fn key(&self, name: &str) -> Option<&'static Key> {

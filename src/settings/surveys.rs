@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::questions::questions;
+use super::questions::{self, questions};
+use super::shape::{Kind, Shape, key};
 use super::written::{ANSWER, Place, Table};
 use crate::domain::{Changes, Issue, Issues, Name};
 use crate::survey::{
@@ -11,21 +12,45 @@ use crate::survey::{
     Survey, Unrated,
 };
 
+pub(super) const SHAPE: Shape = Shape::of(&[
+    key(
+        "fields",
+        Kind::List(&Kind::Name),
+        "What sources read beside answers, by name; for conditions, notes and replies.",
+    ),
+    key("questions", questions::LIST, "What is asked.").needed(),
+    key("rating", Kind::Table(&RATING_SHAPE), "How an answer becomes a rating from 1 to 5."),
+    key("issues", Kind::Table(&ISSUES), "How answers name what was wrong with the call."),
+    key(
+        "rules",
+        Kind::List(&Kind::Table(&RULE)),
+        "Exceptions: the first whose `when` holds speaks, the rest are not looked at.",
+    ),
+    key(
+        "notes",
+        Kind::MaybeEmptyText,
+        "A template such as \"IVR survey: {{ score }} of 5\"; empty for none.",
+    ),
+    key("notes_length", Kind::Whole(1, 4096), "Where notes are cut, in characters.").or("280"),
+    key(
+        "notes_numbers",
+        Kind::Word(|| vec!["mask", "keep"]),
+        "What becomes of long numbers in notes: all but the last two digits are masked, or kept.",
+    )
+    .or("mask"),
+    key(
+        "changes",
+        Kind::Word(|| Changes::ALL.map(Changes::label).to_vec()),
+        "Which of several different answers counts; resend delivers a later one again.",
+    )
+    .or("first"),
+    key("unrated", Kind::Table(&UNRATED), "What becomes of a call without a rating, by reason."),
+    key("complete", Kind::Table(&COMPLETE), "How long answers of a call are waited for."),
+]);
+
 /// `delay` is what `delivery` says.
 pub(super) fn survey(place: &Place<'_>, delay: Duration) -> Option<Survey> {
-    let table = place.table(&[
-        "fields",
-        "questions",
-        "rating",
-        "issues",
-        "rules",
-        "notes",
-        "notes_length",
-        "notes_numbers",
-        "changes",
-        "unrated",
-        "complete",
-    ])?;
+    let table = place.open()?;
     let questions =
         table.need("questions", "a list of questions").and_then(|place| questions(&place));
     let fields = table.get("fields").and_then(|place| fields(&place)).unwrap_or_default();
@@ -76,9 +101,38 @@ fn fields(place: &Place<'_>) -> Option<Vec<Name>> {
     Some(items.iter().filter_map(|place| place.name(FIELD)).collect())
 }
 
+const RATING_SHAPE: Shape = Shape::of(&[
+    key("of", Kind::Name, "The question whose answer is the rating.").needed(),
+    key("scale", Kind::Table(&SCALE), "For numbers and keys: how they lie between 1 and 5."),
+    key("table", Kind::List(&Kind::Table(&ROW)), "For any answers: what each is worth."),
+    key("thumbs", Kind::Table(&THUMBS), "For two answers: one is worth 5, the other 1."),
+    key("monotone", Kind::Flag, "Whether a table's ratings may not go up and down.").or("true"),
+])
+.with_at_most_one_of(&["scale", "table", "thumbs"]);
+
+const SCALE: Shape = Shape::of(&[
+    key("from", Kind::TwoWhole, "The worst and the best score.").or("[1, 5]"),
+    key(
+        "round",
+        Kind::Word(|| vec!["hundredth", "half", "whole"]),
+        "To what the rating is rounded.",
+    )
+    .or("hundredth"),
+]);
+
+const ROW: Shape = Shape::of(&[
+    key("answer", Kind::Answer, "An answer of the question.").needed(),
+    key("rating", Kind::Number, "What it is worth, from 1 to 5.").needed(),
+]);
+
+const THUMBS: Shape = Shape::of(&[
+    key("up", Kind::Answer, "The answer that is worth 5.").needed(),
+    key("down", Kind::Answer, "The answer that is worth 1.").needed(),
+]);
+
 /// `None` where the question is amiss.
 fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
-    let table = place.table(&["of", "scale", "table", "thumbs", "monotone"])?;
+    let table = place.open()?;
     let of = table.need("of", QUESTION).and_then(|place| place.name(QUESTION));
     let kinds = ["scale", "table", "thumbs"].map(|kind| table.get(kind));
     let scale = match kinds {
@@ -97,7 +151,7 @@ fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
 
 fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
     const ENDS: &str = "the worst and the best score, such as [1, 5]";
-    let table = place.table(&["from", "round"])?;
+    let table = place.open()?;
     let from = table.or("from", (1, 5), |place| two_numbers(&place, ENDS));
     let rounds =
         [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
@@ -121,7 +175,7 @@ pub(super) fn two_numbers(place: &Place<'_>, what: &str) -> Option<(i64, i64)> {
 fn rows_of(place: &Place<'_>) -> Option<Vec<(String, f64)>> {
     let items = place.list("{ answer: …, rating: … }")?;
     let row = |place: &Place<'_>| {
-        let table = place.table(&["answer", "rating"])?;
+        let table = place.open()?;
         let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
         let rating = table.need("rating", RATING).and_then(|place| number(&place));
         Some((answer.unwrap_or_default(), rating.unwrap_or(1.0)))
@@ -139,15 +193,52 @@ fn number(place: &Place<'_>) -> Option<f64> {
 }
 
 fn thumbs(place: &Place<'_>) -> Option<ScaleDefinition> {
-    let table = place.table(&["up", "down"])?;
+    let table = place.open()?;
     let up = table.need("up", ANSWER).and_then(|place| place.answer());
     let down = table.need("down", ANSWER).and_then(|place| place.answer());
     Some(ScaleDefinition::Thumbs { up: up?, down: down? })
 }
 
+const ISSUES: Shape = Shape::of(&[
+    key("of", Kind::Name, "The question that is meant where a choice names none."),
+    key(
+        "choices",
+        Kind::List(&Kind::Table(&CHOICE)),
+        "Which answer, or which words in one, name which issue.",
+    ),
+    key(
+        "otherwise",
+        ISSUE_LIST,
+        "What is reported below 5 where no choice names anything: Plivo wants an issue then.",
+    )
+    .or("[OTHERS]"),
+    key(
+        "at_five",
+        Kind::Word(|| vec!["send", "drop"]),
+        "Whether what a caller chose is sent with a rating of 5 too.",
+    )
+    .or("send"),
+]);
+
+const ISSUE_KIND: Kind = Kind::Word(|| Issue::ALL.map(Issue::name).to_vec());
+
+const ISSUE_LIST: Kind = Kind::List(&ISSUE_KIND);
+
+const CHOICE: Shape = Shape::of(&[
+    key("of", Kind::Name, "The question, where it is not that of the section."),
+    key("answer", Kind::Answer, "An answer of the question."),
+    key(
+        "mentions",
+        Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
+        "Words in an answer, whole and in any case, such as [echo, \"hear myself\"].",
+    ),
+    key("issue", ISSUE_KIND, "What it says was wrong.").needed(),
+])
+.with_one_of(&["answer", "mentions"]);
+
 fn issues(place: &Place<'_>) -> IssuesDefinition {
     let mut issues = IssuesDefinition::default();
-    let Some(table) = place.table(&["of", "choices", "otherwise", "at_five"]) else {
+    let Some(table) = place.open() else {
         return issues;
     };
     issues.of = table.get("of").and_then(|place| place.name(QUESTION));
@@ -174,7 +265,7 @@ fn choices(place: &Place<'_>) -> Vec<ChoiceDefinition> {
 }
 
 fn choice(place: &Place<'_>) -> Option<ChoiceDefinition> {
-    let table = place.table(&["of", "answer", "mentions", "issue"])?;
+    let table = place.open()?;
     let of = table.get("of").and_then(|place| place.name(QUESTION));
     let met_by = match (table.get("answer"), table.get("mentions")) {
         (Some(_), Some(_)) => place.fault("expected one of answer, mentions, not both"),
@@ -220,8 +311,17 @@ fn rules(place: &Place<'_>) -> Vec<RuleDefinition> {
     items.iter().map(|place| rule(place).unwrap_or_default()).collect()
 }
 
+const RULE: Shape = Shape::of(&[
+    key("when", CONDITION_KIND, "When it speaks, such as \"score <= 2 and solved == 'no'\".")
+        .needed(),
+    key("ignore", Kind::Text, "Why such a call is not reported at all."),
+    key("rating", Kind::Number, "The rating then, from 1 to 5."),
+    key("issues", ISSUE_LIST, "The issues then."),
+    key("notes", Kind::MaybeEmptyText, "The template of the notes then."),
+]);
+
 fn rule(place: &Place<'_>) -> Option<RuleDefinition> {
-    let table = place.table(&["when", "ignore", "rating", "issues", "notes"])?;
+    let table = place.open()?;
     let when = table.need("when", CONDITION).and_then(|place| condition(&place));
     let given = |place: Place<'_>| place.text("a reason").map(str::to_owned);
     Some(RuleDefinition {
@@ -234,6 +334,9 @@ fn rule(place: &Place<'_>) -> Option<RuleDefinition> {
 }
 
 const CONDITION: &str = "a condition such as \"score <= 2\"";
+
+/// YAML reads the shortest conditions as true or false.
+pub(super) const CONDITION_KIND: Kind = Kind::OneOf(&[Kind::Text, Kind::Flag]);
 
 pub(super) fn condition(place: &Place<'_>) -> Option<String> {
     match place.value() {
@@ -253,7 +356,7 @@ fn template(place: &Place<'_>) -> Option<String> {
 
 fn notes(table: &Table<'_>) -> NotesDefinition {
     let mut notes = NotesDefinition::default();
-    let length = table.get("notes_length").and_then(|place| place.whole(1..=4096));
+    let length = table.get("notes_length").and_then(|place| place.whole_number());
     notes.length = length.map_or(notes.length, |length| length as usize);
     let numbers = [("mask", Numbers::Mask), ("keep", Numbers::Keep)];
     let numbers = table.or("notes_numbers", Numbers::Mask, |place| place.word(&numbers));
@@ -263,26 +366,62 @@ fn notes(table: &Table<'_>) -> NotesDefinition {
     notes
 }
 
+const UNRATED: Shape = Shape::of(&[
+    key("no_answer", FATE, "A caller who answered nothing.").or("ignore"),
+    key("invalid_answer", FATE, "Answers, and none that its question knows.").or("ignore"),
+    key("no_score", FATE, "Answers, and none to the question that rates.").or("ignore"),
+    key("hang_up", FATE, "A caller who hung up before answering.").or("ignore"),
+    key("opt_out", FATE, "A caller who does not want to be asked.").or("ignore"),
+]);
+
+const FATE: Kind = Kind::Word(|| vec!["ignore", "dead"]);
+
 fn unrated(place: &Place<'_>) -> Unrated {
-    let keys = ["no_answer", "invalid_answer", "no_score", "hang_up", "opt_out"];
-    let Some(table) = place.table(&keys) else { return Unrated::default() };
+    let Some(table) = place.open() else { return Unrated::default() };
     let fates = [("ignore", Fate::Ignore), ("dead", Fate::Dead)];
-    let [no_answer, invalid_answer, no_score, hang_up, opt_out] = keys
-        .map(|key| table.or(key, Fate::default(), |place| place.word(&fates)).unwrap_or_default());
+    let [no_answer, invalid_answer, no_score, hang_up, opt_out] =
+        ["no_answer", "invalid_answer", "no_score", "hang_up", "opt_out"].map(|key| {
+            table.or(key, Fate::default(), |place| place.word(&fates)).unwrap_or_default()
+        });
     Unrated { no_answer, invalid_answer, no_score, hang_up, opt_out }
 }
 
+const COMPLETE: Shape = Shape::of(&[
+    key(
+        "after",
+        Kind::Duration(Duration::ZERO),
+        "How long to wait after the last answer for those that are missing.",
+    )
+    .or("120s"),
+    key(
+        "grace",
+        Kind::Duration(Duration::ZERO),
+        "How long to wait for them once the caller has hung up.",
+    )
+    .or("5s"),
+    key(
+        "deadline",
+        Kind::Duration(Duration::from_secs(1)),
+        "How long after the first answer nothing is waited for any more.",
+    )
+    .or("24h"),
+    key(
+        "incomplete",
+        Kind::Word(|| vec!["send", "ignore", "dead"]),
+        "What becomes of a survey that is not complete then.",
+    )
+    .or("send"),
+]);
+
 fn complete(place: &Place<'_>) -> CompleteDefinition {
     let mut complete = CompleteDefinition::default();
-    let Some(table) = place.table(&["after", "grace", "deadline", "incomplete"]) else {
+    let Some(table) = place.open() else {
         return complete;
     };
-    let duration = |key, default, shortest| {
-        table.or(key, default, |place| place.duration(shortest)).unwrap_or(default)
-    };
-    complete.after = duration("after", complete.after, Duration::ZERO);
-    complete.grace = duration("grace", complete.grace, Duration::ZERO);
-    complete.deadline = duration("deadline", complete.deadline, Duration::from_secs(1));
+    let duration = |key, default| table.or(key, default, |place| place.span()).unwrap_or(default);
+    complete.after = duration("after", complete.after);
+    complete.grace = duration("grace", complete.grace);
+    complete.deadline = duration("deadline", complete.deadline);
     let fates =
         [("send", Incomplete::Send), ("ignore", Incomplete::Ignore), ("dead", Incomplete::Dead)];
     let incomplete = table.or("incomplete", Incomplete::Send, |place| place.word(&fates));

@@ -144,6 +144,11 @@ impl Domain {
         &self.answers[at].0
     }
 
+    /// The answer at a place.
+    pub fn at(&self, at: usize) -> Known<'_> {
+        Known { at: Some(at), text: Cow::Borrowed(&self.answers[at].0) }
+    }
+
     /// What conditions see.
     pub fn value(&self, known: &Known<'_>) -> Value {
         match known.at {

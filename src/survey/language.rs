@@ -10,9 +10,19 @@ use super::names::Names;
 /// Text with places for answers.
 #[derive(Debug)]
 pub struct Template {
-    environment: Environment<'static>,
+    environment: Box<Environment<'static>>,
     /// Which names it looks at.
     looks_at: BTreeSet<usize>,
+}
+
+/// What a template may be, and becomes.
+#[derive(Debug, Clone)]
+pub struct Format {
+    /// Names that it may use beside those of questions and fields.
+    pub also: &'static [&'static str],
+    pub escape: AutoEscape,
+    /// Longest template in bytes.
+    pub length_max: usize,
 }
 
 /// Something that cannot be worked out for some answers.
@@ -25,29 +35,26 @@ pub struct Stumbled {
     pub details: String,
 }
 
-/// Longest template in bytes.
-const TEMPLATE_MAX: usize = 2048;
 /// Bounds the time and the memory that one rendering takes: about as many instructions, and 64
 /// times as many bytes.
 const FUEL: u64 = 10_000;
 const TEMPLATE_NAME: &str = "template";
 
 impl Template {
-    /// `also` are names that it may use beside those of questions and fields.
     pub fn compile(
         text: &str,
         names: &Names,
-        also: &[&str],
-        escape: AutoEscape,
+        format: &Format,
         path: &str,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
-        if text.len() > TEMPLATE_MAX {
-            let message = format!("a template is at most {TEMPLATE_MAX} bytes long");
+        let Format { also, escape, length_max } = format.clone();
+        if text.len() > length_max {
+            let message = format!("a template is at most {length_max} bytes long");
             faults.push(Fault::at(path, message));
             return None;
         }
-        let mut environment = environment(FUEL);
+        let mut environment = Box::new(environment(FUEL));
         environment.set_auto_escape_callback(move |_| escape.clone());
         // What is escaped stays so.
         environment.remove_filter("safe");

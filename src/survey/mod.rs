@@ -17,8 +17,10 @@ mod mapping;
 mod masking;
 mod names;
 mod notes;
+mod proof;
 mod question;
 mod rating;
+mod replies;
 mod rulebook;
 mod rules;
 mod situation;
@@ -26,6 +28,7 @@ mod split;
 mod trace;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use definition::{
@@ -34,6 +37,8 @@ pub use definition::{
     RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
 };
 pub use mapping::{Mapped, Mapping};
+pub use proof::{Decided, Given, Proof, Row, WhichIssues};
+pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 
 use crate::domain::{Answer, Answers, Changes, Completion, Due, Name, Standing};
@@ -43,7 +48,8 @@ use rulebook::Rulebook;
 /// The questions of one survey, and the rules that make feedback of their answers.
 #[derive(Debug)]
 pub struct Survey {
-    book: Rulebook,
+    book: Arc<Rulebook>,
+    proof: Proof,
     complete: CompleteDefinition,
     delay: Duration,
 }
@@ -52,11 +58,18 @@ impl Survey {
     /// # Errors
     /// Every fault of the definition; never an empty list.
     pub fn compile(definition: Definition) -> Result<Self, Vec<Fault>> {
-        if definition.issues.otherwise.is_empty() {
-            let message = "below 5 Plivo wants an issue: name at least one, such as OTHERS";
-            return Err(vec![Fault::at("issues.otherwise", message)]);
+        let (survey, mut faults) = Self::compile_parts(definition);
+        match survey {
+            Some(mut survey) if faults.is_empty() => match Proof::of(&survey.book) {
+                Ok(proof) => {
+                    survey.proof = proof;
+                    return Ok(survey);
+                }
+                Err(found) => faults = found,
+            },
+            _ => {}
         }
-        Self::compile_unproved(definition)
+        Err(faults)
     }
 
     /// Without the proof: what it comes to may turn out unlawful, which is then said of each call.
@@ -65,13 +78,23 @@ impl Survey {
     /// # Errors
     /// As for [`compile`](Self::compile), but for what only the proof finds.
     pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<Fault>> {
+        match Self::compile_parts(definition) {
+            (Some(survey), faults) if faults.is_empty() => Ok(survey),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    fn compile_parts(definition: Definition) -> (Option<Self>, Vec<Fault>) {
         let mut faults = Vec::new();
         let book = Rulebook::compile(&definition, &mut faults);
         let Definition { complete, delay, .. } = definition;
-        match book {
-            Some(book) if faults.is_empty() => Ok(Self { book, complete, delay }),
-            _ => Err(faults),
-        }
+        let book = book.map(Arc::new);
+        (book.map(|book| Self { book, proof: Proof::default(), complete, delay }), faults)
+    }
+
+    /// What it can come to; empty where it was compiled without.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// The question that is meant where a sender names none.
@@ -87,6 +110,19 @@ impl Survey {
     /// What senders may tell beside answers.
     pub fn fields(&self) -> &[Name] {
         &self.book.fields
+    }
+
+    /// What a sender hears, by what was answered so far. `check` says whether a document is one
+    /// that the sender takes.
+    ///
+    /// # Errors
+    /// Every fault, its path relative to the source: `replies[1].when`; never an empty list.
+    pub fn replies(
+        &self,
+        definitions: &[ReplyDefinition],
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<Replies, Vec<Fault>> {
+        Replies::compile(definitions, &self.book, check)
     }
 
     /// The same answers always come to the same.

@@ -156,8 +156,8 @@ impl Facts {
     }
 
     /// With one more name.
-    pub fn and(self, name: &'static str, value: &str) -> Self {
-        Self { also: Some((name, Value::from(value))), ..self }
+    pub fn and(self, name: &'static str, value: Value) -> Self {
+        Self { also: Some((name, value)), ..self }
     }
 }
 

@@ -1,7 +1,7 @@
 use minijinja::{AutoEscape, Value};
 
 use super::definition::{Fault, NotesDefinition, Numbers};
-use super::language::{Stumbled, Template};
+use super::language::{Format, Stumbled, Template};
 use super::masking::masked;
 use super::names::Names;
 
@@ -13,6 +13,7 @@ pub struct Notes {
     numbers: Numbers,
 }
 
+const FORMAT: Format = Format { also: &[], escape: AutoEscape::None, length_max: 2048 };
 /// Longest notes in characters. Plivo documents no limit.
 const LENGTH_MAX: usize = 4096;
 
@@ -25,7 +26,7 @@ impl Notes {
         path: &str,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
-        let template = Template::compile(template, names, &[], AutoEscape::None, path, faults)?;
+        let template = Template::compile(template, names, &FORMAT, path, faults)?;
         Some(Self { template, length: definition.length, numbers: definition.numbers })
     }
 

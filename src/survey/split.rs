@@ -153,6 +153,17 @@ pub fn quoted(text: &str) -> Vec<String> {
     quoted
 }
 
+/// The whole numbers outside quotes, each with its neighbours, as texts.
+pub fn bare_numbers(text: &str) -> Vec<String> {
+    let words = text.split(['\'', '"']).step_by(2).flat_map(|outside| {
+        outside.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
+    });
+    let numbers = words.filter_map(|word| word.parse::<u32>().ok());
+    let near =
+        numbers.flat_map(|number| [number.saturating_sub(1), number, number.saturating_add(1)]);
+    near.map(|number| number.to_string()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

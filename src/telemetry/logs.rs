@@ -4,12 +4,14 @@
 
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::{env, fmt};
 
 use tracing::Dispatch;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, reload};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,25 +63,42 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// # Errors
 /// When logging was started before.
 pub fn init(format: Format, filter: &Filter, stream: Stream) -> Result<(), TryInitError> {
-    match stream {
+    let (lines, refilter) = match stream {
         Stream::Stdout => lines(format, filter, io::stdout, is_for_eyes(&io::stdout())),
         Stream::Stderr => lines(format, filter, io::stderr, is_for_eyes(&io::stderr())),
-    }
-    .try_init()
+    };
+    lines.try_init()?;
+    REFILTER.get_or_init(|| refilter);
+    Ok(())
 }
 
-fn lines<W>(format: Format, filter: &Filter, writer: W, colour: bool) -> Dispatch
+/// From now on, these events are logged. Where logging was not started nothing happens.
+pub fn filter_by(filter: &Filter) {
+    if let Some(refilter) = REFILTER.get() {
+        refilter(filter);
+    }
+}
+
+type Refilter = Box<dyn Fn(&Filter) + Send + Sync>;
+
+/// Of the process, as its logs are.
+static REFILTER: OnceLock<Refilter> = OnceLock::new();
+
+fn lines<W>(format: Format, filter: &Filter, writer: W, colour: bool) -> (Dispatch, Refilter)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter.compiled())
-        .with_writer(writer)
-        .with_ansi(colour);
-    match format {
-        Format::Json => lines.json().flatten_event(true).with_span_list(false).finish().into(),
-        Format::Pretty => lines.finish().into(),
-    }
+    let (filter, handle) = reload::Layer::new(filter.compiled());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    let lines = match format {
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        Format::Pretty => lines.boxed(),
+    };
+    let refilter = move |filter: &Filter| {
+        // It fails only where nobody logs any more.
+        let _ = handle.reload(filter.compiled());
+    };
+    (tracing_subscriber::registry().with(filter).with(lines).into(), Box::new(refilter))
 }
 
 fn is_for_eyes(stream: &impl IsTerminal) -> bool {
@@ -156,7 +175,7 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let keep = written.clone();
         let writer = move || Kept(keep.clone());
-        let lines = lines(format, &filter.parse().unwrap(), writer, false);
+        let (lines, _) = lines(format, &filter.parse().unwrap(), writer, false);
         dispatcher::with_default(&lines, speak);
         String::from_utf8(written.lock().unwrap().clone()).unwrap()
     }
@@ -191,6 +210,21 @@ mod tests {
         let speak = || info!(target: "refinery_core::traits", "applying migration");
         assert_eq!(logged(Format::Pretty, "debug", speak), "");
         assert!(logged(Format::Pretty, "warn,refinery_core=info", speak).contains("applying"));
+    }
+
+    #[test]
+    fn another_filter_holds_from_the_next_line() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let keep = written.clone();
+        let info = "info".parse().unwrap();
+        let (lines, refilter) = lines(Format::Pretty, &info, move || Kept(keep.clone()), false);
+        dispatcher::with_default(&lines, || {
+            debug!("before");
+            refilter(&"info,postcall=debug".parse().unwrap());
+            debug!("after");
+        });
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert!(!written.contains("before") && written.contains("after"), "{written}");
     }
 
     #[test]

@@ -180,6 +180,14 @@ fn a_process_is_told_by_a_signal_and_says_what_it_refuses() {
     world.operator_rewrites(|_| with_a_fresh_source(SETTINGS));
     world.reload();
     world.process().wait_for("the settings were reloaded");
+    world.operator_rewrites(|settings| settings.to_owned() + "logs: { filter: debug }");
+    world.reload();
+    world.caller("c-0").at("fresh").signed_with("no-token").presses("2").assert_status(401);
+    assert_eq!(
+        world.process().wait_for("a hook was refused: the signature is refused: it does not match")
+            ["level"],
+        "DEBUG"
+    );
     world.caller("c-1").at("fresh").has_pressed("2");
     world.until_it_is("c-1", "delivered");
     world.process().signal("TERM");

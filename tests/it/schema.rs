@@ -27,6 +27,58 @@ fn what_the_repository_shows_is_taken() {
     }
 }
 
+/// Every key of a survey, and every form that it may have.
+const EVERYTHING_ASKED: &str = r##"
+    fields: [from, campaign]
+    questions:
+      - { name: score, answers: 1-5, opt_out: 9 }
+      - { name: problem, answers: [1, 2-3, "#"], several: true, ask_when: score < 5 }
+      - { name: nps, number: [0, 10], decimals: 1 }
+      - { name: how, choices: [Very good, Good, Bad], optional: true }
+      - { name: solved, yes_no: { yes: ["1", ja], no: "2" }, ask_when: true }
+      - { name: again, yes_no: true }
+      - { name: comment, text: 1000, optional: true, opt_out: [0, stop] }
+    rating: { of: score, scale: { from: [1, 5], round: half }, monotone: false }
+    issues:
+      of: problem
+      choices:
+        - { answer: 1, issue: ECHO }
+        - { of: comment, mentions: [echo, "hear myself"], issue: ECHO }
+        - { of: comment, mentions: silence, issue: ONE_WAY_AUDIO }
+      otherwise: [OTHERS, AUDIO_LAG]
+      at_five: drop
+    rules:
+      - { when: campaign == 'test', ignore: test call }
+      - { when: score <= 2 and solved == 'no', rating: 1.5, issues: [CALL_DROPPED], notes: "" }
+    notes: "{{ score }} of 5"
+    notes_length: 100
+    notes_numbers: keep
+    changes: resend
+    unrated: { no_answer: ignore, invalid_answer: dead, no_score: dead, hang_up: ignore, opt_out: ignore }
+    complete: { after: 120s, grace: 5s, deadline: 24h, incomplete: dead }
+"##;
+
+#[test]
+fn all_that_can_be_asked_is_taken() {
+    let (before, after) = AS_WRITTEN.split_once("  quality:\n").unwrap();
+    let (_, after) = after.split_once("delivery:").unwrap();
+    let asked = |survey: &str| format!("{before}  quality:{survey}delivery:{after}");
+    let tables = [
+        "rating: { of: how, table: [{ answer: Very good, rating: 5 }, { answer: Bad, rating: 1.5 }] }",
+        "rating: { of: solved, thumbs: { up: \"yes\", down: \"no\" } }",
+    ]
+    .map(|rating| EVERYTHING_ASKED.replace("rating: { of: score, scale: { from: [1, 5], round: half }, monotone: false }", rating));
+    for survey in [EVERYTHING_ASKED.to_owned()].into_iter().chain(tables) {
+        Schema::new().takes(&asked(&survey)).unwrap();
+        let environment: Environment = [("PLIVO_AUTH_TOKEN", "a token")].into_iter().collect();
+        if let Err(error) = Settings::from_yaml(&asked(&survey), environment) {
+            let said = error.to_string();
+            let shape = ["expected", "unknown key", "missing"];
+            assert!(!shape.iter().any(|shape| said.contains(shape)), "{said}");
+        }
+    }
+}
+
 #[test]
 fn what_is_blank_keeps_its_default_and_is_taken() {
     let blank = format!("{AS_WRITTEN}  timeout:\nshutdown:\nlogs: {{ filter: }}\n");
@@ -67,6 +119,37 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ("delay: 60s", "retry: 5"),
         ("delay: 60s", "retry: { frist: 1s }"),
         ("delay: 60s", "delay: 60s\nlogs: { format: xml }"),
+        ("    questions:", "    asked:"),
+        ("name: problem, answers: 1-3", "name: problem"),
+        ("name: problem, answers: 1-3", "answers: 1-3"),
+        ("name: problem, answers: 1-3", "name: problem, answers: 1-3, text: 5"),
+        ("name: problem", "name: the problem"),
+        ("answers: 1-3", "answers: 1.5"),
+        ("answers: 1-3", "answers: -1"),
+        ("answers: 1-3", "answers: { from: 1, to: 3 }"),
+        ("answers: 1-3", "answers: [1, true]"),
+        ("answers: 1-3", "number: [1]"),
+        ("answers: 1-3", "number: [1, 2.5]"),
+        ("answers: 1-3", "number: [1, 3], decimals: 5"),
+        ("answers: 1-3", "yes_no: 1"),
+        ("answers: 1-3", "yes_no: { maybe: [3] }"),
+        ("answers: 1-3", "text: 0"),
+        ("answers: 1-3", "answers: 1-3, optional: maybe"),
+        ("rating: { of: score, scale: { from: [1, 5] } }", "rating: { scale: { from: [1, 5] } }"),
+        ("scale: { from: [1, 5] }", "scale: { from: [1, 5] }, thumbs: { up: 5, down: 1 }"),
+        ("scale: { from: [1, 5] }", "table: [{ answer: 1 }]"),
+        ("from: [1, 5]", "from: [1, 5], round: tenth"),
+        ("{ answer: 1, issue: ECHO }", "{ answer: 1, issue: echo }"),
+        ("{ answer: 1, issue: ECHO }", "{ answer: 1, mentions: echo, issue: ECHO }"),
+        ("{ answer: 1, issue: ECHO }", "{ issue: ECHO }"),
+        ("otherwise: [OTHERS]", "otherwise: OTHERS"),
+        ("otherwise: [OTHERS]", "at_five: keep"),
+        ("after: 120s", "within: 120s"),
+        ("after: 120s", "incomplete: keep"),
+        ("    complete:", "    changes: never\n    complete:"),
+        ("    complete:", "    unrated: { no_answer: send }\n    complete:"),
+        ("    complete:", "    rules: [{ rating: 1 }]\n    complete:"),
+        ("    complete:", "    notes_length: 0\n    complete:"),
     ] {
         assert!(AS_WRITTEN.contains(right), "{right}");
         let text = AS_WRITTEN.replacen(right, wrong, 1);

@@ -4,12 +4,15 @@
 //! once, below; a new backend is one line at the foot.
 
 mod backend;
+mod changing;
 mod closing;
 mod holding;
 mod keeping;
 mod leasing;
 mod model;
+mod naming;
 mod order;
+mod reporting;
 mod seen;
 mod settling;
 mod spoken;
@@ -17,6 +20,7 @@ mod sqlite;
 mod writing;
 
 pub use backend::{Backend, Ledger, Sqlite};
+pub use model::check;
 pub use spoken::hook;
 
 macro_rules! keeps_every_promise {
@@ -34,6 +38,41 @@ macro_rules! keeps_every_promise {
                 a_second_answer_in_the_domain_is_counted_changed_and_changes_nothing
                 an_answer_in_the_domain_counts_before_what_came_earlier
                 a_submission_is_due_by_its_completion
+            }
+            promises! { reporting<$type>:
+                all_that_a_hook_reports_is_kept
+                a_sender_can_be_answered_by_all_that_is_known
+                the_first_hook_that_gives_a_field_decides_it
+                a_known_field_is_a_repeat_and_a_new_one_is_not
+                what_only_gives_fields_is_waited_for_by_nobody
+                a_hang_up_starts_a_submission
+                a_hang_up_is_waited_after_for_a_short_time
+                an_opt_out_completes_a_submission
+                what_is_told_late_changes_nothing
+                what_was_told_during_an_attempt_that_never_arrived_counts_after_all
+            }
+            promises! { changing<$type>:
+                where_the_first_answer_counts_a_repeat_leaves_no_trace
+                where_the_last_answer_counts_who_goes_back_to_the_first_has_said_something
+                what_is_said_again_and_counts_already_is_a_repeat
+                what_counts_otherwise_reopens_what_was_ignored
+                the_last_answer_counts_until_the_submission_is_closed
+                what_came_again_during_an_attempt_that_never_arrived_counts
+                another_answer_after_the_delivery_is_delivered_too
+                what_is_missing_is_delivered_too_when_it_comes_after_the_delivery
+                what_counts_for_nothing_is_not_delivered_again
+                what_changed_during_an_attempt_is_delivered_whatever_becomes_of_it
+                what_changed_during_an_attempt_survives_a_sudden_end
+                what_was_late_counts_once_another_answer_is_delivered
+                what_is_delivered_again_is_open_until_its_attempt
+                what_is_given_up_by_the_destination_is_another_offer_with_another_answer
+            }
+            promises! { naming<$type>:
+                a_known_id_with_the_same_bytes_is_a_repeat
+                a_known_id_with_other_bytes_is_refused_and_leaves_nothing
+                two_sources_may_use_the_same_id
+                what_is_forgotten_is_no_repeat_by_its_id
+                the_oldest_ids_are_forgotten_a_few_at_a_time
             }
             laws! { order<$type>:
                 the_order_in_which_hooks_are_kept_changes_nothing
@@ -73,6 +112,8 @@ macro_rules! keeps_every_promise {
                 what_was_delivered_is_kept_with_its_attempt
                 a_retry_is_due_when_it_was_decided_and_is_spent
                 what_is_dead_says_why
+                what_is_ignored_may_say_why
+                how_it_was_mapped_is_kept_until_it_is_mapped_again
                 what_is_settled_is_never_leased_again
                 settlements_answer_in_their_order
                 a_settlement_survives_a_sudden_end

@@ -3,7 +3,7 @@
 use postcall::domain::{Changes, Completion, Standing, State, Totals};
 use postcall::store::Outcome;
 
-use super::spoken::{AFTER, DELAY, Quality, answer, at, complete, hook, hook_for, pairs};
+use super::spoken::{AFTER, DELAY, FIRST, answer, at, complete, hook, hook_for, pairs};
 use super::{Backend, Ledger};
 
 pub async fn a_first_hook_starts_a_submission_and_further_answers_add_to_it(
@@ -105,10 +105,8 @@ pub async fn a_second_answer_in_the_domain_is_counted_changed_and_changes_nothin
     assert!(changed("2").await);
     assert!(!changed("2").await, "a repeat");
     let lease = ledger.lease_one(AFTER).await;
-    let (best, _) = lease
-        .answers
-        .best("score", |said| Quality.standing("score", said), Changes::First)
-        .unwrap();
+    let (best, _) =
+        lease.answers.best("score", |said| FIRST.standing("score", said), Changes::First).unwrap();
     assert_eq!(best.answer, answer("4"));
     assert_eq!(lease.answers.len(), 5, "what changed nothing is kept");
 }
@@ -120,7 +118,7 @@ pub async fn an_answer_in_the_domain_counts_before_what_came_earlier(ledger: Led
     let lease = ledger.lease_one(1000).await;
     let (best, standing) = lease
         .answers
-        .best("score", |answer| Quality.standing("score", answer), Changes::First)
+        .best("score", |answer| FIRST.standing("score", answer), Changes::First)
         .unwrap();
     assert_eq!((&best.answer, standing), (&answer("4"), Standing::InDomain));
     assert_eq!(lease.last_answer_at, at(3));

@@ -65,8 +65,8 @@ pub async fn a_lease_tells_all_that_was_said(ledger: Ledger<impl Backend>) {
         pairs(&lease.answers),
         [
             ("score".into(), answer(""), 10),
-            ("score".into(), answer("4"), 20),
-            ("problem".into(), answer(""), 20)
+            ("problem".into(), answer(""), 20),
+            ("score".into(), answer("4"), 20)
         ]
     );
     assert_eq!((lease.attempts, lease.age.as_secs(), lease.probe), (0, 0, false));

@@ -4,29 +4,41 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 
-use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::{Answers, Changes, DeadReason, IgnoredReason, State, Verdict};
 use postcall::store::{Begun, Decision, Lease, Outcome, Settled, Ticket};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::backend::{LEASE, PROBE_EVERY, wanted};
-use super::spoken::{AFTER, BUSY, DELAY, at, attempt, hook_for, ignored, unmapped};
+use super::spoken::{
+    AFTER, BUSY, DELAY, answer, at, attempt, changing, hook_for, ignored, telling, unmapped,
+};
 use super::{Backend, Ledger};
 
 const ACCOUNTS: [&str; 2] = ["main", "other"];
-const CALLS: [&str; 3] = ["c-1", "c-2", "c-3"];
+/// Each to a survey in which another answer counts: see [`Changes::ALL`].
+const CALLS: [&str; 3] = ["first", "last", "resend"];
 const QUESTIONS: [&str; 2] = ["score", "problem"];
 
 /// A step that everything may take part in; which lease is meant is counted from the latest.
 #[derive(Debug, Clone)]
 enum Step {
-    Hear { account: usize, call: usize, question: usize, text: &'static str },
+    Hear { account: usize, call: usize, things: Vec<Thing> },
     Wait(i64),
     Lease(usize),
     Begin(usize),
     Settle(usize, End),
     Release(usize),
     Reopen,
+}
+
+/// What a hook may report, each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thing {
+    Said { question: usize, text: &'static str },
+    Field(&'static str),
+    HungUp,
+    OptedOut,
 }
 
 /// How an attempt ends; where none began, there was nothing to tell or nothing to tell it by.
@@ -54,8 +66,20 @@ pub fn a_ledger_does_what_the_model_does_and_its_books_balance<B: Backend>() {
 
 fn step() -> impl Strategy<Value = Step> {
     let texts = prop::sample::select(vec!["", "1", "2", "7"]);
-    let hear = (0..2usize, 0..3usize, 0..2usize, texts)
-        .prop_map(|(account, call, question, text)| Step::Hear { account, call, question, text });
+    let said = (0..2usize, texts).prop_map(|(question, text)| Thing::Said { question, text });
+    let things = prop_oneof![
+        12 => said.clone().prop_map(|said| vec![said]),
+        2 => (said, prop::sample::select(vec!["a", "b"]))
+            .prop_map(|(said, value)| vec![said, Thing::Field(value)]),
+        1 => prop::sample::select(vec!["a", "b"]).prop_map(|value| vec![Thing::Field(value)]),
+        1 => Just(vec![Thing::HungUp]),
+        1 => Just(vec![Thing::OptedOut]),
+    ];
+    let hear = (0..2usize, 0..3usize, things).prop_map(|(account, call, things)| Step::Hear {
+        account,
+        call,
+        things,
+    });
     let ends = [End::Delivered, End::Unreachable, End::Failed, End::Refused, End::Held];
     prop_oneof![
         6 => hear,
@@ -81,34 +105,64 @@ struct Model {
 
 struct Submission {
     number: usize,
-    said: Vec<(usize, &'static str, i64)>,
-    late: Vec<(usize, &'static str, i64)>,
+    changes: Changes,
+    heard: Vec<Heard>,
+    late: Vec<Heard>,
+    version: u32,
     state: State,
     due_at: i64,
     attempts: u32,
     tried: bool,
     reached: bool,
+    /// When what was said during the attempt is due, where it has to be sent as well.
+    resend_at: Option<i64>,
     in_hand: Option<InHand>,
     /// How often it was handed out.
     leased: u32,
+    delivered: bool,
+}
+
+/// A thing, when it was first heard, and when last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Heard {
+    thing: Thing,
+    first: i64,
+    again: i64,
 }
 
 #[derive(Clone, Copy)]
 struct InHand {
     lease: usize,
     until: i64,
-    answers: usize,
+    version: u32,
     begun: bool,
 }
 
 impl Model {
     async fn take<B: Backend>(&mut self, ledger: &mut Ledger<B>, step: Step) {
         match step {
-            Step::Hear { account, call, question, text } => {
-                let answers = [(QUESTIONS[question], text)];
-                let arrival = hook_for(ACCOUNTS[account], self.now, CALLS[call], &answers);
-                let outcome = ledger.hear(arrival).await.outcome;
-                assert_eq!(outcome, self.hear((account, call), question, text));
+            Step::Hear { account, call, things } => {
+                let mut arrival = hook_for(ACCOUNTS[account], self.now, CALLS[call], &[]);
+                for thing in &things {
+                    arrival = match *thing {
+                        Thing::Said { question, text } => {
+                            let said = hook_for("main", 0, "c-1", &[(QUESTIONS[question], text)]);
+                            arrival.report.answers.extend(said.report.answers);
+                            arrival
+                        }
+                        Thing::Field(value) => telling("field", value, arrival),
+                        Thing::HungUp => {
+                            arrival.report.hung_up = true;
+                            arrival
+                        }
+                        Thing::OptedOut => {
+                            arrival.report.opted_out = true;
+                            arrival
+                        }
+                    };
+                }
+                let outcome = ledger.hear(changing(Changes::ALL[call], arrival)).await.outcome;
+                assert_eq!(outcome, self.hear((account, call), &things));
             }
             Step::Wait(seconds) => {
                 self.now += seconds;
@@ -127,8 +181,10 @@ impl Model {
                 });
                 assert_eq!(found.collect::<Vec<_>>(), names.collect::<Vec<_>>());
                 for (n, (lease, (key, ..))) in leases.into_iter().zip(expected).enumerate() {
-                    let in_hand = self.submissions[&key].in_hand.unwrap();
-                    assert_eq!((in_hand.lease, in_hand.answers), (first + n, lease.answers.len()));
+                    let it = &self.submissions[&key];
+                    assert_eq!(it.in_hand.unwrap().lease, first + n);
+                    assert_eq!(lease.again, it.delivered);
+                    it.assert_is(&lease.answers);
                     self.leases.push((lease, key));
                 }
             }
@@ -161,29 +217,65 @@ impl Model {
         }
     }
 
-    fn hear(&mut self, key: (usize, usize), question: usize, text: &'static str) -> Outcome {
-        let said = (question, text, self.now);
+    fn hear(&mut self, key: (usize, usize), things: &[Thing]) -> Outcome {
+        let now = self.now;
         let Some(known) = self.submissions.get_mut(&key) else {
             self.kept += 1;
-            let new = Submission::started(self.kept, said);
+            let new = Submission::started(self.kept, Changes::ALL[key.1], things, now);
             self.submissions.insert(key, new);
             return Outcome::New;
         };
-        let mut heard = known.said.iter().chain(&known.late);
-        if heard.any(|(q, t, _)| (*q, *t) == (question, text)) {
+        let under_way = known.in_hand.is_some_and(|in_hand| in_hand.begun);
+        let closed = under_way || known.reached || known.state == State::Delivered;
+        let mut all = known.heard.clone();
+        if closed {
+            merge(&mut all, &known.late);
+        }
+        let before = known.counting(&all);
+        let (mut new, mut again) = (Vec::new(), Vec::new());
+        for thing in things.iter().copied() {
+            let heard = Heard { thing, first: now, again: now };
+            match all.iter_mut().find(|known| known.thing.is_known_by(&thing)) {
+                None => {
+                    all.push(heard);
+                    new.push(heard);
+                }
+                Some(known_as) if known_as.thing == thing && known_as.again < now => {
+                    if matches!(thing, Thing::Said { .. }) && known.changes != Changes::First {
+                        known_as.again = now;
+                        again.push(heard);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        let counts = known.changes != Changes::First && known.counting(&all) != before;
+        let resends = closed && counts && known.changes == Changes::Resend;
+        if closed && (!resends || under_way) {
+            known.late.extend(new.iter().chain(&again));
+        } else {
+            known.readmit();
+            merge(&mut known.heard, &new);
+            merge(&mut known.heard, &again);
+        }
+        if new.is_empty() && !counts {
             return Outcome::Repeat;
         }
-        let under_way = known.in_hand.is_some_and(|in_hand| in_hand.begun);
-        if under_way || known.reached || known.state == State::Delivered {
-            known.late.push(said);
+        if closed && !resends {
             return Outcome::Late;
         }
-        known.said.push(said);
-        let (state, due_at) = known.due();
+        if under_way {
+            known.resend_at = Some(due(&all, now).1);
+            return Outcome::Added;
+        }
+        known.reached = false;
+        known.version += 1;
+        let (state, due_at) = due(&known.heard, now);
         match known.state {
             State::Pending if known.tried => known.due_at = known.due_at.max(due_at),
             State::Pending => known.due_at = due_at,
             before => {
+                let state = if before == State::Delivered { State::Pending } else { state };
                 (known.state, known.due_at) = (state, due_at);
                 if !before.is_waiting() {
                     (known.attempts, known.tried) = (0, false);
@@ -217,7 +309,7 @@ impl Model {
                 it.in_hand = Some(InHand {
                     lease: self.leases.len() + leased.len(),
                     until: self.now + LEASE,
-                    answers: it.said.len(),
+                    version: it.version,
                     begun: false,
                 });
                 leased.push((*key, it.attempts, probe));
@@ -233,7 +325,7 @@ impl Model {
         let Some(in_hand) = self.in_hand(number) else { return Begun::LeaseLost };
         let until = self.now + LEASE;
         let it = self.submission(number);
-        if in_hand.answers != it.said.len() {
+        if in_hand.version != it.version {
             it.in_hand = None;
             return Begun::NewerAnswers;
         }
@@ -274,7 +366,7 @@ impl Model {
         let (now, account) = (self.now, self.leases[number].1.0);
         let it = self.submission(number);
         it.in_hand = None;
-        if in_hand.answers != it.said.len() {
+        if in_hand.version != it.version {
             return Settled::NewerAnswers;
         }
         if !in_hand.begun {
@@ -288,22 +380,35 @@ impl Model {
         }
         it.attempts += u32::from(!matches!(end, End::Held));
         it.reached |= !matches!(end, End::Unreachable | End::Held);
-        if !it.reached {
-            it.said.append(&mut it.late);
+        let resend_at = it.resend_at.take();
+        let is_newer = (!it.reached || resend_at.is_some()) && it.readmit();
+        if is_newer {
+            it.version += 1;
         }
+        it.reached &= resend_at.is_none();
+        let mut settled = Settled::Done;
         match end {
-            End::Delivered => it.state = State::Delivered,
+            End::Delivered => {
+                (it.state, it.delivered) = (State::Delivered, true);
+                if let Some(due_at) = resend_at {
+                    it.starts_over(now.max(due_at));
+                }
+            }
+            End::Refused if is_newer => {
+                it.starts_over(now.max(resend_at.unwrap_or(now)));
+                settled = Settled::NewerAnswers;
+            }
             End::Refused => it.state = State::Dead(DeadReason::Refused),
-            End::Unreachable => it.due_at = now + 10,
-            End::Failed => it.due_at = now + 100,
-            End::Held => {}
+            End::Unreachable => it.due_at = Some(now + 10).max(resend_at).unwrap(),
+            End::Failed => it.due_at = Some(now + 100).max(resend_at).unwrap(),
+            End::Held => it.due_at = resend_at.unwrap_or(it.due_at),
         }
         match end {
             End::Delivered => self.probe_at[account] = None,
             End::Held => self.probe_at[account] = Some(now + PROBE_EVERY),
             _ => {}
         }
-        Settled::Done
+        settled
     }
 
     fn void(&mut self, until: i64) {
@@ -311,6 +416,11 @@ impl Model {
             if let Some(in_hand) = it.in_hand.take_if(|in_hand| in_hand.until <= until) {
                 it.attempts += u32::from(in_hand.begun);
                 it.reached |= in_hand.begun;
+                if let Some(due_at) = it.resend_at.take() {
+                    it.readmit();
+                    (it.reached, it.version) = (false, it.version + 1);
+                    it.due_at = it.due_at.max(due_at);
+                }
             }
         }
     }
@@ -352,34 +462,126 @@ impl Model {
     }
 }
 
+impl Thing {
+    /// Whether, where this is known, there is nothing new in the other.
+    fn is_known_by(&self, other: &Thing) -> bool {
+        self == other || matches!((self, other), (Thing::Field(_), Thing::Field(_)))
+    }
+
+    fn in_domain(self) -> Option<(usize, &'static str)> {
+        match self {
+            Thing::Said { question, text: text @ ("1" | "2") } => Some((question, text)),
+            _ => None,
+        }
+    }
+}
+
 impl Submission {
-    fn started(number: usize, said: (usize, &'static str, i64)) -> Self {
-        let mut it = Self {
+    fn started(number: usize, changes: Changes, things: &[Thing], now: i64) -> Self {
+        let heard: Vec<_> =
+            things.iter().map(|thing| Heard { thing: *thing, first: now, again: now }).collect();
+        let (state, due_at) = due(&heard, now);
+        Self {
             number,
-            said: vec![said],
+            changes,
+            heard,
             late: Vec::new(),
-            state: State::Collecting,
-            due_at: 0,
+            version: 1,
+            state,
+            due_at,
             attempts: 0,
             tried: false,
             reached: false,
+            resend_at: None,
             in_hand: None,
             leased: 0,
-        };
-        (it.state, it.due_at) = it.due();
-        it
+            delivered: false,
+        }
     }
 
-    fn due(&self) -> (State, i64) {
-        let answered = |question| {
-            self.said.iter().any(|(q, text, _)| *q == question && matches!(*text, "1" | "2"))
+    /// The answer in the domain that counts, of each question.
+    fn counting(&self, heard: &[Heard]) -> [Option<&'static str>; 2] {
+        [0, 1].map(|question| {
+            let mut counts: Option<(&str, i64)> = None;
+            for heard in heard {
+                if let Some((of, text)) = heard.thing.in_domain()
+                    && of == question
+                    && counts
+                        .is_none_or(|(_, at)| self.changes != Changes::First && heard.again >= at)
+                {
+                    counts = Some((text, heard.again));
+                }
+            }
+            counts.map(|(text, _)| text)
+        })
+    }
+
+    /// What was late counts after all; answers whether there was any.
+    fn readmit(&mut self) -> bool {
+        let late = std::mem::take(&mut self.late);
+        merge(&mut self.heard, &late);
+        !late.is_empty()
+    }
+
+    fn starts_over(&mut self, due_at: i64) {
+        (self.state, self.due_at) = (State::Pending, due_at);
+        (self.attempts, self.tried) = (0, false);
+    }
+
+    fn assert_is(&self, answers: &Answers) {
+        let said: Vec<_> = answers
+            .said()
+            .map(|said| {
+                let (first, again) = (said.received_at.as_second(), said.again_at.as_second());
+                (said.question.as_str(), said.answer.clone(), first, again)
+            })
+            .collect();
+        let known = self.heard.iter().filter_map(|heard| match heard.thing {
+            Thing::Said { question, text } => {
+                Some((QUESTIONS[question], answer(text), heard.first, heard.again))
+            }
+            _ => None,
+        });
+        assert_eq!(said, known.collect::<Vec<_>>());
+        let known_at = |thing| {
+            let known = self.heard.iter().find(|heard| heard.thing == thing);
+            known.map(|heard| at(heard.first))
         };
-        let last = self.said.last().expect("something was said").2;
-        if answered(0) && answered(1) {
-            (State::Pending, last + DELAY)
-        } else {
-            (State::Collecting, last + AFTER)
+        assert_eq!(answers.hung_up_at(), known_at(Thing::HungUp));
+        assert_eq!(answers.opted_out_at(), known_at(Thing::OptedOut));
+        let field = self.heard.iter().find_map(|heard| match heard.thing {
+            Thing::Field(value) => Some(value),
+            _ => None,
+        });
+        assert_eq!(answers.field("field"), field);
+    }
+}
+
+/// What is known already was said again.
+fn merge(heard: &mut Vec<Heard>, more: &[Heard]) {
+    for more in more {
+        match heard.iter_mut().find(|known| known.thing == more.thing) {
+            Some(known) => known.again = known.again.max(more.again),
+            None => heard.push(*more),
         }
+    }
+}
+
+fn due(heard: &[Heard], now: i64) -> (State, i64) {
+    let has = |thing| heard.iter().any(|heard| heard.thing == thing);
+    let answered = |question| {
+        heard.iter().any(|heard| heard.thing.in_domain().is_some_and(|(of, _)| of == question))
+    };
+    let news = heard.iter().filter(|heard| !matches!(heard.thing, Thing::Field(_)));
+    let Some(last) = news.map(|heard| heard.first).max() else {
+        return (State::Collecting, now);
+    };
+    if has(Thing::OptedOut) || (answered(0) && answered(1)) {
+        (State::Pending, last + DELAY)
+    } else if has(Thing::HungUp) {
+        (State::Collecting, last + DELAY)
+    } else {
+        (State::Collecting, last + AFTER)
     }
 }
 

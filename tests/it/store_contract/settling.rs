@@ -1,9 +1,9 @@
 //! Writing down what was decided.
 
 use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
-use postcall::store::{Begun, Decision, KeptAttempt, Settled, Settlement};
+use postcall::store::{Begun, Decision, KeptAttempt, Lease, Settled, Settlement};
 
-use super::spoken::{BUSY, at, attempt, complete, ignored};
+use super::spoken::{BUSY, at, attempt, complete, hook, ignored};
 use super::{Backend, Ledger};
 
 pub async fn what_was_delivered_is_kept_with_its_attempt(ledger: Ledger<impl Backend>) {
@@ -59,6 +59,46 @@ pub async fn what_is_dead_says_why(ledger: Ledger<impl Backend>) {
         assert_eq!((row.state, row.detail.as_deref()), (State::Dead(reason), Some(detail)));
     }
     ledger.check_books().await;
+}
+
+pub async fn what_is_ignored_may_say_why(ledger: Ledger<impl Backend>) {
+    ledger.hear(complete(0, "c-1")).await;
+    let lease = ledger.lease_one(100).await;
+    let (reason, detail) = (IgnoredReason::Rule, Some("a test call".to_owned()));
+    ledger.settle_one(&lease, Decision::Ignored { reason, detail }, 100).await;
+    assert_eq!(ledger.row("c-1").await.detail.as_deref(), Some("a test call"));
+}
+
+pub async fn how_it_was_mapped_is_kept_until_it_is_mapped_again(mut ledger: Ledger<impl Backend>) {
+    let settle = async |ledger: &Ledger<_>, lease: &Lease, decision, trace: Option<&str>| {
+        let (ticket, trace) = (lease.ticket, trace.map(str::to_owned));
+        let settlement = Settlement { ticket, decision, trace, at: at(101) };
+        assert_eq!(ledger.settle(vec![settlement]).await.unwrap(), [Settled::Done]);
+        ledger.row("c-1").await.trace
+    };
+    ledger.hear(hook(0, "c-1", &[("score", "")])).await;
+    assert_eq!(ledger.row("c-1").await.trace, None);
+    let lease = ledger.lease_one(1000).await;
+    let reason = IgnoredReason::NoAnswer;
+    assert_eq!(settle(&ledger, &lease, ignored(reason), Some("[1]")).await.unwrap(), "[1]");
+    ledger.hear(complete(200, "c-1")).await;
+    assert_eq!(ledger.row("c-1").await.trace.unwrap(), "[1]");
+    for (second, verdict, trace, kept) in [
+        (1000, Verdict::Unreachable, Some("[2]"), "[2]"),
+        (2000, Verdict::Misconfigured, Some("[3]"), "[3]"),
+        (3000, Verdict::Unreachable, None, "[3]"),
+        (4000, Verdict::Accepted, Some("[4]"), "[4]"),
+    ] {
+        ledger.reopen();
+        let lease = ledger.attempt_one(second).await;
+        let attempt = attempt(verdict, None, 101);
+        let decision = match verdict {
+            Verdict::Unreachable => Decision::Retry { attempt, at: at(102) },
+            Verdict::Misconfigured => Decision::Hold { attempt, probe_at: at(102) },
+            _ => Decision::Delivered { attempt, feedback: "{}".to_owned() },
+        };
+        assert_eq!(settle(&ledger, &lease, decision, trace).await.unwrap(), kept);
+    }
 }
 
 pub async fn what_is_settled_is_never_leased_again(mut ledger: Ledger<impl Backend>) {

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{
-    Answer, Answers, Attempt, Changes, Completion, DeadReason, Due, Hook, HookId, IgnoredReason,
-    Method, Reply, Report, Reported, Standing, SubmissionKey, Verdict,
+    Answer, Answers, Attempt, Changes, Completion, DeadReason, Due, Hook, HookId, Identity,
+    IgnoredReason, Method, Reply, Report, Reported, Standing, SubmissionKey, Verdict,
 };
 use postcall::store::{Arrival, Decision};
 use uuid::Uuid;
 
 /// Seconds that an incomplete submission waits for more.
 pub const AFTER: i64 = 120;
-/// Seconds from the last word on a complete one.
+/// Seconds from the last word on a complete one; after a hang-up an incomplete one waits as long.
 pub const DELAY: i64 = 60;
 
 pub fn at(second: i64) -> Timestamp {
@@ -46,8 +46,40 @@ pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
             ..Report::default()
         },
         identity: None,
-        completion: Arc::new(Quality),
+        completion: Arc::new(Quality(Changes::First)),
     }
+}
+
+/// The caller hung up.
+pub fn hang_up(second: i64, call: &str) -> Arrival {
+    let mut arrival = hook(second, call, &[]);
+    arrival.report.hung_up = true;
+    arrival
+}
+
+/// The caller does not want to be asked.
+pub fn opt_out(second: i64, call: &str) -> Arrival {
+    let mut arrival = hook(second, call, &[]);
+    arrival.report.opted_out = true;
+    arrival
+}
+
+/// With the value of a field beside what it says.
+pub fn telling(field: &str, value: &str, mut arrival: Arrival) -> Arrival {
+    arrival.report.fields.push((field.parse().unwrap(), value.to_owned()));
+    arrival
+}
+
+/// To a survey in which another answer counts than the first.
+pub fn changing(changes: Changes, mut arrival: Arrival) -> Arrival {
+    arrival.completion = Arc::new(Quality(changes));
+    arrival
+}
+
+/// By a name that its sender gives it, for bytes of this digest.
+pub fn named(id: &str, digest: u8, mut arrival: Arrival) -> Arrival {
+    arrival.identity = Some(Identity { id: id.to_owned(), digest: [digest; 32] });
+    arrival
 }
 
 fn reported(question: &str, text: &str) -> Reported {
@@ -71,7 +103,10 @@ pub fn answer(text: &str) -> Answer {
 }
 
 /// A survey of two questions: `score` is 1 to 5, `problem` is 1 to 3.
-pub struct Quality;
+pub struct Quality(pub Changes);
+
+/// Where the first answer counts.
+pub const FIRST: Quality = Quality(Changes::First);
 
 impl Completion for Quality {
     fn standing(&self, question: &str, answer: &Answer) -> Standing {
@@ -93,15 +128,22 @@ impl Completion for Quality {
                 answers.best(question, |answer| self.standing(question, answer), self.changes());
             best.is_some_and(|(_, standing)| standing == Standing::InDomain)
         };
-        let complete = answered("score") && answered("problem");
+        let complete =
+            answers.opted_out_at().is_some() || (answered("score") && answered("problem"));
         let last = answers.last_new_at().expect("something was said");
-        let wait = if complete { DELAY } else { AFTER };
+        let wait = if complete || answers.hung_up_at().is_some() { DELAY } else { AFTER };
         Due { complete, at: last + Duration::from_secs(wait as u64) }
     }
 
     fn changes(&self) -> Changes {
-        Changes::First
+        self.0
     }
+}
+
+/// What counts for the score.
+pub fn score(answers: &Answers, changes: Changes) -> Option<Answer> {
+    let standing = |answer: &Answer| Quality(changes).standing("score", answer);
+    answers.best("score", standing, changes).map(|(said, _)| said.answer.clone())
 }
 
 /// What was said, as pairs in order of arrival.

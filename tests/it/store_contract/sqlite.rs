@@ -8,7 +8,7 @@ use postcall::store::sqlite::{Options, ReadOnly, SqliteStore};
 use postcall::store::{Filter, Outcome, StoreError};
 use rusqlite::Connection;
 
-use super::spoken::hook;
+use super::spoken::{at, hang_up, hook};
 use super::{Backend, Ledger, Sqlite};
 
 #[tokio::test]
@@ -71,6 +71,44 @@ async fn the_ledger_of_a_newer_release_is_refused() {
     let copy = place.after_a_sudden_end();
     let Err(StoreError::Open { source, .. }) = open(&copy.path()) else { panic!("it was opened") };
     assert!(source.to_string().contains("V999__of_tomorrow"), "{source}");
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_release_is_brought_to_the_present_form() {
+    let ledger = Ledger::<Sqlite>::new();
+    ledger.close().await;
+    let present = Connection::open(ledger.backend.path()).unwrap();
+    let place = Sqlite::default();
+    let first = Connection::open(place.path()).unwrap();
+    first
+        .execute_batch(include_str!("../../../src/store/sqlite/migrations/V1__ledger.sql"))
+        .unwrap();
+    let history = "SELECT sql FROM sqlite_schema WHERE name = 'refinery_schema_history'";
+    let history: String = present.query_row(history, [], |row| row.get(0)).unwrap();
+    first.execute_batch(&history).unwrap();
+    first.execute("ATTACH ?1 AS present", [ledger.backend.path().to_str().unwrap()]).unwrap();
+    first
+        .execute_batch(
+            "INSERT INTO refinery_schema_history
+                SELECT * FROM present.refinery_schema_history WHERE version = 1;
+            DETACH present;
+            PRAGMA application_id = 0x706f7374;
+            UPDATE books SET accepted = 1, collecting = 1;
+            INSERT INTO submissions (id, account, survey, call, state, accepted_at, due_at)
+                VALUES (x'ac3c34e62bb4571f8e742eb6b6b636d5', 'main', 'quality', 'c-1',
+                        'collecting', 1000000, 1000000);
+            INSERT INTO answers VALUES (1, 'score', '4', zeroblob(16), 1000000, 0);",
+        )
+        .unwrap();
+    drop(first);
+    let ledger = Ledger::on(place);
+    let heard = ledger.hear(hook(1, "c-1", &[("score", "4")])).await;
+    assert_eq!(heard.outcome, Outcome::Repeat);
+    assert_eq!(ledger.hear(hang_up(2, "c-1")).await.outcome, Outcome::Added);
+    let answers = ledger.lease_one(1000).await.answers;
+    let said = answers.said().next().unwrap();
+    assert_eq!((said.reader.as_str(), said.again_at), ("", said.received_at));
+    assert_eq!(answers.hung_up_at(), Some(at(2)));
 }
 
 #[tokio::test]

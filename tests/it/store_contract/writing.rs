@@ -10,7 +10,7 @@ use postcall::domain::{Answer, Answers, Changes, Completion, Due, Standing};
 use postcall::store::{Arrival, Outcome, StoreError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::spoken::{Quality, hook};
+use super::spoken::{FIRST, hook};
 use super::{Backend, Ledger};
 
 pub async fn a_full_queue_is_told_at_once(mut ledger: Ledger<impl Backend>) {
@@ -146,17 +146,17 @@ struct Stalling {
 
 impl Completion for Stalling {
     fn standing(&self, question: &str, answer: &Answer) -> Standing {
-        Quality.standing(question, answer)
+        FIRST.standing(question, answer)
     }
 
     fn due(&self, answers: &Answers) -> Due {
         let _ = self.here.send(());
         let _ = self.go_on.lock().unwrap().recv();
-        Quality.due(answers)
+        FIRST.due(answers)
     }
 
     fn changes(&self) -> Changes {
-        Quality.changes()
+        FIRST.changes()
     }
 }
 
@@ -165,7 +165,7 @@ struct Broken;
 
 impl Completion for Broken {
     fn standing(&self, question: &str, answer: &Answer) -> Standing {
-        Quality.standing(question, answer)
+        FIRST.standing(question, answer)
     }
 
     fn due(&self, _: &Answers) -> Due {
@@ -174,7 +174,7 @@ impl Completion for Broken {
     }
 
     fn changes(&self) -> Changes {
-        Quality.changes()
+        FIRST.changes()
     }
 }
 

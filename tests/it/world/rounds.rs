@@ -12,7 +12,8 @@ use postcall::domain::{Hook, HookId, Method, Name};
 use postcall::intake::Intake;
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
-use postcall::store::{Store, StoreError};
+use postcall::store::{Arrival, Outcome, Store, StoreError};
+use postcall::survey::Survey;
 use postcall::telemetry::{HookOutcome, Metrics};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ struct Service {
     terms: watch::Sender<Arc<Terms>>,
     intake: Intake,
     metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+    surveys: BTreeMap<Name, Arc<Survey>>,
 }
 
 impl Rounds {
@@ -104,6 +107,15 @@ impl Rounds {
         intake.receive(&desk, hook).await.expect("a hook that is kept").outcome
     }
 
+    /// A hook was read, whatever its sender looks like.
+    pub async fn keeps(&self, arrival: Arrival) -> Outcome {
+        self.service().store.accept(arrival).await.expect("a hook that is kept").outcome
+    }
+
+    pub fn survey(&self, name: &str) -> Arc<Survey> {
+        self.service().surveys[name].clone()
+    }
+
     /// Takes up what is due, and waits until it is settled. Answers when the next is due.
     pub async fn round(&mut self) -> Option<Timestamp> {
         let next_due_at = self.sets_out().await.expect("a ledger that takes writes");
@@ -168,8 +180,9 @@ impl Rounds {
             clock,
         });
         let sources = settings.sources.into_values().collect();
-        let intake = Intake::new(sources, &settings.surveys, store, metrics.clone());
-        self.service = Some(Service { courier, terms, intake, metrics });
+        let surveys = settings.surveys;
+        let intake = Intake::new(sources, &surveys, store.clone(), metrics.clone());
+        self.service = Some(Service { courier, terms, intake, metrics, store, surveys });
     }
 
     /// The settings as they are written now come into force.

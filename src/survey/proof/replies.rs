@@ -1,0 +1,160 @@
+use super::TOO_MANY;
+use super::model::Model;
+use super::reach::{Silent, search, why_silent};
+use super::sample::{Variable, variables};
+use super::tree::{Assigned, End, Tree, Visit};
+use super::witness::{WHATEVER, witness};
+use crate::survey::condition::Condition;
+use crate::survey::definition::Fault;
+use crate::survey::names::Facts;
+use crate::survey::replies::{Reply, path, written};
+use crate::survey::rulebook::Rulebook;
+
+/// Most documents of one reply.
+const DOCUMENTS_MAX: usize = 2_000;
+const SOME_URL: &str = "https://surveys.example.com/hooks/survey";
+
+/// That each reply is heard somewhere, and is taken wherever it is heard. The last one need not be
+/// heard of a call: it is for hooks that are refused, too.
+pub fn check(
+    book: &Rulebook,
+    replies: &[Reply],
+    check: &dyn Fn(&str) -> Result<(), String>,
+    faults: &mut Vec<Fault>,
+) {
+    let conditions: Vec<Option<&Condition>> = replies.iter().map(|it| it.when.as_ref()).collect();
+    let all: Vec<_> = conditions.iter().copied().flatten().collect();
+    let variables = variables(&book.questions, &book.names, &book.issues, &all);
+    let when = |at| format!("{}.when", path(at));
+    let model = Model::build(&book.names, &variables, &conditions, |_, _| 0, when, faults);
+    let Some(model) = model else { return };
+    let mut heard = Heard { by: vec![false; replies.len()], stumbled: Vec::new() };
+    if Tree::new(&model, None, &|_| false).walk(&mut heard).is_err() {
+        faults.push(Fault::at("replies", TOO_MANY));
+        return;
+    }
+    for (condition, part, assigned) in &heard.stumbled {
+        let why = model.stumbles(&book.names, *condition, *part, assigned);
+        let witness = witness(&model, assigned);
+        let message = format!("cannot be worked out where {witness}: {why}");
+        faults.push(Fault::at(when(*condition), message));
+    }
+    for (at, reply) in replies.iter().enumerate() {
+        let is_last = at + 1 == replies.len();
+        if !heard.by[at] && !is_last {
+            match why_silent(&model, at, path) {
+                Ok(Silent::Never(message)) => faults.push(Fault::at(path(at), message)),
+                Ok(Silent::NotAsTried) => {}
+                Err(_) => faults.push(Fault::at(path(at), TOO_MANY)),
+            }
+        }
+        let trial = Trial { book, model: &model, variables: &variables, at, reply, check };
+        if let Some(message) = trial.run(is_last) {
+            faults.push(Fault::at(format!("{}.xml", path(at)), message));
+        }
+    }
+}
+
+struct Heard {
+    by: Vec<bool>,
+    /// The first of each condition.
+    stumbled: Vec<(usize, usize, Assigned)>,
+}
+
+impl Visit for Heard {
+    fn visit(&mut self, end: End, assigned: &Assigned) -> bool {
+        match end {
+            End::Speaks(at) => self.by[at.expect("the last one always holds")] = true,
+            End::Stumbles { condition, part } => {
+                self.by[condition] = true;
+                if self.stumbled.iter().all(|(known, ..)| *known != condition) {
+                    self.stumbled.push((condition, part, assigned.clone()));
+                }
+            }
+        }
+        true
+    }
+}
+
+struct Trial<'t, 'm> {
+    book: &'t Rulebook,
+    model: &'t Model<'m>,
+    variables: &'t [Variable],
+    at: usize,
+    reply: &'t Reply,
+    check: &'t dyn Fn(&str) -> Result<(), String>,
+}
+
+impl Trial<'_, '_> {
+    /// What is wrong with the first document that is not taken.
+    fn run(&self, is_last: bool) -> Option<String> {
+        let looks_at: Vec<usize> = self.reply.xml.looks_at().iter().copied().collect();
+        let sizes = looks_at.iter().map(|at| self.variables[*at].samples.len() as u128);
+        let count: u128 = sizes.product();
+        if count > DOCUMENTS_MAX as u128 {
+            let names = looks_at.iter().map(|at| self.variables[*at].name.as_str());
+            return Some(format!(
+                "it shows {} together, which make {count} documents, more than {DOCUMENTS_MAX} to \
+                 try: show less of them at once",
+                names.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        let of_nothing = is_last.then(|| self.write(&[])).flatten();
+        of_nothing.or_else(|| self.class_by_class(&looks_at, &mut Vec::new()))
+    }
+
+    fn class_by_class(
+        &self,
+        looks_at: &[usize],
+        given: &mut Vec<(usize, usize)>,
+    ) -> Option<String> {
+        let Some(variable) = looks_at.get(given.len()) else {
+            let is_heard = |end: End, _: &Assigned| end == End::Speaks(Some(self.at));
+            let tree = Tree::new(self.model, None, &|_| false).given(given.clone());
+            let is_heard = search(tree, &|_| None, &is_heard);
+            return is_heard.ok()?.and_then(|_| self.member_by_member(given, &mut Vec::new()));
+        };
+        (0..self.model.classes[*variable].len()).find_map(|class| {
+            given.push((*variable, class));
+            let wrong = self.class_by_class(looks_at, given);
+            given.pop();
+            wrong
+        })
+    }
+
+    fn member_by_member(
+        &self,
+        given: &[(usize, usize)],
+        chosen: &mut Vec<(usize, usize)>,
+    ) -> Option<String> {
+        let Some((variable, class)) = given.get(chosen.len()) else { return self.write(chosen) };
+        self.model.classes[*variable][*class].iter().find_map(|sample| {
+            chosen.push((*variable, *sample));
+            let wrong = self.member_by_member(given, chosen);
+            chosen.pop();
+            wrong
+        })
+    }
+
+    /// With these samples, and no answer to all else.
+    fn write(&self, samples: &[(usize, usize)]) -> Option<String> {
+        let mut values = vec![None; self.variables.len()];
+        for (variable, sample) in samples {
+            values[*variable] = self.variables[*variable].samples[*sample].text.clone();
+        }
+        let facts = Facts::for_a_template(&self.book.names, values);
+        let document = written(&self.reply.xml, facts, SOME_URL).map_err(|it| it.details);
+        let wrong = document.and_then(|document| (self.check)(&document)).err()?;
+        let told = samples.iter().map(|(variable, sample)| {
+            let variable = &self.variables[*variable];
+            format!("{} = {}", variable.name, variable.samples[*sample].shown)
+        });
+        let told = told.collect::<Vec<_>>().join(", ");
+        let place = match (told.as_str(), self.reply.xml.looks_at().is_empty()) {
+            ("", true) => WHATEVER.to_owned(),
+            ("", false) => "where nothing is answered".to_owned(),
+            (told, _) => format!("where {told}"),
+        };
+        Some(format!("{place}: {wrong}"))
+    }
+}

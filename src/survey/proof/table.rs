@@ -1,0 +1,253 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use super::model::Model;
+use super::outcome::{Outcome, Outcomes, Told};
+use super::tree::{Assigned, End, Tree, Visit};
+use super::witness::{WHATEVER, described};
+use crate::domain::{Issue, Issues, Rating};
+use crate::survey::rules;
+
+/// What a survey comes to, and what is known of it for certain.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Proof {
+    /// How many combinations of answers there are, samples for what is free.
+    pub combinations: u64,
+    /// The first of the decision table. Each combination falls into exactly one row.
+    pub rows: Vec<Row>,
+    /// How many rows there are beyond these.
+    pub more_rows: u64,
+    /// In sentences.
+    pub proved: Vec<String>,
+    /// What is looked at only when a call is mapped.
+    pub guarded: Vec<String>,
+}
+
+/// Answers that come to the same in the same way.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// What is not named may be anything.
+    pub answers: Vec<Given>,
+    /// The rule that speaks, such as `rules[1]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    pub outcome: Decided,
+}
+
+/// What one question or field is in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Given {
+    pub name: String,
+    /// In words, such as `1-3, no answer`.
+    pub is: String,
+}
+
+/// What a row comes to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decided {
+    /// A rule's reason.
+    Ignored(String),
+    /// As `unrated` says.
+    Unrated,
+    Feedback {
+        /// The least and the greatest rating of the row.
+        from: Rating,
+        to: Rating,
+        issues: WhichIssues,
+    },
+}
+
+/// Which issues go with the ratings of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhichIssues {
+    /// Exactly these, by a rule.
+    These(Vec<&'static str>),
+    /// Those that are chosen, or else these.
+    ChosenOr(Vec<&'static str>),
+    None,
+}
+
+/// Most rows that are kept.
+const ROWS_MAX: usize = 100;
+
+struct Rows<'o, 'm> {
+    outcomes: &'o Outcomes<'o>,
+    model: &'o Model<'m>,
+    rows: Vec<Row>,
+}
+
+/// Of a model that was walked through without a fault.
+pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
+    let mut rows = Rows { outcomes, model, rows: Vec::new() };
+    let nothing_more = |_: &Assigned| false;
+    let tree = Tree::new(model, outcomes.rating_question(), &nothing_more).in_full();
+    // It stops early where there are more rows than are kept.
+    let _ = tree.walk(&mut rows);
+    let rows = rows.rows;
+    let sizes = outcomes.variables.iter().map(|variable| variable.samples.len() as u64);
+    Proof {
+        combinations: sizes.fold(1, u64::saturating_mul),
+        more_rows: ends.saturating_sub(rows.len() as u64),
+        rows,
+        proved: proved(outcomes),
+        guarded,
+    }
+}
+
+impl Visit for Rows<'_, '_> {
+    fn wants(&self, end: End) -> Option<usize> {
+        self.outcomes.wants(end)
+    }
+
+    fn visit(&mut self, end: End, assigned: &Assigned) -> bool {
+        let outcome = match self.outcomes.outcome(self.model, end, assigned) {
+            Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
+            Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
+            Outcome::Rated { from, to, issues, .. } => {
+                Decided::Feedback { from, to, issues: WhichIssues::of(issues) }
+            }
+        };
+        let given = self.model.variables.iter().enumerate().filter_map(|(at, variable)| {
+            let is = described(self.model, at, assigned[at]?);
+            Some(Given { name: variable.name.clone(), is })
+        });
+        let rule = match end {
+            End::Speaks(rule) => rule.map(rules::path),
+            End::Stumbles { .. } => None,
+        };
+        self.rows.push(Row { answers: given.collect(), rule, outcome });
+        self.rows.len() < ROWS_MAX
+    }
+}
+
+impl WhichIssues {
+    fn of(told: Told<'_>) -> Self {
+        let names = |issues: &Issues| issues.iter().copied().map(Issue::name).collect::<Vec<_>>();
+        match told {
+            Told::Rule(issues) if issues.is_empty() => Self::None,
+            Told::Rule(issues) => Self::These(names(issues)),
+            Told::Chosen(otherwise) => Self::ChosenOr(names(otherwise)),
+            Told::ChosenOnly => Self::ChosenOr(Vec::new()),
+            Told::Dropped => Self::None,
+        }
+    }
+}
+
+fn proved(outcomes: &Outcomes<'_>) -> Vec<String> {
+    let book = outcomes.book;
+    let mut proved = vec![
+        "each combination of answers comes to exactly one outcome".to_owned(),
+        "every rating lies from 1 to 5, and every answer that rates has one".to_owned(),
+        "below 5 there is always an issue that Plivo knows".to_owned(),
+    ];
+    if !book.rules.is_empty() {
+        proved.push("every rule speaks somewhere, and can be worked out everywhere".to_owned());
+    }
+    if !book.issues.choices().is_empty() {
+        proved.push("every choice is told somewhere".to_owned());
+    }
+    proved
+}
+
+/// What is free, and therefore only tried.
+pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
+    let book = outcomes.book;
+    let looked_at = |at: usize| {
+        let by_rules = book.rules.iter().any(|rule| rule.when.looks_at().contains(&at));
+        let by_asking = book.questions.iter().any(|question| {
+            question.ask_when.as_ref().is_some_and(|asked| asked.looks_at().contains(&at))
+        });
+        let by_choices = book.issues.choices().iter().any(|choice| choice.of == at);
+        by_rules || by_asking || by_choices
+    };
+    let open = outcomes.variables.iter().enumerate();
+    let open = open.filter(|(at, variable)| variable.is_open && looked_at(*at));
+    let open: Vec<_> = open
+        .map(|(_, variable)| {
+            format!(
+                "{} may be any text: tried with {} samples; what nobody thought of and turns out \
+                 unlawful ends dead as unmapped",
+                variable.name,
+                variable.samples.len()
+            )
+        })
+        .collect();
+    let writes_notes = book.notes.is_some()
+        || book
+            .rules
+            .iter()
+            .any(|rule| matches!(&rule.then, rules::Then::Tell { notes: Some(Some(_)), .. }));
+    let notes = writes_notes.then(|| {
+        "notes: tried with each answer that they show; what stumbles all the same ends dead as \
+         unmapped"
+            .to_owned()
+    });
+    open.into_iter().chain(notes).collect()
+}
+
+impl fmt::Display for Proof {
+    /// The decision table, a line for each row, and what is known of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |count: u64, what: &str| match count {
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
+        let rows = self.more_rows.saturating_add(self.rows.len() as u64);
+        writeln!(f, "{} in {}", of(self.combinations, "combination"), of(rows, "row"))?;
+        let lefts: Vec<String> = self.rows.iter().map(Row::left).collect();
+        let width = lefts.iter().map(|left| left.chars().count()).max().unwrap_or(0).min(60);
+        for (row, left) in self.rows.iter().zip(&lefts) {
+            writeln!(f, "  {left:width$} → {}{}", row.outcome, row.by())?;
+        }
+        if self.more_rows > 0 {
+            writeln!(f, "  … and {} more", self.more_rows)?;
+        }
+        for proved in &self.proved {
+            writeln!(f, "proved: {proved}")?;
+        }
+        for guarded in &self.guarded {
+            writeln!(f, "guarded: {guarded}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn left(&self) -> String {
+        let given: Vec<_> =
+            self.answers.iter().map(|Given { name, is }| format!("{name} = {is}")).collect();
+        if given.is_empty() { WHATEVER.to_owned() } else { given.join("; ") }
+    }
+
+    fn by(&self) -> String {
+        self.rule.as_ref().map(|rule| format!("  ({rule})")).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Decided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decided::Ignored(why) => write!(f, "ignored: {why}"),
+            Decided::Unrated => write!(f, "no rating, as unrated says"),
+            Decided::Feedback { from, to, issues } => {
+                match from == to {
+                    true => write!(f, "rating {from}")?,
+                    false => write!(f, "rating {from} to {to}")?,
+                }
+                match issues {
+                    WhichIssues::None => Ok(()),
+                    WhichIssues::These(issues) => write!(f, ", {}", issues.join(", ")),
+                    WhichIssues::ChosenOr(issues) if issues.is_empty() => {
+                        write!(f, ", issues as chosen")
+                    }
+                    WhichIssues::ChosenOr(issues) => {
+                        write!(f, ", issues as chosen or {}", issues.join(", "))
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+use std::sync::Arc;
+
+use minijinja::{AutoEscape, Value};
+
+use super::condition::Condition;
+use super::definition::Fault;
+use super::language::{Format, Stumbled, Template};
+use super::names::Facts;
+use super::proof;
+use super::rulebook::Rulebook;
+use super::situation::Situation;
+use crate::domain::Answers;
+
+/// What a sender hears in answer to its hook, by all that was answered so far: the next question,
+/// or goodbye. The first whose condition holds is given.
+#[derive(Debug)]
+pub struct Replies {
+    book: Arc<Rulebook>,
+    /// At least one; only the last is without a condition.
+    replies: Vec<Reply>,
+}
+
+/// A reply as an operator wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyDefinition {
+    /// An expression over questions and fields; the last reply has none.
+    pub when: Option<String>,
+    /// A template: `{{ url }}` is what the source calls, `{{ score }}` what was answered.
+    pub xml: String,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub when: Option<Condition>,
+    pub xml: Template,
+}
+
+/// Most replies of one source.
+const REPLIES_MAX: usize = 32;
+pub const URL: &str = "url";
+const FORMAT: Format = Format { also: &[URL], escape: AutoEscape::Html, length_max: 4096 };
+/// What is heard where everything else fails: nothing more is done on the call.
+const NOTHING: &str = "<Response/>";
+
+impl Replies {
+    pub(super) fn compile(
+        definitions: &[ReplyDefinition],
+        book: &Arc<Rulebook>,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        if !(1..=REPLIES_MAX).contains(&definitions.len()) {
+            let message = format!("a source has 1 to {REPLIES_MAX} replies");
+            return Err(vec![Fault::at("replies", message)]);
+        }
+        if book.names.find(URL).is_some() {
+            let message = "in replies url is what the source calls: rename the question or field";
+            faults.push(Fault::at("replies", message));
+        }
+        let last = definitions.len() - 1;
+        let mut replies = Vec::new();
+        for (at, ReplyDefinition { when, xml }) in definitions.iter().enumerate() {
+            let path = path(at);
+            let when_path = format!("{path}.when");
+            match when {
+                Some(_) if at == last => {
+                    let message = "the last reply is for all else: leave its condition out";
+                    faults.push(Fault::at(&when_path, message));
+                }
+                None if at < last => {
+                    let message = "only the last reply is without a condition: say when";
+                    faults.push(Fault::at(&when_path, message));
+                }
+                _ => {}
+            }
+            let compiled = when
+                .as_ref()
+                .map(|when| Condition::compile(when, &book.names, &when_path, &mut faults));
+            let xml_path = format!("{path}.xml");
+            let xml = Template::compile(xml, &book.names, &FORMAT, &xml_path, &mut faults);
+            if let Some(xml) = xml {
+                replies.push(Reply { when: compiled.flatten(), xml });
+            }
+        }
+        if faults.is_empty() {
+            proof::check_replies(book, &replies, check, &mut faults);
+        }
+        if faults.is_empty() { Ok(Self { book: Arc::clone(book), replies }) } else { Err(faults) }
+    }
+
+    /// `url` is what the source calls.
+    pub fn answer(&self, answers: &Answers, url: &str) -> String {
+        let situation = self.book.situation(answers);
+        self.speaking(&situation)
+            .and_then(|reply| {
+                let facts = situation.facts_for_a_template(&self.book.names);
+                reply.write(facts, url)
+            })
+            .unwrap_or_else(|| self.last(url))
+    }
+
+    /// The one for all else, of a call that nothing is known of: what a hook hears that is refused.
+    pub fn last(&self, url: &str) -> String {
+        let facts = Facts::for_a_template(&self.book.names, vec![None; self.book.names.len()]);
+        let last = self.replies.last().and_then(|last| last.write(facts, url));
+        last.unwrap_or_else(|| NOTHING.to_owned())
+    }
+
+    /// None where a condition cannot be worked out, which the proof has not thought of.
+    fn speaking(&self, situation: &Situation<'_>) -> Option<&Reply> {
+        let facts = Value::from(situation.facts(&self.book.names));
+        for reply in &self.replies {
+            let holds = reply.when.as_ref().map_or(Ok(true), |when| when.holds(&facts));
+            if holds.ok()? {
+                return Some(reply);
+            }
+        }
+        None
+    }
+}
+
+impl Reply {
+    fn write(&self, facts: Facts, url: &str) -> Option<String> {
+        written(&self.xml, facts, url).ok()
+    }
+}
+
+/// What free text may hold and XML may not is left out.
+pub fn written(xml: &Template, facts: Facts, url: &str) -> Result<String, Stumbled> {
+    let url = Value::from_safe_string(escaped(url));
+    let mut written = xml.render(facts.and(URL, url).into())?;
+    written.retain(is_lawful);
+    Ok(written)
+}
+
+/// As it stands in an attribute, and still as a person can read it: slashes stay.
+fn escaped(url: &str) -> String {
+    let marks = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];
+    marks.iter().fold(url.to_owned(), |url, (mark, escaped)| url.replace(mark, escaped))
+}
+
+/// What XML 1.0 can hold.
+fn is_lawful(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Of a reply, in the definition of its source.
+pub fn path(at: usize) -> String {
+    format!("replies[{at}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{Answer, HookId, Name, Reported, Told};
+    use crate::survey::{
+        Definition, DomainDefinition, QuestionDefinition, RatingDefinition, Survey,
+    };
+
+    const URL: &str = "https://surveys.example.com/hooks/ivr";
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn survey() -> Survey {
+        let text = DomainDefinition::Text { length: 100 };
+        let questions = vec![
+            QuestionDefinition::keys(name("score"), ["1-5"]),
+            QuestionDefinition::keys(name("problem"), ["1-3"]),
+            QuestionDefinition::new(name("comment"), text),
+        ];
+        let definition = Definition {
+            fields: vec![name("from")],
+            rating: Some(RatingDefinition::new(name("score"))),
+            ..Definition::new(questions)
+        };
+        Survey::compile(definition).unwrap()
+    }
+
+    fn well_formed(document: &str) -> Result<(), String> {
+        let parsed = roxmltree::Document::parse(document);
+        parsed.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    fn reply(when: &str, xml: &str) -> ReplyDefinition {
+        let when = Some(when.to_owned()).filter(|when| !when.is_empty());
+        ReplyDefinition { when, xml: xml.to_owned() }
+    }
+
+    fn compile(replies: &[ReplyDefinition]) -> Result<Replies, Vec<String>> {
+        let compiled = survey().replies(replies, &well_formed);
+        compiled.map_err(|faults| faults.iter().map(Fault::to_string).collect())
+    }
+
+    fn answers(said: &[(&str, &str)]) -> Answers {
+        let mut answers = Answers::default();
+        for (&(question, answer), at) in said.iter().zip(1..) {
+            let reported = Reported {
+                question: question.to_owned(),
+                answer: Answer::Given(answer.to_owned()),
+                reader: "form:Digits".to_owned(),
+            };
+            let at = Timestamp::from_second(at).unwrap();
+            answers.hear(reported.heard(at, HookId(Uuid::nil())));
+        }
+        answers
+    }
+
+    /// What was wrong is asked only below 5.
+    fn two_questions() -> [ReplyDefinition; 3] {
+        [
+            reply(
+                "not answered.score",
+                r#"<Response><GetDigits action="{{ url }}?question=score"/></Response>"#,
+            ),
+            reply(
+                "score < 5 and not answered.problem",
+                r#"<Response><GetDigits action="{{ url }}?question=problem&amp;n=1"/></Response>"#,
+            ),
+            reply(
+                "",
+                "<Response><Speak>Thank you{% if score == 5 %} so much{% endif %}.</Speak></Response>",
+            ),
+        ]
+    }
+
+    #[test]
+    fn each_answer_leads_to_the_next_question() {
+        let replies = compile(&two_questions()).unwrap();
+        for (said, expected) in [
+            (&[][..], "question=score"),
+            (&[("score", "7")], "question=score"),
+            (&[("score", "4")], "question=problem"),
+            (&[("score", "4"), ("problem", "1")], "Thank you."),
+            (&[("score", "5")], "Thank you so much."),
+        ] {
+            let heard = replies.answer(&answers(said), URL);
+            assert!(heard.contains(expected), "{said:?}: {heard}");
+        }
+        assert!(replies.answer(&answers(&[]), URL).contains(&format!("{URL}?question=score")));
+        assert_eq!(replies.last(URL), "<Response><Speak>Thank you.</Speak></Response>");
+    }
+
+    #[test]
+    fn what_callers_say_cannot_break_the_document() {
+        let shown =
+            [reply("", "<Response><Speak a=\"{{ from }}\">{{ comment }}</Speak></Response>")];
+        let replies = compile(&shown).unwrap();
+        let mut answers = answers(&[("comment", "</Speak>&\u{1}\"'<Hangup/>\u{ffff}")]);
+        let at = Timestamp::from_second(1).unwrap();
+        let value = "\"><".to_owned();
+        answers.tell(name("from"), Told { value, received_at: at, hook: HookId(Uuid::nil()) });
+        let heard = replies.answer(&answers, URL);
+        let parsed = roxmltree::Document::parse(&heard).unwrap();
+        let speak = parsed.root_element().first_element_child().unwrap();
+        assert_eq!(speak.text(), Some("</Speak>&\"'<Hangup/>"));
+        assert_eq!(speak.attribute("a"), Some("\"><"));
+    }
+
+    #[test]
+    fn replies_that_cannot_be_heard_or_taken_are_faults() {
+        let all = "<Response/>";
+        for (replies, told) in [
+            (vec![], "replies: a source has 1 to 32 replies"),
+            (vec![reply("score == 5", all)], "replies[0].when: the last reply is for all else"),
+            (vec![reply("", all), reply("", all)], "replies[0].when: only the last reply"),
+            (
+                vec![reply("score < 3", all), reply("score == 1", all), reply("", all)],
+                "replies[1]: never speaks: wherever it holds, an earlier one does, such as \
+                 replies[0] where score = 1",
+            ),
+            (vec![reply("score > 5", all), reply("", all)], "replies[0]: never holds"),
+            (vec![reply("scroe", all), reply("", all)], "replies[0].when: there is no question"),
+            (
+                vec![reply("1 / (score - 2) > 0", all), reply("", all)],
+                "replies[0].when: cannot be worked out where score = 2: ",
+            ),
+            (vec![reply("", "<Response>")], "replies[0].xml: whatever is answered: "),
+            (
+                vec![reply("", "<Response>{% if score == 3 %}<a>{% endif %}</Response>")],
+                "replies[0].xml: where score = 3: ",
+            ),
+            (
+                vec![reply("", "{% autoescape false %}<a>{{ from }}</a>{% endautoescape %}")],
+                "replies[0].xml: where from = some other text: ",
+            ),
+            (
+                vec![reply("", "<a>{{ from | safe }}</a>")],
+                "replies[0].xml: where nothing is answered: unknown filter",
+            ),
+            (vec![reply("", "<a>{{ scroe }}</a>")], "replies[0].xml: there is no question"),
+            (
+                vec![reply("", "<a>{{ 1 / score }}</a>")],
+                "replies[0].xml: where nothing is answered: ",
+            ),
+        ] {
+            let faults = compile(&replies).unwrap_err();
+            assert!(faults[0].starts_with(told), "{faults:?}");
+        }
+        // Where it is given there is a score.
+        let sure = [reply("answered.score", "<a>{{ 1 / score }}</a>"), reply("", all)];
+        assert!(compile(&sure).is_ok());
+    }
+
+    #[test]
+    fn no_reply_is_deep_enough_to_exhaust_the_stack() {
+        for (open, inner, close) in [("(", "1", ")"), ("", "score", "|upper"), ("not ", "1", "")] {
+            let times = (FORMAT.length_max - 20) / (open.len() + close.len());
+            let xml = format!("{{{{ {}{inner}{} }}}}", open.repeat(times), close.repeat(times));
+            // Whether it is taken or refused: it comes back.
+            let _ = compile(&[reply("", &xml)]);
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! One submission comes of the hooks of a call, whatever their order, their number, and the restarts
+//! in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postcall::domain::{
+    Answer, Answers, Completion, Hook, HookId, Identity, Method, Name, Report, Reported, Standing,
+    SubmissionKey, Told,
+};
+use postcall::store::Arrival;
+use postcall::survey::{Mapping, Survey};
+use proptest::prelude::*;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::store_contract::check;
+use crate::world::Rounds;
+
+/// Every way in which answers change, hang-ups end and surveys stay incomplete, at least once.
+const SETTINGS: &str = r#"
+public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
+private: { listen: "127.0.0.1:0" }
+store: { url: "sqlite:@folder@/ledger.db" }
+accounts:
+  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
+sources:
+  ivr: { preset: plivo, account: main, survey: first }
+surveys:
+  first:
+    changes: first
+    fields: [campaign]
+    questions: &questions
+      - { name: score, answers: 1-5 }
+      - { name: problem, answers: 1-3, ask_when: "score < 5", opt_out: ["9"] }
+      - { name: comment, text: 20, optional: true }
+    rating: &rating { of: score }
+    issues: &issues { of: problem, choices: [{ answer: 1, issue: ECHO }, { of: comment, mentions: [lag], issue: AUDIO_LAG }] }
+    notes: &notes "{{ score }} {{ problem }} {{ comment }} {{ campaign }}"
+    rules: &rules [{ when: "campaign == 'test'", ignore: "a test call" }]
+    complete: { after: 120s, grace: 5s, incomplete: send }
+  last:
+    { changes: last, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
+      complete: { after: 60s, grace: 5s, incomplete: ignore } }
+  resend:
+    { changes: resend, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
+      unrated: { hang_up: dead }, complete: { after: 120s, incomplete: dead } }
+  eager:
+    { changes: resend, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
+      complete: { after: 20s, deadline: 40s, incomplete: send } }
+delivery: { delay: 10s }
+"#;
+
+const SURVEYS: [&str; 4] = ["first", "last", "resend", "eager"];
+
+/// When hooks arrive, in seconds; then everything is due, and is delivered.
+const SPOKEN: i64 = 30;
+
+/// Hooks of each call that come before the delivery, and those that come after it.
+#[derive(Debug, Clone)]
+struct Call {
+    survey: &'static str,
+    before: Vec<Spoken>,
+    after: Vec<Spoken>,
+}
+
+/// One hook of a call.
+#[derive(Debug, Clone)]
+struct Spoken {
+    second: i64,
+    said: Vec<(&'static str, &'static str)>,
+    campaign: Option<&'static str>,
+    hung_up: bool,
+    opted_out: bool,
+    /// Its sender has a name for it.
+    named: bool,
+    /// It never arrives.
+    dropped: bool,
+    repeated: bool,
+}
+
+/// In which order hooks are kept, and after which the service crashes.
+#[derive(Debug, Clone)]
+struct Disorder {
+    order: Vec<u32>,
+    crashes: Vec<bool>,
+}
+
+#[test]
+fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
+    let calls = prop::collection::vec(call(), 1..6);
+    check(24, (calls, disorder(), disorder()), |(calls, first, second)| {
+        Rounds::play_with(
+            |_| SETTINGS.to_owned(),
+            async |rounds| {
+                let began_at = rounds.now();
+                let hooks = hooks(&calls, began_at, |call| &call.before);
+                keep_all(rounds, hooks, &first).await;
+                everything_is_delivered(rounds).await;
+                for (n, call) in calls.iter().enumerate() {
+                    let survey = rounds.survey(call.survey);
+                    assert_same(rounds, n);
+                    if call.before.iter().any(|spoken| !spoken.dropped) {
+                        let answers = heard(call, began_at, |call| &call.before);
+                        assert_told(rounds, &in_order(n), &survey.map(&answers).mapping);
+                    }
+                }
+
+                let again_at = rounds.now();
+                let hooks = self::hooks(&calls, again_at, |call| &call.after);
+                keep_all(rounds, hooks, &second).await;
+                everything_is_delivered(rounds).await;
+                for (n, call) in calls.iter().enumerate() {
+                    assert_same(rounds, n);
+                    let survey = rounds.survey(call.survey);
+                    let before = heard(call, began_at, |call| &call.before);
+                    let mut all = before.clone();
+                    hear(&mut all, call, again_at, |call| &call.after);
+                    if call.changes_are_sent()
+                        && counting(&survey, &all) != counting(&survey, &before)
+                    {
+                        assert_told(rounds, &in_order(n), &survey.map(&all).mapping);
+                    }
+                }
+            },
+        );
+    });
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let hooks = || prop::collection::vec(spoken(), 0..5);
+    (prop::sample::select(SURVEYS.to_vec()), hooks(), hooks())
+        .prop_map(|(survey, before, after)| Call { survey, before, after })
+}
+
+fn spoken() -> impl Strategy<Value = Spoken> {
+    let said = prop_oneof![
+        4 => prop::sample::select(vec!["5", "4", "2", "7", ""]).prop_map(|text| vec![("score", text)]),
+        2 => prop::sample::select(vec!["1", "2", "9", ""]).prop_map(|text| vec![("problem", text)]),
+        1 => prop::sample::select(vec!["a lag", "fine"]).prop_map(|text| vec![("comment", text)]),
+        1 => Just(vec![("score", "3"), ("problem", "1")]),
+        1 => Just(vec![]),
+    ];
+    let campaign = prop::option::weighted(0.2, prop::sample::select(vec!["test", "spring"]));
+    let marks = (prop::bool::weighted(0.1), prop::bool::weighted(0.05), any::<bool>());
+    let fate = (prop::bool::weighted(0.2), prop::bool::weighted(0.4));
+    (0..SPOKEN, said, campaign, marks, fate).prop_map(
+        |(second, said, campaign, (hung_up, opted_out, named), (dropped, repeated))| Spoken {
+            second,
+            hung_up: hung_up || (said.is_empty() && !opted_out),
+            said,
+            campaign,
+            opted_out,
+            named,
+            dropped,
+            repeated,
+        },
+    )
+}
+
+fn disorder() -> impl Strategy<Value = Disorder> {
+    (prop::collection::vec(any::<u32>(), 60), prop::collection::vec(prop::bool::weighted(0.05), 60))
+        .prop_map(|(order, crashes)| Disorder { order, crashes })
+}
+
+/// The call whose hooks are kept in their order, once each.
+fn in_order(n: usize) -> String {
+    format!("in-order-{n}")
+}
+
+/// Its twin, whose hooks are not.
+fn shuffled(n: usize) -> String {
+    format!("shuffled-{n}")
+}
+
+impl Call {
+    /// In the order of their arrival; those of the same second in the order in which they stand.
+    fn arriving(&self, part: impl Fn(&Call) -> &Vec<Spoken>) -> Vec<Spoken> {
+        let mut spoken: Vec<_> = part(self).iter().filter(|it| !it.dropped).cloned().collect();
+        spoken.sort_by_key(|spoken| spoken.second);
+        spoken
+    }
+
+    fn changes_are_sent(&self) -> bool {
+        matches!(self.survey, "resend" | "eager")
+    }
+}
+
+/// Of all calls: those to be kept in their order, and those to be shuffled.
+fn hooks(
+    calls: &[Call],
+    from: Timestamp,
+    part: impl Fn(&Call) -> &Vec<Spoken>,
+) -> (Vec<(Spoken, Key)>, Vec<(Spoken, Key)>) {
+    let (mut orderly, mut wild) = (Vec::new(), Vec::new());
+    for (n, call) in calls.iter().enumerate() {
+        for (nth, spoken) in call.arriving(&part).into_iter().enumerate() {
+            let at = from + Duration::from_secs(spoken.second as u64);
+            let key = |call: String| Key { call, survey: calls[n].survey, at, nth };
+            orderly.push((spoken.clone(), key(in_order(n))));
+            wild.push((spoken.clone(), key(shuffled(n))));
+            if spoken.repeated {
+                wild.push((spoken, key(shuffled(n))));
+            }
+        }
+    }
+    (orderly, wild)
+}
+
+/// Which hook it is.
+#[derive(Clone)]
+struct Key {
+    call: String,
+    survey: &'static str,
+    at: Timestamp,
+    nth: usize,
+}
+
+impl Key {
+    /// Later ones have later ids.
+    fn hook(&self) -> HookId {
+        let micros = u128::try_from(self.at.as_microsecond()).unwrap();
+        HookId(Uuid::from_u128((micros << 32) + self.nth as u128))
+    }
+}
+
+async fn keep_all(
+    rounds: &mut Rounds,
+    (orderly, mut wild): (Vec<(Spoken, Key)>, Vec<(Spoken, Key)>),
+    disorder: &Disorder,
+) {
+    for (spoken, key) in orderly {
+        rounds.keeps(arrival(rounds, &spoken, &key)).await;
+    }
+    let mut places = disorder.order.iter().cycle();
+    wild.sort_by_cached_key(|_| places.next());
+    for ((spoken, key), crash) in wild.into_iter().zip(disorder.crashes.iter().cycle()) {
+        rounds.keeps(arrival(rounds, &spoken, &key)).await;
+        if *crash {
+            rounds.crash();
+            rounds.start();
+        }
+    }
+}
+
+async fn everything_is_delivered(rounds: &mut Rounds) {
+    rounds.later(Duration::from_secs(600));
+    while rounds.round().await.is_some() {}
+    assert_eq!(rounds.ledger.totals().waiting(), 0);
+    assert!(rounds.ledger.totals().balance());
+}
+
+fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
+    let hook = Hook {
+        id: key.hook(),
+        method: Method::Post,
+        path: "/hooks/ivr".to_owned(),
+        query: None,
+        headers: Vec::new(),
+        body: Vec::new(),
+        received_at: key.at,
+    };
+    let id = format!("{}-{}", key.call, key.hook().0);
+    Arrival {
+        hook,
+        source: "ivr".parse().unwrap(),
+        key: SubmissionKey {
+            account: "main".parse().unwrap(),
+            survey: key.survey.parse().unwrap(),
+            call: key.call.parse().unwrap(),
+        },
+        report: spoken.report(),
+        identity: spoken.named.then(|| Identity { id, digest: [0; 32] }),
+        completion: rounds.survey(key.survey),
+    }
+}
+
+impl Spoken {
+    fn report(&self) -> Report {
+        let answers = self.said.iter().map(|(question, text)| reported(question, text)).collect();
+        let fields =
+            self.campaign.map(|value| (campaign(), value.to_owned())).into_iter().collect();
+        Report { answers, fields, hung_up: self.hung_up, opted_out: self.opted_out }
+    }
+}
+
+fn reported(question: &str, text: &str) -> Reported {
+    let answer = if text.is_empty() { Answer::Silence } else { Answer::Given(text.to_owned()) };
+    Reported { question: question.to_owned(), answer, reader: "form:Digits".to_owned() }
+}
+
+fn campaign() -> Name {
+    "campaign".parse().unwrap()
+}
+
+/// What is known of a call where all of this was heard, worked out without a ledger.
+fn heard(call: &Call, from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) -> Answers {
+    let mut answers = Answers::default();
+    hear(&mut answers, call, from, part);
+    answers
+}
+
+fn hear(answers: &mut Answers, call: &Call, from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) {
+    for (nth, spoken) in call.arriving(part).into_iter().enumerate() {
+        let at = from + Duration::from_secs(spoken.second as u64);
+        let hook = Key { call: String::new(), survey: call.survey, at, nth }.hook();
+        for reported in spoken.report().answers {
+            answers.hear(reported.heard(at, hook));
+        }
+        if let Some(value) = spoken.campaign {
+            let told = Told { value: value.to_owned(), received_at: at, hook };
+            answers.tell(campaign(), told);
+        }
+        if spoken.hung_up {
+            answers.hang_up(at);
+        }
+        if spoken.opted_out {
+            answers.opt_out(at);
+        }
+    }
+}
+
+/// The answers in their domains that count.
+fn counting(survey: &Arc<Survey>, answers: &Answers) -> Vec<Option<Answer>> {
+    let of_question = |question: &Name| {
+        let standing = |answer: &Answer| survey.standing(question.as_str(), answer);
+        let (said, standing) = answers.best(question.as_str(), standing, survey.changes())?;
+        (standing == Standing::InDomain).then(|| said.answer.clone())
+    };
+    survey.questions().map(of_question).collect()
+}
+
+/// Both twins came to the same, and Plivo heard the same about them.
+#[track_caller]
+fn assert_same(rounds: &Rounds, n: usize) {
+    let of = |call: String| {
+        let submission = rounds.ledger.submission(&call);
+        let shown = submission.map(|it| (it.state, it.detail, it.due_at, it.feedback));
+        (shown, told(rounds, &call))
+    };
+    assert_eq!(of(shuffled(n)), of(in_order(n)), "call {n}");
+}
+
+/// What Plivo was told last is what the answers come to; where they come to nothing, the ledger
+/// says why.
+#[track_caller]
+fn assert_told(rounds: &Rounds, call: &str, mapping: &Mapping) {
+    let state = rounds.submission(call).state;
+    match mapping {
+        Mapping::Ignore { reason, .. } => assert_eq!(state, format!("ignored({})", reason.label())),
+        Mapping::Dead { reason, .. } => assert_eq!(state, format!("dead({})", reason.label())),
+        Mapping::Feedback(feedback) => {
+            assert_eq!(state, "delivered");
+            let told = told(rounds, call).pop().expect("Plivo was told");
+            assert_eq!(told[0].as_f64(), Some(feedback.rating().value()));
+            let issues: Vec<_> = feedback.issues().map(|issue| issue.name()).collect();
+            assert_eq!(told[1], Value::from(issues));
+            assert_eq!(told[2].as_str(), feedback.notes());
+        }
+    }
+}
+
+/// Rating, issues and notes of each feedback, in the order in which Plivo heard it.
+fn told(rounds: &Rounds, call: &str) -> Vec<[Value; 3]> {
+    let heard = rounds.plivo.heard_about(call).into_iter();
+    heard.map(|told| ["rating", "issues", "notes"].map(|key| told[key].clone())).collect()
+}

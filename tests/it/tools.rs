@@ -188,7 +188,28 @@ fn what_the_settings_come_to_can_be_read_by_a_script() {
     assert_eq!(ivr["signed_with"], serde_json::json!(["v3", "ma-v3"]));
     assert_eq!(checked["sources"]["open"]["vouched_for"], false);
     assert_eq!(checked["accounts"]["main"]["api"], "https://stats.plivo.com");
+    let first = &checked["surveys"]["quality"]["rows"][0];
+    assert_eq!(first["answers"][0], serde_json::json!({ "name": "score", "is": "1-4" }));
     assert!(!said.contains("made-up-auth-token"));
+}
+
+#[test]
+fn a_survey_is_shown_as_a_table_of_what_it_decides() {
+    let rules = r#"
+    rules:
+      - { when: "campaign == 'test'", ignore: a test call }
+      - { when: "score <= 2 and problem == 3", rating: 1, issues: [CALL_DROPPED, BROKEN_AUDIO] }
+    fields: [campaign]
+    notes:"#;
+    let settings = SETTINGS.replace("\n    notes:", rules);
+    let desk = Desk(Home::new(&settings));
+    let said = desk.run(&["check"]).well();
+    let (_, table) = said.split_once("\n\n").unwrap();
+    insta::assert_snapshot!(table);
+    let many = settings.replace("a test call", &"a test call that is told at length ".repeat(4));
+    let said = Desk(Home::new(&many)).run(&["check"]).well();
+    let (_, lines) = said.split_once("\n\n").unwrap();
+    insta::assert_snapshot!(lines);
 }
 
 #[test]

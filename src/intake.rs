@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::{Answers, Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
-use crate::source::{OnRefusal, Reading, Refused, Source, SourceReply};
+use crate::source::{OnRefusal, ReadAnswer, Reading, Refused, Source, SourceReply};
 use crate::store::{Arrival, Outcome, Store, StoreError};
 use crate::survey::Survey;
 use crate::telemetry::{HookOutcome, Metrics};
@@ -94,7 +94,11 @@ impl Intake {
     /// been written, and is a repeat when it comes again.
     pub async fn receive(&self, desk: &Desk, hook: Hook) -> Result<Receipt, IntakeError> {
         let verified = desk.source.verify(hook)?;
-        let reading = desk.source.read(&verified)?;
+        let Some(reading) = desk.source.read(&verified)? else {
+            tracing::debug!(source = %desk.source.name, "a hook was none of ours");
+            let outcome = HookOutcome::Skipped;
+            return Ok(Receipt { submission: None, outcome, reply: desk.reply_unheard() });
+        };
         let arrival = Arrival {
             hook: verified.into_hook(),
             source: desk.source.name.clone(),
@@ -103,8 +107,8 @@ impl Intake {
                 survey: desk.source.survey.clone(),
                 call: reading.call.clone(),
             },
+            identity: reading.identity.clone(),
             report: report(reading, &desk.survey),
-            identity: None,
             completion: desk.survey.clone(),
         };
         let accepted = self.store.accept(arrival).await?;
@@ -126,10 +130,18 @@ impl Intake {
 
 /// What a hook reports to a survey. Where its sender names no question the first is meant.
 fn report(reading: Reading, survey: &Survey) -> Report {
-    let question = reading.question.unwrap_or_else(|| survey.first_question().as_str().to_owned());
-    let reader = "form:Digits".to_owned();
-    let answers = vec![Reported { question, answer: reading.answer, reader }];
-    Report { answers, ..Report::default() }
+    let first = survey.first_question();
+    let reported = |read: ReadAnswer| Reported {
+        question: read.question.unwrap_or_else(|| first.as_str().to_owned()),
+        answer: read.answer,
+        reader: read.reader,
+    };
+    Report {
+        answers: reading.answers.into_iter().map(reported).collect(),
+        fields: reading.fields,
+        hung_up: reading.hung_up,
+        opted_out: reading.opted_out,
+    }
 }
 
 impl From<StoreError> for IntakeError {

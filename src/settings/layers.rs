@@ -54,6 +54,14 @@ pub(super) fn value(text: &str) -> Value {
     tree(&[layer])["value"].take()
 }
 
+/// A table of its own.
+///
+/// # Errors
+/// The text is not a table in YAML.
+pub(super) fn table(text: &str) -> Result<Value, NotYaml> {
+    Ok(tree(&[Layer::from_yaml(text)?]))
+}
+
 /// # Errors
 /// The file cannot be read as text of a bearable length.
 pub(super) fn read_file(path: &Path) -> Result<String, SettingsError> {

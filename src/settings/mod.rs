@@ -15,8 +15,10 @@ mod fault;
 mod hash;
 mod layers;
 mod lines;
+mod presets;
 mod process;
 mod questions;
+mod readers;
 mod schema;
 mod secret;
 mod shape;
@@ -176,6 +178,9 @@ impl Settings {
         let sources = named(some(section("sources"), "source"), |name, place| {
             sources::source(name, place, &surroundings)
         });
+        if let Some(place) = table.get("surveys") {
+            sources::check_fields(&place, &surveys, &sources);
+        }
         Some(Self {
             public: public?,
             private: private?,

@@ -2,14 +2,15 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::accounts::Account;
+use super::readers::{Wanted, readers};
 use super::signatures::signature;
 use super::written::{Place, Table};
-use super::{Environment, PublicDoor};
+use super::{Environment, PublicDoor, presets};
 use crate::domain::Name;
-use crate::source::{
-    Accepts, OnRefusal, Plivo, PlivoHeader, Scheme, SignedUrl, Source, SourceReply,
-};
+use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
 use crate::survey::Survey;
 
 /// What the entries of `sources` refer to.
@@ -28,18 +29,15 @@ pub(super) fn source(
     place: &Place<'_>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Source> {
-    let table = place.table(&[
-        "preset",
-        "account",
-        "survey",
-        "url",
-        "body",
-        "signature",
-        "reply",
-        "on_refusal",
-    ])?;
-    let preset =
-        table.need("preset", "a preset: plivo").and_then(|place| place.word(&[("plivo", ())]));
+    let preset = place
+        .table(KEYS)?
+        .need("preset", &format!("a preset, one of {}", names()))
+        .and_then(|place| preset(&place));
+    // Without its preset a source would lack what the preset says; what it says itself is checked.
+    let without = preset.is_none();
+    let table = presets::under(place.value(), preset.unwrap_or_default());
+    let table = place.holding(&table).table(KEYS)?;
+
     let account = table
         .need("account", "the name of an account")
         .and_then(|place| account(&place, surroundings.accounts));
@@ -47,25 +45,84 @@ pub(super) fn source(
         .need("survey", "the name of a survey")
         .and_then(|place| survey(&place, surroundings.surveys));
     let accepts = table.or("body", Accepts::Form, |place| accepts(&place));
-    let signature = table.or("signature", Scheme::Plivo(default_signature()), |place| {
-        signature(&place, surroundings.environment)
-    });
+    let signature = match table.get("signature") {
+        None if without => None,
+        None => {
+            table.fault_at("signature", "missing: this preset leaves it to you, none is one too")
+        }
+        Some(place) => signature(&place, surroundings.environment),
+    };
+    let readers = match (table.get("read"), &survey) {
+        (Some(read), Some((_, Some(survey)))) => {
+            readers(&read, place.value().get("read"), &wanted(survey))
+        }
+        _ => None,
+    };
     let url = url(&table, signature.as_ref(), surroundings.public);
     let reply = table.or("reply", SourceReply::default(), |place| reply(&place));
     let on_refusal = table.or("on_refusal", OnRefusal::default(), |place| {
         place.word(&[("status", OnRefusal::Status), ("reply", OnRefusal::Reply)])
     });
-    let () = preset?;
     Some(Source {
         name,
         account: account?,
-        survey: survey?,
+        survey: survey?.0,
         accepts: accepts?,
         signature: signature?,
+        readers: readers?,
         url: url?,
         reply: reply?,
         on_refusal: on_refusal?,
     })
+}
+
+/// What a survey wants to know beside answers, some source of it has to tell.
+pub(super) fn check_fields(
+    place: &Place<'_>,
+    surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
+    sources: &BTreeMap<Name, Option<Source>>,
+) {
+    // What a source at fault would tell is not known.
+    let Some(sources) = sources.values().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    for (name, place) in place.entries() {
+        let Some(Some(survey)) = surveys.get(&name) else { continue };
+        let tellers: Vec<_> = sources.iter().filter(|source| source.survey == name).collect();
+        let told: Vec<&Name> = tellers
+            .iter()
+            .flat_map(|source| &source.readers.fields)
+            .map(|(name, _)| name)
+            .collect();
+        for field in survey.fields().iter().filter(|field| !told.contains(field)) {
+            if !tellers.is_empty() {
+                let message = format!(
+                    "no source of this survey reads {field}: say where, under its read.fields"
+                );
+                place.fault_at::<()>(&format!("{}.fields", place.path()), message);
+            }
+        }
+    }
+}
+
+const KEYS: &[&str] =
+    &["preset", "account", "survey", "url", "body", "signature", "read", "reply", "on_refusal"];
+
+fn preset(place: &Place<'_>) -> Option<Value> {
+    let text = place.text("the name of a preset")?;
+    match presets::named(text) {
+        Some(preset) => Some(preset),
+        None => place.fault(format!("there is no such preset: name one of {}", names())),
+    }
+}
+
+fn names() -> String {
+    presets::names().collect::<Vec<_>>().join(", ")
+}
+
+/// What a source of this survey is to find in its hooks.
+fn wanted(survey: &Survey) -> Wanted<'_> {
+    Wanted { questions: survey.questions().collect(), fields: survey.fields().iter().collect() }
 }
 
 fn account(
@@ -79,12 +136,15 @@ fn account(
     }
 }
 
-fn survey(place: &Place<'_>, surveys: &BTreeMap<Name, Option<Arc<Survey>>>) -> Option<Name> {
+/// `None` beside the name where the survey is written and at fault.
+fn survey<'a>(
+    place: &Place<'_>,
+    surveys: &'a BTreeMap<Name, Option<Arc<Survey>>>,
+) -> Option<(Name, Option<&'a Survey>)> {
     let name = place.name("the name of a survey")?;
-    if surveys.contains_key(&name) {
-        Some(name)
-    } else {
-        place.fault(no_such("survey", surveys.keys()))
+    match surveys.get(&name) {
+        Some(survey) => Some((name, survey.as_deref())),
+        None => place.fault(no_such("survey", surveys.keys())),
     }
 }
 
@@ -110,11 +170,6 @@ fn no_such<'a>(what: &str, known: impl Iterator<Item = &'a Name>) -> String {
     } else {
         format!("there is no such {what}: name one of {}", known.join(", "))
     }
-}
-
-/// What the plivo preset accepts: every part of the hook is covered by these.
-fn default_signature() -> Plivo {
-    Plivo::accepting([PlivoHeader::V3, PlivoHeader::MaV3]).expect("two are named")
 }
 
 /// The source's own, or the public one; where neither is written and nothing is signed with it,

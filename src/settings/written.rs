@@ -42,6 +42,14 @@ impl<'a> Place<'a> {
         Self { path: String::new(), value, kind, faults }
     }
 
+    /// The same place, as if this stood there.
+    pub(super) fn holding<'b>(&self, value: &'b Value) -> Place<'b>
+    where
+        'a: 'b,
+    {
+        Place { path: self.path.clone(), value, kind: self.kind, faults: self.faults }
+    }
+
     pub(super) fn path(&self) -> &str {
         &self.path
     }

@@ -32,6 +32,14 @@ impl Form {
         Ok(Self { query: pairs(query)?, body: pairs(body)? })
     }
 
+    /// A form that is part of something else.
+    pub(super) fn of(body: &[u8]) -> Result<Self, Unreadable> {
+        if raw_pairs(body).nth(Self::PAIRS_MAX).is_some() {
+            return Err(Unreadable::TooManyFields);
+        }
+        Ok(Self { query: Vec::new(), body: pairs(body)? })
+    }
+
     /// In the order in which they came.
     pub fn query(&self) -> &[Pair] {
         &self.query

@@ -8,7 +8,10 @@
 //! gave, and an answer is text.
 
 mod form;
+mod opened;
+mod path;
 mod read;
+mod reader;
 mod refused;
 mod reply;
 #[cfg(test)]
@@ -19,7 +22,9 @@ mod url;
 use std::sync::Arc;
 
 pub use form::{Accepts, Form, encode};
-pub use read::Reading;
+pub use path::{BadPath, Path};
+pub use read::{Asked, ReadAnswer, Readers, Reading, When};
+pub use reader::{BadReader, Condition, Reader};
 pub use refused::{Refused, Unreadable};
 pub use reply::{BadReply, OnRefusal, SourceReply};
 pub use signature::{
@@ -42,6 +47,7 @@ pub struct Source {
     pub survey: Name,
     pub accepts: Accepts,
     pub signature: Scheme,
+    pub readers: Readers,
     /// What the sender calls, as it writes it.
     pub url: SignedUrl,
     pub reply: SourceReply,
@@ -76,12 +82,13 @@ impl Source {
         self.signature.believe(hook, self.accepts)
     }
 
-    /// Which call the hook is about, which question, and what was answered.
+    /// Which call the hook is about, and all that it says of it. None where it is none of ours: its
+    /// sender hears thanks, and nothing of it is kept.
     ///
     /// # Errors
     /// [`Refused::Unreadable`]: there is no call, or something could be read two ways.
-    pub fn read(&self, hook: &VerifiedHook) -> Result<Reading, Refused> {
-        Ok(read::read(hook)?)
+    pub fn read(&self, hook: &VerifiedHook) -> Result<Option<Reading>, Refused> {
+        Ok(self.readers.read(hook)?)
     }
 
     /// Reads the secrets anew that it verifies with; those whose place cannot be read stay as they

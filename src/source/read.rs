@@ -1,5 +1,8 @@
-use crate::domain::{Answer, CallUuid, Method, Question};
+use crate::domain::{Answer, CallUuid, Identity, Name, Question};
 
+use super::opened::Opened;
+use super::path::{Found, Path};
+use super::reader::{Condition, Reader};
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedHook};
 
@@ -7,60 +10,235 @@ use super::signature::{Proof, VerifiedHook};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     pub call: CallUuid,
+    /// Different questions. Empty only where the call is over or the caller does not want to be
+    /// asked.
+    pub answers: Vec<ReadAnswer>,
+    pub fields: Vec<(Name, String)>,
+    pub hung_up: bool,
+    pub opted_out: bool,
+    /// What the sender calls the hook, where it vouches for that.
+    pub identity: Option<Identity>,
+}
+
+/// One answer that a hook brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadAnswer {
     /// None where the sender named none: the survey's first is meant.
     pub question: Option<Question>,
     pub answer: Answer,
+    /// Where it was found, or looked for in vain.
+    pub reader: String,
 }
 
-/// Fields of which a second would be a second meaning.
-const ONCE: [&str; 6] = ["CallUUID", "call_uuid", "question", "InputType", "Digits", "Speech"];
+/// Where in the hooks of a source lies what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readers {
+    /// The first place where there is anything names the call; likewise everywhere below.
+    pub call: Vec<Reader>,
+    pub asked: Asked,
+    pub fields: Vec<(Name, Vec<Reader>)>,
+    pub hangup: When,
+    pub opt_out: When,
+    /// Any of these must hold, or the hook is none of ours; where there is none, all are.
+    pub only_when: Vec<Condition>,
+    /// What the sender calls the hook, in what it vouches for.
+    pub id: Vec<Reader>,
+}
+
+/// How a hook answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// One question, which the hook names or which is the survey's first.
+    One { question: Vec<Reader>, answer: Vec<Reader> },
+    /// Each question in its own place; different questions.
+    Several(Vec<(Name, Vec<Reader>)>),
+}
+
+/// When something is so.
+#[derive(Debug, Clone, PartialEq)]
+pub enum When {
+    Always,
+    /// Any of these holds; never, where there is none.
+    Any(Vec<Condition>),
+}
 
 /// Longest name of a question that is kept, in characters, whether or not a survey has it.
 const QUESTION_MAX: usize = 63;
 
-/// Reads the fields of a Plivo callback: from the body of a POST, from the query of a GET.
-/// `call_uuid` and `question` belong to the address, which only its author writes; a sender that
-/// signs only its body puts them there. Plivo signs a form without marks between its fields, so
-/// whoever holds a captured one could let a field of its own making appear in it: these two are
-/// not looked for there.
-pub(super) fn read(hook: &VerifiedHook) -> Result<Reading, Unreadable> {
-    let (query, body) = (hook.form().query(), hook.form().body());
-    if let Some(repeated) = ONCE
-        .into_iter()
-        .find(|name| query.iter().chain(body).filter(|(key, _)| key == name).nth(1).is_some())
-    {
-        return Err(Unreadable::Repeated(repeated));
-    }
-    if let Some(uncovered) = uncovered_in_the_query(hook.proof())
-        .iter()
-        .find(|name| query.iter().any(|(key, _)| key == *name))
-    {
-        return Err(Unreadable::Uncovered(uncovered));
+impl Readers {
+    /// None where the hook is none of ours.
+    pub(super) fn read(&self, hook: &VerifiedHook) -> Result<Option<Reading>, Unreadable> {
+        let opened = Opened::new(hook);
+        if let Some(repeated) = self.fields_named().find(|name| opened.repeats(name)) {
+            return Err(Unreadable::Repeated(repeated.to_owned()));
+        }
+        if !self.only_when.is_empty() && !any(&self.only_when, &opened)? {
+            return Ok(None);
+        }
+        let call = self.call(&opened)?;
+        let hung_up = self.hangup.holds(&opened)?;
+        let opted_out = self.opt_out.holds(&opened)?;
+        let mut answers = self.asked.read(&opened)?;
+        if hung_up || opted_out {
+            answers.retain(|read| read.answer != Answer::Silence);
+        }
+        let mut fields = Vec::new();
+        for (name, readers) in &self.fields {
+            if let Some((value, _)) = first(readers, &opened, is_said)? {
+                fields.push((name.clone(), value));
+            }
+        }
+        Ok(Some(Reading {
+            call,
+            answers,
+            fields,
+            hung_up,
+            opted_out,
+            identity: self.identity(hook, &opened)?,
+        }))
     }
 
-    let fields = match hook.hook().method {
-        Method::Get => query,
-        Method::Post => body,
-    };
-    let address = if hook.proof() == Proof::Body { body } else { query };
-    let call = value(address, "call_uuid")
-        .or_else(|| value(fields, "CallUUID"))
-        .ok_or(Unreadable::NoCall)?
-        .parse()
-        .map_err(|_| Unreadable::MalformedCall)?;
-    let question = value(address, "question");
-    if question.is_some_and(|name| !may_be_a_typo(name)) {
-        return Err(Unreadable::MalformedQuestion);
+    /// One that is there and empty is not the one meant, and nothing else is looked for.
+    fn call(&self, hook: &Opened<'_>) -> Result<CallUuid, Unreadable> {
+        // Nothing is covered but the address itself, and the call of the body is Plivo's habit.
+        if hook.proof() == Proof::Address
+            && let Some((_, uncovered)) =
+                first(self.call.iter().filter(|r| r.is_query()), hook, |_| true)?
+        {
+            return Err(Unreadable::Uncovered(uncovered.name().to_owned()));
+        }
+        let (call, _) = first(&self.call, hook, |_| true)?.ok_or(Unreadable::NoCall)?;
+        call.parse().map_err(|_| Unreadable::MalformedCall)
     }
-    let answered_by = match value(fields, "InputType") {
-        Some("speech") => "Speech",
-        _ => "Digits",
-    };
-    let answer = match value(fields, answered_by) {
-        None | Some("") => Answer::Silence,
-        Some(text) => Answer::Given(text.to_owned()),
-    };
-    Ok(Reading { call, question: question.map(str::to_owned), answer })
+
+    fn identity(
+        &self,
+        hook: &VerifiedHook,
+        opened: &Opened<'_>,
+    ) -> Result<Option<Identity>, Unreadable> {
+        if let Some(signed) = hook.identity() {
+            return Ok(Some(signed));
+        }
+        let Some((id, _)) = first(&self.id, opened, is_said)? else { return Ok(None) };
+        if id.len() > Identity::LENGTH_MAX {
+            return Err(Unreadable::LongId);
+        }
+        Ok(Some(hook.identified_as(id)))
+    }
+
+    /// Fields of which a second would be a second meaning.
+    fn fields_named(&self) -> impl Iterator<Item = &str> {
+        let asked = match &self.asked {
+            Asked::One { question, answer } => question.iter().chain(answer).collect::<Vec<_>>(),
+            Asked::Several(several) => several.iter().flat_map(|(_, readers)| readers).collect(),
+        };
+        let readers = self
+            .call
+            .iter()
+            .chain(asked)
+            .chain(self.fields.iter().flat_map(|(_, readers)| readers))
+            .chain(&self.id);
+        let conditions = [&self.hangup, &self.opt_out]
+            .into_iter()
+            .flat_map(When::conditions)
+            .chain(&self.only_when);
+        readers
+            .flat_map(Reader::paths)
+            .chain(conditions.map(Condition::path))
+            .filter_map(Path::field)
+    }
+}
+
+impl Asked {
+    fn read(&self, hook: &Opened<'_>) -> Result<Vec<ReadAnswer>, Unreadable> {
+        match self {
+            Asked::One { question, answer } => {
+                let question = first(question, hook, |_| true)?.map(|(name, _)| name);
+                if question.as_deref().is_some_and(|name| !may_be_a_typo(name)) {
+                    return Err(Unreadable::MalformedQuestion);
+                }
+                Ok(vec![said(question, answer, hook)?])
+            }
+            Asked::Several(several) => {
+                let mut answers = Vec::new();
+                for (question, readers) in several {
+                    let question = Some(question.as_str().to_owned());
+                    answers.push(said(question, readers, hook)?);
+                }
+                // Who answers one question at a time is not silent about the others.
+                if answers.iter().any(|read| read.answer != Answer::Silence) {
+                    answers.retain(|read| read.answer != Answer::Silence);
+                }
+                Ok(answers)
+            }
+        }
+    }
+}
+
+impl When {
+    pub fn never() -> Self {
+        When::Any(Vec::new())
+    }
+
+    fn holds(&self, hook: &Opened<'_>) -> Result<bool, Unreadable> {
+        match self {
+            When::Always => Ok(true),
+            When::Any(conditions) => any(conditions, hook),
+        }
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        match self {
+            When::Always => &[],
+            When::Any(conditions) => conditions,
+        }
+    }
+}
+
+/// The first text that is not empty; silence, where there is none.
+fn said(
+    question: Option<Question>,
+    readers: &[Reader],
+    hook: &Opened<'_>,
+) -> Result<ReadAnswer, Unreadable> {
+    Ok(match first(readers, hook, is_said)? {
+        Some((text, reader)) => {
+            ReadAnswer { question, answer: Answer::Given(text), reader: reader.place() }
+        }
+        None => ReadAnswer {
+            question,
+            answer: Answer::Silence,
+            reader: readers.first().map(Reader::place).unwrap_or_default(),
+        },
+    })
+}
+
+fn is_said(text: &str) -> bool {
+    !text.is_empty()
+}
+
+/// The first text that will do, and who found it.
+fn first<'r>(
+    readers: impl IntoIterator<Item = &'r Reader>,
+    hook: &Opened<'_>,
+    will_do: impl Fn(&str) -> bool,
+) -> Result<Option<(String, &'r Reader)>, Unreadable> {
+    for reader in readers {
+        let found: Found = reader.find(hook);
+        if let Some(text) = found?.filter(|text| will_do(text)) {
+            return Ok(Some((text, reader)));
+        }
+    }
+    Ok(None)
+}
+
+fn any(conditions: &[Condition], hook: &Opened<'_>) -> Result<bool, Unreadable> {
+    for condition in conditions {
+        if condition.holds(hook)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A mistyped name must not lose an answer, so nearly everything is kept. A dot is not: it stands
@@ -69,46 +247,42 @@ pub(super) fn read(hook: &VerifiedHook) -> Result<Reading, Unreadable> {
 fn may_be_a_typo(name: &str) -> bool {
     name.chars().count() <= QUESTION_MAX && !name.contains('.')
 }
-
-/// Fields that decide whom or what an answer is about, where anybody could have written them.
-fn uncovered_in_the_query(proof: Proof) -> &'static [&'static str] {
-    match proof {
-        Proof::Whole => &[],
-        Proof::Body => &["call_uuid", "question"],
-        // Nothing is covered but the address itself, and the call of the body is Plivo's habit.
-        Proof::Address => &["call_uuid"],
-    }
-}
-
-fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::Hook;
-    use crate::source::sample::{credentials, get, post, public_source, signed};
+    use crate::source::form::Accepts;
+    use crate::source::sample::{
+        credentials, get, post, public_source, readers, signed, with_header,
+    };
     use crate::source::signature::{Hmac, HmacRules, Plivo, PlivoHeader, Scheme};
     use crate::source::{Refused, Source};
 
-    fn read(hook: Hook) -> Result<Reading, Refused> {
+    /// The call, the question where one is named, and the one answer.
+    type Simple = (String, Option<String>, Answer);
+
+    fn read(hook: Hook) -> Result<Simple, Refused> {
         read_by(&public_source(Scheme::None), hook)
     }
 
-    fn read_by(source: &Source, hook: Hook) -> Result<Reading, Refused> {
+    fn read_by(source: &Source, hook: Hook) -> Result<Simple, Refused> {
+        let reading = whole(source, hook)?.expect("it is one of ours");
+        let [only] = &reading.answers[..] else { panic!("{reading:?}") };
+        Ok((reading.call.to_string(), only.question.clone(), only.answer.clone()))
+    }
+
+    fn whole(source: &Source, hook: Hook) -> Result<Option<Reading>, Refused> {
         source.read(&source.verify(signed(source, hook))?)
     }
 
-    fn reading(call: &str, question: Option<&str>, answer: &str) -> Reading {
-        Reading {
-            call: call.parse().unwrap(),
-            question: question.map(str::to_owned),
-            answer: match answer {
-                "" => Answer::Silence,
-                text => Answer::Given(text.to_owned()),
-            },
-        }
+    fn reading(call: &str, question: Option<&str>, answer: &str) -> Simple {
+        let answer = match answer {
+            "" => Answer::Silence,
+            text => Answer::Given(text.to_owned()),
+        };
+        (call.to_owned(), question.map(str::to_owned), answer)
     }
 
     #[test]
@@ -178,9 +352,11 @@ mod tests {
 
     #[test]
     fn a_field_given_twice_could_mean_either() {
-        for name in ONCE {
+        for name in
+            ["CallUUID", "call_uuid", "question", "InputType", "Digits", "Speech", "HangupCause"]
+        {
             let twice = format!("CallUUID=c-1&{name}=1&{name}=1");
-            let expected = Err(Unreadable::Repeated(name).into());
+            let expected = Err(Unreadable::Repeated(name.to_owned()).into());
             assert_eq!(read(post(None, &twice)), expected);
             assert_eq!(read(get(Some(&twice))), expected);
             let across = post(Some(&format!("{name}=1")), &format!("{name}=1"));
@@ -191,7 +367,7 @@ mod tests {
     #[test]
     fn v2_covers_no_query_so_no_call_is_taken_from_it() {
         let source = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::V2]).unwrap()));
-        let expected = Err(Unreadable::Uncovered("call_uuid").into());
+        let expected = Err(Unreadable::Uncovered("call_uuid".to_owned()).into());
         assert_eq!(read_by(&source, post(Some("call_uuid=c-2"), "CallUUID=c-1")), expected);
         assert_eq!(read_by(&source, get(Some("call_uuid=c-2"))), expected);
         let asked = post(Some("question=problem"), "CallUUID=c-1&Digits=2");
@@ -205,11 +381,167 @@ mod tests {
         let source = public_source(Scheme::Hmac(hmac));
         for name in ["call_uuid", "question"] {
             let hook = post(Some(&format!("{name}=c-2")), "CallUUID=c-1&Digits=4");
-            assert_eq!(read_by(&source, hook), Err(Unreadable::Uncovered(name).into()));
+            assert_eq!(read_by(&source, hook), Err(Unreadable::Uncovered(name.to_owned()).into()));
             let hook = post(None, &format!("CallUUID=c-1&Digits=4&{name}=c-2"));
             assert!(read_by(&source, hook).is_ok());
         }
         let all_signed = get(Some("call_uuid=c-2&question=problem&Digits=2"));
         assert_eq!(read_by(&source, all_signed), Ok(reading("c-2", Some("problem"), "2")));
+    }
+
+    /// What a preset for JSON reads.
+    fn json_readers(asked: Asked) -> Readers {
+        let condition = |text: &str| When::Any(vec![text.parse().unwrap()]);
+        Readers {
+            call: readers(&["json:$.call", "query:call_uuid", "header:x-call"]),
+            asked,
+            fields: vec![("from".parse().unwrap(), readers(&["json:$.from"]))],
+            hangup: condition("json:$.event=hangup"),
+            opt_out: condition("json:$.event=stop"),
+            only_when: vec!["json:$.event!=ringing".parse().unwrap()],
+            id: readers(&["json:$.id"]),
+        }
+    }
+
+    fn several() -> Asked {
+        let name = |text: &str| text.parse().unwrap();
+        Asked::Several(vec![
+            (name("score"), readers(&["json:$.score", "json:$.rating"])),
+            (name("problem"), readers(&["json:$.problem"])),
+        ])
+    }
+
+    fn json_source(asked: Asked) -> Source {
+        Source {
+            accepts: Accepts::Json,
+            readers: json_readers(asked),
+            ..public_source(Scheme::None)
+        }
+    }
+
+    fn json(body: &str) -> Hook {
+        let mut hook = post(None, body);
+        hook.headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+        hook
+    }
+
+    fn said(reading: &Reading) -> Vec<(&str, &Answer, &str)> {
+        reading
+            .answers
+            .iter()
+            .map(|read| {
+                (read.question.as_deref().unwrap_or_default(), &read.answer, read.reader.as_str())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn several_answers_are_read_at_once_and_each_says_where_it_was_found() {
+        let source = json_source(several());
+        let reading = |body: &str| whole(&source, json(body)).unwrap().unwrap();
+        let given = |text: &str| Answer::Given(text.to_owned());
+
+        let all = reading(r#"{"call":"c-1","score":4,"problem":"2","from":"1415"}"#);
+        assert_eq!(
+            said(&all),
+            [("score", &given("4"), "json:$.score"), ("problem", &given("2"), "json:$.problem")]
+        );
+        assert_eq!(all.fields, [("from".parse().unwrap(), "1415".to_owned())]);
+
+        let one = reading(r#"{"call":"c-1","score":"","rating":5,"problem":null}"#);
+        assert_eq!(said(&one), [("score", &given("5"), "json:$.rating")]);
+
+        let none = reading(r#"{"call":"c-1"}"#);
+        assert_eq!(
+            said(&none),
+            [
+                ("score", &Answer::Silence, "json:$.score"),
+                ("problem", &Answer::Silence, "json:$.problem")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hang_up_or_an_opt_out_brings_only_an_answer_that_is_really_there() {
+        let source = json_source(several());
+        for (event, hung_up) in [("hangup", true), ("stop", false)] {
+            let body = |more: &str| format!(r#"{{"call":"c-1","event":"{event}"{more}}}"#);
+            let bare = whole(&source, json(&body(""))).unwrap().unwrap();
+            assert_eq!((bare.hung_up, bare.opted_out), (hung_up, !hung_up));
+            assert_eq!(bare.answers, []);
+            let told = whole(&source, json(&body(r#","score":4"#))).unwrap().unwrap();
+            assert_eq!(told.answers.len(), 1);
+        }
+        let one = json_source(Asked::One { question: Vec::new(), answer: readers(&["json:$.a"]) });
+        let hung_up = r#"{"call":"c-1","event":"hangup","a":""}"#;
+        assert_eq!(whole(&one, json(hung_up)).unwrap().unwrap().answers, []);
+        // What Plivo sends to its hang-up URL.
+        let plivo = public_source(Scheme::None);
+        let hook = post(None, "CallUUID=c-1&Event=Hangup&HangupCause=NORMAL_CLEARING");
+        let reading = whole(&plivo, hook).unwrap().unwrap();
+        assert!(reading.hung_up && reading.answers.is_empty());
+    }
+
+    #[test]
+    fn a_hook_that_is_none_of_ours_is_not_looked_into() {
+        let source = json_source(several());
+        assert_eq!(whole(&source, json(r#"{"event":"ringing"}"#)), Ok(None));
+        assert_eq!(whole(&source, json(r#"{"event":"else"}"#)), Err(Unreadable::NoCall.into()));
+    }
+
+    #[test]
+    fn what_a_sender_calls_its_hook_is_its_identity() {
+        let source = json_source(several());
+        let identity = |body: &str| whole(&source, json(body)).unwrap().unwrap().identity;
+        let first = identity(r#"{"call":"c-1","id":"e-1","score":4}"#).unwrap();
+        assert_eq!(first.id, "e-1");
+        assert_eq!(identity(r#"{"call":"c-1","id":"e-1","score":4}"#), Some(first.clone()));
+        assert_ne!(identity(r#"{"call":"c-1","id":"e-1","score":5}"#), Some(first));
+        assert_eq!(identity(r#"{"call":"c-1","score":5}"#), None);
+        let long = format!(r#"{{"call":"c-1","id":"{}"}}"#, "x".repeat(257));
+        assert_eq!(whole(&source, json(&long)), Err(Unreadable::LongId.into()));
+    }
+
+    #[test]
+    fn a_signed_body_vouches_for_no_header() {
+        let rules = HmacRules::new("X-Signature".parse().unwrap());
+        let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
+        let signed = Source { signature: Scheme::Hmac(hmac), ..json_source(several()) };
+        let called = || with_header(json(r#"{"score":4}"#), "X-Call", "c-1");
+        let uncovered = Unreadable::Uncovered("x-call".to_owned());
+        assert_eq!(whole(&signed, called()), Err(uncovered.into()));
+        let unsigned = json_source(several());
+        assert_eq!(whole(&unsigned, called()).unwrap().unwrap().call.to_string(), "c-1");
+        let twice = with_header(called(), "X-Call", "c-2");
+        let repeated = Unreadable::Repeated("x-call".to_owned());
+        assert_eq!(whole(&unsigned, twice), Err(repeated.into()));
+    }
+
+    #[test]
+    fn json_that_is_broken_or_too_deep_is_refused() {
+        let source = json_source(several());
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        for bad in ["{", "", "{}{}", "nope", &deep, "{\"call\":\"\\ud800\"}"] {
+            let refused = whole(&source, json(bad)).unwrap_err();
+            let expected = if bad.is_empty() { Unreadable::NoCall } else { Unreadable::BrokenJson };
+            assert_eq!(refused, expected.into(), "{}", &bad[..bad.len().min(9)]);
+        }
+        for odd in ["[]", "4", "null", "\"text\""] {
+            assert_eq!(whole(&source, json(odd)), Err(Unreadable::NoCall.into()), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_arrives_makes_a_reader_panic(
+            body in "[\\[\\]{}\":,a-c0-9.ecall score]{0,40}",
+            bytes: Vec<u8>,
+        ) {
+            let source = json_source(several());
+            let _ = whole(&source, json(&body));
+            let mut hook = json("");
+            hook.body = bytes;
+            let _ = whole(&source, hook);
+        }
     }
 }

@@ -2,7 +2,7 @@ use super::form::Accepts;
 use super::signature::Refusal;
 
 /// Why a hook was not taken. No message repeats anything that the sender sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is a body and it does not say that it is what the source takes.
     #[error("a body must be {0}")]
@@ -14,12 +14,16 @@ pub enum Refused {
 }
 
 /// Why nothing could be read, though it may have been sent by whom we trust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("a percent sign is not followed by two hex digits, or the text is not UTF-8")]
     BrokenForm,
     #[error("there are more than {} fields", super::form::Form::PAIRS_MAX)]
     TooManyFields,
+    #[error("it is no JSON, or is nested too deep")]
+    BrokenJson,
+    #[error("a text that belongs in it is no Base64 or no UTF-8")]
+    BrokenText,
     #[error("it names no call")]
     NoCall,
     #[error("it names a call otherwise than with 1 to 64 letters, digits or hyphens")]
@@ -27,22 +31,27 @@ pub enum Unreadable {
     #[error("the question's name is longer than 63 characters or has a dot")]
     MalformedQuestion,
     #[error("{0} is given twice")]
-    Repeated(&'static str),
-    #[error("{0} stands in the query, which the signature does not cover")]
-    Uncovered(&'static str),
+    Repeated(String),
+    #[error("{0} stands in the query or in a header, which the signature does not cover")]
+    Uncovered(String),
+    #[error("its id is longer than {} bytes", crate::domain::Identity::LENGTH_MAX)]
+    LongId,
 }
 
 impl Refused {
     /// Every [`label`](Self::label).
-    pub const LABELS: [&'static str; 14] = [
+    pub const LABELS: [&'static str; 17] = [
         "unsupported_type",
         "broken_form",
         "too_many_fields",
+        "broken_json",
+        "broken_text",
         "no_call",
         "malformed_call",
         "malformed_question",
         "repeated_field",
         "uncovered_field",
+        "long_id",
         "signature_missing",
         "signature_duplicate",
         "signature_too_many",
@@ -51,16 +60,19 @@ impl Refused {
         "signature_future",
     ];
 
-    pub fn label(self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Refused::UnsupportedType(_) => "unsupported_type",
             Refused::Unreadable(Unreadable::BrokenForm) => "broken_form",
             Refused::Unreadable(Unreadable::TooManyFields) => "too_many_fields",
+            Refused::Unreadable(Unreadable::BrokenJson) => "broken_json",
+            Refused::Unreadable(Unreadable::BrokenText) => "broken_text",
             Refused::Unreadable(Unreadable::NoCall) => "no_call",
             Refused::Unreadable(Unreadable::MalformedCall) => "malformed_call",
             Refused::Unreadable(Unreadable::MalformedQuestion) => "malformed_question",
             Refused::Unreadable(Unreadable::Repeated(_)) => "repeated_field",
             Refused::Unreadable(Unreadable::Uncovered(_)) => "uncovered_field",
+            Refused::Unreadable(Unreadable::LongId) => "long_id",
             Refused::Signature(Refusal::Missing) => "signature_missing",
             Refused::Signature(Refusal::Duplicate) => "signature_duplicate",
             Refused::Signature(Refusal::TooMany) => "signature_too_many",
@@ -80,11 +92,14 @@ mod tests {
         let unreadable = [
             Unreadable::BrokenForm,
             Unreadable::TooManyFields,
+            Unreadable::BrokenJson,
+            Unreadable::BrokenText,
             Unreadable::NoCall,
             Unreadable::MalformedCall,
             Unreadable::MalformedQuestion,
-            Unreadable::Repeated("Digits"),
-            Unreadable::Uncovered("call_uuid"),
+            Unreadable::Repeated("Digits".to_owned()),
+            Unreadable::Uncovered("call_uuid".to_owned()),
+            Unreadable::LongId,
         ];
         let refusals = [
             Refusal::Missing,
@@ -98,7 +113,7 @@ mod tests {
             .into_iter()
             .chain(unreadable.map(Refused::from))
             .chain(refusals.map(Refused::from))
-            .map(Refused::label)
+            .map(|refused| refused.label())
             .collect();
         assert_eq!(labels, Refused::LABELS);
     }

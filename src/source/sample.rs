@@ -11,7 +11,7 @@ use crate::domain::{Account, Credentials, Hook, HookId, Method};
 use super::form::Accepts;
 use super::signature::Scheme;
 use super::url::SignedUrl;
-use super::{Source, SourceReply};
+use super::{Asked, Reader, Readers, Source, SourceReply, When};
 
 pub fn post(query: Option<&str>, body: &str) -> Hook {
     Hook {
@@ -51,10 +51,34 @@ pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
         survey: name("quality"),
         accepts: Accepts::Form,
         signature,
+        readers: plivo(),
         url,
         reply: SourceReply::default(),
         on_refusal: super::OnRefusal::Status,
     }
+}
+
+/// As the preset of this name reads.
+pub fn plivo() -> Readers {
+    Readers {
+        call: readers(&["query:call_uuid", "form:CallUUID"]),
+        asked: Asked::One {
+            question: readers(&["query:question"]),
+            answer: readers(&[
+                "form:Digits if form:InputType!=speech",
+                "form:Speech if form:InputType=speech",
+            ]),
+        },
+        fields: Vec::new(),
+        hangup: When::Any(vec!["form:HangupCause".parse().unwrap()]),
+        opt_out: When::never(),
+        only_when: Vec::new(),
+        id: Vec::new(),
+    }
+}
+
+pub fn readers(texts: &[&str]) -> Vec<Reader> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
 /// A source that Plivo calls at its public address.

@@ -7,6 +7,7 @@ mod dashboard;
 mod delivery;
 mod house;
 mod logs;
+mod presets;
 mod process;
 mod readme;
 mod reload;

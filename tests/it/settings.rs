@@ -97,7 +97,7 @@ accounts:
   main: { auth_id: MAX, auth_token: { env: NOBODY_SET_THIS }, api: http://plivo.example.com }
 sources:
   IVR: { preset: plivo }
-  ivr: { preset: twilio, account: mian, survey: qualty, reply: { xml: <Response> }, signature: [v4] }
+  ivr: { preset: nobodys, account: mian, survey: qualty, reply: { xml: <Response> }, signature: [v4] }
 surveys:
   quality: { questions: [{ name: score, answers: 1.5 }], rating: { of: scores } }
 delivery: { delay: 60, lease: 10s, in_flight: 0, retry: { first: 1h } }
@@ -324,6 +324,7 @@ fn a_sender_that_signs_its_address_needs_one() {
 fn a_wrong_source_is_refused() {
     let reply = "reply: { xml: \"<Response><Speak>Thank you.</Speak></Response>\" }";
     let told = told([
+        ("preset: plivo", "preset: nobodys"),
         ("preset: plivo", "preset: twilio"),
         ("preset: plivo", "# no preset"),
         ("account: main", "account: other"),
@@ -339,6 +340,50 @@ fn a_wrong_source_is_refused() {
         (reply, "secret: { env: X }"),
     ]);
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_wrong_reading_is_refused_with_what_would_be_right() {
+    let read = |read: &str| ("reply: {", format!("read: {read}\n    reply: {{"));
+    let cases = [
+        "{ call: CallUUID }",
+        "{ call: }",
+        "{ call: [] }",
+        "{ call: 5 }",
+        "{ call: 'json:$.[' }",
+        "{ call: 'json:$.a[?@.b = 1]' }",
+        "{ answer: [form:Digits, 'form:payload > xml:/a'] }",
+        "{ answer: 'form:Digits if InputType' }",
+        "{ answer: 'form:Digits if form:a if form:b' }",
+        "{ answer: form:Digits, answers: [] }",
+        "{ answer: }",
+        "{ question: query:question, answers: [] }",
+        "{ answers: [{ question: scoer, from: form:q1 }, { from: form:q2 }, { question: score }] }",
+        "{ answers: [] }",
+        "{ answers: [{ question: score, from: form:a }, { question: score, from: form:b }] }",
+        "{ each_question: form:question }",
+        "{ each_question: 'json:$.{question' }",
+        "{ each_question: 'json:$.[{question}]' }",
+        "{ fields: { From: form:From } }",
+        "{ fields: { from: From } }",
+        "{ fields: { from: form:From } }",
+        "{ hangup: maybe }",
+        "{ only_when: [] }",
+        "{ id: 'header:' }",
+        "{ cal: form:CallUUID }",
+        "form:Digits",
+    ]
+    .map(read);
+    insta::assert_snapshot!(told(cases.iter().map(|(from, to)| (*from, to.as_str()))));
+}
+
+#[test]
+fn a_field_that_a_survey_wants_and_no_source_reads_is_a_fault() {
+    let wanting =
+        replaced(AS_WRITTEN, "    questions:", "    fields: [from, campaign]\n    questions:");
+    insta::assert_snapshot!(faults(&wanting, &[]), @"line 22: surveys.quality.fields: no source of this survey reads campaign: say where, under its read.fields");
+    let read = "read: { fields: { campaign: query:campaign } }\n    reply: {";
+    assert!(load(&replaced(&wanting, "reply: {", read), &[]).is_ok());
 }
 
 #[test]
@@ -660,6 +705,7 @@ fn every_known_key_stands_in_the_base() {
         "STORE",
         "ACCOUNTS__MAIN",
         "SOURCES__IVR",
+        "SOURCES__IVR__READ",
         "SURVEYS__QUALITY",
         "SURVEYS__QUALITY__RATING",
         "SURVEYS__QUALITY__RATING__SCALE",

@@ -221,6 +221,7 @@ fn forger_of(source: &Source) -> Source {
         survey: source.survey.clone(),
         accepts: source.accepts,
         signature: Scheme::Plivo(Plivo::default()),
+        readers: source.readers.clone(),
         url: source.url.clone(),
         reply: source.reply.clone(),
         on_refusal: source.on_refusal,

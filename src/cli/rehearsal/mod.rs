@@ -105,7 +105,7 @@ impl<'a> Rehearsal<'a> {
         let hook = payload.hook(HookId(Uuid::from_u128(self.arrived)), at);
         let (verified, disbelieved) = believed(source, hook, trust);
         let understood = verified.and_then(|hook| self.understand(source, &hook));
-        let refusal = disbelieved.map(Refusal::Source);
+        let refusal = disbelieved.clone().map(Refusal::Source);
         let reply = match (&refusal, &understood) {
             (Some(refusal), _) | (None, Err(refusal)) => Reply::to_refused(source, refusal),
             (None, Ok(understood)) => self.reply(source, understood),

@@ -1,5 +1,5 @@
 use crate::domain::{CallUuid, Identity, Report, Reported};
-use crate::source::{Refused, Source, VerifiedHook};
+use crate::source::{ReadAnswer, Refused, Source, VerifiedHook};
 use crate::survey::Survey;
 
 /// What a hook says, with every question named.
@@ -15,13 +15,18 @@ pub(super) fn read(
     hook: &VerifiedHook,
     survey: &Survey,
 ) -> Result<Option<Read>, Refused> {
-    let reading = source.read(hook)?;
-    let first = || survey.first_question().as_str().to_owned();
-    let answers = vec![Reported {
-        question: reading.question.unwrap_or_else(first),
-        answer: reading.answer,
-        reader: "form:Digits".to_owned(),
-    }];
-    let report = Report { answers, ..Report::default() };
-    Ok(Some(Read { call: reading.call, report, identity: None }))
+    let Some(reading) = source.read(hook)? else { return Ok(None) };
+    let first = survey.first_question();
+    let reported = |read: ReadAnswer| Reported {
+        question: read.question.unwrap_or_else(|| first.as_str().to_owned()),
+        answer: read.answer,
+        reader: read.reader,
+    };
+    let report = Report {
+        answers: reading.answers.into_iter().map(reported).collect(),
+        fields: reading.fields,
+        hung_up: reading.hung_up,
+        opted_out: reading.opted_out,
+    };
+    Ok(Some(Read { call: reading.call, report, identity: reading.identity }))
 }

@@ -58,6 +58,7 @@ pub enum Scheme {
 pub struct VerifiedHook {
     hook: Hook,
     form: Form,
+    content: Content,
     proof: Proof,
     id: Option<String>,
 }
@@ -74,7 +75,7 @@ pub enum Proof {
 }
 
 /// Why a hook cannot be signed as the source's sender signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CannotSign {
     #[error("the hook cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
@@ -99,7 +100,7 @@ impl Scheme {
         let content = accepts.content(&hook)?;
         let form = Form::split(&hook, content)?;
         let (proof, id) = self.prove(&hook, &form, content, url, tokens)?;
-        Ok(VerifiedHook { hook, form, proof, id })
+        Ok(VerifiedHook { hook, form, content, proof, id })
     }
 
     fn prove(
@@ -155,7 +156,7 @@ impl Scheme {
             }
             _ => Proof::Whole,
         };
-        Ok(VerifiedHook { hook, form, proof, id: None })
+        Ok(VerifiedHook { hook, form, content, proof, id: None })
     }
 
     /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
@@ -295,6 +296,10 @@ impl VerifiedHook {
     /// What the sender calls this hook, where its signature covers that.
     pub fn identity(&self) -> Option<Identity> {
         self.id.clone().map(|id| self.identified_as(id))
+    }
+
+    pub(super) fn content(&self) -> Content {
+        self.content
     }
 
     /// Under this name, with all that was sent: headers are none of it, for a sender that tries

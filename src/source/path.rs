@@ -1,0 +1,326 @@
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{BASE64, BASE64URL};
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+use super::form::Form;
+use super::opened::Opened;
+use super::refused::Unreadable;
+
+/// Where in a hook a text lies: a place to begin with, and what to do with the text that is found
+/// there. `form:payload > json:$.answers` looks into the JSON that a form's field holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    text: String,
+    start: Start,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Start {
+    /// The body of a POST, the query of a GET.
+    Form(String),
+    Query(String),
+    Header(String),
+    Json(JsonPath),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    Form(String),
+    Json(JsonPath),
+    Base64,
+}
+
+/// Why a text does not say where something lies.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPath {
+    #[error(
+        "expected form:NAME, query:NAME, header:NAME or json:$.PATH; what follows ` > ` is json:$.PATH, form:NAME or base64"
+    )]
+    Unknown,
+    #[error("no JSONPath (RFC 9535) at character {position}: {message}")]
+    JsonPath { position: usize, message: String },
+}
+
+/// What was found, if anything; or why nothing can be believed that might be there.
+pub(super) type Found = Result<Option<String>, Unreadable>;
+
+impl Path {
+    /// The text at this place, where there is any: several are put on lines of their own.
+    pub(super) fn find(&self, hook: &Opened<'_>) -> Found {
+        let mut found = match &self.start {
+            Start::Form(name) => hook.form(name),
+            Start::Query(name) => hook.query(name)?,
+            Start::Header(name) => hook.header(name)?,
+            Start::Json(path) => hook.json()?.and_then(|json| texts(path, json)),
+        };
+        for step in &self.steps {
+            let Some(text) = found.filter(|text| !text.is_empty()) else { return Ok(None) };
+            found = step.within(&text)?;
+        }
+        Ok(found)
+    }
+
+    /// The field of a form or query that it names: a second would be a second meaning.
+    pub(super) fn field(&self) -> Option<&str> {
+        match &self.start {
+            Start::Form(name) | Start::Query(name) => Some(name),
+            Start::Header(_) | Start::Json(_) => None,
+        }
+    }
+
+    /// Whether it looks at the address that was called.
+    pub(super) fn is_query(&self) -> bool {
+        matches!(self.start, Start::Query(_))
+    }
+
+    /// What it names, for a person: the field or the header, else the path itself.
+    pub(super) fn name(&self) -> &str {
+        match &self.start {
+            Start::Form(name) | Start::Query(name) | Start::Header(name) => name,
+            Start::Json(_) => &self.text,
+        }
+    }
+}
+
+impl Step {
+    fn within(&self, text: &str) -> Found {
+        match self {
+            Step::Form(name) => {
+                let form = Form::of(text.as_bytes())?;
+                let mut values = form.body().iter().filter(|(key, _)| key == name);
+                match (values.next(), values.next()) {
+                    (_, Some(_)) => Err(Unreadable::Repeated(name.clone())),
+                    (value, None) => Ok(value.map(|(_, value)| value.clone())),
+                }
+            }
+            Step::Json(path) => {
+                let json = serde_json::from_str(text).map_err(|_| Unreadable::BrokenJson)?;
+                Ok(texts(path, &json))
+            }
+            Step::Base64 => {
+                let bytes = BASE64
+                    .decode(text.as_bytes())
+                    .or_else(|_| BASE64URL.decode(text.as_bytes()))
+                    .map_err(|_| Unreadable::BrokenText)?;
+                String::from_utf8(bytes).map(Some).map_err(|_| Unreadable::BrokenText)
+            }
+        }
+    }
+}
+
+/// `null` is as good as nothing, and so is what has no text of its own.
+fn texts(path: &JsonPath, json: &Value) -> Option<String> {
+    let mut lines = Vec::new();
+    for node in path.query(json) {
+        match node {
+            Value::Array(items) => lines.extend(items.iter().filter_map(text)),
+            other => lines.extend(text(other)),
+        }
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn text(value: &Value) -> Option<String> {
+    /// Whole numbers up to here are exact, whether or not a fraction was written.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(match number.as_f64() {
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() <= EXACT => {
+                format!("{whole:.0}")
+            }
+            _ => number.to_string(),
+        }),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+impl FromStr for Path {
+    type Err = BadPath;
+
+    fn from_str(text: &str) -> Result<Self, BadPath> {
+        let mut parts = split(text, " > ").into_iter();
+        let start = parts.next().unwrap_or_default();
+        let start = match start.split_once(':').ok_or(BadPath::Unknown)? {
+            ("form", name) => Start::Form(field(name)?),
+            ("query", name) => Start::Query(field(name)?),
+            ("header", name) => Start::Header(field(name)?.to_ascii_lowercase()),
+            ("json", path) => Start::Json(json_path(path)?),
+            _ => return Err(BadPath::Unknown),
+        };
+        let step = |part: &str| match part.split_once(':') {
+            Some(("form", name)) => Ok(Step::Form(field(name)?)),
+            Some(("json", path)) => Ok(Step::Json(json_path(path)?)),
+            None if part == "base64" => Ok(Step::Base64),
+            _ => Err(BadPath::Unknown),
+        };
+        let steps = parts.map(step).collect::<Result<_, _>>()?;
+        Ok(Self { text: text.to_owned(), start, steps })
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn field(name: &str) -> Result<String, BadPath> {
+    if name.is_empty() || name != name.trim() { Err(BadPath::Unknown) } else { Ok(name.to_owned()) }
+}
+
+fn json_path(text: &str) -> Result<JsonPath, BadPath> {
+    JsonPath::parse(text).map_err(|error| BadPath::JsonPath {
+        position: error.position().max(1),
+        message: error.message().to_owned(),
+    })
+}
+
+/// Apart at each `mark` that stands in no brackets and no quotes.
+pub(super) fn split<'a>(text: &'a str, mark: &str) -> Vec<&'a str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(at) = find(rest, mark) {
+        parts.push(&rest[..at]);
+        rest = &rest[at + mark.len()..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Where the first `mark` stands that is in no brackets and no quotes.
+pub(super) fn find(text: &str, mark: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        if let Some(open) = quote {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                _ if c == open => quote = None,
+                _ => {}
+            }
+            continue;
+        }
+        if depth == 0 && text[at..].starts_with(mark) {
+            return Some(at);
+        }
+        match c {
+            // Quotes mean something in a JSONPath only, and there only in brackets.
+            '\'' | '"' if depth > 0 => quote = Some(c),
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn in_json(path: &str, json: &Value) -> Option<String> {
+        texts(&json_path(path).unwrap(), json)
+    }
+
+    #[test]
+    fn what_json_holds_is_read_as_the_text_a_person_would_see() {
+        let json = json!({
+            "text": "four", "empty": "", "whole": 4, "fraction": 4.0, "half": 4.5, "big": 1e300,
+            "minus": -3.0, "yes": true, "null": null, "table": { "a": 1 },
+            "list": ["Echo", null, 2.0, ["deep"]], "none": [],
+        });
+        for (path, expected) in [
+            ("$.text", Some("four")),
+            ("$.empty", Some("")),
+            ("$.whole", Some("4")),
+            ("$.fraction", Some("4")),
+            ("$.half", Some("4.5")),
+            ("$.big", Some("1e+300")),
+            ("$.minus", Some("-3")),
+            ("$.yes", Some("true")),
+            ("$.null", None),
+            ("$.missing", None),
+            ("$.table", None),
+            ("$.list", Some("Echo\n2")),
+            ("$.list[*]", Some("Echo\n2\ndeep")),
+            ("$.none", None),
+            ("$['text','whole']", Some("four\n4")),
+        ] {
+            assert_eq!(in_json(path, &json).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn text_inside_text_is_looked_into() {
+        let within = |steps: &str, text: &str| {
+            let path: Path = format!("form:x > {steps}").parse().unwrap();
+            path.steps.iter().try_fold(Some(text.to_owned()), |found, step| match found {
+                Some(text) => step.within(&text),
+                None => Ok(None),
+            })
+        };
+        let json = r#"{"a":"b=1&c=eyJkIjo0fQ%3D%3D"}"#;
+        let all = "json:$.a > form:c > base64 > json:$.d";
+        assert_eq!(within(all, json), Ok(Some("4".to_owned())));
+        assert_eq!(within("json:$.z > form:c", json), Ok(None));
+        assert_eq!(within("json:$.a", "{"), Err(Unreadable::BrokenJson));
+        assert_eq!(within("form:a", "a=%zz"), Err(Unreadable::BrokenForm));
+        assert_eq!(within("form:a", "a=1&a=2"), Err(Unreadable::Repeated("a".to_owned())));
+        for bad in ["?", "AAA", "/w=="] {
+            assert_eq!(within("base64", bad), Err(Unreadable::BrokenText), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mark_in_brackets_or_quotes_parts_nothing() {
+        let text = "json:$.a[?@.b > 3 && @.c == '] > '] > json:$.d";
+        assert_eq!(split(text, " > "), ["json:$.a[?@.b > 3 && @.c == '] > ']", "json:$.d"]);
+        assert_eq!(split("form:it's > base64", " > "), ["form:it's", "base64"]);
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused() {
+        for bad in [
+            "",
+            "Digits",
+            "form:",
+            "form: Digits",
+            "body:Digits",
+            "json",
+            "form:a > b",
+            "base64",
+            "form:a > header:b",
+            "form:a >  json:$.b",
+        ] {
+            assert_eq!(bad.parse::<Path>(), Err(BadPath::Unknown), "{bad}");
+        }
+        for (bad, at) in
+            [("json:", 1), ("json:a.b", 1), ("json:$.a[?@.b = 1]", 9), ("form:a > json:$[", 1)]
+        {
+            match bad.parse::<Path>() {
+                Err(BadPath::JsonPath { position, .. }) => assert_eq!(position, at, "{bad}"),
+                other => panic!("{bad}: {other:?}"),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange_for_a_path(text in "(json:|form:)?[$.\\[\\]?@'\" a-z>=!:0-9]{0,24}") {
+            if let Ok(path) = text.parse::<Path>() {
+                prop_assert_eq!(path.to_string(), text);
+            }
+        }
+    }
+}

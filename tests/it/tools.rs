@@ -201,7 +201,8 @@ fn a_survey_is_shown_as_a_table_of_what_it_decides() {
       - { when: "score <= 2 and problem == 3", rating: 1, issues: [CALL_DROPPED, BROKEN_AUDIO] }
     fields: [campaign]
     notes:"#;
-    let settings = SETTINGS.replace("\n    notes:", rules);
+    let reads = "signature: none, read: { fields: { campaign: form:Campaign } }";
+    let settings = SETTINGS.replace("\n    notes:", rules).replace("signature: none", reads);
     let desk = Desk(Home::new(&settings));
     let said = desk.run(&["check"]).well();
     let (_, table) = said.split_once("\n\n").unwrap();
@@ -243,6 +244,35 @@ fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
         &["ivr", "--form", "a=b", "--json", "{}"],
     ] {
         assert_eq!(sign(usage).code, Some(2), "{usage:?}");
+    }
+}
+
+const CHANGES: &str = r#"
+cases:
+  - name: who changes an answer
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=4" }
+      - { source: open, form: "CallUUID=c-1&Digits=2", at: 10s }
+    expect: { feedback: { rating: FIRST, issues: [OTHERS] } }
+  - name: who changes it after the delivery
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=4" }
+      - { source: open, form: "CallUUID=c-1&Digits=2", at: 1h }
+    expect: { feedback: { rating: LATER, issues: [OTHERS] } }
+  - name: who says something else after the delivery
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=4" }
+      - { source: open, form: "CallUUID=c-1&Digits=9", at: 1h }
+    expect: { feedback: { rating: 4, issues: [OTHERS] } }
+"#;
+
+#[test]
+fn answers_that_change_count_as_the_survey_says() {
+    for (changes, first, later) in [("first", "4", "4"), ("last", "2", "4"), ("resend", "2", "2")] {
+        let settings =
+            SETTINGS.replace("    notes:", &format!("    changes: {changes}\n    notes:"));
+        let cases = CHANGES.replace("FIRST", first).replace("LATER", later);
+        Desk(Home::new(&settings)).test(&cases, &[]).well();
     }
 }
 

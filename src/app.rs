@@ -115,9 +115,11 @@ impl App {
         .map_err(AppError::Serve)?;
         let private = serve_private(private, &store, &metrics, &accepting)?;
         let in_force = InForce::of(&settings);
-        let Settings { public: public_settings, sources, surveys, shutdown: pace, .. } = settings;
+        let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
+            settings;
         let sources = sources.into_values().collect();
-        let intake = Arc::new(Intake::new(sources, &surveys, store.clone(), metrics.clone()));
+        let intake =
+            Arc::new(Intake::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         actix_web::rt::spawn(keep_secrets_fresh(intake.clone()));
         let public = serve_public(public, &public_settings, pace.deadline, &intake, &metrics)?;
         let mut live = Live { in_force, intake, terms, metrics };

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::domain::{Answers, Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
 use crate::source::{OnRefusal, ReadAnswer, Reading, Refused, Source, SourceReply};
 use crate::store::{Arrival, Outcome, Store, StoreError};
-use crate::survey::Survey;
+use crate::survey::{Replies, Survey};
 use crate::telemetry::{HookOutcome, Metrics};
 
 /// Label of a hook whose sender's name for it is known to belong to other bytes.
@@ -28,6 +28,10 @@ type Desks = BTreeMap<Name, Arc<Desk>>;
 pub struct Desk {
     source: Source,
     survey: Arc<Survey>,
+    /// What its sender hears by what was answered so far; without them, the source's one reply.
+    replies: Option<Arc<Replies>>,
+    /// What its sender calls, without a query.
+    url: String,
 }
 
 /// The hook is on disk, or was none of ours.
@@ -53,20 +57,27 @@ pub enum IntakeError {
 }
 
 impl Intake {
-    /// `surveys` has every survey that a source names: the settings were checked.
+    /// `surveys` has every survey that a source names: the settings were checked. `replies` are those
+    /// of the sources that have some.
     pub fn new(
         sources: Vec<Source>,
         surveys: &BTreeMap<Name, Arc<Survey>>,
+        replies: &BTreeMap<Name, Arc<Replies>>,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { desks: RwLock::new(desks(sources, surveys)), store, metrics }
+        Self { desks: RwLock::new(desks(sources, surveys, replies)), store, metrics }
     }
 
     /// As for [`new`](Self::new), from now on. A hook that is at its desk already is dealt with by
     /// the settings that it was met with.
-    pub fn change(&self, sources: Vec<Source>, surveys: &BTreeMap<Name, Arc<Survey>>) {
-        let desks = desks(sources, surveys);
+    pub fn change(
+        &self,
+        sources: Vec<Source>,
+        surveys: &BTreeMap<Name, Arc<Survey>>,
+        replies: &BTreeMap<Name, Arc<Replies>>,
+    ) {
+        let desks = desks(sources, surveys, replies);
         *self.desks.write().unwrap_or_else(PoisonError::into_inner) = desks;
     }
 
@@ -128,20 +139,18 @@ impl Intake {
     }
 }
 
-/// What a hook reports to a survey. Where its sender names no question the first is meant.
+/// What a hook reports to a survey. Where its sender names no question the first is meant; of what
+/// it says of one question twice, the first counts.
 fn report(reading: Reading, survey: &Survey) -> Report {
-    let first = survey.first_question();
-    let reported = |read: ReadAnswer| Reported {
-        question: read.question.unwrap_or_else(|| first.as_str().to_owned()),
-        answer: read.answer,
-        reader: read.reader,
-    };
-    Report {
-        answers: reading.answers.into_iter().map(reported).collect(),
-        fields: reading.fields,
-        hung_up: reading.hung_up,
-        opted_out: reading.opted_out,
+    let Reading { answers: read, fields, hung_up, opted_out, .. } = reading;
+    let mut answers: Vec<Reported> = Vec::with_capacity(read.len());
+    for ReadAnswer { question, answer, reader } in read {
+        let question = question.unwrap_or_else(|| survey.first_question().as_str().to_owned());
+        if answers.iter().all(|known| known.question != question) {
+            answers.push(Reported { question, answer, reader });
+        }
     }
+    Report { answers, fields, hung_up, opted_out }
 }
 
 impl From<StoreError> for IntakeError {
@@ -153,10 +162,16 @@ impl From<StoreError> for IntakeError {
     }
 }
 
-fn desks(sources: Vec<Source>, surveys: &BTreeMap<Name, Arc<Survey>>) -> Desks {
+fn desks(
+    sources: Vec<Source>,
+    surveys: &BTreeMap<Name, Arc<Survey>>,
+    replies: &BTreeMap<Name, Arc<Replies>>,
+) -> Desks {
     let desk = |source: Source| {
         let survey = surveys[&source.survey].clone();
-        (source.name.clone(), Arc::new(Desk { source, survey }))
+        let replies = replies.get(&source.name).cloned();
+        let url = source.url.at(&format!("/hooks/{}", source.name));
+        (source.name.clone(), Arc::new(Desk { source, survey, replies, url }))
     };
     sources.into_iter().map(desk).collect()
 }
@@ -190,13 +205,19 @@ impl IntakeError {
 
 impl Desk {
     /// What the sender hears when its hook was kept, and this is known of the call.
-    fn reply_to(&self, _answers: &Answers) -> SourceReply {
-        self.source.reply.clone()
+    fn reply_to(&self, answers: &Answers) -> SourceReply {
+        self.reply(|replies| replies.answer(answers, &self.url))
     }
 
     /// What the sender hears when nothing of its hook was kept and its call shall go on.
     pub fn reply_unheard(&self) -> SourceReply {
-        self.source.reply.clone()
+        self.reply(|replies| replies.last(&self.url))
+    }
+
+    /// Replies were proved to be well-formed; whatever the proof has not thought of is not sent.
+    fn reply(&self, speaking: impl FnOnce(&Replies) -> String) -> SourceReply {
+        let spoken = self.replies.as_deref().map(speaking).map(SourceReply::xml);
+        spoken.and_then(Result::ok).unwrap_or_else(|| self.source.reply.clone())
     }
 
     /// Whether it hears something of the kind when its hook was refused, so that a live call goes on.

@@ -65,7 +65,7 @@ impl Live {
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
         logs::filter_by(&new.logs.filter);
-        self.intake.change(new.sources.into_values().collect(), &new.surveys);
+        self.intake.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.in_force = coming;
         ReloadResult::Applied
     }

@@ -5,6 +5,9 @@
 //! into values which need no second check. Whatever is wrong is reported at once, each fault with
 //! its path and what would be right, none with anything that stands where a secret belongs.
 //!
+//! What may stand where is described once, beside the reader of each section. The reader takes
+//! nothing that is not described, and [`schema()`] tells editors the same.
+//!
 //! Nobody below `app` knows this room: it hands on the values of the rooms it sets up.
 
 mod accounts;
@@ -13,12 +16,16 @@ mod doors;
 mod environment;
 mod fault;
 mod hash;
+mod issues;
 mod layers;
 mod lines;
 mod presets;
 mod process;
 mod questions;
+mod ratings;
 mod readers;
+mod replies;
+mod rules;
 mod schema;
 mod secret;
 mod shape;
@@ -47,7 +54,7 @@ pub use store::Store;
 
 use crate::domain::Name;
 use crate::source::Source;
-use crate::survey::Survey;
+use crate::survey::{Replies, Survey};
 
 use fault::Faults;
 use layers::Layered;
@@ -72,7 +79,12 @@ static KIND: Kind = Kind::Table(&Shape::of(&[
         "The Plivo accounts whose calls are rated, by name.",
     )
     .needed(),
-    key("sources", Kind::Named(&Kind::Anything), "Who sends hooks, by name: /hooks/NAME.").needed(),
+    key(
+        "sources",
+        Kind::Named(&Kind::Table(&sources::SHAPE)),
+        "Who sends hooks, by name: /hooks/NAME.",
+    )
+    .needed(),
     key(
         "surveys",
         Kind::Named(&Kind::Table(&surveys::SHAPE)),
@@ -93,6 +105,8 @@ pub struct Settings {
     pub accounts: BTreeMap<Name, Account>,
     /// At least one.
     pub sources: BTreeMap<Name, Source>,
+    /// Of the sources whose senders hear by what was answered so far.
+    pub replies: BTreeMap<Name, Arc<Replies>>,
     pub surveys: BTreeMap<Name, Arc<Survey>>,
     pub delivery: Delivery,
     pub shutdown: Shutdown,
@@ -153,7 +167,7 @@ impl Settings {
     }
 
     fn at(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let section = |name| table.need(name, "a table");
 
         let public = section("public").and_then(|place| PublicDoor::at(&place));
@@ -181,12 +195,14 @@ impl Settings {
         if let Some(place) = table.get("surveys") {
             sources::check_fields(&place, &surveys, &sources);
         }
+        let replies = replies::replies(section("sources"), &sources, &surveys);
         Some(Self {
             public: public?,
             private: private?,
             store: store?,
             accounts: complete(accounts)?,
             sources: complete(sources)?,
+            replies: replies?,
             surveys: complete(surveys)?,
             delivery: delivery?,
             shutdown: shutdown?,

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use crate::domain::Name;
 use crate::source::{Asked, Condition, Reader, Readers, When};
@@ -15,24 +16,48 @@ pub(super) struct Wanted<'a> {
     pub(super) fields: Vec<&'a Name>,
 }
 
+pub(super) const SHAPE: Shape = Shape::of(&[
+    key("call", PLACES, "Where the id of the call lies."),
+    key("question", PLACES, "Which question is answered; without it, the survey's first."),
+    key("answer", PLACES, "Where the answer to that question lies."),
+    key(
+        "answers",
+        Kind::OneOf(&[Kind::List(&Kind::Table(&ANSWER)), Kind::Blank]),
+        "Where several answers lie, instead of question and answer.",
+    ),
+    key(
+        "each_question",
+        PLACES,
+        "Where the answer to any question lies, with {question} for its name.",
+    ),
+    key(
+        "fields",
+        Kind::OneOf(&[Kind::Named(&PLACES), Kind::Blank]),
+        "Where the fields of the survey lie, by name.",
+    ),
+    key("hangup", MOMENT, "When it says that the call is over; true where all that comes does."),
+    key("opt_out", MOMENT, "When it says that the caller does not want to be asked."),
+    key("only_when", PLACES, "What else has to hold; anything else is answered and not kept."),
+    key("id", PLACES, "Where the sender's own id of the hook lies: seen again it is a repeat."),
+]);
+
+/// The first that finds something.
+const PLACES: Kind = Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text), Kind::Blank]);
+
+const MOMENT: Kind = Kind::OneOf(&[Kind::Flag, Kind::Text, Kind::List(&Kind::Text), Kind::Blank]);
+
+const ANSWER: Shape = Shape::of(&[
+    key("question", Kind::Name, "The question that is answered.").needed(),
+    key("from", PLACES, "Where the answer lies.").needed(),
+]);
+
 /// `own` is what the source itself says of `read`, where the rest is its preset's.
 pub(super) fn readers(
     place: &Place<'_>,
     own: Option<&Value>,
     wanted: &Wanted<'_>,
 ) -> Option<Readers> {
-    let table = place.table(&[
-        "call",
-        "question",
-        "answer",
-        "answers",
-        "each_question",
-        "fields",
-        "hangup",
-        "opt_out",
-        "only_when",
-        "id",
-    ])?;
+    let table = place.table()?;
     let call = table.need("call", READER).and_then(|place| some(&place));
     let hangup = table.or("hangup", When::never(), |place| when(&place));
     let opt_out = table.or("opt_out", When::never(), |place| when(&place));
@@ -109,7 +134,7 @@ fn answers_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<R
 }
 
 fn answer_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<(Name, Vec<Reader>)> {
-    let table = place.table(&["question", "from"])?;
+    let table = place.table()?;
     let question = table.need("question", "the name of a question").and_then(|place| {
         let name = place.name("the name of a question")?;
         if wanted.questions.contains(&&name) {

@@ -31,6 +31,7 @@ pub fn schema() -> Value {
 fn of(kind: &Kind, base: Option<&Value>) -> Value {
     match kind {
         Kind::Anything => json!({}),
+        Kind::Blank => json!({ "type": "null" }),
         Kind::Text => json!({ "type": "string", "minLength": 1 }),
         Kind::MaybeEmptyText => json!({ "type": "string" }),
         Kind::Word(words) => json!({ "enum": words() }),

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(super) enum Kind {
     /// Whatever YAML can say.
     Anything,
+    /// Nothing at all: the key stands there to say that there is none.
+    Blank,
     /// Not empty.
     Text,
     MaybeEmptyText,

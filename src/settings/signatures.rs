@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::shape::{Key, Kind, Shape, key};
 use super::written::{Place, Table};
 use super::{Environment, secret};
 use crate::domain::Credentials;
@@ -19,12 +20,40 @@ const SECRET_LENGTH_MIN: usize = 16;
 const FORMS: &str = "a list of v3, ma-v3, v2, ma-v2, or one of { hmac: … }, { standard: … }, \
                      { twilio: … }, { vonage: … }, { telnyx: … }, { bearer: … }, { basic: … }, or none";
 
+/// Over a preset of the same scheme a source says only what is otherwise, hence few keys are needed.
+pub(super) const KIND: Kind = Kind::OneOf(&[
+    Kind::List(&Kind::Word(|| PlivoHeader::ALL.map(PlivoHeader::label).to_vec())),
+    Kind::Table(&SCHEMES),
+    Kind::Word(|| vec!["none"]),
+]);
+
+const SCHEMES: Shape = Shape::of(&[
+    key("hmac", Kind::Table(&HMAC), "A keyed hash in a header."),
+    key("standard", Kind::Table(&STANDARD), "As Standard Webhooks 1.0 signs."),
+    key("twilio", Kind::Table(&TWILIO), "As Twilio signs: the address and the form."),
+    key("vonage", Kind::Table(&VONAGE), "As Vonage signs: a JWT in the Authorization header."),
+    key("telnyx", Kind::Table(&TELNYX), "As Telnyx signs: Ed25519 over the time and the body."),
+    key(
+        "bearer",
+        Kind::Secret,
+        "A token in the Authorization header: it vouches for the sender only.",
+    ),
+    key("basic", Kind::Table(&BASIC), "A user and a password: they vouch for the sender only."),
+])
+.with_one_of(&["hmac", "standard", "twilio", "vonage", "telnyx", "bearer", "basic"]);
+
+const SECRET: Key = key("secret", Kind::Secret, "What the sender signs with.").needed();
+const PAST: Key =
+    key("past", Kind::Duration(Duration::ZERO), "How old a signed time may be.").or("5m");
+const FUTURE: Key =
+    key("future", Kind::Duration(Duration::ZERO), "How far ahead of now a signed time may be.")
+        .or("1m");
+
 pub(super) fn signature(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Scheme> {
     match place.value() {
         Value::Array(_) => plivo(place).map(Scheme::Plivo),
         Value::Object(_) => {
-            let table = place
-                .table(&["hmac", "standard", "twilio", "vonage", "telnyx", "bearer", "basic"])?;
+            let table = place.table()?;
             let Some(place) = table.only() else {
                 return place.fault(format!("expected {FORMS}"));
             };
@@ -56,8 +85,13 @@ fn bearer(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Bearer> {
     Some(Bearer { tokens: credentials(place, environment)? })
 }
 
+const BASIC: Shape = Shape::of(&[
+    key("user", Kind::Text, "The name of the user, without a colon.").needed(),
+    key("password", Kind::Secret, "The password.").needed(),
+]);
+
 fn basic(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Basic> {
-    let table = place.table(&["user", "password"])?;
+    let table = place.table()?;
     let user = table.need("user", "a user name").and_then(|place| {
         let user = place.text("a user name")?;
         if user.contains(':') {
@@ -71,17 +105,36 @@ fn basic(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Basic> {
     Some(Basic { user: user?, passwords: passwords? })
 }
 
-fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
-    let table = place.table(&[
-        "header",
-        "secret",
-        "algorithm",
-        "encoding",
+const HMAC: Shape = Shape::of(&[
+    key("header", Kind::Text, "The header with the signature."),
+    SECRET,
+    key("algorithm", Kind::Word(|| vec!["sha256", "sha1"]), "The hash.").or("sha256"),
+    key("encoding", Kind::Word(|| vec!["hex", "base64"]), "How the header writes it.").or("hex"),
+    key(
         "prefix",
-        "timestamp",
-        "id",
-        "signs",
-    ])?;
+        Kind::MaybeEmptyText,
+        "What stands before it in the header, such as \"sha256=\".",
+    )
+    .or("\"\""),
+    key("timestamp", Kind::Table(&TIMESTAMP), "Where the signed time is, if there is one."),
+    key("id", Kind::Text, "The header with the signed id of the hook, if there is one."),
+    key("signs", Kind::Text, "What is signed, such as \"{timestamp}.{body}\".").or("\"{body}\""),
+]);
+
+const TIMESTAMP: Shape = Shape::of(&[
+    key("header", Kind::Text, "The header with the time.").needed(),
+    key(
+        "format",
+        Kind::Word(|| vec!["unix", "iso"]),
+        "How it is written: seconds since 1970, or as in 2026-11-22T10:00:00Z.",
+    )
+    .or("unix"),
+    PAST,
+    FUTURE,
+]);
+
+fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
+    let table = place.table()?;
     let header = table.need("header", HEADER).and_then(|place| header(&place));
     let secrets = secrets(&table, environment);
     let algorithm = table.or("algorithm", Algorithm::Sha256, |place| {
@@ -116,7 +169,7 @@ fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
 }
 
 fn timestamp(place: &Place<'_>) -> Option<SignedTime> {
-    let table = place.table(&["header", "format", "past", "future"])?;
+    let table = place.table()?;
     let header = table.need("header", HEADER).and_then(|place| header(&place));
     let format = table.or("format", TimeFormat::Unix, |place| {
         place.word(&[("unix", TimeFormat::Unix), ("iso", TimeFormat::Iso)])
@@ -125,8 +178,10 @@ fn timestamp(place: &Place<'_>) -> Option<SignedTime> {
     Some(SignedTime { header: header?, format: format?, window: window? })
 }
 
+const STANDARD: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
+
 fn standard(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Standard> {
-    let table = place.table(&["secret", "past", "future"])?;
+    let table = place.table()?;
     let (secrets, window) = (secrets(&table, environment), window(&table));
     match Standard::new(secrets?, window?) {
         Ok(standard) => Some(standard),
@@ -134,20 +189,35 @@ fn standard(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Standar
     }
 }
 
+const TWILIO: Shape = Shape::of(&[SECRET]);
+
 fn twilio(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Twilio> {
-    let table = place.table(&["secret"])?;
+    let table = place.table()?;
     Some(Twilio { secrets: secrets(&table, environment)? })
 }
 
+const VONAGE: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
+
 fn vonage(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Vonage> {
-    let table = place.table(&["secret", "past", "future"])?;
+    let table = place.table()?;
     let (secrets, window) = (secrets(&table, environment), window(&table));
     Some(Vonage { secrets: secrets?, window: window? })
 }
 
+const TELNYX: Shape = Shape::of(&[
+    key(
+        "public_key",
+        Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
+        "The public key of the account, as Telnyx shows it; a list while it is rotated.",
+    )
+    .needed(),
+    PAST,
+    FUTURE,
+]);
+
 fn telnyx(place: &Place<'_>) -> Option<Telnyx> {
     const KEY: &str = "the public key of the account, as Telnyx shows it";
-    let table = place.table(&["public_key", "past", "future"])?;
+    let table = place.table()?;
     let key = |place: &Place<'_>| {
         let text = place.text(KEY)?;
         place.check(text.parse::<PublicKey>())
@@ -172,8 +242,8 @@ fn telnyx(place: &Place<'_>) -> Option<Telnyx> {
 /// How far a signed time may lie from now.
 fn window(table: &Table<'_>) -> Option<Window> {
     let default = Window::default();
-    let past = table.or("past", default.past, |place| place.duration(Duration::ZERO));
-    let future = table.or("future", default.future, |place| place.duration(Duration::ZERO));
+    let past = table.or("past", default.past, |place| place.duration());
+    let future = table.or("future", default.future, |place| place.duration());
     Some(Window { past: past?, future: future? })
 }
 

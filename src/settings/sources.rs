@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::accounts::Account;
-use super::readers::{Wanted, readers};
-use super::signatures::signature;
+use super::readers::{self, Wanted, readers};
+use super::shape::{Kind, Shape, key};
+use super::signatures::{self, signature};
 use super::written::{Place, Table};
-use super::{Environment, PublicDoor, presets};
+use super::{Environment, PublicDoor, presets, replies};
 use crate::domain::Name;
 use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
 use crate::survey::Survey;
@@ -24,19 +25,58 @@ pub(super) struct Surroundings<'a> {
     pub(super) environment: &'a Arc<Environment>,
 }
 
+/// What is not written is the preset's to say, or has the default that is named.
+pub(super) const SHAPE: Shape = Shape::of(&[
+    key(
+        "preset",
+        Kind::Word(|| presets::names().collect()),
+        "What is known of this kind of sender.",
+    )
+    .needed(),
+    key("account", Kind::Name, "Whose calls are rated; its token checks Plivo's signatures.")
+        .needed(),
+    key("survey", Kind::Name, "What was asked.").needed(),
+    key("url", Kind::Text, "What this sender calls, where it is not public.url and the path."),
+    key("body", Kind::List(&Kind::Word(|| vec!["form", "json"])), "What a body may be."),
+    key("signature", signatures::KIND, "How the sender signs; none lets anybody in."),
+    key(
+        "read",
+        Kind::Table(&readers::SHAPE),
+        "Where its hooks say what: only what differs from the preset, key by key.",
+    ),
+    key("reply", Kind::Table(&REPLY), "What the sender hears when its hook was kept."),
+    key(
+        "replies",
+        replies::LIST,
+        "In place of reply: what it hears by what was answered so far; the first that holds.",
+    ),
+    key(
+        "on_refusal",
+        Kind::Word(|| vec!["status", "reply"]),
+        "What it hears otherwise: the status, or the reply, so that a live call goes on.",
+    ),
+]);
+
+const REPLY: Shape = Shape::of(&[
+    key("xml", Kind::Text, "XML such as \"<Response/>\"."),
+    key("json", Kind::Anything, "JSON, written as YAML."),
+    key("empty", Kind::True, "Nothing but the status."),
+])
+.with_one_of(&["xml", "json", "empty"]);
+
 pub(super) fn source(
     name: Name,
     place: &Place<'_>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Source> {
     let preset = place
-        .table(KEYS)?
+        .table()?
         .need("preset", &format!("a preset, one of {}", names()))
         .and_then(|place| preset(&place));
     // Without its preset a source would lack what the preset says; what it says itself is checked.
     let without = preset.is_none();
     let table = presets::under(place.value(), preset.unwrap_or_default());
-    let table = place.holding(&table).table(KEYS)?;
+    let table = place.holding(&table).table()?;
 
     let account = table
         .need("account", "the name of an account")
@@ -104,9 +144,6 @@ pub(super) fn check_fields(
         }
     }
 }
-
-const KEYS: &[&str] =
-    &["preset", "account", "survey", "url", "body", "signature", "read", "reply", "on_refusal"];
 
 fn preset(place: &Place<'_>) -> Option<Value> {
     let text = place.text("the name of a preset")?;
@@ -213,7 +250,7 @@ fn reply(place: &Place<'_>) -> Option<SourceReply> {
     if !place.value().is_object() {
         return place.expected(FORMS);
     }
-    let table = place.table(&["xml", "json", "empty"])?;
+    let table = place.table()?;
     let Some(place) = table.only() else {
         return place.fault(format!("expected one of {FORMS}"));
     };

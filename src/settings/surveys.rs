@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use serde_json::Value;
-
+use super::issues::{self, issues};
 use super::questions::{self, questions};
+use super::ratings::{self, rating};
+use super::rules::{self, rules, template};
 use super::shape::{Kind, Shape, key};
-use super::written::{ANSWER, Place, Table};
-use crate::domain::{Changes, Issue, Issues, Name};
+use super::written::{Place, Table};
+use crate::domain::{Changes, Name};
 use crate::survey::{
-    AtFive, ChoiceDefinition, CompleteDefinition, Definition, Fate, Incomplete, IssuesDefinition,
-    MetBy, NotesDefinition, Numbers, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
+    CompleteDefinition, Definition, Fate, Incomplete, NotesDefinition, Numbers, RatingDefinition,
     Survey, Unrated,
 };
 
@@ -19,11 +19,11 @@ pub(super) const SHAPE: Shape = Shape::of(&[
         "What sources read beside answers, by name; for conditions, notes and replies.",
     ),
     key("questions", questions::LIST, "What is asked.").needed(),
-    key("rating", Kind::Table(&RATING_SHAPE), "How an answer becomes a rating from 1 to 5."),
-    key("issues", Kind::Table(&ISSUES), "How answers name what was wrong with the call."),
+    key("rating", Kind::Table(&ratings::SHAPE), "How an answer becomes a rating from 1 to 5."),
+    key("issues", Kind::Table(&issues::SHAPE), "How answers name what was wrong with the call."),
     key(
         "rules",
-        Kind::List(&Kind::Table(&RULE)),
+        rules::LIST,
         "Exceptions: the first whose `when` holds speaks, the rest are not looked at.",
     ),
     key(
@@ -50,7 +50,7 @@ pub(super) const SHAPE: Shape = Shape::of(&[
 
 /// `delay` is what `delivery` says.
 pub(super) fn survey(place: &Place<'_>, delay: Duration) -> Option<Survey> {
-    let table = place.open()?;
+    let table = place.table()?;
     let questions =
         table.need("questions", "a list of questions").and_then(|place| questions(&place));
     let fields = table.get("fields").and_then(|place| fields(&place)).unwrap_or_default();
@@ -101,262 +101,9 @@ fn fields(place: &Place<'_>) -> Option<Vec<Name>> {
     Some(items.iter().filter_map(|place| place.name(FIELD)).collect())
 }
 
-const RATING_SHAPE: Shape = Shape::of(&[
-    key("of", Kind::Name, "The question whose answer is the rating.").needed(),
-    key("scale", Kind::Table(&SCALE), "For numbers and keys: how they lie between 1 and 5."),
-    key("table", Kind::List(&Kind::Table(&ROW)), "For any answers: what each is worth."),
-    key("thumbs", Kind::Table(&THUMBS), "For two answers: one is worth 5, the other 1."),
-    key("monotone", Kind::Flag, "Whether a table's ratings may not go up and down.").or("true"),
-])
-.with_at_most_one_of(&["scale", "table", "thumbs"]);
-
-const SCALE: Shape = Shape::of(&[
-    key("from", Kind::TwoWhole, "The worst and the best score.").or("[1, 5]"),
-    key(
-        "round",
-        Kind::Word(|| vec!["hundredth", "half", "whole"]),
-        "To what the rating is rounded.",
-    )
-    .or("hundredth"),
-]);
-
-const ROW: Shape = Shape::of(&[
-    key("answer", Kind::Answer, "An answer of the question.").needed(),
-    key("rating", Kind::Number, "What it is worth, from 1 to 5.").needed(),
-]);
-
-const THUMBS: Shape = Shape::of(&[
-    key("up", Kind::Answer, "The answer that is worth 5.").needed(),
-    key("down", Kind::Answer, "The answer that is worth 1.").needed(),
-]);
-
-/// `None` where the question is amiss.
-fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
-    let table = place.open()?;
-    let of = table.need("of", QUESTION).and_then(|place| place.name(QUESTION));
-    let kinds = ["scale", "table", "thumbs"].map(|kind| table.get(kind));
-    let scale = match kinds {
-        [None, None, None] => Some(ScaleDefinition::default()),
-        [Some(scale), None, None] => self::scale(&scale),
-        [None, Some(rows), None] => rows_of(&rows).map(ScaleDefinition::Table),
-        [None, None, Some(place)] => thumbs(&place),
-        _ => place.fault("expected at most one of scale, table, thumbs"),
-    };
-    let monotone = table.or("monotone", true, |place| place.flag());
-    let mut rating = RatingDefinition::new(of?);
-    rating.scale = scale.unwrap_or_default();
-    rating.monotone = monotone.unwrap_or(true);
-    Some(rating)
-}
-
-fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
-    const ENDS: &str = "the worst and the best score, such as [1, 5]";
-    let table = place.open()?;
-    let from = table.or("from", (1, 5), |place| two_numbers(&place, ENDS));
-    let rounds =
-        [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
-    let round = table.or("round", Rounding::default(), |place| place.word(&rounds));
-    Some(ScaleDefinition::Linear { from: from?, round: round? })
-}
-
-/// Whole ones. `what` completes "expected …".
-pub(super) fn two_numbers(place: &Place<'_>, what: &str) -> Option<(i64, i64)> {
-    match place.value().as_array().map(Vec::as_slice) {
-        Some([one, other]) => match (one.as_i64(), other.as_i64()) {
-            (Some(one), Some(other)) => Some((one, other)),
-            _ => place.fault(format!("expected {what}, both whole numbers")),
-        },
-        Some(_) => place.fault(format!("expected {what}")),
-        None => place.expected(what),
-    }
-}
-
-/// In their places, for faults are told by them.
-fn rows_of(place: &Place<'_>) -> Option<Vec<(String, f64)>> {
-    let items = place.list("{ answer: …, rating: … }")?;
-    let row = |place: &Place<'_>| {
-        let table = place.open()?;
-        let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
-        let rating = table.need("rating", RATING).and_then(|place| number(&place));
-        Some((answer.unwrap_or_default(), rating.unwrap_or(1.0)))
-    };
-    Some(items.iter().map(|place| row(place).unwrap_or((String::new(), 1.0))).collect())
-}
-
-const RATING: &str = "a rating from 1 to 5";
-
-fn number(place: &Place<'_>) -> Option<f64> {
-    match place.value() {
-        Value::Number(number) => number.as_f64(),
-        _ => place.expected(RATING),
-    }
-}
-
-fn thumbs(place: &Place<'_>) -> Option<ScaleDefinition> {
-    let table = place.open()?;
-    let up = table.need("up", ANSWER).and_then(|place| place.answer());
-    let down = table.need("down", ANSWER).and_then(|place| place.answer());
-    Some(ScaleDefinition::Thumbs { up: up?, down: down? })
-}
-
-const ISSUES: Shape = Shape::of(&[
-    key("of", Kind::Name, "The question that is meant where a choice names none."),
-    key(
-        "choices",
-        Kind::List(&Kind::Table(&CHOICE)),
-        "Which answer, or which words in one, name which issue.",
-    ),
-    key(
-        "otherwise",
-        ISSUE_LIST,
-        "What is reported below 5 where no choice names anything: Plivo wants an issue then.",
-    )
-    .or("[OTHERS]"),
-    key(
-        "at_five",
-        Kind::Word(|| vec!["send", "drop"]),
-        "Whether what a caller chose is sent with a rating of 5 too.",
-    )
-    .or("send"),
-]);
-
-const ISSUE_KIND: Kind = Kind::Word(|| Issue::ALL.map(Issue::name).to_vec());
-
-const ISSUE_LIST: Kind = Kind::List(&ISSUE_KIND);
-
-const CHOICE: Shape = Shape::of(&[
-    key("of", Kind::Name, "The question, where it is not that of the section."),
-    key("answer", Kind::Answer, "An answer of the question."),
-    key(
-        "mentions",
-        Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
-        "Words in an answer, whole and in any case, such as [echo, \"hear myself\"].",
-    ),
-    key("issue", ISSUE_KIND, "What it says was wrong.").needed(),
-])
-.with_one_of(&["answer", "mentions"]);
-
-fn issues(place: &Place<'_>) -> IssuesDefinition {
-    let mut issues = IssuesDefinition::default();
-    let Some(table) = place.open() else {
-        return issues;
-    };
-    issues.of = table.get("of").and_then(|place| place.name(QUESTION));
-    if let Some(place) = table.get("choices") {
-        issues.choices = choices(&place);
-    }
-    if let Some(otherwise) = table.get("otherwise").and_then(|place| issue_list(&place)) {
-        issues.otherwise = otherwise;
-    }
-    if let Some(at_five) = table
-        .get("at_five")
-        .and_then(|place| place.word(&[("send", AtFive::Send), ("drop", AtFive::Drop)]))
-    {
-        issues.at_five = at_five;
-    }
-    issues
-}
-
-/// In their places, for faults are told by them.
-fn choices(place: &Place<'_>) -> Vec<ChoiceDefinition> {
-    let items = place.list("{ answer: …, issue: … }").unwrap_or_default();
-    let unread = || ChoiceDefinition::answer("", Issue::Others);
-    items.iter().map(|place| choice(place).unwrap_or_else(unread)).collect()
-}
-
-fn choice(place: &Place<'_>) -> Option<ChoiceDefinition> {
-    let table = place.open()?;
-    let of = table.get("of").and_then(|place| place.name(QUESTION));
-    let met_by = match (table.get("answer"), table.get("mentions")) {
-        (Some(_), Some(_)) => place.fault("expected one of answer, mentions, not both"),
-        (None, Some(place)) => mentions(&place).map(MetBy::Mentions),
-        _ => {
-            let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
-            answer.map(MetBy::Answer)
-        }
-    };
-    let issue = table.need("issue", ISSUE).and_then(|place| issue(&place));
-    Some(ChoiceDefinition {
-        of,
-        met_by: met_by.unwrap_or(MetBy::Answer(String::new())),
-        issue: issue.unwrap_or(Issue::Others),
-    })
-}
-
-fn mentions(place: &Place<'_>) -> Option<Vec<String>> {
-    const PHRASE: &str = "words such as \"hear myself\"";
-    let phrases: Option<Vec<_>> = match place.value() {
-        Value::Array(_) => place.list(PHRASE)?.iter().map(|place| place.text(PHRASE)).collect(),
-        _ => place.text(PHRASE).map(|phrase| vec![phrase]),
-    };
-    Some(phrases?.into_iter().map(str::to_owned).collect())
-}
-
-fn issue_list(place: &Place<'_>) -> Option<Issues> {
-    let items = place.list("issues such as [OTHERS]")?;
-    let issues: Vec<_> = items.iter().map(issue).collect();
-    issues.into_iter().collect()
-}
-
-const ISSUE: &str = "an issue that Plivo knows, such as ECHO";
-
-fn issue(place: &Place<'_>) -> Option<Issue> {
-    let text = place.text(ISSUE)?;
-    place.check(text.parse())
-}
-
-/// In their places, for faults are told by them.
-fn rules(place: &Place<'_>) -> Vec<RuleDefinition> {
-    let items = place.list("{ when: …, rating: … }").unwrap_or_default();
-    items.iter().map(|place| rule(place).unwrap_or_default()).collect()
-}
-
-const RULE: Shape = Shape::of(&[
-    key("when", CONDITION_KIND, "When it speaks, such as \"score <= 2 and solved == 'no'\".")
-        .needed(),
-    key("ignore", Kind::Text, "Why such a call is not reported at all."),
-    key("rating", Kind::Number, "The rating then, from 1 to 5."),
-    key("issues", ISSUE_LIST, "The issues then."),
-    key("notes", Kind::MaybeEmptyText, "The template of the notes then."),
-]);
-
-fn rule(place: &Place<'_>) -> Option<RuleDefinition> {
-    let table = place.open()?;
-    let when = table.need("when", CONDITION).and_then(|place| condition(&place));
-    let given = |place: Place<'_>| place.text("a reason").map(str::to_owned);
-    Some(RuleDefinition {
-        when: when.unwrap_or_default(),
-        ignore: table.get("ignore").and_then(given),
-        rating: table.get("rating").and_then(|place| number(&place)),
-        issues: table.get("issues").and_then(|place| issue_list(&place)),
-        notes: table.get("notes").and_then(|place| template(&place)),
-    })
-}
-
-const CONDITION: &str = "a condition such as \"score <= 2\"";
-
-/// YAML reads the shortest conditions as true or false.
-pub(super) const CONDITION_KIND: Kind = Kind::OneOf(&[Kind::Text, Kind::Flag]);
-
-pub(super) fn condition(place: &Place<'_>) -> Option<String> {
-    match place.value() {
-        // YAML reads the shortest condition as something else.
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => place.text(CONDITION).map(str::to_owned),
-    }
-}
-
-/// Empty is none.
-fn template(place: &Place<'_>) -> Option<String> {
-    match place.value() {
-        Value::String(template) => Some(template.clone()),
-        _ => place.text("a template such as \"{{ score }} of 5\"").map(str::to_owned),
-    }
-}
-
 fn notes(table: &Table<'_>) -> NotesDefinition {
     let mut notes = NotesDefinition::default();
-    let length = table.get("notes_length").and_then(|place| place.whole_number());
+    let length = table.get("notes_length").and_then(|place| place.whole());
     notes.length = length.map_or(notes.length, |length| length as usize);
     let numbers = [("mask", Numbers::Mask), ("keep", Numbers::Keep)];
     let numbers = table.or("notes_numbers", Numbers::Mask, |place| place.word(&numbers));
@@ -377,7 +124,7 @@ const UNRATED: Shape = Shape::of(&[
 const FATE: Kind = Kind::Word(|| vec!["ignore", "dead"]);
 
 fn unrated(place: &Place<'_>) -> Unrated {
-    let Some(table) = place.open() else { return Unrated::default() };
+    let Some(table) = place.table() else { return Unrated::default() };
     let fates = [("ignore", Fate::Ignore), ("dead", Fate::Dead)];
     let [no_answer, invalid_answer, no_score, hang_up, opt_out] =
         ["no_answer", "invalid_answer", "no_score", "hang_up", "opt_out"].map(|key| {
@@ -415,10 +162,11 @@ const COMPLETE: Shape = Shape::of(&[
 
 fn complete(place: &Place<'_>) -> CompleteDefinition {
     let mut complete = CompleteDefinition::default();
-    let Some(table) = place.open() else {
+    let Some(table) = place.table() else {
         return complete;
     };
-    let duration = |key, default| table.or(key, default, |place| place.span()).unwrap_or(default);
+    let duration =
+        |key, default| table.or(key, default, |place| place.duration()).unwrap_or(default);
     complete.after = duration("after", complete.after);
     complete.grace = duration("grace", complete.grace);
     complete.deadline = duration("deadline", complete.deadline);

@@ -11,6 +11,7 @@ use postcall::domain::{
 };
 use postcall::store::Arrival;
 use postcall::survey::{Mapping, Survey};
+use postcall::telemetry::HookOutcome;
 use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
@@ -125,6 +126,80 @@ fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
                 }
             },
         );
+    });
+}
+
+/// The one question of `quick`, whose answers are sent again where they change.
+fn quick_resends(settings: &str) -> String {
+    settings.replace("quick: { questions", "quick: { changes: resend, questions")
+}
+
+#[test]
+fn an_answer_that_changes_after_its_delivery_is_delivered_again() {
+    Rounds::play_with(quick_resends, async |rounds| {
+        rounds.hears("quick", "c-1", "4").await;
+        rounds.round().await;
+        for (digits, outcome) in [
+            ("4", HookOutcome::Repeat),
+            ("", HookOutcome::Late),
+            ("2", HookOutcome::Added),
+            ("2", HookOutcome::Repeat),
+        ] {
+            rounds.later(Duration::from_secs(60));
+            assert_eq!(rounds.hears("quick", "c-1", digits).await, outcome, "{digits:?}");
+        }
+        rounds.round().await;
+        let told = told(rounds, "c-1");
+        assert_eq!([&told[0][0], &told[1][0]], [&Value::from(4), &Value::from(2)]);
+        assert_eq!(told.len(), 2);
+        assert_eq!(rounds.submission("c-1").state, "delivered");
+        for (series, value) in [
+            ("submissions_resent_total{survey=\"quick\"}", 1.0),
+            ("answers_changed_total{survey=\"quick\"}", 1.0),
+            ("rating_count{survey=\"quick\"}", 2.0),
+        ] {
+            assert_eq!(rounds.figure(series), value, "{series}");
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_changes_while_it_is_delivered_is_delivered_again() {
+    for crashes in [false, true] {
+        Rounds::play_with(quick_resends, async |rounds| {
+            rounds.hears("quick", "c-1", "4").await;
+            rounds.sets_out().await.unwrap();
+            rounds.later(Duration::from_secs(1));
+            assert_eq!(rounds.hears("quick", "c-1", "2").await, HookOutcome::Added);
+            if crashes {
+                rounds.crash();
+                rounds.start();
+            } else {
+                rounds.comes_home().await.unwrap();
+                assert_eq!(rounds.submission("c-1").state, "pending");
+                assert_eq!(told(rounds, "c-1")[0][0], 4);
+            }
+            rounds.round().await;
+            assert_eq!(rounds.submission("c-1").state, "delivered");
+            assert_eq!(told(rounds, "c-1").last().unwrap()[0], 2);
+        });
+    }
+}
+
+#[test]
+fn what_the_survey_made_of_a_call_is_kept_with_it() {
+    Rounds::play(async |rounds| {
+        rounds.hears("quick", "c-1", "4").await;
+        rounds.hears("quick", "c-2", "").await;
+        rounds.hears_of("quick", Some("scroe"), "c-3", "4").await;
+        rounds.round().await;
+        for row in rounds.ledger.submissions() {
+            let trace: Value = serde_json::from_str(&row.trace.expect("a trace")).unwrap();
+            assert!(trace.is_object(), "{trace}");
+        }
+        assert_eq!(rounds.submission("c-3").state, "dead(unmapped)");
+        let dead = "submissions_dead_total{reason=\"unmapped\",survey=\"quick\"}";
+        assert_eq!(rounds.figure(dead), 1.0);
     });
 }
 

@@ -197,6 +197,9 @@ fn every_figure_that_should_move_has_moved() {
         "answers_changed_total{survey=\"quick\"}",
         "submissions{state=\"dead\"}",
         "delivery_latency_seconds_count",
+        "submissions_ignored_total{reason=\"rule\",survey=\"quality\"}",
+        "submissions_dead_total{reason=\"unmapped\",survey=\"unknown\"}",
+        "submissions_resent_total{survey=\"quick\"}",
     ];
     for series in zero_from_the_start {
         assert_eq!(before.of(series), 0.0, "{series}");
@@ -240,6 +243,9 @@ fn every_figure_that_should_move_has_moved() {
         ("rating_bucket{survey=\"quality\",le=\"2\"}", 1.0),
         ("rating_count{survey=\"quick\"}", 1.0),
         ("issues_total{issue=\"ECHO\",survey=\"quality\"}", 1.0),
+        ("submissions_ignored_total{reason=\"no_answer\",survey=\"quick\"}", 1.0),
+        ("submissions_dead_total{reason=\"refused\",survey=\"quick\"}", 1.0),
+        ("submissions_resent_total{survey=\"quality\"}", 0.0),
         ("issues_total{issue=\"OTHERS\",survey=\"quick\"}", 0.0),
         ("attempts_total{account=\"main\",verdict=\"accepted\"}", 2.0),
         ("attempts_total{account=\"main\",verdict=\"busy\"}", 1.0),

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod bad_input;
+mod conversations;
 mod crash;
 mod dashboard;
 mod delivery;

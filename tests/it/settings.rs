@@ -343,6 +343,23 @@ fn a_wrong_source_is_refused() {
 }
 
 #[test]
+fn wrong_replies_are_refused() {
+    let reply = "reply: { xml: \"<Response><Speak>Thank you.</Speak></Response>\" }";
+    let told = told([
+        (reply, "replies: <Response/>"),
+        (reply, "replies: []"),
+        (reply, "replies: [{ when: score < 5 }, { xml: <Response/> }]"),
+        (reply, "replies: [{ when: score < 5, xml: <Response/> }]"),
+        (reply, "replies: [{ xml: <Response/> }, { xml: <Response/> }]"),
+        (reply, "replies: [{ when: sore < 5, xml: <Response/> }, { xml: \"{{ socre }}\" }]"),
+        (reply, "replies: [{ when: score < 5, xml: <Response> }, { xml: <Response/> }]"),
+        (reply, "replies: [{ xml: <Response/>, json: 1 }]"),
+        (reply, "reply: { empty: true }\n    replies: [{ xml: <Response/> }]"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn a_wrong_reading_is_refused_with_what_would_be_right() {
     let read = |read: &str| ("reply: {", format!("read: {read}\n    reply: {{"));
     let cases = [

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::Payload;
-use crate::domain::{Answer, CallUuid, Hook, HookId, Identity, Name, Report, SubmissionKey};
+use crate::domain::{
+    Answer, Answers, CallUuid, Hook, HookId, Identity, Name, Report, SubmissionKey,
+};
 use crate::settings::Settings;
-use crate::source::{Refused, Source, VerifiedHook};
+use crate::source::{Refused, Source, SourceReply, VerifiedHook};
 use crate::store::Outcome;
 
 pub(super) use reply::Reply;
@@ -107,7 +109,9 @@ impl<'a> Rehearsal<'a> {
         let understood = verified.and_then(|hook| self.understand(source, &hook));
         let refusal = disbelieved.clone().map(Refusal::Source);
         let reply = match (&refusal, &understood) {
-            (Some(refusal), _) | (None, Err(refusal)) => Reply::to_refused(source, refusal),
+            (Some(refusal), _) | (None, Err(refusal)) => {
+                Reply::to_refused(source.on_refusal, &self.said(source, None), refusal)
+            }
             (None, Ok(understood)) => self.reply(source, understood),
         };
         Heard { disbelieved, understood, reply }
@@ -168,11 +172,23 @@ impl<'a> Rehearsal<'a> {
 
     fn reply(&self, source: &Source, understood: &Understood) -> Reply {
         match understood {
-            Understood::Skipped => Reply::to_skipped(source),
+            Understood::Skipped => Reply::to_skipped(&self.said(source, None)),
             Understood::Kept(kept) => {
-                Reply::to_kept(source, &self.submissions[kept.submission], kept.outcome)
+                let submission = &self.submissions[kept.submission];
+                let reply = self.said(source, Some(&submission.answers));
+                Reply::to_kept(&reply, submission, kept.outcome)
             }
         }
+    }
+
+    /// As the intake says it: by what was answered so far, where the source has replies.
+    fn said(&self, source: &Source, answers: Option<&Answers>) -> SourceReply {
+        let spoken = self.settings.replies.get(&source.name).map(|replies| {
+            let url = source.url.at(&format!("/hooks/{}", source.name));
+            answers.map_or_else(|| replies.last(&url), |answers| replies.answer(answers, &url))
+        });
+        let spoken = spoken.and_then(|xml| SourceReply::xml(xml).ok());
+        spoken.unwrap_or_else(|| source.reply.clone())
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Refusal, Submission};
-use crate::source::{OnRefusal, Source};
+use crate::source::{OnRefusal, SourceReply};
 use crate::store::Outcome;
 
 /// What a sender hears.
@@ -19,21 +19,25 @@ const SUBMISSION: &str = "Postcall-Submission";
 const OUTCOME: &str = "Postcall-Outcome";
 
 impl Reply {
-    pub(super) fn to_kept(source: &Source, submission: &Submission, outcome: Outcome) -> Self {
+    pub(super) fn to_kept(reply: &SourceReply, submission: &Submission, outcome: Outcome) -> Self {
         let headers = vec![
             (SUBMISSION, submission.key.id().to_string()),
             (OUTCOME, outcome.label().to_owned()),
         ];
-        Self { headers, ..Self::plain(source) }
+        Self { headers, ..Self::plain(reply) }
     }
 
-    pub(super) fn to_skipped(source: &Source) -> Self {
-        Self { headers: vec![(OUTCOME, "skipped".to_owned())], ..Self::plain(source) }
+    pub(super) fn to_skipped(reply: &SourceReply) -> Self {
+        Self { headers: vec![(OUTCOME, "skipped".to_owned())], ..Self::plain(reply) }
     }
 
-    pub(super) fn to_refused(source: &Source, refusal: &Refusal) -> Self {
-        match source.on_refusal {
-            OnRefusal::Reply => Self::plain(source),
+    pub(super) fn to_refused(
+        on_refusal: OnRefusal,
+        reply: &SourceReply,
+        refusal: &Refusal,
+    ) -> Self {
+        match on_refusal {
+            OnRefusal::Reply => Self::plain(reply),
             OnRefusal::Status => Self {
                 status: refusal.status(),
                 content_type: Some("application/problem+json"),
@@ -44,12 +48,12 @@ impl Reply {
     }
 
     /// 200 with what the source's sender expects, and nothing promised.
-    fn plain(source: &Source) -> Self {
+    fn plain(reply: &SourceReply) -> Self {
         Self {
             status: 200,
-            content_type: source.reply.content_type(),
+            content_type: reply.content_type(),
             headers: Vec::new(),
-            body: String::from_utf8_lossy(source.reply.body()).into_owned(),
+            body: String::from_utf8_lossy(reply.body()).into_owned(),
         }
     }
 }

@@ -181,7 +181,8 @@ impl Rounds {
         });
         let sources = settings.sources.into_values().collect();
         let surveys = settings.surveys;
-        let intake = Intake::new(sources, &surveys, store.clone(), metrics.clone());
+        let intake =
+            Intake::new(sources, &surveys, &settings.replies, store.clone(), metrics.clone());
         self.service = Some(Service { courier, terms, intake, metrics, store, surveys });
     }
 
@@ -190,7 +191,8 @@ impl Rounds {
         let settings = self.checked_settings();
         let Service { terms: in_force, intake, .. } = self.service();
         in_force.send_replace(Arc::new(terms(&settings)));
-        intake.change(settings.sources.into_values().collect(), &settings.surveys);
+        let Settings { sources, surveys, replies, .. } = settings;
+        intake.change(sources.into_values().collect(), &surveys, &replies);
     }
 
     fn service(&self) -> &Service {

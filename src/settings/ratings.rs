@@ -1,0 +1,84 @@
+use super::shape::{Kind, Shape, key};
+use super::surveys::QUESTION;
+use super::written::{ANSWER, Place};
+use crate::survey::{RatingDefinition, Rounding, ScaleDefinition};
+
+/// What completes "expected …" where a rating is written.
+pub(super) const RATING: &str = "a rating from 1 to 5";
+
+pub(super) const SHAPE: Shape = Shape::of(&[
+    key("of", Kind::Name, "The question whose answer is the rating.").needed(),
+    key("scale", Kind::Table(&SCALE), "For numbers and keys: how they lie between 1 and 5."),
+    key("table", Kind::List(&Kind::Table(&ROW)), "For any answers: what each is worth."),
+    key("thumbs", Kind::Table(&THUMBS), "For two answers: one is worth 5, the other 1."),
+    key("monotone", Kind::Flag, "Whether a table's ratings may not go up and down.").or("true"),
+])
+.with_at_most_one_of(&["scale", "table", "thumbs"]);
+
+const SCALE: Shape = Shape::of(&[
+    key("from", Kind::TwoWhole, "The worst and the best score.").or("[1, 5]"),
+    key(
+        "round",
+        Kind::Word(|| vec!["hundredth", "half", "whole"]),
+        "To what the rating is rounded.",
+    )
+    .or("hundredth"),
+]);
+
+const ROW: Shape = Shape::of(&[
+    key("answer", Kind::Answer, "An answer of the question.").needed(),
+    key("rating", Kind::Number, "What it is worth, from 1 to 5.").needed(),
+]);
+
+const THUMBS: Shape = Shape::of(&[
+    key("up", Kind::Answer, "The answer that is worth 5.").needed(),
+    key("down", Kind::Answer, "The answer that is worth 1.").needed(),
+]);
+
+/// `None` where the question is amiss.
+pub(super) fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
+    let table = place.table()?;
+    let of = table.need("of", QUESTION).and_then(|place| place.name(QUESTION));
+    let kinds = ["scale", "table", "thumbs"].map(|kind| table.get(kind));
+    let scale = match kinds {
+        [None, None, None] => Some(ScaleDefinition::default()),
+        [Some(scale), None, None] => self::scale(&scale),
+        [None, Some(rows), None] => rows_of(&rows).map(ScaleDefinition::Table),
+        [None, None, Some(place)] => thumbs(&place),
+        _ => place.fault("expected at most one of scale, table, thumbs"),
+    };
+    let monotone = table.or("monotone", true, |place| place.flag());
+    let mut rating = RatingDefinition::new(of?);
+    rating.scale = scale.unwrap_or_default();
+    rating.monotone = monotone.unwrap_or(true);
+    Some(rating)
+}
+
+fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
+    const ENDS: &str = "the worst and the best score, such as [1, 5]";
+    let table = place.table()?;
+    let from = table.or("from", (1, 5), |place| place.two_whole(ENDS));
+    let rounds =
+        [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
+    let round = table.or("round", Rounding::default(), |place| place.word(&rounds));
+    Some(ScaleDefinition::Linear { from: from?, round: round? })
+}
+
+/// In their places, for faults are told by them.
+fn rows_of(place: &Place<'_>) -> Option<Vec<(String, f64)>> {
+    let items = place.list("{ answer: …, rating: … }")?;
+    let row = |place: &Place<'_>| {
+        let table = place.table()?;
+        let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
+        let rating = table.need("rating", RATING).and_then(|place| place.number(RATING));
+        Some((answer.unwrap_or_default(), rating.unwrap_or(1.0)))
+    };
+    Some(items.iter().map(|place| row(place).unwrap_or((String::new(), 1.0))).collect())
+}
+
+fn thumbs(place: &Place<'_>) -> Option<ScaleDefinition> {
+    let table = place.table()?;
+    let up = table.need("up", ANSWER).and_then(|place| place.answer());
+    let down = table.need("down", ANSWER).and_then(|place| place.answer());
+    Some(ScaleDefinition::Thumbs { up: up?, down: down? })
+}

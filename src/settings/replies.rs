@@ -1,0 +1,76 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::rules::{CONDITION_KIND, condition};
+use super::shape::{Kind, Shape, key};
+use super::written::Place;
+use crate::domain::Name;
+use crate::source::{Source, SourceReply};
+use crate::survey::{Replies, ReplyDefinition, Survey};
+
+pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
+
+const SHAPE: Shape = Shape::of(&[
+    key(
+        "when",
+        CONDITION_KIND,
+        "When it is given, such as \"score < 5\"; the last is for all else.",
+    ),
+    key("xml", Kind::Text, "A template of XML; {{ url }} is what the source calls.").needed(),
+]);
+
+/// Of the sources that have some. `None` where any of it is at fault, or the source or the survey
+/// that it stands on is.
+pub(super) fn replies(
+    section: Option<Place<'_>>,
+    sources: &BTreeMap<Name, Option<Source>>,
+    surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
+) -> Option<BTreeMap<Name, Arc<Replies>>> {
+    let mut all = BTreeMap::new();
+    let mut is_whole = true;
+    for (name, place) in section?.entries() {
+        let Some(table) = place.table() else { continue };
+        let Some(list) = table.get("replies") else { continue };
+        if table.get("reply").is_some() {
+            is_whole = false;
+            table.fault_at::<()>("reply", "leave it out: the last of the replies is for all else");
+        }
+        let source = sources.get(&name).and_then(Option::as_ref);
+        let survey = source.and_then(|source| surveys.get(&source.survey)).and_then(Option::as_ref);
+        match survey.and_then(|survey| of_source(&list, &place, survey)) {
+            Some(replies) => {
+                all.insert(name, Arc::new(replies));
+            }
+            None => is_whole = false,
+        }
+    }
+    is_whole.then_some(all)
+}
+
+fn of_source(list: &Place<'_>, source: &Place<'_>, survey: &Survey) -> Option<Replies> {
+    let items = list.list("{ when: …, xml: … }")?;
+    let definitions: Option<Vec<_>> = items.iter().map(definition).collect();
+    let is_xml = |text: &str| SourceReply::xml(text).map(drop).map_err(|bad| bad.to_string());
+    match survey.replies(&definitions?, &is_xml) {
+        Ok(replies) => Some(replies),
+        Err(faults) => {
+            for fault in faults {
+                let path = format!("{}.{}", source.path(), fault.path);
+                source.fault_at::<()>(&path, fault.message);
+            }
+            None
+        }
+    }
+}
+
+fn definition(place: &Place<'_>) -> Option<ReplyDefinition> {
+    let table = place.table()?;
+    let when = table.get("when").map(|place| condition(&place));
+    let xml = table.need("xml", "a template of XML").and_then(|place| {
+        place.text("a template such as \"<Response><Speak>Thank you.</Speak></Response>\"")
+    });
+    Some(ReplyDefinition {
+        when: when.map_or(Some(None), |when| when.map(Some))?,
+        xml: xml?.to_owned(),
+    })
+}

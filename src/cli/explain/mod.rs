@@ -6,7 +6,6 @@ mod message;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -154,7 +153,9 @@ impl Explain {
     /// The request that a bare body came in.
     fn around(&self, body: Vec<u8>) -> Result<Message, Failure> {
         let Some(source) = &self.source else {
-            return Err(anyhow!("a bare body does not say where it came to: --source NAME").into());
+            return Err(Failure::Unreadable(
+                "a bare body does not say where it came to: --source NAME".to_owned(),
+            ));
         };
         let payload = Payload {
             method: self.method.map_or(Method::Post, Method::from),

@@ -27,7 +27,7 @@ store: { url: "sqlite:@folder@/ledger.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
 sources:
-  ivr: { preset: plivo, account: main, survey: first }
+  ivr: { preset: plivo, account: main, survey: first, read: { fields: { campaign: form:campaign } } }
 surveys:
   first:
     changes: first

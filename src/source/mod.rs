@@ -32,8 +32,8 @@ pub use reply::{BadReply, OnRefusal, SourceReply};
 pub use signature::{
     Algorithm, BadSigns, Basic, Bearer, CannotSign, Encoding, HeaderName, Hmac, HmacRules,
     MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo, PlivoHeader, Proof,
-    PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, Tried, Twilio,
-    UnknownPlivoHeader, UnnamedBody, VerifiedHook, Vonage, Window,
+    PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, TimePlace, Tried,
+    Twilio, UnknownPlivoHeader, UnnamedBody, VerifiedHook, Vonage, Window,
 };
 pub use url::{MalformedUrl, SignedUrl};
 

@@ -10,6 +10,7 @@
 mod form;
 mod opened;
 mod path;
+mod plivo_xml;
 mod read;
 mod reader;
 mod refused;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use form::{Accepts, Form, encode};
 pub use path::{BadPath, Path};
+pub use plivo_xml::check_plivo_xml;
 pub use read::{Asked, ReadAnswer, Readers, Reading, When};
 pub use reader::{BadReader, Condition, Reader};
 pub use refused::{Refused, Unreadable};

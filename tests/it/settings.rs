@@ -331,6 +331,8 @@ fn a_wrong_source_is_refused() {
         ("survey: quality", "survey: other"),
         (reply, "reply: <Response/>"),
         (reply, "reply: { xml: \"<Response>\" }"),
+        (reply, "reply: { xml: \"<Response><Say>Thank you.</Say></Response>\" }"),
+        (reply, "reply: { xml: \"<Response><GetDigits/></Response>\" }"),
         (reply, "reply: { xml: \"<Response/>\", empty: true }"),
         (reply, "reply: { empty: false }"),
         (reply, "reply: { text: thanks }"),

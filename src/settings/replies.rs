@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::rules::{CONDITION_KIND, condition};
 use super::shape::{Kind, Shape, key};
 use super::written::Place;
@@ -50,8 +52,14 @@ pub(super) fn replies(
 fn of_source(list: &Place<'_>, source: &Place<'_>, survey: &Survey) -> Option<Replies> {
     let items = list.list("{ when: …, xml: … }")?;
     let definitions: Option<Vec<_>> = items.iter().map(definition).collect();
-    let is_xml = |text: &str| SourceReply::xml(text).map(drop).map_err(|bad| bad.to_string());
-    match survey.replies(&definitions?, &is_xml) {
+    // What other senders run is theirs to know; that it is XML is all that can be said of it.
+    let preset = source.value().get("preset").and_then(Value::as_str).unwrap_or_default();
+    let by_plivo = preset.starts_with("plivo");
+    let check = |text: &str| {
+        let reply = if by_plivo { SourceReply::instructions(text) } else { SourceReply::xml(text) };
+        reply.map(drop).map_err(|bad| bad.to_string())
+    };
+    match survey.replies(&definitions?, &check) {
         Ok(replies) => Some(replies),
         Err(faults) => {
             for fault in faults {

@@ -8,6 +8,7 @@
 //! gave, and an answer is text.
 
 mod form;
+mod instructions;
 mod opened;
 mod path;
 mod read;
@@ -22,6 +23,7 @@ mod url;
 use std::sync::Arc;
 
 pub use form::{Accepts, Form, encode};
+pub use instructions::BadInstructions;
 pub use path::{BadPath, Path};
 pub use read::{Asked, ReadAnswer, Readers, Reading, When};
 pub use reader::{BadReader, Condition, Reader};

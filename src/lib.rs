@@ -64,7 +64,7 @@
 //! POST /hooks/ivr
 //!   http/hooks           body within its limits → Hook                                (actix ends here)
 //!   intake               source.verify(hook)    → VerifiedHook      401 · 415 · 400, nothing stored
-//!                        source.read(verified)  → call, question, answer        400, nothing stored
+//!                        source.read(verified)  → call, answers, fields           400, nothing stored; none of ours: 200
 //!   store.accept         hook, answers and submission in one transaction, one sync for all that
 //!                        waited; it asks the Completion that intake handed over: due when?
 //!   http/hooks           200 and the source's reply

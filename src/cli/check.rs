@@ -1,10 +1,13 @@
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use terminal_size::{Width, terminal_size_of};
 
+use super::table::Table;
 use super::{Failure, SettingsFile};
 use crate::settings::Settings;
+use crate::survey::Proof;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -37,7 +40,7 @@ impl Check {
 }
 
 /// What each sender has to call, who is believed, and what answers come to.
-fn print(out: &mut impl Write, settings: &Settings) -> std::io::Result<()> {
+fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     writeln!(out, "the settings are well ({})", settings.hash)?;
     for (name, source) in &settings.sources {
         let url = source.url.at(&format!("/hooks/{name}"));
@@ -55,7 +58,69 @@ fn print(out: &mut impl Write, settings: &Settings) -> std::io::Result<()> {
     for (name, account) in &settings.accounts {
         writeln!(out, "account {name}: {} at {}", account.account.auth_id, account.api)?;
     }
-    writeln!(out, "ledger: {}", settings.store.path.display())
+    writeln!(out, "ledger: {}", settings.store.path.display())?;
+    for (name, survey) in &settings.surveys {
+        writeln!(out, "\nsurvey {name}")?;
+        print_proof(out, survey.proof())?;
+    }
+    Ok(())
+}
+
+/// Widest decision table that is shown in columns where no terminal reads it, in characters.
+const WIDTH_MAX: usize = 120;
+
+/// In columns where they are not too wide, else a line for each row.
+fn print_proof(out: &mut impl Write, proof: &Proof) -> io::Result<()> {
+    let table = decision_table(proof);
+    if table.width() > terminal_width().unwrap_or(WIDTH_MAX) {
+        return indented(out, &proof.to_string());
+    }
+    indented(out, &table.to_string())?;
+    if proof.more_rows > 0 {
+        writeln!(out, "  … and {} more rows", proof.more_rows)?;
+    }
+    for proved in &proof.proved {
+        writeln!(out, "  proved: {proved}")?;
+    }
+    for guarded in &proof.guarded {
+        writeln!(out, "  guarded: {guarded}")?;
+    }
+    Ok(())
+}
+
+/// A column for each question and field that decides anything, and what each row comes to.
+fn decision_table(proof: &Proof) -> Table {
+    let mut columns: Vec<&str> = Vec::new();
+    for given in proof.rows.iter().flat_map(|row| &row.answers) {
+        if !columns.contains(&given.name.as_str()) {
+            columns.push(&given.name);
+        }
+    }
+    let rules = proof.rows.iter().any(|row| row.rule.is_some());
+    let by = rules.then_some("BY");
+    let heads = columns.iter().map(|name| name.to_uppercase());
+    let mut table =
+        Table::with_head(heads.chain(by.map(str::to_owned)).chain(["COMES TO".to_owned()]));
+    for row in &proof.rows {
+        let cell = |name: &&str| {
+            let given = row.answers.iter().find(|given| given.name == *name);
+            given.map_or("any", |given| &given.is).to_owned()
+        };
+        let by = rules.then(|| row.rule.clone().unwrap_or_default());
+        let outcome = row.outcome.to_string();
+        table.add(columns.iter().map(cell).chain(by).chain([outcome]).collect());
+    }
+    table
+}
+
+fn indented(out: &mut impl Write, text: &str) -> io::Result<()> {
+    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// Of the terminal that reads this, where one does.
+fn terminal_width() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(io::stdout())?;
+    Some(columns.into())
 }
 
 fn to_json(settings: &Settings) -> Value {
@@ -73,10 +138,15 @@ fn to_json(settings: &Settings) -> Value {
         let account = json!({ "auth_id": account.account.auth_id, "api": account.api });
         (name.to_string(), account)
     });
+    let surveys = settings.surveys.iter().map(|(name, survey)| {
+        let proof = serde_json::to_value(survey.proof());
+        (name.to_string(), proof.expect("a proof is made of texts and numbers"))
+    });
     json!({
         "hash": settings.hash,
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
+        "surveys": surveys.collect::<Value>(),
         "ledger": settings.store.path,
     })
 }

@@ -11,9 +11,11 @@ use super::{Failure, SettingsFile};
 use crate::domain::{CallUuid, Method};
 use crate::source::Source;
 
-/// A Plivo callback, with --call and --digits; or whatever else a sender sends, with --form, --json,
-/// --body or --query.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "--call and --digits make a callback as Plivo sends it; --form, --json, --body and \
+--query send whatever another sender does."
+)]
 #[command(group = ArgGroup::new("said").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
 #[command(group = ArgGroup::new("as_body").multiple(false).args(["form", "json", "body"]))]
 #[command(group = ArgGroup::new("as_plivo").multiple(true).args(["call", "question", "digits"]).conflicts_with("as_sent"))]

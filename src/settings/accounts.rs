@@ -50,7 +50,7 @@ impl Account {
         place: &Place<'_>,
         environment: &Arc<Environment>,
     ) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let auth_id = table.need("auth_id", AUTH_ID).and_then(|place| auth_id(&place));
         let credentials = table
             .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
@@ -118,7 +118,7 @@ fn is_in_the_clear(api: &str) -> bool {
 
 fn spelling(place: &Place<'_>) -> Option<BTreeMap<Issue, String>> {
     const SPELLED: &str = "an issue as it goes over the wire, such as CALLERID_ISSUES";
-    let table = place.open()?;
+    let table = place.table()?;
     let spelled: Vec<_> = Issue::ALL
         .into_iter()
         .filter_map(|issue| {

@@ -59,12 +59,11 @@ impl Delivery {
     ]);
 
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let delay = duration(&table, "delay");
         let timeout = duration(&table, "timeout");
         let connect_timeout = duration(&table, "connect_timeout");
-        let in_flight =
-            table.need("in_flight", "a whole number").and_then(|place| place.whole_number());
+        let in_flight = table.need("in_flight", "a whole number").and_then(|place| place.whole());
         let lease = duration(&table, "lease");
         let hold_probe = duration(&table, "hold_probe");
         let retry = table.need("retry", "a table").and_then(|place| retry(&place));
@@ -111,7 +110,7 @@ const RETRY: Shape = Shape::of(&[
 ]);
 
 fn retry(place: &Place<'_>) -> Option<RetryPolicy> {
-    let table = place.open()?;
+    let table = place.table()?;
     let first = duration(&table, "first");
     let longest = duration(&table, "longest");
     let age_max = duration(&table, "age");
@@ -130,5 +129,5 @@ fn retry(place: &Place<'_>) -> Option<RetryPolicy> {
 }
 
 fn duration(table: &Table<'_>, key: &str) -> Option<Duration> {
-    table.need(key, "a duration").and_then(|place| place.span())
+    table.need(key, "a duration").and_then(|place| place.duration())
 }

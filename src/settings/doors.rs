@@ -46,15 +46,16 @@ impl PublicDoor {
     ]);
 
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let listen = listen(&table);
         let url = match table.get_filled("url") {
             None => Some(None),
             Some(place) => public_url(&place).map(Some),
         };
         let connections =
-            table.need("connections", "a whole number").and_then(|place| place.whole_number());
-        let body_timeout = table.need("body_timeout", "a duration").and_then(|place| place.span());
+            table.need("connections", "a whole number").and_then(|place| place.whole());
+        let body_timeout =
+            table.need("body_timeout", "a duration").and_then(|place| place.duration());
         Some(Self {
             listen: listen?,
             url: url?,
@@ -68,7 +69,7 @@ impl PrivateDoor {
     pub(super) const SHAPE: Shape = Shape::of(&[key("listen", Kind::Text, LISTEN)]);
 
     pub(super) fn at(place: &Place<'_>, public: Option<&PublicDoor>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let listen = listen(&table)?;
         if public.is_some_and(|public| collide(public.listen, listen)) {
             return table.get("listen")?.fault(

@@ -45,7 +45,7 @@ const CHOICE: Shape = Shape::of(&[
 
 pub(super) fn issues(place: &Place<'_>) -> IssuesDefinition {
     let mut issues = IssuesDefinition::default();
-    let Some(table) = place.open() else {
+    let Some(table) = place.table() else {
         return issues;
     };
     issues.of = table.get("of").and_then(|place| place.name(QUESTION));
@@ -72,7 +72,7 @@ fn choices(place: &Place<'_>) -> Vec<ChoiceDefinition> {
 }
 
 fn choice(place: &Place<'_>) -> Option<ChoiceDefinition> {
-    let table = place.open()?;
+    let table = place.table()?;
     let of = table.get("of").and_then(|place| place.name(QUESTION));
     let met_by = match (table.get("answer"), table.get("mentions")) {
         (Some(_), Some(_)) => place.fault("expected one of answer, mentions, not both"),

@@ -5,6 +5,9 @@
 //! into values which need no second check. Whatever is wrong is reported at once, each fault with
 //! its path and what would be right, none with anything that stands where a secret belongs.
 //!
+//! What may stand where is described once, beside the reader of each section. The reader takes
+//! nothing that is not described, and [`schema()`] tells editors the same.
+//!
 //! Nobody below `app` knows this room: it hands on the values of the rooms it sets up.
 
 mod accounts;
@@ -164,7 +167,7 @@ impl Settings {
     }
 
     fn at(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let section = |name| table.need(name, "a table");
 
         let public = section("public").and_then(|place| PublicDoor::at(&place));

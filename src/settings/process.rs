@@ -35,8 +35,8 @@ impl Shutdown {
     ]);
 
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.open()?;
-        let duration = |key| table.need(key, "a duration").and_then(|place| place.span());
+        let table = place.table()?;
+        let duration = |key| table.need(key, "a duration").and_then(|place| place.duration());
         let (announce, deadline) = (duration("announce"), duration("deadline"));
         Some(Self { announce: announce?, deadline: deadline? })
     }
@@ -57,7 +57,7 @@ impl Logs {
     ]);
 
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let format = table
             .need("format", FORMAT)
             .and_then(|place| place.word(&[("json", Format::Json), ("pretty", Format::Pretty)]));

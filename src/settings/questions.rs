@@ -50,7 +50,7 @@ pub(super) fn questions(place: &Place<'_>) -> Option<Vec<QuestionDefinition>> {
 }
 
 fn question(place: &Place<'_>) -> Option<QuestionDefinition> {
-    let table = place.open()?;
+    let table = place.table()?;
     let name = table.need("name", QUESTION).and_then(|place| place.name(QUESTION));
     let domain = domain(place, &table);
     let optional = table.or("optional", false, |place| place.flag());
@@ -91,7 +91,7 @@ fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
     if several && !matches!(kind, "answers" | "choices") {
         table.fault_at::<()>("several", "only answers and choices can be given together");
     }
-    let decimals = table.or("decimals", 0, |place| place.whole_number()).unwrap_or_default();
+    let decimals = table.or("decimals", 0, |place| place.whole()).unwrap_or_default();
     if kind != "number" && table.get("decimals").is_some() {
         table.fault_at::<()>("decimals", "only a number has decimals");
     }
@@ -104,7 +104,7 @@ fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
         }
         "choices" => DomainDefinition::Choices { choices: answers(&place)?, several },
         "yes_no" => yes_no(&place)?,
-        _ => DomainDefinition::Text { length: place.whole_number()? as usize },
+        _ => DomainDefinition::Text { length: place.whole()? as usize },
     })
 }
 
@@ -113,7 +113,7 @@ fn yes_no(place: &Place<'_>) -> Option<DomainDefinition> {
     if *place.value() == Value::Bool(true) {
         return Some(DomainDefinition::YesNo { yes: Vec::new(), no: Vec::new() });
     }
-    let table = place.open()?;
+    let table = place.table()?;
     let words = |key| table.or(key, Vec::new(), |place| answers(&place));
     let (yes, no) = (words("yes"), words("no"));
     Some(DomainDefinition::YesNo { yes: yes?, no: no? })

@@ -37,7 +37,7 @@ const THUMBS: Shape = Shape::of(&[
 
 /// `None` where the question is amiss.
 pub(super) fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
-    let table = place.open()?;
+    let table = place.table()?;
     let of = table.need("of", QUESTION).and_then(|place| place.name(QUESTION));
     let kinds = ["scale", "table", "thumbs"].map(|kind| table.get(kind));
     let scale = match kinds {
@@ -56,7 +56,7 @@ pub(super) fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
 
 fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
     const ENDS: &str = "the worst and the best score, such as [1, 5]";
-    let table = place.open()?;
+    let table = place.table()?;
     let from = table.or("from", (1, 5), |place| place.two_whole(ENDS));
     let rounds =
         [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
@@ -68,7 +68,7 @@ fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
 fn rows_of(place: &Place<'_>) -> Option<Vec<(String, f64)>> {
     let items = place.list("{ answer: …, rating: … }")?;
     let row = |place: &Place<'_>| {
-        let table = place.open()?;
+        let table = place.table()?;
         let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
         let rating = table.need("rating", RATING).and_then(|place| place.number(RATING));
         Some((answer.unwrap_or_default(), rating.unwrap_or(1.0)))
@@ -77,7 +77,7 @@ fn rows_of(place: &Place<'_>) -> Option<Vec<(String, f64)>> {
 }
 
 fn thumbs(place: &Place<'_>) -> Option<ScaleDefinition> {
-    let table = place.open()?;
+    let table = place.table()?;
     let up = table.need("up", ANSWER).and_then(|place| place.answer());
     let down = table.need("down", ANSWER).and_then(|place| place.answer());
     Some(ScaleDefinition::Thumbs { up: up?, down: down? })

@@ -57,7 +57,7 @@ pub(super) fn readers(
     own: Option<&Value>,
     wanted: &Wanted<'_>,
 ) -> Option<Readers> {
-    let table = place.open()?;
+    let table = place.table()?;
     let call = table.need("call", READER).and_then(|place| some(&place));
     let hangup = table.or("hangup", When::never(), |place| when(&place));
     let opt_out = table.or("opt_out", When::never(), |place| when(&place));
@@ -134,7 +134,7 @@ fn answers_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<R
 }
 
 fn answer_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<(Name, Vec<Reader>)> {
-    let table = place.open()?;
+    let table = place.table()?;
     let question = table.need("question", "the name of a question").and_then(|place| {
         let name = place.name("the name of a question")?;
         if wanted.questions.contains(&&name) {

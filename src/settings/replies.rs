@@ -31,7 +31,7 @@ pub(super) fn replies(
     let mut all = BTreeMap::new();
     let mut is_whole = true;
     for (name, place) in section?.entries() {
-        let Some(table) = place.open() else { continue };
+        let Some(table) = place.table() else { continue };
         let Some(list) = table.get("replies") else { continue };
         if table.get("reply").is_some() {
             is_whole = false;
@@ -72,7 +72,7 @@ fn of_source(list: &Place<'_>, source: &Place<'_>, survey: &Survey) -> Option<Re
 }
 
 fn definition(place: &Place<'_>) -> Option<ReplyDefinition> {
-    let table = place.open()?;
+    let table = place.table()?;
     let when = table.get("when").map(|place| condition(&place));
     let xml = table.need("xml", "a template of XML").and_then(|place| {
         place.text("a template such as \"<Response><Speak>Thank you.</Speak></Response>\"")

@@ -24,7 +24,7 @@ pub(super) fn rules(place: &Place<'_>) -> Vec<RuleDefinition> {
 }
 
 fn rule(place: &Place<'_>) -> Option<RuleDefinition> {
-    let table = place.open()?;
+    let table = place.table()?;
     let when = table.need("when", CONDITION).and_then(|place| condition(&place));
     let given = |place: Place<'_>| place.text("a reason").map(str::to_owned);
     Some(RuleDefinition {

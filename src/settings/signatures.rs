@@ -53,7 +53,7 @@ pub(super) fn signature(place: &Place<'_>, environment: &Arc<Environment>) -> Op
     match place.value() {
         Value::Array(_) => plivo(place).map(Scheme::Plivo),
         Value::Object(_) => {
-            let table = place.open()?;
+            let table = place.table()?;
             let Some(place) = table.only() else {
                 return place.fault(format!("expected {FORMS}"));
             };
@@ -91,7 +91,7 @@ const BASIC: Shape = Shape::of(&[
 ]);
 
 fn basic(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Basic> {
-    let table = place.open()?;
+    let table = place.table()?;
     let user = table.need("user", "a user name").and_then(|place| {
         let user = place.text("a user name")?;
         if user.contains(':') {
@@ -134,7 +134,7 @@ const TIMESTAMP: Shape = Shape::of(&[
 ]);
 
 fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
-    let table = place.open()?;
+    let table = place.table()?;
     let header = table.need("header", HEADER).and_then(|place| header(&place));
     let secrets = secrets(&table, environment);
     let algorithm = table.or("algorithm", Algorithm::Sha256, |place| {
@@ -169,7 +169,7 @@ fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
 }
 
 fn timestamp(place: &Place<'_>) -> Option<SignedTime> {
-    let table = place.open()?;
+    let table = place.table()?;
     let header = table.need("header", HEADER).and_then(|place| header(&place));
     let format = table.or("format", TimeFormat::Unix, |place| {
         place.word(&[("unix", TimeFormat::Unix), ("iso", TimeFormat::Iso)])
@@ -181,7 +181,7 @@ fn timestamp(place: &Place<'_>) -> Option<SignedTime> {
 const STANDARD: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
 
 fn standard(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Standard> {
-    let table = place.open()?;
+    let table = place.table()?;
     let (secrets, window) = (secrets(&table, environment), window(&table));
     match Standard::new(secrets?, window?) {
         Ok(standard) => Some(standard),
@@ -192,14 +192,14 @@ fn standard(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Standar
 const TWILIO: Shape = Shape::of(&[SECRET]);
 
 fn twilio(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Twilio> {
-    let table = place.open()?;
+    let table = place.table()?;
     Some(Twilio { secrets: secrets(&table, environment)? })
 }
 
 const VONAGE: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
 
 fn vonage(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Vonage> {
-    let table = place.open()?;
+    let table = place.table()?;
     let (secrets, window) = (secrets(&table, environment), window(&table));
     Some(Vonage { secrets: secrets?, window: window? })
 }
@@ -217,7 +217,7 @@ const TELNYX: Shape = Shape::of(&[
 
 fn telnyx(place: &Place<'_>) -> Option<Telnyx> {
     const KEY: &str = "the public key of the account, as Telnyx shows it";
-    let table = place.open()?;
+    let table = place.table()?;
     let key = |place: &Place<'_>| {
         let text = place.text(KEY)?;
         place.check(text.parse::<PublicKey>())
@@ -242,8 +242,8 @@ fn telnyx(place: &Place<'_>) -> Option<Telnyx> {
 /// How far a signed time may lie from now.
 fn window(table: &Table<'_>) -> Option<Window> {
     let default = Window::default();
-    let past = table.or("past", default.past, |place| place.span());
-    let future = table.or("future", default.future, |place| place.span());
+    let past = table.or("past", default.past, |place| place.duration());
+    let future = table.or("future", default.future, |place| place.duration());
     Some(Window { past: past?, future: future? })
 }
 

@@ -70,13 +70,13 @@ pub(super) fn source(
     surroundings: &Surroundings<'_>,
 ) -> Option<Source> {
     let preset = place
-        .open()?
+        .table()?
         .need("preset", &format!("a preset, one of {}", names()))
         .and_then(|place| preset(&place));
     // Without its preset a source would lack what the preset says; what it says itself is checked.
     let without = preset.is_none();
     let table = presets::under(place.value(), preset.unwrap_or_default());
-    let table = place.holding(&table).open()?;
+    let table = place.holding(&table).table()?;
 
     let account = table
         .need("account", "the name of an account")
@@ -250,7 +250,7 @@ fn reply(place: &Place<'_>) -> Option<SourceReply> {
     if !place.value().is_object() {
         return place.expected(FORMS);
     }
-    let table = place.open()?;
+    let table = place.table()?;
     let Some(place) = table.only() else {
         return place.fault(format!("expected one of {FORMS}"));
     };

@@ -23,9 +23,9 @@ impl Store {
     ]);
 
     pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.open()?;
+        let table = place.table()?;
         let path = table.need("url", "sqlite:PATH").and_then(|place| path(&place));
-        let queue = table.need("queue", "a whole number").and_then(|place| place.whole_number());
+        let queue = table.need("queue", "a whole number").and_then(|place| place.whole());
         Some(Self { path: path?, queue: queue? as usize })
     }
 }

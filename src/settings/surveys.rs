@@ -50,7 +50,7 @@ pub(super) const SHAPE: Shape = Shape::of(&[
 
 /// `delay` is what `delivery` says.
 pub(super) fn survey(place: &Place<'_>, delay: Duration) -> Option<Survey> {
-    let table = place.open()?;
+    let table = place.table()?;
     let questions =
         table.need("questions", "a list of questions").and_then(|place| questions(&place));
     let fields = table.get("fields").and_then(|place| fields(&place)).unwrap_or_default();
@@ -103,7 +103,7 @@ fn fields(place: &Place<'_>) -> Option<Vec<Name>> {
 
 fn notes(table: &Table<'_>) -> NotesDefinition {
     let mut notes = NotesDefinition::default();
-    let length = table.get("notes_length").and_then(|place| place.whole_number());
+    let length = table.get("notes_length").and_then(|place| place.whole());
     notes.length = length.map_or(notes.length, |length| length as usize);
     let numbers = [("mask", Numbers::Mask), ("keep", Numbers::Keep)];
     let numbers = table.or("notes_numbers", Numbers::Mask, |place| place.word(&numbers));
@@ -124,7 +124,7 @@ const UNRATED: Shape = Shape::of(&[
 const FATE: Kind = Kind::Word(|| vec!["ignore", "dead"]);
 
 fn unrated(place: &Place<'_>) -> Unrated {
-    let Some(table) = place.open() else { return Unrated::default() };
+    let Some(table) = place.table() else { return Unrated::default() };
     let fates = [("ignore", Fate::Ignore), ("dead", Fate::Dead)];
     let [no_answer, invalid_answer, no_score, hang_up, opt_out] =
         ["no_answer", "invalid_answer", "no_score", "hang_up", "opt_out"].map(|key| {
@@ -162,10 +162,11 @@ const COMPLETE: Shape = Shape::of(&[
 
 fn complete(place: &Place<'_>) -> CompleteDefinition {
     let mut complete = CompleteDefinition::default();
-    let Some(table) = place.open() else {
+    let Some(table) = place.table() else {
         return complete;
     };
-    let duration = |key, default| table.or(key, default, |place| place.span()).unwrap_or(default);
+    let duration =
+        |key, default| table.or(key, default, |place| place.duration()).unwrap_or(default);
     complete.after = duration("after", complete.after);
     complete.grace = duration("grace", complete.grace);
     complete.deadline = duration("deadline", complete.deadline);

@@ -4,7 +4,6 @@
 //! and it stops at the first. Here every place knows its path, every fault is noted and reading
 //! goes on; `None` means that the fault is noted already.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -85,17 +84,14 @@ impl<'a> Place<'a> {
     }
 
     /// With no keys but those that its kind names.
-    pub(super) fn open(&self) -> Option<Table<'a>> {
-        self.table(&self.kind.keys().expect("it is described as a table"))
-    }
-
-    pub(super) fn table(&self, known: &[&str]) -> Option<Table<'a>> {
+    pub(super) fn table(&self) -> Option<Table<'a>> {
+        let known = self.kind.keys().expect("it is described as a table");
         let Value::Object(entries) = self.value else {
             return self.expected(&format!("a table with {}", known.join(", ")));
         };
         let table = self.table_of(entries);
         for key in entries.keys().filter(|key| !known.contains(&key.as_str())) {
-            table.faults.add(table.path_of(key), unknown_key(known));
+            table.faults.add(table.path_of(key), unknown_key(&known));
         }
         Some(table)
     }
@@ -198,20 +194,16 @@ impl<'a> Place<'a> {
     }
 
     /// A whole number in the range that its kind names.
-    pub(super) fn whole_number(&self) -> Option<u64> {
+    /// Text is read too, because a variable has nothing else.
+    pub(super) fn whole(&self) -> Option<u64> {
         let (least, most) = self.kind.range().expect("it is described as a whole number");
-        self.whole(least..=most)
-    }
-
-    /// A whole number; text is read too, because a variable has nothing else.
-    pub(super) fn whole(&self, range: RangeInclusive<u64>) -> Option<u64> {
-        let what = format!("a whole number from {} to {}", range.start(), range.end());
+        let what = format!("a whole number from {least} to {most}");
         let number = match self.value {
             Value::Number(number) => number.as_u64(),
             Value::String(text) => text.parse().ok(),
             _ => return self.expected(&what),
         };
-        match number.filter(|number| range.contains(number)) {
+        match number.filter(|number| (least..=most).contains(number)) {
             Some(number) => Some(number),
             None => self.fault(format!("expected {what}")),
         }
@@ -247,14 +239,10 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// A duration that is as long as its kind wants.
-    pub(super) fn span(&self) -> Option<Duration> {
-        self.duration(self.kind.shortest().expect("it is described as a duration"))
-    }
-
-    /// `<integer><ms|s|m|h|d>`, at most [`LONGEST`].
-    pub(super) fn duration(&self, shortest: Duration) -> Option<Duration> {
+    /// `<integer><ms|s|m|h|d>`, as long as its kind wants and at most [`LONGEST`].
+    pub(super) fn duration(&self) -> Option<Duration> {
         const WHAT: &str = "a duration such as 500ms, 30s, 10m, 72h or 7d";
+        let shortest = self.kind.shortest().expect("it is described as a duration");
         let Value::String(text) = self.value else {
             return self.expected(WHAT);
         };
@@ -383,7 +371,7 @@ mod tests {
             key("url", Kind::Text, "Whence."),
         ]));
         let faults = Faults::default();
-        let table = Place::root(&tree, &KIND, &faults).open().unwrap();
+        let table = Place::root(&tree, &KIND, &faults).table().unwrap();
         assert_eq!(table.get("listen").unwrap().text("an address"), None);
         assert_eq!(table.get("lists").unwrap().list("words").unwrap()[0].text("a word"), None);
         assert!(table.need("url", "an address").is_none());

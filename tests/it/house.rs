@@ -64,6 +64,7 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("minijinja", &["survey"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli"]),
+    ("terminal_size", &["cli"]),
     ("config", &["settings"]),
     ("yaml_rust2", &["settings", "cli"]),
 ];

@@ -19,6 +19,8 @@ mod shutdown;
 mod signatures;
 mod simulator;
 mod store_contract;
+mod survey_faults;
+mod surveys_proof;
 mod tools;
 mod verdicts;
 mod wire;

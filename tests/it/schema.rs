@@ -1,6 +1,9 @@
 //! The schema of the settings takes what the reader takes, and refuses what it refuses for its
 //! shape.
 
+use std::fs;
+use std::path::Path;
+
 use boon::{Compiler, SchemaIndex, Schemas};
 use config::{Config, File, FileFormat};
 use postcall::settings::{Environment, Settings, schema};
@@ -20,11 +23,61 @@ fn what_the_repository_shows_is_taken() {
         world::SETTINGS.to_owned(),
     ];
     shown.extend(readme::settings());
+    for (file, text) in yaml_below("tests/surveys") {
+        let cases = tree(&text);
+        shown.push(cases["settings"].as_str().unwrap_or_else(|| panic!("{file}")).to_owned());
+    }
     for text in shown {
         if let Err(error) = schema.takes(&text) {
             panic!("{text}\n{error}");
         }
     }
+}
+
+#[test]
+fn what_a_preset_says_a_source_may_say() {
+    let mut sources = schema();
+    let mut source = sources["properties"]["sources"]["additionalProperties"].take();
+    source["$defs"] = sources["$defs"].take();
+    let source = Schema::of(without_needs(source));
+    let presets = yaml_below("config/presets");
+    assert!(presets.len() >= 15);
+    for (file, text) in presets {
+        source.takes(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
+/// A preset leaves open what only an operator knows.
+fn without_needs(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(entries) => {
+            if entries.contains_key("properties") {
+                entries.remove("required");
+            }
+            entries.values_mut().for_each(|value| *value = without_needs(value.take()));
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|value| *value = without_needs(value.take()));
+        }
+        _ => {}
+    }
+    schema
+}
+
+fn yaml_below(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
 }
 
 /// Every key of a survey, and every form that it may have.
@@ -119,6 +172,30 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ("delay: 60s", "retry: 5"),
         ("delay: 60s", "retry: { frist: 1s }"),
         ("delay: 60s", "delay: 60s\nlogs: { format: xml }"),
+        ("preset: plivo", "preset: plivoo"),
+        ("preset: plivo", "# preset: plivo"),
+        ("account: main", "acount: main"),
+        ("survey: quality", "survey: the quality"),
+        ("    reply: {", "    body: [xml]\n    reply: {"),
+        (
+            "reply: { xml: \"<Response><Speak>Thank you.</Speak></Response>\" }",
+            "reply: <Response/>",
+        ),
+        ("reply: { xml:", "reply: { empty: true, xml:"),
+        ("reply: { xml:", "reply: { text:"),
+        ("    reply: {", "    on_refusal: drop\n    reply: {"),
+        ("    reply: {", "    signature: v3\n    reply: {"),
+        ("    reply: {", "    signature: [v3, v4]\n    reply: {"),
+        ("    reply: {", "    signature: { basic: { user: a } }\n    reply: {"),
+        ("    reply: {", "    signature: { hmac: { secret: [] } }\n    reply: {"),
+        (
+            "    reply: {",
+            "    signature: { twilio: { secret: { env: A } }, telnyx: { public_key: a } }\n    reply: {",
+        ),
+        ("    reply: {", "    read: { calls: form:CallUUID }\n    reply: {"),
+        ("    reply: {", "    read: { call: [1] }\n    reply: {"),
+        ("    reply: {", "    read: { answers: [{ from: form:a }] }\n    reply: {"),
+        ("    reply: {", "    read: { hangup: { form: Event } }\n    reply: {"),
         ("    questions:", "    asked:"),
         ("name: problem, answers: 1-3", "name: problem"),
         ("name: problem, answers: 1-3", "answers: 1-3"),
@@ -161,7 +238,7 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
 }
 
 #[test]
-fn every_key_is_explained_and_stands_in_the_base_with_its_default() {
+fn every_key_is_explained_and_its_default_is_that_of_the_base() {
     let base = tree(&base_with_examples());
     let mut keys = 0;
     each_property(&schema(), "", &base, &mut |path, property, value| {
@@ -204,8 +281,12 @@ struct Schema {
 impl Schema {
     /// The schema is one: it is held to the draft that it names.
     fn new() -> Self {
+        Self::of(schema())
+    }
+
+    fn of(schema: Value) -> Self {
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
-        compiler.add_resource("settings.json", schema()).unwrap();
+        compiler.add_resource("settings.json", schema).unwrap();
         let index = compiler
             .compile("settings.json", &mut schemas)
             .unwrap_or_else(|error| panic!("{error:#}"));

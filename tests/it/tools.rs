@@ -188,7 +188,29 @@ fn what_the_settings_come_to_can_be_read_by_a_script() {
     assert_eq!(ivr["signed_with"], serde_json::json!(["v3", "ma-v3"]));
     assert_eq!(checked["sources"]["open"]["vouched_for"], false);
     assert_eq!(checked["accounts"]["main"]["api"], "https://stats.plivo.com");
+    let first = &checked["surveys"]["quality"]["rows"][0];
+    assert_eq!(first["answers"][0], serde_json::json!({ "name": "score", "is": "1-4" }));
     assert!(!said.contains("made-up-auth-token"));
+}
+
+#[test]
+fn a_survey_is_shown_as_a_table_of_what_it_decides() {
+    let rules = r#"
+    rules:
+      - { when: "campaign == 'test'", ignore: a test call }
+      - { when: "score <= 2 and problem == 3", rating: 1, issues: [CALL_DROPPED, BROKEN_AUDIO] }
+    fields: [campaign]
+    notes:"#;
+    let reads = "signature: none, read: { fields: { campaign: form:Campaign } }";
+    let settings = SETTINGS.replace("\n    notes:", rules).replace("signature: none", reads);
+    let desk = Desk(Home::new(&settings));
+    let said = desk.run(&["check"]).well();
+    let (_, table) = said.split_once("\n\n").unwrap();
+    insta::assert_snapshot!(table);
+    let many = settings.replace("a test call", &"a test call that is told at length ".repeat(4));
+    let said = Desk(Home::new(&many)).run(&["check"]).well();
+    let (_, lines) = said.split_once("\n\n").unwrap();
+    insta::assert_snapshot!(lines);
 }
 
 #[test]
@@ -222,6 +244,35 @@ fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
         &["ivr", "--form", "a=b", "--json", "{}"],
     ] {
         assert_eq!(sign(usage).code, Some(2), "{usage:?}");
+    }
+}
+
+const CHANGES: &str = r#"
+cases:
+  - name: who changes an answer
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=4" }
+      - { source: open, form: "CallUUID=c-1&Digits=2", at: 10s }
+    expect: { feedback: { rating: FIRST, issues: [OTHERS] } }
+  - name: who changes it after the delivery
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=4" }
+      - { source: open, form: "CallUUID=c-1&Digits=2", at: 1h }
+    expect: { feedback: { rating: LATER, issues: [OTHERS] } }
+  - name: who says something else after the delivery
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=4" }
+      - { source: open, form: "CallUUID=c-1&Digits=9", at: 1h }
+    expect: { feedback: { rating: 4, issues: [OTHERS] } }
+"#;
+
+#[test]
+fn answers_that_change_count_as_the_survey_says() {
+    for (changes, first, later) in [("first", "4", "4"), ("last", "2", "4"), ("resend", "2", "2")] {
+        let settings =
+            SETTINGS.replace("    notes:", &format!("    changes: {changes}\n    notes:"));
+        let cases = CHANGES.replace("FIRST", first).replace("LATER", later);
+        Desk(Home::new(&settings)).test(&cases, &[]).well();
     }
 }
 
@@ -272,6 +323,20 @@ cases:
       - { call: c-2, feedback: { rating: 5 } }
       - { call: c-1, feedback: { rating: 1, issues: [OTHERS] } }
 "#;
+
+#[test]
+fn what_the_helps_show_is_so() {
+    let desk = Desk::new();
+    let shown = |verb: &str, begin: &str| {
+        let help = desk.run(&[verb, "--help"]).well();
+        let lines = help.lines().skip_while(|line| line.trim() != begin);
+        let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+        lines.map(|line| format!("{}\n", line.get(4..).unwrap_or_default())).collect::<String>()
+    };
+    desk.test(&shown("test", "cases:"), &[]).well();
+    let request = shown("explain", "POST /hooks/ivr?question=score HTTP/1.1");
+    assert!(desk.explain(&request, &["--source", "open"]).well().contains("call        my-call-1"));
+}
 
 #[test]
 fn cases_that_are_met_pass() {

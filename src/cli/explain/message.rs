@@ -180,6 +180,8 @@ fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const WIRE: &str = "POST /hooks/ivr?question=score HTTP/1.1\r\nHost: s.example.com\r\n\
@@ -278,5 +280,20 @@ mod tests {
         assert!(
             told("GET /hooks/ivr HTTP/1.1\nDigits=4\n").starts_with("line 2: expected a header")
         );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_file_holds_it_is_read_or_refused(
+            at in 0..WIRE.len(),
+            gone in 0..30usize,
+            typed in "[\\PC\r\n:> ]{0,12}",
+            noise in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let end = (at + gone).min(WIRE.len());
+            let _ = read(format!("{}{typed}{}", &WIRE[..at], &WIRE[end..]).as_bytes());
+            let _ = read(&[WIRE.as_bytes(), &noise].concat());
+            let _ = read(&noise);
+        }
     }
 }

@@ -6,7 +6,6 @@ mod message;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -21,11 +20,8 @@ use crate::source::{Source, Tried};
 use explained::{Arrived, Explained};
 use message::{Content, Message};
 
-/// A file holds a request as it went over the wire: `POST /hooks/ivr?question=score HTTP/1.1`, its
-/// headers, a blank line, its body; or what `curl -v` logged of it, with `> ` before each line; or
-/// several of these. Anything else is a bare body. All are taken for hooks that arrived in this
-/// order; nothing is kept and nothing is sent. Who has not signed is explained all the same.
 #[derive(Debug, Args)]
+#[command(after_help = WHAT_IS_READ)]
 pub(super) struct Explain {
     /// What arrived, in order; `-` or none reads the standard input
     #[arg(value_name = "FILE")]
@@ -54,6 +50,22 @@ pub(super) struct Explain {
     #[command(flatten)]
     settings: SettingsFile,
 }
+
+const WHAT_IS_READ: &str = "\
+A file holds a request as it went over the wire:
+
+    POST /hooks/ivr?question=score HTTP/1.1
+    Content-Type: application/x-www-form-urlencoded
+
+    CallUUID=my-call-1&Digits=4
+
+or what `curl -v` logged of one, with `> ` before each line, or several of these one after another.
+Anything else is a bare body, which needs --source. All are taken for hooks that arrived in this
+order; nothing is kept and nothing is sent. A hook that is not signed, or not well, is told to be so
+and explained all the same.
+
+Exit codes: 0 explained, 1 the service would refuse one of the hooks, 2 usage or a file that cannot
+be read, 78 bad settings.";
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Output {
@@ -141,7 +153,9 @@ impl Explain {
     /// The request that a bare body came in.
     fn around(&self, body: Vec<u8>) -> Result<Message, Failure> {
         let Some(source) = &self.source else {
-            return Err(anyhow!("a bare body does not say where it came to: --source NAME").into());
+            return Err(Failure::Unreadable(
+                "a bare body does not say where it came to: --source NAME".to_owned(),
+            ));
         };
         let payload = Payload {
             method: self.method.map_or(Method::Post, Method::from),

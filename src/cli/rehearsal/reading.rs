@@ -16,14 +16,15 @@ pub(super) fn read(
     survey: &Survey,
 ) -> Result<Option<Read>, Refused> {
     let Some(reading) = source.read(hook)? else { return Ok(None) };
-    let first = survey.first_question();
-    let reported = |read: ReadAnswer| Reported {
-        question: read.question.unwrap_or_else(|| first.as_str().to_owned()),
-        answer: read.answer,
-        reader: read.reader,
-    };
+    let mut answers: Vec<Reported> = Vec::new();
+    for ReadAnswer { question, answer, reader } in reading.answers {
+        let question = question.unwrap_or_else(|| survey.first_question().as_str().to_owned());
+        if answers.iter().all(|known| known.question != question) {
+            answers.push(Reported { question, answer, reader });
+        }
+    }
     let report = Report {
-        answers: reading.answers.into_iter().map(reported).collect(),
+        answers,
         fields: reading.fields,
         hung_up: reading.hung_up,
         opted_out: reading.opted_out,

@@ -13,7 +13,10 @@ use crate::survey::{Mapped, Mapping, Survey};
 pub(in crate::cli) struct Submission {
     pub key: SubmissionKey,
     pub survey: Arc<Survey>,
+    /// What counts.
     pub answers: Answers,
+    /// With what came late.
+    pub heard: Answers,
     pub state: State,
     /// `None` before anything was heard.
     pub due: Option<Due>,
@@ -29,6 +32,7 @@ impl Submission {
             key,
             survey,
             answers: Answers::default(),
+            heard: Answers::default(),
             state: State::Collecting,
             due: None,
             mapped: None,
@@ -39,19 +43,16 @@ impl Submission {
     /// As the ledger does it, where every attempt succeeds at once.
     pub(super) fn hear(&mut self, report: &Report, hook: &Hook) -> Outcome {
         let changes = self.survey.changes();
-        let mut answers = self.answers.clone();
-        let mut is_new = merge(&mut answers, report, hook);
-        let counts = changes != Changes::First && self.counts_otherwise(&answers, report);
+        let before = self.heard.clone();
+        let mut is_new = merge(&mut self.heard, report, hook);
+        let counts = changes != Changes::First && self.counts_otherwise(&before, report);
         is_new |= counts;
         let is_closed = self.state == State::Delivered;
-        let is_late = is_closed && !(changes == Changes::Resend && counts);
-        // What came late counts after all once something is sent again.
-        if !is_late || changes == Changes::Resend {
-            self.answers = answers;
-        }
-        if is_late {
+        if is_closed && !(changes == Changes::Resend && counts) {
             return if is_new { Outcome::Late } else { Outcome::Repeat };
         }
+        // What came late counts after all once something is sent again.
+        self.answers = self.heard.clone();
         let is_first = self.due.is_none();
         if is_new || self.state.is_waiting() {
             let due = self.due_by(hook);
@@ -103,12 +104,11 @@ impl Submission {
     }
 
     /// Whether another answer in the domain of a question counts than before.
-    fn counts_otherwise(&self, answers: &Answers, report: &Report) -> bool {
+    fn counts_otherwise(&self, before: &Answers, report: &Report) -> bool {
+        let in_domain = |(_, standing): &(&str, Standing)| *standing == Standing::InDomain;
         report.answers.iter().any(|reported| {
-            let question = &reported.question;
-            let in_domain = |(_, standing): &(&str, Standing)| *standing == Standing::InDomain;
-            let now = self.counting(answers, question).filter(in_domain);
-            now != self.counting(&self.answers, question).filter(in_domain)
+            let counting = |answers| self.counting(answers, &reported.question).filter(in_domain);
+            counting(&self.heard) != counting(before)
         })
     }
 

@@ -260,3 +260,54 @@ fn duration(text: &str) -> Option<SignedDuration> {
     };
     number.checked_mul(seconds).map(SignedDuration::from_secs)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILE: &str = r#"settings: |
+  public: { url: https://s.example.com }
+starts: 2026-05-04T10:00:00Z
+cases:
+  - name: it happens
+    hooks:
+      - { source: ivr, form: { a: "1" }, query: "question=score", at: 3d, signed: false }
+      - { source: ivr, method: GET, json: [{ a: 1.5 }], at: 2026-06-04T10:00:00Z, headers: { x: y } }
+    expect: { feedback: { rating: 4.5, issues: [ECHO], notes: "" }, call: c-1, answers: { a: 04 } }
+  - &again { name: again, hooks: [{ body: x, reply: y }], expect: [{ call: c-1, dead: unmapped }] }
+  - *again
+"#;
+
+    #[test]
+    fn a_file_of_cases_is_read_as_it_is_written() {
+        let suite = Suite::parse("f", FILE).unwrap();
+        let [first, ..] = &suite.cases[..] else { panic!("there are cases") };
+        let [one, two] = &first.hooks[..] else { panic!("there are two hooks") };
+        assert_eq!(one.at.to_string(), "2026-05-07T10:00:00Z");
+        assert_eq!(two.at.to_string(), "2026-06-04T10:00:00Z");
+        assert_eq!(one.payload("ivr").path, "/hooks/ivr");
+        assert_eq!(one.payload("ivr").body, b"a=1");
+        assert_eq!(two.payload("ivr").body, br#"[{"a":1.5}]"#);
+        assert_eq!((one.sender, two.sender), (Sender::AsWritten, Sender::Signs));
+        assert_eq!(first.expect.calls[0].answers, [("a".to_owned(), "04".to_owned())]);
+        assert_eq!(suite.cases.len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn no_slip_of_the_hand_ends_in_a_panic(
+            at in 0..FILE.len(),
+            gone in 0..40usize,
+            typed in "[a-z0-9 \\n:{}\\[\\]'\"#,.&*!|>~-]{0,8}",
+        ) {
+            let end = (at + gone).min(FILE.len());
+            let text = format!("{}{typed}{}", &FILE[..at], &FILE[end..]);
+            if let Err(faults) = Suite::parse("f", &text) {
+                prop_assert!(!faults.is_empty());
+                prop_assert!(faults.lines().all(|fault| fault.starts_with("f:")), "{faults}");
+            }
+        }
+    }
+}

@@ -19,9 +19,8 @@ use crate::settings::{Environment, Settings, SettingsError};
 use case::{Case, OwnSettings, Suite};
 use diff::Diff;
 
-/// A case is some hooks and what they must come to; a file of cases may bring settings of its own.
-/// Nothing is kept, nothing is sent, and the time is the case's own.
 #[derive(Debug, Args)]
+#[command(after_help = WHAT_A_CASE_IS)]
 pub(super) struct Test {
     /// Files of cases; without any, `*.test.yaml` beside the settings file
     #[arg(value_name = "FILE")]
@@ -35,6 +34,20 @@ pub(super) struct Test {
     #[command(flatten)]
     settings: SettingsFile,
 }
+
+const WHAT_A_CASE_IS: &str = r#"A case is some hooks and what they must come to:
+
+    cases:
+      - name: a caller presses 2, and hears an echo
+        hooks:
+          - { source: ivr, form: "CallUUID=c-1&Digits=2" }
+          - { source: ivr, form: "CallUUID=c-1&Digits=1", query: "question=problem", at: 30s }
+        expect: { feedback: { rating: 2, issues: [ECHO] } }
+
+Hooks are signed as their source's sender signs, unless they say signed: false. Nothing is kept,
+nothing is sent, and the time is the case's own. A file may bring its settings: `settings: |`.
+
+Exit codes: 0 all are met, 1 some are not, 2 usage or a file that cannot be read, 78 bad settings."#;
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Output {

@@ -304,7 +304,10 @@ impl<'a> Place<'a> {
         self.node.json()
     }
 
+    /// A key that is no plain word is quoted in its path, as those of the settings are.
     fn below(&self, key: &str, node: &'a Node) -> Place<'a> {
+        let is_plain = key.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
+        let key = if is_plain { key.to_owned() } else { format!("{key:?}") };
         let dot = if self.path.is_empty() { "" } else { "." };
         Place { path: format!("{}{dot}{key}", self.path), node, faults: self.faults }
     }

@@ -4,7 +4,7 @@ use super::TOO_MANY;
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
 use super::tree::{Assigned, End, Stopped, Tree, Visit};
-use super::witness::{WHATEVER, witness};
+use super::witness::{WHATEVER, shortened, witness};
 use crate::survey::definition::Fault;
 use crate::survey::rules;
 
@@ -79,7 +79,9 @@ impl Visit for Law<'_, '_> {
                 if self.told.insert((Some(condition), true)) {
                     let names = &self.outcomes.book.names;
                     let why = self.model.stumbles(names, condition, part, assigned);
-                    let witness = witness(self.model, assigned);
+                    let short =
+                        shortened(self.model, assigned, end, self.model.looked_at(condition, part));
+                    let witness = witness(self.model, &short);
                     let message = format!("cannot be worked out where {witness}: {why}");
                     self.faults
                         .push(Fault::at(format!("{}.when", rules::path(condition)), message));
@@ -108,7 +110,9 @@ impl Law<'_, '_> {
             }
             _ => ("issues.otherwise".to_owned(), "name at least one, such as [OTHERS]"),
         };
-        let witness = self.witness(assigned, issues);
+        let rates = self.outcomes.wants(end);
+        let short = shortened(self.model, assigned, end, rates.as_slice());
+        let witness = self.witness(&short, issues);
         let message = format!(
             "{witness} → rating {rating} with no issue, and below 5 Plivo wants one: {mend}"
         );

@@ -198,7 +198,7 @@ mod tests {
         for told in [
             "rules[0].when: cannot be worked out where score = 3, problem = 1: invalid operation: \
              unable to calculate 1 / 0",
-            "rules[1].when: cannot be worked out where score = 1, problem = 1, campaign = nothing: ",
+            "rules[1].when: cannot be worked out where campaign = nothing: ",
             "questions[1].ask_when: cannot be worked out where score = 1: ",
         ] {
             assert!(faults.iter().any(|fault| fault.starts_with(told)), "{faults:#?}");

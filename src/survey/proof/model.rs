@@ -199,6 +199,11 @@ impl<'a> Model<'a> {
         stumbled.map(|stumbled| stumbled.details).unwrap_or_default()
     }
 
+    /// What a part of a condition looks at.
+    pub fn looked_at(&self, at: usize, part: usize) -> &[usize] {
+        &self.conditions[at].parts[part].looks_at
+    }
+
     /// Whether some part of a condition looks at more than can be tried.
     pub fn is_open(&self, at: usize) -> bool {
         self.conditions[at].parts.iter().any(|part| part.is_open)

@@ -3,7 +3,7 @@ use super::law::Walked;
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
 use super::tree::{Assigned, End, Stopped, Tree, Visit};
-use super::witness::witness;
+use super::witness::{end_of, witness};
 use crate::survey::definition::Fault;
 use crate::survey::rules;
 
@@ -100,25 +100,18 @@ pub fn why_silent(
         None => "never holds, whatever is answered: take it out, or mend its condition".to_owned(),
         Some(None) => "never speaks: an earlier one does wherever it holds".to_owned(),
         Some(Some(assigned)) => {
-            // What is not assigned makes no difference to it, so it may be whatever lets the
-            // earlier ones be judged: without an answer.
-            let whole: Assigned = (0..model.classes.len())
-                .map(|variable| assigned[variable].or_else(|| missing(model, variable)))
-                .collect();
-            let earlier = (0..at).find(|earlier| model.judge(*earlier, &whole) != Ok(false));
-            let earlier = earlier.map_or_else(|| "an earlier one".to_owned(), path);
+            // What is not assigned makes no difference to it, and is without an answer.
+            let earlier = match end_of(model, &assigned) {
+                Some(End::Speaks(Some(earlier))) => path(earlier),
+                Some(End::Stumbles { condition, .. }) => path(condition),
+                _ => "an earlier one".to_owned(),
+            };
             format!(
                 "never speaks: wherever it holds, an earlier one does, such as {earlier} where {}",
                 witness(model, &assigned)
             )
         }
     }))
-}
-
-fn missing(model: &Model<'_>, variable: usize) -> Option<usize> {
-    let samples = &model.variables.get(variable)?.samples;
-    let is_missing = |class: &Vec<usize>| samples[class[0]].value.is_none();
-    model.classes[variable].iter().position(is_missing).or(Some(0))
 }
 
 pub fn check_rules(

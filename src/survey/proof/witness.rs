@@ -1,5 +1,5 @@
-use super::model::Model;
-use super::tree::Assigned;
+use super::model::{Model, Unjudged};
+use super::tree::{Assigned, End};
 
 /// Where nothing that is answered makes a difference.
 pub const WHATEVER: &str = "whatever is answered";
@@ -13,6 +13,41 @@ pub fn witness(model: &Model<'_>, assigned: &Assigned) -> String {
     });
     let told: Vec<_> = told.collect();
     if told.is_empty() { WHATEVER.to_owned() } else { told.join(", ") }
+}
+
+/// Without what could as well be without an answer: the same condition speaks. `kept` stays.
+pub fn shortened(model: &Model<'_>, assigned: &Assigned, end: End, kept: &[usize]) -> Assigned {
+    let mut short = assigned.clone();
+    for at in (0..model.variables.len()).filter(|at| !kept.contains(at)) {
+        let shorter: Assigned =
+            (0..short.len()).map(|other| short[other].filter(|_| other != at)).collect();
+        if end_of(model, &shorter) == Some(end) {
+            short = shorter;
+        }
+    }
+    short
+}
+
+/// What speaks where all that is not assigned is without an answer.
+pub fn end_of(model: &Model<'_>, assigned: &Assigned) -> Option<End> {
+    let whole: Assigned =
+        (0..assigned.len()).map(|at| assigned[at].or_else(|| missing(model, at))).collect();
+    for condition in 0..model.conditions.len() {
+        match model.judge(condition, &whole) {
+            Ok(true) => return Some(End::Speaks(Some(condition))),
+            Ok(false) => {}
+            Err(Unjudged::Stumbles(part)) => return Some(End::Stumbles { condition, part }),
+            Err(Unjudged::Needs(_)) => return None,
+        }
+    }
+    Some(End::Speaks(None))
+}
+
+/// The class of a question that was not answered, or of a field that is empty.
+fn missing(model: &Model<'_>, at: usize) -> Option<usize> {
+    let samples = &model.variables.get(at)?.samples;
+    let sample = samples.iter().position(|sample| sample.value.is_none()).unwrap_or(0);
+    model.classes[at].iter().position(|class| class.contains(&sample))
 }
 
 /// All that is one class, in words, such as `1-3, 5, no answer`.

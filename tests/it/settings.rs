@@ -362,6 +362,10 @@ fn wrong_replies_are_refused() {
         (reply, "replies: [{ xml: <Response/> }, { xml: <Response/> }]"),
         (reply, "replies: [{ when: sore < 5, xml: <Response/> }, { xml: \"{{ socre }}\" }]"),
         (reply, "replies: [{ when: score < 5, xml: <Response> }, { xml: <Response/> }]"),
+        (
+            reply,
+            "replies: [{ when: score < 5, xml: '<Response><GetInput numDigits=\"{{ score }}0\"/></Response>' }, { xml: <Response/> }]",
+        ),
         (reply, "replies: [{ xml: <Response/>, json: 1 }]"),
         (reply, "reply: { empty: true }\n    replies: [{ xml: <Response/> }]"),
     ]);

@@ -76,7 +76,7 @@ impl Ledger {
 
     /// Whether not one row was written about any hook.
     pub fn is_empty(&self) -> bool {
-        let tables = ["hooks", "submissions", "answers"];
+        let tables = ["hooks", "submissions", "answers", "told", "seen"];
         tables.iter().all(|table| self.count(table) == 0) && self.totals() == Totals::default()
     }
 

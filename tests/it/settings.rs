@@ -364,7 +364,7 @@ fn wrong_replies_are_refused() {
         (reply, "replies: [{ when: score < 5, xml: <Response> }, { xml: <Response/> }]"),
         (
             reply,
-            "replies: [{ when: score < 5, xml: '<Response><GetInput numDigits=\"{{ score }}0\"/></Response>' }, { xml: <Response/> }]",
+            "replies: [{ when: score < 5, xml: '<Response><GetInput action=\"{{ url }}\" numDigits=\"{{ score }}0\"/></Response>' }, { xml: <Response/> }]",
         ),
         (reply, "replies: [{ xml: <Response/>, json: 1 }]"),
         (reply, "reply: { empty: true }\n    replies: [{ xml: <Response/> }]"),

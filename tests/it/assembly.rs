@@ -27,7 +27,7 @@ store: { url: "sqlite:@folder@/ledger.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
 sources:
-  ivr: { preset: plivo, account: main, survey: first, read: { fields: { campaign: form:campaign } } }
+  ivr: { preset: plivo, account: main, survey: first, read: { fields: { campaign: query:campaign } } }
 surveys:
   first:
     changes: first
@@ -262,12 +262,13 @@ impl Call {
     }
 }
 
-/// Of all calls: those to be kept in their order, and those to be shuffled.
-fn hooks(
-    calls: &[Call],
-    from: Timestamp,
-    part: impl Fn(&Call) -> &Vec<Spoken>,
-) -> (Vec<(Spoken, Key)>, Vec<(Spoken, Key)>) {
+/// The hooks of all calls: to be kept in their order, and to be shuffled.
+struct Twins {
+    orderly: Vec<(Spoken, Key)>,
+    wild: Vec<(Spoken, Key)>,
+}
+
+fn hooks(calls: &[Call], from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) -> Twins {
     let (mut orderly, mut wild) = (Vec::new(), Vec::new());
     for (n, call) in calls.iter().enumerate() {
         for (nth, spoken) in call.arriving(&part).into_iter().enumerate() {
@@ -280,7 +281,7 @@ fn hooks(
             }
         }
     }
-    (orderly, wild)
+    Twins { orderly, wild }
 }
 
 /// Which hook it is.
@@ -300,11 +301,7 @@ impl Key {
     }
 }
 
-async fn keep_all(
-    rounds: &mut Rounds,
-    (orderly, mut wild): (Vec<(Spoken, Key)>, Vec<(Spoken, Key)>),
-    disorder: &Disorder,
-) {
+async fn keep_all(rounds: &mut Rounds, Twins { orderly, mut wild }: Twins, disorder: &Disorder) {
     for (spoken, key) in orderly {
         rounds.keeps(arrival(rounds, &spoken, &key)).await;
     }
@@ -346,7 +343,7 @@ fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
             call: key.call.parse().unwrap(),
         },
         report: spoken.report(),
-        identity: spoken.named.then(|| Identity { id, digest: [0; 32] }),
+        identity: spoken.named.then_some(Identity { id, digest: [0; 32] }),
         completion: rounds.survey(key.survey),
     }
 }

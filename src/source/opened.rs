@@ -42,13 +42,13 @@ impl<'a> Opened<'a> {
     }
 
     /// # Errors
-    /// It is there twice, or it is no text, or headers are not signed.
+    /// It is there twice, or it is no text, or the sender signs and signs no headers.
     pub(super) fn header(&self, name: &str) -> Result<Option<String>, Unreadable> {
         let mut values = self.hook.hook().header_values(name);
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(_), Some(_)) => Err(Unreadable::Repeated(name.to_owned())),
-            (Some(_), None) if self.hook.proof() != Proof::Whole => {
+            (Some(_), None) if !self.hook.vouches_for_headers() => {
                 Err(Unreadable::Uncovered(name.to_owned()))
             }
             (Some(value), None) => match str::from_utf8(value) {

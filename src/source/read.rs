@@ -503,13 +503,20 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_body_vouches_for_no_header() {
+    fn what_is_signed_vouches_for_no_header() {
         let rules = HmacRules::new("X-Signature".parse().unwrap());
         let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
         let signed = Source { signature: Scheme::Hmac(hmac), ..json_source(several()) };
         let called = || with_header(json(r#"{"score":4}"#), "X-Call", "c-1");
         let uncovered = Unreadable::Uncovered("x-call".to_owned());
         assert_eq!(whole(&signed, called()), Err(uncovered.into()));
+        let plivo = Source {
+            readers: json_readers(several()),
+            ..public_source(Scheme::Plivo(Plivo::default()))
+        };
+        let called_by_plivo = with_header(post(None, "Digits=4"), "X-Call", "c-1");
+        let uncovered = Unreadable::Uncovered("x-call".to_owned());
+        assert_eq!(whole(&plivo, called_by_plivo), Err(uncovered.into()));
         let unsigned = json_source(several());
         assert_eq!(whole(&unsigned, called()).unwrap().unwrap().call.to_string(), "c-1");
         let twice = with_header(called(), "X-Call", "c-2");

@@ -60,15 +60,16 @@ pub struct VerifiedHook {
     form: Form,
     content: Content,
     proof: Proof,
+    vouches_for_headers: bool,
     id: Option<String>,
 }
 
 /// How much of a hook its sender vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// All of it: it is signed, or it came together with a secret, or nobody asked for more.
+    /// Body and query: they are signed, or came together with a secret, or nobody asked for more.
     Whole,
-    /// The body of a POST, not its query; of a GET its query. No header but those of the signature.
+    /// The body of a POST, not its query.
     Body,
     /// The address it was sent to; neither body nor query.
     Address,
@@ -100,7 +101,8 @@ impl Scheme {
         let content = accepts.content(&hook)?;
         let form = Form::split(&hook, content)?;
         let (proof, id) = self.prove(&hook, &form, content, url, tokens)?;
-        Ok(VerifiedHook { hook, form, content, proof, id })
+        let vouches_for_headers = self.vouches_for_headers();
+        Ok(VerifiedHook { hook, form, content, proof, vouches_for_headers, id })
     }
 
     fn prove(
@@ -156,7 +158,8 @@ impl Scheme {
             }
             _ => Proof::Whole,
         };
-        Ok(VerifiedHook { hook, form, content, proof, id: None })
+        let vouches_for_headers = self.vouches_for_headers();
+        Ok(VerifiedHook { hook, form, content, proof, vouches_for_headers, id: None })
     }
 
     /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
@@ -259,6 +262,12 @@ impl Scheme {
         matches!(self, Scheme::Plivo(_) | Scheme::Twilio(_))
     }
 
+    /// No signature covers a header but its own. Where a secret comes with the hook, whoever sends it
+    /// is believed in all.
+    fn vouches_for_headers(&self) -> bool {
+        matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
+    }
+
     /// Whether no hook is believed whose answers nobody vouches for. Where not (`none`, `v2`,
     /// `ma-v2`) the service says so aloud at its start and in its metrics.
     pub fn vouches_for_answers(&self) -> bool {
@@ -296,6 +305,10 @@ impl VerifiedHook {
     /// What the sender calls this hook, where its signature covers that.
     pub fn identity(&self) -> Option<Identity> {
         self.id.clone().map(|id| self.identified_as(id))
+    }
+
+    pub(super) fn vouches_for_headers(&self) -> bool {
+        self.vouches_for_headers
     }
 
     pub(super) fn content(&self) -> Content {

@@ -34,13 +34,15 @@ pub enum Unreadable {
     Repeated(String),
     #[error("{0} stands in the query or in a header, which the signature does not cover")]
     Uncovered(String),
+    #[error("{0} stands within another field, where the sender's signature would cover it as well")]
+    Shifted(String),
     #[error("its id is longer than {} bytes", crate::domain::Identity::LENGTH_MAX)]
     LongId,
 }
 
 impl Refused {
     /// Every [`label`](Self::label).
-    pub const LABELS: [&'static str; 17] = [
+    pub const LABELS: [&'static str; 18] = [
         "unsupported_type",
         "broken_form",
         "too_many_fields",
@@ -51,6 +53,7 @@ impl Refused {
         "malformed_question",
         "repeated_field",
         "uncovered_field",
+        "shifted_field",
         "long_id",
         "signature_missing",
         "signature_duplicate",
@@ -72,6 +75,7 @@ impl Refused {
             Refused::Unreadable(Unreadable::MalformedQuestion) => "malformed_question",
             Refused::Unreadable(Unreadable::Repeated(_)) => "repeated_field",
             Refused::Unreadable(Unreadable::Uncovered(_)) => "uncovered_field",
+            Refused::Unreadable(Unreadable::Shifted(_)) => "shifted_field",
             Refused::Unreadable(Unreadable::LongId) => "long_id",
             Refused::Signature(Refusal::Missing) => "signature_missing",
             Refused::Signature(Refusal::Duplicate) => "signature_duplicate",
@@ -99,6 +103,7 @@ mod tests {
             Unreadable::MalformedQuestion,
             Unreadable::Repeated("Digits".to_owned()),
             Unreadable::Uncovered("call_uuid".to_owned()),
+            Unreadable::Shifted("question".to_owned()),
             Unreadable::LongId,
         ];
         let refusals = [

@@ -350,14 +350,17 @@ mod tests {
         let twilio = Twilio { secrets: credentials(&["a token of Twilio's"]) };
         let twilio = public_source(Scheme::Twilio(twilio));
         let asked = || post(Some("question=problem"), "BillRate=0.01&CallUUID=c-1&Digits=2");
-        let called = || post(Some("call_uuid=c-1&question=problem"), "CallSid=CA1&Digits=2");
+        let called = || post(Some("call_uuid=c-1&lang=B&question=problem"), "CallSid=CA1&Digits=2");
         let asked_by_get = || get(Some("question=problem&CallUUID=c-1&Digits=2&To=1"));
         for (source, hook, query, body) in [
             (&plivo, asked(), None, "=question%3Dproblem.BillRate0.01&CallUUID=c-1&Digits=2"),
             (&plivo, asked_by_get(), Some("CallUUID=c-1&Digits=2&To=1%26question%3Dproblem"), ""),
-            (&twilio, asked(), None, "=%3Fquestion%3DproblemBillRate0.01&CallUUID=c-1&Digits=2"),
-            (&twilio, called(), Some("call_uuid=c-1"), "%26question%3DproblemCallSidCA1=&Digits=2"),
-            (&twilio, called(), Some("call_uuid=c-1&q"), "=uestion%3DproblemCallSidCA1&Digits=2"),
+            (
+                &twilio,
+                called(),
+                Some("call_uuid=c-1&lang="),
+                "B%26question%3DproblemCallSidCA1=&Digits=2",
+            ),
         ] {
             let mut sent = signed(source, hook);
             let said = source.read(&source.verify(sent.clone()).unwrap()).unwrap().unwrap();

@@ -121,13 +121,12 @@ fn algorithm(hook: &Hook) -> Result<Algorithm, Refusal> {
     }
 }
 
-/// The fields of a form are signed; any other body is signed by its hash in the query, once.
+/// The fields of a form are signed; any other body is signed by its hash in the query, once. Where
+/// that is there, no other body is meant, and none neither.
 fn covers(hook: &Hook, form: &Form, content: Content) -> Result<(), UnnamedBody> {
-    if hook.method == Method::Get || content != Content::Json {
-        return Ok(());
-    }
     let mut named = form.query().iter().filter(|(key, _)| key == BODY_HASH);
     match (named.next(), named.next()) {
+        (None, _) if content != Content::Json => Ok(()),
         (Some((_, hash)), None)
             if is_tag(body_hash(hook).as_bytes(), hash.to_ascii_lowercase().as_bytes()) =>
         {
@@ -181,7 +180,7 @@ fn fields(pairs: &[(String, String)]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::sample::{credentials, post, with_header};
+    use crate::source::sample::{credentials, get, post, with_header};
 
     fn verify(query: &str, body: &str, signature: &str) -> Result<(), Refusal> {
         let twilio = Twilio { secrets: credentials(&["12345"]) };
@@ -233,12 +232,8 @@ mod tests {
         let url = SignedUrl::own("https://mycompany.com/myapp.php").unwrap();
         let verified = |mut hook: Hook, content| {
             let form = Form::split(&hook, content).unwrap();
-            let (name, value) = match twilio.sign(&hook, &form, content, &url) {
-                Ok(header) => header,
-                // As if its body were empty.
-                Err(UnnamedBody) => twilio.sign(&hook, &form, Content::Nothing, &url).unwrap(),
-            };
-            hook = with_header(hook, &name, &value);
+            let tag = Algorithm::Sha1.tag(b"12345", &messages(&hook, &form, &url)[0]);
+            hook = with_header(hook, SIGNATURE, &BASE64.encode(&tag));
             twilio.verify(&hook, &form, content, &url)
         };
         let mut named = post(Some("a=1"), "{}");
@@ -254,6 +249,12 @@ mod tests {
             let hook = post(Some(query), body);
             assert_eq!(verified(hook, Content::Json), Err(Refusal::Mismatch), "{query} {body}");
         }
+        // Neither can the body that is named be left out, or be called something else.
+        for content in [Content::Nothing, Content::Form] {
+            let hook = post(Some(&query), "");
+            assert_eq!(verified(hook, content), Err(Refusal::Mismatch), "{content:?}");
+        }
+        assert_eq!(verified(get(Some(&query)), Content::Nothing), Err(Refusal::Mismatch));
     }
 
     #[test]

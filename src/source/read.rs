@@ -261,7 +261,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Hook;
+    use crate::domain::{Hook, Method};
     use crate::source::form::Accepts;
     use crate::source::sample::{
         credentials, get, post, public_source, readers, signed, with_header,
@@ -543,6 +543,31 @@ mod tests {
         assert_eq!(identity(r#"{"call":"c-1","score":5}"#), None);
         let long = format!(r#"{{"call":"c-1","id":"{}"}}"#, "x".repeat(257));
         assert_eq!(whole(&source, json(&long)), Err(Unreadable::LongId.into()));
+    }
+
+    /// No signature of a body covers what it says to be, nor the method.
+    #[test]
+    fn json_is_no_form_whatever_it_is_called() {
+        let rules = HmacRules::new("X-Signature".parse().unwrap());
+        let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
+        let source = Source {
+            accepts: Accepts::Either,
+            readers: Readers {
+                call: readers(&["json:$.call", "form:call"]),
+                ..json_readers(several())
+            },
+            ..public_source(Scheme::Hmac(hmac))
+        };
+        for body in [r#"{"comment":"&call=c-2&x=","call":"c-1"}"#, " [\"&call=c-2\"]"] {
+            let sent = signed(&source, json(body));
+            let mut renamed = sent.clone();
+            renamed.headers[0].1 = b"application/x-www-form-urlencoded".to_vec();
+            let mut got = Hook { method: Method::Get, query: Some(body.to_owned()), ..sent };
+            got.body.clear();
+            for moved in [renamed, got] {
+                assert_eq!(source.verify(moved).err(), Some(Unreadable::BrokenForm.into()));
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub enum Refused {
 /// Why nothing could be read, though it may have been sent by whom we trust.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    #[error("a percent sign is not followed by two hex digits, or the text is not UTF-8")]
+    #[error(
+        "a percent sign is not followed by two hex digits, the text is not UTF-8, or it is JSON"
+    )]
     BrokenForm,
     #[error("there are more than {} fields", super::form::Form::PAIRS_MAX)]
     TooManyFields,

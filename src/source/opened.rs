@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::domain::Method;
 
 use super::form::Content;
+use super::json;
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedHook};
 
@@ -61,12 +62,10 @@ impl<'a> Opened<'a> {
     /// The body, where it is JSON.
     ///
     /// # Errors
-    /// It says that it is and is not, or it is nested too deep.
+    /// It says that it is and is not, it is nested too deep, or has a key twice.
     pub(super) fn json(&self) -> Result<Option<&Value>, Unreadable> {
         let parsed = self.json.get_or_init(|| match self.hook.content() {
-            Content::Json => serde_json::from_slice(&self.hook.hook().body)
-                .map(Some)
-                .map_err(|_| Unreadable::BrokenJson),
+            Content::Json => json::parse(&self.hook.hook().body).map(Some),
             Content::Nothing | Content::Form => Ok(None),
         });
         parsed.as_ref().map(Option::as_ref).map_err(Clone::clone)

@@ -22,7 +22,7 @@ pub enum Unreadable {
     BrokenForm,
     #[error("there are more than {} fields", super::form::Form::PAIRS_MAX)]
     TooManyFields,
-    #[error("it is no JSON, or is nested too deep")]
+    #[error("it is no JSON, is nested too deep, or has a key twice in one object")]
     BrokenJson,
     #[error("a text that belongs in it is no Base64 or no UTF-8")]
     BrokenText,

@@ -44,6 +44,10 @@ pub enum BadPath {
     Unknown,
     #[error("no JSONPath (RFC 9535) at character {position}: {message}")]
     JsonPath { position: usize, message: String },
+    #[error(
+        "some body could make this JSONPath take for ever: name the way with at most one `..`, at most 16 names in lists, in filters `$` once and for one place only, at most 4 filters and 32 brackets"
+    )]
+    Endless,
 }
 
 /// What was found, if anything; or why nothing can be believed that might be there.
@@ -174,10 +178,85 @@ fn field(name: &str) -> Result<String, BadPath> {
 }
 
 fn json_path(text: &str) -> Result<JsonPath, BadPath> {
-    JsonPath::parse(text).map_err(|error| BadPath::JsonPath {
+    /// Most brackets in a path, any of which the parser may take for nested.
+    const BRACKETS_MAX: usize = 32;
+    /// Most filters: the parser tries what stands in one several times, and in one within again.
+    const FILTERS_MAX: usize = 4;
+    let bare = unquoted(text);
+    if bare.matches(['(', '[']).count() > BRACKETS_MAX || bare.matches('?').count() > FILTERS_MAX {
+        return Err(BadPath::Endless);
+    }
+    let path = JsonPath::parse(text).map_err(|error| BadPath::JsonPath {
         position: error.position().max(1),
         message: error.message().to_owned(),
-    })
+    })?;
+    if is_quick(text) { Ok(path) } else { Err(BadPath::Endless) }
+}
+
+/// Whether every place of a body is looked at a few times at most, whatever the body. A second `..`
+/// looks at each once for each that it lies in, and a filter that begins at `$` at all of them for
+/// each that it tries.
+fn is_quick(path: &str) -> bool {
+    /// How often one place may be found by lists such as `['a','b']`, one after another.
+    const TIMES_MAX: usize = 16;
+    let path = unquoted(path);
+    let mut listed = vec![1_usize];
+    let mut times = 1_usize;
+    for c in path.chars() {
+        match c {
+            '[' => listed.push(1),
+            ',' => *listed.last_mut().expect("a path begins outside") += 1,
+            ']' => times = times.saturating_mul(listed.pop().unwrap_or(1)),
+            _ => {}
+        }
+    }
+    // The first is where the path begins; two in one filter could be compared with each other.
+    path.matches('$').count() <= 2
+        && path.matches("..").count() <= 1
+        && times <= TIMES_MAX
+        && path.match_indices('$').skip(1).all(|(at, _)| names_one(&path[at + 1..]))
+}
+
+/// Whether what follows a `$` leads to one place: `.a`, `[0]`, and `['a']` without its quotes.
+fn names_one(mut rest: &str) -> bool {
+    loop {
+        rest = rest.trim_start();
+        if let Some(name) = rest.strip_prefix('.') {
+            if name.starts_with(['.', '*']) {
+                return false;
+            }
+            rest = name;
+        } else if let Some(inside) = rest.strip_prefix('[') {
+            let Some((inside, after)) = inside.split_once(']') else { return false };
+            if inside.contains(['*', '?', ':', ',', '[']) {
+                return false;
+            }
+            rest = after;
+        } else {
+            match rest.strip_prefix(|c: char| c.is_alphanumeric() || c == '_') {
+                Some(after) => rest = after,
+                None => return true,
+            }
+        }
+    }
+}
+
+/// Without what stands in quotes, and without the quotes.
+fn unquoted(path: &str) -> String {
+    let mut quote = None;
+    let mut escaped = false;
+    let mut kept = String::new();
+    for c in path.chars() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '\'' || c == '"' => quote = Some(c),
+            None => kept.push(c),
+        }
+    }
+    kept
 }
 
 /// Apart at each `mark` that stands in no brackets and no quotes.
@@ -314,6 +393,54 @@ mod tests {
                 Err(BadPath::JsonPath { position, .. }) => assert_eq!(position, at, "{bad}"),
                 other => panic!("{bad}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn no_path_is_deep_enough_to_exhaust_the_stack() {
+        for (open, close, times) in [
+            ("(", ")", 31),
+            ("!(", ")", 31),
+            ("length(", ")", 31),
+            ("value(", ")", 31),
+            ("@[?", "]", 3),
+            ("@[?", "]", 31),
+            ("(", ")", 10_000),
+        ] {
+            // Whether it is taken or refused: it comes back.
+            let _ = json_path(&format!("$[?{}@{}]", open.repeat(times), close.repeat(times)));
+        }
+    }
+
+    #[test]
+    fn a_path_that_a_body_could_make_endless_is_refused() {
+        for bad in [
+            "$..*..*",
+            "$..a..b",
+            "$[?@..a]..b",
+            "$..[?@..a]",
+            "$[?$..a]",
+            "$[?count($[*]) > 1]",
+            "$[?$.a[?@.b]]",
+            "$[?$.a[1:]]",
+            "$[?$.a == $.b]",
+            "$[?@[?$.a[*]]]",
+            "$[?$ .a ['b'] [ *]]",
+            "$[*,*][*,*][*,*][*,*][*,*]",
+            "$['a','b','c']['a','b','c']['a','b','c']",
+            &format!("${}", "[0]".repeat(33)),
+        ] {
+            assert_eq!(json_path(bad), Err(BadPath::Endless), "{bad}");
+        }
+        for good in [
+            "$..a[?@.b == '..[*]..']",
+            "$[?@.b == $.c['e'][0] || @['$'] == 1].f[*]",
+            "$.a[?@.b[?@.c == 1]]['d','e']",
+            "$['..']['..']",
+            "$['\\'..','..']",
+            "$.form_response.answers[?@.field.ref == 'score'].choices['labels','other']",
+        ] {
+            assert!(json_path(good).is_ok(), "{good}: {:?}", json_path(good));
         }
     }
 

@@ -38,6 +38,21 @@ impl Credentials {
         Self::new(Box::new(move || Ok(tokens.clone()))).expect("a fixed token is given")
     }
 
+    /// As they are; what is read anew has to pass the check, or the tokens known so far stay.
+    #[must_use]
+    pub fn checked(
+        self,
+        check: impl Fn(&SecretString) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let Self { tokens, read } = self;
+        let read = move || {
+            let tokens = read()?;
+            tokens.iter().try_for_each(&check)?;
+            Ok(tokens)
+        };
+        Self { tokens, read: Box::new(read) }
+    }
+
     /// Any of these verifies; never empty.
     pub fn tokens(&self) -> Arc<[SecretString]> {
         self.tokens.read().expect("no holder of the lock panics").clone()

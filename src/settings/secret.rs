@@ -128,7 +128,8 @@ impl Part {
 
 fn strong(secret: SecretString, length_min: usize) -> Result<SecretString, String> {
     match secret.expose_secret().chars().count() {
-        0 => Err("the secret is empty".to_owned()),
+        // Of blanks alone is a file that was emptied.
+        _ if secret.expose_secret().trim().is_empty() => Err("the secret is empty".to_owned()),
         length if length < length_min => {
             Err(format!("the secret is shorter than {length_min} characters"))
         }

@@ -100,8 +100,9 @@ impl Source {
     /// # Errors
     /// What could not be read, without a value.
     pub fn read_secrets_anew(&self) -> Result<(), String> {
-        self.account.credentials.read_anew()?;
-        self.signature.own_secrets().map_or(Ok(()), Credentials::read_anew)
+        let account = self.account.credentials.read_anew();
+        // One that cannot be read must not keep the other from being rotated.
+        self.signature.own_secrets().map_or(Ok(()), Credentials::read_anew).and(account)
     }
 
     /// The headers with which this source's sender would sign `hook` as it arrives; whatever headers
@@ -126,5 +127,40 @@ impl Source {
             |(name, value): (String, String)| (name.to_ascii_lowercase(), value.into_bytes());
         hook.headers.extend(headers.into_iter().map(lower));
         Ok(hook)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::source::sample::public_source;
+
+    /// The first time they are there.
+    fn soon_gone() -> Credentials {
+        let there = Mutex::new(Some(vec![SecretString::from("known")]));
+        let read = move || there.lock().unwrap().take().ok_or_else(|| "gone".to_owned());
+        Credentials::new(Box::new(read)).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_is_gone_keeps_no_secret_of_a_source_from_being_read_anew() {
+        let times = Arc::new(Mutex::new(0));
+        let counted = times.clone();
+        let tokens = Credentials::new(Box::new(move || {
+            *counted.lock().unwrap() += 1;
+            Ok(vec![SecretString::from("t")])
+        }));
+        let mut source = public_source(Scheme::Bearer(Bearer { tokens: tokens.unwrap() }));
+        source.account = Arc::new(Account {
+            credentials: Arc::new(soon_gone()),
+            ..Account::clone(&source.account)
+        });
+        assert_eq!(source.read_secrets_anew(), Err("gone".to_owned()));
+        // When it was made, and now.
+        assert_eq!(*times.lock().unwrap(), 2);
     }
 }

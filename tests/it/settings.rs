@@ -140,7 +140,7 @@ fn a_wrong_secret_is_refused_with_the_right_forms() {
         (token, "auth_token: { var: PLIVO_AUTH_TOKEN }"),
         (token, "auth_token: { value: 12345 }"),
         (token, "auth_token: { value: }"),
-        (token, "auth_token: { value: '' }"),
+        (token, "auth_token: { value: '  ' }"),
         (token, "auth_token: { env: NOBODY_SET_THIS }"),
         (token, "auth_token: { env: SET_TO_NOTHING }"),
         (token, "auth_token: { file: no/such/file }"),

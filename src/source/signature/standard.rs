@@ -1,5 +1,5 @@
 use data_encoding::{BASE64, BASE64_NOPAD};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::{Credentials, Hook, Identity};
 
@@ -38,11 +38,8 @@ impl Standard {
     /// # Errors
     /// A secret is no key.
     pub fn new(secrets: Credentials, window: Window) -> Result<Self, MalformedSecret> {
-        for secret in secrets.tokens().iter() {
-            key(secret.expose_secret())
-                .filter(|key| key.len() >= KEY_LENGTH_MIN)
-                .ok_or(MalformedSecret)?;
-        }
+        secrets.tokens().iter().try_for_each(check)?;
+        let secrets = secrets.checked(|secret| check(secret).map_err(|bad| bad.to_string()));
         Ok(Self { secrets, window })
     }
 
@@ -107,6 +104,11 @@ fn signs() -> Signs {
     "{id}.{timestamp}.{body}".parse().expect("each part once, with marks between them")
 }
 
+fn check(secret: &SecretString) -> Result<(), MalformedSecret> {
+    let key = key(secret.expose_secret()).filter(|key| key.len() >= KEY_LENGTH_MIN);
+    key.map(|_| ()).ok_or(MalformedSecret)
+}
+
 /// What is written as `whsec_` and Base64, padded or not.
 fn key(secret: &str) -> Option<Vec<u8>> {
     let text = secret.strip_prefix("whsec_").unwrap_or(secret);
@@ -132,6 +134,8 @@ fn claimed_tags(listed: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use crate::source::sample::{credentials, post, with_header};
 
@@ -170,6 +174,21 @@ mod tests {
         assert_eq!(old.verify(&many), Err(Refusal::TooMany));
         many.headers[3].1.clear();
         assert_eq!(old.verify(&many), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn what_is_no_key_does_not_take_the_place_of_one() {
+        let lies: Arc<Mutex<&str>> = Arc::new(Mutex::new(OLD));
+        let there = lies.clone();
+        let read = move || Ok(vec![SecretString::from(*there.lock().unwrap())]);
+        let secrets = Credentials::new(Box::new(read)).unwrap();
+        let standard = Standard::new(secrets, Window::default()).unwrap();
+        *lies.lock().unwrap() = "whsec_half a key";
+        assert_eq!(standard.secrets().read_anew(), Err(MalformedSecret.to_string()));
+        assert!(standard.verify(&signed(&self::standard(&[OLD]), "msg_1")).is_ok());
+        *lies.lock().unwrap() = NEW;
+        assert_eq!(standard.secrets().read_anew(), Ok(()));
+        assert!(standard.verify(&signed(&self::standard(&[NEW]), "msg_1")).is_ok());
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Template {
             faults.push(Fault::at(path, message));
             return None;
         }
+        if !matches!(escape, AutoEscape::None) && text.contains("autoescape") {
+            let message = "leave autoescape out: what callers say is always escaped";
+            faults.push(Fault::at(path, message));
+            return None;
+        }
         let mut environment = Box::new(environment(FUEL));
         environment.set_auto_escape_callback(move |_| escape.clone());
         // What is escaped stays so.

@@ -286,7 +286,14 @@ mod tests {
             ),
             (
                 vec![reply("", "{% autoescape false %}<a>{{ from }}</a>{% endautoescape %}")],
-                "replies[0].xml: where from = some other text: ",
+                "replies[0].xml: leave autoescape out",
+            ),
+            (
+                vec![reply(
+                    "",
+                    "<a>{% if from | length > 99 %}{% autoescape none %}{{ from }}{% endautoescape %}{% endif %}</a>",
+                )],
+                "replies[0].xml: leave autoescape out",
             ),
             (
                 vec![reply("", "<a>{{ from | safe }}</a>")],

@@ -5,6 +5,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use postcall::domain::{Hook, HookId, Method};
+use postcall::settings::Settings;
+use postcall::source::Source;
+use proptest::prelude::*;
+use uuid::Uuid;
+
 #[test]
 fn each_preset_has_samples_that_use_it() {
     let presets = files("config/presets").iter().map(|path| name(path)).collect::<BTreeSet<_>>();
@@ -17,6 +24,59 @@ fn each_preset_has_samples_that_use_it() {
             let text = fs::read_to_string(&sample).unwrap();
             let uses = format!("preset: {}", name(folder));
             assert!(text.contains(&uses), "{}", sample.display());
+        }
+    }
+}
+
+/// A source of each preset that anybody can send to.
+fn open_to_all() -> Vec<Source> {
+    let presets = files("config/presets");
+    let sources = presets.iter().map(|path| {
+        let preset = name(path);
+        format!(
+            "  {preset}: {{ preset: {preset}, account: main, survey: quick, signature: none }}\n"
+        )
+    });
+    let text = format!(
+        "accounts: {{ main: {{ auth_id: MA, auth_token: {{ value: unused }} }} }}\n\
+         surveys: {{ quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }}, \
+         fields: [from, to] }} }}\nstore: {{ url: \"sqlite:none.db\" }}\nsources:\n{}",
+        sources.collect::<String>()
+    );
+    let settings = Settings::from_yaml(&text, Default::default());
+    settings.unwrap_or_else(|error| panic!("{error}")).sources.into_values().collect()
+}
+
+/// Much of what the presets look for, and what breaks it.
+const JSON: &str = r#"([\[\]{}:, ]|"(call_uuid|score|data|payload|client_state|form_response|answers|field|ref|dtmf|msg|event_type|speech|type)":|"(eyJhIjoxfQ==|\{|c-1|score|\\ud800|\\u0000)"|-?[0-9]{1,3}(\.0|e[0-9]{3})?|null|true){0,40}"#;
+const FORM: &str = "((call_uuid|CallUUID|CallSid|question|Digits|Speech|InputType|score|event_id|%[0-9a-z]{2}|[+]|\\PC)(=|&|=1&)?){0,12}";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_that_is_sent_makes_a_preset_panic(
+        json in JSON, form in FORM, query in prop::option::of(FORM), bytes: Vec<u8>, header: Vec<u8>, by_get: bool,
+    ) {
+        let sources = open_to_all();
+        let form = form.into_bytes();
+        let bodies = [("json", json.into_bytes()), ("json", bytes.clone()), ("x-www-form-urlencoded", bytes), ("x-www-form-urlencoded", form)];
+        for (source, (kind, body)) in sources.iter().flat_map(|source| bodies.iter().map(move |body| (source, body))) {
+            let hook = Hook {
+                id: HookId(Uuid::nil()),
+                method: if by_get { Method::Get } else { Method::Post },
+                path: "/hooks/x".to_owned(),
+                query: query.clone(),
+                headers: vec![
+                    ("content-type".to_owned(), format!("application/{kind}").into_bytes()),
+                    ("authorization".to_owned(), header.clone()),
+                ],
+                body: body.clone(),
+                received_at: Timestamp::UNIX_EPOCH,
+            };
+            if let Ok(verified) = source.verify(hook) {
+                let _ = source.read(&verified);
+            }
         }
     }
 }

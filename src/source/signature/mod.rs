@@ -331,14 +331,22 @@ impl VerifiedHook {
         self.content
     }
 
-    /// Under this name, with all that was sent: headers are none of it, for a sender that tries
-    /// again signs anew.
+    /// Under this name, with all that its sender vouches for; or whoever has found the hook could add
+    /// to the rest, come first, and have the true one refused. Headers are none of it, for a sender
+    /// that tries again signs anew.
     pub(super) fn identified_as(&self, id: String) -> Identity {
-        let query = raw_query(&self.hook);
+        let query = match self.proof {
+            Proof::Body => &[][..],
+            Proof::Whole | Proof::RunTogether | Proof::Address => raw_query(&self.hook),
+        };
+        let body = match self.hook.method {
+            Method::Get => &[][..],
+            Method::Post => &self.hook.body,
+        };
         let mut digest = Sha256::new();
         digest.update((query.len() as u64).to_be_bytes());
         digest.update(query);
-        digest.update(&self.hook.body);
+        digest.update(body);
         Identity { id, digest: digest.finalize().into() }
     }
 }
@@ -463,6 +471,9 @@ mod tests {
             let first = identity(post(None, "a=1"));
             assert_eq!(first, identity(post(None, "a=1")), "{label}");
             let Some(first) = first else { continue };
+            let added = Hook { body: b"a=1".to_vec(), ..get(Some("a=1")) };
+            assert_eq!(identity(get(Some("a=1"))), identity(added), "{label}");
+            assert_eq!(identity(post(Some("b=1"), "a=1")), Some(first.clone()), "{label}");
             let other = identity(post(None, "a=2")).unwrap();
             assert_eq!(first.id, other.id, "{label}");
             assert_ne!(first.digest, other.digest, "{label}");

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::layers;
+use crate::source::{SourceReply, check_plivo_xml};
 
 /// Every preset by name, in the order in which they are offered.
 const ALL: &[(&str, &str)] = &[
@@ -32,6 +33,16 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn named(name: &str) -> Option<Value> {
     let (_, text) = ALL.iter().find(|(known, _)| *known == name)?;
     Some(layers::table(text).expect("the embedded presets are tested"))
+}
+
+/// Whether XML is what the sender of a preset runs. Of others than Plivo no more is asked than that
+/// it is XML.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn check_xml(preset: &str, text: &str) -> Result<(), String> {
+    SourceReply::xml(text).map_err(|bad| bad.to_string())?;
+    if preset == "plivo" { check_plivo_xml(text) } else { Ok(()) }
 }
 
 /// A source as its preset and its own table together make it: key by key, and within `read` and one

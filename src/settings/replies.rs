@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::presets;
 use super::rules::{CONDITION_KIND, condition};
 use super::shape::{Kind, Shape, key};
 use super::written::Place;
 use crate::domain::Name;
-use crate::source::{Source, SourceReply};
+use crate::source::Source;
 use crate::survey::{Replies, ReplyDefinition, Survey};
 
 pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
@@ -39,7 +38,9 @@ pub(super) fn replies(
         }
         let source = sources.get(&name).and_then(Option::as_ref);
         let survey = source.and_then(|source| surveys.get(&source.survey)).and_then(Option::as_ref);
-        match survey.and_then(|survey| of_source(&list, &place, survey)) {
+        let preset = table.get("preset").and_then(|place| place.value().as_str());
+        let is_xml = |text: &str| presets::check_xml(preset.unwrap_or_default(), text);
+        match survey.and_then(|survey| of_source(&list, &place, survey, &is_xml)) {
             Some(replies) => {
                 all.insert(name, Arc::new(replies));
             }
@@ -49,17 +50,15 @@ pub(super) fn replies(
     is_whole.then_some(all)
 }
 
-fn of_source(list: &Place<'_>, source: &Place<'_>, survey: &Survey) -> Option<Replies> {
+fn of_source(
+    list: &Place<'_>,
+    source: &Place<'_>,
+    survey: &Survey,
+    is_xml: &dyn Fn(&str) -> Result<(), String>,
+) -> Option<Replies> {
     let items = list.list("{ when: …, xml: … }")?;
     let definitions: Option<Vec<_>> = items.iter().map(definition).collect();
-    // What other senders run is theirs to know; that it is XML is all that can be said of it.
-    let preset = source.value().get("preset").and_then(Value::as_str).unwrap_or_default();
-    let by_plivo = preset.starts_with("plivo");
-    let check = |text: &str| {
-        let reply = if by_plivo { SourceReply::instructions(text) } else { SourceReply::xml(text) };
-        reply.map(drop).map_err(|bad| bad.to_string())
-    };
-    match survey.replies(&definitions?, &check) {
+    match survey.replies(&definitions?, is_xml) {
         Ok(replies) => Some(replies),
         Err(faults) => {
             for fault in faults {

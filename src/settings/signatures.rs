@@ -11,7 +11,7 @@ use super::{Environment, secret};
 use crate::domain::Credentials;
 use crate::source::{
     Algorithm, Basic, Bearer, Encoding, HeaderName, Hmac, HmacRules, Plivo, PlivoHeader, PublicKey,
-    Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, Twilio, Vonage, Window,
+    Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, TimePlace, Twilio, Vonage, Window,
 };
 
 /// Fewest characters of a secret that a sender shows or signs with: it is guessed at leisure.
@@ -107,6 +107,11 @@ fn basic(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Basic> {
 
 const HMAC: Shape = Shape::of(&[
     key("header", Kind::Text, "The header with the signature."),
+    key(
+        "key",
+        Kind::Text,
+        "Where the header is a list such as t=…,v1=…: the key of the signature, v1.",
+    ),
     SECRET,
     key("algorithm", Kind::Word(|| vec!["sha256", "sha1"]), "The hash.").or("sha256"),
     key("encoding", Kind::Word(|| vec!["hex", "base64"]), "How the header writes it.").or("hex"),
@@ -122,7 +127,8 @@ const HMAC: Shape = Shape::of(&[
 ]);
 
 const TIMESTAMP: Shape = Shape::of(&[
-    key("header", Kind::Text, "The header with the time.").needed(),
+    key("header", Kind::Text, "The header with the time."),
+    key("key", Kind::Text, "Or its key in the list that the header of the signature is."),
     key(
         "format",
         Kind::Word(|| vec!["unix", "iso"]),
@@ -131,11 +137,13 @@ const TIMESTAMP: Shape = Shape::of(&[
     .or("unix"),
     PAST,
     FUTURE,
-]);
+])
+.with_one_of(&["header", "key"]);
 
 fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
     let table = place.table()?;
     let header = table.need("header", HEADER).and_then(|place| header(&place));
+    let key = table.or("key", None, |place| list_key(&place).map(Some));
     let secrets = secrets(&table, environment);
     let algorithm = table.or("algorithm", Algorithm::Sha256, |place| {
         place.word(&[("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)])
@@ -154,6 +162,7 @@ fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
         place.check(text.parse::<Signs>()).map(Some)
     });
     let mut rules = HmacRules::new(header?);
+    rules.key = key?;
     rules.algorithm = algorithm?;
     rules.encoding = encoding?;
     rules.prefix = prefix?.to_owned();
@@ -170,12 +179,27 @@ fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
 
 fn timestamp(place: &Place<'_>) -> Option<SignedTime> {
     let table = place.table()?;
-    let header = table.need("header", HEADER).and_then(|place| header(&place));
+    let place = match (table.get("header"), table.get("key")) {
+        (Some(place), None) => header(&place).map(TimePlace::Header),
+        (None, Some(place)) => list_key(&place).map(TimePlace::Key),
+        _ => table.fault_at("header", "expected either header or key: where the time stands"),
+    };
     let format = table.or("format", TimeFormat::Unix, |place| {
         place.word(&[("unix", TimeFormat::Unix), ("iso", TimeFormat::Iso)])
     });
     let window = window(&table);
-    Some(SignedTime { header: header?, format: format?, window: window? })
+    Some(SignedTime { place: place?, format: format?, window: window? })
+}
+
+/// Of a list such as `t=…,v1=…`.
+fn list_key(place: &Place<'_>) -> Option<String> {
+    const KEY: &str = "a key of the list in the header, such as v1";
+    let text = place.text(KEY)?;
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        Some(text.to_owned())
+    } else {
+        place.fault(format!("expected {KEY}: letters, digits, - and _"))
+    }
 }
 
 const STANDARD: Shape = Shape::of(&[SECRET, PAST, FUTURE]);

@@ -99,7 +99,9 @@ pub(super) fn source(
         _ => None,
     };
     let url = url(&table, signature.as_ref(), surroundings.public);
-    let reply = table.or("reply", SourceReply::default(), |place| reply(&place));
+    let preset = table.get("preset").and_then(|place| place.value().as_str());
+    let reply = table
+        .or("reply", SourceReply::default(), |place| reply(&place, preset.unwrap_or_default()));
     let on_refusal = table.or("on_refusal", OnRefusal::default(), |place| {
         place.word(&[("status", OnRefusal::Status), ("reply", OnRefusal::Reply)])
     });
@@ -245,7 +247,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port().max(1))
 }
 
-fn reply(place: &Place<'_>) -> Option<SourceReply> {
+fn reply(place: &Place<'_>, preset: &str) -> Option<SourceReply> {
     const FORMS: &str = "{ xml: \"…\" }, { json: … } or { empty: true }";
     if !place.value().is_object() {
         return place.expected(FORMS);
@@ -257,6 +259,7 @@ fn reply(place: &Place<'_>) -> Option<SourceReply> {
     match place.key() {
         "xml" => {
             let text = place.text("XML such as \"<Response/>\"")?;
+            place.check(presets::check_xml(preset, text))?;
             place.check(SourceReply::xml(text))
         }
         "json" => Some(SourceReply::json(place.value())),

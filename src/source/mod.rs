@@ -8,9 +8,9 @@
 //! gave, and an answer is text.
 
 mod form;
-mod instructions;
 mod opened;
 mod path;
+mod plivo_xml;
 mod read;
 mod reader;
 mod refused;
@@ -23,8 +23,8 @@ mod url;
 use std::sync::Arc;
 
 pub use form::{Accepts, Form, encode};
-pub use instructions::BadInstructions;
 pub use path::{BadPath, Path};
+pub use plivo_xml::check_plivo_xml;
 pub use read::{Asked, ReadAnswer, Readers, Reading, When};
 pub use reader::{BadReader, Condition, Reader};
 pub use refused::{Refused, Unreadable};
@@ -32,8 +32,8 @@ pub use reply::{BadReply, OnRefusal, SourceReply};
 pub use signature::{
     Algorithm, BadSigns, Basic, Bearer, CannotSign, Encoding, HeaderName, Hmac, HmacRules,
     MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo, PlivoHeader, Proof,
-    PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, Tried, Twilio,
-    UnknownPlivoHeader, UnnamedBody, VerifiedHook, Vonage, Window,
+    PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, TimePlace, Tried,
+    Twilio, UnknownPlivoHeader, UnnamedBody, VerifiedHook, Vonage, Window,
 };
 pub use url::{MalformedUrl, SignedUrl};
 

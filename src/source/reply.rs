@@ -1,7 +1,3 @@
-use roxmltree::Document;
-
-use super::instructions::{self, BadInstructions};
-
 /// What a sender hears when its hook was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReply {
@@ -26,8 +22,6 @@ pub enum BadReply {
     TooLong,
     #[error("the XML is not well-formed: {0}")]
     Malformed(String),
-    #[error("Plivo would not run it: {0}")]
-    Unlawful(#[from] BadInstructions),
 }
 
 impl SourceReply {
@@ -44,20 +38,9 @@ impl SourceReply {
         if text.len() > Self::XML_MAX {
             return Err(BadReply::TooLong);
         }
-        Document::parse(&text).map_err(|malformed| BadReply::Malformed(malformed.to_string()))?;
+        roxmltree::Document::parse(&text)
+            .map_err(|malformed| BadReply::Malformed(malformed.to_string()))?;
         Ok(Self { content_type: Some("application/xml"), body: text.into_bytes() })
-    }
-
-    /// As [`xml`](Self::xml), in what Plivo's documents allow: elements, where they stand, and what
-    /// their attributes may be.
-    ///
-    /// # Errors
-    /// As for [`xml`](Self::xml), and what Plivo would not run.
-    pub fn instructions(text: impl Into<String>) -> Result<Self, BadReply> {
-        let reply = Self::xml(text)?;
-        let text = std::str::from_utf8(&reply.body).expect("it was made of a text");
-        instructions::check(&Document::parse(text).expect("it was parsed before"))?;
-        Ok(reply)
     }
 
     pub fn json(value: &serde_json::Value) -> Self {

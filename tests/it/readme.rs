@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use postcall::settings::{Environment, Settings};
+use postcall::settings::Settings;
 use postcall::source::SourceReply;
 
 #[test]
@@ -19,16 +19,21 @@ fn the_readme_shows_what_the_demo_prints() {
     assert_eq!(shown.unwrap().trim_end(), printed.trim_end());
 }
 
+/// A block with accounts is a file of its own; any other shows what is written over the file before
+/// it, as another layer would be; cases are run against that file.
 #[test]
-fn every_settings_file_of_the_readme_is_well() {
-    let settings = settings();
-    assert!(settings.len() >= 2);
-    for block in settings {
-        let environment: Environment = [("PLIVO_AUTH_TOKEN", "a token")].into_iter().collect();
-        if let Err(error) = Settings::from_yaml(&block, environment) {
-            panic!("{block}\n{error}");
+fn every_yaml_block_of_the_readme_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cases = 0;
+    for (file, block) in files_and_blocks() {
+        if block.starts_with("cases:") {
+            cases += 1;
+            run_the_cases(folder.path(), &file, &block);
+        } else if let Err(error) = Settings::from_yaml(&file, environment().into_iter().collect()) {
+            panic!("{file}\n{error}");
         }
     }
+    assert!(settings().len() >= 4 && cases >= 1, "{} files", settings().len());
 }
 
 #[test]
@@ -42,9 +47,56 @@ fn every_answer_xml_of_the_readme_is_well_formed() {
     }
 }
 
-/// The blocks that are a whole settings file.
+/// The settings files that the YAML blocks show, one after the other.
 pub fn settings() -> Vec<String> {
-    blocks("yaml").into_iter().filter(|block| block.contains("sources:")).collect()
+    let is_file = |(file, block): (String, String)| (!block.starts_with("cases:")).then_some(file);
+    files_and_blocks().into_iter().filter_map(is_file).collect()
+}
+
+/// Each YAML block with the file that it stands for, or is about.
+fn files_and_blocks() -> Vec<(String, String)> {
+    let mut file = String::new();
+    let mut shown = Vec::new();
+    for block in blocks("yaml") {
+        if block.contains("accounts:") {
+            file.clone_from(&block);
+        } else if !block.starts_with("cases:") {
+            file = laid_over(&file, &block);
+        }
+        shown.push((file.clone(), block));
+    }
+    shown
+}
+
+/// The secrets that the README's files name.
+fn environment() -> [(&'static str, &'static str); 2] {
+    [("PLIVO_AUTH_TOKEN", "a-token-of-the-account"), ("TYPEFORM_SECRET", "a-secret-of-the-form")]
+}
+
+fn laid_over(file: &str, block: &str) -> String {
+    let layer = |text: &str| config::File::from_str(text, config::FileFormat::Yaml);
+    let laid: serde_json::Value = config::Config::builder()
+        .add_source(layer(file))
+        .add_source(layer(block))
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .unwrap();
+    // JSON is YAML too.
+    serde_json::to_string_pretty(&laid).unwrap()
+}
+
+fn run_the_cases(folder: &Path, file: &str, cases: &str) {
+    let (settings, test) = (folder.join("postcall.yaml"), folder.join("postcall.test.yaml"));
+    std::fs::write(&settings, file).unwrap();
+    std::fs::write(&test, cases).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_postcall"))
+        .args(["test", "--config"])
+        .arg(&settings)
+        .envs(environment())
+        .output()
+        .expect("the cases can be run");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 /// The fenced blocks of a language, without the indentation of the list they may stand in.

@@ -11,6 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::wire::{Reply, exchange, request};
+use crate::world::World;
+
 #[derive(Deserialize)]
 struct Vectors {
     vectors: Vec<Vector>,
@@ -125,6 +128,7 @@ fn a_preset_needs_nothing_but_the_secret_to_take_what_its_sender_made() {
         ("delighted", "delighted", "hmac"),
         ("zendesk", "zendesk", "hmac"),
         ("yeastar", "yeastar", "hmac"),
+        ("jambonz", "jambonz", "hmac"),
         ("standard-webhooks", "standard-webhooks", "standard"),
         ("twilio-gather", "twilio", "twilio"),
         ("twilio-json", "twilio", "twilio"),
@@ -143,10 +147,101 @@ fn a_preset_needs_nothing_but_the_secret_to_take_what_its_sender_made() {
     }
 }
 
+#[test]
+fn what_its_sender_made_is_taken_at_the_public_door_and_what_is_old_is_not() {
+    let vectors: Vec<Vector> =
+        vectors().into_iter().filter(|vector| vector.content_type.is_some()).collect();
+    let sources = vectors.iter().map(|vector| vector.written(&vector.id)).collect::<String>();
+    let world = world(&sources);
+    for vector in &vectors {
+        let hook = vector.hook();
+        let reply = send(&world, &vector.id, &hook);
+        // What has a time was signed on another day.
+        let is_old = vector.timed;
+        assert_eq!(reply.status == 401, is_old, "{}: {}", vector.id, reply.text);
+        let mut changed = vector.hook();
+        changed.body.push(b' ');
+        send(&world, &vector.id, &changed).assert_status(401);
+    }
+    let figures = world.figures();
+    let refused = |id: &str, reason: &str| {
+        let labels = format!("reason=\"signature_{reason}\",source=\"{id}\"");
+        figures.of(&format!("hook_refusals_total{{{labels}}}"))
+    };
+    assert_eq!(refused("telnyx", "old") + refused("telnyx", "future"), 1.0);
+    assert_eq!(refused("telnyx", "mismatch"), 1.0);
+}
+
+#[test]
+fn a_known_id_is_a_repeat_with_the_same_bytes_and_refused_with_others() {
+    let standard = r#"{ standard: { secret: { value: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw } } }"#;
+    let source = format!(
+        "  own: {{ preset: standard-webhooks, account: main, survey: quick, signature: {standard} }}\n"
+    );
+    let world = world(&source);
+    let text = settings(&source).replace("@plivo@", "https://stats.plivo.com");
+    let settings = Settings::from_yaml(&text, Default::default()).unwrap();
+    let sender = &settings.sources["own"];
+    let says = |score: &str, id: &str| {
+        let body = format!(r#"{{"call_uuid":"c-1","answers":{{"score":"{score}"}}}}"#);
+        let hook = Hook {
+            id: HookId(Uuid::nil()),
+            method: Method::Post,
+            path: "/hooks/own".to_owned(),
+            query: None,
+            headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+            body: body.into_bytes(),
+            received_at: Timestamp::now(),
+        };
+        send(&world, "own", &sender.signed(hook, id).unwrap())
+    };
+    let outcome = |reply: Reply| reply.header("postcall-outcome").map(str::to_owned);
+    assert_eq!(outcome(says("4", "msg_1")).as_deref(), Some("new"));
+    assert_eq!(outcome(says("4", "msg_1")).as_deref(), Some("repeat"));
+    says("5", "msg_1").assert_status(401);
+    says("5", "msg_2").assert_status(200);
+}
+
+/// A world with these sources, each on one line.
+fn world(sources: &str) -> World {
+    let mut world = World::of(&settings(sources));
+    world.start();
+    world
+}
+
+fn settings(sources: &str) -> String {
+    format!(
+        r#"
+public: {{ listen: "127.0.0.1:0" }}
+private: {{ listen: "127.0.0.1:0" }}
+store: {{ url: "sqlite:@folder@/ledger.db" }}
+accounts: {{ main: {{ auth_id: MA, auth_token: {{ value: unused }}, api: "@plivo@" }} }}
+sources:
+{sources}
+surveys:
+  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
+shutdown: {{ announce: 0s }}
+"#
+    )
+}
+
+fn send(world: &World, source: &str, hook: &Hook) -> Reply {
+    let target = match &hook.query {
+        None => format!("/hooks/{source}"),
+        Some(query) => format!("/hooks/{source}?{query}"),
+    };
+    let headers: Vec<(&str, &str)> = hook
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), str::from_utf8(value).unwrap()))
+        .collect();
+    exchange(world.public(), &request("POST", &target, &headers, &hook.body))
+}
+
 fn vectors() -> Vec<Vector> {
     let text = include_str!("../fixtures/sender-vectors.json");
     let vectors = serde_json::from_str::<Vectors>(text).unwrap().vectors;
-    assert_eq!(vectors.len(), 19);
+    assert_eq!(vectors.len(), 20);
     vectors
 }
 
@@ -157,19 +252,24 @@ impl Vector {
     }
 
     fn source_by(&self, preset: &str, more: &str, signature: &Value) -> Source {
-        let url = &self.url[..self.url.find('?').unwrap_or(self.url.len())];
-        let settings = format!(
-            r#"
-accounts: {{ main: {{ auth_id: MA, auth_token: {{ value: unused }} }} }}
-sources:
-  x: {{ preset: {preset}, account: main, survey: quick, {more} url: "{url}", signature: {signature} }}
-surveys:
-  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
-"#
-        );
-        let mut settings = Settings::from_yaml(&settings, Default::default())
+        let source = self.written_by("x", preset, more, signature);
+        let text = settings(&source).replace("@plivo@", "https://stats.plivo.com");
+        let mut settings = Settings::from_yaml(&text, Default::default())
             .unwrap_or_else(|error| panic!("{}: {error}", self.id));
         settings.sources.remove("x").unwrap()
+    }
+
+    /// As an entry of `sources`.
+    fn written(&self, name: &str) -> String {
+        self.written_by(name, "plivo", "body: [form, json],", &self.signature)
+    }
+
+    fn written_by(&self, name: &str, preset: &str, more: &str, signature: &Value) -> String {
+        let url = &self.url[..self.url.find('?').unwrap_or(self.url.len())];
+        format!(
+            "  {name}: {{ preset: {preset}, account: main, survey: quick, {more} url: \"{url}\", \
+             signature: {signature} }}\n"
+        )
     }
 
     fn signed_at(&self) -> Timestamp {

@@ -258,6 +258,8 @@ fn a_wrong_signature_is_refused_with_the_right_forms() {
         "{ hmac: { algorithm: md5, encoding: base32, prefix: 1 } }",
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{timestamp}.{body}\" } }",
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { header: X-Time, format: ms } } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { key: t }, signs: \"{timestamp}{body}\" } }",
+        "{ hmac: { header: X-Sign, key: 'v 1', secret: { env: HOOK_TOKEN }, timestamp: { key: t, header: X-Time } } }",
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, id: X-Id } }",
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{nonce}{body}\" } }",
         "{ standard: { secret: { env: HOOK_TOKEN }, past: 5 } }",
@@ -290,6 +292,11 @@ fn every_signature_of_the_rules_is_understood() {
             "{ hmac: { header: X-Signature, secret: { env: HOOK_TOKEN }, algorithm: sha1, \
              encoding: base64, id: X-Id, timestamp: { header: X-Time, format: iso, past: 10m, \
              future: 0s }, signs: \"{id}.{timestamp}.{body}\" } }",
+            &["hmac"],
+        ),
+        (
+            "{ hmac: { header: X-Signature, key: v1, secret: { env: HOOK_TOKEN }, \
+             timestamp: { key: t }, signs: \"{timestamp}.{body}\" } }",
             &["hmac"],
         ),
         ("{ standard: { secret: { env: HOOK_WHSEC }, past: 1h, future: 5m } }", &["standard"]),
@@ -331,6 +338,8 @@ fn a_wrong_source_is_refused() {
         ("survey: quality", "survey: other"),
         (reply, "reply: <Response/>"),
         (reply, "reply: { xml: \"<Response>\" }"),
+        (reply, "reply: { xml: \"<Response><Say>Thank you.</Say></Response>\" }"),
+        (reply, "reply: { xml: \"<Response><GetDigits/></Response>\" }"),
         (reply, "reply: { xml: \"<Response/>\", empty: true }"),
         (reply, "reply: { empty: false }"),
         (reply, "reply: { text: thanks }"),
@@ -355,7 +364,7 @@ fn wrong_replies_are_refused() {
         (reply, "replies: [{ when: score < 5, xml: <Response> }, { xml: <Response/> }]"),
         (
             reply,
-            "replies: [{ when: score < 5, xml: '<Response><GetInput numDigits=\"{{ score }}0\"/></Response>' }, { xml: <Response/> }]",
+            "replies: [{ when: score < 5, xml: '<Response><GetInput action=\"{{ url }}\" numDigits=\"{{ score }}0\"/></Response>' }, { xml: <Response/> }]",
         ),
         (reply, "replies: [{ xml: <Response/>, json: 1 }]"),
         (reply, "reply: { empty: true }\n    replies: [{ xml: <Response/> }]"),

@@ -247,6 +247,31 @@ fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
     }
 }
 
+const LED: &str = r#"
+cases:
+  - name: a caller is led to the second question
+    hooks:
+      - { source: open, form: "CallUUID=c-1&Digits=", reply: "<Response>How was it?</Response>" }
+      - { source: open, form: "CallUUID=c-1&Digits=2", reply: "<Response>2? What was wrong?</Response>" }
+      - { source: open, form: "CallUUID=c-1&Digits=1", query: question=problem }
+    expect: { feedback: { rating: 2, issues: [ECHO] }, reply: "<Response>Thank you.</Response>" }
+  - name: who is believed hears what the service would say
+    hooks: [{ source: ivr, form: "CallUUID=c-1&Digits=5", verified: true }]
+    expect: { feedback: { rating: 5 }, reply: <Response/> }
+"#;
+
+#[test]
+fn what_callers_hear_is_part_of_a_case() {
+    let replies = r#"signature: none, replies: [
+      { when: not answered.score, xml: "<Response>How was it?</Response>" },
+      { when: score < 5 and not answered.problem, xml: "<Response>{{ score }}? What was wrong?</Response>" },
+      { xml: "<Response>Thank you.</Response>" }]"#;
+    let desk = Desk(Home::new(&SETTINGS.replace("signature: none", replies)));
+    desk.test(LED, &[]).well();
+    let failed = desk.test(&LED.replace("Thank you", "Thanks"), &[]).failed();
+    assert!(failed.contains("+ reply: <Response>Thank you.</Response>"), "{failed}");
+}
+
 const CHANGES: &str = r#"
 cases:
   - name: who changes an answer

@@ -44,6 +44,9 @@ struct Hook {
     /// Nothing where it could not be read.
     read: Option<Reading>,
     reply: Reply,
+    /// What its sender would hear if it were believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_if_believed: Option<Reply>,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,7 +162,12 @@ impl Explained {
             tried,
             refused: refused.map(|(reason, detail)| Refused { reason, detail, explained }),
             read: heard.understood.as_ref().ok().map(|read| reading(read, rehearsal)),
-            reply: heard.reply.clone(),
+            reply: heard.reply_in_earnest.as_ref().unwrap_or(&heard.reply).clone(),
+            reply_if_believed: heard
+                .reply_in_earnest
+                .as_ref()
+                .filter(|_| explained)
+                .map(|_| heard.reply.clone()),
         });
     }
 
@@ -360,7 +368,11 @@ impl fmt::Display for Hook {
             }
             Some(Reading::Kept(told)) => told.fmt(f)?,
         }
-        row(f, "reply", &reply(&self.reply))
+        row(f, "reply", &reply(&self.reply))?;
+        match &self.reply_if_believed {
+            Some(believed) => row(f, "if believed", &reply(believed)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -46,8 +46,10 @@ pub(super) struct Heard {
     pub disbelieved: Option<Refused>,
     /// What was read, or why nothing could be.
     pub understood: Result<Understood, Refusal>,
-    /// As the service would answer it.
+    /// What its sender hears if it is believed, or not asked to be.
     pub reply: Reply,
+    /// What its sender hears from the service, where that does not believe it.
+    pub reply_in_earnest: Option<Reply>,
 }
 
 /// What a hook was found to say.
@@ -107,14 +109,16 @@ impl<'a> Rehearsal<'a> {
         let hook = payload.hook(HookId(Uuid::from_u128(self.arrived)), at);
         let (verified, disbelieved) = believed(source, hook, trust);
         let understood = verified.and_then(|hook| self.understand(source, &hook));
-        let refusal = disbelieved.clone().map(Refusal::Source);
-        let reply = match (&refusal, &understood) {
-            (Some(refusal), _) | (None, Err(refusal)) => {
-                Reply::to_refused(source.on_refusal, &self.said(source, None), refusal)
-            }
-            (None, Ok(understood)) => self.reply(source, understood),
+        let to_refused = |refusal: &Refusal| {
+            Reply::to_refused(source.on_refusal, &self.said(source, None), refusal)
         };
-        Heard { disbelieved, understood, reply }
+        let reply = match &understood {
+            Ok(understood) => self.reply(source, understood),
+            Err(refusal) => to_refused(refusal),
+        };
+        let reply_in_earnest =
+            disbelieved.clone().map(|refused| to_refused(&Refusal::Source(refused)));
+        Heard { disbelieved, understood, reply, reply_in_earnest }
     }
 
     /// Lets the time pass up to, not including, that moment.
@@ -175,7 +179,7 @@ impl<'a> Rehearsal<'a> {
             Understood::Skipped => Reply::to_skipped(&self.said(source, None)),
             Understood::Kept(kept) => {
                 let submission = &self.submissions[kept.submission];
-                let reply = self.said(source, Some(&submission.answers));
+                let reply = self.said(source, Some(&submission.heard));
                 Reply::to_kept(&reply, submission, kept.outcome)
             }
         }

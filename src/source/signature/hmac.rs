@@ -23,6 +23,9 @@ pub struct Hmac {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HmacRules {
     pub header: HeaderName,
+    /// Where the header is a list such as `t=…,v1=…`: the key of the signatures, of which any will
+    /// do.
+    pub key: Option<String>,
     pub algorithm: Algorithm,
     pub encoding: Encoding,
     /// Stands before the signature, such as `sha256=`; may be empty.
@@ -36,10 +39,21 @@ pub struct HmacRules {
 /// When a hook was signed, as its sender says and signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedTime {
-    pub header: HeaderName,
+    pub place: TimePlace,
     pub format: TimeFormat,
     pub window: Window,
 }
+
+/// Where a sender says when it signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimePlace {
+    Header(HeaderName),
+    /// Under this key of the list that the signature's own header is.
+    Key(String),
+}
+
+/// Most signatures in one list: one for each secret that is still valid.
+const SIGNATURES_MAX: usize = 16;
 
 /// How the bytes of a signature are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +69,7 @@ impl HmacRules {
     pub fn new(header: HeaderName) -> Self {
         Self {
             header,
+            key: None,
             algorithm: Algorithm::Sha256,
             encoding: Encoding::Hex,
             prefix: String::new(),
@@ -69,6 +84,11 @@ impl HmacRules {
             (true, false) => return Err(BadSigns::UnsignedTimestamp),
             (false, true) => return Err(BadSigns::NoTimestamp),
             _ => {}
+        }
+        let is_listed =
+            self.timestamp.as_ref().is_some_and(|time| matches!(time.place, TimePlace::Key(_)));
+        if is_listed && self.key.is_none() {
+            return Err(BadSigns::NoList);
         }
         match (self.id.is_some(), self.signs.id()) {
             (true, false) => Err(BadSigns::UnsignedId),
@@ -93,11 +113,12 @@ impl Hmac {
     /// Gives the sender's id of the hook, where it signs one.
     pub(super) fn verify(&self, hook: &Hook) -> Result<Option<String>, Refusal> {
         let rules = &self.rules;
-        let claimed = header::required(hook, rules.header.as_str())?.trim_ascii();
+        let value = header::required(hook, rules.header.as_str())?;
+        let listed = rules.signatures(value)?;
         let timestamp = rules
             .timestamp
             .as_ref()
-            .map(|time| Ok((time, header::required(hook, time.header.as_str())?.trim_ascii())))
+            .map(|time| Ok((time, time.place.text(hook, value)?)))
             .transpose()?;
         let id = rules
             .id
@@ -107,17 +128,19 @@ impl Hmac {
         if id.is_some_and(|id| id.len() > Identity::LENGTH_MAX || !rules.signs.is_lawful_id(id)) {
             return Err(Refusal::Mismatch);
         }
-        let claimed = claimed
-            .strip_prefix(rules.prefix.as_bytes())
-            .and_then(|claimed| rules.encoding.decode(claimed))
-            .ok_or(Refusal::Mismatch)?;
+        let claimed: Vec<Vec<u8>> = listed
+            .into_iter()
+            .filter_map(|text| text.strip_prefix(rules.prefix.as_bytes()))
+            .filter_map(|text| rules.encoding.decode(text))
+            .collect();
         let message = rules.signs.message(&Parts {
             id: id.unwrap_or_default(),
             timestamp: timestamp.map(|(_, text)| text).unwrap_or_default(),
             body: signed_bytes(hook),
         });
         let verified = any_verifies(&self.secrets, |secret| {
-            is_tag(&rules.algorithm.tag(secret.as_bytes(), &message), &claimed)
+            let tag = rules.algorithm.tag(secret.as_bytes(), &message);
+            claimed.iter().any(|claimed| is_tag(&tag, claimed))
         });
         if !verified {
             return Err(Refusal::Mismatch);
@@ -133,9 +156,15 @@ impl Hmac {
     pub(super) fn sign(&self, hook: &Hook, id: &str) -> Vec<(String, String)> {
         let rules = &self.rules;
         let mut headers = Vec::new();
+        let mut listed = Vec::new();
         let timestamp = rules.timestamp.as_ref().map(|time| {
             let text = time.format.write(hook.received_at);
-            headers.push((time.header.as_str().to_owned(), text.clone()));
+            match &time.place {
+                TimePlace::Header(header) => {
+                    headers.push((header.as_str().to_owned(), text.clone()));
+                }
+                TimePlace::Key(key) => listed.push(format!("{key}={text}")),
+            }
             text
         });
         if let Some(header) = &rules.id {
@@ -149,27 +178,71 @@ impl Hmac {
         let secret = self.secrets.first();
         let tag = rules.algorithm.tag(secret.expose_secret().as_bytes(), &message);
         let signature = format!("{}{}", rules.prefix, rules.encoding.encode(&tag));
-        headers.push((rules.header.as_str().to_owned(), signature));
+        listed.push(match &rules.key {
+            Some(key) => format!("{key}={signature}"),
+            None => signature,
+        });
+        headers.push((rules.header.as_str().to_owned(), listed.join(",")));
         headers
     }
 
     pub(super) fn explain(&self, hook: &Hook) -> Tried {
         let rules = &self.rules;
-        let timestamp = rules.timestamp.as_ref().map(|time| time.header.as_str());
+        let time = rules.timestamp.as_ref();
+        let time_header = time.and_then(|time| match &time.place {
+            TimePlace::Header(header) => Some(header.as_str()),
+            TimePlace::Key(_) => None,
+        });
         let id = rules.id.as_ref().map(HeaderName::as_str);
         let headers: Vec<&str> =
-            [Some(rules.header.as_str()), timestamp, id].into_iter().flatten().collect();
-        let value = |name: Option<&str>| {
-            name.and_then(|name| header::only(hook, name).ok()?).unwrap_or_default().trim_ascii()
-        };
+            [Some(rules.header.as_str()), time_header, id].into_iter().flatten().collect();
+        let value = |name: &str| header::only(hook, name).ok().flatten();
+        let own = value(rules.header.as_str()).unwrap_or_default();
         let message = rules.signs.message(&Parts {
-            id: value(id),
-            timestamp: value(timestamp),
+            id: id.and_then(value).unwrap_or_default().trim_ascii(),
+            timestamp: time.and_then(|time| time.place.text(hook, own).ok()).unwrap_or_default(),
             body: signed_bytes(hook),
         });
-        let matches = self.verify(hook).is_ok_and(|_| true);
+        let matches = self.verify(hook).is_ok();
         Tried::new(hook, "hmac", &headers).over(&message, matches)
     }
+}
+
+impl HmacRules {
+    /// As they stand in the header, each with its prefix.
+    fn signatures<'a>(&self, value: &'a [u8]) -> Result<Vec<&'a [u8]>, Refusal> {
+        let Some(key) = &self.key else { return Ok(vec![value.trim_ascii()]) };
+        let listed: Vec<_> = listed(value, key).take(SIGNATURES_MAX + 1).collect();
+        match listed.len() {
+            0 => Err(Refusal::Missing),
+            1..=SIGNATURES_MAX => Ok(listed),
+            _ => Err(Refusal::TooMany),
+        }
+    }
+}
+
+impl TimePlace {
+    /// `list` is the header of the signature.
+    fn text<'a>(&self, hook: &'a Hook, list: &'a [u8]) -> Result<&'a [u8], Refusal> {
+        match self {
+            TimePlace::Header(name) => Ok(header::required(hook, name.as_str())?.trim_ascii()),
+            TimePlace::Key(key) => {
+                let mut listed = listed(list, key);
+                match (listed.next(), listed.next()) {
+                    (Some(only), None) => Ok(only),
+                    (None, _) => Err(Refusal::Missing),
+                    (Some(_), Some(_)) => Err(Refusal::Duplicate),
+                }
+            }
+        }
+    }
+}
+
+/// The values under a key of a list such as `t=…,v1=…`.
+fn listed<'a>(list: &'a [u8], key: &str) -> impl Iterator<Item = &'a [u8]> {
+    list.split(|&b| b == b',').filter_map(move |item| {
+        item.trim_ascii().strip_prefix(key.as_bytes())?.strip_prefix(b"=").map(<[u8]>::trim_ascii)
+    })
 }
 
 impl Encoding {
@@ -252,7 +325,7 @@ mod tests {
     fn what_is_told_and_what_is_signed_go_together() {
         let timed = |signs: &str| HmacRules {
             timestamp: Some(SignedTime {
-                header: "X-Time".parse().unwrap(),
+                place: TimePlace::Header("X-Time".parse().unwrap()),
                 format: TimeFormat::Unix,
                 window: Window::default(),
             }),
@@ -276,7 +349,7 @@ mod tests {
     fn each_of_its_headers_stands_once() {
         let rules = HmacRules {
             timestamp: Some(SignedTime {
-                header: "X-Time".parse().unwrap(),
+                place: TimePlace::Header("X-Time".parse().unwrap()),
                 format: TimeFormat::Unix,
                 window: Window::default(),
             }),
@@ -298,5 +371,42 @@ mod tests {
             without.headers.remove(at);
             assert_eq!(hmac.verify(&without), Err(Refusal::Missing));
         }
+    }
+
+    /// As jambonz's own library signs.
+    fn list_of_t_and_v1() -> HmacRules {
+        HmacRules {
+            key: Some("v1".to_owned()),
+            timestamp: Some(SignedTime {
+                place: TimePlace::Key("t".to_owned()),
+                format: TimeFormat::Unix,
+                window: Window::default(),
+            }),
+            signs: "{timestamp}.{body}".parse().unwrap(),
+            ..rules()
+        }
+    }
+
+    #[test]
+    fn any_signature_of_a_list_will_do_and_its_time_stands_once() {
+        let hmac = Hmac::new(list_of_t_and_v1(), credentials(&["s"])).unwrap();
+        let (_, list) = hmac.sign(&post(None, SIGNED), "").remove(0);
+        for good in
+            [list.clone(), format!("v1=00,{list}"), format!(" {},v0=x", list.replace(",", " , "))]
+        {
+            assert_eq!(verify(&hmac, &good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            (String::new(), Refusal::Missing),
+            (list.replace("v1=", "v2="), Refusal::Missing),
+            (list.replace("t=", "x="), Refusal::Missing),
+            (format!("t=1,{list}"), Refusal::Duplicate),
+            (list.replace("t=0", "t=1"), Refusal::Mismatch),
+            (format!("{list}{}", ",v1=00".repeat(16)), Refusal::TooMany),
+        ] {
+            assert_eq!(verify(&hmac, &bad), Err(why), "{bad}");
+        }
+        let without = HmacRules { key: None, ..list_of_t_and_v1() };
+        assert_eq!(Hmac::new(without, credentials(&["s"])).err(), Some(BadSigns::NoList));
     }
 }

@@ -16,7 +16,7 @@ mod vonage;
 mod window;
 
 pub use header::{HeaderName, MalformedHeader};
-pub use hmac::{Encoding, Hmac, HmacRules, SignedTime};
+pub use hmac::{Encoding, Hmac, HmacRules, SignedTime, TimePlace};
 pub use plivo::{NothingAccepted, Plivo, PlivoHeader, UnknownPlivoHeader};
 pub use refusal::Refusal;
 pub use secret::Algorithm;
@@ -330,13 +330,23 @@ mod tests {
         let rules = || HmacRules::new("X-Signature".parse().unwrap());
         let timed = HmacRules {
             timestamp: Some(SignedTime {
-                header: "X-Time".parse().unwrap(),
+                place: TimePlace::Header("X-Time".parse().unwrap()),
                 format: TimeFormat::Iso,
                 window: Window::default(),
             }),
             id: "X-Id".parse().ok(),
             signs: "{id}.{timestamp}.{body}".parse().unwrap(),
             algorithm: Algorithm::Sha1,
+            ..rules()
+        };
+        let listed = HmacRules {
+            key: Some("v1".into()),
+            timestamp: Some(SignedTime {
+                place: TimePlace::Key("t".into()),
+                format: TimeFormat::Unix,
+                window: Window::default(),
+            }),
+            signs: "{timestamp}.{body}".parse().unwrap(),
             ..rules()
         };
         let whsec = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -349,6 +359,7 @@ mod tests {
                 hmac(HmacRules { prefix: "sha256=".into(), ..rules() }),
                 hmac(HmacRules { encoding: Encoding::Base64, ..rules() }),
                 hmac(timed),
+                hmac(listed),
                 Scheme::Standard(Standard::new(credentials(&[whsec]), Window::default()).unwrap()),
                 Scheme::Twilio(Twilio { secrets: credentials(&["a token of Twilio's"]) }),
                 Scheme::Vonage(Vonage {

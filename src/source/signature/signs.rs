@@ -28,6 +28,10 @@ pub enum BadSigns {
     UnsignedTimestamp,
     #[error("there is no timestamp: say which header has it, timestamp: {{ header: … }}")]
     NoTimestamp,
+    #[error(
+        "the timestamp stands in a list, and there is none: say under which key the signature stands, key: v1"
+    )]
+    NoList,
     #[error("{{id}} is missing: an id that is not signed proves nothing")]
     UnsignedId,
     #[error("there is no id: say which header has it, id: …")]

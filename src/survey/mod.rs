@@ -169,7 +169,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Feedback, HookId, IgnoredReason, Issue, Issues, Rating, Reported};
+    use crate::domain::{
+        DeadReason, Feedback, HookId, IgnoredReason, Issue, Issues, Rating, Reported, Told,
+    };
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -361,6 +363,242 @@ mod tests {
     fn a_survey_without_questions_is_none() {
         let empty = Definition { questions: Vec::new(), ..quality() };
         assert_eq!(faults(empty), ["questions: a survey asks 1 to 32 questions, not 0"]);
+    }
+
+    /// More than one rule, and questions of every kind.
+    fn thorough() -> Definition {
+        let text = DomainDefinition::Text { length: 100 };
+        let yes_no = DomainDefinition::YesNo { yes: vec!["1".to_owned()], no: Vec::new() };
+        let quality = quality();
+        let [score, problem] = &quality.questions[..] else { panic!("there are two") };
+        let rule =
+            |when: &str| RuleDefinition { when: when.to_owned(), ..RuleDefinition::default() };
+        let mention = ChoiceDefinition {
+            of: Some(name("comment")),
+            met_by: MetBy::Mentions(vec!["echo".to_owned()]),
+            issue: Issue::Echo,
+        };
+        Definition {
+            fields: vec![name("campaign")],
+            questions: vec![
+                QuestionDefinition { opt_out: vec!["9".to_owned()], ..score.clone() },
+                QuestionDefinition { ask_when: Some("score < 5".to_owned()), ..problem.clone() },
+                QuestionDefinition {
+                    optional: true,
+                    ..QuestionDefinition::new(name("solved"), yes_no)
+                },
+                QuestionDefinition {
+                    optional: true,
+                    ..QuestionDefinition::new(name("comment"), text)
+                },
+            ],
+            issues: IssuesDefinition {
+                choices: [quality.issues.choices, vec![mention]].concat(),
+                ..quality.issues
+            },
+            rules: vec![
+                RuleDefinition {
+                    ignore: Some("test call".to_owned()),
+                    ..rule("campaign == 'test'")
+                },
+                RuleDefinition {
+                    rating: Some(1.0),
+                    issues: Some(Issues::from([Issue::CallDropped])),
+                    notes: Some("unsolved".to_owned()),
+                    ..rule("score <= 3 and solved == 'no'")
+                },
+                RuleDefinition {
+                    rating: Some(2.0),
+                    ..rule("not answered.score and solved == 'no'")
+                },
+            ],
+            ..quality
+        }
+    }
+
+    fn thoroughly(said: &[(&str, &str)]) -> Mapped {
+        Survey::compile(thorough()).unwrap().map(&answers(said))
+    }
+
+    #[test]
+    fn the_first_rule_that_holds_speaks() {
+        let thoroughly = |said: &[(&str, &str)]| thoroughly(said).mapping;
+        for (said, expected) in [
+            (
+                &[("score", "2"), ("solved", "No.")][..],
+                feedback(1.0, &[Issue::CallDropped], "unsolved"),
+            ),
+            (&[("solved", "no")], feedback(2.0, &[Issue::Others], "IVR survey:  of 5")),
+            (
+                &[("solved", "no"), ("problem", "2"), ("comment", "An echo!")],
+                feedback(2.0, &[Issue::Echo, Issue::OneWayAudio], "IVR survey:  of 5"),
+            ),
+            (
+                &[("score", "2"), ("solved", "1")],
+                feedback(2.0, &[Issue::Others], "IVR survey: 2 of 5"),
+            ),
+            (&[("solved", "1")], ignore(IgnoredReason::NoScore)),
+        ] {
+            assert_eq!(thoroughly(said), expected, "{said:?}");
+        }
+        let mut test_call = answers(&[("score", "2")]);
+        let hook = HookId(Uuid::nil());
+        let told = Told { value: "test".to_owned(), received_at: Timestamp::UNIX_EPOCH, hook };
+        test_call.tell(name("campaign"), told);
+        let ignored = Survey::compile(thorough()).unwrap().map(&test_call).mapping;
+        let detail = Some("test call".to_owned());
+        assert_eq!(ignored, Mapping::Ignore { reason: IgnoredReason::Rule, detail });
+    }
+
+    #[test]
+    fn a_trace_names_every_part_that_spoke_and_repeats_no_free_text() {
+        let said = [
+            ("score", "?"),
+            ("score", "4"),
+            ("problem", "2"),
+            ("solved", "my number is 0170 1234567"),
+            ("comment", "An echo, call me"),
+        ];
+        let trace = thoroughly(&said).trace;
+        insta::assert_snapshot!(trace, @r"
+        score: 4 (form:Digits)
+        problem: 2 (form:Digits)
+        solved: an answer that it does not know (form:Digits)
+        comment: some text (form:Digits)
+        rating: 4 by rating
+        choice: ONE_WAY_AUDIO by issues.choices[1]
+        choice: ECHO by issues.choices[3]
+        issues: the choices
+        notes: notes
+        ");
+        let ruled = thoroughly(&[("score", "1"), ("solved", "no")]).trace.to_json();
+        assert!(ruled.contains(r#""rule":"rules[1]""#), "{ruled}");
+        assert!(ruled.contains(r#""rating":{"rating":1,"by":"rules[1]"}"#), "{ruled}");
+        let unrated = thoroughly(&[("score", "9")]).trace.to_string();
+        assert!(unrated.ends_with("no feedback: unrated.opt_out\n"), "{unrated}");
+    }
+
+    #[test]
+    fn what_has_no_rating_ends_as_the_settings_say_for_its_reason() {
+        use IgnoredReason::*;
+        let all_dead = Unrated {
+            no_answer: Fate::Dead,
+            invalid_answer: Fate::Dead,
+            no_score: Fate::Dead,
+            hang_up: Fate::Dead,
+            opt_out: Fate::Dead,
+        };
+        let ignoring = Survey::compile(thorough()).unwrap();
+        let keeping = Survey::compile(Definition { unrated: all_dead, ..thorough() }).unwrap();
+        let at = Timestamp::from_second(9).unwrap();
+        let hung_up = |said: &[(&str, &str)]| {
+            let mut answers = answers(said);
+            answers.hang_up(at);
+            answers
+        };
+        let mut opted_out = answers(&[("problem", "1")]);
+        opted_out.opt_out(at);
+        for (answers, reason) in [
+            (answers(&[("score", "?")]), NoAnswer),
+            (hung_up(&[("score", "?")]), NoAnswer),
+            (answers(&[("score", "7"), ("score", "?")]), InvalidAnswer),
+            (answers(&[("problem", "1")]), NoScore),
+            (hung_up(&[("problem", "1")]), NoScore),
+            (hung_up(&[]), HungUp),
+            (answers(&[("score", "9")]), OptedOut),
+            (opted_out, OptedOut),
+        ] {
+            assert_eq!(ignoring.map(&answers).mapping, ignore(reason), "{answers:?}");
+            let kept = keeping.map(&answers).mapping;
+            assert!(matches!(kept, Mapping::Dead { reason: DeadReason::Unrated, .. }), "{kept:?}");
+        }
+        // Whoever has rated before opting out has rated.
+        let mut rated = answers(&[("score", "5")]);
+        rated.opt_out(at);
+        assert!(matches!(ignoring.map(&rated).mapping, Mapping::Feedback(_)));
+    }
+
+    #[test]
+    fn without_a_scale_only_rules_rate() {
+        let rules = Definition { rating: None, issues: IssuesDefinition::default(), ..thorough() };
+        let rules = Survey::compile(rules).unwrap();
+        for (said, expected) in [
+            (&[("solved", "no")][..], feedback(2.0, &[Issue::Others], "IVR survey:  of 5")),
+            (&[("score", "5")], ignore(IgnoredReason::NoScore)),
+            (&[("score", "7")], ignore(IgnoredReason::InvalidAnswer)),
+            (&[("score", "?")], ignore(IgnoredReason::NoAnswer)),
+        ] {
+            assert_eq!(rules.map(&answers(said)).mapping, expected, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_survey_ends_as_the_settings_say() {
+        let incomplete = |incomplete, said: &[(&str, &str)]| {
+            let complete = CompleteDefinition { incomplete, ..CompleteDefinition::default() };
+            let survey = Survey::compile(Definition { complete, ..thorough() }).unwrap();
+            survey.map(&answers(said)).mapping
+        };
+        let open = &[("score", "4")][..];
+        let four = feedback(4.0, &[Issue::Others], "IVR survey: 4 of 5");
+        assert_eq!(incomplete(Incomplete::Send, open), four);
+        assert_eq!(incomplete(Incomplete::Ignore, open), ignore(IgnoredReason::Incomplete));
+        let dead = incomplete(Incomplete::Dead, open);
+        assert!(matches!(dead, Mapping::Dead { reason: DeadReason::Incomplete, .. }), "{dead:?}");
+        // Why there is no rating says more; and at 5 the problem is not asked.
+        assert_eq!(
+            incomplete(Incomplete::Dead, &[("score", "?")]),
+            ignore(IgnoredReason::NoAnswer)
+        );
+        let five = incomplete(Incomplete::Dead, &[("score", "5")]);
+        assert_eq!(five, feedback(5.0, &[], "IVR survey: 5 of 5"));
+    }
+
+    #[test]
+    fn a_survey_may_count_the_last_answer() {
+        for (changes, rating) in
+            [(Changes::First, 2.0), (Changes::Last, 5.0), (Changes::Resend, 5.0)]
+        {
+            let survey = Survey::compile(Definition { changes, ..quality() }).unwrap();
+            assert_eq!(Completion::changes(&survey), changes);
+            let said = answers(&[("score", "2"), ("score", "5"), ("score", "7")]);
+            match survey.map(&said).mapping {
+                Mapping::Feedback(feedback) => assert_eq!(feedback.rating().value(), rating),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_asked_is_waited_for_and_never_beyond_the_deadline() {
+        let survey = Survey::compile(Definition {
+            delay: Duration::from_secs(2),
+            complete: CompleteDefinition {
+                deadline: Duration::from_secs(100),
+                ..CompleteDefinition::default()
+            },
+            ..thorough()
+        });
+        let survey = survey.unwrap();
+        let due = |answers: &Answers| {
+            let due = survey.due(answers);
+            (due.complete, due.at.as_second())
+        };
+        // Below 5 the problem is asked, at 5 it is not; the rest is optional.
+        assert_eq!(due(&answers(&[("score", "4"), ("problem", "1")])), (true, 4));
+        assert_eq!(due(&answers(&[("score", "5")])), (true, 3));
+        assert_eq!(due(&answers(&[("score", "4")])), (false, 101));
+        // An answer that opts out ends the waiting.
+        assert_eq!(due(&answers(&[("score", "9")])), (true, 3));
+        let mut hung_up = answers(&[("score", "4")]);
+        hung_up.hang_up(Timestamp::from_second(10).unwrap());
+        assert_eq!(due(&hung_up), (false, 15));
+        let mut only_hung_up = Answers::default();
+        only_hung_up.hang_up(Timestamp::from_second(10).unwrap());
+        assert_eq!(due(&only_hung_up), (false, 15));
+        let mut opted_out = answers(&[("problem", "1")]);
+        opted_out.opt_out(Timestamp::from_second(10).unwrap());
+        assert_eq!(due(&opted_out), (true, 12));
     }
 
     fn some_definition() -> impl Strategy<Value = Definition> {

@@ -251,10 +251,10 @@ const LED: &str = r#"
 cases:
   - name: a caller is led to the second question
     hooks:
-      - { source: open, form: "CallUUID=c-1&Digits=", reply: "<Response>How was it?</Response>" }
-      - { source: open, form: "CallUUID=c-1&Digits=2", reply: "<Response>2? What was wrong?</Response>" }
+      - { source: open, form: "CallUUID=c-1&Digits=", reply: "<Response><Speak>How was it?</Speak></Response>" }
+      - { source: open, form: "CallUUID=c-1&Digits=2", reply: "<Response><Speak>2? What was wrong?</Speak></Response>" }
       - { source: open, form: "CallUUID=c-1&Digits=1", query: question=problem }
-    expect: { feedback: { rating: 2, issues: [ECHO] }, reply: "<Response>Thank you.</Response>" }
+    expect: { feedback: { rating: 2, issues: [ECHO] }, reply: "<Response><Speak>Thank you.</Speak></Response>" }
   - name: who is believed hears what the service would say
     hooks: [{ source: ivr, form: "CallUUID=c-1&Digits=5", verified: true }]
     expect: { feedback: { rating: 5 }, reply: <Response/> }
@@ -263,13 +263,13 @@ cases:
 #[test]
 fn what_callers_hear_is_part_of_a_case() {
     let replies = r#"signature: none, replies: [
-      { when: not answered.score, xml: "<Response>How was it?</Response>" },
-      { when: score < 5 and not answered.problem, xml: "<Response>{{ score }}? What was wrong?</Response>" },
-      { xml: "<Response>Thank you.</Response>" }]"#;
+      { when: not answered.score, xml: "<Response><Speak>How was it?</Speak></Response>" },
+      { when: score < 5 and not answered.problem, xml: "<Response><Speak>{{ score }}? What was wrong?</Speak></Response>" },
+      { xml: "<Response><Speak>Thank you.</Speak></Response>" }]"#;
     let desk = Desk(Home::new(&SETTINGS.replace("signature: none", replies)));
     desk.test(LED, &[]).well();
     let failed = desk.test(&LED.replace("Thank you", "Thanks"), &[]).failed();
-    assert!(failed.contains("+ reply: <Response>Thank you.</Response>"), "{failed}");
+    assert!(failed.contains("+ reply: <Response><Speak>Thank you.</Speak></Response>"), "{failed}");
 }
 
 const CHANGES: &str = r#"

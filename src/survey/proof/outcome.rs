@@ -1,3 +1,5 @@
+use std::cell::OnceCell;
+
 use super::model::Model;
 use super::sample::Variable;
 use super::tree::{Assigned, End};
@@ -80,8 +82,9 @@ impl<'a> Outcomes<'a> {
     /// Whether a sample of the choice's question meets it.
     pub fn meets(&self, choice: &Choice, sample: usize) -> bool {
         let sample = &self.variables[choice.of].samples[sample];
-        let words = Words::of(&sample.said);
-        choice.is_met(Spoken { at: sample.at, text: &sample.said }, || &words)
+        let words = OnceCell::new();
+        let spoken = Spoken { at: sample.at, text: &sample.said };
+        choice.is_met(spoken, || words.get_or_init(|| Words::of(&sample.said)))
     }
 
     /// Of each question and class: whether it chooses an issue where no other would be told.

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use postcall::domain::Changes;
 use postcall::store::{Arrival, SubmissionRow};
 use proptest::prelude::*;
 
 use super::model::{block_on, check};
-use super::spoken::{hook, pairs};
+use super::spoken::{changing, hook, pairs, score, telling};
 use super::{Backend, Ledger};
 
+/// Each to a survey in which another answer counts: see [`Changes::ALL`].
+const CALLS: [&str; 3] = ["first", "last", "resend"];
+
 /// However the hooks of some calls are shuffled, repeated and interrupted by reopenings, the same
-/// is due at the same time with the same answers.
+/// is due at the same time with the same answers, and the same was told beside them.
 pub fn the_order_in_which_hooks_are_kept_changes_nothing<B: Backend>() {
     // Some of them within one microsecond, which is finer than a ledger may keep.
-    let spoken = (0i32..6, 0..2usize, 0..2usize, prop::sample::select(vec!["", "1", "3", "7"]));
+    let texts = prop::sample::select(vec!["", "1", "3", "7"]);
+    let spoken = (0i32..6, 0..CALLS.len(), 0..2usize, texts, 0..10u8);
     let hooks = prop::collection::vec(spoken, 1..10);
     let shuffled = hooks.prop_flat_map(|hooks| {
         let twice: Vec<usize> = (0..hooks.len()).chain(0..hooks.len()).collect();
@@ -24,10 +29,18 @@ pub fn the_order_in_which_hooks_are_kept_changes_nothing<B: Backend>() {
     check(24, shuffled, |(hooks, order, reopenings)| {
         let mut in_order: Vec<Arrival> = hooks
             .iter()
-            .map(|(tick, call, question, text)| {
+            .map(|(tick, call, question, text, beside)| {
                 let (second, nanosecond) = (i64::from(tick / 2), 100 + (tick % 2) * 800);
                 let answers = [(["score", "problem"][*question], *text)];
-                let mut hook = hook(second, ["c-1", "c-2"][*call], &answers);
+                let mut hook = hook(second, CALLS[*call], &answers);
+                match beside {
+                    0 => hook.report.hung_up = true,
+                    1 => hook.report.opted_out = true,
+                    2 => hook = telling("campaign", "spring", hook),
+                    3 => hook = telling("campaign", "autumn", hook),
+                    _ => {}
+                }
+                let mut hook = changing(Changes::ALL[*call], hook);
                 hook.hook.received_at = Timestamp::new(second, nanosecond).unwrap();
                 hook
             })
@@ -65,7 +78,13 @@ fn kept<B: Backend>(hooks: impl Iterator<Item = (Arrival, bool)>) -> BTreeMap<St
             let lease = leases.iter().find(|lease| lease.key == row.key).unwrap();
             let ids: Vec<_> = lease.answers.said().map(|said| said.hook).collect();
             let said = pairs(&lease.answers);
-            format!("{:?} {} {:?} {ids:?} {said:?}", row.state, row.due_at, lease.last_answer_at)
+            let changes =
+                CALLS.iter().zip(Changes::ALL).find(|(call, _)| **call == row.key.call.as_str());
+            let score = score(&lease.answers, changes.unwrap().1);
+            let told: Vec<_> = lease.answers.fields().collect();
+            let ended = (lease.answers.hung_up_at(), lease.answers.opted_out_at());
+            let due = (row.state, row.due_at, lease.last_answer_at);
+            format!("{due:?} {ids:?} {said:?} {score:?} {told:?} {ended:?}")
         };
         rows.iter().map(|row| (row.key.call.to_string(), of_call(row))).collect()
     })

@@ -52,12 +52,14 @@ pub(super) async fn receive(
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
+    // Now, for other settings may be in force by the time that the body is here.
+    let figures = door.metrics.source(name);
     let received = door.receive(&desk, &request, payload, received_at).await;
     let (outcome, response) = match &received {
         Ok(receipt) => (receipt.outcome, thanks(receipt)),
         Err(error) => (error.outcome(), error.response(&desk)),
     };
-    if let Some(figures) = door.metrics.source(name) {
+    if let Some(figures) = figures {
         if let Err(error) = &received
             && let Some(reason) = error.refusal()
         {

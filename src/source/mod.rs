@@ -8,6 +8,7 @@
 //! gave, and an answer is text.
 
 mod form;
+mod json;
 mod opened;
 mod path;
 mod plivo_xml;

@@ -61,7 +61,7 @@ fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
     let rounds =
         [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
     let round = table.or("round", Rounding::default(), |place| place.word(&rounds));
-    Some(ScaleDefinition::Linear { from: from?, round: round? })
+    Some(ScaleDefinition::Linear { from: from?, round: round.unwrap_or_default() })
 }
 
 /// In their places, for faults are told by them.

@@ -235,6 +235,11 @@ fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
     let file = format!("@{}", desk.file("form.txt", "CallUUID=c-1&Digits=%27"));
     assert!(sign(&["ivr", "--form", &file]).well().contains("--data 'CallUUID=c-1&Digits=%27'"));
 
+    let of_json = SETTINGS.replace("open: { preset: plivo", "open: { preset: generic-json");
+    let of_json = Desk(Home::new(&of_json));
+    let said = of_json.run(&["sign", "open", "--call", "c-1", "--digits", "4"]);
+    assert!(said.stderr.contains("takes JSON, and --call and --digits make a form: give --json"));
+
     assert!(sign(&["ivr", "--form", "@no/such/file"]).unreadable().contains("cannot read no/such"));
     for usage in [
         &["ivr"][..],

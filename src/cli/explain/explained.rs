@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -355,7 +355,7 @@ impl fmt::Display for Hook {
                 row(f, "looked at", &looked_at(tried))?;
                 known = Some((tried.scheme, &tried.headers));
             }
-            let verdict = if tried.matches { "it matches" } else { "it does not match" };
+            let verdict = verdict(tried);
             match &tried.signed {
                 Some(signed) => row(f, "tried", &format!("{verdict} what is made over\n{signed}"))?,
                 None => row(f, "tried", verdict)?,
@@ -407,6 +407,15 @@ impl fmt::Display for Heeded {
     }
 }
 
+fn verdict(tried: &Tried) -> &'static str {
+    let is_there = tried.headers.iter().any(|(_, count)| *count > 0);
+    match (tried.matches, is_there) {
+        (true, _) => "it matches",
+        (false, true) => "it does not match",
+        (false, false) => "there is none to match",
+    }
+}
+
 /// Where a signature should stand.
 fn looked_at(Tried { scheme, headers, .. }: &Tried) -> String {
     let headers = headers.iter().map(|(name, count)| match count {
@@ -443,12 +452,12 @@ impl fmt::Display for Assembled {
         for heeded in &self.answers {
             row(f, "said", &heeded.to_string())?;
         }
-        let seconds = self.due_in;
+        let wait = SignedDuration::try_from_secs_f64(self.due_in).unwrap_or_default();
+        let due = format!("due {wait:#} after the last word");
         if self.complete {
-            row(f, "complete", &format!("due {seconds} s after the last word"))?;
+            row(f, "complete", &due)?;
         } else {
-            let state = State::Collecting.label();
-            row(f, state, &format!("due {seconds} s after the last word, if nothing more comes"))?;
+            row(f, State::Collecting.label(), &format!("{due}, if nothing more comes"))?;
         }
         match &self.outcome {
             Outcome::Feedback { feedback, request } => {

@@ -1,6 +1,5 @@
 use super::shape::{Kind, Shape, key};
-use super::surveys::QUESTION;
-use super::written::{ANSWER, Place};
+use super::written::{ANSWER, Place, QUESTION};
 use crate::survey::{RatingDefinition, Rounding, ScaleDefinition};
 
 /// What completes "expected …" where a rating is written.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::message::Message;
 use crate::cli::payload::{Payload, method_name};
 use crate::cli::rehearsal::{self, Heard, Kept, Rehearsal, Reply, Submission, Understood};
-use crate::destination::{Destination, Plivo};
 use crate::domain::{Completion, Feedback, Said, Standing, State};
 use crate::settings::Settings;
 use crate::source::{Source, Tried};
@@ -275,11 +274,7 @@ fn spelled(feedback: &Feedback) -> Value {
 /// As it would leave, but for the token.
 fn request(submission: &Submission, feedback: &Feedback, settings: &Settings) -> Request {
     let account = &settings.accounts[&submission.key.account];
-    let destination = Destination::Plivo(Plivo {
-        account: account.account.clone(),
-        api: account.api.clone(),
-        spelling: account.spelling.clone(),
-    });
+    let destination = account.destination();
     Request {
         method: "POST",
         url: destination.url(&submission.key.call),

@@ -214,6 +214,15 @@ fn a_survey_is_shown_as_a_table_of_what_it_decides() {
 }
 
 #[test]
+fn where_nothing_can_be_chosen_no_choice_is_shown() {
+    let (before, _) = SETTINGS.split_once("    issues:").unwrap();
+    let said = Desk(Home::new(before)).run(&["check"]).well();
+    for row in ["1-4        rating 1 to 4, OTHERS\n", "5          rating 5\n"] {
+        assert!(said.contains(row), "{said}");
+    }
+}
+
+#[test]
 fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
     let desk = Desk::new();
     let sign = |arguments: &[&str]| desk.run(&[&["sign"], arguments].concat());

@@ -125,6 +125,9 @@ fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
     let explained = Desk::new().explain(&signed, &arguments).failed();
     assert!(!explained.contains("made-up-auth-token"));
     insta::assert_snapshot!(explained);
+
+    let unsigned = Desk::new().explain(REQUEST, &arguments).failed();
+    assert!(unsigned.contains("there is none: it would be made over\n"), "{unsigned}");
 }
 
 #[test]

@@ -61,11 +61,7 @@ impl fmt::Display for Hook {
                 row(f, "looked at", &looked_at(tried))?;
                 known = Some((tried.scheme, &tried.headers));
             }
-            let verdict = verdict(tried);
-            match &tried.signed {
-                Some(signed) => row(f, "tried", &format!("{verdict} what is made over\n{signed}"))?,
-                None => row(f, "tried", verdict)?,
-            }
+            row(f, "tried", &verdict(tried))?;
         }
         match &self.read {
             None => {}
@@ -113,12 +109,17 @@ impl fmt::Display for Heeded {
     }
 }
 
-fn verdict(tried: &Tried) -> &'static str {
-    let is_there = tried.headers.iter().any(|(_, count)| *count > 0);
-    match (tried.matches, is_there) {
-        (true, _) => "it matches",
-        (false, true) => "it does not match",
-        (false, false) => "there is none to match",
+/// Whether there is a signature and it matches, and what it is made over.
+fn verdict(Tried { headers, signed, matches, .. }: &Tried) -> String {
+    let is_there = headers.iter().any(|(_, count)| *count > 0);
+    let (verdict, over) = match (matches, is_there) {
+        (true, _) => ("it matches", " what is made over"),
+        (false, true) => ("it does not match", " what is made over"),
+        (false, false) => ("there is none", ": it would be made over"),
+    };
+    match signed {
+        Some(signed) => format!("{verdict}{over}\n{signed}"),
+        None => verdict.to_owned(),
     }
 }
 

@@ -465,7 +465,7 @@ mod tests {
         problem: 2 (form:Digits)
         solved: an answer that it does not know (form:Digits)
         comment: some text (form:Digits)
-        rating: 4 by rating
+        rating: 4 by rating.scale
         choice: ONE_WAY_AUDIO by issues.choices[1]
         choice: ECHO by issues.choices[3]
         issues: the choices

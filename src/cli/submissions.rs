@@ -167,14 +167,14 @@ mod tests {
     #[test]
     fn a_trace_is_told_line_by_line() {
         let kept = r#"{"questions":[{"question":"score","reader":"form:Digits","counted":"answer","answer":"2"},
-            {"question":"problem","counted":"missing"}],"rating":{"rating":2,"by":"rating"},
+            {"question":"problem","counted":"missing"}],"rating":{"rating":2,"by":"rating.scale"},
             "choices":[{"choice":"issues.choices[0]","issue":"ECHO"}],"issues":"choices"}"#;
         assert_eq!(
             told(kept).lines().collect::<Vec<_>>(),
             [
                 "score: 2 (form:Digits)",
                 "problem: nothing heard",
-                "rating: 2 by rating",
+                "rating: 2 by rating.scale",
                 "choice: ECHO by issues.choices[0]",
                 "issues: the choices",
             ]

@@ -62,7 +62,7 @@ pub enum Counts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rated {
     pub rating: Rating,
-    /// `rating` for the scale, or the rule's path.
+    /// `rating.scale`, `rating.table` or `rating.thumbs`, or the rule's path.
     pub by: String,
 }
 

@@ -130,7 +130,7 @@ fn strong(secret: SecretString, length_min: usize) -> Result<SecretString, Strin
     match secret.expose_secret().chars().count() {
         0 => Err("the secret is empty".to_owned()),
         length if length < length_min => {
-            Err(format!("the secret is shorter than {length_min} characters"))
+            Err(format!("the secret is too short: expected at least {length_min} characters"))
         }
         _ => Ok(secret),
     }

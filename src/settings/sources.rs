@@ -88,7 +88,7 @@ pub(super) fn source(
     let signature = match table.get("signature") {
         None if without => None,
         None => {
-            table.fault_at("signature", "missing: this preset leaves it to you, none is one too")
+            table.fault_at("signature", "missing: this preset leaves it to you: name one such as { bearer: { env: HOOK_TOKEN } }, or none")
         }
         Some(place) => signature(&place, surroundings.environment),
     };

@@ -141,7 +141,12 @@ pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String
     line
 }
 
+/// What begins as JSON is no form: where a signature covers neither type nor method, it could be
+/// sent again as one, and say what somebody wrote into a comment.
 fn pairs(text: &[u8]) -> Result<Vec<Pair>, Unreadable> {
+    if text.trim_ascii_start().starts_with(b"{") || text.trim_ascii_start().starts_with(b"[") {
+        return Err(Unreadable::BrokenForm);
+    }
     raw_pairs(text).map(|(key, value)| Ok((decode(key)?, decode(value)?))).collect()
 }
 

@@ -8,6 +8,7 @@
 //! gave, and an answer is text.
 
 mod form;
+mod json;
 mod opened;
 mod path;
 mod plivo_xml;
@@ -91,6 +92,18 @@ impl Source {
     /// [`Refused::Unreadable`]: there is no call, or something could be read two ways.
     pub fn read(&self, hook: &VerifiedHook) -> Result<Option<Reading>, Refused> {
         Ok(self.readers.read(hook)?)
+    }
+
+    /// What its sender calls, without a query.
+    pub fn address(&self) -> String {
+        self.url.at(&format!("/hooks/{}", self.name))
+    }
+
+    /// What its sender hears: the XML that was found for its call, where there is any. That was
+    /// proved to be well-formed; whatever the proof has not thought of is not sent.
+    pub fn reply_with(&self, spoken: Option<String>) -> SourceReply {
+        let spoken = spoken.map(SourceReply::xml).and_then(Result::ok);
+        spoken.unwrap_or_else(|| self.reply.clone())
     }
 
     /// Reads the secrets anew that it verifies with; those whose place cannot be read stay as they

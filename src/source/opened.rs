@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::domain::Method;
 
 use super::form::Content;
+use super::json;
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedHook};
 
@@ -37,7 +38,7 @@ impl<'a> Opened<'a> {
         match self.hook.proof() {
             Proof::Body if found.is_some() => Err(Unreadable::Uncovered(name.to_owned())),
             Proof::Body => Ok(value(form.body(), name)),
-            Proof::Whole | Proof::Address => Ok(found),
+            Proof::Whole | Proof::RunTogether | Proof::Address => Ok(found),
         }
     }
 
@@ -61,12 +62,10 @@ impl<'a> Opened<'a> {
     /// The body, where it is JSON.
     ///
     /// # Errors
-    /// It says that it is and is not, or it is nested too deep.
+    /// It says that it is and is not, it is nested too deep, or has a key twice.
     pub(super) fn json(&self) -> Result<Option<&Value>, Unreadable> {
         let parsed = self.json.get_or_init(|| match self.hook.content() {
-            Content::Json => serde_json::from_slice(&self.hook.hook().body)
-                .map(Some)
-                .map_err(|_| Unreadable::BrokenJson),
+            Content::Json => json::parse(&self.hook.hook().body).map(Some),
             Content::Nothing | Content::Form => Ok(None),
         });
         parsed.as_ref().map(Option::as_ref).map_err(Clone::clone)
@@ -78,11 +77,24 @@ impl<'a> Opened<'a> {
         form.query().iter().chain(form.body()).filter(|(key, _)| key == name).nth(1).is_some()
     }
 
+    /// Which of these fields, that are read from the query, was run into another: it is not there, and
+    /// would be if the marks stood where its sender may have put them.
+    pub(super) fn shifted<'n>(&self, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+        let signed = self.hook.run_together()?;
+        let query = self.hook.form().query();
+        names.filter(|name| query.iter().all(|(key, _)| key != name)).find(|name| {
+            ["?", "&"].iter().any(|mark| {
+                let begins = format!("{mark}{name}=").into_bytes();
+                signed.iter().any(|text| text.windows(begins.len()).any(|part| part == begins))
+            })
+        })
+    }
+
     pub(super) fn proof(&self) -> Proof {
         self.hook.proof()
     }
 
-    fn is_get(&self) -> bool {
+    pub(super) fn is_get(&self) -> bool {
         self.hook.hook().method == Method::Get
     }
 }

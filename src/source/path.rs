@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::form::Form;
+use super::json;
 use super::opened::Opened;
 use super::refused::Unreadable;
 
@@ -97,10 +98,7 @@ impl Step {
                     (value, None) => Ok(value.map(|(_, value)| value.clone())),
                 }
             }
-            Step::Json(path) => {
-                let json = serde_json::from_str(text).map_err(|_| Unreadable::BrokenJson)?;
-                Ok(texts(path, &json))
-            }
+            Step::Json(path) => Ok(texts(path, &json::parse(text.as_bytes())?)),
             Step::Base64 => {
                 let bytes = BASE64
                     .decode(text.as_bytes())
@@ -125,14 +123,15 @@ fn texts(path: &JsonPath, json: &Value) -> Option<String> {
 }
 
 fn text(value: &Value) -> Option<String> {
-    /// Whole numbers up to here are exact, whether or not a fraction was written.
+    /// Whole numbers below are exact, whether or not a fraction was written.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Number(number) => Some(match number.as_f64() {
-            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() <= EXACT => {
-                format!("{whole:.0}")
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < EXACT => {
+                // Of the two zeros, the one that a person writes.
+                format!("{:.0}", whole + 0.0)
             }
             _ => number.to_string(),
         }),
@@ -237,7 +236,7 @@ mod tests {
     fn what_json_holds_is_read_as_the_text_a_person_would_see() {
         let json = json!({
             "text": "four", "empty": "", "whole": 4, "fraction": 4.0, "half": 4.5, "big": 1e300,
-            "minus": -3.0, "yes": true, "null": null, "table": { "a": 1 },
+            "minus": -3.0, "naught": -0.0, "edge": 9_007_199_254_740_992.0, "yes": true, "null": null, "table": { "a": 1 },
             "list": ["Echo", null, 2.0, ["deep"]], "none": [],
         });
         for (path, expected) in [
@@ -248,6 +247,9 @@ mod tests {
             ("$.half", Some("4.5")),
             ("$.big", Some("1e+300")),
             ("$.minus", Some("-3")),
+            ("$.naught", Some("0")),
+            // 9007199254740993.0 is the same.
+            ("$.edge", Some("9007199254740992.0")),
             ("$.yes", Some("true")),
             ("$.null", None),
             ("$.missing", None),

@@ -1,4 +1,4 @@
-use crate::domain::{Answer, CallUuid, Identity, Name, Question};
+use crate::domain::{Answer, CallUuid, Identity, Name, Question, Report, Reported};
 
 use super::opened::Opened;
 use super::path::{Found, Path};
@@ -28,6 +28,22 @@ pub struct ReadAnswer {
     pub answer: Answer,
     /// Where it was found, or looked for in vain.
     pub reader: String,
+}
+
+impl Reading {
+    /// With every question named: `first` is meant where the sender named none. Of what is said of
+    /// one question twice, the first counts.
+    pub fn into_report(self, first: &Name) -> Report {
+        let Self { answers: read, fields, hung_up, opted_out, .. } = self;
+        let mut answers: Vec<Reported> = Vec::with_capacity(read.len());
+        for ReadAnswer { question, answer, reader } in read {
+            let question = question.unwrap_or_else(|| first.as_str().to_owned());
+            if answers.iter().all(|known| known.question != question) {
+                answers.push(Reported { question, answer, reader });
+            }
+        }
+        Report { answers, fields, hung_up, opted_out }
+    }
 }
 
 /// Where in the hooks of a source lies what.
@@ -71,6 +87,9 @@ impl Readers {
         let opened = Opened::new(hook);
         if let Some(repeated) = self.fields_named().find(|name| opened.repeats(name)) {
             return Err(Unreadable::Repeated(repeated.to_owned()));
+        }
+        if let Some(shifted) = opened.shifted(self.names_in_query(opened.is_get())) {
+            return Err(Unreadable::Shifted(shifted.to_owned()));
         }
         if !self.only_when.is_empty() && !any(&self.only_when, &opened)? {
             return Ok(None);
@@ -128,6 +147,15 @@ impl Readers {
 
     /// Fields of which a second would be a second meaning.
     fn fields_named(&self) -> impl Iterator<Item = &str> {
+        self.paths().filter_map(Path::field)
+    }
+
+    /// Fields that are read from the query: of a GET, all.
+    fn names_in_query(&self, is_get: bool) -> impl Iterator<Item = &str> {
+        self.paths().filter(move |path| is_get || path.is_query()).filter_map(Path::field)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
         let asked = match &self.asked {
             Asked::One { question, answer } => question.iter().chain(answer).collect::<Vec<_>>(),
             Asked::Several(several) => several.iter().flat_map(|(_, readers)| readers).collect(),
@@ -142,10 +170,7 @@ impl Readers {
             .into_iter()
             .flat_map(When::conditions)
             .chain(&self.only_when);
-        readers
-            .flat_map(Reader::paths)
-            .chain(conditions.map(Condition::path))
-            .filter_map(Path::field)
+        readers.flat_map(Reader::paths).chain(conditions.map(Condition::path))
     }
 }
 
@@ -252,12 +277,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Hook;
+    use crate::domain::{Hook, Method};
     use crate::source::form::Accepts;
     use crate::source::sample::{
         credentials, get, post, public_source, readers, signed, with_header,
     };
-    use crate::source::signature::{Hmac, HmacRules, Plivo, PlivoHeader, Scheme};
+    use crate::source::signature::{Hmac, HmacRules, Plivo, PlivoHeader, Scheme, Twilio};
     use crate::source::{Refused, Source};
 
     /// The call, the question where one is named, and the one answer.
@@ -283,6 +308,29 @@ mod tests {
             text => Answer::Given(text.to_owned()),
         };
         (call.to_owned(), question.map(str::to_owned), answer)
+    }
+
+    #[test]
+    fn a_question_that_is_not_named_is_the_first_and_of_two_answers_the_first_counts() {
+        let read = |question: Option<&str>, answer: &str| ReadAnswer {
+            question: question.map(str::to_owned),
+            answer: Answer::Given(answer.to_owned()),
+            reader: "form:Digits".to_owned(),
+        };
+        let reading = Reading {
+            call: "c-1".parse().unwrap(),
+            answers: vec![read(None, "4"), read(Some("problem"), "1"), read(Some("score"), "5")],
+            fields: Vec::new(),
+            hung_up: true,
+            opted_out: false,
+            identity: None,
+        };
+        let report = reading.into_report(&"score".parse().unwrap());
+        let told: Vec<_> =
+            report.answers.iter().map(|it| (it.question.as_str(), it.answer.clone())).collect();
+        let given = |text: &str| Answer::Given(text.to_owned());
+        assert_eq!(told, [("score", given("4")), ("problem", given("1"))]);
+        assert!(report.hung_up && !report.opted_out);
     }
 
     #[test]
@@ -331,6 +379,40 @@ mod tests {
         assert_eq!(read(post(Some(moved), "")), refused);
         let long = format!("question={}", "a".repeat(64));
         assert_eq!(read(post(Some(&long), "CallUUID=c-1&Digits=4")), refused);
+    }
+
+    /// Plivo and Twilio sign no marks between fields, so that these verify: what answers one
+    /// question must not become the answer to another.
+    #[test]
+    fn a_question_that_was_run_into_another_field_is_missed() {
+        let plivo = public_source(Scheme::Plivo(Plivo::default()));
+        let twilio = Twilio { secrets: credentials(&["a token of Twilio's"]) };
+        let twilio = public_source(Scheme::Twilio(twilio));
+        let asked = || post(Some("question=problem"), "BillRate=0.01&CallUUID=c-1&Digits=2");
+        let called = || post(Some("call_uuid=c-1&lang=B&question=problem"), "CallSid=CA1&Digits=2");
+        let asked_by_get = || get(Some("question=problem&CallUUID=c-1&Digits=2&To=1"));
+        for (source, hook, query, body) in [
+            (&plivo, asked(), None, "=question%3Dproblem.BillRate0.01&CallUUID=c-1&Digits=2"),
+            (&plivo, asked_by_get(), Some("CallUUID=c-1&Digits=2&To=1%26question%3Dproblem"), ""),
+            (
+                &twilio,
+                called(),
+                Some("call_uuid=c-1&lang="),
+                "B%26question%3DproblemCallSidCA1=&Digits=2",
+            ),
+        ] {
+            let mut sent = signed(source, hook);
+            let said = source.read(&source.verify(sent.clone()).unwrap()).unwrap().unwrap();
+            assert_eq!(said.answers[0].question.as_deref(), Some("problem"));
+            sent.query = query.map(str::to_owned);
+            sent.body = body.as_bytes().to_vec();
+            let moved = source.verify(sent).expect("it signs the same");
+            let missed = Err(Unreadable::Shifted("question".to_owned()).into());
+            assert_eq!(source.read(&moved), missed, "{query:?} {body}");
+        }
+        // A call goes on that says something of the kind and has a question of its own.
+        let said = post(Some("question=problem"), "CallUUID=c-1&Digits=2&X-PH-A=%26question%3D1");
+        assert!(whole(&plivo, said).is_ok());
     }
 
     #[test]
@@ -500,6 +582,31 @@ mod tests {
         assert_eq!(identity(r#"{"call":"c-1","score":5}"#), None);
         let long = format!(r#"{{"call":"c-1","id":"{}"}}"#, "x".repeat(257));
         assert_eq!(whole(&source, json(&long)), Err(Unreadable::LongId.into()));
+    }
+
+    /// No signature of a body covers what it says to be, nor the method.
+    #[test]
+    fn json_is_no_form_whatever_it_is_called() {
+        let rules = HmacRules::new("X-Signature".parse().unwrap());
+        let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
+        let source = Source {
+            accepts: Accepts::Either,
+            readers: Readers {
+                call: readers(&["json:$.call", "form:call"]),
+                ..json_readers(several())
+            },
+            ..public_source(Scheme::Hmac(hmac))
+        };
+        for body in [r#"{"comment":"&call=c-2&x=","call":"c-1"}"#, " [\"&call=c-2\"]"] {
+            let sent = signed(&source, json(body));
+            let mut renamed = sent.clone();
+            renamed.headers[0].1 = b"application/x-www-form-urlencoded".to_vec();
+            let mut got = Hook { method: Method::Get, query: Some(body.to_owned()), ..sent };
+            got.body.clear();
+            for moved in [renamed, got] {
+                assert_eq!(source.verify(moved).err(), Some(Unreadable::BrokenForm.into()));
+            }
+        }
     }
 
     #[test]

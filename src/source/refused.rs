@@ -16,11 +16,13 @@ pub enum Refused {
 /// Why nothing could be read, though it may have been sent by whom we trust.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    #[error("a percent sign is not followed by two hex digits, or the text is not UTF-8")]
+    #[error(
+        "a percent sign is not followed by two hex digits, the text is not UTF-8, or it is JSON"
+    )]
     BrokenForm,
     #[error("there are more than {} fields", super::form::Form::PAIRS_MAX)]
     TooManyFields,
-    #[error("it is no JSON, or is nested too deep")]
+    #[error("it is no JSON, is nested too deep, or has a key twice in one object")]
     BrokenJson,
     #[error("a text that belongs in it is no Base64 or no UTF-8")]
     BrokenText,
@@ -34,13 +36,15 @@ pub enum Unreadable {
     Repeated(String),
     #[error("{0} stands in the query or in a header, which the signature does not cover")]
     Uncovered(String),
+    #[error("{0} stands within another field, where the sender's signature would cover it as well")]
+    Shifted(String),
     #[error("its id is longer than {} bytes", crate::domain::Identity::LENGTH_MAX)]
     LongId,
 }
 
 impl Refused {
     /// Every [`label`](Self::label).
-    pub const LABELS: [&'static str; 17] = [
+    pub const LABELS: [&'static str; 18] = [
         "unsupported_type",
         "broken_form",
         "too_many_fields",
@@ -51,6 +55,7 @@ impl Refused {
         "malformed_question",
         "repeated_field",
         "uncovered_field",
+        "shifted_field",
         "long_id",
         "signature_missing",
         "signature_duplicate",
@@ -72,6 +77,7 @@ impl Refused {
             Refused::Unreadable(Unreadable::MalformedQuestion) => "malformed_question",
             Refused::Unreadable(Unreadable::Repeated(_)) => "repeated_field",
             Refused::Unreadable(Unreadable::Uncovered(_)) => "uncovered_field",
+            Refused::Unreadable(Unreadable::Shifted(_)) => "shifted_field",
             Refused::Unreadable(Unreadable::LongId) => "long_id",
             Refused::Signature(Refusal::Missing) => "signature_missing",
             Refused::Signature(Refusal::Duplicate) => "signature_duplicate",
@@ -99,6 +105,7 @@ mod tests {
             Unreadable::MalformedQuestion,
             Unreadable::Repeated("Digits".to_owned()),
             Unreadable::Uncovered("call_uuid".to_owned()),
+            Unreadable::Shifted("question".to_owned()),
             Unreadable::LongId,
         ];
         let refusals = [

@@ -152,19 +152,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::survey::definition::QuestionDefinition;
     use crate::survey::names::Facts;
-    use crate::survey::question::Questions;
 
     fn names() -> Arc<Names> {
-        let mut faults = Vec::new();
-        let named = |name: &str| name.parse().unwrap();
-        let questions =
-            ["score", "call-problem"].map(|name| QuestionDefinition::keys(named(name), ["1-5"]));
-        let questions = Questions::compile(&questions, &mut faults);
-        let names = Names::compile(&questions, &[named("campaign")], &mut faults);
-        assert_eq!(faults, []);
-        Arc::new(names)
+        Names::sample(&["score", "call-problem"], "campaign")
     }
 
     fn compile(text: &str) -> Result<Condition, Vec<String>> {

@@ -69,6 +69,9 @@ pub struct VerifiedHook {
 pub enum Proof {
     /// Body and query: they are signed, or came together with a secret, or nobody asked for more.
     Whole,
+    /// Body and query, run together: a mark between two fields signs as one within a field, so
+    /// whoever has found a signed hook can move some.
+    RunTogether,
     /// The body of a POST, not its query.
     Body,
     /// The address it was sent to; neither body nor query.
@@ -123,7 +126,7 @@ impl Scheme {
                 return Err(Refused::UnsupportedType(Accepts::Form));
             }
             Scheme::Plivo(plivo) => match plivo.verify(hook, form, url, tokens)? {
-                (plivo::Family::V3, nonce) => (Proof::Whole, nonce),
+                (plivo::Family::V3, nonce) => (Proof::RunTogether, nonce),
                 (plivo::Family::V2, _) => (Proof::Address, None),
             },
             Scheme::Bearer(bearer) => bearer.verify(hook).map(|()| (Proof::Whole, None))?,
@@ -131,7 +134,7 @@ impl Scheme {
             Scheme::Hmac(hmac) => (signed_body, hmac.verify(hook)?),
             Scheme::Standard(standard) => (signed_body, Some(standard.verify(hook)?)),
             Scheme::Twilio(twilio) => {
-                twilio.verify(hook, form, content, url).map(|()| (Proof::Whole, None))?
+                twilio.verify(hook, form, content, url).map(|()| (Proof::RunTogether, None))?
             }
             Scheme::Vonage(vonage) => (signed_body, vonage.verify(hook, form)?),
             Scheme::Telnyx(telnyx) => telnyx.verify(hook).map(|()| (signed_body, None))?,
@@ -151,6 +154,7 @@ impl Scheme {
             Scheme::Plivo(plivo) if plivo.accepted().all(|it| it.family() == plivo::Family::V2) => {
                 Proof::Address
             }
+            Scheme::Plivo(_) | Scheme::Twilio(_) => Proof::RunTogether,
             Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_)
                 if !is_get =>
             {
@@ -305,6 +309,18 @@ impl VerifiedHook {
     /// What the sender calls this hook, where its signature covers that.
     pub fn identity(&self) -> Option<Identity> {
         self.id.clone().map(|id| self.identified_as(id))
+    }
+
+    /// What a sender signs that runs fields together, from the mark before the query on: with the
+    /// query decoded, and as it came. None where every field keeps its bounds.
+    pub(super) fn run_together(&self) -> Option<[Vec<u8>; 2]> {
+        (self.proof == Proof::RunTogether).then(|| {
+            let fields = plivo::v3_fields(self.form.body());
+            let after_mark = |query: &[u8]| [b"?", query, &fields].concat();
+            let pairs = self.form.query().iter();
+            let decoded: Vec<_> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
+            [after_mark(decoded.join("&").as_bytes()), after_mark(raw_query(&self.hook))]
+        })
     }
 
     pub(super) fn vouches_for_headers(&self) -> bool {

@@ -281,7 +281,7 @@ fn v3_message(address: &str, query: &[u8], fields: &[u8], nonce: &[u8]) -> Vec<u
 }
 
 /// Sorted by key, then value, and run together without a mark between them.
-fn v3_fields(pairs: &[(String, String)]) -> Vec<u8> {
+pub(super) fn v3_fields(pairs: &[(String, String)]) -> Vec<u8> {
     let mut pairs: Vec<_> = pairs.iter().collect();
     pairs.sort_unstable();
     let mut fields = Vec::new();

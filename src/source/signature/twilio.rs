@@ -22,6 +22,7 @@ pub struct Twilio {
 const SIGNATURE: &str = "X-Twilio-Signature";
 /// Where a shared key signs: `key=…,algorithm=HMAC_SHA256`.
 const SETTINGS: &str = "X-Twilio-Webhooks-Signature-Settings";
+const ACCOUNT: &str = "AccountSid";
 const BODY_HASH: &str = "bodySHA256";
 
 /// Why a hook cannot be signed as Twilio signs it.
@@ -43,6 +44,9 @@ impl Twilio {
         let algorithm = algorithm(hook)?;
         let claimed = BASE64.decode(claimed).map_err(|_| Refusal::Mismatch)?;
         covers(hook, form, content).map_err(|_| Refusal::Mismatch)?;
+        if !has_its_marks(hook, form) {
+            return Err(Refusal::Mismatch);
+        }
         let messages = messages(hook, form, url);
         let verified = any_verifies(&self.secrets, |secret| {
             messages
@@ -87,7 +91,7 @@ impl Twilio {
             .ok()
             .flatten()
             .and_then(|claimed| BASE64.decode(claimed.trim_ascii()).ok());
-        let is_covered = covers(hook, form, content).is_ok();
+        let is_covered = covers(hook, form, content).is_ok() && has_its_marks(hook, form);
         let tried = |message: &Vec<u8>| {
             let matches = is_covered
                 && algorithm(hook).is_ok_and(|algorithm| {
@@ -117,13 +121,12 @@ fn algorithm(hook: &Hook) -> Result<Algorithm, Refusal> {
     }
 }
 
-/// The fields of a form are signed; any other body is signed by its hash in the query, once.
+/// The fields of a form are signed; any other body is signed by its hash in the query, once. Where
+/// that is there, no other body is meant, and none neither.
 fn covers(hook: &Hook, form: &Form, content: Content) -> Result<(), UnnamedBody> {
-    if hook.method == Method::Get || content != Content::Json {
-        return Ok(());
-    }
     let mut named = form.query().iter().filter(|(key, _)| key == BODY_HASH);
     match (named.next(), named.next()) {
+        (None, _) if content != Content::Json => Ok(()),
         (Some((_, hash)), None)
             if is_tag(body_hash(hook).as_bytes(), hash.to_ascii_lowercase().as_bytes()) =>
         {
@@ -131,6 +134,17 @@ fn covers(hook: &Hook, form: &Form, content: Content) -> Result<(), UnnamedBody>
         }
         _ => Err(UnnamedBody),
     }
+}
+
+/// Whether the query ends where Twilio ended it. Nothing that is signed says so; but every field of
+/// Twilio's begins with a letter, and a call's form has, as its first, the account.
+fn has_its_marks(hook: &Hook, form: &Form) -> bool {
+    let has_account = || form.body().iter().any(|(key, _)| key == ACCOUNT);
+    let signed = [raw_query(hook), &fields(form.body())].concat();
+    let names_account = signed.windows(ACCOUNT.len()).any(|part| part == ACCOUNT.as_bytes());
+    hook.method == Method::Get
+        || (form.body().iter().all(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
+            && (!names_account || has_account()))
 }
 
 fn body_hash(hook: &Hook) -> String {
@@ -166,7 +180,7 @@ fn fields(pairs: &[(String, String)]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::sample::{credentials, post, with_header};
+    use crate::source::sample::{credentials, get, post, with_header};
 
     fn verify(query: &str, body: &str, signature: &str) -> Result<(), Refusal> {
         let twilio = Twilio { secrets: credentials(&["12345"]) };
@@ -174,6 +188,31 @@ mod tests {
         let hook = with_header(post(Some(query), body), SIGNATURE, signature);
         let form = Form::split(&hook, Content::Form).unwrap();
         twilio.verify(&hook, &form, Content::Form, &url)
+    }
+
+    /// Nothing stands between the query and the first field, so the last value of the query could
+    /// be made shorter or longer.
+    #[test]
+    fn the_end_of_the_query_cannot_be_moved() {
+        let twilio = Twilio { secrets: credentials(&["12345"]) };
+        let url = SignedUrl::own("https://mycompany.com/myapp.php").unwrap();
+        let hook = |query, body| post(Some(query), body);
+        let form = |hook: &Hook| Form::split(hook, Content::Form).unwrap();
+        let sent = hook("question=score-2", "AccountSid=AC1&Digits=2");
+        let (_, signature) = twilio.sign(&sent, &form(&sent), Content::Form, &url).unwrap();
+        let verify = |query, body| {
+            let sent = with_header(hook(query, body), SIGNATURE, &signature);
+            twilio.verify(&sent, &form(&sent), Content::Form, &url)
+        };
+        assert_eq!(verify("question=score-2", "Digits=2&AccountSid=AC1"), Ok(()));
+        for (query, body) in [
+            ("question=score", "-2=&AccountSid=AC1&Digits=2"),
+            ("question=score", "=-2&AccountSid=AC1&Digits=2"),
+            ("question=score-2AccountSid", "AC1=&Digits=2"),
+            ("question=score-2A", "ccountSidAC1Digits2="),
+        ] {
+            assert_eq!(verify(query, body), Err(Refusal::Mismatch), "{query} {body}");
+        }
     }
 
     /// The example of Twilio's page on the security of webhooks.
@@ -193,12 +232,8 @@ mod tests {
         let url = SignedUrl::own("https://mycompany.com/myapp.php").unwrap();
         let verified = |mut hook: Hook, content| {
             let form = Form::split(&hook, content).unwrap();
-            let (name, value) = match twilio.sign(&hook, &form, content, &url) {
-                Ok(header) => header,
-                // As if its body were empty.
-                Err(UnnamedBody) => twilio.sign(&hook, &form, Content::Nothing, &url).unwrap(),
-            };
-            hook = with_header(hook, &name, &value);
+            let tag = Algorithm::Sha1.tag(b"12345", &messages(&hook, &form, &url)[0]);
+            hook = with_header(hook, SIGNATURE, &BASE64.encode(&tag));
             twilio.verify(&hook, &form, content, &url)
         };
         let mut named = post(Some("a=1"), "{}");
@@ -214,6 +249,12 @@ mod tests {
             let hook = post(Some(query), body);
             assert_eq!(verified(hook, Content::Json), Err(Refusal::Mismatch), "{query} {body}");
         }
+        // Neither can the body that is named be left out, or be called something else.
+        for content in [Content::Nothing, Content::Form] {
+            let hook = post(Some(&query), "");
+            assert_eq!(verified(hook, content), Err(Refusal::Mismatch), "{content:?}");
+        }
+        assert_eq!(verified(get(Some(&query)), Content::Nothing), Err(Refusal::Mismatch));
     }
 
     #[test]

@@ -331,7 +331,7 @@ mod tests {
           score = 1, 2; problem = 3; campaign = nothing, some other text → rating 1, CALL_DROPPED  (rules[1])
           score = 3, 4; campaign = nothing, some other text            → rating 3 to 4, issues as chosen or OTHERS
           score = 5; campaign = nothing, some other text               → rating 5, issues as chosen
-          score = no answer; campaign = nothing, some other text       → no rating, as unrated says
+          score = no answer; campaign = nothing, some other text       → no rating: ignored, or dead where unrated says so
           campaign = "test"                                            → ignored: test call  (rules[0])
         proved: each combination of answers comes to exactly one outcome
         proved: every rating lies from 1 to 5, and every answer that rates has one

@@ -92,6 +92,15 @@ async fn a_ledger_of_the_first_release_is_brought_to_the_present_form() {
     assert_eq!(answers.hung_up_at(), Some(at(2)));
 }
 
+#[test]
+fn a_ledger_of_another_release_is_not_looked_at() {
+    let place = first_release("");
+    let Err(refused) = ReadOnly::open(&place.path()) else { panic!("it was opened") };
+    assert!(matches!(refused, StoreError::OtherForm { .. }), "{refused}");
+    drop(open(&place.path()).unwrap());
+    assert!(ReadOnly::open(&place.path()).is_ok());
+}
+
 /// Each column that says where a submission stands, as the first release left it.
 #[tokio::test]
 async fn what_the_first_release_left_in_any_state_goes_on_from_there() {

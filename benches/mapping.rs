@@ -24,7 +24,11 @@ public: { url: https://surveys.example.com }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-auth-token } }
 sources:
-  ivr: { preset: plivo, account: main, survey: quality }
+  ivr:
+    preset: plivo
+    account: main
+    survey: quality
+    read: { fields: { from: form:From, campaign: query:campaign } }
 surveys:
   quality:
     fields: [from, campaign]

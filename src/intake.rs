@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::domain::{Answers, Hook, Name, Report, Reported, SubmissionId, SubmissionKey};
-use crate::source::{OnRefusal, ReadAnswer, Reading, Refused, Source, SourceReply};
+use crate::domain::{Answers, Hook, Name, SubmissionId, SubmissionKey};
+use crate::source::{OnRefusal, Refused, Source, SourceReply};
 use crate::store::{Arrival, Outcome, Store, StoreError};
 use crate::survey::{Replies, Survey};
 use crate::telemetry::{HookOutcome, Metrics};
@@ -119,7 +119,7 @@ impl Intake {
                 call: reading.call.clone(),
             },
             identity: reading.identity.clone(),
-            report: report(reading, &desk.survey),
+            report: reading.into_report(desk.survey.first_question()),
             completion: desk.survey.clone(),
         };
         let accepted = self.store.accept(arrival).await?;
@@ -139,20 +139,6 @@ impl Intake {
     }
 }
 
-/// What a hook reports to a survey. Where its sender names no question the first is meant; of what
-/// it says of one question twice, the first counts.
-fn report(reading: Reading, survey: &Survey) -> Report {
-    let Reading { answers: read, fields, hung_up, opted_out, .. } = reading;
-    let mut answers: Vec<Reported> = Vec::with_capacity(read.len());
-    for ReadAnswer { question, answer, reader } in read {
-        let question = question.unwrap_or_else(|| survey.first_question().as_str().to_owned());
-        if answers.iter().all(|known| known.question != question) {
-            answers.push(Reported { question, answer, reader });
-        }
-    }
-    Report { answers, fields, hung_up, opted_out }
-}
-
 impl From<StoreError> for IntakeError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -170,7 +156,7 @@ fn desks(
     let desk = |source: Source| {
         let survey = surveys[&source.survey].clone();
         let replies = replies.get(&source.name).cloned();
-        let url = source.url.at(&format!("/hooks/{}", source.name));
+        let url = source.address();
         (source.name.clone(), Arc::new(Desk { source, survey, replies, url }))
     };
     sources.into_iter().map(desk).collect()
@@ -214,10 +200,8 @@ impl Desk {
         self.reply(|replies| replies.last(&self.url))
     }
 
-    /// Replies were proved to be well-formed; whatever the proof has not thought of is not sent.
     fn reply(&self, speaking: impl FnOnce(&Replies) -> String) -> SourceReply {
-        let spoken = self.replies.as_deref().map(speaking).map(SourceReply::xml);
-        spoken.and_then(Result::ok).unwrap_or_else(|| self.source.reply.clone())
+        self.source.reply_with(self.replies.as_deref().map(speaking))
     }
 
     /// Whether it hears something of the kind when its hook was refused, so that a live call goes on.

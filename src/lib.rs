@@ -11,8 +11,8 @@
 //! submission is due, the survey's rules turn its answers into **Feedback**: a rating, issues,
 //! notes. A **Courier** takes what is due, hands it to the **Destination** on behalf of an
 //! **Account**, and writes down the **Verdict** of each **Attempt**. A submission ends
-//! **Delivered**, **Ignored** or **Discarded**; one that cannot go on lies **Dead**, with its
-//! reason.
+//! **Delivered** or **Ignored**; one that cannot go on lies **Dead**, with its reason, until a
+//! further answer re-opens it. **Discarded** is kept for a person's decision; no verb makes it yet.
 //!
 //! # The promise
 //!
@@ -64,13 +64,16 @@
 //! POST /hooks/ivr
 //!   http/hooks           body within its limits → Hook                                (actix ends here)
 //!   intake               source.verify(hook)    → VerifiedHook      401 · 415 · 400, nothing stored
-//!                        source.read(verified)  → call, answers, fields           400, nothing stored; none of ours: 200
+//!                        source.read(verified)  → call, answers, fields, hang-up, opt-out, id
+//!                                                  400, nothing stored · none of ours: 200, skipped
 //!   store.accept         hook, answers and submission in one transaction, one sync for all that
-//!                        waited; it asks the Completion that intake handed over: due when?
-//!   http/hooks           200 and the source's reply
+//!                        waited; it asks the Completion that intake handed over: due when? An id
+//!                        that is known for other bytes: 401, nothing stored
+//!   intake               replies.answer(all answers so far) → what the call does next
+//!   http/hooks           200 and that reply, or the source's one
 //! ─────────────── the commit is the promise; below here nobody waits ───────────────
 //!   delivery/courier     woken by the commit or the clock: store.lease(what is due)
-//!   survey.map(answers)  → Feedback | Ignore(why) | Unmapped(why)
+//!   survey.map(answers)  → Feedback | Ignore(why) | Dead(why), and the Trace of what spoke
 //!   store.begin          the attempt is written down before its first byte leaves; from here on the
 //!                        submission takes no more answers
 //!   destination          submit → Verdict and Reply
@@ -92,6 +95,10 @@
 //!   a submission stays open to answers, and after a crash the ledger knows what may have arrived.
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
+//! - **Settings come into force whole**: `app/reload` gives new ones to intake, delivery and telemetry,
+//!   or to none of them; what is built in at the start wants a restart, and says so.
+//! - **The tools rehearse, they do not imitate**: `explain` and `test` verify, read and map with the
+//!   code that serves; only the ledger is played, in memory (`cli/rehearsal`).
 
 pub mod app;
 pub mod cli;

@@ -1,7 +1,7 @@
 //! What the settings say, in the words of the rooms that they set up.
 
 use crate::delivery::{self, Terms};
-use crate::destination::{Destination, Plivo, Timeouts};
+use crate::destination::Timeouts;
 use crate::http;
 use crate::intake::IntakeError;
 use crate::settings::Settings;
@@ -19,14 +19,8 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
 }
 
 pub(super) fn of_delivery(settings: &Settings) -> Terms {
-    let destinations = settings.accounts.iter().map(|(name, account)| {
-        let plivo = Plivo {
-            account: account.account.clone(),
-            api: account.api.clone(),
-            spelling: account.spelling.clone(),
-        };
-        (name.clone(), Destination::Plivo(plivo))
-    });
+    let accounts = settings.accounts.iter();
+    let destinations = accounts.map(|(name, account)| (name.clone(), account.destination()));
     let delivery = &settings.delivery;
     Terms {
         surveys: settings.surveys.clone(),

@@ -43,7 +43,7 @@ impl Check {
 fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     writeln!(out, "the settings are well ({})", settings.hash)?;
     for (name, source) in &settings.sources {
-        let url = source.url.at(&format!("/hooks/{name}"));
+        let url = source.address();
         let schemes = source.signature.labels().join(", ");
         writeln!(out, "source {name}: {url}")?;
         writeln!(
@@ -126,7 +126,7 @@ fn terminal_width() -> Option<usize> {
 fn to_json(settings: &Settings) -> Value {
     let sources = settings.sources.iter().map(|(name, source)| {
         let source = json!({
-            "url": source.url.at(&format!("/hooks/{name}")),
+            "url": source.address(),
             "signed_with": source.signature.labels(),
             "vouched_for": source.signature.vouches_for_answers(),
             "account": source.account.name.as_str(),

@@ -1,7 +1,7 @@
 use std::fs;
 use std::io::{Read, Write};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::payload::{self, GivenMethod, Payload, method_name};
 use super::{Failure, SettingsFile};
 use crate::domain::{CallUuid, Method};
-use crate::source::Source;
+use crate::source::{Accepts, Source};
 
 #[derive(Debug, Args)]
 #[command(
@@ -76,6 +76,10 @@ impl Sign {
     fn payload(&self, source: &Source) -> Result<Payload, Failure> {
         let name = source.name.as_str();
         if let (Some(call), Some(digits)) = (&self.call, &self.digits) {
+            if source.accepts == Accepts::Json {
+                let message = "takes JSON, and --call and --digits make a form: give --json";
+                return Err(anyhow!("source {name} {message}").into());
+            }
             return Ok(Payload::pressed(name, call.as_str(), self.question.as_deref(), digits));
         }
         let mut payload = Payload {

@@ -15,6 +15,7 @@ pub(super) struct Simulate {
     /// The one account that is known; without it any pair that is not empty may post
     #[arg(long, value_name = "ID", requires = "auth_token")]
     auth_id: Option<String>,
+    /// The token of that account
     #[arg(long, value_name = "TOKEN", requires = "auth_id")]
     auth_token: Option<String>,
 }

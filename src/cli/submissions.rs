@@ -11,6 +11,7 @@ use super::{Failure, SettingsFile};
 use crate::domain::State;
 use crate::store::sqlite::ReadOnly;
 use crate::store::{Filter, SubmissionRow};
+use crate::survey::Trace;
 
 #[derive(Debug, Args)]
 pub(super) struct Submissions {
@@ -122,12 +123,8 @@ fn print_table(out: &mut impl Write, rows: &[SubmissionRow], traced: bool) -> io
     }
     for (line, row) in lines.zip(rows) {
         writeln!(out, "{line}")?;
-        let trace = row.trace.as_deref().filter(|_| traced);
-        trace
-            .map(trace_lines)
-            .into_iter()
-            .flatten()
-            .try_for_each(|it| writeln!(out, "  | {it}"))?;
+        let trace = row.trace.as_deref().filter(|_| traced).map(told).unwrap_or_default();
+        trace.lines().try_for_each(|it| writeln!(out, "  | {it}"))?;
     }
     Ok(())
 }
@@ -158,43 +155,9 @@ fn line(row: &SubmissionRow) -> Vec<String> {
     ]
 }
 
-/// The parts of a trace, as they speak one after another.
-const IN_ORDER: [&str; 6] = ["questions", "rule", "rating", "choices", "issues", "notes"];
-
-/// For a person, whatever release wrote it: what is not known here is shown as it is kept.
-fn trace_lines(trace: &str) -> Vec<String> {
-    let Some(Value::Object(parts)) = parsed(trace) else { return vec![trace.to_owned()] };
-    let known = |part: &str| IN_ORDER.iter().position(|known| *known == part);
-    let mut parts: Vec<_> = parts.iter().collect();
-    parts.sort_by_key(|(part, _)| known(part).unwrap_or(IN_ORDER.len()));
-    let mut lines = Vec::new();
-    for (part, value) in parts {
-        match (part.as_str(), value) {
-            ("questions", Value::Array(questions)) => lines.extend(questions.iter().map(counted)),
-            ("choices", Value::Array(choices)) => {
-                lines.extend(choices.iter().map(|it| {
-                    format!("choice: {} by {}", plain(&it["issue"]), plain(&it["choice"]))
-                }))
-            }
-            ("rating", Value::Object(rated)) => lines.push(format!(
-                "rating: {} by {}",
-                rated.get("rating").map(plain).unwrap_or_default(),
-                rated.get("by").map(plain).unwrap_or_default()
-            )),
-            _ => lines.push(format!("{part}: {}", plain(value))),
-        }
-    }
-    lines
-}
-
-fn counted(question: &Value) -> String {
-    let answer = question.get("answer").unwrap_or(&question["counted"]);
-    let reader = question.get("reader").map(|reader| format!(" ({})", plain(reader)));
-    format!("{}: {}{}", plain(&question["question"]), plain(answer), reader.unwrap_or_default())
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// For a person; one that another release wrote in a way of its own is shown as it is kept.
+fn told(trace: &str) -> String {
+    Trace::from_json(trace).map_or_else(|| trace.to_owned(), |trace| trace.to_string())
 }
 
 #[cfg(test)]
@@ -204,19 +167,20 @@ mod tests {
     #[test]
     fn a_trace_is_told_line_by_line() {
         let kept = r#"{"questions":[{"question":"score","reader":"form:Digits","counted":"answer","answer":"2"},
-            {"question":"problem","counted":"missing"}],"rating":{"rating":2,"by":"rating"},
-            "choices":[{"choice":"issues.choices[0]","issue":"ECHO"}],"issues":"choices","new":[1]}"#;
+            {"question":"problem","counted":"missing"}],"rating":{"rating":2,"by":"rating.scale"},
+            "choices":[{"choice":"issues.choices[0]","issue":"ECHO"}],"issues":"choices"}"#;
         assert_eq!(
-            trace_lines(kept),
+            told(kept).lines().collect::<Vec<_>>(),
             [
                 "score: 2 (form:Digits)",
-                "problem: missing",
-                "rating: 2 by rating",
+                "problem: nothing heard",
+                "rating: 2 by rating.scale",
                 "choice: ECHO by issues.choices[0]",
-                "issues: choices",
-                "new: [1]",
+                "issues: the choices",
             ]
         );
-        assert_eq!(trace_lines("no JSON"), ["no JSON"]);
+        for unknown in [r#"{"questions":[],"new":[1]}"#, "no JSON"] {
+            assert_eq!(told(unknown), unknown);
+        }
     }
 }

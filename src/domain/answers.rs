@@ -283,6 +283,10 @@ impl Told {
 }
 
 impl Said {
+    fn thing(&self) -> (&str, &Answer) {
+        (&self.question, &self.answer)
+    }
+
     /// What one hook said of several questions stands in the order of their names.
     fn order(&self) -> (Timestamp, HookId, &str) {
         (self.received_at, self.hook, &self.question)
@@ -290,12 +294,20 @@ impl Said {
 }
 
 impl FromIterator<Said> for Answers {
+    /// As if each had been heard, in whatever order. Late answers have no bound, so they are not
+    /// compared each with each.
     fn from_iter<I: IntoIterator<Item = Said>>(iter: I) -> Self {
-        let mut answers = Answers::default();
-        for said in iter {
-            answers.hear(said);
-        }
-        answers
+        let mut said = Vec::from_iter(iter);
+        said.sort_by(|a, b| (a.thing(), a.order()).cmp(&(b.thing(), b.order())));
+        said.dedup_by(|repeat, first| {
+            let is_repeat = repeat.thing() == first.thing();
+            if is_repeat {
+                first.again_at = first.again_at.max(repeat.again_at);
+            }
+            is_repeat
+        });
+        said.sort_by(|a, b| a.order().cmp(&b.order()));
+        Answers { said, ..Answers::default() }
     }
 }
 
@@ -379,6 +391,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_read_together_is_what_was_heard_one_by_one(
+            spoken in prop::collection::vec(
+                (0i64..5, 0u128..3, prop::sample::select(vec!["", "1", "4"]), 0i64..9), 0..12,
+            ),
+        ) {
+            let spoken: Vec<Said> = spoken
+                .into_iter()
+                .enumerate()
+                .map(|(n, (second, hook, text, again))| {
+                    let said = said(second, hook * 100 + n as u128, text);
+                    let again = Timestamp::from_second(again).unwrap();
+                    Said { again_at: said.received_at.max(again), ..said }
+                })
+                .collect();
+            let mut one_by_one = Answers::default();
+            for said in spoken.clone() {
+                one_by_one.hear(said);
+            }
+            prop_assert_eq!(Answers::from_iter(spoken), one_by_one);
+        }
+
         #[test]
         fn the_order_in_which_hooks_are_kept_changes_nothing(
             spoken in prop::collection::vec((0i64..5, prop::sample::select(vec!["", "1", "4", "7", "9"])), 1..12)

@@ -46,6 +46,9 @@ impl Identity {
 }
 
 impl Hook {
+    /// Longest body in bytes, counted while reading. Plivo's callbacks are below 2 KiB.
+    pub const BODY_MAX: usize = 64 * 1024;
+
     /// Every value of a header; `name` is given in lower case.
     pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())

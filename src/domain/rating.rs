@@ -1,9 +1,10 @@
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// How good the call was: 1 (bad) to 5 (good), fractions allowed.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "f64")]
 pub struct Rating(f64);
 
 /// Plivo refuses a rating outside 1 to 5.
@@ -25,6 +26,14 @@ impl Rating {
     /// Below this Plivo wants to know what was wrong.
     pub fn wants_an_issue(self) -> bool {
         self < Self::BEST
+    }
+}
+
+impl TryFrom<f64> for Rating {
+    type Error = RatingOutOfRange;
+
+    fn try_from(value: f64) -> Result<Self, RatingOutOfRange> {
+        Self::new(value)
     }
 }
 

@@ -12,9 +12,6 @@ use crate::domain::{Hook, HookId, Method};
 use crate::intake::{Desk, Intake, IntakeError, Receipt};
 use crate::telemetry::{HookOutcome, Metrics, logs};
 
-/// Longest body in bytes, counted while reading. Plivo's callbacks are below 2 KiB.
-const BODY_MAX: usize = 64 * 1024;
-
 /// What a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: &str = "1";
 
@@ -52,12 +49,14 @@ pub(super) async fn receive(
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
+    // Now, for other settings may be in force by the time that the body is here.
+    let figures = door.metrics.source(name);
     let received = door.receive(&desk, &request, payload, received_at).await;
     let (outcome, response) = match &received {
         Ok(receipt) => (receipt.outcome, thanks(receipt)),
         Err(error) => (error.outcome(), error.response(&desk)),
     };
-    if let Some(figures) = door.metrics.source(name) {
+    if let Some(figures) = figures {
         if let Err(error) = &received
             && let Some(reason) = error.refusal()
         {
@@ -101,7 +100,7 @@ fn says_it_is_too_large(request: &HttpRequest) -> bool {
     let length = request.headers().get(header::CONTENT_LENGTH);
     length
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length > BODY_MAX as u64)
+        .is_some_and(|length| length > Hook::BODY_MAX as u64)
 }
 
 /// The body to its end, or to its bound.
@@ -109,7 +108,7 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HookError> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HookError::Incomplete)?;
-        if body.len() + chunk.len() > BODY_MAX {
+        if body.len() + chunk.len() > Hook::BODY_MAX {
             return Err(HookError::TooLarge);
         }
         body.extend_from_slice(&chunk);
@@ -181,7 +180,7 @@ impl HookError {
     fn detail(&self) -> String {
         match self {
             HookError::Encoded => "send the body without Content-Encoding".to_owned(),
-            HookError::TooLarge => format!("a body has at most {BODY_MAX} bytes"),
+            HookError::TooLarge => format!("a body has at most {} bytes", Hook::BODY_MAX),
             HookError::TooSlow => "the whole body did not arrive in time".to_owned(),
             HookError::Incomplete => "the body broke off".to_owned(),
             HookError::Intake(error) => error.to_string(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use super::{Environment, secret};
+use crate::destination::{Destination, Plivo};
 use crate::domain::{self, Issue, Name};
 use crate::source::SignedUrl;
 
@@ -44,6 +45,15 @@ impl Account {
         )
         .or("{}"),
     ]);
+
+    /// Where its feedback goes.
+    pub fn destination(&self) -> Destination {
+        Destination::Plivo(Plivo {
+            account: self.account.clone(),
+            api: self.api.clone(),
+            spelling: self.spelling.clone(),
+        })
+    }
 
     pub(super) fn at(
         name: Name,

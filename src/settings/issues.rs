@@ -1,8 +1,7 @@
 use serde_json::Value;
 
 use super::shape::{Kind, Shape, key};
-use super::surveys::QUESTION;
-use super::written::{ANSWER, Place};
+use super::written::{ANSWER, Place, QUESTION};
 use crate::domain::{Issue, Issues};
 use crate::survey::{AtFive, ChoiceDefinition, IssuesDefinition, MetBy};
 

@@ -2,8 +2,7 @@ use serde_json::Value;
 
 use super::rules::{CONDITION_KIND, condition};
 use super::shape::{Kind, Shape, key};
-use super::surveys::QUESTION;
-use super::written::{ANSWER, Place, Table};
+use super::written::{ANSWER, Place, QUESTION, Table};
 use crate::survey::{DomainDefinition, QuestionDefinition};
 
 /// What tells which answers a question knows.

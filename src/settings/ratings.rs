@@ -1,6 +1,5 @@
 use super::shape::{Kind, Shape, key};
-use super::surveys::QUESTION;
-use super::written::{ANSWER, Place};
+use super::written::{ANSWER, Place, QUESTION};
 use crate::survey::{RatingDefinition, Rounding, ScaleDefinition};
 
 /// What completes "expected …" where a rating is written.
@@ -61,7 +60,7 @@ fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
     let rounds =
         [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
     let round = table.or("round", Rounding::default(), |place| place.word(&rounds));
-    Some(ScaleDefinition::Linear { from: from?, round: round? })
+    Some(ScaleDefinition::Linear { from: from?, round: round.unwrap_or_default() })
 }
 
 /// In their places, for faults are told by them.

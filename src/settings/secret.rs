@@ -131,7 +131,7 @@ fn strong(secret: SecretString, length_min: usize) -> Result<SecretString, Strin
         // Of blanks alone is a file that was emptied.
         _ if secret.expose_secret().trim().is_empty() => Err("the secret is empty".to_owned()),
         length if length < length_min => {
-            Err(format!("the secret is shorter than {length_min} characters"))
+            Err(format!("the secret is too short: expected at least {length_min} characters"))
         }
         _ => Ok(secret),
     }

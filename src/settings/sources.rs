@@ -10,7 +10,7 @@ use super::shape::{Kind, Shape, key};
 use super::signatures::{self, signature};
 use super::written::{Place, Table};
 use super::{Environment, PublicDoor, presets, replies};
-use crate::domain::Name;
+use crate::domain::{Changes, Completion, Name};
 use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
 use crate::survey::Survey;
 
@@ -88,10 +88,16 @@ pub(super) fn source(
     let signature = match table.get("signature") {
         None if without => None,
         None => {
-            table.fault_at("signature", "missing: this preset leaves it to you, none is one too")
+            table.fault_at("signature", "missing: this preset leaves it to you: name one such as { bearer: { env: HOOK_TOKEN } }, or none")
         }
         Some(place) => signature(&place, surroundings.environment),
     };
+    let signature = signature.map(|signature| match (signature, &survey) {
+        (Scheme::Plivo(plivo), Some((_, Some(survey)))) if survey.changes() != Changes::First => {
+            Scheme::Plivo(plivo.naming_hooks())
+        }
+        (signature, _) => signature,
+    });
     let readers = match (table.get("read"), &survey) {
         (Some(read), Some((_, Some(survey)))) => {
             readers(&read, place.value().get("read"), &wanted(survey))

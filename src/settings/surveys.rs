@@ -93,8 +93,6 @@ pub(super) fn survey(place: &Place<'_>, delay: Duration) -> Option<Survey> {
     }
 }
 
-pub(super) const QUESTION: &str = "the name of a question";
-
 fn fields(place: &Place<'_>) -> Option<Vec<Name>> {
     const FIELD: &str = "the name of a field, such as from";
     let items = place.list("names of fields")?;

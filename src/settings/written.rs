@@ -15,6 +15,9 @@ use crate::domain::Name;
 /// The longest duration that a setting may have.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Which question is meant, where one is named.
+pub(super) const QUESTION: &str = "the name of a question";
+
 /// What a caller keys, as it is written.
 pub(super) const ANSWER: &str = "a key such as 1, or text such as \"#\"";
 

@@ -94,6 +94,18 @@ impl Source {
         Ok(self.readers.read(hook)?)
     }
 
+    /// What its sender calls, without a query.
+    pub fn address(&self) -> String {
+        self.url.at(&format!("/hooks/{}", self.name))
+    }
+
+    /// What its sender hears: the XML that was found for its call, where there is any. That was
+    /// proved to be well-formed; whatever the proof has not thought of is not sent.
+    pub fn reply_with(&self, spoken: Option<String>) -> SourceReply {
+        let spoken = spoken.map(SourceReply::xml).and_then(Result::ok);
+        spoken.unwrap_or_else(|| self.reply.clone())
+    }
+
     /// Reads the secrets anew that it verifies with; those whose place cannot be read stay as they
     /// are.
     ///

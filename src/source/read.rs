@@ -1,4 +1,4 @@
-use crate::domain::{Answer, CallUuid, Identity, Name, Question};
+use crate::domain::{Answer, CallUuid, Identity, Name, Question, Report, Reported};
 
 use super::opened::Opened;
 use super::path::{Found, Path};
@@ -28,6 +28,22 @@ pub struct ReadAnswer {
     pub answer: Answer,
     /// Where it was found, or looked for in vain.
     pub reader: String,
+}
+
+impl Reading {
+    /// With every question named: `first` is meant where the sender named none. Of what is said of
+    /// one question twice, the first counts.
+    pub fn into_report(self, first: &Name) -> Report {
+        let Self { answers: read, fields, hung_up, opted_out, .. } = self;
+        let mut answers: Vec<Reported> = Vec::with_capacity(read.len());
+        for ReadAnswer { question, answer, reader } in read {
+            let question = question.unwrap_or_else(|| first.as_str().to_owned());
+            if answers.iter().all(|known| known.question != question) {
+                answers.push(Reported { question, answer, reader });
+            }
+        }
+        Report { answers, fields, hung_up, opted_out }
+    }
 }
 
 /// Where in the hooks of a source lies what.
@@ -292,6 +308,29 @@ mod tests {
             text => Answer::Given(text.to_owned()),
         };
         (call.to_owned(), question.map(str::to_owned), answer)
+    }
+
+    #[test]
+    fn a_question_that_is_not_named_is_the_first_and_of_two_answers_the_first_counts() {
+        let read = |question: Option<&str>, answer: &str| ReadAnswer {
+            question: question.map(str::to_owned),
+            answer: Answer::Given(answer.to_owned()),
+            reader: "form:Digits".to_owned(),
+        };
+        let reading = Reading {
+            call: "c-1".parse().unwrap(),
+            answers: vec![read(None, "4"), read(Some("problem"), "1"), read(Some("score"), "5")],
+            fields: Vec::new(),
+            hung_up: true,
+            opted_out: false,
+            identity: None,
+        };
+        let report = reading.into_report(&"score".parse().unwrap());
+        let told: Vec<_> =
+            report.answers.iter().map(|it| (it.question.as_str(), it.answer.clone())).collect();
+        let given = |text: &str| Answer::Given(text.to_owned());
+        assert_eq!(told, [("score", given("4")), ("problem", given("1"))]);
+        assert!(report.hung_up && !report.opted_out);
     }
 
     #[test]

@@ -275,6 +275,11 @@ pub enum StoreError {
     InUse { path: String },
     #[error("{path} is not a Postcall ledger")]
     Foreign { path: String },
+    #[error(
+        "{path} has the form of another release: look at it with that one, or serve it with this \
+         one, which brings it to the present form"
+    )]
+    OtherForm { path: String },
     #[error("opening the ledger {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("writing the ledger")]

@@ -149,20 +149,13 @@ impl Part {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::survey::definition::QuestionDefinition;
     use crate::survey::names::Facts;
-    use crate::survey::question::Questions;
 
     fn names() -> Arc<Names> {
-        let mut faults = Vec::new();
-        let named = |name: &str| name.parse().unwrap();
-        let questions =
-            ["score", "call-problem"].map(|name| QuestionDefinition::keys(named(name), ["1-5"]));
-        let questions = Questions::compile(&questions, &mut faults);
-        let names = Names::compile(&questions, &[named("campaign")], &mut faults);
-        assert_eq!(faults, []);
-        Arc::new(names)
+        Names::sample(&["score", "call-problem"], "campaign")
     }
 
     fn compile(text: &str) -> Result<Condition, Vec<String>> {
@@ -222,6 +215,44 @@ mod tests {
         ] {
             let faults = compile(text).unwrap_err();
             assert!(faults[0].starts_with("when: ") && faults[0].contains(why), "{faults:?}");
+        }
+    }
+
+    fn some_condition() -> impl Strategy<Value = String> {
+        let part = prop::sample::select(vec![
+            "score < 3",
+            "call_problem == 2",
+            "campaign == 'x'",
+            "campaign == 'this or that'",
+            "score in [1, 2 or 3]",
+            "answered.score",
+        ]);
+        part.prop_map(str::to_owned).prop_recursive(4, 24, 3, |inner| {
+            let two = (inner.clone(), inner.clone());
+            prop_oneof![
+                two.clone().prop_map(|(a, b)| format!("{a} and {b}")),
+                two.clone().prop_map(|(a, b)| format!("{a} or {b}")),
+                two.clone().prop_map(|(a, b)| format!("({a}) and ({b})")),
+                inner.clone().prop_map(|a| format!("not {a}")),
+                inner.clone().prop_map(|a| format!("({a})")),
+                (two, inner).prop_map(|((a, b), c)| format!("{a} if {b} else {c}")),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn where_all_is_answered_it_holds_as_if_it_were_not_taken_apart(
+            text in some_condition(),
+            (score, problem) in (1i64..6, 1i64..6),
+        ) {
+            let values = [Value::from(score), Value::from(problem), Value::from("x")];
+            let facts = Value::from(Facts::new(&names(), values.map(Some).to_vec()));
+            let whole = ENVIRONMENT.compile_expression_owned(text.clone());
+            // Not every nesting of an inline `if` is one.
+            let Ok(whole) = whole else { return Ok(()) };
+            let whole = whole.eval(facts.clone()).unwrap().is_true();
+            prop_assert_eq!(compile(&text).unwrap().holds(&facts), Ok(whole));
         }
     }
 

@@ -124,8 +124,13 @@ impl Domain {
             Kind::Keys(known) => known.get(said).copied(),
             Kind::SeveralKeys(keys) => set_of_keys(keys, said),
             Kind::Number { least, decimals } => {
-                let steps = in_steps(said.trim(), *decimals)?.checked_sub(*least)?;
-                usize::try_from(steps).ok().filter(|at| *at < self.answers.len())
+                let place = |said: &str| {
+                    let steps = in_steps(said, *decimals)?.checked_sub(*least)?;
+                    usize::try_from(steps).ok().filter(|at| *at < self.answers.len())
+                };
+                let is_thousands =
+                    || in_thousands(said.trim(), *decimals).is_some_and(|it| place(&it).is_some());
+                place(said.trim()).filter(|_| !is_thousands())
             }
             Kind::Words(known) => known.get(&words::plain(said)).copied(),
             Kind::SeveralWords(known) => set_of_words(known, said),
@@ -331,6 +336,14 @@ fn in_steps(text: &str, decimals: u32) -> Option<i64> {
     let part: i64 = format!("{part:0<width$}", width = decimals as usize).parse().unwrap_or(0);
     let steps = whole.parse::<i64>().ok()?.checked_mul(10i64.pow(decimals))?.checked_add(part)?;
     Some(if negative { -steps } else { steps })
+}
+
+/// What is left without the mark where it may as well stand between thousands, as in `1,000`: where
+/// that is an answer too, nobody can tell which is meant.
+fn in_thousands(text: &str, decimals: u32) -> Option<String> {
+    let (whole, part) = text.split_once(['.', ','])?;
+    let is_whole = (1..=3).contains(&whole.trim_start_matches('-').len()) && decimals < 3;
+    (is_whole && part.len() == 3).then(|| format!("{whole}{part}"))
 }
 
 fn choices(choices: &[String], several: bool) -> Result<Domain, MalformedDomain> {
@@ -540,6 +553,14 @@ mod tests {
         {
             assert_eq!(found(&tenths, said).as_deref(), expected, "{said}");
         }
+        // Who says a thousand has not said 1; where there is no thousand, nothing else is meant.
+        let thousands = number(-5000, 5000, 0).unwrap();
+        for said in ["1,000", "1.000", "-1,000"] {
+            assert_eq!(found(&thousands, said), None, "{said}");
+        }
+        assert_eq!(found(&thousands, "1000").as_deref(), Some("1000"));
+        assert_eq!(found(&thousands, "1.00").as_deref(), Some("1"));
+        assert_eq!(found(&tenths, "4.500").as_deref(), Some("4.5"));
         let below = number(-1, 0, 2).unwrap();
         assert_eq!(found(&below, "-0.5").as_deref(), Some("-0.5"));
         assert!(number(5, 1, 0).is_err());

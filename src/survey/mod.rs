@@ -465,7 +465,7 @@ mod tests {
         problem: 2 (form:Digits)
         solved: an answer that it does not know (form:Digits)
         comment: some text (form:Digits)
-        rating: 4 by rating
+        rating: 4 by rating.scale
         choice: ONE_WAY_AUDIO by issues.choices[1]
         choice: ECHO by issues.choices[3]
         issues: the choices
@@ -516,6 +516,50 @@ mod tests {
         let mut rated = answers(&[("score", "5")]);
         rated.opt_out(at);
         assert!(matches!(ignoring.map(&rated).mapping, Mapping::Feedback(_)));
+    }
+
+    #[test]
+    fn an_answer_mentions_the_same_however_it_was_said() {
+        let mention = ChoiceDefinition {
+            of: Some(name("solved")),
+            met_by: MetBy::Mentions(vec!["no".to_owned()]),
+            issue: Issue::CallDropped,
+        };
+        let yes_no = DomainDefinition::YesNo { yes: Vec::new(), no: vec!["2".to_owned()] };
+        let other = RuleDefinition {
+            when: "not answered.solved or solved == 'yes'".to_owned(),
+            ignore: Some("solved".to_owned()),
+            ..RuleDefinition::default()
+        };
+        // Proved without another issue, and lawful only where each way to say no is one.
+        let survey = Survey::compile(Definition {
+            questions: vec![
+                asked("score", &["1-4"]),
+                QuestionDefinition::new(name("solved"), yes_no),
+            ],
+            issues: IssuesDefinition {
+                of: None,
+                choices: vec![mention],
+                otherwise: Issues::new(),
+                ..IssuesDefinition::default()
+            },
+            rules: vec![other],
+            ..quality()
+        });
+        let survey = survey.unwrap();
+        for no in ["no", "2", "N", "False."] {
+            let mapping = survey.map(&answers(&[("score", "2"), ("solved", no)])).mapping;
+            assert_eq!(mapping, feedback(2.0, &[Issue::CallDropped], "IVR survey: 2 of 5"), "{no}");
+        }
+    }
+
+    #[test]
+    fn what_opts_out_takes_no_answer_away_however_it_is_written() {
+        for (opt_out, is_taken) in [("9", true), ("5", false), ("5.", false), (" 5 !", false)] {
+            let mut definition = quality();
+            definition.questions[0].opt_out = vec![opt_out.to_owned()];
+            assert_eq!(Survey::compile(definition).is_ok(), is_taken, "{opt_out}");
+        }
     }
 
     #[test]

@@ -78,6 +78,19 @@ impl Names {
         Self { variables, questions: questions.len() }
     }
 
+    /// Of questions that are answered with a digit from 1 to 5, and a field.
+    #[cfg(test)]
+    pub fn sample(questions: &[&str], field: &str) -> Arc<Self> {
+        let mut faults = Vec::new();
+        let named = |name: &str| name.parse().unwrap();
+        let asked = |name: &&str| super::definition::QuestionDefinition::keys(named(name), ["1-5"]);
+        let asked: Vec<_> = questions.iter().map(asked).collect();
+        let questions = Questions::compile(&asked, &mut faults);
+        let names = Self::compile(&questions, &[named(field)], &mut faults);
+        assert_eq!(faults, []);
+        Arc::new(names)
+    }
+
     /// Where the value of a name stands.
     pub fn find(&self, variable: &str) -> Option<usize> {
         self.variables.iter().position(|known| known == variable)

@@ -63,17 +63,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::survey::definition::QuestionDefinition;
     use crate::survey::names::Facts;
-    use crate::survey::question::Questions;
 
     fn names() -> Arc<Names> {
-        let mut faults = Vec::new();
-        let named = |name: &str| name.parse().unwrap();
-        let questions =
-            ["score", "call-problem"].map(|name| QuestionDefinition::keys(named(name), ["1-5"]));
-        let questions = Questions::compile(&questions, &mut faults);
-        Arc::new(Names::compile(&questions, &[named("from")], &mut faults))
+        Names::sample(&["score", "call-problem"], "from")
     }
 
     fn compile_as(template: &str, length: usize, numbers: Numbers) -> Result<Notes, Vec<String>> {

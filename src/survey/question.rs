@@ -116,11 +116,13 @@ impl Question {
             let message = format!("at most {} answers opt out", Questions::OPT_OUT_MAX);
             faults.push(Fault::at(format!("{path}.opt_out"), message));
         }
+        // It is compared without blanks and stops: `5.` would opt out whoever keys a 5.
+        let is_known = |text: &&String| domain.find(text).is_some();
         for (item, text) in opt_out.iter().enumerate() {
             let path = format!("{path}.opt_out[{item}]");
             if words::plain(text).is_empty() {
                 faults.push(Fault::at(path, MalformedDomain::Wordless(text.clone()).to_string()));
-            } else if !domain.is_open() && domain.find(text).is_some() {
+            } else if !domain.is_open() && [text, &words::plain(text)].iter().any(is_known) {
                 let message = format!("{name} knows this answer already: it cannot be both");
                 faults.push(Fault::at(path, message));
             }

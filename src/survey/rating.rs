@@ -11,6 +11,8 @@ pub struct Scale {
     of: usize,
     /// Of every answer that the question knows, in their order.
     ratings: Vec<Rating>,
+    /// What it is called in the settings.
+    path: &'static str,
 }
 
 /// No end of a scale lies further from zero: far beyond any survey, and exact in a float.
@@ -53,7 +55,17 @@ impl Scale {
         if definition.monotone && matches!(definition.scale, ScaleDefinition::Table(_)) {
             rated.check_monotone(&ratings, faults);
         }
-        Some(Self { of: of?, ratings })
+        let path = match definition.scale {
+            ScaleDefinition::Linear { .. } => "rating.scale",
+            ScaleDefinition::Table(_) => "rating.table",
+            ScaleDefinition::Thumbs { .. } => "rating.thumbs",
+        };
+        Some(Self { of: of?, ratings, path })
+    }
+
+    /// In the definition; as if the default were written there.
+    pub fn path(&self) -> &'static str {
+        self.path
     }
 
     /// Where the question stands that rates.
@@ -86,19 +98,12 @@ impl Rated<'_> {
         let (mut not_numbers, mut outside) = (Vec::new(), Vec::new());
         let mut ratings = Vec::new();
         for answer in self.domain.answers() {
-            let rating = match answer.parse::<f64>().ok().filter(|_| is_number(answer)) {
-                None => {
-                    not_numbers.push(answer);
-                    None
-                }
-                Some(number) => {
-                    let rating = on_the_line(number, worst, best, round);
-                    if rating.is_none() {
-                        outside.push(answer);
-                    }
-                    rating
-                }
-            };
+            let rating = on_the_line(answer, worst, best, round);
+            match rating {
+                None if !is_number(answer) => not_numbers.push(answer),
+                None => outside.push(answer),
+                Some(_) => {}
+            }
             ratings.push(rating);
         }
         if !not_numbers.is_empty() {
@@ -247,20 +252,36 @@ fn check_ends(worst: i64, best: i64, faults: &mut Vec<Fault>) {
 }
 
 /// A straight line from `worst`, which is worth 1, to `best`, which is worth 5, rounded. None
-/// outside.
-fn on_the_line(answer: f64, worst: i64, best: i64, round: Rounding) -> Option<Rating> {
-    let (worst, best) = (worst as f64, best as f64);
+/// outside. Worked out in whole numbers: in floats a half is now and then a little less.
+fn on_the_line(answer: &str, worst: i64, best: i64, round: Rounding) -> Option<Rating> {
+    let (answer, worst, best) =
+        (in_parts(answer)?, i128::from(worst) * PARTS, i128::from(best) * PARTS);
     if !(worst.min(best)..=worst.max(best)).contains(&answer) {
         return None;
     }
-    let share = (answer - worst) / (best - worst);
     let steps = match round {
-        Rounding::Hundredth => 100.0,
-        Rounding::Half => 2.0,
-        Rounding::Whole => 1.0,
+        Rounding::Hundredth => 100,
+        Rounding::Half => 2,
+        Rounding::Whole => 1,
     };
-    let rating = ((1.0 + 4.0 * share) * steps).round() / steps;
-    Some(Rating::new(rating).expect("from 1 to 5 within the ends"))
+    let (span, way) = ((best - worst).abs(), (answer - worst).abs());
+    let rating = (2 * steps * (span + 4 * way) + span).div_euclid(2 * span);
+    Some(Rating::new(rating as f64 / steps as f64).expect("from 1 to 5 within the ends"))
+}
+
+/// Most decimals of an answer, more than a number may have, because a choice may look like one.
+const DECIMALS_MAX: u32 = 9;
+/// As many parts make one.
+const PARTS: i128 = 10i128.pow(DECIMALS_MAX);
+
+/// None where it is not written as a number is.
+fn in_parts(answer: &str) -> Option<i128> {
+    let (whole, part) = answer.split_once('.').unwrap_or((answer, ""));
+    let width = DECIMALS_MAX as usize;
+    if !is_number(answer) || part.len() > width {
+        return None;
+    }
+    format!("{whole}{part:0<width$}").parse().ok()
 }
 
 /// Written as a number is, not `inf` or `1e5`.
@@ -354,6 +375,26 @@ mod tests {
             let scale = ScaleDefinition::Linear { from: (0, 3), round };
             assert_eq!(values(&compile(keys(&["0-3"]), scale).unwrap()), expected, "{round:?}");
         }
+    }
+
+    #[test]
+    fn a_half_goes_up_wherever_it_lies() {
+        for (answer, best, round, expected) in [
+            ("1", 800, Rounding::Hundredth, 1.01),
+            ("3", 800, Rounding::Hundredth, 1.02),
+            ("0.07", 8, Rounding::Hundredth, 1.04),
+            ("0.0625", 1, Rounding::Half, 1.5),
+            ("0.125", 1, Rounding::Whole, 2.0),
+            ("0.1249", 1, Rounding::Whole, 1.0),
+        ] {
+            let rating = on_the_line(answer, 0, best, round).unwrap();
+            assert_eq!(rating.value(), expected, "{answer} of {best}");
+        }
+        // On a reversed scale too: the rating goes up, not the answer.
+        let domain = DomainDefinition::Number { from: 0, to: 8, decimals: 0 };
+        let reversed = ScaleDefinition::Linear { from: (8, 0), round: Rounding::Whole };
+        let scale = compile(domain, reversed).unwrap();
+        assert_eq!(values(&scale), [5.0, 5.0, 4.0, 4.0, 3.0, 3.0, 2.0, 2.0, 1.0]);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Rulebook {
         let path = trace.rule.clone().unwrap_or_default();
         let rating = match (then.0, self.rate(situation)) {
             (Some(rating), _) => Rated { rating, by: path.clone() },
-            (None, Some(rating)) => Rated { rating, by: "rating".to_owned() },
+            (None, Some(rated)) => rated,
             (None, None) => return Err(self.unrated(situation, trace)),
         };
         let rating = trace.rating.insert(rating).rating;
@@ -167,9 +167,10 @@ impl Rulebook {
         })
     }
 
-    fn rate(&self, situation: &Situation<'_>) -> Option<Rating> {
+    fn rate(&self, situation: &Situation<'_>) -> Option<Rated> {
         let scale = self.scale.as_ref()?;
-        Some(scale.rate(situation.answer(scale.of())?))
+        let rating = scale.rate(situation.answer(scale.of())?);
+        Some(Rated { rating, by: scale.path().to_owned() })
     }
 
     fn choose(&self, rating: Rating, situation: &Situation<'_>, trace: &mut Trace) -> Issues {

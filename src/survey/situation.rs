@@ -100,8 +100,8 @@ impl<'a> Situation<'a> {
 
     pub fn meets(&self, choice: &Choice) -> bool {
         let heard = &self.heard[choice.of];
-        let spoken = Spoken { at: self.answer(choice.of), text: heard.text };
-        choice.is_met(spoken, || heard.words.get_or_init(|| Words::of(heard.text)))
+        let spoken = Spoken { at: self.answer(choice.of), text: heard.text() };
+        choice.is_met(spoken, || heard.words.get_or_init(|| Words::of(heard.text())))
     }
 
     /// For conditions.
@@ -121,6 +121,15 @@ impl<'a> Situation<'a> {
 }
 
 impl<'a> Heard<'a> {
+    /// Where mentions are looked for. An answer that can be said in several ways mentions the same
+    /// in each: `2` where it means no is looked at as `no`.
+    fn text(&self) -> &str {
+        match &self.what {
+            What::Answer(known) if known.at.is_some() => &known.text,
+            _ => self.text,
+        }
+    }
+
     fn of(question: &'a Question, answers: &'a Answers, changes: Changes) -> Self {
         let best =
             answers.best(question.name.as_str(), |answer| standing(question, answer), changes);

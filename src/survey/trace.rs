@@ -1,12 +1,13 @@
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Issue, Rating};
 
 /// Which parts of a survey spoke when answers were mapped, in its own words. What callers said
 /// freely is not repeated in it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trace {
     /// Of each question in order, what counted.
     pub questions: Vec<Counted>,
@@ -16,7 +17,7 @@ pub struct Trace {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<Rated>,
     /// Each choice that was met, whether it was told or not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Chosen>,
     /// Where the issues that are told come from; nowhere, where none are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +31,7 @@ pub struct Trace {
 }
 
 /// What counted as the answer to a question.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     pub question: String,
     /// Where in its hook it was found.
@@ -43,7 +44,7 @@ pub struct Counted {
 }
 
 /// How something said counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Counts {
     /// Nothing was heard of it.
@@ -58,22 +59,22 @@ pub enum Counts {
 }
 
 /// How the rating came about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rated {
     pub rating: Rating,
-    /// `rating` for the scale, or the rule's path.
+    /// `rating.scale`, `rating.table` or `rating.thumbs`, or the rule's path.
     pub by: String,
 }
 
 /// A choice that an answer met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
     pub choice: String,
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "by_name", deserialize_with = "of_that_name")]
     pub issue: Issue,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuesBy {
     Choices,
@@ -87,6 +88,12 @@ impl Trace {
     /// As it is kept with the submission.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a trace is made of texts and numbers")
+    }
+
+    /// What [`to_json`](Self::to_json) made; none where another release put something into it that
+    /// this one does not know.
+    pub fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
     }
 }
 
@@ -136,6 +143,37 @@ impl fmt::Display for Trace {
     }
 }
 
+fn of_that_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Issue, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
 fn by_name<S: serde::Serializer>(issue: &Issue, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(issue.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_back() {
+        let trace = Trace {
+            questions: vec![Counted {
+                question: "score".to_owned(),
+                reader: Some("form:Digits".to_owned()),
+                counted: Counts::Answer,
+                answer: Some("2".to_owned()),
+            }],
+            rule: Some("rules[1]".to_owned()),
+            rating: Rating::new(2.5).ok().map(|rating| Rated { rating, by: "rating".to_owned() }),
+            choices: vec![Chosen { choice: "issues.choices[0]".to_owned(), issue: Issue::Echo }],
+            issues: Some(IssuesBy::DroppedAtFive),
+            notes: Some("notes".to_owned()),
+            otherwise: Some("unrated.no_score".to_owned()),
+        };
+        for trace in [trace, Trace::default()] {
+            assert_eq!(Trace::from_json(&trace.to_json()), Some(trace));
+        }
+        assert_eq!(Trace::from_json(r#"{"questions":[],"new":[1]}"#), None);
+    }
 }

@@ -30,7 +30,9 @@ sources:
   edits: { preset: delighted, account: main, survey: edits, signature: none }
   piecemeal: { preset: genesys, account: main, survey: led, signature: none }
   web: { preset: generic-json, account: main, survey: led, signature: { hmac: { header: X-Signature, secret: { value: a-made-up-secret } } } }
+  undecided: { preset: plivo, account: main, survey: undecided }
 surveys:
+  undecided: { questions: [{ name: score, answers: 1-5 }], rating: { of: score }, changes: resend }
   led:
     questions: [{ name: score, answers: 1-5 }, { name: problem, answers: 1-2, ask_when: "score < 5" }]
     rating: { of: score }
@@ -122,6 +124,23 @@ fn a_sender_that_edits_is_heard_again() {
     assert_eq!(told[1]["issues"], json!(["ECHO"]));
     world.until_it_is("c-1", "delivered");
     assert_eq!(world.figures().of("submissions_resent_total{survey=\"edits\"}"), 1.0);
+}
+
+#[test]
+fn a_callback_that_is_replayed_brings_no_earlier_answer_back() {
+    let world = world();
+    let caller = world.caller("c-1").at("undecided");
+    let ratings = || -> Vec<Value> {
+        world.plivo.heard_about("c-1").iter().map(|told| told["rating"].clone()).collect()
+    };
+    let first = caller.callback("4");
+    assert_eq!(first.send(&world).header("postcall-outcome"), Some("new"));
+    world.until("the first answer is heard", || ratings() == [4]);
+    caller.has_pressed("2");
+    world.until("the second is heard", || ratings() == [4, 2]);
+    assert_eq!(first.send(&world).header("postcall-outcome"), Some("repeat"));
+    caller.has_pressed("4");
+    world.until("the caller, not the replay, is heard", || ratings() == [4, 2, 4]);
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! Each preset has hooks as its sender sends them beside the feedback that they must become;
-//! `tools.rs` runs them with `postcall test`.
+//! Each preset has hooks as its sender sends them beside the feedback that they must become.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +10,8 @@ use postcall::settings::Settings;
 use postcall::source::Source;
 use proptest::prelude::*;
 use uuid::Uuid;
+
+use crate::process::{self, Home};
 
 #[test]
 fn each_preset_has_samples_that_use_it() {
@@ -26,6 +27,17 @@ fn each_preset_has_samples_that_use_it() {
             assert!(text.contains(&uses), "{}", sample.display());
         }
     }
+}
+
+#[test]
+fn the_samples_of_every_preset_become_the_feedback_they_must() {
+    let samples: Vec<PathBuf> = files("tests/surveys").iter().flat_map(files).collect();
+    let arguments = samples.iter().map(|sample| sample.to_str().unwrap());
+    let arguments: Vec<_> = std::iter::once("test").chain(arguments).collect();
+    // Each brings its own settings.
+    let ran = process::run(&arguments, &Home::new("").settings());
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 /// A source of each preset that anybody can send to.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::wire::Connection;
 use crate::world::{Rounds, SETTINGS, World};
 
 const NEW_SURVEY: &str = "surveys:
@@ -93,6 +94,25 @@ fn what_waits_for_an_account_that_is_gone_is_dead_and_not_lost() {
     world.reload();
     let dead = world.until_it_is("t-1", "dead(unmapped)");
     assert_eq!(dead.detail.as_deref(), Some("the settings have no account other"));
+}
+
+#[test]
+fn a_hook_that_is_still_arriving_when_its_source_goes_is_kept_and_counted() {
+    let mut world = World::new();
+    let callback = world.caller("t-1").at("tenant").callback("4");
+    let mut connection = Connection::open(world.public());
+    let length = callback.body.len().to_string();
+    let more = [("content-length", length.as_str()), ("expect", "100-continue")];
+    connection.send(&callback.head(&more));
+    assert_eq!(connection.reply().expect("it is at its desk").status, 100);
+    world.operator_rewrites(without_the_tenant);
+    world.reload();
+    connection.send(&callback.body);
+    let reply = connection.reply().expect("an answer");
+    reply.assert_status(200);
+    assert_eq!(reply.header("postcall-outcome"), Some("new"));
+    world.until_it_is("t-1", "pending");
+    assert_eq!(world.figures().of(r#"hooks_total{outcome="new",source="tenant"}"#), 1.0);
 }
 
 #[test]

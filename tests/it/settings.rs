@@ -514,6 +514,14 @@ fn a_wrong_survey_is_refused() {
     insta::assert_snapshot!(told);
 }
 
+/// A scale is not taken for another one because how it rounds is wrong.
+#[test]
+fn a_wrong_rounding_is_told_alone() {
+    let survey = "quality: { questions: [{ name: score, number: [0, 10] }],
+    rating: { of: score, scale: { from: [0, 10], round: third } } }";
+    insta::assert_snapshot!(faults(&with_survey(survey), &[]), @"line 22: surveys.quality.rating.scale.round: expected one of hundredth, half, whole");
+}
+
 #[test]
 fn a_wrong_duration_or_number_is_refused() {
     let delay = "delay: 60s";

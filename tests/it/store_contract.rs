@@ -96,6 +96,7 @@ macro_rules! keeps_every_promise {
             promises! { closing<$type>:
                 an_attempt_under_way_closes_a_submission
                 what_came_during_an_attempt_that_never_arrived_counts_after_all
+                what_came_earlier_and_was_kept_during_an_attempt_that_never_arrived_is_the_first
                 what_came_during_the_last_attempt_is_another_offer
                 what_came_after_one_that_may_have_arrived_stays_late
                 a_late_repeat_is_a_repeat

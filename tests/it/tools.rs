@@ -1,7 +1,7 @@
 //! The tools for those who write surveys: what would become of a hook, and whether a survey does
 //! what its author's cases want.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
@@ -125,6 +125,9 @@ fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
     let explained = Desk::new().explain(&signed, &arguments).failed();
     assert!(!explained.contains("made-up-auth-token"));
     insta::assert_snapshot!(explained);
+
+    let unsigned = Desk::new().explain(REQUEST, &arguments).failed();
+    assert!(unsigned.contains("there is none: it would be made over\n"), "{unsigned}");
 }
 
 #[test]
@@ -214,6 +217,15 @@ fn a_survey_is_shown_as_a_table_of_what_it_decides() {
 }
 
 #[test]
+fn where_nothing_can_be_chosen_no_choice_is_shown() {
+    let (before, _) = SETTINGS.split_once("    issues:").unwrap();
+    let said = Desk(Home::new(before)).run(&["check"]).well();
+    for row in ["1-4        rating 1 to 4, OTHERS\n", "5          rating 5\n"] {
+        assert!(said.contains(row), "{said}");
+    }
+}
+
+#[test]
 fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
     let desk = Desk::new();
     let sign = |arguments: &[&str]| desk.run(&[&["sign"], arguments].concat());
@@ -234,6 +246,11 @@ fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
     assert!(sign(&header).stderr.contains("a body must be application/x-www-form-urlencoded"));
     let file = format!("@{}", desk.file("form.txt", "CallUUID=c-1&Digits=%27"));
     assert!(sign(&["ivr", "--form", &file]).well().contains("--data 'CallUUID=c-1&Digits=%27'"));
+
+    let of_json = SETTINGS.replace("open: { preset: plivo", "open: { preset: generic-json");
+    let of_json = Desk(Home::new(&of_json));
+    let said = of_json.run(&["sign", "open", "--call", "c-1", "--digits", "4"]);
+    assert!(said.stderr.contains("takes JSON, and --call and --digits make a form: give --json"));
 
     assert!(sign(&["ivr", "--form", "@no/such/file"]).unreadable().contains("cannot read no/such"));
     for usage in [
@@ -496,28 +513,4 @@ fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
         ));
     }
     insta::assert_snapshot!(told);
-}
-
-/// Every preset's samples, as they stand beside it.
-#[test]
-fn the_samples_of_every_preset_become_the_feedback_they_must() {
-    let mut samples = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/surveys")];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for path in entries.map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                samples.push(path);
-            }
-        }
-    }
-    samples.sort();
-    if samples.is_empty() {
-        return;
-    }
-    let desk = Desk::new();
-    let files: Vec<&str> = samples.iter().filter_map(|path: &PathBuf| path.to_str()).collect();
-    desk.run(&[&["test"], &files[..]].concat()).well();
 }

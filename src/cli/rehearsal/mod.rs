@@ -1,7 +1,6 @@
 //! What the service would make of hooks: verified, read, assembled and mapped, all in memory. No
 //! ledger, no network, and no clock but that of the hooks.
 
-mod reading;
 mod reply;
 mod submission;
 
@@ -18,8 +17,6 @@ use crate::store::Outcome;
 
 pub(super) use reply::Reply;
 pub(super) use submission::Submission;
-
-use reading::Read;
 
 /// A stage on which hooks arrive one after another, none before the last one.
 pub(super) struct Rehearsal<'a> {
@@ -75,16 +72,13 @@ pub(super) struct Kept {
 pub(super) enum Refusal {
     #[error("send the body without Content-Encoding")]
     Encoded,
-    #[error("a body has at most {BODY_MAX} bytes")]
+    #[error("a body has at most {} bytes", Hook::BODY_MAX)]
     TooLarge,
-    #[error("its id was used before, for other bytes")]
+    #[error("the signature is refused: something else came by the same id before")]
     Reused,
     #[error(transparent)]
     Source(#[from] Refused),
 }
-
-/// Longest body that the public door takes, in bytes.
-const BODY_MAX: usize = 64 * 1024;
 
 impl<'a> Rehearsal<'a> {
     pub fn of(settings: &'a Settings) -> Self {
@@ -137,9 +131,9 @@ impl<'a> Rehearsal<'a> {
 
     fn understand(&mut self, source: &Source, hook: &VerifiedHook) -> Result<Understood, Refusal> {
         let survey = &self.settings.surveys[&source.survey];
-        let Some(Read { call, report, identity }) = reading::read(source, hook, survey)? else {
-            return Ok(Understood::Skipped);
-        };
+        let Some(reading) = source.read(hook)? else { return Ok(Understood::Skipped) };
+        let (call, identity) = (reading.call.clone(), reading.identity.clone());
+        let report = reading.into_report(survey.first_question());
         let key = SubmissionKey {
             account: source.account.name.clone(),
             survey: source.survey.clone(),
@@ -188,11 +182,10 @@ impl<'a> Rehearsal<'a> {
     /// As the intake says it: by what was answered so far, where the source has replies.
     fn said(&self, source: &Source, answers: Option<&Answers>) -> SourceReply {
         let spoken = self.settings.replies.get(&source.name).map(|replies| {
-            let url = source.url.at(&format!("/hooks/{}", source.name));
+            let url = source.address();
             answers.map_or_else(|| replies.last(&url), |answers| replies.answer(answers, &url))
         });
-        let spoken = spoken.and_then(|xml| SourceReply::xml(xml).ok());
-        spoken.unwrap_or_else(|| source.reply.clone())
+        source.reply_with(spoken)
     }
 }
 
@@ -205,7 +198,7 @@ fn believed(
     if hook.header_values("content-encoding").next().is_some() {
         return (Err(Refusal::Encoded), None);
     }
-    if hook.body.len() > BODY_MAX {
+    if hook.body.len() > Hook::BODY_MAX {
         return (Err(Refusal::TooLarge), None);
     }
     match source.verify(hook.clone()) {

@@ -123,10 +123,10 @@ impl Test {
         };
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.ends_with(".test.yaml") || name.ends_with(".test.yml") {
-                found.push(path);
+            let name = entry.map_err(unreadable)?.file_name();
+            let text = name.to_string_lossy();
+            if text.ends_with(".test.yaml") || text.ends_with(".test.yml") {
+                found.push(beside.unwrap_or(Path::new("")).join(&name));
             }
         }
         found.sort();

@@ -126,8 +126,8 @@ impl Scheme {
                 return Err(Refused::UnsupportedType(Accepts::Form));
             }
             Scheme::Plivo(plivo) => match plivo.verify(hook, form, url, tokens)? {
-                plivo::Family::V3 => (Proof::RunTogether, None),
-                plivo::Family::V2 => (Proof::Address, None),
+                (plivo::Family::V3, nonce) => (Proof::RunTogether, nonce),
+                (plivo::Family::V2, _) => (Proof::Address, None),
             },
             Scheme::Bearer(bearer) => bearer.verify(hook).map(|()| (Proof::Whole, None))?,
             Scheme::Basic(basic) => basic.verify(hook).map(|()| (Proof::Whole, None))?,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use data_encoding::BASE64;
 use secrecy::ExposeSecret;
 
-use crate::domain::{Credentials, Hook};
+use crate::domain::{Credentials, Hook, Identity};
 use crate::source::form::{Form, raw_pairs, raw_query};
 use crate::source::url::SignedUrl;
 
@@ -21,6 +21,7 @@ use super::tried::Tried;
 pub struct Plivo {
     /// Never empty.
     accepted: BTreeSet<PlivoHeader>,
+    names_hooks: bool,
 }
 
 /// The headers that Plivo signs with, the preferred first. The plain ones are made with the token
@@ -59,21 +60,33 @@ impl Plivo {
         headers: impl IntoIterator<Item = PlivoHeader>,
     ) -> Result<Self, NothingAccepted> {
         let accepted = BTreeSet::from_iter(headers);
-        if accepted.is_empty() { Err(NothingAccepted) } else { Ok(Self { accepted }) }
+        if accepted.is_empty() {
+            Err(NothingAccepted)
+        } else {
+            Ok(Self { accepted, names_hooks: false })
+        }
+    }
+
+    /// Takes the nonce of V3 for the hook's name, so that one which is replayed is known again. That
+    /// costs the ledger a look-up and a row for each hook, and is worth it only where an answer that
+    /// is heard again may count again.
+    pub fn naming_hooks(self) -> Self {
+        Self { names_hooks: true, ..self }
     }
 
     pub fn accepted(&self) -> impl Iterator<Item = PlivoHeader> + '_ {
         self.accepted.iter().copied()
     }
 
-    /// Any token that matches any listed signature suffices. Says which family it was.
+    /// Any token that matches any listed signature suffices. Says which family it was, and the name
+    /// of the hook where it has one.
     pub(super) fn verify(
         &self,
         hook: &Hook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<Family, Refusal> {
+    ) -> Result<(Family, Option<String>), Refusal> {
         let mut signatures = Vec::new();
         for name in PlivoHeader::ALL {
             if let Some(value) = header::only(hook, name.header())? {
@@ -99,7 +112,12 @@ impl Plivo {
                 claimed.iter().any(|claimed| is_tag(&tag, claimed))
             })
         });
-        if verified { Ok(family) } else { Err(Refusal::Mismatch) }
+        if !verified {
+            return Err(Refusal::Mismatch);
+        }
+        let is_name =
+            self.names_hooks && family == Family::V3 && nonce.len() <= Identity::LENGTH_MAX;
+        Ok((family, is_name.then(|| String::from_utf8_lossy(nonce).into_owned())))
     }
 
     /// Signs with the preferred header and the first token.
@@ -155,7 +173,8 @@ impl Plivo {
 impl Default for Plivo {
     /// V3 and Ma-V3.
     fn default() -> Self {
-        Self { accepted: BTreeSet::from([PlivoHeader::V3, PlivoHeader::MaV3]) }
+        let accepted = BTreeSet::from([PlivoHeader::V3, PlivoHeader::MaV3]);
+        Self { accepted, names_hooks: false }
     }
 }
 

@@ -124,6 +124,8 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
     let moves = !closed && (news.is_any() || (news.comes_earlier() && known.state.is_waiting()));
     if moves {
         news.move_earlier(work.connection, known.seq)?;
+    } else if known.begun {
+        news.keep_earlier_late(work.connection, known.seq)?;
     }
     let tells = news.tells();
     if known.begun && resends {

@@ -226,6 +226,7 @@ impl ReadOnly {
         let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
         let connection = open_reader(&path)?;
         check_application(&connection, &path)?;
+        check_form(&connection, &path)?;
         Ok(Self(connection))
     }
 
@@ -311,6 +312,20 @@ fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreEr
     match owner {
         (0, 0) | (_, APPLICATION_ID) => Ok(()),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),
+    }
+}
+
+/// Whoever only looks brings nothing to the present form.
+fn check_form(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let present =
+        migrations::migrations::runner().get_migrations().iter().map(|m| m.version()).max();
+    let form = connection
+        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
+        .ok();
+    if form == present {
+        Ok(())
+    } else {
+        Err(StoreError::OtherForm { path: path.display().to_string() })
     }
 }
 

@@ -92,6 +92,14 @@ impl News {
         self.told.iter().try_for_each(|fact| fact.keep(connection, seq, late))
     }
 
+    /// As [`move_earlier`](Self::move_earlier), once what is late counts after all.
+    pub fn keep_earlier_late(&self, connection: &Connection, seq: i64) -> Result<()> {
+        for (_, said) in &self.earlier {
+            answers::keep(connection, seq, said, true)?;
+        }
+        self.told_earlier.iter().try_for_each(|fact| fact.keep(connection, seq, true))
+    }
+
     /// What was known from later hooks is known from this one.
     pub fn move_earlier(&self, connection: &Connection, seq: i64) -> Result<()> {
         for (known_by, said) in &self.earlier {

@@ -263,6 +263,69 @@ mod tests {
     }
 
     #[test]
+    fn no_mention_is_called_silent_because_it_was_not_tried() {
+        let mentions = |of: &str, phrases: &[String], issue: Issue| ChoiceDefinition {
+            of: Some(name(of)),
+            met_by: MetBy::Mentions(phrases.to_vec()),
+            issue,
+        };
+        let issues = Issue::ALL.iter().cycle();
+        let many = (0..100).zip(issues).map(|(choice, issue)| {
+            let phrases: Vec<_> = (0..10).map(|at| format!("word {choice} {at}")).collect();
+            mentions("comment", &phrases, *issue)
+        });
+        let many = many.collect();
+        // Longer than what is kept of a comment, and looked for in all of it.
+        let long = vec![mentions("comment", &["noise ".repeat(40)], Issue::Echo)];
+        // By itself it is an answer that is kept as no; in a sentence it is none.
+        let answer = vec![mentions("solved", &["nein".to_owned()], Issue::Echo)];
+        for choices in [many, long, answer] {
+            let mut definition = survey();
+            let no = DomainDefinition::YesNo { yes: Vec::new(), no: vec!["nein".to_owned()] };
+            definition.questions.push(QuestionDefinition::new(name("solved"), no));
+            definition.issues.choices = choices;
+            assert_eq!(proof(definition).more_rows, 0);
+        }
+    }
+
+    #[test]
+    fn the_largest_surveys_are_proved_or_refused_soon() {
+        let number = |at: usize| {
+            let number = DomainDefinition::Number { from: 0, to: 10_000, decimals: 0 };
+            QuestionDefinition::new(name(&format!("n{at}")), number)
+        };
+        let numbers: Vec<_> = (0..32).map(number).collect();
+        let shown = (0..32).map(|at| format!("{{{{ n{at} }}}} ")).collect::<String>();
+        let linear = crate::survey::ScaleDefinition::Linear {
+            from: (0, 10_000),
+            round: crate::survey::Rounding::Hundredth,
+        };
+        let numbers = Definition {
+            rating: Some(RatingDefinition { scale: linear, ..RatingDefinition::new(name("n0")) }),
+            rules: (0..8).map(|at| rated(&format!("n{at} == 7"), 2.0)).collect(),
+            notes: NotesDefinition::new(shown),
+            ..Definition::new(numbers)
+        };
+        let any_of = |rule: usize| {
+            let parts = (0..60).map(|at| format!("campaign == 'f{}'", at + 30 * rule));
+            parts.collect::<Vec<_>>().join(" or ")
+        };
+        let fields = with_rules((0..64).map(|rule| rated(&any_of(rule), 2.0)).collect());
+        let mut deep = with_rules(vec![rated(&format!("{}f>9", "f>9 or ".repeat(280)), 2.0)]);
+        deep.fields = vec![name("f")];
+        let equal = |at: usize| rated(&format!("q{} == q{}", at % 6, (at * 5 + 1) % 6), 2.0);
+        let questions = (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
+        let equal =
+            Definition { rules: (0..30).map(equal).collect(), ..Definition::new(questions) };
+        for definition in [numbers, fields, deep, equal] {
+            let begun = Instant::now();
+            let _ = Survey::compile(definition);
+            // A debug build on a busy machine has to pass too; an optimised one takes a fraction.
+            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        }
+    }
+
+    #[test]
     fn six_questions_with_ten_answers_each_are_proved_quickly() {
         let questions: Vec<_> =
             (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
@@ -331,7 +394,7 @@ mod tests {
           score = 1, 2; problem = 3; campaign = nothing, some other text → rating 1, CALL_DROPPED  (rules[1])
           score = 3, 4; campaign = nothing, some other text            → rating 3 to 4, issues as chosen or OTHERS
           score = 5; campaign = nothing, some other text               → rating 5, issues as chosen
-          score = no answer; campaign = nothing, some other text       → no rating, as unrated says
+          score = no answer; campaign = nothing, some other text       → no rating: ignored, or dead where unrated says so
           campaign = "test"                                            → ignored: test call  (rules[0])
         proved: each combination of answers comes to exactly one outcome
         proved: every rating lies from 1 to 5, and every answer that rates has one

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Model<'a> {
     pub conditions: Vec<Judged<'a>>,
     /// Variables beyond those that are told: parts of conditions that may hold or not.
     free: usize,
+    /// How many states were walked through.
+    pub walked: Cell<usize>,
 }
 
 /// The places of samples, in order; never empty.
@@ -111,7 +114,7 @@ impl<'a> Model<'a> {
             }
             classes.push(own);
         }
-        Some(Self { variables, classes, alike, conditions: judged, free: 0 })
+        Some(Self { variables, classes, alike, conditions: judged, free: 0, walked: Cell::new(0) })
     }
 
     /// A number for a class that others share from which nothing from a condition on tells it.
@@ -128,6 +131,7 @@ impl<'a> Model<'a> {
             alike: self.alike.clone(),
             conditions: self.conditions.clone(),
             free: 0,
+            walked: Cell::new(0),
         };
         for judged in &mut relaxed.conditions {
             for part in judged.parts.iter_mut().filter(|part| part.is_open) {
@@ -151,6 +155,11 @@ impl<'a> Model<'a> {
         relaxed
     }
 
+    /// How many parts may hold or not.
+    pub fn free(&self) -> usize {
+        self.free
+    }
+
     /// One condition alone.
     pub fn only(&self, at: usize) -> Self {
         Self {
@@ -159,6 +168,7 @@ impl<'a> Model<'a> {
             alike: vec![self.alike[at].clone(), self.alike[self.conditions.len()].clone()],
             conditions: vec![self.conditions[at].clone()],
             free: self.free,
+            walked: Cell::new(0),
         }
     }
 
@@ -279,7 +289,7 @@ fn told_apart(
     let mut so_far = numbered(labels.into_iter());
     let mut told_apart = vec![so_far.clone()];
     for judged in judged.iter().rev() {
-        for table in &judged.parts {
+        for table in judged.parts.iter().filter(|table| table.looks_at.contains(&at)) {
             let seen = (0..so_far.len()).map(|sample| table.seen_with(at, sample));
             // A table is dropped as soon as it is looked through, because it may be large.
             so_far = numbered(so_far.iter().zip(seen));

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::TOO_MANY;
 use super::law::Walked;
 use super::model::Model;
@@ -78,19 +80,69 @@ pub enum Silent {
     NotAsTried,
 }
 
-/// Of a condition that spoke nowhere.
-///
-/// # Errors
-/// There is more than can be walked through.
+/// Of conditions that spoke nowhere, in their order.
 pub fn why_silent(
     model: &Model<'_>,
-    at: usize,
+    silent: &[usize],
     path: impl Fn(usize) -> String,
-) -> Result<Silent, Stopped> {
-    let has_open_parts = (0..=at).any(|at| model.is_open(at));
-    if has_open_parts && speaks(&model.relaxed(), at)?.is_some() {
-        return Ok(Silent::NotAsTried);
+) -> Vec<Result<Silent, Stopped>> {
+    let first_open = (0..model.conditions.len()).find(|at| model.is_open(*at));
+    let depends = |at: usize| first_open.is_some_and(|first| first <= at);
+    let open: BTreeSet<usize> = silent.iter().copied().filter(|at| depends(*at)).collect();
+    let (may_speak, walked) = may_speak(model, open);
+    let why = silent.iter().map(|at| {
+        if may_speak.contains(at) {
+            return Ok(Silent::NotAsTried);
+        }
+        if depends(*at) {
+            walked?;
+        }
+        never(model, *at, &path)
+    });
+    why.collect()
+}
+
+/// Most parts that may hold or not of one walk: it is as deep as there are, and the stack is not.
+/// With more, nothing is said to be silent.
+const FREE_MAX: usize = 400;
+
+/// Those among some that speak where every part that looks at free text or fields may hold or not.
+fn may_speak(model: &Model<'_>, sought: BTreeSet<usize>) -> (BTreeSet<usize>, Result<(), Stopped>) {
+    let mut search = Spoken { sought, found: BTreeSet::new() };
+    if search.sought.is_empty() {
+        return (search.found, Ok(()));
     }
+    let relaxed = model.relaxed();
+    if relaxed.free() > FREE_MAX {
+        return (search.sought, Ok(()));
+    }
+    let walked = match Tree::new(&relaxed, None, &|_| false).walk(&mut search) {
+        Err(Stopped::TooMany) => Err(Stopped::TooMany),
+        _ => Ok(()),
+    };
+    (search.found, walked)
+}
+
+struct Spoken {
+    sought: BTreeSet<usize>,
+    found: BTreeSet<usize>,
+}
+
+impl Visit for Spoken {
+    fn visit(&mut self, end: End, _: &Assigned) -> bool {
+        let (End::Speaks(Some(at)) | End::Stumbles { condition: at, .. }) = end else {
+            return true;
+        };
+        if self.sought.remove(&at) {
+            self.found.insert(at);
+        }
+        !self.sought.is_empty()
+    }
+}
+
+/// # Errors
+/// There is more than can be walked through.
+fn never(model: &Model<'_>, at: usize, path: impl Fn(usize) -> String) -> Result<Silent, Stopped> {
     let alone = model.only(at);
     let holds_alone = match speaks(&alone, 0)? {
         None if model.is_open(at) => speaks(&alone.relaxed(), 0)?.map(|_| None),
@@ -122,9 +174,10 @@ pub fn check_rules(
     faults: &mut Vec<Fault>,
 ) {
     let silent = (0..outcomes.book.rules.iter().len()).filter(|rule| !walked.spoke.contains(rule));
-    for rule in silent {
-        let path = rules::path(rule);
-        match why_silent(model, rule, rules::path) {
+    let silent: Vec<usize> = silent.collect();
+    for (rule, why) in silent.iter().zip(why_silent(model, &silent, rules::path)) {
+        let path = rules::path(*rule);
+        match why {
             Ok(Silent::Never(message)) => faults.push(Fault::at(path, message)),
             Ok(Silent::NotAsTried) => {
                 guarded.push(format!("{path} speaks for no text or field that was tried"));
@@ -142,7 +195,11 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
     for choice in outcomes.book.issues.choices() {
         let meets = |class: &Vec<usize>| class.iter().any(|at| outcomes.meets(choice, *at));
         let classes = &model.classes[choice.of];
-        let classes = (0..classes.len()).filter(|class| meets(&classes[*class])).collect();
+        let classes: Vec<_> = (0..classes.len()).filter(|at| meets(&classes[*at])).collect();
+        if classes.is_empty() {
+            // More is mentioned in answer to one question than is tried.
+            continue;
+        }
         let message = match find(model, outcomes, Some((choice.of, classes)), &tells_choices) {
             Ok(Some(_)) => continue,
             Ok(None) => format!(

@@ -39,15 +39,16 @@ pub fn check(
         let message = format!("cannot be worked out where {witness}: {why}");
         faults.push(Fault::at(when(*condition), message));
     }
+    let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !heard.by[*at]).collect();
+    for (at, why) in silent.iter().zip(why_silent(&model, &silent, path)) {
+        match why {
+            Ok(Silent::Never(message)) => faults.push(Fault::at(path(*at), message)),
+            Ok(Silent::NotAsTried) => {}
+            Err(_) => faults.push(Fault::at(path(*at), TOO_MANY)),
+        }
+    }
     for (at, reply) in replies.iter().enumerate() {
         let is_last = at + 1 == replies.len();
-        if !heard.by[at] && !is_last {
-            match why_silent(&model, at, path) {
-                Ok(Silent::Never(message)) => faults.push(Fault::at(path(at), message)),
-                Ok(Silent::NotAsTried) => {}
-                Err(_) => faults.push(Fault::at(path(at), TOO_MANY)),
-            }
-        }
         let trial = Trial { book, model: &model, variables: &variables, at, reply, check };
         if let Some(message) = trial.run(is_last) {
             faults.push(Fault::at(format!("{}.xml", path(at)), message));
@@ -111,8 +112,11 @@ impl Trial<'_, '_> {
         let Some(variable) = looks_at.get(given.len()) else {
             let is_heard = |end: End, _: &Assigned| end == End::Speaks(Some(self.at));
             let tree = Tree::new(self.model, None, &|_| false).given(given.clone());
-            let is_heard = search(tree, &|_| None, &is_heard);
-            return is_heard.ok()?.and_then(|_| self.member_by_member(given, &mut Vec::new()));
+            return match search(tree, &|_| None, &is_heard) {
+                Ok(Some(_)) => self.member_by_member(given, &mut Vec::new()),
+                Ok(None) => None,
+                Err(_) => Some(TOO_MANY.to_owned()),
+            };
         };
         (0..self.model.classes[*variable].len()).find_map(|class| {
             given.push((*variable, class));

@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use minijinja::Value;
 
 use crate::survey::condition::Condition;
-use crate::survey::issues::IssueRules;
+use crate::survey::issues::{Choice, IssueRules};
 use crate::survey::names::Names;
 use crate::survey::question::{Question, Questions};
 use crate::survey::split::{bare_numbers, quoted};
+use crate::survey::words::{Phrase, Words};
 
 /// A question or a field, and what it is tried with: every answer where they can be enumerated,
 /// samples where they cannot.
@@ -14,6 +15,8 @@ use crate::survey::split::{bare_numbers, quoted};
 pub struct Variable {
     pub name: String,
     pub samples: Vec<Sample>,
+    /// The sample of a question without an answer, or of an empty field.
+    pub missing: usize,
     /// Whether there is more than is tried.
     pub is_open: bool,
 }
@@ -38,7 +41,7 @@ pub struct Sample {
 const NO_ANSWER: &str = "no answer";
 /// Stands for all that no condition names. It holds what XML wants escaped.
 const OTHER_TEXT: &str = "something <else> & \"more\"";
-/// Most samples of free text: names beyond are tried no more.
+/// Most samples of what is said freely: what lies beyond is tried no more.
 const TEXTS_MAX: usize = 64;
 
 /// Of everything that has a name, in the order of the names.
@@ -48,9 +51,16 @@ pub fn variables(
     issues: &IssueRules,
     conditions: &[&Condition],
 ) -> Vec<Variable> {
+    // The first of each choice come first, so that few are left without one that is tried.
     let phrases = |at: usize| {
         let choices = issues.choices().iter().filter(move |choice| choice.of == at);
-        choices.flat_map(|choice| choice.phrases()).map(|phrase| phrase.as_str().to_owned())
+        let of_choice = |choice: &'_ Choice| {
+            let phrases = choice.phrases().iter().enumerate();
+            phrases.map(|(place, it)| (place > 0, it.as_str().to_owned())).collect::<Vec<_>>()
+        };
+        let mut phrases: Vec<_> = choices.flat_map(of_choice).collect();
+        phrases.sort_by_key(|(is_further, _)| *is_further);
+        phrases.into_iter().map(|(_, phrase)| phrase)
     };
     let compared = |at: usize| {
         let parts = conditions.iter().flat_map(|condition| condition.parts());
@@ -64,16 +74,18 @@ pub fn variables(
             let name = names.variable(at).to_owned();
             if !names.is_question(at) {
                 let texts = compared(at);
-                return Variable { name, samples: field(texts), is_open: true };
+                return Variable { name, samples: field(texts), missing: 0, is_open: true };
             }
             let question = questions.at(at);
             let is_open = question.domain.is_open();
             let samples = if is_open {
-                text(question, phrases(at).chain(compared(at)))
+                text(question, compared(at).into_iter().chain(phrases(at)))
             } else {
                 finite(question, phrases(at))
             };
-            Variable { name: question.name.to_string(), samples, is_open }
+            let missing = samples.iter().position(|sample| sample.value.is_none());
+            let name = question.name.to_string();
+            Variable { name, samples, missing: missing.unwrap_or(0), is_open }
         })
         .collect()
 }
@@ -107,19 +119,30 @@ fn finite(question: &Question, spoken: impl Iterator<Item = String>) -> Vec<Samp
             said: answer.to_owned(),
         }
     });
-    let spoken = spoken.filter(|phrase| domain.find(phrase).is_none()).map(Sample::outside);
+    let mentions = |text: &str, phrase: &str| {
+        Phrase::parse(phrase).is_some_and(|phrase| Words::of(text).mention(&phrase))
+    };
+    // What is an answer by itself is mentioned outside the domain where more is said.
+    let outside = |phrase: String| match domain.find(&phrase) {
+        None => Some(phrase),
+        Some(known) if mentions(&known.text, &phrase) => None,
+        Some(_) => Some(format!("{phrase}, or so")),
+    };
+    let spoken = spoken.filter_map(outside).take(TEXTS_MAX).map(Sample::outside);
     answers.chain([Sample::no_answer()]).chain(spoken).collect()
 }
 
-fn text(question: &Question, said: impl Iterator<Item = String>) -> Vec<Sample> {
-    let said: BTreeSet<String> = said.collect();
+fn text(question: &Question, texts: impl Iterator<Item = String>) -> Vec<Sample> {
     let known = |text: &str, shown: String| {
         let known = question.domain.find(text)?;
         let value = Some(question.domain.value(&known));
-        Some(Sample { shown, text: value.clone(), value, at: None, said: known.text.to_string() })
+        // Mentions are looked for beyond the length at which it is cut, too.
+        Some(Sample { shown, text: value.clone(), value, at: None, said: text.to_owned() })
     };
     let other = known(OTHER_TEXT, "some other text".to_owned());
-    let named = said.iter().filter_map(|text| known(text, format!("{text:?}")));
+    let mut tried = BTreeSet::new();
+    let named = texts.filter(|text| tried.insert(text.clone()));
+    let named = named.filter_map(|text| known(&text, format!("{text:?}")));
     other.into_iter().chain([Sample::no_answer()]).chain(named).take(TEXTS_MAX).collect()
 }
 

@@ -63,7 +63,7 @@ pub enum Decided {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhichIssues {
-    /// Exactly these, by a rule.
+    /// Exactly these.
     These(Vec<&'static str>),
     /// Those that are chosen, or else these.
     ChosenOr(Vec<&'static str>),
@@ -107,7 +107,7 @@ impl Visit for Rows<'_, '_> {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
             Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
             Outcome::Rated { from, to, issues, .. } => {
-                Decided::Feedback { from, to, issues: WhichIssues::of(issues) }
+                Decided::Feedback { from, to, issues: WhichIssues::of(issues, self.has_choices()) }
             }
         };
         let given = self.model.variables.iter().enumerate().filter_map(|(at, variable)| {
@@ -123,15 +123,22 @@ impl Visit for Rows<'_, '_> {
     }
 }
 
+impl Rows<'_, '_> {
+    fn has_choices(&self) -> bool {
+        !self.outcomes.book.issues.choices().is_empty()
+    }
+}
+
 impl WhichIssues {
-    fn of(told: Told<'_>) -> Self {
+    fn of(told: Told<'_>, has_choices: bool) -> Self {
         let names = |issues: &Issues| issues.iter().copied().map(Issue::name).collect::<Vec<_>>();
         match told {
-            Told::Rule(issues) if issues.is_empty() => Self::None,
-            Told::Rule(issues) => Self::These(names(issues)),
-            Told::Chosen(otherwise) => Self::ChosenOr(names(otherwise)),
-            Told::ChosenOnly => Self::ChosenOr(Vec::new()),
-            Told::Dropped => Self::None,
+            Told::Chosen(otherwise) if has_choices => Self::ChosenOr(names(otherwise)),
+            Told::ChosenOnly if has_choices => Self::ChosenOr(Vec::new()),
+            Told::Rule(issues) | Told::Chosen(issues) if !issues.is_empty() => {
+                Self::These(names(issues))
+            }
+            Told::Rule(_) | Told::Chosen(_) | Told::ChosenOnly | Told::Dropped => Self::None,
         }
     }
 }
@@ -231,7 +238,7 @@ impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Decided::Ignored(why) => write!(f, "ignored: {why}"),
-            Decided::Unrated => write!(f, "no rating, as unrated says"),
+            Decided::Unrated => write!(f, "no rating: ignored, or dead where unrated says so"),
             Decided::Feedback { from, to, issues } => {
                 match from == to {
                     true => write!(f, "rating {from}")?,

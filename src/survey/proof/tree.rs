@@ -16,13 +16,15 @@ pub struct Tree<'m, 'a> {
     given: Vec<(usize, usize)>,
     known: Option<HashMap<State, u64>>,
     states: usize,
+    /// How much is remembered of them.
+    kept: usize,
 }
 
 /// The class of each variable, none where it makes no difference.
 pub type Assigned = Vec<Option<usize>>;
 
 /// The condition that is next, what is known of all that matters from there on, and the flag.
-type State = (usize, Vec<Option<u32>>, bool);
+type State = (usize, Vec<(u32, u32)>, bool);
 
 /// Where a walk comes to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,10 @@ pub enum Stopped {
 
 /// Most states of one walk.
 const STATES_MAX: usize = 100_000;
+/// Most that is remembered of them: it bounds the memory.
+const KEPT_MAX: usize = 4_000_000;
+/// Most states of all walks through one model: they bound the time together.
+const ALL_STATES_MAX: usize = 400_000;
 
 impl<'m, 'a> Tree<'m, 'a> {
     /// `also` are variables that matter to the end.
@@ -71,7 +77,16 @@ impl<'m, 'a> Tree<'m, 'a> {
         }
         matters.reverse();
         let known = Some(HashMap::new());
-        Self { model, matters, flag, restricted: None, given: Vec::new(), known, states: 0 }
+        Self {
+            model,
+            matters,
+            flag,
+            restricted: None,
+            given: Vec::new(),
+            known,
+            states: 0,
+            kept: 0,
+        }
     }
 
     /// Only through some classes of a variable.
@@ -121,11 +136,10 @@ impl<'m, 'a> Tree<'m, 'a> {
         visitor: &mut dyn Visit,
     ) -> Result<u64, Stopped> {
         let state = self.known.is_some().then(|| {
-            let known = self.matters[condition].iter();
-            let known = known
-                .map(|at| assigned[*at].map(|class| self.model.alike(condition, *at, class)))
-                .collect();
-            (condition, known, (self.flag)(assigned))
+            let known = self.matters[condition].iter().filter_map(|at| {
+                Some((*at as u32, self.model.alike(condition, *at, assigned[*at]?)))
+            });
+            (condition, known.collect::<Vec<_>>(), (self.flag)(assigned))
         });
         if let (Some(known), Some(state)) = (&self.known, &state)
             && let Some(count) = known.get(state)
@@ -133,7 +147,10 @@ impl<'m, 'a> Tree<'m, 'a> {
             return Ok(*count);
         }
         self.states += 1;
-        if self.states > STATES_MAX {
+        self.kept += state.as_ref().map_or(0, |(_, known, _)| known.len());
+        let walked = self.model.walked.get() + 1;
+        self.model.walked.set(walked);
+        if self.states > STATES_MAX || self.kept > KEPT_MAX || walked > ALL_STATES_MAX {
             return Err(Stopped::TooMany);
         }
         let count = self.step(condition, assigned, visitor)?;

@@ -83,11 +83,8 @@ impl Trial<'_, '_> {
             let samples = self.model.variables.iter().enumerate().map(|(at, variable)| {
                 let own = with.filter(|(variable, _)| *variable == at).map(|(_, sample)| sample);
                 let class = assigned[at].map(|class| self.model.classes[at][class][0]);
-                let missing = || {
-                    let missing = variable.samples.iter().position(|it| it.value.is_none());
-                    missing.filter(|_| !is_answered).unwrap_or(0)
-                };
-                &variable.samples[own.or(class).unwrap_or_else(missing)]
+                let missing = if is_answered { 0 } else { variable.missing };
+                &variable.samples[own.or(class).unwrap_or(missing)]
             });
             let samples: Vec<_> = samples.collect();
             let values = samples.iter().map(|sample| sample.text.clone()).collect();

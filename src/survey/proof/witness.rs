@@ -45,9 +45,8 @@ pub fn end_of(model: &Model<'_>, assigned: &Assigned) -> Option<End> {
 
 /// The class of a question that was not answered, or of a field that is empty.
 fn missing(model: &Model<'_>, at: usize) -> Option<usize> {
-    let samples = &model.variables.get(at)?.samples;
-    let sample = samples.iter().position(|sample| sample.value.is_none()).unwrap_or(0);
-    model.classes[at].iter().position(|class| class.contains(&sample))
+    let missing = model.variables.get(at)?.missing;
+    model.classes[at].iter().position(|class| class.binary_search(&missing).is_ok())
 }
 
 /// All that is one class, in words, such as `1-3, 5, no answer`.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::{Changes, DeadReason, IgnoredReason, State, Verdict};
 use postcall::store::{Begun, Decision, Outcome, Settled};
 
-use super::spoken::{AFTER, BUSY, DELAY, answer, at, attempt, hook, ignored, pairs, unmapped};
+use super::spoken::{
+    AFTER, BUSY, DELAY, answer, at, attempt, hook, ignored, pairs, score, unmapped,
+};
 use super::{Backend, Ledger};
 
 pub async fn an_attempt_under_way_closes_a_submission(ledger: Ledger<impl Backend>) {
@@ -37,6 +39,22 @@ pub async fn what_came_during_an_attempt_that_never_arrived_counts_after_all(
     let both = [("score".into(), answer("4"), 0), ("problem".into(), answer("1"), AFTER)];
     assert_eq!(pairs(&next.answers), both);
     assert!(next.ticket.version > lease.ticket.version);
+}
+
+pub async fn what_came_earlier_and_was_kept_during_an_attempt_that_never_arrived_is_the_first(
+    ledger: Ledger<impl Backend>,
+) {
+    ledger.hear(hook(5, "c-1", &[("score", "4")])).await;
+    ledger.hear(hook(7, "c-1", &[("score", "2")])).await;
+    let lease = ledger.attempt_one(500).await;
+    assert_eq!(ledger.hear(hook(1, "c-1", &[("score", "2")])).await.outcome, Outcome::Repeat);
+    let before = ledger.row("c-1").await;
+    assert_eq!(ledger.hear(hook(1, "c-1", &[("score", "2")])).await.outcome, Outcome::Repeat);
+    assert_eq!(ledger.row("c-1").await, before);
+    ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, 500)).await;
+    let next = ledger.lease_one(1000).await;
+    assert_eq!(score(&next.answers, Changes::First), Some(answer("2")));
+    assert_eq!(next.answers.len(), 2);
 }
 
 pub async fn what_came_during_the_last_attempt_is_another_offer(ledger: Ledger<impl Backend>) {

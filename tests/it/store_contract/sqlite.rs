@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use postcall::domain::Totals;
+use postcall::domain::{DeadReason, IgnoredReason, State, Totals, Verdict};
 use postcall::store::sqlite::{Options, ReadOnly, SqliteStore};
-use postcall::store::{Filter, Outcome, StoreError};
+use postcall::store::{Begun, Decision, Filter, Outcome, Settled, StoreError};
 use rusqlite::Connection;
 
-use super::spoken::{at, hang_up, hook};
+use super::backend::wanted;
+use super::spoken::{at, attempt, complete, hang_up, hook};
 use super::{Backend, Ledger, Sqlite};
 
 #[tokio::test]
@@ -75,33 +76,13 @@ async fn the_ledger_of_a_newer_release_is_refused() {
 
 #[tokio::test]
 async fn a_ledger_of_the_first_release_is_brought_to_the_present_form() {
-    let ledger = Ledger::<Sqlite>::new();
-    ledger.close().await;
-    let present = Connection::open(ledger.backend.path()).unwrap();
-    let place = Sqlite::default();
-    let first = Connection::open(place.path()).unwrap();
-    first
-        .execute_batch(include_str!("../../../src/store/sqlite/migrations/V1__ledger.sql"))
-        .unwrap();
-    let history = "SELECT sql FROM sqlite_schema WHERE name = 'refinery_schema_history'";
-    let history: String = present.query_row(history, [], |row| row.get(0)).unwrap();
-    first.execute_batch(&history).unwrap();
-    first.execute("ATTACH ?1 AS present", [ledger.backend.path().to_str().unwrap()]).unwrap();
-    first
-        .execute_batch(
-            "INSERT INTO refinery_schema_history
-                SELECT * FROM present.refinery_schema_history WHERE version = 1;
-            DETACH present;
-            PRAGMA application_id = 0x706f7374;
-            UPDATE books SET accepted = 1, collecting = 1;
-            INSERT INTO submissions (id, account, survey, call, state, accepted_at, due_at)
-                VALUES (x'ac3c34e62bb4571f8e742eb6b6b636d5', 'main', 'quality', 'c-1',
-                        'collecting', 1000000, 1000000);
-            INSERT INTO answers VALUES (1, 'score', '4', zeroblob(16), 1000000, 0);",
-        )
-        .unwrap();
-    drop(first);
-    let ledger = Ledger::on(place);
+    let ledger = Ledger::on(first_release(
+        "UPDATE books SET accepted = 1, collecting = 1;
+        INSERT INTO submissions (id, account, survey, call, state, accepted_at, due_at)
+            VALUES (x'ac3c34e62bb4571f8e742eb6b6b636d5', 'main', 'quality', 'c-1',
+                    'collecting', 1000000, 1000000);
+        INSERT INTO answers VALUES (1, 'score', '4', zeroblob(16), 1000000, 0);",
+    ));
     let heard = ledger.hear(hook(1, "c-1", &[("score", "4")])).await;
     assert_eq!(heard.outcome, Outcome::Repeat);
     assert_eq!(ledger.hear(hang_up(2, "c-1")).await.outcome, Outcome::Added);
@@ -109,6 +90,133 @@ async fn a_ledger_of_the_first_release_is_brought_to_the_present_form() {
     let said = answers.said().next().unwrap();
     assert_eq!((said.reader.as_str(), said.again_at), ("", said.received_at));
     assert_eq!(answers.hung_up_at(), Some(at(2)));
+}
+
+#[test]
+fn a_ledger_of_another_release_is_not_looked_at() {
+    let place = first_release("");
+    let Err(refused) = ReadOnly::open(&place.path()) else { panic!("it was opened") };
+    assert!(matches!(refused, StoreError::OtherForm { .. }), "{refused}");
+    drop(open(&place.path()).unwrap());
+    assert!(ReadOnly::open(&place.path()).is_ok());
+}
+
+/// Each column that says where a submission stands, as the first release left it.
+#[tokio::test]
+async fn what_the_first_release_left_in_any_state_goes_on_from_there() {
+    const LEASED: &str = "leased_until = 9000000, fence = 1";
+    const TRIED: &str =
+        "fence = 1, tries = 1, attempts = 1, first_attempt_at = 1, held_before_us = 0";
+    const REACHED: &str = "reached = 1";
+    let under_way = [LEASED, "tries = 1, first_attempt_at = 1, begun = 1"].join(", ");
+    let settled = "settled_at = 5000000";
+    let (waits, unmapped) = (State::Pending, State::Dead(DeadReason::Unmapped));
+    let left: Vec<(State, String, Outcome, State)> = [
+        (State::Collecting, String::new(), Outcome::Added, waits),
+        (waits, String::new(), Outcome::Added, waits),
+        (waits, LEASED.to_owned(), Outcome::Added, waits),
+        (waits, under_way, Outcome::Late, waits),
+        (waits, TRIED.to_owned(), Outcome::Added, waits),
+        (waits, [TRIED, REACHED].join(", "), Outcome::Late, waits),
+        (
+            State::Delivered,
+            [TRIED, REACHED, "feedback = '{}'"].join(", "),
+            Outcome::Late,
+            State::Delivered,
+        ),
+        (State::Discarded, String::new(), Outcome::Late, State::Discarded),
+        (unmapped, "detail = 'gone'".to_owned(), Outcome::Added, waits),
+        (State::Dead(DeadReason::TooOld), TRIED.to_owned(), Outcome::Added, waits),
+    ]
+    .into_iter()
+    .chain([DeadReason::Refused, DeadReason::UnknownCall].map(|reason| {
+        let state = State::Dead(reason);
+        (state, [TRIED, REACHED].join(", "), Outcome::Late, state)
+    }))
+    .chain(
+        [IgnoredReason::NoAnswer, IgnoredReason::InvalidAnswer, IgnoredReason::NoScore]
+            .map(|reason| (State::Ignored(reason), settled.to_owned(), Outcome::Added, waits)),
+    )
+    .collect();
+    let mut rows = String::new();
+    let mut totals = Totals::default();
+    for (seq, (state, columns, ..)) in (1..).zip(&left) {
+        let key = complete(0, &format!("c-{seq}")).key;
+        let id = key.id().0.simple();
+        let reason = state.reason().map_or("NULL".to_owned(), |reason| format!("'{reason}'"));
+        rows += &format!(
+            "INSERT INTO submissions
+                    (seq, id, account, survey, call, state, reason, accepted_at, due_at)
+                VALUES ({seq}, x'{id}', 'main', 'quality', 'c-{seq}', '{}', {reason}, 0, 1000000);
+            INSERT INTO hooks VALUES
+                ({seq}, zeroblob(16), 'ivr', 'new', 'POST', NULL, x'00', 0);
+            INSERT INTO answers VALUES ({seq}, 'score', '4', zeroblob(16), 0, 0),
+                ({seq}, 'problem', '', x'000000000000000000000000000000ff', 1, 1);",
+            state.label(),
+        );
+        if columns.contains("tries") {
+            rows += &format!(
+                "INSERT INTO attempts (submission, number, version, started_at)
+                VALUES ({seq}, 1, 1, 1);"
+            );
+        }
+        if !columns.is_empty() {
+            rows += &format!("UPDATE submissions SET {columns} WHERE seq = {seq};");
+        }
+        totals.accepted += 1;
+        *totals.of_mut(*state) += 1;
+    }
+    let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
+    rows += &format!(
+        "UPDATE books SET accepted = {accepted}, collecting = {collecting}, pending = {pending},
+            delivered = {delivered}, ignored = {ignored}, dead = {dead}, discarded = {discarded};"
+    );
+
+    let ledger = Ledger::on(first_release(&rows));
+    ledger.check_books().await;
+    assert_eq!(ledger.totals().await, totals);
+    for (seq, (state, _, outcome, then)) in (1..).zip(&left) {
+        let call = format!("c-{seq}");
+        assert_eq!(ledger.row(&call).await.state, *state, "{call}");
+        assert_eq!(ledger.hear(hook(2, &call, &[("score", "4")])).await.outcome, Outcome::Repeat);
+        let heard = ledger.hear(hook(3, &call, &[("problem", "1")])).await;
+        assert_eq!((heard.outcome, ledger.row(&call).await.state), (*outcome, *then), "{call}");
+        ledger.hear(hang_up(4, &call)).await;
+        ledger.check_books().await;
+    }
+    for lease in ledger.lease(wanted(&[("main", 100)], 10_000)).await.unwrap().leases {
+        assert_eq!(ledger.begin_one(&lease, 10_000).await, Begun::Started);
+        let attempt = attempt(Verdict::Accepted, Some(201), 10_000);
+        let delivered = Decision::Delivered { attempt, feedback: "{}".to_owned() };
+        assert_eq!(ledger.settle_one(&lease, delivered, 10_000).await, Settled::Done);
+    }
+    ledger.check_books().await;
+    assert_eq!((ledger.totals().await.collecting, ledger.totals().await.pending), (0, 0));
+}
+
+/// A place with a ledger as the first release left it, with these rows.
+fn first_release(rows: &str) -> Sqlite {
+    let present = Sqlite::default();
+    drop(open(&present.path()).unwrap());
+    let place = Sqlite::default();
+    let first = Connection::open(place.path()).unwrap();
+    first
+        .execute_batch(include_str!("../../../src/store/sqlite/migrations/V1__ledger.sql"))
+        .unwrap();
+    first.execute("ATTACH ?1 AS present", [present.path().to_str().unwrap()]).unwrap();
+    let history = "SELECT sql FROM present.sqlite_schema WHERE name = 'refinery_schema_history'";
+    let history: String = first.query_row(history, [], |row| row.get(0)).unwrap();
+    first.execute_batch(&history).unwrap();
+    first
+        .execute_batch(
+            "INSERT INTO refinery_schema_history
+                SELECT * FROM present.refinery_schema_history WHERE version = 1;
+            DETACH present;
+            PRAGMA application_id = 0x706f7374;",
+        )
+        .unwrap();
+    first.execute_batch(rows).unwrap();
+    place
 }
 
 #[tokio::test]

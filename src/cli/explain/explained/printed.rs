@@ -1,0 +1,190 @@
+//! What a person reads of it.
+
+use std::fmt;
+
+use jiff::SignedDuration;
+
+use super::{Assembled, Explained, Heeded, Hook, Outcome, Reading, Told};
+use crate::cli::rehearsal::Reply;
+use crate::domain::State;
+use crate::source::Tried;
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (hook, number) in self.hooks.iter().zip(1..) {
+            writeln!(f, "hook {number}, from {}", hook.from)?;
+            writeln!(f, "{hook}")?;
+        }
+        for submission in &self.submissions {
+            write!(f, "{submission}")?;
+        }
+        if self.submissions.is_empty() {
+            writeln!(f, "Nothing would be kept, so nothing would be told.")?;
+        }
+        Ok(())
+    }
+}
+
+/// One line under its head; further lines of `text` stand below the first.
+fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    writeln!(f, "{}", format!("  {head:<11} {first}").trim_end())?;
+    lines.try_for_each(|line| writeln!(f, "{}", format!("{:<14}{line}", "").trim_end()))
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        row(f, "request", &format!("{} {}{query}", self.method, self.path))?;
+        if self.body_bytes > 0 {
+            let kind = self.content_type.as_deref().unwrap_or("no type");
+            row(f, "body", &format!("{} bytes, {kind}", self.body_bytes))?;
+        }
+        for note in &self.notes {
+            row(f, "note", note)?;
+        }
+        let schemes = self.schemes.join(", ");
+        match &self.refused {
+            None if self.schemes == ["none"] => row(f, "signature", "none is asked for")?,
+            None => row(f, "signature", &format!("holds ({schemes})"))?,
+            Some(refused) => {
+                row(f, "REFUSED", &format!("{}: {}", refused.reason, refused.detail))?;
+                if refused.explained {
+                    row(f, "", "what follows is what it would come to if it were believed")?;
+                }
+            }
+        }
+        let mut known = None;
+        for tried in self.tried.iter().flatten() {
+            if known != Some((tried.scheme, &tried.headers)) {
+                row(f, "looked at", &looked_at(tried))?;
+                known = Some((tried.scheme, &tried.headers));
+            }
+            row(f, "tried", &verdict(tried))?;
+        }
+        match &self.read {
+            None => {}
+            Some(Reading::Skipped { .. }) => {
+                row(f, "skipped", "it is none of this source's hooks")?
+            }
+            Some(Reading::Kept(told)) => told.fmt(f)?,
+        }
+        row(f, "reply", &reply(&self.reply))?;
+        match &self.reply_if_believed {
+            Some(believed) => row(f, "if believed", &reply(believed)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "call", &self.call)?;
+        for heeded in &self.answers {
+            row(f, "answer", &format!("{heeded}, from {}", heeded.reader))?;
+        }
+        for (name, value) in &self.fields {
+            row(f, "field", &format!("{name} = {value:?}"))?;
+        }
+        if self.hung_up {
+            row(f, "hang-up", "the call is over")?;
+        }
+        if self.opted_out {
+            row(f, "opt-out", "the caller does not want to be asked")?;
+        }
+        match &self.id {
+            Some(id) => row(f, "id", id),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Heeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.answer {
+            Some(answer) => write!(f, "{} = {answer:?} ({})", self.question, self.standing),
+            None => write!(f, "{}: {}", self.question, self.standing),
+        }
+    }
+}
+
+/// Whether there is a signature and it matches, and what it is made over.
+fn verdict(Tried { headers, signed, matches, .. }: &Tried) -> String {
+    let is_there = headers.iter().any(|(_, count)| *count > 0);
+    let (verdict, over) = match (matches, is_there) {
+        (true, _) => ("it matches", " what is made over"),
+        (false, true) => ("it does not match", " what is made over"),
+        (false, false) => ("there is none", ": it would be made over"),
+    };
+    match signed {
+        Some(signed) => format!("{verdict}{over}\n{signed}"),
+        None => verdict.to_owned(),
+    }
+}
+
+/// Where a signature should stand.
+fn looked_at(Tried { scheme, headers, .. }: &Tried) -> String {
+    let headers = headers.iter().map(|(name, count)| match count {
+        0 => format!("{name} (missing)"),
+        1 => name.clone(),
+        count => format!("{name} ({count} times)"),
+    });
+    format!("{} ({scheme})", headers.collect::<Vec<_>>().join(", "))
+}
+
+fn reply(reply: &Reply) -> String {
+    let Reply { status, content_type, headers, body } = reply;
+    let mut text = format!("{status} {}", content_type.unwrap_or("without a body"));
+    for (name, value) in headers {
+        text.push_str(&format!("\n{name}: {value}"));
+    }
+    if !body.is_empty() {
+        text.push_str(&format!("\n{body}"));
+    }
+    text
+}
+
+impl Assembled {
+    fn trace(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.trace_text.is_empty() { Ok(()) } else { row(f, "trace", &self.trace_text) }
+    }
+}
+
+impl fmt::Display for Assembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, survey, account, id, .. } = self;
+        writeln!(f, "call {call}, survey {survey}, account {account}")?;
+        row(f, "submission", id)?;
+        for heeded in &self.answers {
+            row(f, "said", &heeded.to_string())?;
+        }
+        let wait = SignedDuration::try_from_secs_f64(self.due_in).unwrap_or_default();
+        let due = format!("due {wait:#} after the last word");
+        if self.complete {
+            row(f, "complete", &due)?;
+        } else {
+            row(f, State::Collecting.label(), &format!("{due}, if nothing more comes"))?;
+        }
+        match &self.outcome {
+            Outcome::Feedback { feedback, request } => {
+                row(f, "feedback", &feedback.to_string())?;
+                self.trace(f)?;
+                row(f, "request", &format!("{} {}", request.method, request.url))?;
+                for (name, value) in &request.headers {
+                    row(f, "", &format!("{name}: {value}"))?;
+                }
+                row(f, "", &request.body)
+            }
+            Outcome::Ignored { reason, detail } => {
+                let detail = detail.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+                row(f, "ignored", &format!("{reason}{detail}"))?;
+                self.trace(f)
+            }
+            Outcome::Dead { reason, detail } => {
+                row(f, "DEAD", &format!("{reason}: {detail}"))?;
+                self.trace(f)
+            }
+        }
+    }
+}

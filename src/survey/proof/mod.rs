@@ -26,10 +26,15 @@ use super::rules;
 use model::Model;
 use outcome::Outcomes;
 use sample::variables;
+use trial::Tried;
 
 /// What there is to say where there is too much to walk through.
 const TOO_MANY: &str = "there is more to tell apart than can be tried: let conditions look at \
                             fewer questions, or split the survey in two";
+
+const NOTES_PROVED: &str = "notes can be written with all that they show, in every combination";
+const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself and with each other as \
+                             far as that can be; what stumbles all the same ends dead as unmapped";
 
 impl Proof {
     /// Of a rulebook that was compiled without a fault.
@@ -58,11 +63,17 @@ impl Proof {
         reach::check_rules(&outcomes, &model, &walked, &mut guarded, &mut faults);
         reach::check_choices(&outcomes, &model, &mut faults);
         reach::check_asked(&outcomes, &mut faults);
-        trial::check_notes(&outcomes, &model, &mut faults);
+        let notes = trial::check_notes(&outcomes, &model, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(table::table(&outcomes, &model, walked.ends, guarded))
+        let mut proof = table::table(&outcomes, &model, walked.ends, guarded);
+        match notes {
+            Tried::Nothing => {}
+            Tried::Whole => proof.proved.push(NOTES_PROVED.to_owned()),
+            Tried::Partly => proof.guarded.push(NOTES_GUARDED.to_owned()),
+        }
+        Ok(proof)
     }
 }
 
@@ -243,6 +254,12 @@ mod tests {
             let faults = faults(noted(template));
             assert!(faults[0].starts_with(why), "{faults:?}");
         }
+        // Which answer is wrong shows only together with another.
+        let template = "{% if answered.score and answered.problem %}\
+                        {{ 1 / (score + problem - 8) }}{% endif %}";
+        let together = faults(noted(template));
+        let why = "notes: cannot be written where score = 5, problem = 3: ";
+        assert!(together[0].starts_with(why), "{together:?}");
         // A rule that writes them sees to it that there is an answer.
         let own =
             RuleDefinition { notes: Some("{{ problem | int }}".to_owned()), ..rule("problem") };
@@ -379,6 +396,31 @@ mod tests {
     }
 
     #[test]
+    fn combinations_beyond_every_number_are_too_many() {
+        let several = |at: usize| {
+            let keys = DomainDefinition::Keys { answers: vec!["0-9".to_owned()], several: true };
+            QuestionDefinition::new(name(&format!("s{at}")), keys)
+        };
+        // 1024 each, and 2 to the power of 130 together.
+        let all = (0..13).map(|at| format!("1 in s{at}")).collect::<Vec<_>>().join(" and ");
+        let questions: Vec<_> =
+            [asked("score", "1-5")].into_iter().chain((0..13).map(several)).collect();
+        let mut definition = Definition {
+            rating: Some(RatingDefinition::new(name("score"))),
+            ..Definition::new(questions)
+        };
+        let shown = (0..13).map(|at| format!("{{{{ s{at} }}}} ")).collect::<String>();
+        definition.notes = NotesDefinition::new(shown.clone());
+        let survey = Survey::compile(definition.clone()).unwrap();
+        let reply = crate::survey::ReplyDefinition { when: None, xml: shown };
+        let refused = survey.replies(&[reply], &|_| Ok(())).unwrap_err();
+        assert!(refused[0].message.contains("more than 2000 to try"), "{refused:?}");
+        definition.rules = vec![rated(&format!("not ({all})"), 2.0)];
+        let refused = faults(definition);
+        assert!(refused[0].contains("more than 65536 to try"), "{refused:?}");
+    }
+
+    #[test]
     fn the_decision_table_says_what_comes_of_what() {
         let mut definition = with_rules(vec![
             RuleDefinition { ignore: Some("test call".to_owned()), ..rule("campaign == 'test'") },
@@ -401,8 +443,8 @@ mod tests {
         proved: below 5 there is always an issue that Plivo knows
         proved: every rule speaks somewhere, and can be worked out everywhere
         proved: every choice is told somewhere
+        proved: notes can be written with all that they show, in every combination
         guarded: campaign may be any text: tried with 3 samples; what nobody thought of and turns out unlawful ends dead as unmapped
-        guarded: notes: tried with each answer that they show; what stumbles all the same ends dead as unmapped
         "#);
     }
 

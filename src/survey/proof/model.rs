@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use super::sample::Variable;
+use super::sample::{Variable, combinations};
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
 use crate::survey::names::{Facts, Names};
@@ -231,7 +231,7 @@ impl Table {
         let part = &condition.parts()[part];
         let looks_at = part.looks_at.clone();
         let sizes: Vec<_> = looks_at.iter().map(|at| variables[*at].samples.len()).collect();
-        let count: u128 = sizes.iter().map(|size| *size as u128).product();
+        let count = combinations(looks_at.iter().map(|at| &variables[*at]));
         if count > ROWS_MAX as u128 {
             let looks_at = looks_at.iter().map(|at| variables[*at].name.as_str());
             return Err(format!(

@@ -47,6 +47,21 @@ pub fn find(
     search(tree, &|end| outcomes.wants(end), sought)
 }
 
+/// As [`find`], where these variables have these classes.
+///
+/// # Errors
+/// There is more than can be walked through.
+pub fn find_given(
+    model: &Model<'_>,
+    outcomes: &Outcomes<'_>,
+    given: Vec<(usize, usize)>,
+    sought: &dyn Fn(End, &Assigned) -> bool,
+) -> Result<Option<(End, Assigned)>, Stopped> {
+    let nothing_more = |_: &Assigned| false;
+    let tree = Tree::new(model, outcomes.rating_question(), &nothing_more).given(given);
+    search(tree, &|end| outcomes.wants(end), sought)
+}
+
 /// The first end of a walk that is sought.
 ///
 /// # Errors

@@ -29,8 +29,8 @@ use sample::variables;
 use trial::Tried;
 
 /// What there is to say where there is too much to walk through.
-const TOO_MANY: &str = "there is more to tell apart than can be tried: let conditions look at \
-                            fewer questions, or split the survey in two";
+const TOO_MANY: &str = "up to here there is more to tell apart than can be tried: let conditions \
+                            look at fewer questions, or split the survey in two";
 
 const NOTES_PROVED: &str = "notes can be written with all that they show, in every combination";
 const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself and with each other as \
@@ -418,6 +418,26 @@ mod tests {
         definition.rules = vec![rated(&format!("not ({all})"), 2.0)];
         let refused = faults(definition);
         assert!(refused[0].contains("more than 65536 to try"), "{refused:?}");
+    }
+
+    #[test]
+    fn the_rule_is_named_up_to_which_there_is_too_much_to_tell_apart() {
+        let questions = (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
+        let pairs = (0..6).flat_map(|one| (one + 1..6).map(move |other| (one, other)));
+        let sums = pairs.map(|(one, other)| rated(&format!("q{one} + q{other} == 9"), 2.0));
+        let faults = faults(Definition { rules: sums.collect(), ..Definition::new(questions) });
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].starts_with("rules[4].when: up to here there is more"), "{faults:?}");
+    }
+
+    #[test]
+    fn numbers_that_follow_each_other_are_told_as_a_range() {
+        let number = DomainDefinition::Number { from: -1, to: 10, decimals: 1 };
+        let mut definition = with_rules(vec![rated("nps < 2.5 or nps == 7", 2.0)]);
+        definition.questions.push(QuestionDefinition::new(name("nps"), number));
+        let table = proof(definition).to_string();
+        assert!(table.contains("nps = -1 to 2.4, 7 "), "{table}");
+        assert!(table.contains("nps = 2.5-6.9, 7.1-10, no answer "), "{table}");
     }
 
     #[test]

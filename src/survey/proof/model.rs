@@ -220,6 +220,21 @@ impl<'a> Model<'a> {
     }
 }
 
+impl Judged<'_> {
+    /// What it comes to where the one variable that it looks at has a sample.
+    fn verdict(&self, sample: usize) -> Result<bool, usize> {
+        let Some(condition) = self.condition else { return Ok(true) };
+        condition.judge(&mut |part| {
+            let Table { looks_at, rows, .. } = &self.parts[part];
+            match rows[if looks_at.is_empty() { 0 } else { sample }] {
+                Verdict::Yes => Ok(true),
+                Verdict::No => Ok(false),
+                Verdict::Stumbles => Err(part),
+            }
+        })
+    }
+}
+
 impl Table {
     fn work_out(
         condition: &Condition,
@@ -289,6 +304,13 @@ fn told_apart(
     let mut so_far = numbered(labels.into_iter());
     let mut told_apart = vec![so_far.clone()];
     for judged in judged.iter().rev() {
+        if judged.looks_at == [at] {
+            // Which of its parts decides makes no difference then.
+            let verdicts = (0..so_far.len()).map(|sample| judged.verdict(sample));
+            so_far = numbered(so_far.iter().zip(verdicts));
+            told_apart.push(so_far.clone());
+            continue;
+        }
         for table in judged.parts.iter().filter(|table| table.looks_at.contains(&at)) {
             let seen = (0..so_far.len()).map(|sample| table.seen_with(at, sample));
             // A table is dropped as soon as it is looked through, because it may be large.

@@ -73,7 +73,7 @@ pub fn search(
 ) -> Result<Option<(End, Assigned)>, Stopped> {
     let mut search = Search { wants, sought, found: None };
     match tree.walk(&mut search) {
-        Err(Stopped::TooMany) => Err(Stopped::TooMany),
+        Err(Stopped::TooMany(at)) => Err(Stopped::TooMany(at)),
         _ => Ok(search.found),
     }
 }
@@ -132,7 +132,7 @@ fn may_speak(model: &Model<'_>, sought: BTreeSet<usize>) -> (BTreeSet<usize>, Re
         return (search.sought, Ok(()));
     }
     let walked = match Tree::new(&relaxed, None, &|_| false).walk(&mut search) {
-        Err(Stopped::TooMany) => Err(Stopped::TooMany),
+        Err(Stopped::TooMany(at)) => Err(Stopped::TooMany(at)),
         _ => Ok(()),
     };
     (search.found, walked)

@@ -107,7 +107,8 @@ impl Visit for Rows<'_, '_> {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
             Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
             Outcome::Rated { from, to, issues, .. } => {
-                Decided::Feedback { from, to, issues: WhichIssues::of(issues) }
+                let has_choices = !self.outcomes.book.issues.choices().is_empty();
+                Decided::Feedback { from, to, issues: WhichIssues::of(issues, has_choices) }
             }
         };
         let given = self.model.variables.iter().enumerate().filter_map(|(at, variable)| {
@@ -124,11 +125,14 @@ impl Visit for Rows<'_, '_> {
 }
 
 impl WhichIssues {
-    fn of(told: Told<'_>) -> Self {
+    fn of(told: Told<'_>, has_choices: bool) -> Self {
         let names = |issues: &Issues| issues.iter().copied().map(Issue::name).collect::<Vec<_>>();
         match told {
             Told::Rule(issues) if issues.is_empty() => Self::None,
             Told::Rule(issues) => Self::These(names(issues)),
+            // Where nothing can be chosen, it is no use to speak of it.
+            Told::Chosen(otherwise) if !has_choices => Self::These(names(otherwise)),
+            Told::ChosenOnly if !has_choices => Self::None,
             Told::Chosen(otherwise) => Self::ChosenOr(names(otherwise)),
             Told::ChosenOnly => Self::ChosenOr(Vec::new()),
             Told::Dropped => Self::None,

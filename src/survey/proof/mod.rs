@@ -23,7 +23,7 @@ use super::condition::Condition;
 use super::definition::Fault;
 use super::rulebook::Rulebook;
 use super::rules;
-use model::Model;
+use model::{ALL_ROWS_MAX, Model};
 use outcome::Outcomes;
 use sample::variables;
 use trial::Tried;
@@ -49,12 +49,14 @@ impl Proof {
         let all: Vec<_> = conditions.iter().copied().flatten().chain(asked).collect();
         let variables = variables(&book.questions, &book.names, &book.issues, &all);
         let outcomes = Outcomes { book, variables: &variables };
+        let mut rows_left = ALL_ROWS_MAX;
         let model = Model::build(
             &book.names,
             &variables,
             &conditions,
             |variable, sample| outcomes.label(variable, sample),
             |rule| format!("{}.when", rules::path(rule)),
+            &mut rows_left,
             &mut faults,
         );
         let Some(model) = model else { return Err(faults) };
@@ -62,7 +64,7 @@ impl Proof {
         let mut guarded = table::guarded(&outcomes);
         reach::check_rules(&outcomes, &model, &walked, &mut guarded, &mut faults);
         reach::check_choices(&outcomes, &model, &mut faults);
-        reach::check_asked(&outcomes, &mut faults);
+        reach::check_asked(&outcomes, &mut rows_left, &mut faults);
         let notes = trial::check_notes(&outcomes, &model, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
@@ -334,7 +336,12 @@ mod tests {
         let questions = (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
         let equal =
             Definition { rules: (0..30).map(equal).collect(), ..Definition::new(questions) };
-        for definition in [numbers, fields, deep, equal] {
+        let mut often: Vec<_> = (0..32).map(|at| asked(&format!("q{at}"), "0-9")).collect();
+        for question in &mut often[4..] {
+            question.ask_when = Some("q0 + q1 + q2 + q3 > 7".to_owned());
+        }
+        let often = Definition { rules: vec![rated("q0 == 1", 2.0)], ..Definition::new(often) };
+        for definition in [numbers, fields, deep, equal, often] {
             let begun = Instant::now();
             let _ = Survey::compile(definition);
             // A debug build on a busy machine has to pass too; an optimised one takes a fraction.

@@ -66,22 +66,23 @@ pub enum Unjudged {
 
 /// Most combinations of what one part looks at.
 const ROWS_MAX: usize = 1 << 16;
-/// Most rows of all tables together.
-const ALL_ROWS_MAX: usize = 1 << 18;
+/// Most rows of all tables together, also of several models.
+pub const ALL_ROWS_MAX: usize = 1 << 18;
 
 impl<'a> Model<'a> {
     /// `label` tells samples apart that no condition does. `path` is that of each condition.
-    /// Where there is too much to work out, there is a fault that says what to do.
+    /// `rows_left` are those of [`ALL_ROWS_MAX`] that are not worked out yet. Where there is too much
+    /// to work out, there is a fault that says what to do.
     pub fn build(
         names: &Arc<Names>,
         variables: &'a [Variable],
         conditions: &[Option<&'a Condition>],
         label: impl Fn(usize, usize) -> u64,
         path: impl Fn(usize) -> String,
+        rows_left: &mut usize,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
         let mut judged = Vec::new();
-        let mut rows = 0;
         let faults_before = faults.len();
         for (at, condition) in conditions.iter().enumerate() {
             let Some(condition) = *condition else {
@@ -90,9 +91,9 @@ impl<'a> Model<'a> {
             };
             let mut parts = Vec::new();
             for part in 0..condition.parts().len() {
-                match Table::work_out(condition, part, names, variables, ALL_ROWS_MAX - rows) {
+                match Table::work_out(condition, part, names, variables, *rows_left) {
                     Ok(table) => {
-                        rows += table.rows.len();
+                        *rows_left -= table.rows.len();
                         parts.push(table);
                     }
                     Err(message) => faults.push(Fault::at(path(at), message)),

@@ -229,14 +229,16 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
 }
 
 /// That every question is asked somewhere.
-pub fn check_asked(outcomes: &Outcomes<'_>, faults: &mut Vec<Fault>) {
+pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut Vec<Fault>) {
     for question in outcomes.book.questions.iter() {
         let Some(condition) = &question.ask_when else { continue };
         let path = format!("{}.ask_when", question.path());
         let names = &outcomes.book.names;
         let conditions = [Some(condition)];
         let variables = outcomes.variables;
-        let model = Model::build(names, variables, &conditions, |_, _| 0, |_| path.clone(), faults);
+        let path_of = |_| path.clone();
+        let model =
+            Model::build(names, variables, &conditions, |_, _| 0, path_of, rows_left, faults);
         let Some(model) = model else { continue };
         let tree = Tree::new(&model, None, &|_| false);
         let stumbles = |end: End, _: &Assigned| matches!(end, End::Stumbles { .. });

@@ -1,5 +1,5 @@
 use super::TOO_MANY;
-use super::model::Model;
+use super::model::{ALL_ROWS_MAX, Model};
 use super::reach::{Silent, search, why_silent};
 use super::sample::{Variable, combinations, variables};
 use super::tree::{Assigned, End, Tree, Visit};
@@ -26,7 +26,9 @@ pub fn check(
     let all: Vec<_> = conditions.iter().copied().flatten().collect();
     let variables = variables(&book.questions, &book.names, &book.issues, &all);
     let when = |at| format!("{}.when", path(at));
-    let model = Model::build(&book.names, &variables, &conditions, |_, _| 0, when, faults);
+    let mut rows_left = ALL_ROWS_MAX;
+    let model =
+        Model::build(&book.names, &variables, &conditions, |_, _| 0, when, &mut rows_left, faults);
     let Some(model) = model else { return };
     let mut heard = Heard { by: vec![false; replies.len()], stumbled: Vec::new() };
     if Tree::new(&model, None, &|_| false).walk(&mut heard).is_err() {

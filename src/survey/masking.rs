@@ -8,7 +8,7 @@ const SHOWN: usize = 2;
 pub fn masked(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+    while let Some(start) = rest.find(char::is_numeric) {
         masked.push_str(&rest[..start]);
         rest = &rest[start..];
         let end = rest.find(|c: char| !is_of_a_number(c)).unwrap_or(rest.len());
@@ -20,16 +20,19 @@ pub fn masked(text: &str) -> String {
     masked
 }
 
+/// In any script: what is copied from elsewhere comes with its own digits, dashes and blanks.
 fn is_of_a_number(c: char) -> bool {
-    c.is_ascii_digit() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | ' ' | '\u{a0}')
+    let is_blank = c.is_whitespace() && !matches!(c, '\n' | '\r');
+    let is_dash = matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '_');
+    c.is_numeric() || is_blank || is_dash || matches!(c, '+' | '(' | ')' | '.' | '·' | '/')
 }
 
 fn cover(number: &str, masked: &mut String) {
-    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let digits = number.chars().filter(|c| c.is_numeric()).count();
     let covered = if digits < DIGITS_MIN { 0 } else { digits - SHOWN };
     let mut seen = 0;
     for c in number.chars() {
-        let is_covered = c.is_ascii_digit() && {
+        let is_covered = c.is_numeric() && {
             seen += 1;
             seen <= covered
         };
@@ -51,6 +54,11 @@ mod tests {
             ("ticket 123456", "ticket 123456"),
             ("1234567", "*****67"),
             ("a1b2c3d4e5f6g7", "a1b2c3d4e5f6g7"),
+            ("０１７０１２３４５６７", "*********６７"),
+            ("٠١٧٠ ١٢٣٤", "**** **٣٤"),
+            ("+33\u{202f}6\u{202f}12\u{2011}34", "+**\u{202f}*\u{202f}**\u{2011}34"),
+            ("0170_123\t4567", "****_***\t**67"),
+            ("scores 4, 5\n2026 calls", "scores 4, 5\n2026 calls"),
             ("", ""),
         ] {
             assert_eq!(masked(text), expected);
@@ -59,12 +67,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_seven_digits_stand_together_afterwards(text in "[0-9a é+().-]{0,40}") {
+        fn no_seven_digits_stand_together_afterwards(text in "[0-9٠-٩a é+().‑-]{0,40}") {
             let masked = masked(&text);
             prop_assert_eq!(masked.chars().count(), text.chars().count());
             let runs = masked.split(|c: char| !is_of_a_number(c));
             for run in runs {
-                prop_assert!(run.bytes().filter(u8::is_ascii_digit).count() < DIGITS_MIN);
+                prop_assert!(run.chars().filter(|c| c.is_numeric()).count() < DIGITS_MIN);
             }
         }
     }

@@ -47,8 +47,12 @@ pub fn check(
     faults.append(&mut law.faults);
     match walked {
         Ok(ends) => Some(Walked { spoke: law.spoke, ends }),
-        Err(Stopped::TooMany | Stopped::Enough) => {
-            faults.push(Fault::at("rules", TOO_MANY));
+        Err(stopped) => {
+            let path = match stopped {
+                Stopped::TooMany(at) => format!("{}.when", rules::path(at)),
+                Stopped::Enough => "rules".to_owned(),
+            };
+            faults.push(Fault::at(path, TOO_MANY));
             None
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use super::sample::Variable;
+use super::sample::{Variable, combinations};
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
 use crate::survey::names::{Facts, Names};
@@ -66,22 +66,23 @@ pub enum Unjudged {
 
 /// Most combinations of what one part looks at.
 const ROWS_MAX: usize = 1 << 16;
-/// Most rows of all tables together.
-const ALL_ROWS_MAX: usize = 1 << 18;
+/// Most rows of all tables together, also of several models.
+pub const ALL_ROWS_MAX: usize = 1 << 18;
 
 impl<'a> Model<'a> {
     /// `label` tells samples apart that no condition does. `path` is that of each condition.
-    /// Where there is too much to work out, there is a fault that says what to do.
+    /// `rows_left` are those of [`ALL_ROWS_MAX`] that are not worked out yet. Where there is too much
+    /// to work out, there is a fault that says what to do.
     pub fn build(
         names: &Arc<Names>,
         variables: &'a [Variable],
         conditions: &[Option<&'a Condition>],
         label: impl Fn(usize, usize) -> u64,
         path: impl Fn(usize) -> String,
+        rows_left: &mut usize,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
         let mut judged = Vec::new();
-        let mut rows = 0;
         let faults_before = faults.len();
         for (at, condition) in conditions.iter().enumerate() {
             let Some(condition) = *condition else {
@@ -90,9 +91,9 @@ impl<'a> Model<'a> {
             };
             let mut parts = Vec::new();
             for part in 0..condition.parts().len() {
-                match Table::work_out(condition, part, names, variables, ALL_ROWS_MAX - rows) {
+                match Table::work_out(condition, part, names, variables, *rows_left) {
                     Ok(table) => {
-                        rows += table.rows.len();
+                        *rows_left -= table.rows.len();
                         parts.push(table);
                     }
                     Err(message) => faults.push(Fault::at(path(at), message)),
@@ -220,6 +221,21 @@ impl<'a> Model<'a> {
     }
 }
 
+impl Judged<'_> {
+    /// What it comes to where the one variable that it looks at has a sample.
+    fn verdict(&self, sample: usize) -> Result<bool, usize> {
+        let Some(condition) = self.condition else { return Ok(true) };
+        condition.judge(&mut |part| {
+            let Table { looks_at, rows, .. } = &self.parts[part];
+            match rows[if looks_at.is_empty() { 0 } else { sample }] {
+                Verdict::Yes => Ok(true),
+                Verdict::No => Ok(false),
+                Verdict::Stumbles => Err(part),
+            }
+        })
+    }
+}
+
 impl Table {
     fn work_out(
         condition: &Condition,
@@ -231,7 +247,7 @@ impl Table {
         let part = &condition.parts()[part];
         let looks_at = part.looks_at.clone();
         let sizes: Vec<_> = looks_at.iter().map(|at| variables[*at].samples.len()).collect();
-        let count: u128 = sizes.iter().map(|size| *size as u128).product();
+        let count = combinations(looks_at.iter().map(|at| &variables[*at]));
         if count > ROWS_MAX as u128 {
             let looks_at = looks_at.iter().map(|at| variables[*at].name.as_str());
             return Err(format!(
@@ -289,6 +305,13 @@ fn told_apart(
     let mut so_far = numbered(labels.into_iter());
     let mut told_apart = vec![so_far.clone()];
     for judged in judged.iter().rev() {
+        if judged.looks_at == [at] {
+            // Which of its parts decides makes no difference then.
+            let verdicts = (0..so_far.len()).map(|sample| judged.verdict(sample));
+            so_far = numbered(so_far.iter().zip(verdicts));
+            told_apart.push(so_far.clone());
+            continue;
+        }
         for table in judged.parts.iter().filter(|table| table.looks_at.contains(&at)) {
             let seen = (0..so_far.len()).map(|sample| table.seen_with(at, sample));
             // A table is dropped as soon as it is looked through, because it may be large.

@@ -47,6 +47,21 @@ pub fn find(
     search(tree, &|end| outcomes.wants(end), sought)
 }
 
+/// As [`find`], where these variables have these classes.
+///
+/// # Errors
+/// There is more than can be walked through.
+pub fn find_given(
+    model: &Model<'_>,
+    outcomes: &Outcomes<'_>,
+    given: Vec<(usize, usize)>,
+    sought: &dyn Fn(End, &Assigned) -> bool,
+) -> Result<Option<(End, Assigned)>, Stopped> {
+    let nothing_more = |_: &Assigned| false;
+    let tree = Tree::new(model, outcomes.rating_question(), &nothing_more).given(given);
+    search(tree, &|end| outcomes.wants(end), sought)
+}
+
 /// The first end of a walk that is sought.
 ///
 /// # Errors
@@ -58,7 +73,7 @@ pub fn search(
 ) -> Result<Option<(End, Assigned)>, Stopped> {
     let mut search = Search { wants, sought, found: None };
     match tree.walk(&mut search) {
-        Err(Stopped::TooMany) => Err(Stopped::TooMany),
+        Err(Stopped::TooMany(at)) => Err(Stopped::TooMany(at)),
         _ => Ok(search.found),
     }
 }
@@ -117,7 +132,7 @@ fn may_speak(model: &Model<'_>, sought: BTreeSet<usize>) -> (BTreeSet<usize>, Re
         return (search.sought, Ok(()));
     }
     let walked = match Tree::new(&relaxed, None, &|_| false).walk(&mut search) {
-        Err(Stopped::TooMany) => Err(Stopped::TooMany),
+        Err(Stopped::TooMany(at)) => Err(Stopped::TooMany(at)),
         _ => Ok(()),
     };
     (search.found, walked)
@@ -214,14 +229,16 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
 }
 
 /// That every question is asked somewhere.
-pub fn check_asked(outcomes: &Outcomes<'_>, faults: &mut Vec<Fault>) {
+pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut Vec<Fault>) {
     for question in outcomes.book.questions.iter() {
         let Some(condition) = &question.ask_when else { continue };
         let path = format!("{}.ask_when", question.path());
         let names = &outcomes.book.names;
         let conditions = [Some(condition)];
         let variables = outcomes.variables;
-        let model = Model::build(names, variables, &conditions, |_, _| 0, |_| path.clone(), faults);
+        let path_of = |_| path.clone();
+        let model =
+            Model::build(names, variables, &conditions, |_, _| 0, path_of, rows_left, faults);
         let Some(model) = model else { continue };
         let tree = Tree::new(&model, None, &|_| false);
         let stumbles = |end: End, _: &Assigned| matches!(end, End::Stumbles { .. });

@@ -1,7 +1,7 @@
 use super::TOO_MANY;
-use super::model::Model;
+use super::model::{ALL_ROWS_MAX, Model};
 use super::reach::{Silent, search, why_silent};
-use super::sample::{Variable, variables};
+use super::sample::{Variable, combinations, variables};
 use super::tree::{Assigned, End, Tree, Visit};
 use super::witness::{WHATEVER, witness};
 use crate::survey::condition::Condition;
@@ -26,7 +26,9 @@ pub fn check(
     let all: Vec<_> = conditions.iter().copied().flatten().collect();
     let variables = variables(&book.questions, &book.names, &book.issues, &all);
     let when = |at| format!("{}.when", path(at));
-    let model = Model::build(&book.names, &variables, &conditions, |_, _| 0, when, faults);
+    let mut rows_left = ALL_ROWS_MAX;
+    let model =
+        Model::build(&book.names, &variables, &conditions, |_, _| 0, when, &mut rows_left, faults);
     let Some(model) = model else { return };
     let mut heard = Heard { by: vec![false; replies.len()], stumbled: Vec::new() };
     if Tree::new(&model, None, &|_| false).walk(&mut heard).is_err() {
@@ -90,8 +92,7 @@ impl Trial<'_, '_> {
     /// What is wrong with the first document that is not taken.
     fn run(&self, is_last: bool) -> Option<String> {
         let looks_at: Vec<usize> = self.reply.xml.looks_at().iter().copied().collect();
-        let sizes = looks_at.iter().map(|at| self.variables[*at].samples.len() as u128);
-        let count: u128 = sizes.product();
+        let count = combinations(looks_at.iter().map(|at| &self.variables[*at]));
         if count > DOCUMENTS_MAX as u128 {
             let names = looks_at.iter().map(|at| self.variables[*at].name.as_str());
             return Some(format!(

@@ -90,6 +90,12 @@ pub fn variables(
         .collect()
 }
 
+/// How many combinations some variables have; never less, however many there are.
+pub fn combinations<'a>(variables: impl IntoIterator<Item = &'a Variable>) -> u128 {
+    let sizes = variables.into_iter().map(|variable| variable.samples.len() as u128);
+    sizes.fold(1, u128::saturating_mul)
+}
+
 impl Sample {
     fn no_answer() -> Self {
         let shown = NO_ANSWER.to_owned();

@@ -172,27 +172,15 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
     };
     let open = outcomes.variables.iter().enumerate();
     let open = open.filter(|(at, variable)| variable.is_open && looked_at(*at));
-    let open: Vec<_> = open
-        .map(|(_, variable)| {
-            format!(
-                "{} may be any text: tried with {} samples; what nobody thought of and turns out \
+    let open = open.map(|(_, variable)| {
+        format!(
+            "{} may be any text: tried with {} samples; what nobody thought of and turns out \
                  unlawful ends dead as unmapped",
-                variable.name,
-                variable.samples.len()
-            )
-        })
-        .collect();
-    let writes_notes = book.notes.is_some()
-        || book
-            .rules
-            .iter()
-            .any(|rule| matches!(&rule.then, rules::Then::Tell { notes: Some(Some(_)), .. }));
-    let notes = writes_notes.then(|| {
-        "notes: tried with each answer that they show; what stumbles all the same ends dead as \
-         unmapped"
-            .to_owned()
+            variable.name,
+            variable.samples.len()
+        )
     });
-    open.into_iter().chain(notes).collect()
+    open.collect()
 }
 
 impl fmt::Display for Proof {

@@ -16,6 +16,8 @@ pub struct Tree<'m, 'a> {
     given: Vec<(usize, usize)>,
     known: Option<HashMap<State, u64>>,
     states: usize,
+    /// How many of them at each condition.
+    at: Vec<usize>,
     /// How much is remembered of them.
     kept: usize,
 }
@@ -49,8 +51,8 @@ pub trait Visit {
 /// Why a walk stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// There is more than can be walked through.
-    TooMany,
+    /// There is more than can be walked through, most of it at this condition.
+    TooMany(usize),
     Enough,
 }
 
@@ -76,6 +78,7 @@ impl<'m, 'a> Tree<'m, 'a> {
             matters.push(so_far.iter().copied().collect());
         }
         matters.reverse();
+        let at = vec![0; matters.len()];
         let known = Some(HashMap::new());
         Self {
             model,
@@ -85,6 +88,7 @@ impl<'m, 'a> Tree<'m, 'a> {
             given: Vec::new(),
             known,
             states: 0,
+            at,
             kept: 0,
         }
     }
@@ -147,11 +151,14 @@ impl<'m, 'a> Tree<'m, 'a> {
             return Ok(*count);
         }
         self.states += 1;
+        self.at[condition] += 1;
         self.kept += state.as_ref().map_or(0, |(_, known, _)| known.len());
         let walked = self.model.walked.get() + 1;
         self.model.walked.set(walked);
         if self.states > STATES_MAX || self.kept > KEPT_MAX || walked > ALL_STATES_MAX {
-            return Err(Stopped::TooMany);
+            let conditions = self.at.iter().take(self.model.conditions.len()).enumerate();
+            let most = conditions.max_by_key(|(_, states)| **states);
+            return Err(Stopped::TooMany(most.map_or(0, |(condition, _)| condition)));
         }
         let count = self.step(condition, assigned, visitor)?;
         if let (Some(known), Some(state)) = (&mut self.known, state) {

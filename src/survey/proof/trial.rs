@@ -1,23 +1,40 @@
+use std::cell::Cell;
+
 use minijinja::Value;
 
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes};
-use super::reach::find;
+use super::reach::find_given;
+use super::sample::combinations;
 use super::tree::{Assigned, End};
 use crate::survey::definition::Fault;
 use crate::survey::names::Facts;
 use crate::survey::notes::Notes;
 use crate::survey::rules;
 
-/// Most answers of one class that notes are tried with.
+/// Most answers of one class that notes are tried with, where not all of them can be together.
 const MEMBERS_MAX: usize = 200;
+/// Most combinations of all that some notes show; where there are more, each answer is tried by
+/// itself and then with each other.
+const TOGETHER_MAX: u128 = 11_000;
 /// Most trials of one survey. What is not tried is guarded when a call is mapped.
-const TRIALS_MAX: usize = 4_000;
+const TRIALS_MAX: usize = 12_000;
 
-/// Writes every notes with each answer that they look at, where they are written at all, so that a
+/// How far notes were tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// There are none.
+    Nothing,
+    /// With everything that they can ever show.
+    Whole,
+    Partly,
+}
+
+/// Writes every notes with the answers that they look at, where they are written at all, so that a
 /// template which stumbles does so when the settings are loaded.
-pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) {
-    let mut trials = TRIALS_MAX;
+pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) -> Tried {
+    let budget = Budget { trials: Cell::new(TRIALS_MAX), is_whole: Cell::new(true) };
+    let mut tried = Tried::Nothing;
     let own = (0..outcomes.book.rules.iter().len()).map(Some);
     for rule in own.chain([None]) {
         let end = End::Speaks(rule);
@@ -28,12 +45,31 @@ pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<
             .as_ref()
             .filter(|_| rule.is_none()));
         let Some(notes) = notes else { continue };
-        let stumbled = Trial { outcomes, model, notes, rule }.run(&mut trials);
+        let stumbled = Trial { outcomes, model, notes, rule, budget: &budget }.run();
         if let Some(message) = stumbled {
             let path =
                 rule.map_or("notes".to_owned(), |rule| format!("{}.notes", rules::path(rule)));
             faults.push(Fault::at(path, message));
         }
+        tried = if budget.is_whole.get() { Tried::Whole } else { Tried::Partly };
+    }
+    tried
+}
+
+/// What is left to be tried with, and whether it was enough so far.
+struct Budget {
+    trials: Cell<usize>,
+    is_whole: Cell<bool>,
+}
+
+impl Budget {
+    fn spend(&self) -> Option<()> {
+        let left = self.trials.get().checked_sub(1);
+        match left {
+            Some(left) => self.trials.set(left),
+            None => self.is_whole.set(false),
+        }
+        left.map(|_| ())
     }
 }
 
@@ -43,45 +79,92 @@ struct Trial<'t, 'm> {
     notes: &'t Notes,
     /// Whose own notes they are.
     rule: Option<usize>,
+    budget: &'t Budget,
 }
+
+/// Variables and their classes or samples.
+type Given = Vec<(usize, usize)>;
 
 impl Trial<'_, '_> {
     /// What the notes stumble over first.
-    fn run(&self, trials: &mut usize) -> Option<String> {
-        let looks_at = self.notes.template().looks_at();
-        if looks_at.is_empty() {
-            return self.write(&self.where_written(None)?, None);
+    fn run(&self) -> Option<String> {
+        let looks_at: Vec<usize> = self.notes.template().looks_at().iter().copied().collect();
+        let variables = &self.model.variables;
+        let count = combinations(looks_at.iter().map(|at| &variables[*at]));
+        let is_together = count <= TOGETHER_MAX;
+        if !is_together || looks_at.iter().any(|at| variables[*at].is_open) {
+            self.budget.is_whole.set(false);
         }
-        looks_at.iter().find_map(|variable| {
-            (0..self.model.classes[*variable].len()).find_map(|class| {
-                let assigned = self.where_written(Some((*variable, class)))?;
-                let members = &self.model.classes[*variable][class];
-                members.iter().take(MEMBERS_MAX).find_map(|sample| {
-                    *trials = trials.checked_sub(1)?;
-                    self.write(&assigned, Some((*variable, *sample)))
-                })
-            })
+        if is_together {
+            return self.class_by_class(&looks_at, usize::MAX, &mut Given::new());
+        }
+        let pairs = looks_at.iter().enumerate().flat_map(|(place, one)| {
+            looks_at[place + 1..].iter().map(move |other| vec![*one, *other])
+        });
+        let mut each = looks_at.iter().map(|at| vec![*at]).chain(pairs);
+        each.find_map(|group| self.class_by_class(&group, MEMBERS_MAX, &mut Given::new()))
+    }
+
+    fn class_by_class(
+        &self,
+        group: &[usize],
+        members_max: usize,
+        classes: &mut Given,
+    ) -> Option<String> {
+        let Some(variable) = group.get(classes.len()) else {
+            let assigned = self.where_written(classes)?;
+            return self.member_by_member(classes, members_max, &assigned, &mut Given::new());
+        };
+        (0..self.model.classes[*variable].len()).find_map(|class| {
+            classes.push((*variable, class));
+            let stumbled = self.class_by_class(group, members_max, classes);
+            classes.pop();
+            stumbled
+        })
+    }
+
+    fn member_by_member(
+        &self,
+        classes: &Given,
+        members_max: usize,
+        assigned: &Assigned,
+        samples: &mut Given,
+    ) -> Option<String> {
+        let Some((variable, class)) = classes.get(samples.len()) else {
+            self.budget.spend()?;
+            return self.write(assigned, samples);
+        };
+        let members = self.model.classes[*variable][*class].iter().take(members_max);
+        members.copied().find_map(|sample| {
+            samples.push((*variable, sample));
+            let stumbled = self.member_by_member(classes, members_max, assigned, samples);
+            samples.pop();
+            stumbled
         })
     }
 
     /// Some end at which they are written.
-    fn where_written(&self, with: Option<(usize, usize)>) -> Option<Assigned> {
+    fn where_written(&self, classes: &Given) -> Option<Assigned> {
         let is_written = |end: End, assigned: &Assigned| {
             let outcome = self.outcomes.outcome(self.model, end, assigned);
             matches!(outcome, Outcome::Rated { .. })
                 && self.outcomes.notes(end).is_some_and(|(_, by)| by == self.rule)
         };
-        let restricted = with.map(|(variable, class)| (variable, vec![class]));
-        let found = find(self.model, self.outcomes, restricted, &is_written);
+        self.budget.spend()?;
+        let found = find_given(self.model, self.outcomes, classes.clone(), &is_written);
+        if found.is_err() {
+            self.budget.is_whole.set(false);
+        }
         found.ok().flatten().map(|(_, assigned)| assigned)
     }
 
     /// Once with no answer to what makes no difference, once with the first.
-    fn write(&self, assigned: &Assigned, with: Option<(usize, usize)>) -> Option<String> {
+    fn write(&self, assigned: &Assigned, given: &Given) -> Option<String> {
         let looks_at = self.notes.template().looks_at();
-        [false, true].into_iter().find_map(|is_answered| {
+        let is_all_given = given.len() == looks_at.len();
+        [false, true].into_iter().skip(usize::from(is_all_given)).find_map(|is_answered| {
             let samples = self.model.variables.iter().enumerate().map(|(at, variable)| {
-                let own = with.filter(|(variable, _)| *variable == at).map(|(_, sample)| sample);
+                let own = given.iter().find(|(variable, _)| *variable == at).map(|(_, it)| *it);
                 let class = assigned[at].map(|class| self.model.classes[at][class][0]);
                 let missing = if is_answered { 0 } else { variable.missing };
                 &variable.samples[own.or(class).unwrap_or(missing)]

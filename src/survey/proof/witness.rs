@@ -1,4 +1,5 @@
 use super::model::{Model, Unjudged};
+use super::sample::Sample;
 use super::tree::{Assigned, End};
 
 /// Where nothing that is answered makes a difference.
@@ -54,13 +55,21 @@ pub fn described(model: &Model<'_>, variable: usize, class: usize) -> String {
     const PIECES_MAX: usize = 6;
     let samples = &model.variables[variable].samples;
     let members = &model.classes[variable][class];
+    let number = |sample: &Sample| sample.at.and_then(|_| sample.shown.parse::<f64>().ok());
+    // That of a number with decimals, or 1.
+    let step = match samples.first().and_then(number).zip(samples.get(1).and_then(number)) {
+        Some((first, second)) if second > first && second - first < 1.0 => second - first,
+        _ => 1.0,
+    };
     let mut pieces: Vec<String> = Vec::new();
     let mut rest = &members[..];
     while let Some(first) = rest.first() {
-        let run = run_of_numbers(rest, |at| samples[at].shown.parse().ok());
+        let run = run_of_numbers(rest, step, |at| number(&samples[at]));
         let shown = |at: usize| samples[at].shown.clone();
         if run > 2 {
-            pieces.push(format!("{}-{}", shown(*first), shown(rest[run - 1])));
+            let (from, to) = (shown(*first), shown(rest[run - 1]));
+            let between = if from.starts_with('-') { " to " } else { "-" };
+            pieces.push(format!("{from}{between}{to}"));
             rest = &rest[run..];
         } else {
             pieces.push(shown(*first));
@@ -73,9 +82,11 @@ pub fn described(model: &Model<'_>, variable: usize, class: usize) -> String {
     }
 }
 
-/// How many of the first are whole numbers that follow each other.
-fn run_of_numbers(members: &[usize], number: impl Fn(usize) -> Option<i64>) -> usize {
+/// How many of the first are numbers that follow each other.
+fn run_of_numbers(members: &[usize], step: f64, number: impl Fn(usize) -> Option<f64>) -> usize {
     let Some(first) = number(members[0]) else { return 1 };
-    let follows = |(place, at): (usize, &usize)| number(*at) == Some(first + place as i64);
+    let follows = |(place, at): (usize, &usize)| {
+        number(*at).is_some_and(|number| (number - first - place as f64 * step).abs() < step / 2.0)
+    };
     members.iter().enumerate().take_while(|(place, at)| follows((*place, at))).count()
 }

@@ -103,11 +103,11 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
         heard = heard_of(Which::All)?;
     }
     let news = News::hear(&mut heard, arrival);
-    let resends = closed
+    let may_resend = closed
         && !full
-        && news.counts
         && known.state != State::Discarded
         && arrival.completion.changes() == Changes::Resend;
+    let resends = may_resend && news.counts;
     let counts = !closed || resends;
     let outcome = match (news.is_any(), counts) {
         (false, _) => Outcome::Repeat,
@@ -124,7 +124,8 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
     let moves = !closed && (news.is_any() || (news.comes_earlier() && known.state.is_waiting()));
     if moves {
         news.move_earlier(work.connection, known.seq)?;
-    } else if known.begun {
+    } else if known.begun || may_resend {
+        // It counts from when it was first heard, should what is late be readmitted.
         news.keep_earlier_late(work.connection, known.seq)?;
     }
     let tells = news.tells();

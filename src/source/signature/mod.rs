@@ -101,11 +101,28 @@ impl Scheme {
         url: &SignedUrl,
         tokens: &Credentials,
     ) -> Result<VerifiedHook, Refused> {
-        let content = accepts.content(&hook)?;
-        let form = Form::split(&hook, content)?;
+        let (content, form) = self.open(&hook, accepts)?;
         let (proof, id) = self.prove(&hook, &form, content, url, tokens)?;
-        let vouches_for_headers = self.vouches_for_headers();
-        Ok(VerifiedHook { hook, form, content, proof, vouches_for_headers, id })
+        Ok(self.verified(hook, form, content, proof, id))
+    }
+
+    /// As [`verify`](Self::verify) would answer if the signature held.
+    pub(super) fn believe(&self, hook: Hook, accepts: Accepts) -> Result<VerifiedHook, Refused> {
+        let (content, form) = self.open(&hook, accepts)?;
+        let proof = self.covers(hook.method);
+        Ok(self.verified(hook, form, content, proof, None))
+    }
+
+    fn open(&self, hook: &Hook, accepts: Accepts) -> Result<(Content, Form), Refused> {
+        let content = accepts.content(hook)?;
+        let form = Form::split(hook, content)?;
+        match self {
+            // What Plivo would sign of such a body is not known: nothing vouches for it.
+            Scheme::Plivo(_) if content == Content::Json => {
+                Err(Refused::UnsupportedType(Accepts::Form))
+            }
+            _ => Ok((content, form)),
+        }
     }
 
     fn prove(
@@ -115,55 +132,51 @@ impl Scheme {
         content: Content,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<(Proof, Option<String>), Refused> {
-        let signed_body = match hook.method {
-            Method::Get => Proof::Whole,
-            Method::Post => Proof::Body,
+    ) -> Result<(Proof, Option<String>), Refusal> {
+        let id = match self {
+            Scheme::Plivo(plivo) => {
+                let (family, nonce) = plivo.verify(hook, form, url, tokens)?;
+                return Ok((Proof::of_plivo(family), nonce));
+            }
+            Scheme::Bearer(bearer) => bearer.verify(hook).map(|()| None)?,
+            Scheme::Basic(basic) => basic.verify(hook).map(|()| None)?,
+            Scheme::Hmac(hmac) => hmac.verify(hook)?,
+            Scheme::Standard(standard) => Some(standard.verify(hook)?),
+            Scheme::Twilio(twilio) => twilio.verify(hook, form, content, url).map(|()| None)?,
+            Scheme::Vonage(vonage) => vonage.verify(hook, form)?,
+            Scheme::Telnyx(telnyx) => telnyx.verify(hook).map(|()| None)?,
+            Scheme::None => None,
         };
-        Ok(match self {
-            // What Plivo would sign of such a body is not known: nothing vouches for it.
-            Scheme::Plivo(_) if content == Content::Json => {
-                return Err(Refused::UnsupportedType(Accepts::Form));
-            }
-            Scheme::Plivo(plivo) => match plivo.verify(hook, form, url, tokens)? {
-                (plivo::Family::V3, nonce) => (Proof::RunTogether, nonce),
-                (plivo::Family::V2, _) => (Proof::Address, None),
-            },
-            Scheme::Bearer(bearer) => bearer.verify(hook).map(|()| (Proof::Whole, None))?,
-            Scheme::Basic(basic) => basic.verify(hook).map(|()| (Proof::Whole, None))?,
-            Scheme::Hmac(hmac) => (signed_body, hmac.verify(hook)?),
-            Scheme::Standard(standard) => (signed_body, Some(standard.verify(hook)?)),
-            Scheme::Twilio(twilio) => {
-                twilio.verify(hook, form, content, url).map(|()| (Proof::RunTogether, None))?
-            }
-            Scheme::Vonage(vonage) => (signed_body, vonage.verify(hook, form)?),
-            Scheme::Telnyx(telnyx) => telnyx.verify(hook).map(|()| (signed_body, None))?,
-            Scheme::None => (Proof::Whole, None),
-        })
+        Ok((self.covers(hook.method), id))
     }
 
-    /// As [`verify`](Self::verify) would answer if the signature held.
-    pub(super) fn believe(&self, hook: Hook, accepts: Accepts) -> Result<VerifiedHook, Refused> {
-        let content = accepts.content(&hook)?;
-        let form = Form::split(&hook, content)?;
-        let is_get = hook.method == Method::Get;
-        let proof = match self {
-            Scheme::Plivo(_) if content == Content::Json => {
-                return Err(Refused::UnsupportedType(Accepts::Form));
-            }
-            Scheme::Plivo(plivo) if plivo.accepted().all(|it| it.family() == plivo::Family::V2) => {
-                Proof::Address
-            }
-            Scheme::Plivo(_) | Scheme::Twilio(_) => Proof::RunTogether,
-            Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_)
-                if !is_get =>
-            {
-                Proof::Body
-            }
-            _ => Proof::Whole,
-        };
+    /// What a signature that holds vouches for: of Plivo's, the preferred one that is accepted.
+    fn covers(&self, method: Method) -> Proof {
+        match (self, method) {
+            (Scheme::Plivo(plivo), _) => Proof::of_plivo(plivo.preferred().family()),
+            (Scheme::Twilio(_), _) => Proof::RunTogether,
+            (
+                Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_),
+                Method::Post,
+            ) => Proof::Body,
+            (
+                Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_),
+                Method::Get,
+            )
+            | (Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None, _) => Proof::Whole,
+        }
+    }
+
+    fn verified(
+        &self,
+        hook: Hook,
+        form: Form,
+        content: Content,
+        proof: Proof,
+        id: Option<String>,
+    ) -> VerifiedHook {
         let vouches_for_headers = self.vouches_for_headers();
-        Ok(VerifiedHook { hook, form, content, proof, vouches_for_headers, id: None })
+        VerifiedHook { hook, form, content, proof, vouches_for_headers, id }
     }
 
     /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
@@ -285,6 +298,16 @@ impl Scheme {
             | Scheme::Vonage(_)
             | Scheme::Telnyx(_) => true,
             Scheme::None => false,
+        }
+    }
+}
+
+impl Proof {
+    /// V3 signs fields without marks between them, V2 no fields at all.
+    fn of_plivo(family: plivo::Family) -> Self {
+        match family {
+            plivo::Family::V3 => Proof::RunTogether,
+            plivo::Family::V2 => Proof::Address,
         }
     }
 }

@@ -78,6 +78,10 @@ impl Plivo {
         self.accepted.iter().copied()
     }
 
+    pub(super) fn preferred(&self) -> PlivoHeader {
+        *self.accepted.first().expect("never empty")
+    }
+
     /// Any token that matches any listed signature suffices. Says which family it was, and the name
     /// of the hook where it has one.
     pub(super) fn verify(
@@ -129,7 +133,7 @@ impl Plivo {
         tokens: &Credentials,
         nonce: &str,
     ) -> [(String, String); 2] {
-        let name = *self.accepted.first().expect("never empty");
+        let name = self.preferred();
         let family = name.family();
         let messages = family.signed_messages(hook, form, url, nonce.as_bytes());
         let tag = hmac_sha256(tokens.first().expose_secret(), &messages[0]);

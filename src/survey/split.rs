@@ -58,62 +58,45 @@ fn pieces<'a, 'w>(text: &'a str, marks: impl Iterator<Item = &'w Word>) -> Vec<&
 
 /// The words outside quotes and brackets; a name after a dot is none.
 fn words_outside(text: &str) -> Vec<Word> {
-    let mut words = Vec::new();
-    let mut depth = 0usize;
-    let mut at = 0;
-    let bytes = text.as_bytes();
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\'' | b'"' => {
-                at = end_of_quote(bytes, at);
-                continue;
-            }
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ if is_word(byte) => {
-                let from = at;
-                at += bytes[at..].iter().take_while(|byte| is_word(**byte)).count();
-                let follows_a_dot = text[..from].trim_end().ends_with('.');
-                if depth == 0 && !follows_a_dot {
-                    words.push(Word { from, to: at });
-                }
-                continue;
-            }
-            _ => {}
+    let mut words: Vec<Word> = Vec::new();
+    let outside = outside_quotes(text).filter(|(_, byte, depth)| *depth == 0 && is_word(*byte));
+    for (at, ..) in outside {
+        match words.last_mut() {
+            Some(word) if word.to == at => word.to += 1,
+            _ => words.push(Word { from: at, to: at + 1 }),
         }
-        at += 1;
     }
+    words.retain(|word| !text[..word.from].trim_end().ends_with('.'));
     words
 }
 
 /// What one pair of brackets around all of it holds, unless it is a list.
 fn within_brackets(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('(')?;
+    let ends = |(_, byte, depth): &(usize, u8, usize)| *depth == 1 && b",)]}".contains(byte);
+    let (at, byte, _) = outside_quotes(text).find(ends)?;
+    let is_whole = byte != b',' && at + 1 == text.len();
+    is_whole.then(|| inner[..at - 1].trim())
+}
+
+/// Each byte outside quotes with its place, and within how many brackets it stands: an opening one
+/// is outside of itself, a closing one inside.
+fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, u8, usize)> + '_ {
     let bytes = text.as_bytes();
-    if bytes.first() != Some(&b'(') {
-        return None;
-    }
-    let mut depth = 0usize;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\'' | b'"' => {
-                at = end_of_quote(bytes, at);
-                continue;
-            }
+    let (mut at, mut depth) = (0, 0usize);
+    std::iter::from_fn(move || {
+        while matches!(bytes.get(at)?, b'\'' | b'"') {
+            at = end_of_quote(bytes, at);
+        }
+        let here = (at, *bytes.get(at)?, depth);
+        match here.1 {
             b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    let is_whole = at + 1 == bytes.len();
-                    return is_whole.then(|| text[1..at].trim());
-                }
-            }
-            b',' if depth == 1 => return None,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         at += 1;
-    }
-    None
+        Some(here)
+    })
 }
 
 /// Behind the quote that begins at `at`.

@@ -35,14 +35,16 @@ pub(super) fn named(name: &str) -> Option<Value> {
     Some(layers::table(text).expect("the embedded presets are tested"))
 }
 
-/// Whether XML is what the sender of a preset runs. Of others than Plivo no more is asked than that
-/// it is XML.
+/// XML that the sender of a preset runs. Of others than Plivo no more is asked than that it is XML.
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn check_xml(preset: &str, text: &str) -> Result<(), String> {
-    SourceReply::xml(text).map_err(|bad| bad.to_string())?;
-    if preset == "plivo" { check_plivo_xml(text) } else { Ok(()) }
+pub(super) fn xml(preset: &str, text: &str) -> Result<SourceReply, String> {
+    let reply = SourceReply::xml(text).map_err(|bad| bad.to_string())?;
+    if preset == "plivo" {
+        check_plivo_xml(text)?;
+    }
+    Ok(reply)
 }
 
 /// A source as its preset and its own table together make it: key by key, and within `read` and one

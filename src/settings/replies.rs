@@ -39,7 +39,7 @@ pub(super) fn replies(
         let source = sources.get(&name).and_then(Option::as_ref);
         let survey = source.and_then(|source| surveys.get(&source.survey)).and_then(Option::as_ref);
         let preset = table.get("preset").and_then(|place| place.value().as_str());
-        let is_xml = |text: &str| presets::check_xml(preset.unwrap_or_default(), text);
+        let is_xml = |text: &str| presets::xml(preset.unwrap_or_default(), text).map(drop);
         match survey.and_then(|survey| of_source(&list, &place, survey, &is_xml)) {
             Some(replies) => {
                 all.insert(name, Arc::new(replies));

@@ -265,8 +265,7 @@ fn reply(place: &Place<'_>, preset: &str) -> Option<SourceReply> {
     match place.key() {
         "xml" => {
             let text = place.text("XML such as \"<Response/>\"")?;
-            place.check(presets::check_xml(preset, text))?;
-            place.check(SourceReply::xml(text))
+            place.check(presets::xml(preset, text))
         }
         "json" => Some(SourceReply::json(place.value())),
         "empty" if place.flag()? => Some(SourceReply::empty()),

@@ -132,6 +132,11 @@ impl Intake {
             Outcome::Added => HookOutcome::Added,
             Outcome::Repeat => HookOutcome::Repeat,
             Outcome::Late => HookOutcome::Late,
+            Outcome::Gone => {
+                tracing::info!(%submission, source = %desk.source.name, "its submission is gone by age or by hand; not kept");
+                let outcome = HookOutcome::Gone;
+                return Ok(Receipt { submission: None, outcome, reply: desk.reply_unheard() });
+            }
         };
         tracing::info!(%submission, source = %desk.source.name, outcome = outcome.label(), "kept");
         let reply = desk.reply_to(&accepted.answers);

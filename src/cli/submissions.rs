@@ -10,7 +10,7 @@ use super::table::Table;
 use super::{Failure, SettingsFile};
 use crate::domain::State;
 use crate::store::sqlite::ReadOnly;
-use crate::store::{Filter, SubmissionRow};
+use crate::store::{Search, SubmissionRow};
 use crate::survey::Trace;
 
 #[derive(Debug, Args)]
@@ -52,9 +52,9 @@ impl Submissions {
         let state = self.state.as_deref();
         let state = State::LABELS.into_iter().find(|label| Some(*label) == state);
         let ledger = ReadOnly::open(&path).map_err(anyhow::Error::from)?;
-        let rows = ledger
-            .list(Filter { state, limit: self.limit as usize })
-            .context("listing submissions")?;
+        let search = Search { state, ..Search::default() };
+        let rows =
+            ledger.search(&search, None, self.limit as usize).context("listing submissions")?.rows;
         let mut out = std::io::stdout().lock();
         match self.output {
             Output::Json => rows.iter().try_for_each(|row| writeln!(out, "{}", to_json(row)))?,

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, watch};
 use super::in_hand::{Decided, InHand};
 use super::parts::{Parts, Terms};
 use crate::destination::Client;
-use crate::domain::{Attempt, DeadReason, Feedback, Name, Next, Tried, Verdict};
-use crate::store::{Begun, Decision, Lease, LeaseRequest, Settled, StoreError, Ticket};
+use crate::domain::{Attempt, DeadReason, Feedback, HoldCause, Name, Next, Tried, Verdict};
+use crate::store::{Begun, Decision, Lease, LeaseRequest, Offer, Settled, StoreError, Ticket};
 use crate::survey::{Mapped, Mapping};
 use crate::telemetry::logs;
 
@@ -199,11 +199,17 @@ impl Courier {
             };
             self.in_hand.decide(Decided::new(&lease, decision, trace, now));
         }
-        let tickets: Vec<Ticket> = to_send.iter().map(|(lease, ..)| lease.ticket).collect();
-        if !tickets.is_empty() {
-            let begun = match self.parts.store.begin(tickets.clone(), now).await {
+        if !to_send.is_empty() {
+            let offer = |(lease, feedback, _): &(Lease, Feedback, _)| Offer {
+                ticket: lease.ticket,
+                feedback: feedback.to_json(),
+            };
+            let offers = to_send.iter().map(offer).collect();
+            let begun = match self.parts.store.begin(offers, now).await {
                 Ok(begun) => begun,
                 Err(error) => {
+                    let tickets: Vec<Ticket> =
+                        to_send.iter().map(|(lease, ..)| lease.ticket).collect();
                     // Where the ledger refuses this too, the leases run out by themselves.
                     let _ = self.parts.store.release(tickets).await;
                     return Err(error);
@@ -260,7 +266,7 @@ impl Courier {
             let body = destination.body(&feedback);
             let began_at = clock();
             let (verdict, reply) =
-                client.submit(&destination, &lease.key.call, body.clone(), began_at).await;
+                client.submit(&destination, &lease.key.call, body, began_at).await;
             let finished_at = clock();
             let took: Duration =
                 finished_at.duration_since(began_at).try_into().unwrap_or_default();
@@ -270,12 +276,15 @@ impl Courier {
             let tried = Tried { attempts: lease.attempts + 1, age: lease.age + took };
             let next = options.retry.next(tried, verdict, finished_at, fastrand::f64());
             let decision = match next {
-                Next::Delivered => Decision::Delivered { attempt, feedback: body },
+                Next::Delivered => Decision::Delivered { attempt },
                 Next::RetryAt(at) => Decision::Retry { attempt, at },
                 Next::Dead(reason) => Decision::Dead { attempt, reason },
-                Next::Hold => {
-                    Decision::Hold { attempt, probe_at: finished_at + options.hold_probe }
-                }
+                Next::Hold => Decision::Hold {
+                    attempt,
+                    cause: HoldCause::Misconfigured,
+                    probe_at: finished_at + options.hold_probe,
+                    at: finished_at,
+                },
             };
             let mut decided = Decided::new(&lease, decision, trace, finished_at);
             if verdict == Verdict::Accepted {
@@ -383,7 +392,8 @@ fn why_unsent(reason: DeadReason) -> &'static str {
         DeadReason::Unmapped
         | DeadReason::Refused
         | DeadReason::UnknownCall
-        | DeadReason::TooOld => "the settings do not say what it means",
+        | DeadReason::TooOld
+        | DeadReason::UnknownResult => "the settings do not say what it means",
     }
 }
 

@@ -102,6 +102,7 @@ impl Client {
                 let reply = Reply {
                     status: Some(status),
                     api_id: plivo::api_id(&body),
+                    error: plivo::error(&body),
                     text: cut(&String::from_utf8_lossy(&body)),
                 };
                 (plivo::verdict(status, &body, retry_after), reply)
@@ -145,7 +146,7 @@ fn not_answered(error: &SendRequestError) -> (Verdict, Reply) {
 }
 
 fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {
-    (verdict, Reply { status: None, api_id: None, text: cut(text) })
+    (verdict, Reply { text: cut(text), ..Reply::default() })
 }
 
 fn cut(text: &str) -> String {

@@ -64,11 +64,20 @@ pub(super) fn api_id(body: &[u8]) -> Option<String> {
     Some(id.chars().take(64).collect())
 }
 
+/// Plivo's own word for what is wrong: a text, in some answers below another `error`.
+pub(super) fn error(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let error = answer.get("error").filter(|error| !error.is_null())?;
+    let error = error.get("error").unwrap_or(error);
+    let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+    Some(text.chars().take(ERROR_MAX).collect())
+}
+
+/// Most characters of an error that are kept by themselves; the reply has the rest.
+const ERROR_MAX: usize = 300;
+
 fn carries_an_error(body: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(body)
-        .ok()
-        .and_then(|answer| answer.get("error").map(|error| !error.is_null()))
-        .unwrap_or(false)
+    error(body).is_some()
 }
 
 #[cfg(test)]
@@ -158,6 +167,16 @@ mod tests {
         ] {
             let text = String::from_utf8_lossy(body);
             assert_eq!(verdict(status, body, asked), expected, "{status} {text}");
+        }
+    }
+
+    #[test]
+    fn plivos_word_for_what_is_wrong_is_found() {
+        assert_eq!(error(br#"{"api_id":"x","error":"no such call"}"#).unwrap(), "no such call");
+        assert_eq!(error(br#"{"error":{"error":"issues missing"}}"#).unwrap(), "issues missing");
+        assert_eq!(error(br#"{"error":{"rating":["bad"]}}"#).unwrap(), r#"{"rating":["bad"]}"#);
+        for none in [&br#"{"error":null}"#[..], b"{}", b"<html>"] {
+            assert_eq!(error(none), None);
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Reply {
     pub status: Option<u16>,
     /// Plivo's name for the request, which its support asks for.
     pub api_id: Option<String>,
+    /// Its own word for what is wrong.
+    pub error: Option<String>,
     /// The reply's body or the transport's error, cut at [`Reply::TEXT_MAX`].
     pub text: String,
 }

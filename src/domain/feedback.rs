@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::{Issue, Issues, Rating};
 
 /// What Plivo is told about one call. Its constructor holds Plivo's law, so a value of this type
@@ -14,6 +16,21 @@ pub struct Feedback {
 #[error("a rating of {0} needs at least one issue: Plivo refuses a rating below 5 without")]
 pub struct UnlawfulFeedback(Rating);
 
+/// The text is no feedback that was written down.
+#[derive(Debug, thiserror::Error)]
+#[error("not feedback as it is written down: {0}")]
+pub struct UnreadableFeedback(String);
+
+/// As it is written down: like Plivo's body, with issues by their own names.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    rating: Rating,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notes: Option<String>,
+}
+
 impl Feedback {
     /// Empty notes are no notes.
     ///
@@ -24,6 +41,32 @@ impl Feedback {
             return Err(UnlawfulFeedback(rating));
         }
         Ok(Self { rating, issues, notes: Some(notes).filter(|notes| !notes.is_empty()) })
+    }
+
+    /// For the ledger and for people; what Plivo reads is the destination's to write.
+    pub fn to_json(&self) -> String {
+        let written = Written {
+            rating: self.rating,
+            issues: self.issues.iter().map(ToString::to_string).collect(),
+            notes: self.notes.clone(),
+        };
+        serde_json::to_string(&written).expect("numbers and texts can be written as JSON")
+    }
+
+    /// What [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// Another text, or feedback that is not lawful.
+    pub fn from_json(text: &str) -> Result<Self, UnreadableFeedback> {
+        let unreadable = |fault: &dyn std::fmt::Display| UnreadableFeedback(fault.to_string());
+        let Written { rating, issues, notes } =
+            serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+        let issues = issues
+            .iter()
+            .map(|issue| issue.parse())
+            .collect::<Result<Issues, _>>()
+            .map_err(|error| unreadable(&error))?;
+        Self::new(rating, issues, notes.unwrap_or_default()).map_err(|error| unreadable(&error))
     }
 
     pub fn rating(&self) -> Rating {
@@ -42,6 +85,22 @@ impl Feedback {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_written_down_is_read_again() {
+        let rating = Rating::new(3.5).unwrap();
+        let issues = Issues::from([Issue::CalleridIssue, Issue::Echo]);
+        let feedback = Feedback::new(rating, issues, "a \"note\"".to_owned()).unwrap();
+        assert_eq!(Feedback::from_json(&feedback.to_json()).unwrap(), feedback);
+        let best = Feedback::new(Rating::BEST, Issues::new(), String::new()).unwrap();
+        assert_eq!(best.to_json(), r#"{"rating":5}"#);
+        assert_eq!(Feedback::from_json(&best.to_json()).unwrap(), best);
+        for unlawful in
+            ["{}", r#"{"rating":4}"#, r#"{"rating":6}"#, r#"{"rating":1,"issues":["echo"]}"#]
+        {
+            assert!(Feedback::from_json(unlawful).is_err(), "{unlawful}");
+        }
+    }
 
     #[test]
     fn below_five_an_issue_is_required() {

@@ -13,6 +13,7 @@ mod answers;
 mod attempt;
 mod call;
 mod feedback;
+mod hold;
 mod hook;
 mod issue;
 mod name;
@@ -28,13 +29,14 @@ pub use answers::{
 };
 pub use attempt::{Attempt, Reply, Verdict};
 pub use call::{CallUuid, MalformedCall};
-pub use feedback::{Feedback, UnlawfulFeedback};
+pub use feedback::{Feedback, UnlawfulFeedback, UnreadableFeedback};
+pub use hold::{HoldCause, UnknownHoldCause};
 pub use hook::{Hook, HookId, Identity, Method};
 pub use issue::{Issue, Issues, UnknownIssue};
 pub use name::{MalformedName, Name};
 pub use observer::Observer;
 pub use rating::{Rating, RatingOutOfRange};
-pub use retry::{Next, RetryPolicy, Tried};
+pub use retry::{Next, RetryPolicy, Tried, UnknownResult};
 pub use submission::{
     DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey, Totals, UnknownState,
 };

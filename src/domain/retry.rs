@@ -15,6 +15,16 @@ pub struct RetryPolicy {
     pub age_max: Duration,
     /// How long a call that the destination does not know is asked for, counted likewise.
     pub unknown_call: Duration,
+    pub unknown_result: UnknownResult,
+}
+
+/// What an operator prefers where nobody can say whether the feedback arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownResult {
+    /// It is offered again, and may be heard twice.
+    Retry,
+    /// A person looks at it, and it may have been heard.
+    Dead,
 }
 
 /// What a submission has behind it, the attempt just made included.
@@ -48,6 +58,9 @@ impl RetryPolicy {
                 (self.unknown_call.min(self.age_max), DeadReason::UnknownCall, None)
             }
             Verdict::Busy { retry_after } => (self.age_max, DeadReason::TooOld, retry_after),
+            Verdict::UnknownResult if self.unknown_result == UnknownResult::Dead => {
+                return Next::Dead(DeadReason::UnknownResult);
+            }
             Verdict::Unreachable | Verdict::UnknownResult => {
                 (self.age_max, DeadReason::TooOld, None)
             }
@@ -78,6 +91,7 @@ mod tests {
         longest: Duration::from_secs(600),
         age_max: Duration::from_secs(72 * 3600),
         unknown_call: Duration::from_secs(24 * 3600),
+        unknown_result: UnknownResult::Retry,
     };
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -65,6 +65,8 @@ pub enum DeadReason {
     Unrated,
     /// Not every question was answered, and the survey wants a person to see that.
     Incomplete,
+    /// It may have arrived, nobody can say, and the settings want a person to look.
+    UnknownResult,
 }
 
 /// The text names no state.
@@ -147,12 +149,15 @@ impl State {
     }
 
     /// The lawful transitions. A new answer re-opens what was ignored or dead before anything
-    /// reached the destination; a replay, by hand, takes any settled state back to pending.
+    /// reached the destination; a replay, by hand, takes any settled state back to pending. A person
+    /// may give up anything but what was delivered, and that is final.
     pub fn may_become(self, next: State) -> bool {
         match (self, next) {
-            (State::Collecting, State::Collecting | State::Pending) => true,
-            (State::Collecting, _) | (State::Discarded, _) => false,
-            (State::Pending, next) => !matches!(next, State::Collecting | State::Discarded),
+            (State::Collecting, next) => {
+                matches!(next, State::Collecting | State::Pending | State::Discarded)
+            }
+            (State::Discarded, _) => false,
+            (State::Pending, next) => next != State::Collecting,
             (State::Delivered, next) => matches!(next, State::Pending),
             (State::Ignored(_) | State::Dead(_), next) => {
                 matches!(next, State::Collecting | State::Pending | State::Discarded)
@@ -186,13 +191,14 @@ impl IgnoredReason {
 }
 
 impl DeadReason {
-    pub const ALL: [DeadReason; 6] = [
+    pub const ALL: [DeadReason; 7] = [
         DeadReason::Unmapped,
         DeadReason::Refused,
         DeadReason::UnknownCall,
         DeadReason::TooOld,
         DeadReason::Unrated,
         DeadReason::Incomplete,
+        DeadReason::UnknownResult,
     ];
 
     pub fn label(self) -> &'static str {
@@ -203,6 +209,7 @@ impl DeadReason {
             DeadReason::TooOld => "too_old",
             DeadReason::Unrated => "unrated",
             DeadReason::Incomplete => "incomplete",
+            DeadReason::UnknownResult => "unknown_result",
         }
     }
 }

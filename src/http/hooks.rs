@@ -167,6 +167,7 @@ impl HookError {
             | HookOutcome::Added
             | HookOutcome::Repeat
             | HookOutcome::Late
+            | HookOutcome::Gone
             | HookOutcome::Skipped => StatusCode::OK,
             HookOutcome::Unreadable => StatusCode::BAD_REQUEST,
             HookOutcome::Refused => StatusCode::UNAUTHORIZED,

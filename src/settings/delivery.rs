@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
-use crate::domain::RetryPolicy;
+use crate::domain::{RetryPolicy, UnknownResult};
 
 /// How submissions go out.
 #[derive(Debug, Clone)]
@@ -125,6 +125,7 @@ fn retry(place: &Place<'_>) -> Option<RetryPolicy> {
         longest: longest?,
         age_max: age_max?,
         unknown_call: unknown_call?,
+        unknown_result: UnknownResult::Retry,
     })
 }
 

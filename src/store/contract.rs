@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::by_hand::{Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept};
 use crate::domain::{
-    Answers, Attempt, Completion, DeadReason, Hook, Identity, IgnoredReason, Name, Report, State,
-    SubmissionId, SubmissionKey, Totals,
+    Answers, Attempt, CallUuid, Completion, DeadReason, HoldCause, Hook, Identity, IgnoredReason,
+    Name, Report, State, SubmissionId, SubmissionKey, Totals,
 };
 
 /// What every ledger promises. Each promise has its test in the contract suite, by name.
@@ -24,15 +25,17 @@ pub trait Store: Send + Sync {
     /// [`StoreError::IdReused`] where the same source sent other bytes by the hook's name before.
     async fn accept(&self, arrival: Arrival) -> Result<Accepted, StoreError>;
 
-    /// Hands out what is due, oldest first, each submission to one holder at a time. A held
-    /// account gives nothing but one probe each time its probe is due: what was handed out least
-    /// often, and another at once where it was settled without an attempt.
+    /// Hands out what is due, each submission to one holder at a time: a fair share of what has
+    /// been due for long and of what became due just now, so that neither waits for the other. A
+    /// held account gives nothing but one probe each time its probe is due: what was handed out
+    /// least often, and another at once where it was settled without an attempt. One that a person
+    /// holds gives none.
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError>;
 
     /// Writes down, before the first byte leaves, that an attempt begins, and renews its lease: from
     /// here on answers are late, unless the attempt is settled as not received and no earlier one
-    /// may have arrived; then they count after all. Answers in the order of `tickets`.
-    async fn begin(&self, tickets: Vec<Ticket>, now: Timestamp) -> Result<Vec<Begun>, StoreError>;
+    /// may have arrived; then they count after all. Answers in the order of `offers`.
+    async fn begin(&self, offers: Vec<Offer>, now: Timestamp) -> Result<Vec<Begun>, StoreError>;
 
     /// Writes down what was decided. Answers in the order of `settlements`.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
@@ -51,8 +54,53 @@ pub trait Store: Send + Sync {
     /// The figures that are read, not counted: cheap, and off the path of hooks.
     async fn figures(&self) -> Result<Figures, StoreError>;
 
-    /// Submissions, the latest first.
-    async fn list(&self, filter: Filter) -> Result<Vec<SubmissionRow>, StoreError>;
+    /// Submissions, the latest first, at most `limit` of them, from where `after` left off.
+    async fn search(
+        &self,
+        search: Search,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// All that is known of one submission.
+    async fn find(&self, id: SubmissionId) -> Result<Option<Dossier>, StoreError>;
+
+    /// The submissions about a call, whichever survey and account they belong to. A call that was
+    /// erased is known no more.
+    async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError>;
+
+    /// What these submissions say; those that the ledger does not have are left out.
+    async fn mappable(&self, ids: Vec<SubmissionId>) -> Result<Vec<Mappable>, StoreError>;
+
+    /// Offers submissions again: they are due at once, with nothing spent. Answers in the order of
+    /// `ids`, as do the two below.
+    async fn replay(&self, ids: Vec<SubmissionId>, how: Replay) -> Result<Vec<Done>, StoreError>;
+
+    /// Gives submissions up for good.
+    async fn discard(
+        &self,
+        ids: Vec<SubmissionId>,
+        reason: String,
+        at: Timestamp,
+    ) -> Result<Vec<Done>, StoreError>;
+
+    /// Removes all that was said on the calls of these submissions, and the calls' ids; what waits is
+    /// discarded, and an attempt under way is waited for no more. Only the submission's id and its
+    /// outcome stay, so that a hook that comes again is known for what it is.
+    async fn erase(&self, ids: Vec<SubmissionId>, at: Timestamp) -> Result<Vec<Done>, StoreError>;
+
+    /// Holds an account until a person resumes it.
+    async fn hold(&self, account: Name, reason: String, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends the hold of an account, whatever its cause; whether there was one.
+    async fn resume(&self, account: Name, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Lets held accounts be probed at once, but those that a person holds.
+    async fn probe_now(&self, accounts: Vec<Name>, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Drops some of what lies beyond the horizon, the oldest first and little at a time; nothing
+    /// was dropped once nothing lies beyond it. The totals stay.
+    async fn sweep(&self, horizon: Horizon) -> Result<Swept, StoreError>;
 
     /// Waits until something was kept that may have become due since the last call.
     async fn kept_more(&self);
@@ -100,6 +148,8 @@ pub enum Outcome {
     Repeat,
     /// The submission takes nothing more: kept, and without effect.
     Late,
+    /// All but the outcome of its submission was dropped, by age or by hand: it is not kept.
+    Gone,
 }
 
 #[derive(Debug, Clone)]
@@ -131,10 +181,22 @@ pub struct Lease {
     pub age: Duration,
     /// When the caller last said something, or said again what counts.
     pub last_answer_at: Timestamp,
-    /// The destination has accepted it before; the caller said something else since.
+    /// The destination has accepted it before.
     pub again: bool,
     /// Its account is held: this one finds out whether it may resume.
     pub probe: bool,
+    /// How often it was answered that the account is at fault, while the account was not held.
+    pub rejections: u32,
+    /// What a person wants to be offered as it was, as JSON.
+    pub as_was: Option<String>,
+}
+
+/// What an attempt is about to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub ticket: Ticket,
+    /// As JSON ([`Feedback::to_json`](crate::domain::Feedback::to_json)).
+    pub feedback: String,
 }
 
 /// Proves who holds a lease (`fence` grows with every lease of the submission) and which answers
@@ -179,10 +241,9 @@ pub enum Decision {
         reason: DeadReason,
         detail: String,
     },
-    /// The destination has it. `feedback` is what it was told.
+    /// The destination has what it was offered.
     Delivered {
         attempt: Attempt,
-        feedback: String,
     },
     /// Not yet; the attempt is spent.
     Retry {
@@ -193,10 +254,14 @@ pub enum Decision {
         attempt: Attempt,
         reason: DeadReason,
     },
-    /// The account is at fault: it is held, and the attempt is not spent.
+    /// The fault is not the submission's: its account is held, and the attempt is not spent.
     Hold {
         attempt: Attempt,
+        cause: HoldCause,
+        /// When the account may be probed.
         probe_at: Timestamp,
+        /// When this submission is due again.
+        at: Timestamp,
     },
 }
 
@@ -219,21 +284,15 @@ pub struct Figures {
     pub holds: Vec<Hold>,
 }
 
-/// An account that waits for better settings.
+/// An account whose submissions wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     pub account: Name,
+    pub cause: HoldCause,
     pub since: Timestamp,
-    /// What the destination said.
+    /// What the destination said, or the person who holds it.
     pub status: Option<u16>,
     pub detail: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Filter {
-    /// One of [`State::LABELS`], or all.
-    pub state: Option<&'static str>,
-    pub limit: usize,
 }
 
 /// A submission as a person looks at it.
@@ -248,6 +307,9 @@ pub struct SubmissionRow {
     pub trace: Option<String>,
     pub accepted_at: Timestamp,
     pub due_at: Timestamp,
+    pub settled_at: Option<Timestamp>,
+    /// When all but its id and outcome was dropped; the call is not to be read then.
+    pub gone_at: Option<Timestamp>,
     pub attempts: u32,
     pub last_attempt: Option<KeptAttempt>,
     /// What the destination was told last, as JSON, once it has accepted.
@@ -280,6 +342,8 @@ pub enum StoreError {
          one, which brings it to the present form"
     )]
     OtherForm { path: String },
+    #[error("the ledger {path} is damaged: {fault}")]
+    Damaged { path: String, fault: String },
     #[error("opening the ledger {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("writing the ledger")]
@@ -298,7 +362,8 @@ impl StoreError {
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 4] = [Outcome::New, Outcome::Added, Outcome::Repeat, Outcome::Late];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::New, Outcome::Added, Outcome::Repeat, Outcome::Late, Outcome::Gone];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -306,6 +371,7 @@ impl Outcome {
             Outcome::Added => "added",
             Outcome::Repeat => "repeat",
             Outcome::Late => "late",
+            Outcome::Gone => "gone",
         }
     }
 }

@@ -8,10 +8,15 @@
 //! [`Store`] is the one trait; [`sqlite`] keeps it. `tests/it/store_contract.rs` runs every
 //! promise of the trait on every backend. Only this room knows SQL.
 
+mod by_hand;
 mod contract;
 pub mod sqlite;
 
+pub use by_hand::{
+    AttemptRecord, Cursor, Done, Dossier, Horizon, Intervention, KeptAnswer, KeptHook,
+    MalformedCursor, Mappable, Page, Replay, SaidByHook, Search, Swept,
+};
 pub use contract::{
-    Accepted, Arrival, Begun, Decision, Figures, Filter, Hold, KeptAttempt, Lease, LeaseRequest,
-    Leased, Outcome, Settled, Settlement, Store, StoreError, SubmissionRow, Ticket,
+    Accepted, Arrival, Begun, Decision, Figures, Hold, KeptAttempt, Lease, LeaseRequest, Leased,
+    Offer, Outcome, Settled, Settlement, Store, StoreError, SubmissionRow, Ticket,
 };

@@ -13,6 +13,8 @@ pub enum HookOutcome {
     Repeat,
     /// Kept, but its submission was closed already.
     Late,
+    /// All but the outcome of its submission was dropped; it is not kept.
+    Gone,
     /// Its source's settings say that it is none of ours.
     Skipped,
     /// Its `Content-Encoding` or type is not ours to read.
@@ -38,11 +40,12 @@ pub struct SourceFigures {
 }
 
 impl HookOutcome {
-    pub const ALL: [HookOutcome; 11] = [
+    pub const ALL: [HookOutcome; 12] = [
         HookOutcome::New,
         HookOutcome::Added,
         HookOutcome::Repeat,
         HookOutcome::Late,
+        HookOutcome::Gone,
         HookOutcome::Skipped,
         HookOutcome::Unsupported,
         HookOutcome::Unreadable,
@@ -58,6 +61,7 @@ impl HookOutcome {
             HookOutcome::Added => "added",
             HookOutcome::Repeat => "repeat",
             HookOutcome::Late => "late",
+            HookOutcome::Gone => "gone",
             HookOutcome::Skipped => "skipped",
             HookOutcome::Unsupported => "unsupported",
             HookOutcome::Unreadable => "unreadable",

@@ -20,7 +20,7 @@ use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
 use crate::source::{Plivo, Scheme, Source};
 use crate::store::sqlite::ReadOnly;
-use crate::store::{Filter, SubmissionRow};
+use crate::store::{Search, SubmissionRow};
 use crate::telemetry::logs::{self, Stream};
 
 const SETTINGS: &str = include_str!("../../../config/demo.yaml");
@@ -155,7 +155,7 @@ impl Stage {
 
     pub fn ledger(&self) -> anyhow::Result<Ledger> {
         let ledger = ReadOnly::open(&self.ledger_file())?;
-        let rows = ledger.list(Filter { state: None, limit: ROWS_MAX })?;
+        let rows = ledger.search(&Search::default(), None, ROWS_MAX)?.rows;
         Ok(Ledger { rows, totals: ledger.figures()?.totals })
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::columns::{between, micros, optional_timestamp, text, timestamp};
-use crate::domain::{Attempt, Name};
+use crate::domain::{Attempt, HoldCause, Name};
 use crate::store::contract::Hold;
 
 /// An account that is, or was, held.
@@ -54,16 +54,17 @@ pub(super) fn probe_from(connection: &Connection, account: &Name, at: Timestamp)
 pub(super) fn hold(
     connection: &Connection,
     account: &Name,
+    cause: HoldCause,
     attempt: &Attempt,
     probe_at: Timestamp,
 ) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO holds (account, since, probe_at, status, detail)
-                VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO holds (account, since, probe_at, status, detail, cause)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                 ON CONFLICT (account) DO UPDATE SET
                     since = coalesce(since, excluded.since), probe_at = excluded.probe_at,
-                    status = excluded.status, detail = excluded.detail",
+                    status = excluded.status, detail = excluded.detail, cause = excluded.cause",
         )?
         .execute(params![
             account.as_str(),
@@ -71,6 +72,7 @@ pub(super) fn hold(
             micros(probe_at),
             attempt.reply.status,
             attempt.reply.text,
+            cause.label(),
         ])?;
     Ok(())
 }
@@ -89,7 +91,7 @@ pub(super) fn lift(connection: &Connection, account: &Name, at: Timestamp) -> Re
 pub(super) fn all(connection: &Connection) -> Result<Vec<Hold>> {
     connection
         .prepare_cached(
-            "SELECT account, since, status, detail FROM holds
+            "SELECT account, since, status, detail, cause FROM holds
                 WHERE since IS NOT NULL ORDER BY account",
         )?
         .query_map([], |row| {
@@ -98,6 +100,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Hold>> {
                 since: timestamp(row, 1)?,
                 status: row.get(2)?,
                 detail: row.get(3)?,
+                cause: text(row, 4)?,
             })
         })?
         .collect()

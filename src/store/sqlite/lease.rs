@@ -12,7 +12,7 @@ use super::columns::{
 use super::holds;
 use super::writer::Work;
 use crate::domain::{Name, SubmissionKey};
-use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Ticket};
+use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Offer, Ticket};
 
 /// `clock` is the ledger's own time, by which leases expire.
 pub(super) fn lease(
@@ -54,10 +54,11 @@ pub(super) fn lease(
 /// `until` is when the lease of an attempt that begins now runs out: the whole exchange has time.
 pub(super) fn begin(
     work: &mut Work<'_>,
-    ticket: &Ticket,
+    offer: &Offer,
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Begun> {
+    let ticket = &offer.ticket;
     let Some(held) = Held::find(work, ticket)?.filter(|held| !held.begun) else {
         return Ok(Begun::LeaseLost);
     };
@@ -79,9 +80,10 @@ pub(super) fn begin(
         .execute(params![held.seq, micros(now), duration_micros(held_so_far), micros(until)])?;
     work.connection
         .prepare_cached(
-            "INSERT INTO attempts (submission, number, version, started_at) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO attempts (submission, number, version, started_at, feedback)
+                VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![held.seq, held.tries + 1, held.version, micros(now)])?;
+        .execute(params![held.seq, held.tries + 1, held.version, micros(now), offer.feedback])?;
     Ok(Begun::Started)
 }
 
@@ -299,6 +301,8 @@ impl DueRow {
             answers,
             again: self.again,
             probe,
+            rejections: 0,
+            as_was: None,
         })
     }
 }
@@ -313,6 +317,7 @@ mod tests {
         let ledger = Connection::open_in_memory().unwrap();
         ledger.execute_batch(include_str!("migrations/V1__ledger.sql")).unwrap();
         ledger.execute_batch(include_str!("migrations/V2__assembly.sql")).unwrap();
+        ledger.execute_batch(include_str!("migrations/V3__by_hand.sql")).unwrap();
         for (statement, index) in [
             (DUE, "SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?)"),
             (

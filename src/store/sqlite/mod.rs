@@ -32,11 +32,12 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use self::lock::Lock;
 use self::writer::{Work, Writer};
+use super::by_hand::{Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept};
 use super::contract::{
-    Accepted, Arrival, Begun, Figures, Filter, LeaseRequest, Leased, Outcome, Settled, Settlement,
-    Store, StoreError, SubmissionRow, Ticket,
+    Accepted, Arrival, Begun, Figures, LeaseRequest, Leased, Offer, Outcome, Settled, Settlement,
+    Store, StoreError, Ticket,
 };
-use crate::domain::{Name, Observer, Totals};
+use crate::domain::{CallUuid, Name, Observer, SubmissionId, Totals};
 
 mod migrations {
     refinery::embed_migrations!("src/store/sqlite/migrations");
@@ -159,10 +160,10 @@ impl Store for SqliteStore {
         self.write(move |work| lease::lease(work, &request, clock, lease_for)).await
     }
 
-    async fn begin(&self, tickets: Vec<Ticket>, now: Timestamp) -> Result<Vec<Begun>, StoreError> {
+    async fn begin(&self, offers: Vec<Offer>, now: Timestamp) -> Result<Vec<Begun>, StoreError> {
         let until = (self.clock)() + self.lease;
         self.write(move |work| {
-            tickets.iter().map(|ticket| lease::begin(work, ticket, now, until)).collect()
+            offers.iter().map(|offer| lease::begin(work, offer, now, until)).collect()
         })
         .await
     }
@@ -187,8 +188,67 @@ impl Store for SqliteStore {
         self.read(read::figures).await
     }
 
-    async fn list(&self, filter: Filter) -> Result<Vec<SubmissionRow>, StoreError> {
-        self.read(move |connection| read::list(connection, filter)).await
+    async fn search(
+        &self,
+        search: Search,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(move |connection| read::search(connection, &search, after, limit)).await
+    }
+
+    async fn find(&self, _id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
+        todo!()
+    }
+
+    async fn of_call(&self, _call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
+        todo!()
+    }
+
+    async fn mappable(&self, _ids: Vec<SubmissionId>) -> Result<Vec<Mappable>, StoreError> {
+        todo!()
+    }
+
+    async fn replay(&self, _ids: Vec<SubmissionId>, _how: Replay) -> Result<Vec<Done>, StoreError> {
+        todo!()
+    }
+
+    async fn discard(
+        &self,
+        _ids: Vec<SubmissionId>,
+        _reason: String,
+        _at: Timestamp,
+    ) -> Result<Vec<Done>, StoreError> {
+        todo!()
+    }
+
+    async fn erase(
+        &self,
+        _ids: Vec<SubmissionId>,
+        _at: Timestamp,
+    ) -> Result<Vec<Done>, StoreError> {
+        todo!()
+    }
+
+    async fn hold(
+        &self,
+        _account: Name,
+        _reason: String,
+        _at: Timestamp,
+    ) -> Result<(), StoreError> {
+        todo!()
+    }
+
+    async fn resume(&self, _account: Name, _at: Timestamp) -> Result<bool, StoreError> {
+        todo!()
+    }
+
+    async fn probe_now(&self, _accounts: Vec<Name>, _at: Timestamp) -> Result<(), StoreError> {
+        todo!()
+    }
+
+    async fn sweep(&self, _horizon: Horizon) -> Result<Swept, StoreError> {
+        todo!()
     }
 
     async fn kept_more(&self) {
@@ -234,8 +294,13 @@ impl ReadOnly {
         read::figures(&self.0).map_err(read_error)
     }
 
-    pub fn list(&self, filter: Filter) -> Result<Vec<SubmissionRow>, StoreError> {
-        read::list(&self.0, filter).map_err(read_error)
+    pub fn search(
+        &self,
+        search: &Search,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        read::search(&self.0, search, after, limit).map_err(read_error)
     }
 }
 

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::columns::{bound, optional_timestamp, parsed, submission_id, text, timestamp};
 use super::{books, holds, lease};
 use crate::domain::{Name, State, SubmissionKey};
-use crate::store::contract::{Figures, Filter, KeptAttempt, SubmissionRow};
+use crate::store::by_hand::{Cursor, Page, Search};
+use crate::store::contract::{Figures, KeptAttempt, SubmissionRow};
 
 pub(super) const FIRST_RETRIED: &str = "SELECT min(first_attempt_at) FROM submissions
     WHERE state IN ('collecting', 'pending') AND first_attempt_at IS NOT NULL";
@@ -43,19 +44,25 @@ pub(super) fn accounts_waiting(connection: &Connection) -> Result<Vec<Name>> {
     }
 }
 
-pub(super) fn list(connection: &Connection, filter: Filter) -> Result<Vec<SubmissionRow>> {
-    connection
+pub(super) fn search(
+    connection: &Connection,
+    search: &Search,
+    _after: Option<Cursor>,
+    limit: usize,
+) -> Result<Page> {
+    let rows = connection
         .prepare_cached(
             "SELECT s.id, s.account, s.survey, s.call, s.state, s.reason, s.detail, s.accepted_at,
                     s.due_at, s.attempts, s.feedback, s.trace, a.number, a.verdict, a.status,
-                    a.api_id
+                    a.api_id, s.settled_at, s.gone_at
                 FROM submissions s
                 LEFT JOIN attempts a ON a.submission = s.seq AND a.number = s.tries
                 WHERE ?1 IS NULL OR s.state = ?1
                 ORDER BY s.seq DESC LIMIT ?2",
         )?
-        .query_map(params![filter.state, bound(filter.limit)], submission)?
-        .collect()
+        .query_map(params![search.state, bound(limit)], submission)?
+        .collect::<Result<_>>()?;
+    Ok(Page { rows, next: None })
 }
 
 fn submission(row: &Row<'_>) -> Result<SubmissionRow> {
@@ -73,6 +80,8 @@ fn submission(row: &Row<'_>) -> Result<SubmissionRow> {
         detail: row.get(6)?,
         accepted_at: timestamp(row, 7)?,
         due_at: timestamp(row, 8)?,
+        settled_at: optional_timestamp(row, 16)?,
+        gone_at: optional_timestamp(row, 17)?,
         attempts: row.get(9)?,
         last_attempt,
         feedback: row.get(10)?,

@@ -18,7 +18,7 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
         return Ok(Settled::NewerAnswers);
     }
     let (at, trace) = (micros(settlement.at), settlement.trace.as_deref());
-    let end = |state| End { state, detail: None, feedback: None, trace, at };
+    let end = |state| End { state, detail: None, trace, at };
     match &settlement.decision {
         Decision::Ignored { reason, detail } => {
             let end = End { detail: detail.as_deref(), ..end(State::Ignored(*reason)) };
@@ -29,9 +29,9 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
             close(work, &held, &End { detail: Some(detail), ..end(State::Dead(*reason)) })?;
             holds::probe_from(work.connection, &held.account, settlement.at)?;
         }
-        Decision::Delivered { attempt, feedback } => {
+        Decision::Delivered { attempt } => {
             let more = keep_verdict(work, &held, attempt, true)?;
-            close(work, &held, &End { feedback: Some(feedback), ..end(State::Delivered) })?;
+            close(work, &held, &end(State::Delivered))?;
             if more == MoreAnswers::Count {
                 reopen(work, &held, at)?;
             }
@@ -49,10 +49,10 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
             keep_verdict(work, &held, attempt, true)?;
             wait_until(work, &held, Some(micros(*at)).max(held.resend_at), trace)?;
         }
-        Decision::Hold { attempt, probe_at } => {
+        Decision::Hold { attempt, cause, probe_at, at } => {
             keep_verdict(work, &held, attempt, false)?;
-            wait_until(work, &held, held.resend_at, trace)?;
-            holds::hold(work.connection, &held.account, attempt, *probe_at)?;
+            wait_until(work, &held, Some(micros(*at)).max(held.resend_at), trace)?;
+            holds::hold(work.connection, &held.account, *cause, attempt, *probe_at)?;
         }
     }
     Ok(Settled::Done)
@@ -78,7 +78,7 @@ fn keep_verdict(
     work.connection
         .prepare_cached(
             "UPDATE attempts
-                SET finished_at = ?3, verdict = ?4, status = ?5, api_id = ?6, reply = ?7
+                SET finished_at = ?3, verdict = ?4, status = ?5, api_id = ?6, reply = ?7, error = ?8
                 WHERE submission = ?1 AND number = ?2",
         )?
         .execute(params![
@@ -89,6 +89,7 @@ fn keep_verdict(
             attempt.reply.status,
             attempt.reply.api_id,
             attempt.reply.text,
+            attempt.reply.error,
         ])?;
     work.connection
         .prepare_cached(
@@ -142,8 +143,6 @@ fn reopen(work: &mut Work<'_>, held: &Held, at: i64) -> Result<()> {
 struct End<'a> {
     state: State,
     detail: Option<&'a str>,
-    /// What the destination accepted; what it accepted before stays known.
-    feedback: Option<&'a str>,
     trace: Option<&'a str>,
     at: i64,
 }
@@ -154,19 +153,15 @@ fn close(work: &mut Work<'_>, held: &Held, end: &End<'_>) -> Result<()> {
     work.connection
         .prepare_cached(
             "UPDATE submissions
-                SET state = ?2, reason = ?3, detail = ?4, feedback = coalesce(?5, feedback),
-                    trace = coalesce(?6, trace), settled_at = ?7, leased_until = NULL
+                SET state = ?2, reason = ?3, detail = ?4, trace = coalesce(?5, trace),
+                    settled_at = ?6, leased_until = NULL, feedback = iif(?2 = 'delivered',
+                        (SELECT feedback FROM attempts WHERE submission = seq AND number = tries),
+                        feedback)
                 WHERE seq = ?1",
         )?
-        .execute(params![
-            held.seq,
-            state.label(),
-            state.reason(),
-            end.detail,
-            end.feedback,
-            end.trace,
-            end.at,
-        ])?;
+        .execute(
+            params![held.seq, state.label(), state.reason(), end.detail, end.trace, end.at,],
+        )?;
     work.totals.pending -= 1;
     *work.totals.of_mut(state) += 1;
     Ok(())

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use postcall::domain::{Attempt, Observer, Totals};
 use postcall::store::sqlite::{Options, SqliteStore};
 use postcall::store::{
-    Accepted, Arrival, Begun, Decision, Filter, Lease, LeaseRequest, Settled, Settlement, Store,
-    StoreError, SubmissionRow,
+    Accepted, Arrival, Begun, Decision, Lease, LeaseRequest, Offer, Search, Settled, Settlement,
+    Store, StoreError, SubmissionRow, Ticket,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -160,7 +160,7 @@ impl<B: Backend> Ledger<B> {
     }
 
     pub async fn begin_one(&self, lease: &Lease, second: i64) -> Begun {
-        self.begin(vec![lease.ticket], at(second)).await.unwrap()[0]
+        self.begin(vec![offer(lease.ticket)], at(second)).await.unwrap()[0]
     }
 
     /// The one submission that is due, with an attempt under way.
@@ -183,7 +183,7 @@ impl<B: Backend> Ledger<B> {
     }
 
     pub async fn rows(&self) -> Vec<SubmissionRow> {
-        self.list(Filter { state: None, limit: 1000 }).await.unwrap()
+        self.search(Search::default(), None, 1000).await.unwrap().rows
     }
 
     pub async fn row(&self, call: &str) -> SubmissionRow {
@@ -237,4 +237,9 @@ impl Observer for Commits {
     fn committed(&self, _took: Duration, group: usize, _totals: Totals) {
         self.0.lock().unwrap().push(group);
     }
+}
+
+/// What an attempt says, where it does not matter what.
+pub fn offer(ticket: Ticket) -> Offer {
+    Offer { ticket, feedback: "{}".to_owned() }
 }

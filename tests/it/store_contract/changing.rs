@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postcall::domain::{Changes, DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::{Changes, DeadReason, HoldCause, IgnoredReason, State, Verdict};
 use postcall::store::{Arrival, Decision, Lease, Outcome, Settled};
 
 use super::spoken::{
@@ -31,7 +31,7 @@ async fn delivered(ledger: &Ledger<impl Backend>, changes: Changes) -> Lease {
 
 fn accepted(second: i64) -> Decision {
     let attempt = attempt(Verdict::Accepted, Some(201), second);
-    Decision::Delivered { attempt, feedback: "{}".to_owned() }
+    Decision::Delivered { attempt }
 }
 
 pub async fn where_the_first_answer_counts_a_repeat_leaves_no_trace(ledger: Ledger<impl Backend>) {
@@ -184,8 +184,12 @@ pub async fn what_changed_during_an_attempt_is_delivered_whatever_becomes_of_it(
     let now = 200;
     let ended = |verdict, status| attempt(verdict, status, now);
     let busy = || Decision::Retry { attempt: ended(BUSY, Some(500)), at: at(now + 5) };
-    let held =
-        Decision::Hold { attempt: ended(Verdict::Misconfigured, Some(405)), probe_at: at(now + 5) };
+    let held = Decision::Hold {
+        attempt: ended(Verdict::Misconfigured, Some(405)),
+        cause: HoldCause::Misconfigured,
+        probe_at: at(now + 5),
+        at: at(now),
+    };
     let unreachable = Decision::Retry { attempt: ended(Verdict::Unreachable, None), at: at(1000) };
     let refused =
         Decision::Dead { attempt: ended(Verdict::Refused, Some(422)), reason: DeadReason::Refused };

@@ -225,7 +225,7 @@ async fn answer_after(
     let attempt = attempt(verdict, status, AFTER);
     let later = at(1_000_000);
     let decision = match verdict {
-        Verdict::Accepted => Decision::Delivered { attempt, feedback: "{}".to_owned() },
+        Verdict::Accepted => Decision::Delivered { attempt },
         Verdict::Refused => Decision::Dead { attempt, reason: DeadReason::Refused },
         _ => Decision::Retry { attempt, at: later },
     };

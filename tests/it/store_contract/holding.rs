@@ -1,6 +1,6 @@
 //! Accounts that wait for better settings.
 
-use postcall::domain::{IgnoredReason, State, Verdict};
+use postcall::domain::{HoldCause, IgnoredReason, State, Verdict};
 use postcall::store::{Decision, Lease, Settled};
 
 use super::backend::wanted;
@@ -91,7 +91,7 @@ pub async fn a_delivery_lifts_the_hold(ledger: Ledger<impl Backend>) {
 
     let probe = ledger.attempt_one(220).await;
     let attempt = attempt(Verdict::Accepted, Some(201), 221);
-    let delivered = Decision::Delivered { attempt, feedback: "{}".to_owned() };
+    let delivered = Decision::Delivered { attempt };
     assert_eq!(ledger.settle_one(&probe, delivered, 221).await, Settled::Done);
     assert_eq!(ledger.figures().await.unwrap().holds, []);
     let leases = ledger.lease_due(221).await;
@@ -145,7 +145,12 @@ async fn settle_as_held(ledger: &Ledger<impl Backend>, lease: &Lease, second: i6
 
 async fn hold_settled(ledger: &Ledger<impl Backend>, lease: &Lease, second: i64) {
     let attempt = attempt(Verdict::Misconfigured, Some(401), second);
-    let decision = Decision::Hold { attempt, probe_at: at(second + 60) };
+    let decision = Decision::Hold {
+        attempt,
+        cause: HoldCause::Misconfigured,
+        probe_at: at(second + 60),
+        at: at(second),
+    };
     assert_eq!(ledger.settle_one(lease, decision, second).await, Settled::Done);
 }
 
@@ -155,6 +160,6 @@ async fn lift(ledger: &Ledger<impl Backend>, call: &str, second: i64) {
     let probe = ledger.attempt_one(second).await;
     assert_eq!(probe.key.call.as_str(), call);
     let attempt = attempt(Verdict::Accepted, Some(201), second);
-    let delivered = Decision::Delivered { attempt, feedback: "{}".to_owned() };
+    let delivered = Decision::Delivered { attempt };
     ledger.settle_one(&probe, delivered, second).await;
 }

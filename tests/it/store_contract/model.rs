@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 
-use postcall::domain::{Answers, Changes, DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::{Answers, Changes, DeadReason, HoldCause, IgnoredReason, State, Verdict};
 use postcall::store::{Begun, Decision, Lease, Outcome, Settled, Ticket};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::backend::{LEASE, PROBE_EVERY, wanted};
+use super::backend::{LEASE, PROBE_EVERY, offer, wanted};
 use super::spoken::{
     AFTER, BUSY, DELAY, answer, at, attempt, changing, hook_for, ignored, telling, unmapped,
 };
@@ -193,7 +193,7 @@ impl Model {
                 if self.in_hand(number).is_some_and(|in_hand| in_hand.begun) {
                     return;
                 }
-                let begun = ledger.begin(vec![ticket], at(self.now)).await.unwrap();
+                let begun = ledger.begin(vec![offer(ticket)], at(self.now)).await.unwrap();
                 assert_eq!(begun, [self.begin(number)]);
             }
             Step::Settle(n, end) => {
@@ -339,10 +339,7 @@ impl Model {
         match end {
             End::Delivered | End::Held if !begun => ignored(IgnoredReason::NoAnswer),
             _ if !begun => unmapped("unknown"),
-            End::Delivered => Decision::Delivered {
-                attempt: ended(Verdict::Accepted, Some(201)),
-                feedback: "{}".to_owned(),
-            },
+            End::Delivered => Decision::Delivered { attempt: ended(Verdict::Accepted, Some(201)) },
             End::Unreachable => Decision::Retry {
                 attempt: ended(Verdict::Unreachable, None),
                 at: at(self.now + 10),
@@ -356,7 +353,9 @@ impl Model {
             },
             End::Held => Decision::Hold {
                 attempt: ended(Verdict::Misconfigured, Some(401)),
+                cause: HoldCause::Misconfigured,
                 probe_at: at(self.now + PROBE_EVERY),
+                at: at(self.now),
             },
         }
     }

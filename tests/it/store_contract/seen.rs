@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use postcall::domain::{DeadReason, IgnoredReason, State, Totals, Verdict};
-use postcall::store::{Decision, Filter};
+use postcall::store::{Decision, Search};
 
 use super::backend::wanted;
 use super::spoken::{AFTER, DELAY, at, attempt, complete, hook, hook_for, ignored};
@@ -28,7 +28,8 @@ pub async fn the_totals_count_every_state(mut ledger: Ledger<impl Backend>) {
 pub async fn the_list_shows_the_latest_first_and_what_was_asked_for(ledger: Ledger<impl Backend>) {
     one_of_each(&ledger).await;
     let listed = async |state, limit| {
-        let rows = ledger.list(Filter { state, limit }).await.unwrap();
+        let search = Search { state, ..Search::default() };
+        let rows = ledger.search(search, None, limit).await.unwrap().rows;
         rows.iter().map(|row| row.key.call.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(listed(None, 9).await, ["collecting", "pending", "dead", "ignored", "delivered"]);
@@ -98,7 +99,7 @@ async fn one_of_each(ledger: &Ledger<impl Backend>) {
             _ => {
                 ledger.begin_one(&lease, 100).await;
                 let attempt = attempt(Verdict::Accepted, Some(201), 101);
-                Decision::Delivered { attempt, feedback: "{}".to_owned() }
+                Decision::Delivered { attempt }
             }
         };
         ledger.settle_one(&lease, decision, 101).await;

@@ -1,8 +1,9 @@
 //! Writing down what was decided.
 
-use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::{DeadReason, HoldCause, IgnoredReason, State, Verdict};
 use postcall::store::{Begun, Decision, KeptAttempt, Lease, Settled, Settlement};
 
+use super::backend::offer;
 use super::spoken::{BUSY, at, attempt, complete, hook, ignored};
 use super::{Backend, Ledger};
 
@@ -11,14 +12,11 @@ pub async fn what_was_delivered_is_kept_with_its_attempt(ledger: Ledger<impl Bac
     let lease = ledger.attempt_one(100).await;
     let under_way = KeptAttempt { verdict: None, status: None, api_id: None };
     assert_eq!(ledger.row("c-1").await.last_attempt, Some(under_way));
-    let decision = Decision::Delivered {
-        attempt: attempt(Verdict::Accepted, Some(201), 101),
-        feedback: r#"{"rating":4}"#.to_owned(),
-    };
+    let decision = Decision::Delivered { attempt: attempt(Verdict::Accepted, Some(201), 101) };
     assert_eq!(ledger.settle_one(&lease, decision, 101).await, Settled::Done);
     let row = ledger.row("c-1").await;
     assert_eq!((row.state, row.attempts), (State::Delivered, 1));
-    assert_eq!(row.feedback.as_deref(), Some(r#"{"rating":4}"#));
+    assert_eq!(row.feedback.as_deref(), Some("{}"));
     let kept = KeptAttempt {
         verdict: Some("accepted".to_owned()),
         status: Some(201),
@@ -94,8 +92,13 @@ pub async fn how_it_was_mapped_is_kept_until_it_is_mapped_again(mut ledger: Ledg
         let attempt = attempt(verdict, None, 101);
         let decision = match verdict {
             Verdict::Unreachable => Decision::Retry { attempt, at: at(102) },
-            Verdict::Misconfigured => Decision::Hold { attempt, probe_at: at(102) },
-            _ => Decision::Delivered { attempt, feedback: "{}".to_owned() },
+            Verdict::Misconfigured => Decision::Hold {
+                attempt,
+                cause: HoldCause::Misconfigured,
+                probe_at: at(102),
+                at: at(101),
+            },
+            _ => Decision::Delivered { attempt },
         };
         assert_eq!(settle(&ledger, &lease, decision, trace).await.unwrap(), kept);
     }
@@ -120,9 +123,9 @@ pub async fn settlements_answer_in_their_order(ledger: Ledger<impl Backend>) {
     let leases = ledger.lease_due(100).await;
     ledger.release(vec![leases[1].ticket]).await.unwrap();
     ledger.hear(super::hook(100, "c-3", &[("score", "1")])).await;
-    let tickets = leases.iter().map(|lease| lease.ticket).collect();
+    let offers = leases.iter().map(|lease| offer(lease.ticket)).collect();
     assert_eq!(
-        ledger.begin(tickets, at(101)).await.unwrap(),
+        ledger.begin(offers, at(101)).await.unwrap(),
         [Begun::Started, Begun::LeaseLost, Begun::NewerAnswers]
     );
     let settlements = leases.iter().map(|lease| Settlement {
@@ -141,7 +144,7 @@ pub async fn a_settlement_survives_a_sudden_end(ledger: Ledger<impl Backend>) {
     ledger.hear(complete(0, "c-1")).await;
     let lease = ledger.attempt_one(100).await;
     let attempt = attempt(Verdict::Accepted, Some(201), 101);
-    let decision = Decision::Delivered { attempt, feedback: "{}".to_owned() };
+    let decision = Decision::Delivered { attempt };
     ledger.settle_one(&lease, decision, 101).await;
     let found = ledger.after_a_sudden_end();
     assert_eq!(found.row("c-1").await, ledger.row("c-1").await);

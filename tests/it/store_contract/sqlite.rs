@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use postcall::domain::{DeadReason, IgnoredReason, State, Totals, Verdict};
 use postcall::store::sqlite::{Options, ReadOnly, SqliteStore};
-use postcall::store::{Begun, Decision, Filter, Outcome, Settled, StoreError};
+use postcall::store::{Begun, Decision, Outcome, Search, Settled, StoreError};
 use rusqlite::Connection;
 
 use super::backend::wanted;
@@ -187,7 +187,7 @@ async fn what_the_first_release_left_in_any_state_goes_on_from_there() {
     for lease in ledger.lease(wanted(&[("main", 100)], 10_000)).await.unwrap().leases {
         assert_eq!(ledger.begin_one(&lease, 10_000).await, Begun::Started);
         let attempt = attempt(Verdict::Accepted, Some(201), 10_000);
-        let delivered = Decision::Delivered { attempt, feedback: "{}".to_owned() };
+        let delivered = Decision::Delivered { attempt };
         assert_eq!(ledger.settle_one(&lease, delivered, 10_000).await, Settled::Done);
     }
     ledger.check_books().await;
@@ -227,7 +227,7 @@ async fn a_ledger_that_is_served_can_be_read_and_written_by_others() {
     assert_eq!(looked_at.figures().unwrap(), ledger.figures().await.unwrap());
     ledger.hear(hook(0, "c-2", &[("score", "4")])).await;
     assert_eq!(looked_at.figures().unwrap().totals.accepted, 2, "it sees what came since");
-    assert_eq!(looked_at.list(Filter { state: None, limit: 9 }).unwrap(), ledger.rows().await);
+    assert_eq!(looked_at.search(&Search::default(), None, 9).unwrap().rows, ledger.rows().await);
 
     let window = Connection::open(ledger.backend.path()).unwrap();
     window.execute_batch("PRAGMA user_version = 3").unwrap();

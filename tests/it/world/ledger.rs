@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use postcall::domain::Totals;
 use postcall::store::sqlite::ReadOnly;
-use postcall::store::{Filter, Hold, SubmissionRow};
+use postcall::store::{Hold, Search, SubmissionRow};
 use rusqlite::Connection;
 
 /// Every kind of write that the service can make.
@@ -63,7 +63,7 @@ impl Ledger {
     }
 
     pub fn submissions(&self) -> Vec<SubmissionRow> {
-        self.open().list(Filter { state: None, limit: 1000 }).unwrap()
+        self.open().search(&Search::default(), None, 1000).unwrap().rows
     }
 
     pub fn totals(&self) -> Totals {

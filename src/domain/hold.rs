@@ -1,0 +1,49 @@
+/// Why the submissions of an account wait. The earlier in this order, the less it gives way to
+/// another cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HoldCause {
+    /// A person wants it so; only a person ends it.
+    Operator,
+    /// The destination does not take the account's credentials or address.
+    Misconfigured,
+    /// Most of what is offered would die of one cause, and a person should look before it does.
+    Refusals,
+    /// No connection comes about.
+    Unreachable,
+}
+
+/// The text names no cause of a hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no cause of a hold")]
+pub struct UnknownHoldCause;
+
+impl HoldCause {
+    pub const ALL: [HoldCause; 4] = [
+        HoldCause::Operator,
+        HoldCause::Misconfigured,
+        HoldCause::Refusals,
+        HoldCause::Unreachable,
+    ];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            HoldCause::Operator => "operator",
+            HoldCause::Misconfigured => "misconfigured",
+            HoldCause::Refusals => "refusals",
+            HoldCause::Unreachable => "unreachable",
+        }
+    }
+
+    /// Whether a submission may find out that the hold can end.
+    pub fn is_probed(self) -> bool {
+        self != HoldCause::Operator
+    }
+}
+
+impl std::str::FromStr for HoldCause {
+    type Err = UnknownHoldCause;
+
+    fn from_str(text: &str) -> Result<Self, UnknownHoldCause> {
+        HoldCause::ALL.into_iter().find(|cause| cause.label() == text).ok_or(UnknownHoldCause)
+    }
+}

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod payload;
 mod rehearsal;
@@ -58,6 +59,8 @@ enum Verb {
     Sign(sign::Sign),
     /// List submissions, the latest first; the ledger is only read
     Submissions(submissions::Submissions),
+    /// Say whether a ledger is sound, and bring what can be read of a damaged one over to a new file
+    Doctor(doctor::Doctor),
     /// Show it all at once: the stand-in, the service and a few dozen calls
     Demo(demo::Demo),
 }
@@ -96,6 +99,7 @@ impl Cli {
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
+            Verb::Doctor(doctor) => doctor.run(),
             Verb::Demo(demo) => demo.run(),
         }
     }

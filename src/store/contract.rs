@@ -108,6 +108,10 @@ pub trait Store: Send + Sync {
     /// Whether the last write reached the disk; a ledger that refuses writes tries again by itself.
     fn is_writable(&self) -> bool;
 
+    /// Why nothing is written any more, where the ledger is found to be damaged: that does not end
+    /// before a person mends it.
+    fn damage(&self) -> Option<StoreError>;
+
     /// Finishes what is queued and closes the ledger. Nothing is accepted afterwards.
     async fn close(&self);
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, Result, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::books;
+use super::damage::Damage;
 use super::lock::Lock;
 use crate::domain::{Observer, Totals};
 use crate::store::contract::StoreError;
@@ -57,11 +58,13 @@ impl Writer {
         connection: Connection,
         totals: Totals,
         observer: Arc<dyn Observer>,
+        damage: Damage,
         lock: Lock,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (commands, queue) = channel();
         let healthy = Arc::new(AtomicBool::new(true));
-        let desk = Desk { connection, totals, observer, healthy: healthy.clone(), _lock: lock };
+        let desk =
+            Desk { connection, totals, observer, healthy: healthy.clone(), damage, _lock: lock };
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || desk.serve(queue))?;
@@ -117,6 +120,7 @@ struct Desk {
     totals: Totals,
     observer: Arc<dyn Observer>,
     healthy: Arc<AtomicBool>,
+    damage: Damage,
     /// Let go last, after the connection: fields are dropped in this order.
     _lock: Lock,
 }
@@ -141,6 +145,9 @@ impl Desk {
     }
 
     fn serve_group(&mut self, first: Box<dyn Command>, queue: &Receiver<Box<dyn Command>>) {
+        if let Some(damage) = self.damage.fatal() {
+            return first.answer(Err(damage));
+        }
         let mut group = vec![first];
         match self.commit(&mut group, Some(queue)) {
             Ok(()) => {
@@ -167,6 +174,9 @@ impl Desk {
     }
 
     fn serve_alone(&mut self, command: Box<dyn Command>) {
+        if let Some(damage) = self.damage.fatal() {
+            return command.answer(Err(damage));
+        }
         let mut group = vec![command];
         let kept = self.commit(&mut group, None);
         if let Err(error) = &kept {
@@ -213,6 +223,9 @@ impl Desk {
 
     /// A disk that is full may still take a row: only what is as large as a group counts.
     fn try_to_recover(&mut self) {
+        if self.damage.fatal().is_some() {
+            return;
+        }
         let written = self.write_ballast(BALLAST_BYTES).and_then(|()| self.write_ballast(0));
         if written.is_ok() {
             self.note_success();
@@ -230,6 +243,9 @@ impl Desk {
 
     fn note_failure(&self, error: &rusqlite::Error) {
         self.observer.commit_failed();
+        if self.damage.met_writing(error) {
+            return self.healthy.store(false, Ordering::Relaxed);
+        }
         if self.healthy.swap(false, Ordering::Relaxed) {
             tracing::error!(%error, "the ledger refuses writes; hooks are answered 503 until it recovers");
         }
@@ -260,6 +276,7 @@ mod tests {
             totals: Totals::default(),
             observer: Arc::new(()),
             healthy: Arc::new(AtomicBool::new(true)),
+            damage: Damage::none_yet(&folder.join("postcall.db"), Arc::new(())),
             _lock: Lock::take(&folder.join("postcall.db")).unwrap(),
         }
     }

@@ -6,6 +6,7 @@ mod conversations;
 mod crash;
 mod dashboard;
 mod delivery;
+mod doctor;
 mod house;
 mod logs;
 mod presets;

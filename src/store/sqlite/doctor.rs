@@ -174,7 +174,8 @@ impl Look<'_> {
     fn submissions(&mut self) -> Result<()> {
         let mut submissions = self.ledger.prepare(
             "SELECT seq, id, account, survey, call, state, reason, accepted_at, settled_at, kept,
-                    gone_at, leased_until IS NOT NULL, begun, tries, attempts
+                    gone_at, leased_until IS NOT NULL, begun, tries, attempts, due_at,
+                    first_attempt_at, version, fence
                 FROM submissions ORDER BY seq",
         )?;
         let mut rows = submissions.query([])?;
@@ -369,14 +370,15 @@ struct Stands {
     has_no_call: bool,
     is_leased: bool,
     is_begun: bool,
-    tries: i64,
-    attempts: i64,
+    tries: u32,
+    attempts: u32,
 }
 
 impl Stands {
     fn read(row: &Row<'_>) -> Result<Self> {
         let (label, reason) = (row.get_ref(5)?.as_str()?, row.get_ref(6)?.as_str_or_null()?);
-        timestamp(row, 7)?;
+        timestamp(row, 7).and(timestamp(row, 15)).and(optional_timestamp(row, 16))?;
+        row.get::<_, u64>(17).and(row.get::<_, u64>(18))?;
         Ok(Self {
             state: parsed(5, Type::Text, State::from_labels(label, reason))?,
             is_settled: optional_timestamp(row, 8)?.is_some(),

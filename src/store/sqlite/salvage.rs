@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
+use jiff::Timestamp;
 use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, Result, Transaction, params_from_iter};
 use serde_json::json;
@@ -31,6 +32,9 @@ const NUMBERS_BEYOND: i64 = 1_000_000;
 
 /// The least that a submission takes of a file, in bytes: how many there may be where nothing tells.
 const SUBMISSION_BYTES_MIN: i64 = 64;
+
+/// The most that something can have been counted to.
+const NUMBER_MAX: i64 = 1_000_000_000;
 
 /// Why a submission was put aside, for whoever finds it dead.
 const PUT_ASIDE: &str = "the ledger was damaged and some of what was said is lost; look at its \
@@ -109,14 +113,9 @@ fn open(
         Err(error) => return Err(error),
     };
     let io = |error| StoreError::open(damaged, error);
-    // What the new ledger begins with, a damaged one of the same release began with.
-    fresh
-        .pragma_update(None, "wal_checkpoint", "TRUNCATE")
-        .map_err(|error| StoreError::open(new, error))?;
-    let mut page = [0; PAGE_BYTES];
-    File::open(new).and_then(|file| file.read_exact_at(&mut page, 0)).map_err(io)?;
+    let sound = Beginning::of(fresh, new).map_err(io)?;
     let beside = new.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    for bytes in [HEAD_BYTES, PAGE_BYTES] {
+    for how_much in [HowMuch::Head, HowMuch::Schema] {
         let folder = tempfile::tempdir_in(beside).map_err(io)?;
         let copy = folder.path().join("mended.db");
         std::fs::copy(damaged, &copy).map_err(io)?;
@@ -124,7 +123,7 @@ fn open(
         if log.exists() {
             std::fs::copy(log, log_copy).map_err(io)?;
         }
-        give_head(&copy, &page[..bytes]).map_err(io)?;
+        sound.give_to(&copy, how_much).map_err(io)?;
         if let Ok(connection) = doctor::open(&copy)
             && has_tables(&connection)
         {
@@ -134,20 +133,65 @@ fn open(
     Err(unreadable)
 }
 
+/// What a new ledger begins with: a damaged one of the same release began with that too, and what is
+/// found by it proves itself by its names.
+struct Beginning(Vec<(u64, Vec<u8>)>);
+
+#[derive(Clone, Copy)]
+enum HowMuch {
+    /// What says what the file is.
+    Head,
+    /// The pages that say where the tables are, too.
+    Schema,
+}
+
+impl Beginning {
+    fn of(fresh: &Connection, path: &Path) -> std::io::Result<Self> {
+        let numbers = (|| -> Result<Vec<u64>> {
+            fresh.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+            fresh
+                .prepare("SELECT pageno FROM dbstat WHERE name = 'sqlite_schema' ORDER BY pageno")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })();
+        let file = File::open(path)?;
+        let page = |number: u64| {
+            let mut page = vec![0; PAGE_BYTES];
+            file.read_exact_at(&mut page, (number - 1) * PAGE_BYTES as u64)?;
+            Ok((number, page))
+        };
+        numbers
+            .map_err(std::io::Error::other)?
+            .into_iter()
+            .map(page)
+            .collect::<std::io::Result<_>>()
+            .map(Self)
+    }
+
+    /// With the number of pages that there are, and none of them free.
+    fn give_to(&self, ledger: &Path, how_much: HowMuch) -> std::io::Result<()> {
+        let file = OpenOptions::new().write(true).open(ledger)?;
+        let pages = u32::try_from(file.metadata()?.len() / PAGE_BYTES as u64).unwrap_or(u32::MAX);
+        for (number, page) in &self.0 {
+            let mut page = page.clone();
+            if *number == 1 {
+                page[28..32].copy_from_slice(&pages.to_be_bytes());
+                page[32..40].fill(0);
+            }
+            match how_much {
+                HowMuch::Head if *number > 1 => {}
+                HowMuch::Head => file.write_all_at(&page[..HEAD_BYTES], 0)?,
+                HowMuch::Schema => file.write_all_at(&page, (number - 1) * PAGE_BYTES as u64)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn beside_of(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// With the number of pages that there are, and none of them free.
-fn give_head(ledger: &Path, head: &[u8]) -> std::io::Result<()> {
-    let file = OpenOptions::new().write(true).open(ledger)?;
-    let pages = u32::try_from(file.metadata()?.len() / PAGE_BYTES as u64).unwrap_or(u32::MAX);
-    let mut head = head.to_vec();
-    head[28..32].copy_from_slice(&pages.to_be_bytes());
-    head[32..40].fill(0);
-    file.write_all_at(&head, 0)
 }
 
 /// Whether there is a table of submissions and one of hooks, readable or not.
@@ -320,6 +364,7 @@ impl<'a> Work<'a> {
                     WHERE seq = ?1",
             )?
             .execute([number])?;
+        self.set_times_right(fresh, number)?;
         let state = fresh
             .prepare_cached("SELECT state, reason FROM submissions WHERE seq = ?1")?
             .query_row([number], |row| {
@@ -352,6 +397,38 @@ impl<'a> Work<'a> {
                     WHERE seq = ?1",
             )?
             .execute([number])?;
+        Ok(())
+    }
+
+    /// Numbers that nothing could be made of are such as nobody would miss.
+    fn set_times_right(&self, fresh: &Transaction<'_>, number: i64) -> Result<()> {
+        let (first, last) = (Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond());
+        let or = |column: &str, otherwise: &str| {
+            format!("{column} = iif({column} BETWEEN {first} AND {last}, {column}, {otherwise})")
+        };
+        let between = |column: &str, least: i64, most: i64| {
+            format!("{column} = max({least}, min({column}, {most}))")
+        };
+        let submission = [
+            or("accepted_at", "0"),
+            or("due_at", "0"),
+            or("settled_at", "NULL"),
+            or("gone_at", "NULL"),
+            or("first_attempt_at", "NULL"),
+            or("resend_at", "NULL"),
+            between("version", 1, NUMBER_MAX),
+            between("fence", 0, NUMBER_MAX),
+            between("tries", 0, NUMBER_MAX),
+            between("attempts", 0, NUMBER_MAX),
+            between("held_before_us", 0, i64::MAX),
+        ];
+        let update = format!("UPDATE submissions SET {} WHERE seq = ?1", submission.join(", "));
+        fresh.prepare_cached(&update)?.execute([number])?;
+        let attempt = [or("started_at", "0"), or("finished_at", "NULL")];
+        let update = format!("UPDATE attempts SET {} WHERE submission = ?1", attempt.join(", "));
+        fresh.prepare_cached(&update)?.execute([number])?;
+        let update = format!("UPDATE hooks SET {} WHERE submission = ?1", or("received_at", "0"));
+        fresh.prepare_cached(&update)?.execute([number])?;
         Ok(())
     }
 

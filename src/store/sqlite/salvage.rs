@@ -4,6 +4,7 @@
 //! said, or it is put where a person sees it. What belongs to no submission any more is written beside
 //! the new ledger, so that it can be sent once more.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -107,7 +108,7 @@ fn open(
         Ok(connection) if has_tables(&connection) => return Ok((connection, None)),
         Ok(_) => StoreError::Damaged {
             path: damaged.display().to_string(),
-            fault: "it says nothing of submissions and hooks".to_owned(),
+            fault: "it has not the tables that every ledger has".to_owned(),
         },
         Err(error @ StoreError::Damaged { .. }) => error,
         Err(error) => return Err(error),
@@ -194,10 +195,20 @@ fn beside_of(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Whether there is a table of submissions and one of hooks, readable or not.
+/// Whether there are the tables that every ledger has, with their columns; read they need not be.
 fn has_tables(connection: &Connection) -> bool {
-    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('submissions', 'hooks')";
-    connection.query_row(tables, [], |row| row.get(0)) == Ok(2)
+    [
+        "SELECT seq, id, account, survey, call, state, reason, detail, accepted_at, due_at,
+            settled_at, version, fence, leased_until, tries, attempts, first_attempt_at,
+            held_before_us, begun, reached, feedback FROM submissions WHERE seq = ?1",
+        "SELECT id, source, outcome, method, query, body, received_at
+            FROM hooks WHERE submission = ?1",
+        "SELECT question, answer, hook, received_at, late FROM answers WHERE submission = ?1",
+        "SELECT number, version, started_at, finished_at, verdict, status, api_id, reply
+            FROM attempts WHERE submission = ?1",
+    ]
+    .iter()
+    .all(|statement| connection.prepare(statement).is_ok())
 }
 
 struct Work<'a> {
@@ -206,6 +217,8 @@ struct Work<'a> {
     salvaged: Salvaged,
     /// How many rows of each table could not be brought over, so far as they can be counted.
     unread: Vec<(&'static str, u64)>,
+    /// Of which submissions some hooks were not to be had by their number.
+    unread_hooks: BTreeSet<i64>,
     homeless: Homeless,
 }
 
@@ -218,6 +231,7 @@ struct Table {
     insert: String,
     select: String,
     select_of_one: String,
+    select_backwards: String,
 }
 
 impl<'a> Work<'a> {
@@ -228,7 +242,13 @@ impl<'a> Work<'a> {
             bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
             salvaged: Salvaged::default(),
             unread: Vec::new(),
-            homeless: Homeless { path: beside_of(new, ".lost.jsonl"), file: None, hooks: 0 },
+            unread_hooks: BTreeSet::new(),
+            homeless: Homeless {
+                path: beside_of(new, ".lost.jsonl"),
+                file: None,
+                hooks: 0,
+                known: HashSet::new(),
+            },
         }
     }
 
@@ -251,6 +271,9 @@ impl<'a> Work<'a> {
             number += SYNC_EVERY;
         }
         let transaction = fresh.transaction()?;
+        if let Some((_, hooks)) = tables.iter().find(|(name, _)| *name == "hooks") {
+            self.look_for_hooks(&transaction, hooks)?;
+        }
         for name in ["holds", "seen", "dropped"] {
             if let Some(table) = Table::of(name, self.old, &transaction)? {
                 self.bring_table(&transaction, name, &table)?;
@@ -298,10 +321,11 @@ impl<'a> Work<'a> {
         };
         if !is_kept {
             for (name, table, (rows, is_unread)) in children {
-                self.miss(name, is_unread.into());
-                for row in rows.iter().filter(|_| name == "hooks") {
-                    self.homeless.take_in(number, table, row);
+                if name == "hooks" {
+                    rows.iter().for_each(|row| self.homeless.take_in(number, table, row));
+                    self.unread_hooks.extend(is_unread.then_some(number));
                 }
+                self.miss(name, is_unread.into());
             }
             return Ok(());
         }
@@ -312,6 +336,7 @@ impl<'a> Work<'a> {
             for row in &rows {
                 lost += u64::from(!table.write(fresh, row)?);
             }
+            self.unread_hooks.extend((is_unread && name == "hooks").then_some(number));
             self.miss(name, lost);
             said_is_lost |= lost > 0 && matches!(name, "answers" | "told");
         }
@@ -326,6 +351,31 @@ impl<'a> Work<'a> {
         self.set_right(fresh, number, said_is_lost)
     }
 
+    /// Whoever looks for a number has to compare it on the way, with hooks that may be damaged;
+    /// whoever goes through all of them, from either end, has not.
+    fn look_for_hooks(&mut self, fresh: &Transaction<'_>, hooks: &Table) -> Result<()> {
+        if self.unread_hooks.is_empty() {
+            return Ok(());
+        }
+        for direction in ["ASC", "DESC"] {
+            let query = format!("{} ORDER BY 1 {direction}, 2 {direction}", hooks.select);
+            let Ok(mut rows) = self.old.prepare(&query) else { continue };
+            let Ok(mut rows) = rows.query([]) else { continue };
+            while let Ok(Some(row)) = rows.next() {
+                let Ok(number) = row.get(0) else { continue };
+                if !self.unread_hooks.contains(&number) {
+                    continue;
+                }
+                // What cannot be read costs this one alone.
+                let Ok(row) = values(row, hooks.columns.len()) else { continue };
+                if !hooks.write(fresh, &row)? && !is_kept(fresh, number)? {
+                    self.homeless.take_in(number, hooks, &row);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes of what was read something that a submission can be.
     fn set_right(
         &mut self,
@@ -334,18 +384,21 @@ impl<'a> Work<'a> {
         said_is_lost: bool,
     ) -> Result<()> {
         let verdicts = Verdict::LABELS.map(|label| format!("'{label}'")).join(", ");
+        // Where the last one led tells what it came to.
         fresh
             .prepare_cached(&format!(
-                "UPDATE attempts SET verdict = 'unknown_result'
-                    WHERE submission = ?1 AND verdict NOT IN ({verdicts})"
+                "UPDATE attempts
+                    SET verdict = coalesce(
+                        (SELECT CASE
+                            WHEN number < (SELECT max(number) FROM attempts WHERE submission = seq)
+                                THEN NULL
+                            WHEN state = 'delivered' THEN 'accepted'
+                            WHEN state = 'dead' AND reason IN ({verdicts}) THEN reason
+                        END FROM submissions WHERE seq = ?1), 'unknown_result')
+                    WHERE submission = ?1 AND coalesce(verdict NOT IN ({verdicts}), NOT EXISTS
+                        (SELECT 1 FROM submissions
+                            WHERE seq = ?1 AND begun = 1 AND tries = number))"
             ))?
-            .execute([number])?;
-        fresh
-            .prepare_cached(
-                "UPDATE attempts SET verdict = 'unknown_result', reply = 'the ledger was damaged'
-                    WHERE submission = ?1 AND verdict IS NULL AND NOT EXISTS (SELECT 1
-                        FROM submissions WHERE seq = ?1 AND begun = 1 AND tries = number)",
-            )?
             .execute([number])?;
         fresh
             .prepare_cached(
@@ -566,22 +619,31 @@ impl Table {
             insert: format!("INSERT INTO {name} ({list}) VALUES ({places})"),
             select: format!("SELECT {list} FROM {name}"),
             select_of_one: format!("SELECT {list} FROM {name} WHERE {key} = ?1"),
+            select_backwards: format!("SELECT {list} FROM {name} WHERE {key} = ?1 ORDER BY 2 DESC"),
             columns,
         }))
     }
 
     /// What the table has of this number, as far as it can be read, and whether that is not all.
     fn read(&self, old: &Connection, number: i64) -> (Vec<Values>, bool) {
-        let mut read = Vec::new();
-        let whole = (|| {
-            let mut rows = old.prepare_cached(&self.select_of_one)?;
+        let mut read: Vec<Values> = Vec::new();
+        let mut read_by = |query: &str| {
+            let mut rows = old.prepare_cached(query)?;
             let mut rows = rows.query([number])?;
             while let Some(row) = rows.next()? {
-                read.push(values(row, self.columns.len())?);
+                let row = values(row, self.columns.len())?;
+                if !read.contains(&row) {
+                    read.push(row);
+                }
             }
             Ok::<(), rusqlite::Error>(())
-        })();
-        (read, whole.is_err())
+        };
+        let is_unread = read_by(&self.select_of_one).is_err();
+        if is_unread {
+            // From the other side it may be within reach.
+            let _ = read_by(&self.select_backwards);
+        }
+        (read, is_unread)
     }
 
     /// Whether the new ledger takes the row.
@@ -626,11 +688,15 @@ impl Table {
     }
 }
 
+fn is_kept(fresh: &Connection, number: i64) -> Result<bool> {
+    fresh.prepare_cached("SELECT 1 FROM submissions WHERE seq = ?1")?.exists([number])
+}
+
+/// Those whose names can be read.
 fn columns(connection: &Connection, table: &str) -> Result<Vec<String>> {
-    connection
-        .prepare("SELECT name FROM pragma_table_info(?1)")?
-        .query_map([table], |row| row.get(0))?
-        .collect()
+    let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let columns = columns.query_map([table], |row| row.get(0))?;
+    Ok(columns.filter_map(Result::ok).collect())
 }
 
 fn values(row: &rusqlite::Row<'_>, columns: usize) -> Result<Values> {
@@ -662,6 +728,8 @@ struct Homeless {
     path: PathBuf,
     file: Option<BufWriter<File>>,
     hooks: u64,
+    /// Their ids.
+    known: HashSet<Vec<u8>>,
 }
 
 impl Homeless {
@@ -677,6 +745,7 @@ impl Homeless {
             _ => json!(null),
         };
         let id = match hooks.value(row, "id") {
+            Some(Value::Blob(id)) if !self.known.insert(id.clone()) => return,
             Some(Value::Blob(id)) => Uuid::from_slice(id).ok().map(|id| id.to_string()),
             _ => None,
         };

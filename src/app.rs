@@ -17,6 +17,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
+pub use self::terms::of_triage as terms_of_triage;
+
 use self::reload::{InForce, Live};
 use crate::delivery::{self, Delivery};
 use crate::http::{self, Check, PrivateDoor, PublicDoor, RootSpan};

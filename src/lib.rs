@@ -39,8 +39,9 @@
 //!  floor 5                                app.rs             puts the parts together; runs; reloads; drains
 //!  floor 4              settings/                          http/
 //!                 layers → places → checked          public door · private door
-//!  floor 3          intake.rs                                delivery/
-//!             IN: verify, read, keep                    OUT: lease, map, submit, settle
+//!  floor 3          intake.rs              triage/              delivery/
+//!             IN: verify, read, keep    BY HAND: find,      OUT: lease, map, submit,
+//!                                       replay, discard          settle
 //!  floor 2     source/ ....... survey/ ....... store/ ........ destination/     telemetry/
 //!             who sends, how     what is asked,   the durable     who is told,    what the outside
 //!             they sign, speak   what it means    ledger          their answer    may see
@@ -52,11 +53,12 @@
 //! | domain, simulator | – |
 //! | source, survey, store, destination, telemetry | domain |
 //! | intake | domain, source, survey, store, telemetry |
+//! | triage | domain, survey, store, telemetry |
 //! | delivery | domain, survey, destination, store, telemetry |
-//! | http | domain, intake, telemetry |
+//! | http | domain, intake, triage, telemetry |
 //! | settings | domain, source, survey, store, destination, delivery, telemetry |
 //! | app | all of the above but the simulator |
-//! | cli | app, settings, source, survey, store, destination, telemetry, simulator, domain |
+//! | cli | app, settings, source, survey, store, destination, triage, telemetry, simulator, domain |
 //!
 //! # The path of one hook
 //!
@@ -113,3 +115,4 @@ pub mod source;
 pub mod store;
 pub mod survey;
 pub mod telemetry;
+pub mod triage;

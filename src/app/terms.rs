@@ -7,6 +7,10 @@ use crate::intake::IntakeError;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::telemetry::LabelSets;
+use crate::triage;
+
+/// How many submissions of one account are delivered in a second.
+const RATE: u32 = 50;
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     let schemes = |source: &Source| source.signature.labels();
@@ -31,6 +35,15 @@ pub(super) fn of_delivery(settings: &Settings) -> Terms {
             hold_probe: delivery.hold_probe,
             retry: delivery.retry,
         },
+    }
+}
+
+/// For what is done by hand.
+pub fn of_triage(settings: &Settings) -> triage::Terms {
+    triage::Terms {
+        surveys: settings.surveys.clone(),
+        accounts: settings.accounts.keys().cloned().collect(),
+        rate: RATE,
     }
 }
 

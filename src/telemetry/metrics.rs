@@ -8,6 +8,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::action::Action;
 use super::books::Books;
 use super::families::{
     counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
@@ -93,6 +94,9 @@ families! {
         /// How long the oldest due submission has been due; 0 when none is.
         oldest_due_age_seconds: Gauge = seconds,
 
+        /// Submissions, or accounts, that a person did something with, by what it was.
+        triage_actions_total: IntCounterVec = counters(["action"]),
+
         /// Time to commit one group to the ledger, the sync to disk included.
         commit_duration_seconds: Histogram = histogram(&COMMIT_SECONDS),
         /// Commands that shared one commit.
@@ -137,6 +141,9 @@ impl Metrics {
         families.settings_last_reload_successful.set(1);
         for result in ReloadResult::ALL {
             families.settings_reloads_total.with_label_values(&[result.label()]);
+        }
+        for action in Action::ALL {
+            families.triage_actions_total.with_label_values(&[action.label()]);
         }
         let to_unknown_source =
             families.hooks_total.with_label_values(&["unknown", "unknown_source"]);
@@ -255,6 +262,12 @@ impl Metrics {
     pub fn oldest_due_found(&self, due_since: Option<Timestamp>, now: Timestamp) {
         let age = due_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
         self.families.oldest_due_age_seconds.set(age.max(0.0));
+    }
+
+    /// A person did something with so many submissions, or with an account.
+    pub fn done_by_hand(&self, action: Action, times: u32) {
+        let counter = self.families.triage_actions_total.with_label_values(&[action.label()]);
+        counter.inc_by(times.into());
     }
 
     /// How many results of attempts wait for the ledger.
@@ -469,6 +482,9 @@ mod tests {
         );
         metrics.feedback_delivered(&name("quality"), &feedback.unwrap(), Duration::from_secs(61));
         metrics.account_held(&name("main"));
+        for action in Action::ALL {
+            metrics.done_by_hand(action, 3);
+        }
         metrics.opened(Totals::default());
         metrics.settles_left_waiting(3);
         metrics.commit_failed();

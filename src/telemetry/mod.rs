@@ -4,6 +4,7 @@
 //! request: names are those of the settings, everything else is a closed list. No figure and no
 //! log line carries a body, a signature, a token, a phone number or notes.
 
+mod action;
 mod books;
 mod families;
 mod hooks;
@@ -11,6 +12,7 @@ pub mod logs;
 mod metrics;
 mod reload;
 
+pub use action::Action;
 pub use hooks::{HookOutcome, SourceFigures};
 pub use metrics::{LabelSets, Metrics};
 pub use reload::ReloadResult;

@@ -7,12 +7,14 @@ mod backend;
 mod changing;
 mod closing;
 mod holding;
+mod intervening;
 mod keeping;
 mod leasing;
 mod model;
 mod naming;
 mod order;
 mod reporting;
+mod searching;
 mod seen;
 mod settling;
 mod spoken;
@@ -127,6 +129,34 @@ macro_rules! keeps_every_promise {
                 a_delivery_lifts_the_hold
                 the_time_an_account_was_held_is_no_age
                 a_hold_survives_reopening
+                a_person_holds_an_account_until_a_person_resumes_it
+                a_person_may_resume_an_account_that_another_cause_holds
+                a_held_account_is_probed_at_once_when_it_is_asked_for
+                a_stronger_cause_takes_the_place_of_a_weaker_one_and_never_the_other_way_round
+                any_answer_ends_the_hold_of_an_account_that_was_unreachable
+                only_what_is_rejected_while_others_may_pass_is_counted_against_it
+            }
+            promises! { searching<$type>:
+                pages_go_on_where_the_one_before_ended
+                there_is_no_more_after_the_last
+                a_cursor_is_read_as_it_was_written
+                every_condition_of_a_search_has_to_hold
+                the_submissions_of_a_call_are_found_whatever_they_belong_to
+                all_that_is_known_of_a_submission_is_shown
+                what_a_submission_says_can_be_mapped_without_leasing_it
+            }
+            promises! { intervening<$type>:
+                what_is_dead_or_ignored_is_replayed_at_once_with_nothing_spent
+                what_was_accepted_is_replayed_only_where_it_is_asked_for
+                what_waits_is_not_replayed
+                a_submission_that_is_asked_for_twice_is_replayed_once
+                the_courier_is_woken_by_a_replay
+                what_is_replayed_as_it_was_is_offered_word_for_word
+                what_was_never_offered_cannot_be_replayed_as_it_was
+                what_is_said_after_a_replay_as_it_was_counts
+                what_closed_a_submission_closes_it_after_a_replay
+                what_is_given_up_stays_given_up
+                what_was_delivered_or_is_under_way_is_not_given_up
             }
             promises! { seen<$type>:
                 the_totals_count_every_state

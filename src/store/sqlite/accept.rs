@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Result, Row, params};
 
 use super::answers::{self, Which};
+use super::asked;
 use super::columns::{kept, micros, parsed, submission_id};
 use super::news::News;
 use super::seen::{self, Seen};
@@ -81,6 +82,7 @@ fn start(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Opt
         return Ok(None);
     }
     let seq = work.connection.last_insert_rowid();
+    asked::note(work.connection, &arrival.key)?;
     work.totals.accepted += 1;
     *work.totals.of_mut(state) += 1;
     keep_hook(work, seq, arrival, Outcome::New)?;
@@ -231,8 +233,8 @@ impl Known {
             .prepare_cached(
                 "UPDATE submissions
                     SET state = ?2, reason = NULL, detail = NULL, settled_at = NULL, due_at = ?3,
-                        version = version + 1, reached = 0, told = told OR ?5,
-                        attempts = iif(?4, 0, attempts),
+                        version = version + 1, reached = 0, told = told OR ?5, as_was = 0,
+                        attempts = iif(?4, 0, attempts), rejections = iif(?4, 0, rejections),
                         first_attempt_at = iif(?4, NULL, first_attempt_at),
                         held_before_us = iif(?4, NULL, held_before_us)
                     WHERE seq = ?1",

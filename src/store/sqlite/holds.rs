@@ -12,14 +12,30 @@ use crate::store::contract::Hold;
 /// An account that is, or was, held.
 pub(super) struct Known {
     since: Option<Timestamp>,
+    cause: HoldCause,
     next_probe_at: Timestamp,
     held: Duration,
 }
 
+/// What an account gives.
+#[derive(Clone, Copy)]
+pub(super) enum Standing {
+    Free,
+    /// One submission at a time may find out, from then on, whether it can resume.
+    Held {
+        probe_at: Timestamp,
+    },
+    /// Nothing, until a person resumes it.
+    HeldByHand,
+}
+
 impl Known {
-    /// When a submission may find out whether the account can resume; `None` where it has.
-    pub fn probe_at(&self) -> Option<Timestamp> {
-        self.since.map(|_| self.next_probe_at)
+    pub fn standing(&self) -> Standing {
+        match self.since {
+            None => Standing::Free,
+            Some(_) if self.cause.is_probed() => Standing::Held { probe_at: self.next_probe_at },
+            Some(_) => Standing::HeldByHand,
+        }
     }
 
     /// How long the account was ever held, until `now`.
@@ -30,12 +46,13 @@ impl Known {
 
 pub(super) fn of_account(connection: &Connection, account: &Name) -> Result<Option<Known>> {
     connection
-        .prepare_cached("SELECT since, probe_at, held_us FROM holds WHERE account = ?1")?
+        .prepare_cached("SELECT since, probe_at, held_us, cause FROM holds WHERE account = ?1")?
         .query_row([account.as_str()], |row| {
             Ok(Known {
                 since: optional_timestamp(row, 0)?,
                 next_probe_at: timestamp(row, 1)?,
                 held: Duration::from_micros(row.get(2)?),
+                cause: text(row, 3)?,
             })
         })
         .optional()
@@ -45,12 +62,13 @@ pub(super) fn of_account(connection: &Connection, account: &Name) -> Result<Opti
 /// once where it was settled without asking anybody.
 pub(super) fn probe_from(connection: &Connection, account: &Name, at: Timestamp) -> Result<()> {
     connection
-        .prepare_cached("UPDATE holds SET probe_at = ?2 WHERE account = ?1")?
+        .prepare_cached("UPDATE holds SET probe_at = ?2 WHERE account = ?1 AND since IS NOT NULL")?
         .execute(params![account.as_str(), micros(at)])?;
     Ok(())
 }
 
-/// Holds the account, or tells once more why it is held.
+/// Holds the account, or tells once more why it is held. A weaker cause changes nothing of a
+/// stronger one that is in force; a stronger one takes its place, and the time since when stays.
 pub(super) fn hold(
     connection: &Connection,
     account: &Name,
@@ -58,6 +76,10 @@ pub(super) fn hold(
     attempt: &Attempt,
     probe_at: Timestamp,
 ) -> Result<()> {
+    let gives_way = |known: &Known| known.since.is_none() || known.cause >= cause;
+    if of_account(connection, account)?.is_some_and(|known| !gives_way(&known)) {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "INSERT INTO holds (account, since, probe_at, status, detail, cause)
@@ -77,12 +99,66 @@ pub(super) fn hold(
     Ok(())
 }
 
-/// The account was heard: it resumes.
+/// The time that it was held is kept: it counts as nobody's age.
+macro_rules! lift_where {
+    ($condition:literal) => {
+        concat!(
+            "UPDATE holds SET held_us = held_us + max(0, ?2 - since), since = NULL
+                WHERE account = ?1 AND since IS NOT NULL ",
+            $condition
+        )
+    };
+}
+
+/// The account was heard: it resumes, unless a person holds it.
 pub(super) fn lift(connection: &Connection, account: &Name, at: Timestamp) -> Result<()> {
     connection
+        .prepare_cached(lift_where!("AND cause <> 'operator'"))?
+        .execute(params![account.as_str(), micros(at)])?;
+    Ok(())
+}
+
+/// Somebody answered: an account that waited for that resumes.
+pub(super) fn lift_reached(connection: &Connection, account: &Name, at: Timestamp) -> Result<()> {
+    connection
+        .prepare_cached(lift_where!("AND cause = 'unreachable'"))?
+        .execute(params![account.as_str(), micros(at)])?;
+    Ok(())
+}
+
+/// A person holds the account, or gives another reason for it.
+pub(super) fn hold_by_hand(
+    connection: &Connection,
+    account: &Name,
+    reason: &str,
+    at: Timestamp,
+) -> Result<()> {
+    connection
         .prepare_cached(
-            "UPDATE holds SET held_us = held_us + max(0, ?2 - since), since = NULL
-                WHERE account = ?1 AND since IS NOT NULL",
+            "INSERT INTO holds (account, since, probe_at, detail, cause)
+                VALUES (?1, ?2, ?2, ?3, 'operator')
+                ON CONFLICT (account) DO UPDATE SET
+                    since = coalesce(since, excluded.since), status = NULL,
+                    detail = excluded.detail, cause = excluded.cause",
+        )?
+        .execute(params![account.as_str(), micros(at), reason])?;
+    Ok(())
+}
+
+/// A person lets the account go on; answers whether it was held.
+pub(super) fn resume(connection: &Connection, account: &Name, at: Timestamp) -> Result<bool> {
+    let resumed = connection
+        .prepare_cached(lift_where!(""))?
+        .execute(params![account.as_str(), micros(at)])?;
+    Ok(resumed > 0)
+}
+
+/// The next probe need not be waited for.
+pub(super) fn probe_now(connection: &Connection, account: &Name, at: Timestamp) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE holds SET probe_at = min(probe_at, ?2)
+                WHERE account = ?1 AND since IS NOT NULL AND cause <> 'operator'",
         )?
         .execute(params![account.as_str(), micros(at)])?;
     Ok(())

@@ -9,7 +9,8 @@ use super::answers::{self, Which};
 use super::columns::{
     between, bound, duration_micros, micros, optional_timestamp, submission_id, text,
 };
-use super::holds;
+use super::dossier;
+use super::holds::{self, Standing};
 use super::writer::Work;
 use crate::domain::{Name, SubmissionKey};
 use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Offer, Ticket};
@@ -25,10 +26,13 @@ pub(super) fn lease(
     let mut leased = Leased::default();
     for (account, wanted) in &request.wanted {
         let hold = holds::of_account(work.connection, account)?;
-        let probe_at = hold.as_ref().and_then(|hold| hold.probe_at());
-        let (limit, probe) = match probe_at {
-            None => (*wanted, false),
-            Some(at) => ((*wanted).min(usize::from(at <= request.now)), true),
+        let standing = hold.as_ref().map_or(Standing::Free, holds::Known::standing);
+        let (limit, probe) = match standing {
+            Standing::Free => (*wanted, false),
+            Standing::Held { probe_at } => {
+                ((*wanted).min(usize::from(probe_at <= request.now)), true)
+            }
+            Standing::HeldByHand => continue,
         };
         let rows = due(work, if probe { PROBE } else { DUE }, account, request.now, limit)?;
         let found = rows.len();
@@ -42,10 +46,11 @@ pub(super) fn lease(
         if found == *wanted {
             continue;
         }
-        let next = match holds::of_account(work.connection, account)?.and_then(|h| h.probe_at()) {
-            None => next_due(work.connection, account)?,
-            Some(probe_at) => next_due(work.connection, account)?.map(|due| due.max(probe_at)),
-        };
+        let next = next_due(work.connection, account)?.map(|due| match standing {
+            Standing::Held { probe_at } if found == 0 => due.max(probe_at),
+            Standing::Held { .. } => due.max(request.now + request.probe_every),
+            _ => due,
+        });
         leased.next_due_at = leased.next_due_at.into_iter().chain(next).min();
     }
     Ok(leased)
@@ -111,7 +116,8 @@ const ANY_VOID: &str = "SELECT 1 FROM submissions WHERE leased_until <= ?1 LIMIT
 const FREE_VOID: &str = "UPDATE submissions
     SET leased_until = NULL, reached = (reached OR begun) AND resend_at IS NULL,
         attempts = attempts + begun, begun = 0, version = version + (resend_at IS NOT NULL),
-        due_at = max(due_at, coalesce(resend_at, due_at)), resend_at = NULL
+        due_at = max(due_at, coalesce(resend_at, due_at)), as_was = as_was AND resend_at IS NULL,
+        resend_at = NULL
     WHERE leased_until <= ?1";
 
 /// What was said during attempts that are void, where it has to be sent as well.
@@ -195,6 +201,8 @@ struct DueRow {
     held_before: Duration,
     told: bool,
     again: bool,
+    rejections: u32,
+    as_was: bool,
 }
 
 macro_rules! due_in_order_of {
@@ -202,7 +210,7 @@ macro_rules! due_in_order_of {
         concat!(
             "SELECT seq, id, fence, version, account, survey, call, state = 'collecting',
                 attempts, first_attempt_at, coalesce(held_before_us, 0), told,
-                feedback IS NOT NULL
+                feedback IS NOT NULL, rejections, as_was
             FROM submissions
             WHERE account = ?1 AND due_at <= ?2
                 AND state IN ('collecting', 'pending') AND leased_until IS NULL
@@ -268,6 +276,8 @@ impl DueRow {
             held_before: Duration::from_micros(row.get(10)?),
             told: row.get(11)?,
             again: row.get(12)?,
+            rejections: row.get(13)?,
+            as_was: row.get(14)?,
         })
     }
 
@@ -281,15 +291,17 @@ impl DueRow {
     ) -> Result<Lease> {
         work.connection
             .prepare_cached(
-                "UPDATE submissions SET fence = ?2, leased_until = ?3, state = 'pending'
+                "UPDATE submissions
+                    SET fence = ?2, leased_until = ?3, state = 'pending', probe = ?4
                     WHERE seq = ?1",
             )?
-            .execute(params![self.seq, self.ticket.fence, micros(until)])?;
+            .execute(params![self.seq, self.ticket.fence, micros(until), probe])?;
         if self.was_collecting {
             work.totals.collecting -= 1;
             work.totals.pending += 1;
         }
         let answers = answers::heard(work.connection, self.seq, self.told, Which::InTime)?;
+        let as_was = if self.as_was { dossier::offered(work.connection, self.seq)? } else { None };
         let last_said_at = answers.said().map(|said| said.again_at).max();
         let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
         Ok(Lease {
@@ -301,15 +313,15 @@ impl DueRow {
             answers,
             again: self.again,
             probe,
-            rejections: 0,
-            as_was: None,
+            rejections: self.rejections,
+            as_was,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::read;
+    use super::super::{read, search};
     use super::*;
 
     #[test]
@@ -334,6 +346,18 @@ mod tests {
                 "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",
             ),
             (read::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
+            (
+                search::BY_AGE,
+                "SEARCH submissions USING INDEX submissions_by_age (accepted_at>? AND accepted_at<?); CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+            ),
+            (
+                search::UNLUCKY,
+                "SEARCH submissions USING INDEX submissions_unlucky (state=? AND accepted_at>? AND accepted_at<?); CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+            ),
+            (
+                search::ONE,
+                "SEARCH submissions USING INDEX sqlite_autoindex_submissions_1 (id=?); CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+            ),
         ] {
             let mut plan = ledger.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
             let unbound = vec![None::<i64>; plan.parameter_count()];

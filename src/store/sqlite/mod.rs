@@ -5,13 +5,18 @@
 
 mod accept;
 mod answers;
+mod asked;
 mod books;
 mod columns;
+mod dossier;
 mod holds;
+mod interventions;
 mod lease;
 mod lock;
 mod news;
 mod read;
+mod rows;
+mod search;
 mod seen;
 mod settle;
 mod told;
@@ -55,7 +60,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// Statements that are kept prepared; more than there are.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 128;
 
 /// How to open a ledger.
 pub struct Options {
@@ -194,32 +199,40 @@ impl Store for SqliteStore {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.read(move |connection| read::search(connection, &search, after, limit)).await
+        self.read(move |connection| search::search(connection, &search, after, limit)).await
     }
 
-    async fn find(&self, _id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
-        todo!()
+    async fn find(&self, id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
+        self.read(move |connection| dossier::find(connection, id)).await
     }
 
-    async fn of_call(&self, _call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
-        todo!()
+    async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
+        self.read(move |connection| asked::about(connection, &call)).await
     }
 
-    async fn mappable(&self, _ids: Vec<SubmissionId>) -> Result<Vec<Mappable>, StoreError> {
-        todo!()
+    async fn mappable(&self, ids: Vec<SubmissionId>) -> Result<Vec<Mappable>, StoreError> {
+        self.read(move |connection| dossier::mappable(connection, &ids)).await
     }
 
-    async fn replay(&self, _ids: Vec<SubmissionId>, _how: Replay) -> Result<Vec<Done>, StoreError> {
-        todo!()
+    async fn replay(&self, ids: Vec<SubmissionId>, how: Replay) -> Result<Vec<Done>, StoreError> {
+        let kept = self.kept.clone();
+        self.write(move |work| {
+            kept.notify_one();
+            ids.iter().map(|id| interventions::replay(work, *id, how)).collect()
+        })
+        .await
     }
 
     async fn discard(
         &self,
-        _ids: Vec<SubmissionId>,
-        _reason: String,
-        _at: Timestamp,
+        ids: Vec<SubmissionId>,
+        reason: String,
+        at: Timestamp,
     ) -> Result<Vec<Done>, StoreError> {
-        todo!()
+        self.write(move |work| {
+            ids.iter().map(|id| interventions::discard(work, *id, &reason, at)).collect()
+        })
+        .await
     }
 
     async fn erase(
@@ -230,21 +243,26 @@ impl Store for SqliteStore {
         todo!()
     }
 
-    async fn hold(
-        &self,
-        _account: Name,
-        _reason: String,
-        _at: Timestamp,
-    ) -> Result<(), StoreError> {
-        todo!()
+    async fn hold(&self, account: Name, reason: String, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |work| holds::hold_by_hand(work.connection, &account, &reason, at)).await
     }
 
-    async fn resume(&self, _account: Name, _at: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+    async fn resume(&self, account: Name, at: Timestamp) -> Result<bool, StoreError> {
+        let kept = self.kept.clone();
+        self.write(move |work| {
+            kept.notify_one();
+            holds::resume(work.connection, &account, at)
+        })
+        .await
     }
 
-    async fn probe_now(&self, _accounts: Vec<Name>, _at: Timestamp) -> Result<(), StoreError> {
-        todo!()
+    async fn probe_now(&self, accounts: Vec<Name>, at: Timestamp) -> Result<(), StoreError> {
+        let kept = self.kept.clone();
+        self.write(move |work| {
+            kept.notify_one();
+            accounts.iter().try_for_each(|a| holds::probe_now(work.connection, a, at))
+        })
+        .await
     }
 
     async fn sweep(&self, _horizon: Horizon) -> Result<Swept, StoreError> {
@@ -300,7 +318,19 @@ impl ReadOnly {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        read::search(&self.0, search, after, limit).map_err(read_error)
+        search::search(&self.0, search, after, limit).map_err(read_error)
+    }
+
+    pub fn find(&self, id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
+        dossier::find(&self.0, id).map_err(read_error)
+    }
+
+    pub fn of_call(&self, call: &CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
+        asked::about(&self.0, call).map_err(read_error)
+    }
+
+    pub fn mappable(&self, ids: &[SubmissionId]) -> Result<Vec<Mappable>, StoreError> {
+        dossier::mappable(&self.0, ids).map_err(read_error)
     }
 }
 
@@ -364,6 +394,7 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| StoreError::open(path, error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::open(path, error))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
 

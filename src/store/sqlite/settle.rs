@@ -1,12 +1,13 @@
 //! Writing down what was decided.
 
+use jiff::Timestamp;
 use rusqlite::{Result, params};
 
 use super::columns::micros;
 use super::lease::{Held, give_back};
 use super::writer::Work;
 use super::{answers, holds};
-use crate::domain::{Attempt, State};
+use crate::domain::{Attempt, HoldCause, State, Verdict};
 use crate::store::contract::{Decision, Settled, Settlement};
 
 pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Settled> {
@@ -38,6 +39,7 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
             holds::lift(work.connection, &held.account, settlement.at)?;
         }
         Decision::Dead { attempt, reason } => {
+            answered(work, &held, attempt)?;
             if keep_verdict(work, &held, attempt, true)? == MoreAnswers::Count {
                 start_over(work, &held, at, trace)?;
                 return Ok(Settled::NewerAnswers);
@@ -47,15 +49,37 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
         }
         Decision::Retry { attempt, at } => {
             keep_verdict(work, &held, attempt, true)?;
-            wait_until(work, &held, Some(micros(*at)).max(held.resend_at), trace)?;
+            wait_until(work, &held, *at, trace)?;
+            answered(work, &held, attempt)?;
         }
         Decision::Hold { attempt, cause, probe_at, at } => {
             keep_verdict(work, &held, attempt, false)?;
-            wait_until(work, &held, Some(micros(*at)).max(held.resend_at), trace)?;
+            wait_until(work, &held, *at, trace)?;
+            if *cause == HoldCause::Misconfigured {
+                note_rejection(work, &held)?;
+            }
             holds::hold(work.connection, &held.account, *cause, attempt, *probe_at)?;
         }
     }
     Ok(Settled::Done)
+}
+
+/// Whatever was answered, there is somebody to reach.
+fn answered(work: &Work<'_>, held: &Held, attempt: &Attempt) -> Result<()> {
+    match attempt.verdict {
+        Verdict::Unreachable => Ok(()),
+        _ => holds::lift_reached(work.connection, &held.account, attempt.finished_at),
+    }
+}
+
+/// A probe finds the account at fault; what does so among others that pass may be at fault itself.
+fn note_rejection(work: &Work<'_>, held: &Held) -> Result<()> {
+    work.connection
+        .prepare_cached(
+            "UPDATE submissions SET rejections = rejections + 1 WHERE seq = ?1 AND probe = 0",
+        )?
+        .execute([held.seq])?;
+    Ok(())
 }
 
 /// What became of answers that came while an attempt was under way.
@@ -108,7 +132,7 @@ fn keep_verdict(
         .prepare_cached(
             "UPDATE submissions
                 SET version = version + 1, reached = reached AND resend_at IS NULL,
-                    resend_at = NULL
+                    resend_at = NULL, as_was = 0
                 WHERE seq = ?1",
         )?
         .execute([held.seq])?;
@@ -121,7 +145,7 @@ fn start_over(work: &Work<'_>, held: &Held, at: i64, trace: Option<&str>) -> Res
         .prepare_cached(
             "UPDATE submissions
                 SET leased_until = NULL, due_at = ?2, attempts = 0, first_attempt_at = NULL,
-                    held_before_us = NULL, trace = coalesce(?3, trace)
+                    held_before_us = NULL, rejections = 0, trace = coalesce(?3, trace)
                 WHERE seq = ?1",
         )?
         .execute(params![held.seq, held.resend_at.map_or(at, |due| due.max(at)), trace])?;
@@ -154,7 +178,7 @@ fn close(work: &mut Work<'_>, held: &Held, end: &End<'_>) -> Result<()> {
         .prepare_cached(
             "UPDATE submissions
                 SET state = ?2, reason = ?3, detail = ?4, trace = coalesce(?5, trace),
-                    settled_at = ?6, leased_until = NULL, feedback = iif(?2 = 'delivered',
+                    settled_at = ?6, leased_until = NULL, as_was = 0, feedback = iif(?2 = 'delivered',
                         (SELECT feedback FROM attempts WHERE submission = seq AND number = tries),
                         feedback)
                 WHERE seq = ?1",
@@ -167,17 +191,13 @@ fn close(work: &mut Work<'_>, held: &Held, end: &End<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Back to the queue; `due_at` stays where an account's fault, not the submission's, sent it back.
-fn wait_until(
-    work: &Work<'_>,
-    held: &Held,
-    due_at: Option<i64>,
-    trace: Option<&str>,
-) -> Result<()> {
+/// Back to the queue; what was said during the attempt and has to be sent as well may be due later.
+fn wait_until(work: &Work<'_>, held: &Held, due_at: Timestamp, trace: Option<&str>) -> Result<()> {
+    let due_at = held.resend_at.map_or(micros(due_at), |resend| resend.max(micros(due_at)));
     work.connection
         .prepare_cached(
             "UPDATE submissions
-                SET leased_until = NULL, due_at = coalesce(?2, due_at), trace = coalesce(?3, trace)
+                SET leased_until = NULL, due_at = ?2, trace = coalesce(?3, trace)
                 WHERE seq = ?1",
         )?
         .execute(params![held.seq, due_at, trace])?;

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::columns::{hook_id, micros, parsed, text, timestamp};
 use crate::domain::{Answers, HookId, Name, Report, Told};
+use crate::store::by_hand::KeptAnswer;
 
 /// One thing that a hook told.
 #[derive(Clone)]
@@ -96,6 +97,7 @@ impl Kind {
     const FIELD: &str = "field";
     const HUNG_UP: &str = "hang_up";
     const OPTED_OUT: &str = "opt_out";
+    const ALL: [&str; 3] = [Kind::FIELD, Kind::HUNG_UP, Kind::OPTED_OUT];
 }
 
 /// Adds what was told of a submission to what was said.
@@ -120,6 +122,28 @@ pub(super) fn add_to(
         Fact { kind, received_at: timestamp(row, 3)?, hook: hook_id(row, 4)? }.tell(answers);
     }
     Ok(())
+}
+
+/// All that was told of a submission, one by one.
+pub(super) fn kept(connection: &Connection, seq: i64) -> Result<Vec<KeptAnswer>> {
+    connection
+        .prepare_cached(
+            "SELECT kind, name, value, hook, received_at, late FROM told WHERE submission = ?1",
+        )?
+        .query_map([seq], |row| {
+            let kind = row.get_ref(0)?.as_str()?;
+            let known = Kind::ALL.into_iter().find(|known| *known == kind);
+            let kind = parsed(0, Type::Text, known.ok_or(UnknownKind))?;
+            Ok(KeptAnswer {
+                kind,
+                name: row.get(1)?,
+                value: if kind == Kind::FIELD { Some(row.get(2)?) } else { None },
+                hook: hook_id(row, 3)?,
+                received_at: timestamp(row, 4)?,
+                late: row.get(5)?,
+            })
+        })?
+        .collect()
 }
 
 /// Lets what was told late count after all; answers how much there was.

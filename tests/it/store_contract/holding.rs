@@ -1,7 +1,8 @@
 //! Accounts that wait for better settings.
 
-use postcall::domain::{HoldCause, IgnoredReason, State, Verdict};
-use postcall::store::{Decision, Lease, Settled};
+use futures_util::FutureExt;
+use postcall::domain::{DeadReason, HoldCause, IgnoredReason, Name, State, Verdict};
+use postcall::store::{Decision, Hold, Lease, Settled};
 
 use super::backend::wanted;
 use super::spoken::{BUSY, at, attempt, complete, hook_for, ignored, unmapped};
@@ -9,10 +10,9 @@ use super::{Backend, Ledger};
 
 pub async fn a_misconfigured_account_is_held_and_nothing_is_spent(ledger: Ledger<impl Backend>) {
     ledger.hear(complete(0, "c-1")).await;
-    let due_at = ledger.row("c-1").await.due_at;
     hold(&ledger, 100).await;
     let row = ledger.row("c-1").await;
-    assert_eq!((row.state, row.attempts, row.due_at), (State::Pending, 0, due_at));
+    assert_eq!((row.state, row.attempts, row.due_at), (State::Pending, 0, at(100)));
     assert_eq!(row.last_attempt.unwrap().verdict.as_deref(), Some("misconfigured"));
     let holds = ledger.figures().await.unwrap().holds;
     let found: Vec<_> = holds
@@ -109,11 +109,12 @@ pub async fn the_time_an_account_was_held_is_no_age(ledger: Ledger<impl Backend>
     hold_settled(&ledger, &leases[0], 110).await;
     lift(&ledger, "l-1", 400).await;
     let leases = ledger.lease_due(450).await;
-    assert_eq!(leases[0].age.as_secs(), 60);
-    ledger.begin_one(&leases[0], 450).await;
-    ledger.retry_one(&leases[0], attempt(Verdict::Unreachable, None, 450)).await;
-    ledger.begin_one(&leases[1], 450).await;
-    hold_settled(&ledger, &leases[1], 450).await;
+    let [second, first] = &leases[..] else { panic!("{leases:?}") };
+    assert_eq!(first.age.as_secs(), 60);
+    ledger.begin_one(first, 450).await;
+    ledger.retry_one(first, attempt(Verdict::Unreachable, None, 450)).await;
+    ledger.begin_one(second, 450).await;
+    hold_settled(&ledger, second, 450).await;
     lift(&ledger, "l-2", 600).await;
 
     let leases = ledger.lease_due(700).await;
@@ -130,6 +131,155 @@ pub async fn a_hold_survives_reopening(mut ledger: Ledger<impl Backend>) {
     assert_eq!(ledger.figures().await.unwrap().holds, holds);
     assert_eq!(ledger.lease_due(159).await.len(), 0);
     assert!(ledger.lease_one(160).await.probe);
+}
+
+pub async fn a_person_holds_an_account_until_a_person_resumes_it(mut ledger: Ledger<impl Backend>) {
+    for call in ["c-1", "c-2"] {
+        ledger.hear(complete(0, call)).await;
+    }
+    let under_way = ledger.lease(wanted(&[("main", 1)], 100)).await.unwrap().leases.remove(0);
+    ledger.begin_one(&under_way, 100).await;
+    ledger.hold(main(), "the numbers look wrong".to_owned(), at(110)).await.unwrap();
+    ledger.hold(main(), "they are wrong".to_owned(), at(120)).await.unwrap();
+    ledger.settle_one(&under_way, delivered(130), 130).await;
+    ledger.reopen();
+    ledger.probe_now(vec![main()], at(130)).await.unwrap();
+    let leased = ledger.lease(wanted(&[("main", 9)], 1_000_000)).await.unwrap();
+    assert_eq!((leased.leases.len(), leased.next_due_at), (0, None));
+    let expected = Hold {
+        account: main(),
+        cause: HoldCause::Operator,
+        since: at(110),
+        status: None,
+        detail: "they are wrong".to_owned(),
+    };
+    assert_eq!(ledger.figures().await.unwrap().holds, [expected]);
+
+    assert!(ledger.resume(main(), at(500)).await.unwrap());
+    assert_eq!(ledger.figures().await.unwrap().holds, []);
+    assert!(!ledger.resume(main(), at(501)).await.unwrap());
+    assert!(!ledger.lease_one(501).await.probe);
+}
+
+pub async fn a_person_may_resume_an_account_that_another_cause_holds(ledger: Ledger<impl Backend>) {
+    ledger.hear(complete(0, "c-1")).await;
+    hold(&ledger, 100).await;
+    assert!(ledger.resume(main(), at(400)).await.unwrap());
+    let lease = ledger.lease_one(450).await;
+    assert_eq!((lease.probe, lease.age.as_secs()), (false, 50));
+}
+
+pub async fn a_held_account_is_probed_at_once_when_it_is_asked_for(ledger: Ledger<impl Backend>) {
+    ledger.hear(complete(0, "c-1")).await;
+    hold(&ledger, 100).await;
+    while ledger.kept_more().now_or_never().is_some() {}
+    ledger.probe_now(vec![main(), "other".parse().unwrap()], at(110)).await.unwrap();
+    ledger.kept_more().await;
+    assert_eq!(ledger.lease_due(109).await.len(), 0);
+    assert!(ledger.lease_one(110).await.probe);
+    let others = ledger.figures().await.unwrap().holds;
+    assert_eq!(others.len(), 1, "nobody is held by being probed");
+}
+
+pub async fn a_stronger_cause_takes_the_place_of_a_weaker_one_and_never_the_other_way_round(
+    ledger: Ledger<impl Backend>,
+) {
+    let now_held = async || {
+        let holds = ledger.figures().await.unwrap().holds;
+        (holds[0].cause, holds[0].since, holds[0].detail.clone())
+    };
+    for call in ["c-1", "c-2", "c-3"] {
+        ledger.hear(complete(0, call)).await;
+    }
+    let leases = ledger.lease_due(100).await;
+    for lease in &leases {
+        ledger.begin_one(lease, 100).await;
+    }
+    let held = async |lease, cause, verdict, second| {
+        let attempt = attempt(verdict, None, second);
+        let (probe_at, at) = (at(second + 60), at(second));
+        let decision = Decision::Hold { attempt, cause, probe_at, at };
+        assert_eq!(ledger.settle_one(lease, decision, second).await, Settled::Done);
+    };
+    held(&leases[0], HoldCause::Unreachable, Verdict::Unreachable, 110).await;
+    assert_eq!(now_held().await, (HoldCause::Unreachable, at(110), "Unreachable".to_owned()));
+    held(&leases[1], HoldCause::Misconfigured, Verdict::Misconfigured, 120).await;
+    let misconfigured = (HoldCause::Misconfigured, at(110), "Misconfigured".to_owned());
+    assert_eq!(now_held().await, misconfigured);
+    held(&leases[2], HoldCause::Unreachable, Verdict::Unreachable, 130).await;
+    assert_eq!(now_held().await, misconfigured);
+    assert_eq!(ledger.lease_due(179).await.len(), 0);
+    let probe = ledger.attempt_one(180).await;
+    ledger.hold(main(), "wait".to_owned(), at(185)).await.unwrap();
+    held(&probe, HoldCause::Misconfigured, Verdict::Misconfigured, 190).await;
+    assert_eq!(now_held().await, (HoldCause::Operator, at(110), "wait".to_owned()));
+
+    ledger.resume(main(), at(200)).await.unwrap();
+    let lease = ledger.lease_due(200).await.remove(0);
+    ledger.begin_one(&lease, 200).await;
+    held(&lease, HoldCause::Refusals, Verdict::Refused, 210).await;
+    assert_eq!(now_held().await, (HoldCause::Refusals, at(210), "Refused".to_owned()));
+}
+
+pub async fn any_answer_ends_the_hold_of_an_account_that_was_unreachable(
+    ledger: Ledger<impl Backend>,
+) {
+    ledger.hear(complete(0, "c-1")).await;
+    let is_held = async || !ledger.figures().await.unwrap().holds.is_empty();
+    let hold = async |lease: &Lease, cause, second| {
+        ledger.begin_one(lease, second).await;
+        let attempt = attempt(Verdict::Unreachable, None, second);
+        let (probe_at, at) = (at(second + 1), at(second));
+        ledger.settle_one(lease, Decision::Hold { attempt, cause, probe_at, at }, second).await;
+        assert!(is_held().await);
+    };
+    hold(&ledger.lease_one(100).await, HoldCause::Unreachable, 100).await;
+    let probe = ledger.attempt_one(101).await;
+    assert!(probe.probe);
+    ledger.retry_one(&probe, attempt(Verdict::Unreachable, None, 102)).await;
+    assert!(is_held().await, "nobody answered");
+    let probe = ledger.attempt_one(500).await;
+    ledger.retry_one(&probe, attempt(BUSY, Some(503), 501)).await;
+    assert!(!is_held().await);
+
+    hold(&ledger.lease_one(600).await, HoldCause::Unreachable, 600).await;
+    let probe = ledger.attempt_one(700).await;
+    let attempt = attempt(Verdict::UnknownCall, Some(404), 701);
+    let dead = Decision::Dead { attempt, reason: DeadReason::UnknownCall };
+    ledger.settle_one(&probe, dead, 701).await;
+    assert!(!is_held().await);
+}
+
+pub async fn only_what_is_rejected_while_others_may_pass_is_counted_against_it(
+    ledger: Ledger<impl Backend>,
+) {
+    ledger.hear(complete(0, "c-1")).await;
+    let mut second = 100;
+    for rejections in 0..3 {
+        let lease = ledger.lease_one(second).await;
+        assert_eq!((lease.rejections, lease.probe), (rejections, false));
+        settle_as_held(&ledger, &lease, second).await;
+        let probe = ledger.lease_one(second + 60).await;
+        assert_eq!((probe.rejections, probe.probe), (rejections + 1, true));
+        settle_as_held(&ledger, &probe, second + 60).await;
+        ledger.resume(main(), at(second + 61)).await.unwrap();
+        second += 100;
+    }
+    let lease = ledger.attempt_one(second).await;
+    let attempt = attempt(Verdict::Unreachable, None, second);
+    let (probe_at, due) = (at(second + 1), at(second));
+    let cause = HoldCause::Unreachable;
+    let decision = Decision::Hold { attempt, cause, probe_at, at: due };
+    ledger.settle_one(&lease, decision, second).await;
+    assert_eq!(ledger.lease_one(second + 1).await.rejections, 3, "nobody rejected it");
+}
+
+fn main() -> Name {
+    "main".parse().unwrap()
+}
+
+fn delivered(second: i64) -> Decision {
+    Decision::Delivered { attempt: attempt(Verdict::Accepted, Some(201), second) }
 }
 
 /// The one submission that is due finds the account misconfigured.

@@ -400,7 +400,7 @@ impl Model {
             End::Refused => it.state = State::Dead(DeadReason::Refused),
             End::Unreachable => it.due_at = Some(now + 10).max(resend_at).unwrap(),
             End::Failed => it.due_at = Some(now + 100).max(resend_at).unwrap(),
-            End::Held => it.due_at = resend_at.unwrap_or(it.due_at),
+            End::Held => it.due_at = Some(now).max(resend_at).unwrap(),
         }
         match end {
             End::Delivered => self.probe_at[account] = None,

@@ -4,6 +4,8 @@ ALTER TABLE attempts ADD COLUMN error TEXT;
 
 -- How often it was answered that the account is at fault while the account was not held.
 ALTER TABLE submissions ADD COLUMN rejections INTEGER NOT NULL DEFAULT 0;
+-- It was handed out last to find out whether its account, which was held, may resume.
+ALTER TABLE submissions ADD COLUMN probe INTEGER NOT NULL DEFAULT 0;
 -- A person wants it offered once more as the last attempt offered it.
 ALTER TABLE submissions ADD COLUMN as_was INTEGER NOT NULL DEFAULT 0;
 -- What is left of it: 2 everything, 1 all but the bodies of its hooks and the replies, 0 its id and

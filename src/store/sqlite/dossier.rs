@@ -1,0 +1,126 @@
+//! All that is known of a submission.
+
+use rusqlite::{Connection, Result};
+
+use super::answers::{self, Which};
+use super::columns::{hook_id, optional_timestamp, text, timestamp};
+use super::rows::{self, Found};
+use super::told;
+use crate::domain::{Answers, SubmissionId};
+use crate::store::by_hand::{
+    AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, Mappable, SaidByHook,
+};
+
+pub(super) fn find(connection: &Connection, id: SubmissionId) -> Result<Option<Dossier>> {
+    let Some(Found { seq, stripped, row, .. }) = rows::by_id(connection, id)? else {
+        return Ok(None);
+    };
+    Ok(Some(Dossier {
+        row,
+        hooks: hooks(connection, seq, stripped)?,
+        answers: kept_answers(connection, seq)?,
+        attempts: attempts(connection, seq)?,
+        interventions: interventions(connection, seq)?,
+    }))
+}
+
+pub(super) fn mappable(connection: &Connection, ids: &[SubmissionId]) -> Result<Vec<Mappable>> {
+    let mut all = Vec::new();
+    for id in ids {
+        let Some(Found { seq, told, row, .. }) = rows::by_id(connection, *id)? else { continue };
+        let answers = match row.gone_at {
+            None => answers::heard(connection, seq, told, Which::InTime)?,
+            Some(_) => Answers::default(),
+        };
+        all.push(Mappable { row, answers, offered: offered(connection, seq)? });
+    }
+    Ok(all)
+}
+
+/// What the last attempt offered, of those of which it was written down.
+pub(super) fn offered(connection: &Connection, seq: i64) -> Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT (SELECT feedback FROM attempts WHERE submission = ?1 AND feedback IS NOT NULL
+                ORDER BY number DESC LIMIT 1)",
+        )?
+        .query_row([seq], |row| row.get(0))
+}
+
+fn hooks(connection: &Connection, seq: i64, stripped: bool) -> Result<Vec<KeptHook>> {
+    connection
+        .prepare_cached(
+            "SELECT id, source, outcome, method, received_at, query, body FROM hooks
+                WHERE submission = ?1 ORDER BY received_at, id",
+        )?
+        .query_map([seq], |row| {
+            let said = SaidByHook { query: row.get(5)?, body: row.get(6)? };
+            // No hook without either is ever read, so this one had something to say.
+            let is_gone = stripped && said.query.is_none() && said.body.is_empty();
+            Ok(KeptHook {
+                id: hook_id(row, 0)?,
+                source: text(row, 1)?,
+                outcome: row.get(2)?,
+                method: row.get(3)?,
+                received_at: timestamp(row, 4)?,
+                said: (!is_gone).then_some(said),
+            })
+        })?
+        .collect()
+}
+
+fn kept_answers(connection: &Connection, seq: i64) -> Result<Vec<KeptAnswer>> {
+    let mut all: Vec<KeptAnswer> = connection
+        .prepare_cached(
+            "SELECT question, answer, hook, received_at, late FROM answers WHERE submission = ?1",
+        )?
+        .query_map([seq], |row| {
+            Ok(KeptAnswer {
+                kind: "answer",
+                name: row.get(0)?,
+                value: row.get(1)?,
+                hook: hook_id(row, 2)?,
+                received_at: timestamp(row, 3)?,
+                late: row.get(4)?,
+            })
+        })?
+        .collect::<Result<_>>()?;
+    all.extend(told::kept(connection, seq)?);
+    all.sort_by(|a, b| {
+        (a.received_at, a.hook, a.kind, &a.name).cmp(&(b.received_at, b.hook, b.kind, &b.name))
+    });
+    Ok(all)
+}
+
+fn attempts(connection: &Connection, seq: i64) -> Result<Vec<AttemptRecord>> {
+    connection
+        .prepare_cached(
+            "SELECT number, started_at, finished_at, verdict, status, api_id, error, reply, feedback
+                FROM attempts WHERE submission = ?1 ORDER BY number",
+        )?
+        .query_map([seq], |row| {
+            Ok(AttemptRecord {
+                number: row.get(0)?,
+                started_at: timestamp(row, 1)?,
+                finished_at: optional_timestamp(row, 2)?,
+                verdict: row.get(3)?,
+                status: row.get(4)?,
+                api_id: row.get(5)?,
+                error: row.get(6)?,
+                reply: row.get(7)?,
+                feedback: row.get(8)?,
+            })
+        })?
+        .collect()
+}
+
+fn interventions(connection: &Connection, seq: i64) -> Result<Vec<Intervention>> {
+    connection
+        .prepare_cached(
+            "SELECT at, action, detail FROM interventions WHERE submission = ?1 ORDER BY number",
+        )?
+        .query_map([seq], |row| {
+            Ok(Intervention { at: timestamp(row, 0)?, action: row.get(1)?, detail: row.get(2)? })
+        })?
+        .collect()
+}

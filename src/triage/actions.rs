@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::difference::Difference;
+use super::search::Sought;
+
+/// How a submission is to be offered again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Replaying {
+    pub rules: Rules,
+    /// Also what Plivo has accepted.
+    pub accepted: bool,
+    /// Only show what would come of it.
+    pub dry_run: bool,
+}
+
+/// What decides what is offered again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rules {
+    /// The settings in force map it anew.
+    #[default]
+    Today,
+    /// What the last attempt offered, word for word.
+    AsWas,
+}
+
+/// One page of a replay of all that is found. Ask with its `next_cursor` for the next, after
+/// `wait_ms`; whoever does not ask has stopped it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayPage {
+    /// Those that are dead, where no state is said.
+    pub search: Sought,
+    pub rules: Rules,
+    /// Also what Plivo has accepted.
+    pub accepted: bool,
+    /// Only show what would come of it.
+    pub dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most so many are looked at; 200 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+/// What came of a replay, or would.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Replayed {
+    /// How many are due again, or would be.
+    pub replayed: u32,
+    /// How many were not, by why.
+    pub left_out: BTreeMap<String, u32>,
+    /// Of a dry run, what would be offered instead of what was.
+    pub differences: Vec<Difference>,
+    pub next_cursor: Option<String>,
+    /// How long to leave before the next page: what was replayed takes so long to deliver.
+    pub wait_ms: u64,
+}
+
+/// Why a submission is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Discarding {
+    /// In words, for whoever looks at it later.
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+/// One page of giving up all that is found; as for a replay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscardPage {
+    /// Has to say a state.
+    pub search: Sought,
+    /// In words, for whoever looks at it later.
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most so many are looked at; 200 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Discarded {
+    pub discarded: u32,
+    /// How many were not, by why.
+    pub left_out: BTreeMap<String, u32>,
+    pub next_cursor: Option<String>,
+    /// How long to leave before the next page.
+    pub wait_ms: u64,
+}
+
+/// Whose words are to be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Erasing {
+    pub call: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erased {
+    /// How many submissions were about the call.
+    pub erased: u32,
+}

@@ -1,0 +1,144 @@
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::TriageError;
+use super::submission::{StateName, Submission};
+use crate::domain::{DeadReason, IgnoredReason};
+use crate::store::{Cursor, Search};
+
+/// Which submissions are looked for: every condition that is given has to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Sought {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub state: Option<StateName>,
+    /// Why it is ignored or dead, such as `refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub survey: Option<String>,
+    /// One of its hooks came from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The call that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Accepted then or later, such as `2026-11-20T00:00:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    #[param(format = DateTime)]
+    pub since: Option<String>,
+    /// Accepted before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    #[param(format = DateTime)]
+    pub until: Option<String>,
+}
+
+/// Which part of what is found is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// The `next_cursor` of the page before; without it, the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most so many; 50 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+/// A part of what was found, the latest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Listed {
+    pub submissions: Vec<Submission>,
+    /// Where to go on; none at the end. A page may hold fewer than were asked for, even none, and
+    /// still go on.
+    pub next_cursor: Option<String>,
+}
+
+/// Most submissions of one page.
+pub const PAGE_MAX: u32 = 200;
+
+/// How many a page has where nothing is said.
+pub const PAGE: u32 = 50;
+
+impl Sought {
+    /// By which keys a query asks.
+    pub const KEYS: [&'static str; 8] =
+        ["state", "reason", "account", "survey", "source", "call", "since", "until"];
+
+    /// # Errors
+    /// What is no value of its key.
+    pub(super) fn search(&self) -> Result<Search, TriageError> {
+        Ok(Search {
+            state: self.state.map(StateName::label),
+            reason: self.reason.as_deref().map(reason).transpose()?,
+            account: parsed("account", self.account.as_deref())?,
+            survey: parsed("survey", self.survey.as_deref())?,
+            source: parsed("source", self.source.as_deref())?,
+            call: parsed("call", self.call.as_deref())?,
+            since: time("since", self.since.as_deref())?,
+            until: time("until", self.until.as_deref())?,
+        })
+    }
+}
+
+impl Paging {
+    /// By which keys a query asks.
+    pub const KEYS: [&'static str; 2] = ["cursor", "limit"];
+
+    pub(super) fn after(&self) -> Result<Option<Cursor>, TriageError> {
+        parsed("cursor", self.cursor.as_deref())
+    }
+
+    /// # Errors
+    /// None, or more than [`PAGE_MAX`].
+    pub(super) fn limit_or(&self, otherwise: u32) -> Result<usize, TriageError> {
+        match self.limit.unwrap_or(otherwise) {
+            limit @ 1..=PAGE_MAX => Ok(limit as usize),
+            _ => Err(TriageError::unreadable("limit", format!("expected 1 to {PAGE_MAX}"))),
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(
+    key: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, TriageError> {
+    text.map(|text| text.parse().map_err(|error| TriageError::unreadable(key, error))).transpose()
+}
+
+fn time(key: &'static str, text: Option<&str>) -> Result<Option<jiff::Timestamp>, TriageError> {
+    let read = |text: &str| {
+        text.parse().map_err(|_| {
+            TriageError::unreadable(key, "expected a time such as 2026-11-20T00:00:00Z")
+        })
+    };
+    text.map(read).transpose()
+}
+
+fn reason(text: &str) -> Result<String, TriageError> {
+    let labels = || {
+        IgnoredReason::ALL
+            .map(IgnoredReason::label)
+            .into_iter()
+            .chain(DeadReason::ALL.map(DeadReason::label))
+    };
+    if labels().any(|label| label == text) {
+        return Ok(text.to_owned());
+    }
+    let mut known: Vec<_> = labels().collect();
+    known.sort_unstable();
+    known.dedup();
+    Err(TriageError::unreadable("reason", format!("expected one of {}", known.join(", "))))
+}

@@ -1,0 +1,23 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::Totals;
+
+/// How many submissions there are: `accepted` is the sum of the states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShownTotals {
+    pub accepted: u64,
+    pub collecting: u64,
+    pub pending: u64,
+    pub delivered: u64,
+    pub ignored: u64,
+    pub dead: u64,
+    pub discarded: u64,
+}
+
+impl From<Totals> for ShownTotals {
+    fn from(totals: Totals) -> Self {
+        let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
+        Self { accepted, collecting, pending, delivered, ignored, dead, discarded }
+    }
+}

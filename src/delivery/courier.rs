@@ -40,6 +40,9 @@ pub struct Courier {
     terms: Arc<Terms>,
     client: Rc<Client>,
     in_hand: InHand,
+    /// What was leased and could not begin, until the ledger takes it back: nobody would look for
+    /// leases that run out while nothing else is due.
+    unsent: Vec<Ticket>,
     heard: mpsc::UnboundedReceiver<Heard>,
     report: mpsc::UnboundedSender<Heard>,
     lanes: BTreeMap<Name, Lane>,
@@ -60,6 +63,7 @@ impl Courier {
             parts,
             client: client_for(&terms),
             in_hand: InHand::default(),
+            unsent: Vec::new(),
             heard,
             report,
             lanes: BTreeMap::new(),
@@ -114,6 +118,7 @@ impl Courier {
             self.decide(heard);
         }
         self.settle().await?;
+        self.give_back().await?;
         self.heed_new_terms();
         self.meet_strangers(now).await?;
         self.probe_what_may_be_mended(now).await?;
@@ -265,10 +270,9 @@ impl Courier {
             let begun = match self.parts.store.begin(offers, now).await {
                 Ok(begun) => begun,
                 Err(error) => {
-                    let tickets: Vec<Ticket> =
-                        to_send.iter().map(|(lease, ..)| lease.ticket).collect();
-                    // Where the ledger refuses this too, the leases run out by themselves.
-                    let _ = self.parts.store.release(tickets).await;
+                    self.unsent.extend(to_send.iter().map(|(lease, ..)| lease.ticket));
+                    // Where the ledger refuses this too, it is asked again before anything is leased.
+                    let _ = self.give_back().await;
                     return Err(error);
                 }
             };
@@ -285,6 +289,14 @@ impl Courier {
             }
         }
         self.settle().await
+    }
+
+    async fn give_back(&mut self) -> Result<(), StoreError> {
+        if !self.unsent.is_empty() {
+            self.parts.store.release(self.unsent.clone()).await?;
+            self.unsent.clear();
+        }
+        Ok(())
     }
 
     /// One exchange, beside everything else.

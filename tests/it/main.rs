@@ -3,6 +3,7 @@
 mod alerts;
 mod assembly;
 mod bad_input;
+mod by_hand;
 mod conversations;
 mod crash;
 mod dashboard;

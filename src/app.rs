@@ -21,12 +21,14 @@ pub use self::terms::of_triage as terms_of_triage;
 
 use self::reload::{InForce, Live};
 use crate::delivery::{self, Delivery};
-use crate::http::{self, Check, PrivateDoor, PublicDoor, RootSpan};
+pub use crate::http::api_description;
+use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
 use crate::intake::Intake;
 use crate::settings::{self, Settings, SettingsError};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{DamagedLedger, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::triage::Triage;
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a hook into a connection that is just being closed.
@@ -109,16 +111,20 @@ impl App {
             clock: Arc::new(now),
         })
         .map_err(AppError::Serve)?;
-        let private = serve_private(private, &store, &metrics, &accepting)?;
+        let triage =
+            Arc::new(Triage::new(store.clone(), terms::of_triage(&settings), metrics.clone()));
+        let gate = gate(&settings);
+        let api = Api { triage: triage.clone(), gate: gate.clone(), clock: now };
+        let private = serve_private(private, &store, &metrics, &accepting, api)?;
         let in_force = InForce::of(&settings);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
         let intake =
             Arc::new(Intake::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
-        actix_web::rt::spawn(keep_secrets_fresh(intake.clone()));
+        actix_web::rt::spawn(keep_secrets_fresh(intake.clone(), gate.clone()));
         let public = serve_public(public, &public_settings, pace.deadline, &intake, &metrics)?;
-        let mut live = Live { in_force, intake, terms, metrics };
+        let mut live = Live { in_force, intake, triage, gate, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -188,6 +194,16 @@ fn check_ledger(store: &dyn Store) -> Result<(), String> {
     }
 }
 
+/// Who may use the API.
+fn gate(settings: &Settings) -> Arc<Gate> {
+    let settings::PrivateDoor { listen, token } = &settings.private;
+    let gate = Gate::new(listen.ip().is_loopback(), token.clone());
+    if !gate.is_open() {
+        tracing::info!("the API is off: the private door is not on loopback and has no token");
+    }
+    Arc::new(gate)
+}
+
 /// Says where the doors are.
 fn announce_doors(settings: &Settings, public: &TcpListener, private: &TcpListener) {
     let address = |listener: &TcpListener| listener.local_addr().map(|a| a.to_string()).ok();
@@ -238,6 +254,7 @@ fn serve_private(
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
     accepting: &Arc<AtomicBool>,
+    api: Api,
 ) -> Result<ServerHandle, AppError> {
     let (ledger, accepting) = (store.clone(), accepting.clone());
     let door = web::Data::new(PrivateDoor {
@@ -251,6 +268,7 @@ fn serve_private(
                 }),
             },
         ],
+        api,
     });
     let server =
         HttpServer::new(move || actix_web::App::new().configure(http::private(door.clone())))
@@ -264,10 +282,11 @@ fn serve_private(
 }
 
 /// Ends with the runtime.
-async fn keep_secrets_fresh(intake: Arc<Intake>) {
+async fn keep_secrets_fresh(intake: Arc<Intake>, gate: Arc<Gate>) {
     loop {
         tokio::time::sleep(SECRETS_EVERY).await;
         intake.read_secrets_anew();
+        gate.read_secrets_anew();
     }
 }
 

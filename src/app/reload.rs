@@ -6,14 +6,18 @@ use tokio::sync::watch;
 use super::Reread;
 use super::terms;
 use crate::delivery::Terms;
+use crate::http::Gate;
 use crate::intake::Intake;
 use crate::settings::{Fingerprint, Settings, SettingsError};
 use crate::telemetry::{Metrics, ReloadResult, logs};
+use crate::triage::Triage;
 
 /// The parts of a running service that other settings can be given to.
 pub(super) struct Live {
     pub(super) in_force: InForce,
     pub(super) intake: Arc<Intake>,
+    pub(super) triage: Arc<Triage>,
+    pub(super) gate: Arc<Gate>,
     pub(super) terms: watch::Sender<Arc<Terms>>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -43,6 +47,7 @@ impl Live {
         if new.fingerprint == self.in_force.fingerprint {
             // What they refer to may have changed nevertheless.
             self.intake.read_secrets_anew();
+            self.gate.read_secrets_anew();
             tracing::info!(settings = new.hash, "the settings say what is in force already");
             return ReloadResult::Unchanged;
         }
@@ -64,6 +69,8 @@ impl Live {
         // knows its survey, and is counted where it belongs.
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
+        self.triage.change(terms::of_triage(&new));
+        self.gate.change(new.private.token.clone());
         logs::filter_by(&new.logs.filter);
         self.intake.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.in_force = coming;

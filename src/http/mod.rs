@@ -1,13 +1,16 @@
-//! The two doors: hooks come in by the public one; figures and probes go out by the private one.
+//! The two doors: hooks come in by the public one; figures and probes go out by the private one, and
+//! by it a person finds and mends things ([`api`]).
 //!
-//! This room turns requests into hooks and outcomes into answers, and nothing else: it knows no
-//! signature, no survey and no SQL. Only here (and in the simulator) is actix known.
+//! This room turns requests into hooks and wishes, and outcomes into answers, and nothing else: it
+//! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.
 
+mod api;
 mod hooks;
 mod probes;
 mod problem;
 mod span;
 
+pub use api::{Api, Gate, description as api_description};
 pub use hooks::{PublicDoor, REFUSALS};
 pub use probes::{Check, PrivateDoor};
 pub use span::RootSpan;
@@ -41,7 +44,7 @@ pub fn public(door: web::Data<PublicDoor>) -> impl FnOnce(&mut ServiceConfig) {
     }
 }
 
-/// `/metrics`, `/livez` and `/readyz`; none of them needs a token.
+/// `/metrics`, `/livez` and `/readyz`, none of which needs a token, and `/api/v1`.
 pub fn private(door: web::Data<PrivateDoor>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
@@ -49,6 +52,7 @@ pub fn private(door: web::Data<PrivateDoor>) -> impl FnOnce(&mut ServiceConfig) 
             .route("/metrics", web::get().to(probes::metrics))
             .route("/livez", web::get().to(probes::livez))
             .route("/readyz", web::get().to(probes::readyz))
+            .service(api::scope())
             .default_service(web::to(Problem::not_found));
     }
 }

@@ -3,12 +3,14 @@ use std::sync::Arc;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
+use super::api::Api;
 use crate::telemetry::Metrics;
 
 /// What the private door works with.
 pub struct PrivateDoor {
     pub metrics: Arc<Metrics>,
     pub checks: Vec<Check>,
+    pub api: Api,
 }
 
 /// One condition of being ready.

@@ -1,8 +1,11 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
+use super::{Environment, secret};
+use crate::domain::Credentials;
 use crate::source::SignedUrl;
 
 /// The door that senders call.
@@ -21,7 +24,12 @@ pub struct PublicDoor {
 #[derive(Debug, Clone)]
 pub struct PrivateDoor {
     pub listen: SocketAddr,
+    /// What whoever uses the API has to bring; without one there is an API on loopback alone.
+    pub token: Option<Arc<Credentials>>,
 }
+
+/// Shortest token of the API, in characters: nobody guesses so many.
+const TOKEN_LENGTH_MIN: usize = 16;
 
 const LISTEN: &str = "The address and the port to listen on, such as 0.0.0.0:8080 or [::]:8080.";
 
@@ -66,17 +74,33 @@ impl PublicDoor {
 }
 
 impl PrivateDoor {
-    pub(super) const SHAPE: Shape = Shape::of(&[key("listen", Kind::Text, LISTEN)]);
+    pub(super) const SHAPE: Shape = Shape::of(&[
+        key("listen", Kind::Text, LISTEN),
+        key(
+            "token",
+            Kind::Secret,
+            "What the API wants as Authorization: Bearer; without it the API is off beyond loopback.",
+        ),
+    ]);
 
-    pub(super) fn at(place: &Place<'_>, public: Option<&PublicDoor>) -> Option<Self> {
+    pub(super) fn at(
+        place: &Place<'_>,
+        public: Option<&PublicDoor>,
+        environment: &Arc<Environment>,
+    ) -> Option<Self> {
         let table = place.table()?;
+        let token = match table.get_filled("token") {
+            None => Some(None),
+            Some(place) => secret::credentials(&place, TOKEN_LENGTH_MIN, environment)
+                .map(|token| Some(Arc::new(token))),
+        };
         let listen = listen(&table)?;
         if public.is_some_and(|public| collide(public.listen, listen)) {
             return table.get("listen")?.fault(
                 "the public door listens there: the private one must have an address of its own",
             );
         }
-        Some(Self { listen })
+        Some(Self { listen, token: token? })
     }
 }
 

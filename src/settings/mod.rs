@@ -171,7 +171,8 @@ impl Settings {
         let section = |name| table.need(name, "a table");
 
         let public = section("public").and_then(|place| PublicDoor::at(&place));
-        let private = section("private").and_then(|place| PrivateDoor::at(&place, public.as_ref()));
+        let private = section("private")
+            .and_then(|place| PrivateDoor::at(&place, public.as_ref(), environment));
         let store = section("store").and_then(|place| Store::at(&place));
         let delivery = section("delivery").and_then(|place| Delivery::at(&place));
         let shutdown = section("shutdown").and_then(|place| Shutdown::at(&place));

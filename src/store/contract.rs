@@ -110,7 +110,9 @@ pub trait Store: Send + Sync {
 
     /// Why nothing is written any more, where the ledger is found to be damaged: that does not end
     /// before a person mends it.
-    fn damage(&self) -> Option<StoreError>;
+    fn damage(&self) -> Option<StoreError> {
+        None
+    }
 
     /// Finishes what is queued and closes the ledger. Nothing is accepted afterwards.
     async fn close(&self);
@@ -337,6 +339,8 @@ pub enum StoreError {
     IdReused,
     #[error("the ledger is closed")]
     Closed,
+    #[error("the ledger was opened only to be looked at")]
+    OnlyLookedAt,
     #[error("the ledger {path} is served by another process")]
     InUse { path: String },
     #[error("{path} is not a Postcall ledger")]

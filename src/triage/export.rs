@@ -23,6 +23,11 @@ pub struct Exporting {
     pub format: Format,
 }
 
+impl Exporting {
+    /// By which keys a query asks.
+    pub const KEYS: [&'static str; 1] = ["format"];
+}
+
 impl Format {
     pub fn content_type(self) -> &'static str {
         match self {

@@ -94,6 +94,9 @@ impl Sought {
 }
 
 impl Paging {
+    /// By which keys a query asks.
+    pub const KEYS: [&'static str; 2] = ["cursor", "limit"];
+
     pub(super) fn after(&self) -> Result<Option<Cursor>, TriageError> {
         parsed("cursor", self.cursor.as_deref())
     }

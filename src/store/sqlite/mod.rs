@@ -16,6 +16,7 @@ mod interventions;
 mod lease;
 mod lock;
 mod news;
+mod onlooker;
 mod read;
 mod rows;
 mod salvage;
@@ -49,6 +50,7 @@ use super::contract::{
 use crate::domain::{CallUuid, Name, Observer, SubmissionId, Totals};
 
 pub use self::doctor::{Examination, Finding, FindingKind, examine};
+pub use self::onlooker::Onlooker;
 pub use self::salvage::{Salvaged, salvage};
 
 mod migrations {
@@ -324,6 +326,10 @@ impl ReadOnly {
         Ok(Self(connection))
     }
 
+    pub fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
+        read::accounts_waiting(&self.0).map_err(read_error)
+    }
+
     pub fn figures(&self) -> Result<Figures, StoreError> {
         read::figures(&self.0).map_err(read_error)
     }
@@ -348,6 +354,11 @@ impl ReadOnly {
     pub fn mappable(&self, ids: &[SubmissionId]) -> Result<Vec<Mappable>, StoreError> {
         dossier::mappable(&self.0, ids).map_err(read_error)
     }
+}
+
+/// Whether a process serves the ledger; nothing is written.
+pub fn is_served(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| Lock::is_taken(&path))
 }
 
 /// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for

@@ -1,0 +1,75 @@
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{accounts, erasing, export, many, one, totals};
+use crate::triage::ApiProblem;
+
+/// The API as OpenAPI has it, as JSON.
+pub fn description() -> String {
+    let mut text = Described::openapi().to_pretty_json().expect("a description is JSON");
+    text.push('\n');
+    text
+}
+
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    operation_id = "openapi",
+    tag = "description",
+    responses((status = 200, description = "this description", body = Object), super::refusal::Refusals),
+)]
+pub(super) async fn serve() -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(description())
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Postcall",
+        description = "What a person does by hand with submissions and accounts. It lies at the private \
+                       door. A time is written as in RFC 3339; a problem as in RFC 9457.",
+    ),
+    paths(
+        many::list,
+        one::show,
+        one::replay,
+        one::discard,
+        many::replay,
+        many::discard,
+        erasing::erase,
+        export::export,
+        accounts::list,
+        accounts::hold,
+        accounts::resume,
+        totals::totals,
+        serve,
+    ),
+    components(schemas(ApiProblem)),
+    tags(
+        (name = "submissions", description = "Finding submissions, and one at a time"),
+        (name = "bulk", description = "Whatever is found, page by page: asking for the next page goes on, not asking stops"),
+        (name = "privacy", description = "Forgetting what was said"),
+        (name = "accounts", description = "Whether anything is delivered"),
+        (name = "description", description = "What can be asked"),
+    ),
+    security((), ("token" = [])),
+    modifiers(&Token),
+)]
+struct Described;
+
+/// The `private.token` of the settings, where they have one.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The private.token of the settings, where they have one."))
+            .build();
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}

@@ -1,0 +1,27 @@
+use actix_web::{HttpResponse, web};
+
+use super::super::probes::PrivateDoor;
+use super::reading::body;
+use super::refusal::Refusals;
+use super::told::answer;
+use crate::triage::{Erased, Erasing};
+
+/// Forgets all that was said on a call, whatever became of it. Only that there was something stays.
+#[utoipa::path(
+    post,
+    path = "/api/v1/erase",
+    operation_id = "erase",
+    tag = "privacy",
+    request_body = Erasing,
+    responses((status = 200, description = "it is forgotten", body = Erased), Refusals),
+)]
+pub(super) async fn erase(sent: web::Bytes, door: web::Data<PrivateDoor>) -> HttpResponse {
+    let now = (door.api.clock)();
+    answer(
+        async {
+            let how: Erasing = body(&sent)?;
+            Ok(door.api.triage.erase(&how, now).await?)
+        }
+        .await,
+    )
+}

@@ -1,0 +1,234 @@
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tracing::Instrument;
+
+use super::super::probes::PrivateDoor;
+use super::super::problem::Problem;
+use crate::domain::Credentials;
+
+/// Who may use the API: whoever brings the token, or, where there is none, whoever is on this host.
+pub struct Gate {
+    /// Nobody else can reach the door.
+    is_on_loopback: bool,
+    token: RwLock<Option<Arc<Credentials>>>,
+}
+
+/// By what somebody was let in.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Bearer,
+    Loopback,
+}
+
+impl Gate {
+    pub fn new(is_on_loopback: bool, token: Option<Arc<Credentials>>) -> Self {
+        Self { is_on_loopback, token: RwLock::new(token) }
+    }
+
+    /// Another token, or none, from now on.
+    pub fn change(&self, token: Option<Arc<Credentials>>) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    /// Whether there is an API at all.
+    pub fn is_open(&self) -> bool {
+        self.is_on_loopback || self.token().is_some()
+    }
+
+    /// A token that was rotated in its file lets in from now on.
+    pub fn read_secrets_anew(&self) {
+        if let Some(token) = self.token()
+            && let Err(error) = token.read_anew()
+        {
+            tracing::warn!(error, "the API's token could not be read anew; the known one stays");
+        }
+    }
+
+    fn token(&self) -> Option<Arc<Credentials>> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn let_in(&self, method: &Method, headers: &HeaderMap) -> Result<By, Refused> {
+        let by = match self.token() {
+            Some(token) if brings(&token, headers) => By::Bearer,
+            Some(_) => return Err(Refused::Stranger),
+            None if !self.is_on_loopback => return Err(Refused::Off),
+            // A page in the browser of whoever sits here could ask by a name of its own.
+            None if !calls_loopback(headers) => return Err(Refused::Elsewhere),
+            None => By::Loopback,
+        };
+        // A page of another origin cannot send this without being asked first.
+        if method == Method::POST && !says_json(headers) {
+            return Err(Refused::NotJson);
+        }
+        Ok(by)
+    }
+}
+
+enum Refused {
+    Off,
+    Stranger,
+    Elsewhere,
+    NotJson,
+}
+
+pub(super) async fn let_in(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let door = request.app_data::<web::Data<PrivateDoor>>().expect("the door is there").clone();
+    match door.api.gate.let_in(request.method(), request.headers()) {
+        Ok(by) => {
+            let span = tracing::info_span!("by_hand", by = by.label());
+            let mut response = next.call(request).instrument(span).await?.map_into_left_body();
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Ok(response)
+        }
+        Err(refused) => {
+            let response = refused.response();
+            Ok(request.into_response(response).map_into_right_body())
+        }
+    }
+}
+
+impl By {
+    fn label(self) -> &'static str {
+        match self {
+            By::Bearer => "bearer",
+            By::Loopback => "loopback",
+        }
+    }
+}
+
+impl Refused {
+    fn response(&self) -> actix_web::HttpResponse {
+        match self {
+            Refused::Off => Problem::new(
+                StatusCode::NOT_FOUND,
+                "the API is off: this door can be reached from other hosts, and the settings have \
+                 no private.token",
+            )
+            .response(),
+            Refused::Stranger => {
+                let detail =
+                    "the API wants the private.token of the settings as Authorization: Bearer";
+                let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).response();
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            Refused::Elsewhere => Problem::new(
+                StatusCode::FORBIDDEN,
+                "without a private.token the API answers to this host's own names alone, such as \
+                 localhost",
+            )
+            .response(),
+            Refused::NotJson => Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send JSON, and say so: Content-Type: application/json",
+            )
+            .response(),
+        }
+    }
+}
+
+/// Two are as good as none. Every token is compared, and in the same time.
+fn brings(token: &Credentials, headers: &HeaderMap) -> bool {
+    let Some(claimed) = only(headers, header::AUTHORIZATION).and_then(bearer) else {
+        return false;
+    };
+    let is_same =
+        |token: &SecretString| -> bool { token.expose_secret().as_bytes().ct_eq(claimed).into() };
+    token.tokens().iter().fold(false, |brings, token| brings | is_same(token))
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"Bearer";
+    let (name, rest) = value.split_at_checked(SCHEME.len())?;
+    (name.eq_ignore_ascii_case(SCHEME) && rest.starts_with(b" ")).then(|| rest.trim_ascii())
+}
+
+/// By a name that no name server can give to anybody.
+fn calls_loopback(headers: &HeaderMap) -> bool {
+    let host = only(headers, header::HOST).and_then(|host| std::str::from_utf8(host).ok());
+    host.is_some_and(is_loopback)
+}
+
+/// Of an address or `localhost`, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    let said = only(headers, header::CONTENT_TYPE).and_then(|said| std::str::from_utf8(said).ok());
+    let kind = said.map(|said| said.split(';').next().unwrap_or_default().trim());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+}
+
+fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&[u8]> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.as_bytes()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_host_are_its_own() {
+        for own in [
+            "localhost",
+            "LOCALHOST:9090",
+            "127.0.0.1",
+            "127.0.0.1:9090",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:9090",
+            "[::ffff:127.0.0.1]:9090",
+        ] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for another in [
+            "",
+            ":9090",
+            "localhost.example.com",
+            "127.0.0.1.example.com:9090",
+            "127.0.0.1@example.com",
+            "example.com:127",
+            "10.0.0.1:9090",
+            "0.0.0.0:9090",
+            "[::]:9090",
+        ] {
+            assert!(!is_loopback(another), "{another}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_is_read_whatever_the_case_of_its_scheme() {
+        assert_eq!(bearer(b"Bearer t"), Some(&b"t"[..]));
+        assert_eq!(bearer(b"bearer  t "), Some(&b"t"[..]));
+        for none in [&b"Bearer"[..], b"Bearert", b"Basic t", b""] {
+            assert_eq!(bearer(none), None);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::super::probes::PrivateDoor;
+use super::reading::{Query, body};
+use super::refusal::{Refusals, TooSoon};
+use super::told::answer;
+use crate::triage::{DiscardPage, Discarded, Listed, Paging, ReplayPage, Replayed, Sought};
+
+/// Submissions, the latest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/submissions",
+    operation_id = "list_submissions",
+    tag = "submissions",
+    params(Sought, Paging),
+    responses((status = 200, description = "a page of what is found", body = Listed), Refusals),
+)]
+pub(super) async fn list(request: HttpRequest, door: web::Data<PrivateDoor>) -> HttpResponse {
+    answer(
+        async {
+            let known = [&Sought::KEYS[..], &Paging::KEYS].concat();
+            let mut query = Query::of(&request, &known)?;
+            Ok(door.api.triage.list(&query.sought()?, &query.paging()?).await?)
+        }
+        .await,
+    )
+}
+
+/// Offers a page of what is found again, or shows what would come of it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/replay",
+    operation_id = "replay",
+    tag = "bulk",
+    request_body = ReplayPage,
+    responses(
+        (status = 200, description = "what came of this page, or would", body = Replayed),
+        Refusals, TooSoon
+    ),
+)]
+pub(super) async fn replay(sent: web::Bytes, door: web::Data<PrivateDoor>) -> HttpResponse {
+    let now = (door.api.clock)();
+    answer(
+        async {
+            let page: ReplayPage = body(&sent)?;
+            Ok(door.api.triage.replay(&page, now).await?)
+        }
+        .await,
+    )
+}
+
+/// Gives a page of what is found up for good.
+#[utoipa::path(
+    post,
+    path = "/api/v1/discard",
+    operation_id = "discard",
+    tag = "bulk",
+    request_body = DiscardPage,
+    responses(
+        (status = 200, description = "what came of this page", body = Discarded),
+        Refusals, TooSoon
+    ),
+)]
+pub(super) async fn discard(sent: web::Bytes, door: web::Data<PrivateDoor>) -> HttpResponse {
+    let now = (door.api.clock)();
+    answer(
+        async {
+            let page: DiscardPage = body(&sent)?;
+            Ok(door.api.triage.discard(&page, now).await?)
+        }
+        .await,
+    )
+}

@@ -288,6 +288,9 @@ pub struct Figures {
     /// When the oldest submission became, or becomes, due for the first time, of all that wait.
     pub oldest_due_at: Option<Timestamp>,
     pub holds: Vec<Hold>,
+    /// How large the ledger is, and how much of it is free to be written on.
+    pub bytes: u64,
+    pub free_bytes: u64,
 }
 
 /// An account whose submissions wait.

@@ -432,7 +432,7 @@ impl<'a> Work<'a> {
             fresh
                 .prepare_cached(
                     "UPDATE submissions SET state = 'dead', reason = ?2, detail = ?3,
-                            leased_until = NULL, begun = 0
+                            leased_until = NULL, reached = reached OR begun, begun = 0
                         WHERE seq = ?1",
                 )?
                 .execute((number, DeadReason::Unmapped.label(), PUT_ASIDE))?;
@@ -448,6 +448,12 @@ impl<'a> Work<'a> {
                         kept = iif(call = '', 0, iif(state IN ('collecting', 'pending', 'dead')
                             OR kept NOT IN (1, 2), 2, kept))
                     WHERE seq = ?1",
+            )?
+            .execute([number])?;
+        fresh
+            .prepare_cached(
+                "UPDATE attempts SET verdict = 'unknown_result' WHERE submission = ?1
+                    AND verdict IS NULL AND NOT (SELECT begun FROM submissions WHERE seq = ?1)",
             )?
             .execute([number])?;
         Ok(())

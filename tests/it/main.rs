@@ -1,13 +1,17 @@
 //! Postcall from outside: one test binary, one subject a file.
 
+mod alerts;
 mod assembly;
 mod bad_input;
+mod by_hand;
 mod conversations;
 mod crash;
 mod dashboard;
 mod delivery;
+mod faults;
 mod house;
 mod logs;
+mod oracle;
 mod presets;
 mod process;
 mod readme;

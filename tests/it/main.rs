@@ -1,5 +1,6 @@
 //! Postcall from outside: one test binary, one subject a file.
 
+mod api;
 mod assembly;
 mod bad_input;
 mod conversations;

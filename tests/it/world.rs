@@ -4,6 +4,7 @@
 //! A [`World`] speaks in what these do. What became of it is read from the ledger, from Plivo's
 //! stand-in and from the figures, never from inside the service.
 
+mod api;
 mod caller;
 mod figures;
 mod ledger;
@@ -202,6 +203,10 @@ impl World {
 
     pub fn public(&self) -> SocketAddr {
         self.doors().0
+    }
+
+    pub fn private(&self) -> SocketAddr {
+        self.doors().1
     }
 
     /// What the private door says.

@@ -31,6 +31,9 @@ pub struct Courier {
     terms: Arc<Terms>,
     client: Rc<Client>,
     in_hand: InHand,
+    /// What was leased and could not begin, until the ledger takes it back: nobody would look for
+    /// leases that run out while nothing else is due.
+    unsent: Vec<Ticket>,
     finished: mpsc::UnboundedReceiver<Decided>,
     report: mpsc::UnboundedSender<Decided>,
     /// Accounts with submissions waiting that the settings do not have.
@@ -48,6 +51,7 @@ impl Courier {
             client: client_for(&terms),
             terms,
             in_hand: InHand::default(),
+            unsent: Vec::new(),
             finished,
             report,
             strangers: Vec::new(),
@@ -96,6 +100,7 @@ impl Courier {
             self.note(decided);
         }
         self.settle().await?;
+        self.give_back().await?;
         self.heed_new_terms();
         self.meet_strangers(now).await?;
         let wanted = self.wanted();
@@ -208,10 +213,9 @@ impl Courier {
             let begun = match self.parts.store.begin(offers, now).await {
                 Ok(begun) => begun,
                 Err(error) => {
-                    let tickets: Vec<Ticket> =
-                        to_send.iter().map(|(lease, ..)| lease.ticket).collect();
-                    // Where the ledger refuses this too, the leases run out by themselves.
-                    let _ = self.parts.store.release(tickets).await;
+                    self.unsent.extend(to_send.iter().map(|(lease, ..)| lease.ticket));
+                    // Where the ledger refuses this too, it is asked again before anything is leased.
+                    let _ = self.give_back().await;
                     return Err(error);
                 }
             };
@@ -228,6 +232,14 @@ impl Courier {
             }
         }
         self.settle().await
+    }
+
+    async fn give_back(&mut self) -> Result<(), StoreError> {
+        if !self.unsent.is_empty() {
+            self.parts.store.release(self.unsent.clone()).await?;
+            self.unsent.clear();
+        }
+        Ok(())
     }
 
     /// What becomes of it, and how its survey came to that, as JSON.

@@ -1,78 +1,43 @@
 //! Killed again and again while hooks come in: what was answered 200 is there and comes to its
 //! end, and nothing is told twice but what nobody can know.
 
-mod cast;
-mod crowd;
-mod far_side;
-mod ledger;
-
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 
 use postcall::settings::{Environment, Settings};
+use serde_json::json;
 
+use crate::oracle::{self, Crowd, FarSide, Ledger, assert_ended_well, say};
 use crate::process::{Home, Process};
-use cast::{Call, Ending};
-use crowd::Crowd;
-use far_side::FarSide;
-use ledger::{Kept, Ledger};
 
 const HOOKS: usize = 5000;
 const KILLS: usize = 20;
 const SENDERS: usize = 8;
 
-const SETTINGS: &str = r#"
-public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
-private: { listen: "127.0.0.1:0" }
-accounts:
-  main:
-    auth_id: MACRASHCRASHCRASH000
-    auth_token: { value: "made-up-token-of-the-crash-test" }
-    api: http://FAR_SIDE
-sources:
-  quick: { preset: plivo, account: main, survey: quick }
-  ivr: { preset: plivo, account: main, survey: quality }
-surveys:
-  quick:
-    questions: [{ name: score, answers: 1-5 }]
-    rating: { of: score }
-    complete: { after: 3s }
-  quality:
-    questions:
-      - { name: score, answers: 1-5 }
-      - { name: problem, answers: 1-3 }
-    rating: { of: score }
-    issues:
-      of: problem
-      choices:
-        - { answer: 1, issue: ECHO }
-        - { answer: 2, issue: ONE_WAY_AUDIO }
-        - { answer: 3, issue: CALL_DROPPED }
-    complete: { after: 3s }
-delivery:
-  delay: 0s
-  retry: { first: 50ms, longest: 400ms, unknown_call: 1s }
-logs: { filter: "warn,postcall::app=info,postcall::delivery=info" }
-"#;
+/// How often an answer is cut off after the feedback was accepted.
+const RESETS: usize = 60;
+
+const DELIVERY: &str = "retry: { first: 50ms, longest: 400ms, unknown_call: 1s }";
 
 #[test]
 fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
-    let seed = match std::env::var("POSTCALL_SEED") {
-        Ok(seed) => seed.parse().expect("POSTCALL_SEED is a number"),
-        Err(_) => fastrand::u64(..),
-    };
+    let seed = oracle::seed();
     say(&format!("crash: POSTCALL_SEED={seed} repeats the calls and the quotas"));
     let mut chance = fastrand::Rng::with_seed(seed);
 
     let mut far_side = FarSide::start();
-    let settings = SETTINGS.replace("FAR_SIDE", &far_side.address().to_string());
+    let settings = oracle::settings(far_side.address(), "3s", DELIVERY);
     let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
     let home = Home::new(&settings);
-    let (calls, hooks) = cast::calls(&sources, HOOKS, &mut chance);
-    far_side.be_troublesome(calls.iter().filter(|(_, call)| call.ending == Ending::UnknownCall));
+    let (calls, hooks) = oracle::calls(&sources, HOOKS, &mut chance);
+    let faults = json!([
+        { "status": 503, "every": 11 },
+        { "reset": "after", "every": 17, "times": RESETS },
+        { "delay_ms": 20, "every": 4 },
+    ]);
+    far_side.be_troublesome(faults, &calls);
 
-    let crowd = Arc::new(Crowd::new(hooks));
+    let crowd = Arc::new(Crowd::new(hooks, None));
     let senders = Crowd::gather(&crowd, SENDERS);
     let mut excuses = Excuses::default();
     let mut service = Process::start(&home.settings());
@@ -94,17 +59,14 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     for sender in senders {
         sender.join().unwrap();
     }
-    while Ledger::totals(&home.ledger()).waiting() > 0 {
-        service.next_line();
-        service.skip_lines();
-    }
+    Ledger::wait_until_nothing_waits(&home.ledger(), &service);
     service.kill();
 
     far_side.hear_more();
     let ledger = Ledger::read(&home.ledger());
     ledger.assert_has(&crowd.answered());
     let totals = Ledger::totals(&home.ledger());
-    assert!(totals.balance(), "the books do not balance: {totals:?}");
+    ledger.assert_counts(totals);
     assert_eq!(totals.accepted as usize, calls.len(), "one submission for each call");
     for (id, call) in &calls {
         assert_ended_well(id, call, &ledger.kept[id], far_side.heard(id));
@@ -118,35 +80,6 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
         twice,
         excuses.accepted_unsettled.len(),
     ));
-}
-
-/// Past the test harness, which keeps what a test that passes prints.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-fn assert_ended_well(id: &str, call: &Call, kept: &Kept, heard: &[(u64, Vec<String>)]) {
-    let (state, reason, expected) = match &call.ending {
-        Ending::Rated { rating, issue } => {
-            // The second answer may have come when the first had been told already.
-            let in_time = issue.filter(|_| !kept.was_late("problem"));
-            let issues = match (in_time, rating) {
-                (Some(issue), _) => vec![issue.to_owned()],
-                (None, 5) => Vec::new(),
-                (None, _) => vec!["OTHERS".to_owned()],
-            };
-            ("delivered", None, Some((*rating, issues)))
-        }
-        Ending::Ignored(reason) => ("ignored", Some(*reason), None),
-        Ending::UnknownCall => ("dead", Some("unknown_call"), None),
-        Ending::Unmapped => ("dead", Some("unmapped"), None),
-    };
-    assert_eq!((kept.state.as_str(), kept.reason.as_deref()), (state, reason), "{id}: {call:?}");
-    assert_eq!(kept.told(), expected, "what the ledger says was told of {id}: {call:?}");
-    assert_eq!(heard.is_empty(), expected.is_none(), "{id}: {call:?}");
-    for heard in heard {
-        assert_eq!(Some(heard), expected.as_ref(), "what was heard of {id}: {call:?}");
-    }
 }
 
 /// Why a call may be heard more than once, by call.
@@ -175,7 +108,7 @@ impl Excuses {
         let (mut twice, mut resets) = (0, 0);
         for (id, kept) in &ledger.kept {
             // What nobody knows the result of was under way at a kill, or its answer was cut off.
-            let cut_off = kept.unknown_results() - count(&self.under_way, id);
+            let cut_off = kept.attempts("unknown_result") - count(&self.under_way, id);
             let most = 1 + count(&self.accepted_unsettled, id) + cut_off;
             let times = far_side.heard(id).len();
             assert!(
@@ -188,7 +121,7 @@ impl Excuses {
             twice += usize::from(times > 1);
             resets += cut_off;
         }
-        assert!(resets <= far_side::RESETS, "{resets} answers cannot have been cut off");
+        assert!(resets <= RESETS, "{resets} answers cannot have been cut off");
         twice
     }
 }

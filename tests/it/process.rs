@@ -44,8 +44,27 @@ impl Process {
     }
 
     pub fn start_with(settings: &Path, variables: &[(String, String)]) -> Self {
-        let mut process = postcall(&["serve"], settings)
-            .envs(variables.iter().cloned())
+        let mut command = postcall(&["serve"], settings);
+        command.envs(variables.iter().cloned());
+        Self::of(command)
+    }
+
+    /// On a disk that [`leave_room_to`](Self::leave_room_to) can fill: a write beyond its bound
+    /// fails as on a full disk, instead of ending the process.
+    pub fn start_on_a_small_disk(settings: &Path) -> Self {
+        let postcall = postcall(&["serve"], settings);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(postcall.get_program())
+            .args(postcall.get_args());
+        without_variables_of_ours(&mut command);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut process = command
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -81,7 +100,12 @@ impl Process {
 
     /// The next line that it logs.
     pub fn next_line(&self) -> Value {
-        self.said.lock().unwrap().recv_timeout(PATIENCE).expect("the service says something")
+        self.line_to_come().expect("the service says something")
+    }
+
+    /// Nothing where it has not said anything for long.
+    pub fn line_to_come(&self) -> Option<Value> {
+        self.said.lock().unwrap().recv_timeout(PATIENCE).ok()
     }
 
     /// Its lines until one has `message`; answers that one.
@@ -111,6 +135,16 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
     }
 
+    /// No byte of a file can be written beyond that place from here on; `None` is no bound.
+    pub fn leave_room_to(&self, place: Option<u64>) {
+        let bound = place.map_or("unlimited".to_owned(), |place| place.to_string());
+        let status = Command::new("prlimit")
+            .arg(format!("--pid={}", self.process.id()))
+            .arg(format!("--fsize={bound}:"))
+            .status();
+        assert!(status.expect("util-linux is there").success());
+    }
+
     /// How it ended, having been told to.
     pub fn ended(mut self) -> Ended {
         let status = self.process.wait().unwrap();
@@ -135,12 +169,16 @@ pub fn run(arguments: &[&str], settings: &Path) -> Output {
 fn postcall(arguments: &[&str], settings: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
     command.args(arguments).arg("--config").arg(settings).stdin(Stdio::null());
+    without_variables_of_ours(&mut command);
+    command
+}
+
+fn without_variables_of_ours(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("POSTCALL") {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// A folder for one ledger and the settings of who serves it.

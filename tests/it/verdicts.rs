@@ -458,6 +458,19 @@ fn while_the_ledger_refuses_nothing_is_taken_up_and_what_is_in_hand_is_written_f
 }
 
 #[test]
+fn what_was_leased_when_the_ledger_began_to_refuse_goes_out_as_soon_as_it_takes_writes() {
+    Rounds::play(async |rounds| {
+        rounds.hears("quick", "c-1", "5").await;
+        rounds.ledger.refuses_all_but_leases();
+        assert!(rounds.sets_out().await.is_err());
+        rounds.ledger.takes_writes();
+        rounds.round().await;
+        assert_eq!(rounds.submission("c-1").state, "delivered");
+        assert_eq!(rounds.plivo.requests(), 1);
+    });
+}
+
+#[test]
 fn an_attempt_that_nobody_waited_for_is_an_unknown_result() {
     Rounds::play(async |rounds| {
         rounds.hears("ivr", "c-1", "2").await;

@@ -95,6 +95,12 @@ impl Ledger {
         self.all_at_once([refusal(("attempts", "UPDATE"))]);
     }
 
+    /// The disk says no between a lease and the attempt, which cannot be given back either.
+    pub fn refuses_all_but_leases(&self) {
+        let giving_back = refusal_when(("submissions", "UPDATE"), "NEW.leased_until IS NULL");
+        self.all_at_once([refusal(("attempts", "INSERT")), giving_back]);
+    }
+
     pub fn takes_writes(&self) {
         self.all_at_once(
             WRITES.map(|(table, event)| format!("DROP TRIGGER IF EXISTS no_{event}_{table};")),
@@ -139,9 +145,13 @@ impl Ledger {
     }
 }
 
-fn refusal((table, event): (&str, &str)) -> String {
+fn refusal(write: (&str, &str)) -> String {
+    refusal_when(write, "TRUE")
+}
+
+fn refusal_when((table, event): (&str, &str), condition: &str) -> String {
     format!(
-        "CREATE TRIGGER no_{event}_{table} AFTER {event} ON {table}
+        "CREATE TRIGGER no_{event}_{table} AFTER {event} ON {table} WHEN {condition}
             BEGIN SELECT RAISE(ABORT, 'the disk says no'); END;"
     )
 }

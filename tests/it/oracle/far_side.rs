@@ -4,16 +4,21 @@ use std::net::SocketAddr;
 use postcall::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
-use super::cast::Call;
+use super::cast::{Call, Ending};
 use crate::process::Line;
 
-/// How often an answer is cut off after the feedback was accepted.
-pub const RESETS: usize = 60;
+/// What is said about one call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub rating: u64,
+    pub issues: Vec<String>,
+    pub notes: Option<String>,
+}
 
 /// The stand-in of Plivo, and what it has heard.
 pub struct FarSide {
     simulator: Simulator,
-    heard: BTreeMap<String, Vec<(u64, Vec<String>)>>,
+    heard: BTreeMap<String, Vec<Told>>,
     /// Where to read on.
     cursor: usize,
 }
@@ -28,17 +33,12 @@ impl FarSide {
         self.simulator.addr()
     }
 
-    /// It is busy, cuts answers off, answers late, and does not know some calls.
-    pub fn be_troublesome<'a>(&self, unknown: impl Iterator<Item = (&'a String, &'a Call)>) {
-        let plan = json!({
-            "faults": [
-                { "status": 503, "every": 11 },
-                { "reset": "after", "every": 17, "times": RESETS },
-                { "delay_ms": 20, "every": 4 },
-            ],
-            "unknown_calls": unknown.map(|(id, _)| id).collect::<Vec<_>>(),
-        });
-        let plan = plan.to_string();
+    /// Each of the `faults` befalls requests as the stand-in's control understands it, and the calls
+    /// that must end so are unknown.
+    pub fn be_troublesome(&self, faults: Value, calls: &BTreeMap<String, Call>) {
+        let unknown = calls.iter().filter(|(_, call)| call.ending == Ending::UnknownCall);
+        let unknown: Vec<_> = unknown.map(|(id, _)| id).collect();
+        let plan = json!({ "faults": faults, "unknown_calls": unknown }).to_string();
         let request = format!(
             "PUT /simulator/faults HTTP/1.1\r\nhost: far.side\r\ncontent-length: {}\r\n\r\n{plan}",
             plan.len()
@@ -59,7 +59,7 @@ impl FarSide {
             self.cursor += feedback.len();
             for feedback in feedback {
                 let call = feedback["call_uuid"].as_str().unwrap();
-                self.heard.entry(call.to_owned()).or_default().push(told(feedback));
+                self.heard.entry(call.to_owned()).or_default().push(Told::of(feedback));
                 more.push(call.to_owned());
             }
             if page["next_cursor"].is_null() {
@@ -68,15 +68,18 @@ impl FarSide {
         }
     }
 
-    /// What was heard of a call, as rating and issues.
-    pub fn heard(&self, call: &str) -> &[(u64, Vec<String>)] {
+    pub fn heard(&self, call: &str) -> &[Told] {
         self.heard.get(call).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// Rating and issues.
-pub fn told(feedback: &Value) -> (u64, Vec<String>) {
-    let issues = feedback["issues"].as_array().into_iter().flatten();
-    let issues = issues.map(|issue| issue.as_str().unwrap().to_owned()).collect();
-    (feedback["rating"].as_u64().unwrap(), issues)
+impl Told {
+    pub fn of(feedback: &Value) -> Self {
+        let issues = feedback["issues"].as_array().into_iter().flatten();
+        Self {
+            rating: feedback["rating"].as_u64().unwrap(),
+            issues: issues.map(|issue| issue.as_str().unwrap().to_owned()).collect(),
+            notes: feedback["notes"].as_str().map(str::to_owned),
+        }
+    }
 }

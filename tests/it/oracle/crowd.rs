@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Crowd {
     state: Mutex<State>,
     changed: Condvar,
+    /// How long a sender waits before it sends again what was not kept; `None` is until the service
+    /// lives again, and says that nothing else may keep it from answering 200.
+    pause: Option<Duration>,
 }
 
 struct State {
@@ -25,6 +28,8 @@ struct State {
     hooks: usize,
     /// Sends of which nobody knows what became.
     left_unanswered: usize,
+    /// Sends that were answered 503.
+    put_off: usize,
     /// Senders that have nothing to send or nobody to send to.
     waiting: usize,
     senders: usize,
@@ -41,7 +46,7 @@ pub struct Promise {
 }
 
 impl Crowd {
-    pub fn new(hooks: Vec<Sending>) -> Self {
+    pub fn new(hooks: Vec<Sending>, pause: Option<Duration>) -> Self {
         let state = State {
             address: None,
             life: 0,
@@ -49,11 +54,12 @@ impl Crowd {
             to_send: hooks.into(),
             answered: Vec::new(),
             left_unanswered: 0,
+            put_off: 0,
             waiting: 0,
             senders: 0,
             dismissed: false,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condvar::new(), pause }
     }
 
     pub fn gather(crowd: &Arc<Self>, senders: usize) -> Vec<JoinHandle<()>> {
@@ -80,6 +86,30 @@ impl Crowd {
         self.wait_while(|state| state.answered.len() < enough && state.waiting < state.senders);
     }
 
+    /// As [`wait_for_answers`](Self::wait_for_answers), and not for ever.
+    pub fn wait_a_while_for_answers(&self, more: usize, at_most: Duration) {
+        let state = self.state();
+        let enough = state.answered.len() + more;
+        let waited = self.changed.wait_timeout_while(state, at_most, |state| {
+            state.answered.len() < enough.min(state.hooks)
+        });
+        drop(waited.expect("no sender panics"));
+    }
+
+    /// Until so many more are answered 503, or everything is answered, and not for ever.
+    pub fn wait_a_while_for_refusals(&self, more: usize, at_most: Duration) {
+        let state = self.state();
+        let enough = state.put_off + more;
+        let waited = self.changed.wait_timeout_while(state, at_most, |state| {
+            state.put_off < enough && state.answered.len() < state.hooks
+        });
+        drop(waited.expect("no sender panics"));
+    }
+
+    pub fn wait_until_all_are_answered(&self) {
+        self.wait_while(|state| state.answered.len() < state.hooks);
+    }
+
     /// Until nobody sends: all that was answered has been counted.
     pub fn wait_until_all_noticed(&self) {
         self.wait_while(|state| state.waiting < state.senders);
@@ -98,6 +128,10 @@ impl Crowd {
         self.state().left_unanswered
     }
 
+    pub fn put_off(&self) -> usize {
+        self.state().put_off
+    }
+
     /// Everything is answered.
     pub fn dismiss(&self) {
         self.state().dismissed = true;
@@ -107,14 +141,20 @@ impl Crowd {
     /// One sender, from life to life of the service.
     fn send(&self) {
         let mut life = 0;
-        while let Some(address) = self.next_life(&mut life) {
+        while let Some(address) = self.next_try(&mut life) {
             let Ok(mut line) = Line::open(address) else { continue };
             while let Some(sending) = self.take() {
                 match line.exchange(&sending.request) {
-                    Ok(reply) => {
-                        assert_eq!(reply.status, 200, "{}", reply.body);
+                    Ok(reply) if reply.status == 200 => {
                         let promise = reply.header("postcall-submission").expect("a promise");
                         self.note_promise(promise, sending);
+                    }
+                    Ok(reply) => {
+                        let may_refuse = self.pause.is_some() && reply.status == 503;
+                        assert!(may_refuse, "{}: {}", reply.status, reply.body);
+                        assert_eq!(reply.header("postcall-submission"), None, "promised with 503");
+                        self.note_refusal(sending);
+                        break;
                     }
                     Err(_) => {
                         self.give_back(sending);
@@ -125,17 +165,26 @@ impl Crowd {
         }
     }
 
-    /// Waits until the service lives again; `None` when the sender may go home.
-    fn next_life(&self, life: &mut usize) -> Option<SocketAddr> {
+    /// Waits until the service lives again, or it is time to try again; `None` when the sender may
+    /// go home.
+    fn next_try(&self, life: &mut usize) -> Option<SocketAddr> {
         let mut state = self.state();
         if state.life == *life {
             state.waiting += 1;
             self.changed.notify_all();
         }
-        let state = self
-            .changed
-            .wait_while(state, |state| state.life == *life && !state.dismissed)
-            .unwrap();
+        let is_the_same = |state: &mut State| state.life == *life && !state.dismissed;
+        if let Some(pause) = self.pause {
+            state = self.changed.wait_timeout_while(state, pause, is_the_same).unwrap().0;
+        }
+        let may_try = |state: &State| {
+            self.pause.is_some() && state.address.is_some() && !state.to_send.is_empty()
+        };
+        let waits = |state: &mut State| is_the_same(state) && !may_try(state);
+        state = self.changed.wait_while(state, waits).unwrap();
+        if state.life == *life {
+            state.waiting -= 1;
+        }
         *life = state.life;
         state.address.filter(|_| !state.dismissed)
     }
@@ -155,6 +204,14 @@ impl Crowd {
         let mut state = self.state();
         state.to_send.push_front(sending);
         state.left_unanswered += 1;
+        self.changed.notify_all();
+    }
+
+    fn note_refusal(&self, sending: Sending) {
+        let mut state = self.state();
+        state.to_send.push_front(sending);
+        state.put_off += 1;
+        self.changed.notify_all();
     }
 
     fn wait_while(&self, condition: impl FnMut(&mut State) -> bool) {

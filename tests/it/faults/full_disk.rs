@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use postcall::settings::{Environment, Settings};
+use serde_json::json;
+
+use super::trouble::written;
+use crate::oracle::{self, Crowd, FarSide, Ledger, assert_ended_well};
+use crate::process::{Home, Line, Process, Reply};
+
+const HOOKS: usize = 120;
+const BEFORE: usize = 40;
+const SENDERS: usize = 4;
+
+/// How long a sender waits before it sends again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is leased when the disk fills, and cannot even be given back, waits for its lease to end.
+const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, lease: 6100ms, \
+    retry: { first: 20ms, longest: 300ms, unknown_call: 1s }";
+
+#[test]
+fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_returns() {
+    let mut chance = Rng::with_seed(oracle::seed());
+    let mut far_side = FarSide::start();
+    let settings = oracle::settings(far_side.address(), "1s", DELIVERY);
+    let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
+    let home = Home::new(&settings);
+    let (calls, hooks) = oracle::calls(&sources, HOOKS, &mut chance);
+    far_side.be_troublesome(json!([]), &calls);
+    let crowd = Arc::new(Crowd::new(hooks, Some(PAUSE)));
+    let senders = Crowd::gather(&crowd, SENDERS);
+    let service = Process::start_on_a_small_disk(&home.settings());
+    crowd.send_to(service.public);
+    crowd.wait_for_answers(BEFORE);
+
+    service.leave_room_to(Some(written(&home)));
+    let refused = "the ledger refuses writes; hooks are answered 503 until it recovers";
+    assert_eq!(service.wait_for(refused)["level"], "ERROR");
+    crowd.wait_a_while_for_refusals(SENDERS, Duration::from_secs(30));
+    assert!(crowd.put_off() >= SENDERS, "no hook is put off");
+    let promised = crowd.answered();
+    assert!(promised.len() < HOOKS, "the disk was not full");
+    assert_eq!(figure(&service, "postcall_ledger_writable"), 0.0);
+    assert!(figure(&service, "postcall_commit_failures_total") > 0.0);
+    let put_off = ["quick", "ivr"].map(|source| {
+        figure(
+            &service,
+            &format!("postcall_hooks_total{{outcome=\"unavailable\",source=\"{source}\"}}"),
+        )
+    });
+    assert!(put_off.iter().sum::<f64>() >= SENDERS as f64, "{put_off:?}");
+    let readiness = ask(&service, "/readyz");
+    assert_eq!(readiness.status, 503);
+    assert!(readiness.body.contains("[-]ledger"), "{}", readiness.body);
+    Ledger::read(&home.ledger()).assert_has(&promised);
+
+    service.leave_room_to(None);
+    service.wait_for("the ledger takes writes again");
+    assert_eq!(ask(&service, "/readyz").status, 200);
+    assert_eq!(figure(&service, "postcall_ledger_writable"), 1.0);
+    crowd.wait_until_all_are_answered();
+    crowd.dismiss();
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    Ledger::wait_until_nothing_waits(&home.ledger(), &service);
+    service.kill();
+    far_side.hear_more();
+    let (kept, totals) = (Ledger::read(&home.ledger()), Ledger::totals(&home.ledger()));
+    kept.assert_has(&crowd.answered());
+    kept.assert_counts(totals);
+    assert_eq!(totals.accepted as usize, calls.len(), "one submission for each call");
+    for (id, call) in &calls {
+        assert_ended_well(id, call, &kept.kept[id], far_side.heard(id));
+    }
+}
+
+fn ask(service: &Process, path: &str) -> Reply {
+    Line::open(service.private).unwrap().get(path).unwrap()
+}
+
+fn figure(service: &Process, series: &str) -> f64 {
+    let page = ask(service, "/metrics").body;
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap()
+}

@@ -1,0 +1,213 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use postcall::domain::Totals;
+use postcall::settings::{Environment, Settings};
+use serde_json::json;
+
+use super::linger;
+use super::trouble::Trouble;
+use super::wire::Wire;
+use crate::oracle::{self, Call, Crowd, FarSide, Ledger, assert_ended_well};
+use crate::process::{Home, Process};
+
+const HOOKS: usize = 300;
+const SENDERS: usize = 6;
+
+/// Fewest and most troubles of one round.
+const TROUBLES: std::ops::RangeInclusive<usize> = 4..=9;
+
+/// How long a sender waits before it sends again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a full disk may go unnoticed: nobody may have anything left to write.
+const UNNOTICED: Duration = Duration::from_millis(500);
+
+const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, lease: 6100ms, hold_probe: 200ms, \
+    retry: { first: 20ms, longest: 300ms, unknown_call: 1s }";
+
+/// One life of a ledger, from its first hook to the end of its last submission.
+pub struct Round {
+    home: Home,
+    calls: BTreeMap<String, Call>,
+    crowd: Arc<Crowd>,
+    far_side: FarSide,
+    /// Between the senders and the service, and between it and the far side.
+    near: Wire,
+    far: Wire,
+    service: Process,
+    tally: Tally,
+}
+
+/// What befell, and what became of it.
+#[derive(Default)]
+pub struct Tally {
+    troubles: BTreeMap<&'static str, usize>,
+    hooks: usize,
+    calls: usize,
+    harmed: usize,
+    sent_again: usize,
+    put_off: usize,
+    heard_again: usize,
+    unknown_results: usize,
+    ended: Totals,
+}
+
+impl Round {
+    /// # Panics
+    /// Where anything was lost, told wrongly or told more often than can be explained.
+    pub fn play(seed: u64) -> Tally {
+        let mut chance = Rng::with_seed(seed);
+        let far_side = FarSide::start();
+        let far = Wire::lay(far_side.address());
+        let home = Home::new(&oracle::settings(far.address, "1s", DELIVERY));
+        let settings = std::fs::read_to_string(home.settings()).unwrap();
+        let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
+        let (calls, hooks) = oracle::calls(&sources, HOOKS, &mut chance);
+        far_side.be_troublesome(json!([]), &calls);
+        let service = Process::start_on_a_small_disk(&home.settings());
+        let near = Wire::lay(service.public);
+        let crowd = Arc::new(Crowd::new(hooks, Some(PAUSE)));
+        let tally = Tally::default();
+        let mut round = Self { home, calls, crowd, far_side, near, far, service, tally };
+
+        let senders = Crowd::gather(&round.crowd, SENDERS);
+        round.crowd.send_to(round.near.address);
+        let troubles = chance.usize(TROUBLES);
+        for left in (1..=troubles).rev() {
+            let fair_share = round.crowd.unanswered() / (left + 1);
+            let more = chance.usize(0..=fair_share.max(1) * 2);
+            round.crowd.wait_a_while_for_answers(more, Duration::from_secs(1));
+            let trouble = Trouble::draw(&mut chance, &round.home);
+            *round.tally.troubles.entry(trouble.name()).or_default() += 1;
+            round = round.befall(trouble);
+        }
+        round.near.mend();
+        round.far.mend();
+        round.far_side.be_troublesome(json!([]), &round.calls);
+        round.crowd.wait_until_all_are_answered();
+        round.crowd.dismiss();
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        round.end()
+    }
+
+    fn befall(self, trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Killed => return self.starts_again(Process::kill),
+            Trouble::Restarted => {
+                return self.starts_again(|service| {
+                    service.signal("TERM");
+                    let ended = service.ended();
+                    assert!(ended.status.success(), "{:?}: {}", ended.status, ended.stdout);
+                });
+            }
+            Trouble::Stopped(time) => {
+                self.service.signal("STOP");
+                linger(time);
+                self.service.signal("CONT");
+            }
+            Trouble::DiskFull { room, killed } => {
+                self.service.leave_room_to(Some(room));
+                self.crowd.wait_a_while_for_refusals(3, UNNOTICED);
+                if killed {
+                    return self.starts_again(Process::kill);
+                }
+                self.service.leave_room_to(None);
+            }
+            Trouble::FarCut(time) => self.cut(&self.far, time),
+            Trouble::NearCut(time) => self.cut(&self.near, time),
+            Trouble::FarHarmed(fates) => self.far.befall(fates),
+            Trouble::NearHarmed(fates) => self.near.befall(fates),
+            Trouble::FarOutOfSorts(faults) => self.far_side.be_troublesome(faults, &self.calls),
+        }
+        self
+    }
+
+    fn cut(&self, wire: &Wire, time: Duration) {
+        wire.cut();
+        linger(time);
+        wire.mend();
+    }
+
+    fn starts_again(self, end: impl FnOnce(Process)) -> Self {
+        // Before the end: what is promised from here on may be in the ledger.
+        let promised = self.crowd.answered();
+        end(self.service);
+        Ledger::read(&self.home.ledger()).assert_has(&promised);
+        let service = Process::start_on_a_small_disk(&self.home.settings());
+        self.near.lead_to(service.public);
+        Self { service, ..self }
+    }
+
+    /// Waits for the end of every submission and holds all of them to what was said.
+    fn end(mut self) -> Tally {
+        let ledger = self.home.ledger();
+        Ledger::wait_until_nothing_waits(&ledger, &self.service);
+        self.service.kill();
+        self.far_side.hear_more();
+        let (kept, totals) = (Ledger::read(&ledger), Ledger::totals(&ledger));
+        kept.assert_has(&self.crowd.answered());
+        kept.assert_counts(totals);
+        assert_eq!(totals.accepted as usize, self.calls.len(), "one submission for each call");
+        for (id, call) in &self.calls {
+            let (kept, heard) = (&kept.kept[id], self.far_side.heard(id));
+            assert_ended_well(id, call, kept, heard);
+            self.tally.heard_again += usize::from(heard.len() > 1);
+            self.tally.unknown_results += kept.attempts("unknown_result");
+        }
+        Tally {
+            hooks: HOOKS,
+            calls: self.calls.len(),
+            harmed: self.near.harmed() + self.far.harmed(),
+            sent_again: self.crowd.left_unanswered(),
+            put_off: self.crowd.put_off(),
+            ended: totals,
+            ..self.tally
+        }
+    }
+}
+
+impl Tally {
+    pub fn add(&mut self, round: &Self) {
+        for (trouble, times) in &round.troubles {
+            *self.troubles.entry(trouble).or_default() += times;
+        }
+        self.hooks += round.hooks;
+        self.calls += round.calls;
+        self.harmed += round.harmed;
+        self.sent_again += round.sent_again;
+        self.put_off += round.put_off;
+        self.heard_again += round.heard_again;
+        self.unknown_results += round.unknown_results;
+        self.ended.accepted += round.ended.accepted;
+        self.ended.delivered += round.ended.delivered;
+        self.ended.ignored += round.ended.ignored;
+        self.ended.dead += round.ended.dead;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let troubles = self.troubles.iter().map(|(trouble, times)| format!("{times} {trouble}"));
+        let Totals { accepted, delivered, ignored, dead, .. } = self.ended;
+        write!(
+            f,
+            "{}; {} exchanges harmed. {} hooks about {} calls, {} sent again without an answer and \
+             {} after a 503. Nothing lost, nothing told wrongly: {accepted} accepted = {delivered} \
+             delivered + {ignored} ignored + {dead} dead; {} unknown results, {} calls heard again",
+            troubles.collect::<Vec<_>>().join(", "),
+            self.harmed,
+            self.hooks,
+            self.calls,
+            self.sent_again,
+            self.put_off,
+            self.unknown_results,
+            self.heard_again,
+        )
+    }
+}

@@ -67,7 +67,7 @@ pub struct Replayed {
 #[serde(deny_unknown_fields)]
 pub struct Discarding {
     /// In words, for whoever looks at it later.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -78,7 +78,7 @@ pub struct DiscardPage {
     /// Has to say a state.
     pub search: Sought,
     /// In words, for whoever looks at it later.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -102,6 +102,7 @@ pub struct Discarded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Erasing {
+    #[schema(pattern = "^[A-Za-z0-9-]{1,64}$")]
     pub call: String,
 }
 

@@ -20,11 +20,8 @@ fn whatever_is_described_can_be_answered_with_a_problem() {
     let described: Value = serde_json::from_str(&api_description()).unwrap();
     for (path, methods) in described["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let problem = &operation["responses"]["400"]["content"]["application/problem+json"];
-            assert_eq!(
-                problem["schema"]["$ref"], "#/components/schemas/ApiProblem",
-                "{method} {path}"
-            );
+            let problem = &operation["responses"]["400"]["$ref"];
+            assert_eq!(problem, "#/components/responses/Unreadable", "{method} {path}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::World;
-use crate::wire::{Reply, exchange, head, request};
+use crate::wire::{Reply, exchange, request};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 

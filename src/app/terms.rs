@@ -9,9 +9,6 @@ use crate::source::Source;
 use crate::telemetry::LabelSets;
 use crate::triage;
 
-/// How many submissions of one account are delivered in a second.
-const RATE: u32 = 50;
-
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     let schemes = |source: &Source| source.signature.labels();
     LabelSets {
@@ -32,6 +29,7 @@ pub(super) fn of_delivery(settings: &Settings) -> Terms {
         options: delivery::Options {
             timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
             in_flight: delivery.in_flight,
+            rate: delivery.rate,
             hold_probe: delivery.hold_probe,
             retry: delivery.retry,
         },
@@ -43,7 +41,7 @@ pub fn of_triage(settings: &Settings) -> triage::Terms {
     triage::Terms {
         surveys: settings.surveys.clone(),
         accounts: settings.accounts.keys().cloned().collect(),
-        rate: RATE,
+        rate: settings.delivery.rate,
     }
 }
 

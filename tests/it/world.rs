@@ -206,10 +206,6 @@ impl World {
         self.doors().0
     }
 
-    pub fn private(&self) -> SocketAddr {
-        self.doors().1
-    }
-
     /// What the private door says.
     pub fn ask(&self, path: &str) -> Reply {
         exchange(self.doors().1, &request("GET", path, &[], b""))

@@ -557,6 +557,8 @@ fn a_wrong_door_or_ledger_is_refused() {
         (url, "url: 'sqlite:'"),
         (url, "url: sqlite://postcall.db"),
         (url, "url: 'sqlite::memory:'"),
+        (url, "url: sqlite:a.db\n  retention: { bodies: 91d, tombstones: 1d }"),
+        (url, "url: sqlite:a.db\n  retention: { bodies: 30, dead: 1d }"),
     ]);
     insta::assert_snapshot!(told);
     let anywhere = AS_WRITTEN.replace("0.0.0.0:8080", "127.0.0.1:0").replace("9090", "0");

@@ -15,6 +15,7 @@ mod model;
 mod naming;
 mod order;
 mod reporting;
+mod retention;
 mod searching;
 mod seen;
 mod settling;
@@ -168,6 +169,15 @@ macro_rules! keeps_every_promise {
                 an_attempt_under_way_is_waited_for_no_more_once_it_is_erased
                 what_is_erased_is_final
                 what_is_erased_is_not_found_by_its_call
+            }
+            promises! { retention<$type>:
+                bodies_are_dropped_first_and_what_was_said_stays
+                then_all_but_the_outcome_is_dropped_and_the_totals_stay
+                then_that_too_and_a_hook_that_comes_again_starts_anew
+                what_waits_and_what_is_dead_is_kept_however_old
+                what_comes_after_the_bodies_were_dropped_is_dropped_in_its_turn
+                what_is_delivered_again_is_kept_until_that_is_old
+                what_is_old_is_dropped_a_few_at_a_time_and_makes_room
             }
             promises! { seen<$type>:
                 the_totals_count_every_state

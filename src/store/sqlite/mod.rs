@@ -21,6 +21,7 @@ mod onlooker;
 #[cfg(test)]
 mod plans;
 mod read;
+mod retention;
 mod rows;
 mod salvage;
 mod search;
@@ -285,8 +286,9 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn sweep(&self, _horizon: Horizon) -> Result<Swept, StoreError> {
-        todo!()
+    async fn sweep(&self, horizon: Horizon) -> Result<Swept, StoreError> {
+        let clock = self.clock.clone();
+        self.write(move |work| retention::sweep(work, &horizon, clock())).await
     }
 
     async fn kept_more(&self) {

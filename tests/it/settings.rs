@@ -530,7 +530,7 @@ fn a_wrong_duration_or_number_is_refused() {
         (delay, "delay: 60 s"),
         (delay, "delay: 1.5h"),
         (delay, "delay: -1s"),
-        (delay, "delay: 400d"),
+        (delay, "delay: 4000d"),
         (delay, "timeout: 0s"),
         (delay, "timeout: 55s"),
         (delay, "timeout: 1s"),

@@ -14,6 +14,7 @@ mod faults;
 mod house;
 mod logs;
 mod oracle;
+mod power_cut;
 mod presets;
 mod process;
 mod readme;

@@ -13,6 +13,7 @@ mod difference;
 mod error;
 mod export;
 mod feedback;
+mod object;
 mod pace;
 mod problem;
 mod search;
@@ -28,6 +29,7 @@ pub use difference::{After, Before, Difference};
 pub use error::TriageError;
 pub use export::{Exporting, Format};
 pub use feedback::ShownFeedback;
+pub use object::only_object;
 pub use problem::ApiProblem;
 pub use search::{Listed, PAGE, PAGE_MAX, Paging, Sought};
 pub use submission::{

@@ -40,6 +40,8 @@ pub struct ReplayPage {
     pub rules: Rules,
     /// Also what Plivo has accepted.
     pub accepted: bool,
+    /// Only what would come to something else than it did; the rest is left out as `unchanged`.
+    pub only_changed: bool,
     /// Only show what would come of it.
     pub dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::difference::Difference;
 use super::object::only_object;
-use super::search::Sought;
+use super::search::{Sought, with_a_state};
 
 /// How a submission is to be offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -82,6 +82,7 @@ pub struct Discarding {
 pub struct DiscardPage {
     /// Has to say a state.
     #[serde(deserialize_with = "only_object")]
+    #[schema(schema_with = with_a_state)]
     pub search: Sought,
     /// In words, for whoever looks at it later.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]

@@ -3,7 +3,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use serde_json::Value;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::TriageError;
@@ -21,7 +23,7 @@ pub struct Sought {
     pub state: Option<StateName>,
     /// Why it is ignored or dead, such as `refused`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = reasons)]
+    #[schema(schema_with = reasons_or_null)]
     #[param(schema_with = reasons)]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,4 +160,18 @@ fn reason_labels() -> BTreeSet<&'static str> {
 
 fn reasons() -> Schema {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reason_labels())).build().into()
+}
+
+fn reasons_or_null() -> Schema {
+    let labels = reason_labels().into_iter().map(Value::from).chain([Value::Null]);
+    let kinds = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(kinds).enum_values(Some(labels)).build().into()
+}
+
+/// A [`Sought`] that says a state.
+pub(super) fn with_a_state() -> Schema {
+    let state = ObjectBuilder::new()
+        .property("state", Ref::from_schema_name(StateName::name()))
+        .required("state");
+    AllOfBuilder::new().item(Ref::from_schema_name(Sought::name())).item(state).build().into()
 }

@@ -17,7 +17,7 @@ use super::BODY_MAX;
 use crate::domain::SubmissionId;
 use crate::triage::{Exporting, Paging, Sought, only_object};
 
-/// A body of JSON; one that says nothing asks for what is usual.
+/// A body of JSON: an object.
 pub(super) struct Sent<T>(pub T);
 
 /// How long a body may take to arrive.
@@ -116,8 +116,7 @@ fn sent<T: DeserializeOwned>(
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
         }
     };
-    let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { &body };
-    let mut json = serde_json::Deserializer::from_slice(text);
+    let mut json = serde_json::Deserializer::from_slice(&body);
     let read = only_object(&mut json).and_then(|read| json.end().map(|()| read));
     read.map_err(|error| unreadable(error.to_string()))
 }

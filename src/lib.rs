@@ -58,7 +58,7 @@
 //! | http | domain, intake, triage, telemetry |
 //! | settings | domain, source, survey, store, destination, delivery, telemetry |
 //! | app | all of the above but the simulator |
-//! | cli | app, settings, source, survey, store, destination, triage, telemetry, simulator, domain |
+//! | cli | app, settings, http, source, survey, store, destination, triage, telemetry, simulator, domain |
 //!
 //! # The path of one hook
 //!

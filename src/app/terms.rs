@@ -32,6 +32,7 @@ pub(super) fn of_delivery(settings: &Settings) -> Terms {
         options: delivery::Options {
             timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
             in_flight: delivery.in_flight,
+            rate: delivery.rate,
             hold_probe: delivery.hold_probe,
             retry: delivery.retry,
         },

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,12 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::in_hand::{Decided, InHand};
+use super::in_hand::{Decided, Heard, InHand};
+use super::lane::Lane;
+use super::offer;
 use super::parts::{Parts, Terms};
+use super::secrets::{self, Secrets};
+use super::tell::tell;
 use crate::destination::Client;
-use crate::domain::{Attempt, DeadReason, Feedback, HoldCause, Name, Next, Tried, Verdict};
-use crate::store::{Begun, Decision, Lease, LeaseRequest, Offer, Settled, StoreError, Ticket};
-use crate::survey::{Mapped, Mapping};
+use crate::domain::{Attempt, Feedback, Name, Verdict};
+use crate::store::{Begun, Decision, Lease, LeaseRequest, Offer, StoreError, Ticket};
+use crate::survey::Mapping;
 use crate::telemetry::logs;
 
 /// How long a ledger that refuses is left alone before it is asked again.
@@ -22,10 +27,14 @@ const STRANGERS_MAX: usize = 64;
 /// How often accounts that the settings do not have are looked for in the ledger.
 const STRANGERS_EVERY: Duration = Duration::from_secs(60);
 
+/// How long the courier rests at most: something may have changed that nobody tells of.
+const LOOK_EVERY: Duration = secrets::LOOK_EVERY;
+
 /// Takes what is due and hands it over.
 ///
-/// One [`tick`](Courier::tick) writes down what was decided, then leases what is due and sets it
-/// going; exchanges run beside the ticks and come back as decisions.
+/// One [`tick`](Courier::tick) writes down what was decided, then leases what is due, as much of it
+/// as each account's pace allows, and sets it going. Exchanges run beside the ticks; what was heard
+/// becomes a decision when it comes back, by what the courier knows of the account.
 pub struct Courier {
     parts: Parts,
     terms: Arc<Terms>,
@@ -34,8 +43,12 @@ pub struct Courier {
     /// What was leased and could not begin, until the ledger takes it back: nobody would look for
     /// leases that run out while nothing else is due.
     unsent: Vec<Ticket>,
-    finished: mpsc::UnboundedReceiver<Decided>,
-    report: mpsc::UnboundedSender<Decided>,
+    heard: mpsc::UnboundedReceiver<Heard>,
+    report: mpsc::UnboundedSender<Heard>,
+    lanes: BTreeMap<Name, Lane>,
+    secrets: Secrets,
+    /// Accounts for which there may be something better now, if they are held.
+    to_probe: Vec<Name>,
     /// Accounts with submissions waiting that the settings do not have.
     strangers: Vec<Name>,
     look_for_strangers_at: Option<Timestamp>,
@@ -45,18 +58,23 @@ impl Courier {
     /// On the thread that is to run it, within a `LocalSet`.
     pub fn new(parts: Parts) -> Self {
         let terms = parts.terms.borrow().clone();
-        let (report, finished) = mpsc::unbounded_channel();
-        Self {
+        let (report, heard) = mpsc::unbounded_channel();
+        let mut courier = Self {
             parts,
             client: client_for(&terms),
-            terms,
             in_hand: InHand::default(),
             unsent: Vec::new(),
-            finished,
+            heard,
             report,
+            lanes: BTreeMap::new(),
+            secrets: Secrets::of(&terms.destinations),
+            to_probe: terms.destinations.keys().cloned().collect(),
+            terms,
             strangers: Vec::new(),
             look_for_strangers_at: None,
-        }
+        };
+        courier.lay_lanes();
+        courier
     }
 
     /// Runs until it is told to stop, and how long it may take for that.
@@ -68,7 +86,7 @@ impl Courier {
                     let deadline = told.ok().and_then(|()| *stop.borrow()).unwrap_or_default();
                     return self.finish(deadline).await;
                 }
-                Some(decided) = self.finished.recv() => self.note(decided),
+                Some(heard) = self.heard.recv() => self.decide(heard),
                 () = self.parts.store.kept_more() => {}
                 Ok(()) = self.parts.terms.changed() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -81,8 +99,8 @@ impl Courier {
         let now = (self.parts.clock)();
         match self.tick(now).await {
             Ok(next_due_at) => next_due_at
-                .map_or(STRANGERS_EVERY, |at| at.duration_since(now).try_into().unwrap_or_default())
-                .min(STRANGERS_EVERY),
+                .map_or(LOOK_EVERY, |at| at.duration_since(now).try_into().unwrap_or_default())
+                .min(LOOK_EVERY),
             Err(error) => {
                 tracing::debug!(error = logs::chain(&error), "the ledger is not to be had");
                 LEDGER_RETRY
@@ -96,16 +114,17 @@ impl Courier {
     /// # Errors
     /// What the ledger says.
     pub async fn tick(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        while let Ok(decided) = self.finished.try_recv() {
-            self.note(decided);
+        while let Ok(heard) = self.heard.try_recv() {
+            self.decide(heard);
         }
         self.settle().await?;
         self.give_back().await?;
         self.heed_new_terms();
         self.meet_strangers(now).await?;
-        let wanted = self.wanted();
+        self.probe_what_may_be_mended(now).await?;
+        let wanted = self.wanted(now);
         if wanted.is_empty() {
-            return Ok(None);
+            return Ok(self.room_at(now));
         }
         let probe_every = self.terms.options.hold_probe;
         let leased = self.parts.store.lease(LeaseRequest { wanted, now, probe_every }).await?;
@@ -119,7 +138,8 @@ impl Courier {
         // Whatever went without an exchange has left its place, which may be wanted at once: no
         // reply will come that would wake the courier.
         let left_room = self.in_hand.in_flight() - in_flight < taken;
-        Ok(if left_room { Some(now) } else { leased.next_due_at })
+        let next_at = leased.next_due_at.into_iter().chain(self.room_at(now)).min();
+        Ok(if left_room { Some(now) } else { next_at })
     }
 
     /// Waits until no exchange is under way and everything decided is written down.
@@ -128,8 +148,8 @@ impl Courier {
     /// What the ledger says.
     pub async fn idle(&mut self) -> Result<(), StoreError> {
         while self.in_hand.in_flight() > 0 {
-            let decided = self.finished.recv().await.expect("the courier holds a sender");
-            self.note(decided);
+            let heard = self.heard.recv().await.expect("the courier holds a sender");
+            self.decide(heard);
         }
         self.settle().await
     }
@@ -157,25 +177,62 @@ impl Courier {
         }
     }
 
-    /// What is under way ends as it began.
+    /// What is under way is handed over as it began. Held accounts may have been mended by this.
     fn heed_new_terms(&mut self) {
         let terms = self.parts.terms.borrow().clone();
-        if !Arc::ptr_eq(&terms, &self.terms) {
-            self.client = client_for(&terms);
-            self.terms = terms;
-            self.look_for_strangers_at = None;
+        if Arc::ptr_eq(&terms, &self.terms) {
+            return;
+        }
+        self.client = client_for(&terms);
+        self.lanes.retain(|account, _| terms.destinations.contains_key(account));
+        self.lanes.values_mut().for_each(|lane| lane.pace.change(&terms.options));
+        self.secrets = Secrets::of(&terms.destinations);
+        self.to_probe = terms.destinations.keys().cloned().collect();
+        self.look_for_strangers_at = None;
+        self.terms = terms;
+        self.lay_lanes();
+    }
+
+    /// One for each account of the settings.
+    fn lay_lanes(&mut self) {
+        let now = (self.parts.clock)();
+        let terms = self.terms.clone();
+        for account in terms.destinations.keys() {
+            let limit = self.lane(account, now).pace.limit();
+            self.parts.metrics.limit_changed(account, limit);
         }
     }
 
+    fn lane(&mut self, account: &Name, now: Timestamp) -> &mut Lane {
+        let new = || Lane::new(&self.terms.options, now);
+        self.lanes.entry(account.clone()).or_insert_with(new)
+    }
+
     /// How many more of each account may be taken up.
-    fn wanted(&self) -> Vec<(Name, usize)> {
-        let known = self.terms.destinations.keys().map(|account| {
-            let in_flight = self.in_hand.of_account(account);
-            let free = self.terms.options.in_flight.saturating_sub(in_flight);
-            (account.clone(), free)
+    fn wanted(&self, now: Timestamp) -> Vec<(Name, usize)> {
+        let known = self.lanes.iter().map(|(account, lane)| {
+            (account.clone(), lane.pace.room(self.in_hand.of_account(account), now))
         });
         let strangers = self.strangers.iter().map(|account| (account.clone(), STRANGERS_MAX));
-        known.chain(strangers).filter(|(_, free)| *free > 0).collect()
+        known.chain(strangers).filter(|(_, room)| *room > 0).collect()
+    }
+
+    /// When the pace of an account will allow what it does not allow now.
+    fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let of_lane = |(account, lane): (&Name, &Lane)| {
+            lane.pace.room_at(self.in_hand.of_account(account), now)
+        };
+        self.lanes.iter().filter_map(of_lane).min()
+    }
+
+    /// Held accounts need not wait for their probe's time where the settings or the secret changed.
+    async fn probe_what_may_be_mended(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.to_probe.extend(self.secrets.changed(&self.terms.destinations, now));
+        if !self.to_probe.is_empty() {
+            self.parts.store.probe_now(self.to_probe.clone(), now).await?;
+            self.to_probe.clear();
+        }
+        Ok(())
     }
 
     /// Submissions of an account that left the settings would wait for ever, unseen.
@@ -193,7 +250,7 @@ impl Courier {
     async fn take_up(&mut self, leases: Vec<Lease>, now: Timestamp) -> Result<(), StoreError> {
         let mut to_send = Vec::new();
         for lease in leases {
-            let (mapping, trace) = self.map(&lease);
+            let (mapping, trace) = offer::of(&lease, &self.terms);
             let decision = match mapping {
                 Mapping::Feedback(feedback) => {
                     to_send.push((lease, feedback, trace));
@@ -221,7 +278,7 @@ impl Courier {
             };
             for ((lease, feedback, trace), begun) in to_send.into_iter().zip(begun) {
                 match begun {
-                    Begun::Started => self.send(lease, feedback, trace),
+                    Begun::Started => self.send(lease, feedback, trace, now),
                     Begun::NewerAnswers => {
                         tracing::debug!(submission = %lease.ticket.submission, "newer answers came in; it waits for them");
                     }
@@ -242,32 +299,13 @@ impl Courier {
         Ok(())
     }
 
-    /// What becomes of it, and how its survey came to that, as JSON.
-    fn map(&self, lease: &Lease) -> (Mapping, Option<String>) {
-        let (account, survey) = (&lease.key.account, &lease.key.survey);
-        if !self.terms.destinations.contains_key(account) {
-            return (unmapped(format!("the settings have no account {account}")), None);
-        }
-        match self.terms.surveys.get(survey) {
-            Some(survey) => {
-                let Mapped { mapping, trace } = survey.map(&lease.answers);
-                (mapping, Some(trace.to_json()))
-            }
-            None => (unmapped(format!("the settings have no survey {survey}")), None),
-        }
-    }
-
     /// One exchange, beside everything else.
-    fn send(&mut self, lease: Lease, feedback: Feedback, trace: Option<String>) {
+    fn send(&mut self, lease: Lease, feedback: Feedback, trace: Option<String>, now: Timestamp) {
         let destination = self.terms.destinations[&lease.key.account].clone();
-        let (client, report, options, clock) = (
-            self.client.clone(),
-            self.report.clone(),
-            self.terms.options.clone(),
-            self.parts.clock.clone(),
-        );
-        let metrics = self.parts.metrics.clone();
+        let (client, report, clock) =
+            (self.client.clone(), self.report.clone(), self.parts.clock.clone());
         self.in_hand.began(&lease.key.account);
+        self.lane(&lease.key.account, now).pace.began(now);
         tokio::task::spawn_local(async move {
             let account = destination.account();
             if lease.probe
@@ -280,41 +318,36 @@ impl Courier {
             let (verdict, reply) =
                 client.submit(&destination, &lease.key.call, body, began_at).await;
             let finished_at = clock();
-            let took: Duration =
-                finished_at.duration_since(began_at).try_into().unwrap_or_default();
-            metrics.attempt_made(&account.name, verdict, took);
-
+            let took = finished_at.duration_since(began_at).try_into().unwrap_or_default();
             let attempt = Attempt { verdict, reply, finished_at };
-            let tried = Tried { attempts: lease.attempts + 1, age: lease.age + took };
-            let next = options.retry.next(tried, verdict, finished_at, fastrand::f64());
-            let decision = match next {
-                Next::Delivered => Decision::Delivered { attempt },
-                Next::RetryAt(at) => Decision::Retry { attempt, at },
-                Next::Dead(reason) => Decision::Dead { attempt, reason },
-                Next::Hold => Decision::Hold {
-                    attempt,
-                    cause: HoldCause::Misconfigured,
-                    probe_at: finished_at + options.hold_probe,
-                    at: finished_at,
-                },
-            };
-            let mut decided = Decided::new(&lease, decision, trace, finished_at);
-            if verdict == Verdict::Accepted {
-                let latency = finished_at.duration_since(lease.last_answer_at);
-                decided.delivered = Some((feedback, latency.try_into().unwrap_or_default()));
-            }
             // The courier is gone only when the process ends; the attempt is found at the next
             // start.
-            let _ = report.send(decided);
+            let _ = report.send(Heard { lease, feedback, trace, attempt, took });
         });
     }
 
-    fn note(&mut self, decided: Decided) {
-        if !self.terms.destinations.contains_key(&decided.account) {
+    /// What becomes of a submission after its exchange.
+    fn decide(&mut self, heard: Heard) {
+        let Heard { lease, feedback, trace, attempt, took } = heard;
+        let (account, verdict, at) = (&lease.key.account, attempt.verdict, attempt.finished_at);
+        self.parts.metrics.attempt_made(account, verdict, took);
+        self.in_hand.ended(account);
+        if !self.terms.destinations.contains_key(account) {
             // Its account left the settings while it was under way: it may wait for ever now.
             self.look_for_strangers_at = None;
         }
-        self.in_hand.finished(decided);
+        let (terms, jitter) = (self.terms.clone(), fastrand::f64());
+        let lane = self.lane(account, at);
+        let decision = lane.decide(&lease, attempt, took, &terms.options, jitter);
+        let limit = lane.pace.limit();
+        self.parts.metrics.limit_changed(account, limit);
+
+        let mut decided = Decided::new(&lease, decision, trace, at);
+        if verdict == Verdict::Accepted {
+            let latency = at.duration_since(lease.last_answer_at);
+            decided.delivered = Some((feedback, latency.try_into().unwrap_or_default()));
+        }
+        self.in_hand.decide(decided);
     }
 
     /// Writes down what was decided; on an error all of it is kept for the next try.
@@ -327,88 +360,14 @@ impl Courier {
         let settlements = decided.iter().map(|decided| decided.settlement.clone()).collect();
         let settled = self.parts.store.settle(settlements).await?;
         for (decided, settled) in self.in_hand.take_decided().into_iter().zip(settled) {
-            self.tell(&decided, settled);
+            tell(&decided, settled, &self.terms, &self.parts.metrics);
         }
         self.parts.metrics.settles_left_waiting(0);
         Ok(())
-    }
-
-    /// Figures and logs follow what the ledger has, not what was hoped.
-    fn tell(&self, decided: &Decided, settled: Settled) {
-        let submission = decided.submission();
-        match settled {
-            Settled::Done => {}
-            Settled::NewerAnswers => {
-                return tracing::info!(%submission, "decided on older answers; the newer ones are kept");
-            }
-            Settled::LeaseLost => {
-                return tracing::warn!(%submission, "the lease ran out; nothing was overwritten");
-            }
-        }
-        let account = &decided.account;
-        // A survey may have left the settings, and what is no label is none.
-        let survey = Some(&decided.survey).filter(|name| self.terms.surveys.contains_key(*name));
-        let metrics = &self.parts.metrics;
-        match &decided.settlement.decision {
-            Decision::Delivered { attempt, .. } => {
-                let api_id = attempt.reply.api_id.as_deref();
-                if decided.again {
-                    tracing::info!(%submission, api_id, "delivered again: another answer counts now");
-                    metrics.submission_resent(survey);
-                } else {
-                    tracing::info!(%submission, api_id, "delivered");
-                }
-                metrics.account_released(account);
-                if let Some((feedback, latency)) = &decided.delivered {
-                    metrics.feedback_delivered(&decided.survey, feedback, *latency);
-                }
-            }
-            Decision::Ignored { reason, .. } => {
-                tracing::info!(%submission, reason = reason.label(), "ignored");
-                metrics.submission_ignored(survey, *reason);
-            }
-            Decision::Unsent { reason, .. } => {
-                // The detail may name a question as its sender wrote it; the ledger has it.
-                let reason_label = reason.label();
-                tracing::error!(%submission, reason = reason_label, "dead: {}", why_unsent(*reason));
-                metrics.submission_died(survey, *reason);
-            }
-            Decision::Dead { attempt, reason } => {
-                let (label, status) = (reason.label(), attempt.reply.status);
-                tracing::error!(%submission, reason = label, status, "dead: it cannot be delivered");
-                metrics.submission_died(survey, *reason);
-            }
-            Decision::Retry { attempt, at } => {
-                let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
-                tracing::warn!(%submission, verdict, status, next_at = %at, "to be tried again");
-            }
-            Decision::Hold { attempt, .. } => {
-                let status = attempt.reply.status;
-                tracing::error!(%submission, %account, status, "the account is held: the destination does not take its credentials or address; mend them, it resumes by itself");
-                metrics.account_held(account);
-            }
-        }
     }
 }
 
 fn client_for(terms: &Terms) -> Rc<Client> {
     let places = terms.options.in_flight * terms.destinations.len().max(1);
     Rc::new(Client::new(terms.options.timeouts, places))
-}
-
-/// Why a person has to look at what was not sent.
-fn why_unsent(reason: DeadReason) -> &'static str {
-    match reason {
-        DeadReason::Unrated => "nothing rates the call, and the survey wants that seen",
-        DeadReason::Incomplete => "the survey is incomplete, and wants that seen",
-        DeadReason::Unmapped
-        | DeadReason::Refused
-        | DeadReason::UnknownCall
-        | DeadReason::TooOld
-        | DeadReason::UnknownResult => "the settings do not say what it means",
-    }
-}
-
-fn unmapped(detail: String) -> Mapping {
-    Mapping::Dead { reason: DeadReason::Unmapped, detail }
 }

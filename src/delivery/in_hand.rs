@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::{Feedback, Name, SubmissionId};
+use crate::domain::{Attempt, Feedback, Name, SubmissionId};
 use crate::store::{Decision, Lease, Settlement};
 
 /// Work the courier holds: exchanges under way, and decisions that the ledger has still to write.
@@ -11,6 +11,15 @@ use crate::store::{Decision, Lease, Settlement};
 pub(super) struct InHand {
     in_flight: BTreeMap<Name, usize>,
     decided: Vec<Decided>,
+}
+
+/// An exchange that has ended.
+pub(super) struct Heard {
+    pub lease: Lease,
+    pub feedback: Feedback,
+    pub trace: Option<String>,
+    pub attempt: Attempt,
+    pub took: Duration,
 }
 
 /// A decision that waits for the ledger, with what is told once it is written.
@@ -23,6 +32,8 @@ pub(super) struct Decided {
     pub delivered: Option<(Feedback, Duration)>,
     /// It had been handed over before.
     pub again: bool,
+    /// Its account was held.
+    pub probe: bool,
 }
 
 impl Decided {
@@ -33,6 +44,7 @@ impl Decided {
             settlement: Settlement { ticket: lease.ticket, decision, trace, at },
             delivered: None,
             again: lease.again,
+            probe: lease.probe,
         }
     }
 
@@ -54,14 +66,12 @@ impl InHand {
         *self.in_flight.entry(account.clone()).or_default() += 1;
     }
 
-    pub fn finished(&mut self, decided: Decided) {
-        if let Some(count) = self.in_flight.get_mut(&decided.account) {
+    pub fn ended(&mut self, account: &Name) {
+        if let Some(count) = self.in_flight.get_mut(account) {
             *count -= 1;
         }
-        self.decided.push(decided);
     }
 
-    /// Without an exchange.
     pub fn decide(&mut self, decided: Decided) {
         self.decided.push(decided);
     }

@@ -46,11 +46,8 @@ async fn look(parts: &Parts) {
             parts.metrics.oldest_due_found(figures.oldest_due_at, (parts.clock)());
             let terms = parts.terms.borrow().clone();
             for account in terms.destinations.keys() {
-                if figures.holds.iter().any(|hold| hold.account == *account) {
-                    parts.metrics.account_held(account);
-                } else {
-                    parts.metrics.account_released(account);
-                }
+                let hold = figures.holds.iter().find(|hold| hold.account == *account);
+                parts.metrics.hold_found(account, hold.map(|hold| hold.cause));
             }
         }
         Err(error) => {

@@ -2,13 +2,22 @@
 //!
 //! The [`Courier`] does the work, the janitor looks after the figures. Both run on a thread of
 //! their own, because awc's client cannot leave the thread that made it. What an answer means is
-//! the destination's to say, what follows is
-//! [`RetryPolicy`](crate::domain::RetryPolicy)'s, and the store remembers.
+//! the destination's to say, what follows for one submission is
+//! [`RetryPolicy`](crate::domain::RetryPolicy)'s, and the store remembers. What follows for an
+//! account is told by what the courier has learnt of it: its pace, whether anybody can be reached,
+//! and whether most of its submissions would die of one cause.
 
+mod breaker;
 mod courier;
 mod in_hand;
 mod janitor;
+mod lane;
+mod offer;
+mod pace;
 mod parts;
+mod refusals;
+mod secrets;
+mod tell;
 
 pub use courier::Courier;
 pub use parts::{Options, Parts, Terms};

@@ -15,9 +15,11 @@ use crate::telemetry::Metrics;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub timeouts: Timeouts,
-    /// Exchanges of one account that run at once.
+    /// Exchanges of one account that run at once, at most.
     pub in_flight: usize,
-    /// How often a held account is probed.
+    /// Exchanges of one account that begin in a second, at most.
+    pub rate: u32,
+    /// How often a held account is probed, at the latest.
     pub hold_probe: Duration,
     pub retry: RetryPolicy,
 }

@@ -36,7 +36,7 @@ pub use issue::{Issue, Issues, UnknownIssue};
 pub use name::{MalformedName, Name};
 pub use observer::Observer;
 pub use rating::{Rating, RatingOutOfRange};
-pub use retry::{Next, RetryPolicy, Tried, UnknownResult};
+pub use retry::{Next, REJECTIONS_MAX, RetryPolicy, Tried, UnknownResult};
 pub use submission::{
     DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey, Totals, UnknownState,
 };

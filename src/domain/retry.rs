@@ -34,7 +34,13 @@ pub struct Tried {
     pub attempts: u32,
     /// Since the first attempt, without the time in which its account was held.
     pub age: Duration,
+    /// Answers that the account is at fault, while the account was not held: others got through.
+    pub rejections: u32,
 }
+
+/// So often the account may be said to be at fault about one submission while it is not held, that
+/// is while others get through. After that the fault is the submission's own.
+pub const REJECTIONS_MAX: u32 = 5;
 
 /// What follows from a verdict.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,8 +48,9 @@ pub enum Next {
     Delivered,
     RetryAt(Timestamp),
     Dead(DeadReason),
-    /// The account waits for better settings; the submission has spent nothing.
-    Hold,
+    /// The account waits for better settings; the submission has spent nothing, and is due again
+    /// then.
+    HoldUntil(Timestamp),
 }
 
 impl RetryPolicy {
@@ -52,7 +59,12 @@ impl RetryPolicy {
     pub fn next(&self, tried: Tried, verdict: Verdict, now: Timestamp, jitter: f64) -> Next {
         let (limit, too_long, asked) = match verdict {
             Verdict::Accepted => return Next::Delivered,
-            Verdict::Misconfigured => return Next::Hold,
+            Verdict::Misconfigured if tried.rejections >= REJECTIONS_MAX => {
+                return Next::Dead(DeadReason::Refused);
+            }
+            Verdict::Misconfigured => {
+                return Next::HoldUntil(now + self.rest(tried.rejections, jitter));
+            }
             Verdict::Refused => return Next::Dead(DeadReason::Refused),
             Verdict::UnknownCall => {
                 (self.unknown_call.min(self.age_max), DeadReason::UnknownCall, None)
@@ -72,8 +84,14 @@ impl RetryPolicy {
         Next::RetryAt(now + wait.min(self.longest))
     }
 
+    /// None after the first rejection, which is the account's fault as far as anybody knows. What is
+    /// rejected again although others got through keeps out of their way.
+    fn rest(&self, rejections: u32, jitter: f64) -> Duration {
+        if rejections < 2 { Duration::ZERO } else { self.wait(rejections - 1, jitter) }
+    }
+
     /// Full jitter below a ceiling that doubles: `first`, 2 × `first`, 4 × `first` … `longest`.
-    fn wait(&self, attempts: u32, jitter: f64) -> Duration {
+    pub fn wait(&self, attempts: u32, jitter: f64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let ceiling = self.first.saturating_mul(1 << doublings).min(self.longest);
         ceiling.mul_f64(jitter.clamp(0.0, 1.0))
@@ -96,7 +114,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn tried(attempts: u32, age_hours: u64) -> Tried {
-        Tried { attempts, age: Duration::from_secs(age_hours * 3600) }
+        Tried { attempts, age: Duration::from_secs(age_hours * 3600), rejections: 0 }
     }
 
     #[test]
@@ -135,7 +153,36 @@ mod tests {
             POLICY.next(tried(1, 0), Verdict::Refused, NOW, 0.5),
             Next::Dead(DeadReason::Refused)
         );
-        assert_eq!(POLICY.next(tried(9, 999), Verdict::Misconfigured, NOW, 0.5), Next::Hold);
+        assert_eq!(
+            POLICY.next(tried(9, 999), Verdict::Misconfigured, NOW, 0.5),
+            Next::HoldUntil(NOW)
+        );
+    }
+
+    #[test]
+    fn what_alone_is_rejected_keeps_out_of_the_way_and_is_its_own_fault_in_the_end() {
+        let next = |rejections| {
+            let tried = Tried { rejections, ..tried(1, 0) };
+            POLICY.next(tried, Verdict::Misconfigured, NOW, 1.0)
+        };
+        let waited = [1, 2, 3, 4].map(|rejections| match next(rejections) {
+            Next::HoldUntil(at) => at.as_second(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(waited, [0, 1, 2, 4]);
+        assert_eq!(next(REJECTIONS_MAX), Next::Dead(DeadReason::Refused));
+    }
+
+    #[test]
+    fn an_operator_may_prefer_silence_to_a_second_hearing() {
+        let next = |unknown_result, verdict| {
+            let policy = RetryPolicy { unknown_result, ..POLICY };
+            policy.next(tried(1, 0), verdict, NOW, 1.0)
+        };
+        let (retry, dead) = (UnknownResult::Retry, UnknownResult::Dead);
+        assert!(matches!(next(retry, Verdict::UnknownResult), Next::RetryAt(_)));
+        assert_eq!(next(dead, Verdict::UnknownResult), Next::Dead(DeadReason::UnknownResult));
+        assert!(matches!(next(dead, Verdict::Unreachable), Next::RetryAt(_)));
     }
 
     proptest! {

@@ -12,8 +12,10 @@ pub struct Delivery {
     /// Over the whole exchange with the destination, connecting included.
     pub timeout: Duration,
     pub connect_timeout: Duration,
-    /// How many attempts may be under way at once.
+    /// How many attempts of one account may be under way at once.
     pub in_flight: usize,
+    /// How many attempts of one account may begin in a second.
+    pub rate: u32,
     /// How long a courier may hold a submission before another takes it over; longer than
     /// `timeout` by more than [`LEASE_MARGIN`].
     pub lease: Duration,
@@ -39,7 +41,12 @@ impl Delivery {
         key(
             "in_flight",
             Kind::Whole(1, 1000),
-            "How many attempts of one account may be under way at once; Plivo documents 300 in 5s.",
+            "How many attempts of one account may be under way at once; fewer while Plivo is slow.",
+        ),
+        key(
+            "rate",
+            Kind::Whole(1, 10_000),
+            "How many attempts of one account may begin in a second; Plivo documents 300 in 5s.",
         ),
         key(
             "lease",
@@ -49,7 +56,12 @@ impl Delivery {
         key(
             "hold_probe",
             Kind::Duration(MOMENT),
-            "How often an account whose credentials are refused is tried.",
+            "How often an account that is held is tried, at the latest.",
+        ),
+        key(
+            "unknown_result",
+            Kind::Word(|| vec!["retry", "dead"]),
+            "What follows where nobody can say whether Plivo heard: retry, or dead: a person looks at it.",
         ),
         key(
             "retry",
@@ -64,8 +76,12 @@ impl Delivery {
         let timeout = duration(&table, "timeout");
         let connect_timeout = duration(&table, "connect_timeout");
         let in_flight = table.need("in_flight", "a whole number").and_then(|place| place.whole());
+        let rate = table.need("rate", "a whole number").and_then(|place| place.whole());
         let lease = duration(&table, "lease");
         let hold_probe = duration(&table, "hold_probe");
+        let unknown_result = table.need("unknown_result", "retry or dead").and_then(|place| {
+            place.word(&[("retry", UnknownResult::Retry), ("dead", UnknownResult::Dead)])
+        });
         let retry = table.need("retry", "a table").and_then(|place| retry(&place));
 
         if let (Some(lease), Some(timeout)) = (lease, timeout)
@@ -87,9 +103,10 @@ impl Delivery {
             timeout: timeout?,
             connect_timeout: connect_timeout?,
             in_flight: in_flight? as usize,
+            rate: u32::try_from(rate?).expect("a rate is bounded"),
             lease: lease?,
             hold_probe: hold_probe?,
-            retry: retry?,
+            retry: RetryPolicy { unknown_result: unknown_result?, ..retry? },
         })
     }
 }

@@ -333,6 +333,8 @@ pub enum StoreError {
     IdReused,
     #[error("the ledger is closed")]
     Closed,
+    #[error("the ledger was opened only to be looked at")]
+    OnlyLookedAt,
     #[error("the ledger {path} is served by another process")]
     InUse { path: String },
     #[error("{path} is not a Postcall ledger")]

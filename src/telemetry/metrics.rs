@@ -15,7 +15,9 @@ use super::families::{
 };
 use super::hooks::SourceFigures;
 use super::reload::ReloadResult;
-use crate::domain::{DeadReason, Feedback, IgnoredReason, Issue, Name, Observer, Totals, Verdict};
+use crate::domain::{
+    DeadReason, Feedback, HoldCause, IgnoredReason, Issue, Name, Observer, Totals, Verdict,
+};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
 /// things happen; Prometheus reads [`render`](Metrics::render).
@@ -89,8 +91,13 @@ families! {
         attempts_total: IntCounterVec = counters(["account", "verdict"]),
         /// Time that the destination took to answer an attempt, or to fail it.
         attempt_duration_seconds: Histogram = histogram(&ATTEMPT_SECONDS),
-        /// 1 while deliveries of an account wait because the destination refuses its credentials.
-        account_held: IntGaugeVec = gauges(["account"]),
+        /// 1 while deliveries of an account wait: operator, a person wants it so; misconfigured, the
+        /// destination refuses its credentials or address; refusals, most would die of one cause;
+        /// unreachable, no connection comes about.
+        account_held: IntGaugeVec = gauges(["account", "cause"]),
+        /// Attempts of an account that may be under way at once: fewer than the settings allow while
+        /// the destination pushes back or is slow.
+        delivery_limit: IntGaugeVec = gauges(["account"]),
         /// How long the oldest due submission has been due; 0 when none is.
         oldest_due_age_seconds: Gauge = seconds,
 
@@ -241,21 +248,64 @@ impl Metrics {
         self.families.delivery_latency_seconds.observe(latency.as_secs_f64());
     }
 
-    pub fn account_held(&self, account: &Name) {
-        self.account_is_held(account, 1);
+    /// The account waits for this cause, unless one is shown already that gives way to none.
+    pub fn account_held(&self, account: &Name, cause: HoldCause) {
+        let shown = HoldCause::ALL.into_iter().find(|shown| self.shows_hold(account, *shown));
+        self.account_waits_for(account, Some(shown.map_or(cause, |shown| shown.min(cause))));
     }
 
-    pub fn account_released(&self, account: &Name) {
-        self.account_is_held(account, 0);
+    /// The destination accepted something of it: what a person holds stays held.
+    pub fn account_heard(&self, account: &Name) {
+        if !self.shows_hold(account, HoldCause::Operator) {
+            self.account_waits_for(account, None);
+        }
+    }
+
+    /// The destination was reached, or not.
+    pub fn account_answered(&self, account: &Name, verdict: Verdict) {
+        if verdict != Verdict::Unreachable && self.shows_hold(account, HoldCause::Unreachable) {
+            self.account_waits_for(account, None);
+        }
+    }
+
+    /// Why an account waits, as the ledger has it.
+    pub fn hold_found(&self, account: &Name, cause: Option<HoldCause>) {
+        self.account_waits_for(account, cause);
+    }
+
+    fn shows_hold(&self, account: &Name, cause: HoldCause) -> bool {
+        self.has_account(account)
+            && self
+                .families
+                .account_held
+                .with_label_values(&[account.as_str(), cause.label()])
+                .get()
+                == 1
+    }
+
+    fn account_waits_for(&self, account: &Name, cause: Option<HoldCause>) {
+        if !self.has_account(account) {
+            return;
+        }
+        for one in HoldCause::ALL {
+            let labels = [account.as_str(), one.label()];
+            self.families.account_held.with_label_values(&labels).set((cause == Some(one)).into());
+        }
+    }
+
+    /// So many attempts of the account may be under way at once.
+    pub fn limit_changed(&self, account: &Name, limit: usize) {
+        if self.has_account(account) {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            self.families.delivery_limit.with_label_values(&[account.as_str()]).set(limit);
+        }
     }
 
     /// The last attempt of an account may end when the settings do not have it any more; nobody
-    /// would take the gauge back then.
-    fn account_is_held(&self, account: &Name, held: i64) {
+    /// would take a gauge back then.
+    fn has_account(&self, account: &Name) -> bool {
         let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
-        if in_force.labels.accounts.contains(account) {
-            self.families.account_held.with_label_values(&[account.as_str()]).set(held);
-        }
+        in_force.labels.accounts.contains(account)
     }
 
     /// Which submission has been due for longest, if any is.
@@ -326,7 +376,10 @@ impl Families {
             }
         }
         for account in labels.accounts.iter().map(Name::as_str) {
-            self.account_held.with_label_values(&[account]);
+            for cause in HoldCause::ALL {
+                self.account_held.with_label_values(&[account, cause.label()]);
+            }
+            self.delivery_limit.with_label_values(&[account]);
             for verdict in Verdict::LABELS {
                 self.attempts_total.with_label_values(&[account, verdict]);
             }
@@ -347,7 +400,11 @@ impl Families {
             }
         }
         for account in old.labels.accounts.iter().filter(|old| !new.labels.accounts.contains(old)) {
-            let _ = self.account_held.remove_label_values(&[account.as_str()]);
+            for cause in HoldCause::ALL {
+                let labels = [account.as_str(), cause.label()];
+                let _ = self.account_held.remove_label_values(&labels);
+            }
+            let _ = self.delivery_limit.remove_label_values(&[account.as_str()]);
         }
     }
 }
@@ -481,7 +538,10 @@ mod tests {
             String::new(),
         );
         metrics.feedback_delivered(&name("quality"), &feedback.unwrap(), Duration::from_secs(61));
-        metrics.account_held(&name("main"));
+        for cause in HoldCause::ALL {
+            metrics.account_held(&name("main"), cause);
+        }
+        metrics.limit_changed(&name("main"), 8);
         for action in Action::ALL {
             metrics.done_by_hand(action, 3);
         }
@@ -501,9 +561,37 @@ mod tests {
         assert_eq!(value(&metrics, "postcall_oldest_due_age_seconds"), 60.0);
         metrics.oldest_due_found(None, now);
         assert_eq!(value(&metrics, "postcall_oldest_due_age_seconds"), 0.0);
-        metrics.account_held(&name("main"));
-        metrics.account_released(&name("main"));
-        assert_eq!(value(&metrics, "postcall_account_held{account=\"main\"}"), 0.0);
+    }
+
+    #[test]
+    fn an_account_is_held_for_one_cause_and_what_a_person_holds_stays() {
+        let (metrics, main) = (metrics(), name("main"));
+        let held = |metrics: &Metrics| {
+            let shown = |cause: &HoldCause| {
+                let label = cause.label();
+                let series = format!("postcall_account_held{{account=\"main\",cause=\"{label}\"}}");
+                value(metrics, &series) == 1.0
+            };
+            HoldCause::ALL.into_iter().filter(shown).collect::<Vec<_>>()
+        };
+        metrics.account_held(&main, HoldCause::Unreachable);
+        assert_eq!(held(&metrics), [HoldCause::Unreachable]);
+        metrics.account_held(&main, HoldCause::Misconfigured);
+        metrics.account_held(&main, HoldCause::Refusals);
+        metrics.account_answered(&main, Verdict::Busy { retry_after: None });
+        assert_eq!(held(&metrics), [HoldCause::Misconfigured]);
+        metrics.account_heard(&main);
+        assert_eq!(held(&metrics), []);
+        metrics.account_held(&main, HoldCause::Unreachable);
+        metrics.account_answered(&main, Verdict::Unreachable);
+        assert_eq!(held(&metrics), [HoldCause::Unreachable]);
+        metrics.account_answered(&main, Verdict::UnknownCall);
+        assert_eq!(held(&metrics), []);
+        metrics.hold_found(&main, Some(HoldCause::Operator));
+        metrics.account_heard(&main);
+        assert_eq!(held(&metrics), [HoldCause::Operator]);
+        metrics.hold_found(&main, None);
+        assert_eq!(held(&metrics), []);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn a_token_that_was_rotated_in_its_file_shuts_nobody_out() {
 }
 
 fn is_held(world: &World) -> bool {
-    world.figures().of("account_held{account=\"main\"}") == 1.0
+    world.figures().of("account_held{account=\"main\",cause=\"misconfigured\"}") == 1.0
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn every_figure_that_should_move_has_moved() {
         "rating_count{survey=\"quality\"}",
         "issues_total{issue=\"ECHO\",survey=\"quality\"}",
         "attempts_total{account=\"main\",verdict=\"busy\"}",
-        "account_held{account=\"other\"}",
+        "account_held{account=\"other\",cause=\"refusals\"}",
         "answers_changed_total{survey=\"quick\"}",
         "submissions{state=\"dead\"}",
         "delivery_latency_seconds_count",
@@ -251,6 +251,8 @@ fn every_figure_that_should_move_has_moved() {
         ("attempts_total{account=\"main\",verdict=\"busy\"}", 1.0),
         ("attempts_total{account=\"main\",verdict=\"refused\"}", 1.0),
         ("attempt_duration_seconds_count", 4.0),
+        ("account_held{account=\"main\",cause=\"misconfigured\"}", 0.0),
+        ("delivery_limit{account=\"other\"}", 8.0),
         ("delivery_latency_seconds_count", 2.0),
         ("submissions{state=\"collecting\"}", 1.0),
         ("submissions{state=\"pending\"}", 0.0),

@@ -76,7 +76,8 @@ fn a_source_and_an_account_go_while_it_runs_and_what_they_counted_stays() {
     assert_eq!(figures.of(r#"hooks_total{outcome="unknown_source",source="unknown"}"#), 1.0);
     for stated in [
         r#"source_signature_info{scheme="v3",source="tenant"}"#,
-        r#"account_held{account="other"}"#,
+        r#"account_held{account="other",cause="misconfigured"}"#,
+        r#"delivery_limit{account="other"}"#,
     ] {
         assert!(!figures.has(stated), "{stated}");
     }

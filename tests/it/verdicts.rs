@@ -227,21 +227,24 @@ fn an_account_that_plivo_does_not_let_in_waits_and_spends_nothing() {
             assert_eq!((&*held.state, held.spent), ("pending", 0), "{status}");
             assert_eq!(held.attempts, ["misconfigured"], "{status}");
             assert_eq!(rounds.ledger.holds()[0].status, Some(status), "{status}");
-            assert_eq!(rounds.figure("account_held{account=\"main\"}"), 1.0);
+            let held = "account_held{account=\"main\",cause=\"misconfigured\"}";
+            assert_eq!(rounds.figure(held), 1.0);
 
             for n in 2..=9 {
                 rounds.hears("quick", &format!("c-{n}"), "5").await;
             }
-            assert_eq!(rounds.round().await, Some(rounds.now() + MINUTE), "{status}");
+            assert_eq!(rounds.round().await, Some(rounds.now() + SECOND), "{status}");
             assert_eq!(rounds.plivo.requests(), 1, "{status}: the others wait");
-            rounds.later(MINUTE);
+            rounds.later(SECOND);
             rounds.round().await;
             assert_eq!(rounds.plivo.requests(), 2, "{status}: one finds out");
-            rounds.later(MINUTE);
+            rounds.later(SECOND);
+            assert_eq!(rounds.round().await, Some(rounds.now() + SECOND), "{status}: ever later");
+            rounds.later(SECOND);
             rounds.round().await;
             assert_eq!(rounds.plivo.requests(), 3, "{status}: and resumes");
             assert!(rounds.ledger.holds().is_empty(), "{status}");
-            assert_eq!(rounds.figure("account_held{account=\"main\"}"), 0.0);
+            assert_eq!(rounds.figure(held), 0.0);
             rounds.round().await;
             let totals = rounds.ledger.totals();
             assert_eq!((totals.delivered, totals.pending), (9, 0), "{status}");

@@ -14,6 +14,7 @@ mod interventions;
 mod lease;
 mod lock;
 mod news;
+mod onlooker;
 mod read;
 mod rows;
 mod search;
@@ -34,6 +35,8 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{Notify, RwLock, Semaphore};
+
+pub use self::onlooker::Onlooker;
 
 use self::lock::Lock;
 use self::writer::{Work, Writer};
@@ -308,6 +311,10 @@ impl ReadOnly {
         Ok(Self(connection))
     }
 
+    pub fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
+        read::accounts_waiting(&self.0).map_err(read_error)
+    }
+
     pub fn figures(&self) -> Result<Figures, StoreError> {
         read::figures(&self.0).map_err(read_error)
     }
@@ -332,6 +339,11 @@ impl ReadOnly {
     pub fn mappable(&self, ids: &[SubmissionId]) -> Result<Vec<Mappable>, StoreError> {
         dossier::mappable(&self.0, ids).map_err(read_error)
     }
+}
+
+/// Whether a process serves the ledger; nothing is written.
+pub fn is_served(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| Lock::is_taken(&path))
 }
 
 /// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for

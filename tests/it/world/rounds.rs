@@ -226,6 +226,7 @@ fn terms(settings: &Settings) -> Terms {
                 exchange: settings.delivery.timeout,
             },
             in_flight: settings.delivery.in_flight,
+            rate: settings.delivery.rate,
             hold_probe: settings.delivery.hold_probe,
             retry: settings.delivery.retry,
         },

@@ -1,0 +1,52 @@
+use crate::domain::Verdict;
+
+/// So many attempts in a row that reach nobody, and the account waits: the next would not either.
+const UNREACHABLE_MAX: u32 = 5;
+
+/// Whether the far side can be reached at all.
+#[derive(Default)]
+pub struct Breaker {
+    /// Attempts that reached nobody, since one reached somebody.
+    in_a_row: u32,
+}
+
+impl Breaker {
+    /// An attempt ended; any answer at all proves that somebody is there.
+    pub fn heard(&mut self, verdict: Verdict) {
+        self.in_a_row =
+            if verdict == Verdict::Unreachable { self.in_a_row.saturating_add(1) } else { 0 };
+    }
+
+    /// It makes no sense to go on as if somebody were there.
+    pub fn is_open(&self) -> bool {
+        self.in_a_row >= UNREACHABLE_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_after_a_run_and_closes_with_any_answer() {
+        let mut breaker = Breaker::default();
+        for n in 1..=7 {
+            breaker.heard(Verdict::Unreachable);
+            assert_eq!(breaker.is_open(), n >= UNREACHABLE_MAX, "{n}");
+        }
+        breaker.heard(Verdict::Busy { retry_after: None });
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn an_answer_in_between_begins_the_run_anew() {
+        let mut breaker = Breaker::default();
+        for verdict in [Verdict::Accepted, Verdict::UnknownCall, Verdict::UnknownResult] {
+            for _ in 1..UNREACHABLE_MAX {
+                breaker.heard(Verdict::Unreachable);
+            }
+            assert!(!breaker.is_open());
+            breaker.heard(verdict);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::breaker::Breaker;
+use super::pace::Pace;
+use super::parts::Options;
+use super::refusals::{Cause, Refusals};
+use crate::domain::{Attempt, HoldCause, Next, Tried, Verdict};
+use crate::store::{Decision, Lease};
+
+/// How soon a held account is probed first; each probe that does not get through doubles it, up to
+/// what the settings say.
+const PROBE_FIRST: Duration = Duration::from_secs(1);
+
+/// What the courier has learnt of one account since it runs, and what follows from it.
+pub(super) struct Lane {
+    pub pace: Pace,
+    breaker: Breaker,
+    refusals: Refusals,
+    /// Probes in a row that did not get through.
+    probes_failed: u32,
+}
+
+impl Lane {
+    pub fn new(options: &Options, now: Timestamp) -> Self {
+        Self {
+            pace: Pace::new(options, now),
+            breaker: Breaker::default(),
+            refusals: Refusals::default(),
+            probes_failed: 0,
+        }
+    }
+
+    /// What becomes of a submission after an attempt. Where the account is at fault, or nobody can
+    /// be reached, or too many others would die of the same cause, the submission spends nothing and
+    /// its account waits.
+    pub fn decide(
+        &mut self,
+        lease: &Lease,
+        attempt: Attempt,
+        took: Duration,
+        options: &Options,
+        jitter: f64,
+    ) -> Decision {
+        let (verdict, now) = (attempt.verdict, attempt.finished_at);
+        self.pace.heard(&attempt, took);
+        self.breaker.heard(verdict);
+        let is_rejected = verdict == Verdict::Misconfigured && !lease.probe;
+        let tried = Tried {
+            attempts: lease.attempts + 1,
+            age: lease.age + took,
+            rejections: lease.rejections + u32::from(is_rejected),
+        };
+        match options.retry.next(tried, verdict, now, jitter) {
+            Next::Delivered => {
+                self.refusals.accepted();
+                Decision::Delivered { attempt }
+            }
+            Next::HoldUntil(at) => self.hold(lease, attempt, HoldCause::Misconfigured, at, options),
+            Next::RetryAt(_) | Next::Dead(_)
+                if verdict == Verdict::Unreachable && (lease.probe || self.breaker.is_open()) =>
+            {
+                self.hold(lease, attempt, HoldCause::Unreachable, now, options)
+            }
+            Next::RetryAt(at) => Decision::Retry { attempt, at },
+            Next::Dead(reason) if self.refusals.are_many_of(Cause::of(reason, &attempt)) => {
+                // Once the account is heard again, it must not stand in the way of those that are
+                // accepted.
+                let handed_out = u32::try_from(lease.ticket.fence).unwrap_or(u32::MAX);
+                let rest = options.retry.wait(handed_out, jitter).min(options.hold_probe);
+                self.hold(lease, attempt, HoldCause::Refusals, now + rest, options)
+            }
+            Next::Dead(reason) => Decision::Dead { attempt, reason },
+        }
+    }
+
+    fn hold(
+        &mut self,
+        lease: &Lease,
+        attempt: Attempt,
+        cause: HoldCause,
+        at: Timestamp,
+        options: &Options,
+    ) -> Decision {
+        self.probes_failed = if lease.probe { self.probes_failed.saturating_add(1) } else { 0 };
+        let wait = PROBE_FIRST.saturating_mul(1 << self.probes_failed.min(31));
+        let probe_at = attempt.finished_at + wait.min(options.hold_probe);
+        Decision::Hold { attempt, cause, probe_at, at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Timeouts;
+    use crate::domain::{
+        Answers, DeadReason, REJECTIONS_MAX, Reply, RetryPolicy, SubmissionKey, UnknownResult,
+    };
+    use crate::store::Ticket;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn options() -> Options {
+        Options {
+            timeouts: Timeouts { connect: SECOND, exchange: SECOND },
+            in_flight: 8,
+            rate: 50,
+            hold_probe: 60 * SECOND,
+            retry: RetryPolicy {
+                first: SECOND,
+                longest: 600 * SECOND,
+                age_max: 72 * 3600 * SECOND,
+                unknown_call: 24 * 3600 * SECOND,
+                unknown_result: UnknownResult::Retry,
+            },
+        }
+    }
+
+    fn lease() -> Lease {
+        let key = SubmissionKey {
+            account: "main".parse().unwrap(),
+            survey: "quick".parse().unwrap(),
+            call: "c-1".parse().unwrap(),
+        };
+        Lease {
+            ticket: Ticket { submission: key.id(), fence: 1, version: 1 },
+            key,
+            answers: Answers::default(),
+            attempts: 0,
+            age: Duration::ZERO,
+            last_answer_at: NOW,
+            again: false,
+            probe: false,
+            rejections: 0,
+            as_was: None,
+        }
+    }
+
+    /// The courier of one account, told one answer after the other.
+    struct Told(Lane);
+
+    impl Told {
+        fn new() -> Self {
+            Self(Lane::new(&options(), NOW))
+        }
+
+        fn hears(&mut self, lease: &Lease, verdict: Verdict, status: Option<u16>) -> Decision {
+            let reply = Reply { status, ..Reply::default() };
+            let attempt = Attempt { verdict, reply, finished_at: NOW };
+            self.0.decide(lease, attempt, Duration::ZERO, &options(), 1.0)
+        }
+
+        /// How many seconds until the account is probed, where it is held for that cause.
+        #[track_caller]
+        fn is_held(&mut self, lease: &Lease, verdict: Verdict, for_cause: HoldCause) -> i64 {
+            match self.hears(lease, verdict, None) {
+                Decision::Hold { cause, probe_at, .. } if cause == for_cause => {
+                    probe_at.as_second()
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn who_reaches_nobody_again_and_again_waits_and_probes_ever_more_seldom() {
+        let (mut told, probe) = (Told::new(), Lease { probe: true, ..lease() });
+        for _ in 0..4 {
+            let decision = told.hears(&lease(), Verdict::Unreachable, None);
+            assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
+        }
+        let mut held =
+            |lease: &Lease| told.is_held(lease, Verdict::Unreachable, HoldCause::Unreachable);
+        assert_eq!(held(&lease()), 1);
+        assert_eq!([(); 8].map(|()| held(&probe)), [2, 4, 8, 16, 32, 60, 60, 60]);
+        // What was under way when it began says that it goes on.
+        assert_eq!(held(&lease()), 1);
+    }
+
+    #[test]
+    fn a_probe_that_reaches_nobody_spends_nothing_whatever_was_forgotten() {
+        let probe = Lease { probe: true, ..lease() };
+        Told::new().is_held(&probe, Verdict::Unreachable, HoldCause::Unreachable);
+    }
+
+    #[test]
+    fn an_outage_kills_nothing_that_is_old() {
+        let old = Lease { age: 100 * 3600 * SECOND, ..lease() };
+        let mut told = Told::new();
+        for _ in 0..4 {
+            let young = told.hears(&lease(), Verdict::Unreachable, None);
+            assert!(matches!(young, Decision::Retry { .. }));
+        }
+        told.is_held(&old, Verdict::Unreachable, HoldCause::Unreachable);
+    }
+
+    #[test]
+    fn a_rejection_counts_against_the_submission_only_while_others_get_through() {
+        let mut told = Told::new();
+        let last = Lease { rejections: REJECTIONS_MAX - 1, ..lease() };
+        let probe = Lease { probe: true, ..last.clone() };
+        assert_eq!(told.is_held(&lease(), Verdict::Misconfigured, HoldCause::Misconfigured), 1);
+        assert_eq!(told.is_held(&probe, Verdict::Misconfigured, HoldCause::Misconfigured), 2);
+        let decision = told.hears(&last, Verdict::Misconfigured, Some(403));
+        assert!(
+            matches!(decision, Decision::Dead { reason: DeadReason::Refused, .. }),
+            "{decision:?}"
+        );
+    }
+
+    #[test]
+    fn where_most_would_die_of_one_cause_only_a_few_do() {
+        let mut told = Told::new();
+        let mut dead = 0;
+        for _ in 0..100 {
+            match told.hears(&lease(), Verdict::Refused, Some(422)) {
+                Decision::Dead { .. } => dead += 1,
+                Decision::Hold { cause: HoldCause::Refusals, at, .. } => assert!(at > NOW),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(dead, 4);
+        assert!(matches!(
+            told.hears(&lease(), Verdict::Accepted, Some(201)),
+            Decision::Delivered { .. }
+        ));
+        assert!(matches!(told.hears(&lease(), Verdict::Refused, Some(400)), Decision::Dead { .. }));
+    }
+}

@@ -1,0 +1,163 @@
+//! How fast the submissions of one account go out: so many in a second, so many at once, and none
+//! while the far side asks to be left alone.
+
+mod limit;
+mod rate;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::limit::{Limit, Sign};
+use self::rate::Rate;
+use super::parts::Options;
+use crate::domain::{Attempt, Verdict};
+
+/// The pace of one account.
+pub struct Pace {
+    rate: Rate,
+    limit: Limit,
+    paused_until: Option<Timestamp>,
+    /// The longest that the far side may ask for.
+    longest: Duration,
+}
+
+impl Pace {
+    pub fn new(options: &Options, now: Timestamp) -> Self {
+        Self {
+            rate: Rate::new(options.rate, now),
+            limit: Limit::new(options.in_flight),
+            paused_until: None,
+            longest: options.retry.longest,
+        }
+    }
+
+    /// The settings say otherwise; what was learnt stays.
+    pub fn change(&mut self, options: &Options) {
+        self.rate.change(options.rate);
+        self.limit.change(options.in_flight);
+        self.longest = options.retry.longest;
+    }
+
+    /// How many exchanges may run at once.
+    pub fn limit(&self) -> usize {
+        self.limit.now()
+    }
+
+    /// How many exchanges may begin now, while so many are under way.
+    pub fn room(&self, in_flight: usize, now: Timestamp) -> usize {
+        if self.pause(now).is_zero() {
+            self.limit.now().saturating_sub(in_flight).min(self.rate.room(now))
+        } else {
+            0
+        }
+    }
+
+    /// When there will be room by time alone; `None` where there is some now, or where it takes the
+    /// end of an exchange.
+    pub fn room_at(&self, in_flight: usize, now: Timestamp) -> Option<Timestamp> {
+        let is_full = in_flight >= self.limit.now();
+        let at = self.rate.room_at(now).max(now + self.pause(now));
+        Some(at).filter(|at| !is_full && *at > now)
+    }
+
+    /// An exchange begins.
+    pub fn began(&mut self, now: Timestamp) {
+        self.rate.take(now);
+    }
+
+    /// An exchange ended.
+    pub fn heard(&mut self, attempt: &Attempt, took: Duration) {
+        self.limit.heard(sign(attempt), took, attempt.finished_at);
+        if let (Verdict::Busy { retry_after: Some(asked) }, Some(429 | 503)) =
+            (attempt.verdict, attempt.reply.status)
+        {
+            let until = attempt.finished_at + asked.min(self.longest);
+            self.paused_until = self.paused_until.max(Some(until));
+        }
+    }
+
+    /// How long nothing may begin; never longer than may be asked for, so that a clock that was put
+    /// back stops nobody.
+    fn pause(&self, now: Timestamp) -> Duration {
+        let until = self.paused_until.unwrap_or(now);
+        let left: Duration = until.duration_since(now).try_into().unwrap_or_default();
+        left.min(self.longest)
+    }
+}
+
+fn sign(attempt: &Attempt) -> Sign {
+    match (attempt.verdict, attempt.reply.status) {
+        (Verdict::Accepted | Verdict::UnknownCall | Verdict::Refused, _) => Sign::Answered,
+        (Verdict::Busy { .. }, Some(429 | 503)) | (Verdict::UnknownResult, _) => Sign::PushedBack,
+        (Verdict::Busy { .. } | Verdict::Misconfigured | Verdict::Unreachable, _) => Sign::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Timeouts;
+    use crate::domain::{Reply, RetryPolicy, UnknownResult};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pace() -> Pace {
+        let timeouts = Timeouts { connect: SECOND, exchange: SECOND };
+        let retry = RetryPolicy {
+            first: SECOND,
+            longest: 600 * SECOND,
+            age_max: 3600 * SECOND,
+            unknown_call: 3600 * SECOND,
+            unknown_result: UnknownResult::Retry,
+        };
+        let options = Options { timeouts, in_flight: 8, rate: 50, hold_probe: 60 * SECOND, retry };
+        Pace::new(&options, NOW)
+    }
+
+    fn answer(status: u16, retry_after: Option<Duration>) -> Attempt {
+        Attempt {
+            verdict: Verdict::Busy { retry_after },
+            reply: Reply { status: Some(status), ..Reply::default() },
+            finished_at: NOW,
+        }
+    }
+
+    #[test]
+    fn as_many_run_as_may_run_at_once_and_begin_in_a_second() {
+        let mut pace = pace();
+        assert_eq!((pace.room(0, NOW), pace.room(5, NOW), pace.room(8, NOW)), (8, 3, 0));
+        assert_eq!(pace.room_at(8, NOW), None, "it takes the end of an exchange");
+        (0..10).for_each(|_| pace.began(NOW));
+        assert_eq!(pace.room(0, NOW), 0);
+        assert_eq!(pace.room_at(0, NOW), Some(NOW + Duration::from_millis(20)));
+        assert_eq!(pace.room(0, NOW + SECOND), 8);
+    }
+
+    #[test]
+    fn the_account_is_left_alone_for_as_long_as_is_asked_within_bounds() {
+        for (status, asked, waited) in
+            [(429, 7, 7), (503, 30, 30), (429, 86_400, 600), (500, 7, 0), (408, 7, 0)]
+        {
+            let mut pace = pace();
+            pace.heard(&answer(status, Some(asked * SECOND)), SECOND);
+            let until = NOW + waited * SECOND;
+            if waited > 0 {
+                assert_eq!(pace.room(0, until - Duration::from_nanos(1)), 0, "{status}");
+                assert_eq!(pace.room_at(0, NOW), Some(until), "{status}");
+            }
+            assert!(pace.room(0, until) > 0, "{status}");
+            assert_eq!(pace.room_at(0, until), None, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_longest_that_was_asked_for_counts() {
+        let mut pace = pace();
+        pace.heard(&answer(429, Some(30 * SECOND)), SECOND);
+        pace.heard(&answer(429, Some(7 * SECOND)), SECOND);
+        pace.heard(&answer(429, None), SECOND);
+        assert_eq!(pace.room_at(0, NOW), Some(NOW + 30 * SECOND));
+    }
+}

@@ -1,0 +1,130 @@
+use std::collections::VecDeque;
+
+use crate::domain::{Attempt, DeadReason};
+
+/// How many ends of an account's submissions are looked back upon.
+const LOOKED_BACK: usize = 20;
+
+/// Fewer of one cause are bad luck.
+const OF_ONE_CAUSE: usize = 5;
+
+/// Most of a reply's first line that tells causes apart, in characters.
+const WORDS_MAX: usize = 300;
+
+/// How the last submissions of one account ended, or would have: where most would die of one cause,
+/// the fault is rather ours than theirs.
+#[derive(Default)]
+pub struct Refusals {
+    /// `None` was accepted.
+    ends: VecDeque<Option<Cause>>,
+}
+
+/// Of what a submission dies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    reason: DeadReason,
+    status: Option<u16>,
+    words: String,
+}
+
+impl Refusals {
+    pub fn accepted(&mut self) {
+        self.end(None);
+    }
+
+    /// One would die of this. Whether most of the last would have died of the same.
+    pub fn are_many_of(&mut self, cause: Cause) -> bool {
+        self.end(Some(cause.clone()));
+        let of_this = self.ends.iter().filter(|end| end.as_ref() == Some(&cause)).count();
+        of_this >= OF_ONE_CAUSE && of_this * 2 > self.ends.len()
+    }
+
+    fn end(&mut self, end: Option<Cause>) {
+        if self.ends.len() == LOOKED_BACK {
+            self.ends.pop_front();
+        }
+        self.ends.push_back(end);
+    }
+}
+
+impl Cause {
+    /// The far side's own word for it, or else the first line of what it said. What holds a digit
+    /// may be the call's or the request's own, and is the same cause all the same.
+    pub fn of(reason: DeadReason, attempt: &Attempt) -> Self {
+        let reply = &attempt.reply;
+        let said = reply.error.as_deref().or_else(|| reply.text.lines().next()).unwrap_or_default();
+        let said: String = said.chars().take(WORDS_MAX).collect();
+        let is_common = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
+        let words: Vec<&str> = said.split_whitespace().filter(is_common).collect();
+        Self { reason, status: reply.status, words: words.join(" ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::{Reply, Verdict};
+
+    fn cause(status: u16, error: Option<&str>, text: &str) -> Cause {
+        let reply = Reply {
+            status: Some(status),
+            error: error.map(str::to_owned),
+            text: text.to_owned(),
+            ..Reply::default()
+        };
+        let finished_at = Timestamp::UNIX_EPOCH;
+        let attempt = Attempt { verdict: Verdict::Refused, reply, finished_at };
+        Cause::of(DeadReason::Refused, &attempt)
+    }
+
+    fn spelling() -> Cause {
+        cause(422, Some("issues are wrong"), "")
+    }
+
+    #[test]
+    fn a_few_of_one_cause_die_and_then_no_more() {
+        let mut refusals = Refusals::default();
+        let many: Vec<bool> = (0..30).map(|_| refusals.are_many_of(spelling())).collect();
+        assert_eq!(many[..4], [false; 4]);
+        assert!(many[4..].iter().all(|many| *many));
+    }
+
+    #[test]
+    fn where_more_are_accepted_than_refused_the_fault_is_the_submissions() {
+        let mut refusals = Refusals::default();
+        for _ in 0..100 {
+            refusals.accepted();
+            assert!(!refusals.are_many_of(spelling()));
+        }
+    }
+
+    #[test]
+    fn refusals_of_different_causes_are_not_many() {
+        let mut refusals = Refusals::default();
+        for n in 0..100 {
+            let other = ["too late", "no such thing", "not now"][n % 3];
+            assert!(!refusals.are_many_of(cause(422, Some(other), "")));
+        }
+    }
+
+    #[test]
+    fn what_was_long_ago_is_forgotten() {
+        let mut refusals = Refusals::default();
+        while !refusals.are_many_of(spelling()) {}
+        for _ in 0..LOOKED_BACK {
+            refusals.accepted();
+        }
+        assert!(!refusals.are_many_of(spelling()));
+    }
+
+    #[test]
+    fn a_cause_is_told_by_status_and_words_and_not_by_the_call() {
+        let words = |error| cause(422, Some(error), "");
+        assert_eq!(words("call 4f2c-11 is odd"), words("call 99ab-07 is odd"));
+        assert_ne!(words("call 4f2c-11 is odd"), words("call 4f2c-11 is even"));
+        assert_ne!(cause(400, None, "odd"), cause(422, None, "odd"));
+        assert_eq!(cause(400, None, "odd\nid: a"), cause(400, None, "odd\nid: b"));
+    }
+}

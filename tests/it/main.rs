@@ -9,6 +9,8 @@ mod crash;
 mod dashboard;
 mod delivery;
 mod faults;
+#[cfg(feature = "flaws")]
+mod flaws;
 mod house;
 mod logs;
 mod oracle;

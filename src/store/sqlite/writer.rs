@@ -10,6 +10,8 @@ use rusqlite::{Connection, ErrorCode, Result, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::books;
+#[cfg(feature = "flaws")]
+use super::flaws::{self, Flaw};
 use super::lock::Lock;
 use crate::domain::{Observer, Totals};
 use crate::store::contract::StoreError;
@@ -199,13 +201,23 @@ impl Desk {
             books::write(&transaction, &totals)?;
         }
         let wrote = transaction.total_changes() > changes_before;
+        let commands = group.len();
+        #[cfg(feature = "flaws")]
+        if queue.is_some() && flaws::has(Flaw::AnswerBeforeCommit) {
+            group.drain(..).for_each(|command| command.answer(Ok(())));
+        }
         let began = Instant::now();
-        transaction.commit()?;
+        let committed = transaction.commit();
+        #[cfg(feature = "flaws")]
+        if let (Err(error), true) = (&committed, group.is_empty()) {
+            self.note_failure(error);
+        }
+        committed?;
         self.totals = totals;
         // A repeat, or a look for what is due, may write nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
-            self.observer.committed(began.elapsed(), group.len(), totals);
+            self.observer.committed(began.elapsed(), commands, totals);
             self.note_success();
         }
         Ok(())

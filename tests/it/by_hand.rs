@@ -269,6 +269,36 @@ fn a_dry_run_shows_what_mended_rules_would_change_and_changes_nothing() {
 }
 
 #[test]
+fn only_what_mended_rules_change_is_told_to_plivo_again() {
+    for at in BOTH {
+        let mut world = World::new();
+        for (call, digits) in [("one", "1"), ("two", "2"), ("three", "3"), ("five", "5")] {
+            world.caller(call).has_pressed(digits);
+            world.until_it_is(call, "delivered");
+        }
+        world.operator_rewrites(|settings| {
+            let mended = "rating: { of: score }, rules: [{ when: score <= 2, rating: 1 }]";
+            settings.replacen("rating: { of: score }", mended, 1)
+        });
+        match at {
+            At::Service => world.reload(),
+            At::Ledger => world.stop(),
+        }
+        let mut desk = Desk { world, at };
+        let replay = ["submissions", "replay", "--state", "delivered", "--accepted", "--changed"];
+        let shown = desk.does(&[&replay[..], &["--dry-run"]].concat());
+        assert!(shown.contains("two   quick   delivered, 2 OTHERS  1 OTHERS\n"), "{shown}");
+        assert!(shown.contains("1 done, 3 left out (3 unchanged)"), "{shown}");
+        assert_eq!(desk.does(&replay), "due again: 1 done, 3 left out (3 unchanged)\n");
+        desk.until_the_service_runs();
+        let heard = |call: &str| desk.world.plivo.heard_about(call).len();
+        desk.world.until("the changed one is told again", || heard("two") == 2);
+        assert_eq!(desk.world.plivo.heard_about("two")[1]["rating"], 1);
+        assert_eq!(desk.world.plivo.requests(), 5);
+    }
+}
+
+#[test]
 fn what_is_given_up_says_why_and_is_final() {
     for at in BOTH {
         let desk = Desk::after_a_bad_friday(at);
@@ -449,4 +479,27 @@ fn the_api_is_described_for_other_programs() {
 fn interrupt(process: u32) {
     let line = format!("kill -INT {process}");
     assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+}
+
+#[test]
+fn a_caller_who_asks_for_it_is_forgotten() {
+    for at in BOTH {
+        let mut desk = Desk::after_a_bad_friday(at);
+        let one = desk.id("bad-1");
+        assert_eq!(desk.does(&["submissions", "erase", "bad-1"]), "bad-1: 1 erased\n");
+        let again = desk.does(&["submissions", "erase", "bad-1"]);
+        assert_eq!(again, "bad-1: nothing is known of it, or not any more\n");
+        assert_eq!(desk.calls(&["--call", "bad-1"]), [""; 0]);
+        let shown = desk.does(&["submissions", "show", &one]);
+        assert!(shown.contains("call        not kept any more\n"), "{shown}");
+        assert!(!shown.contains("hooks") && !shown.contains("bad-1"), "{shown}");
+        assert!(desk.says(&["submissions", "replay", &one]).failed().contains("final"));
+        assert!(desk.world.ledger.totals().balance());
+
+        desk.until_the_service_runs();
+        let comes_again = desk.world.caller("bad-1").presses("2");
+        comes_again.assert_status(200);
+        assert_eq!(comes_again.header("postcall-outcome"), Some("gone"));
+        assert_eq!(comes_again.header("postcall-submission"), None);
+    }
 }

@@ -35,6 +35,9 @@ pub(super) struct Replay {
     /// Also offer again what Plivo has accepted; it then hears about those calls twice
     #[arg(long)]
     accepted: bool,
+    /// Only what would come to something else than it did
+    #[arg(long, conflicts_with = "ids")]
+    changed: bool,
     /// Go on where a replay was stopped
     #[arg(long, value_name = "CURSOR", conflicts_with = "ids")]
     cursor: Option<String>,
@@ -69,6 +72,7 @@ impl Replay {
             search: self.search.sought_where_dead(),
             rules: self.rules(),
             accepted: self.accepted,
+            only_changed: self.changed,
             dry_run: self.dry_run,
             cursor: None,
             limit: None,

@@ -9,6 +9,7 @@ mod asked;
 mod books;
 mod columns;
 mod dossier;
+mod erase;
 #[cfg(feature = "flaws")]
 mod flaws;
 mod holds;
@@ -17,6 +18,8 @@ mod lease;
 mod lock;
 mod news;
 mod onlooker;
+#[cfg(test)]
+mod plans;
 mod read;
 mod rows;
 mod search;
@@ -40,6 +43,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 pub use self::onlooker::Onlooker;
 
+use self::lease::Turns;
 use self::lock::Lock;
 use self::writer::{Work, Writer};
 use super::by_hand::{Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept};
@@ -87,6 +91,7 @@ pub struct SqliteStore {
     reader: Arc<Mutex<Connection>>,
     queue: Arc<Semaphore>,
     kept: Arc<Notify>,
+    turns: Arc<Mutex<Turns>>,
     lease: Duration,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -115,6 +120,7 @@ impl SqliteStore {
             reader: Arc::new(Mutex::new(reader)),
             queue: Arc::new(Semaphore::new(options.queue)),
             kept: Arc::default(),
+            turns: Arc::default(),
             lease: options.lease,
             clock: options.clock,
         })
@@ -172,8 +178,12 @@ impl Store for SqliteStore {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        let (clock, lease_for) = ((self.clock)(), self.lease);
-        self.write(move |work| lease::lease(work, &request, clock, lease_for)).await
+        let (clock, lease_for, turns) = ((self.clock)(), self.lease, self.turns.clone());
+        self.write(move |work| {
+            let turns = &mut turns.lock().expect("nobody panics while sharing out");
+            lease::lease(work, &request, turns, clock, lease_for)
+        })
+        .await
     }
 
     async fn begin(&self, offers: Vec<Offer>, now: Timestamp) -> Result<Vec<Begun>, StoreError> {
@@ -246,12 +256,8 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn erase(
-        &self,
-        _ids: Vec<SubmissionId>,
-        _at: Timestamp,
-    ) -> Result<Vec<Done>, StoreError> {
-        todo!()
+    async fn erase(&self, ids: Vec<SubmissionId>, at: Timestamp) -> Result<Vec<Done>, StoreError> {
+        self.write(move |work| ids.iter().map(|id| erase::erase(work, *id, at)).collect()).await
     }
 
     async fn hold(&self, account: Name, reason: String, at: Timestamp) -> Result<(), StoreError> {
@@ -384,6 +390,8 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // What is deleted is overwritten, so that no copy of the file still tells it.
+        connection.pragma_update(None, "secure_delete", "ON")?;
         // Otherwise SQLite plans a statement anew with every value, where a partial index might fit.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(())
@@ -400,7 +408,7 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
 fn void_all(connection: &mut Connection) -> rusqlite::Result<Totals> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut totals = books::read(&transaction)?;
-    let mut work = Work { connection: &transaction, totals: &mut totals };
+    let mut work = Work { connection: &transaction, totals: &mut totals, erased: &mut false };
     let voided = lease::void(&mut work, lease::Void::All)?;
     transaction.commit()?;
     if voided > 0 {

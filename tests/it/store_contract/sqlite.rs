@@ -9,7 +9,7 @@ use postcall::store::{Begun, Decision, Outcome, Search, Settled, StoreError};
 use rusqlite::Connection;
 
 use super::backend::wanted;
-use super::spoken::{at, attempt, complete, hang_up, hook};
+use super::spoken::{at, attempt, complete, hang_up, hook, named, telling};
 use super::{Backend, Ledger, Sqlite};
 
 #[tokio::test]
@@ -256,6 +256,47 @@ async fn a_ledger_is_its_owners_alone() {
         let file = file.unwrap();
         assert_eq!(file.metadata().unwrap().mode() & 0o077, 0, "{:?}", file.path());
     }
+}
+
+/// Neither in the file nor in the log beside it, where another program reads it meanwhile.
+#[tokio::test]
+async fn what_was_erased_is_nowhere_in_the_files() {
+    let ledger = Ledger::<Sqlite>::new();
+    let folder = ledger.backend.folder.path().to_owned();
+    let tells = |word: &str| {
+        let mut files = std::fs::read_dir(&folder).unwrap();
+        files.any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(word.len()).any(|window| window == word.as_bytes())
+        })
+    };
+    let arrival = |n: usize| {
+        let call = format!("call-{n:04}-of-them");
+        let mut arrival = telling("campaign", &format!("tells-{n:04}-too"), complete(0, &call));
+        // Some bodies need pages of their own.
+        let long = if n.is_multiple_of(3) { 9000 } else { 10 };
+        arrival.hook.body = format!("{}said-{n:04}-it", "x".repeat(long)).into_bytes();
+        named(&format!("name-{n:04}-of-it"), 1, arrival)
+    };
+    for n in 0..200 {
+        ledger.hear(arrival(n)).await;
+    }
+    let words = |n: usize| ["call", "tells", "said", "name"].map(|word| format!("{word}-{n:04}"));
+    assert!((0..200).step_by(50).flat_map(words).all(|word| tells(&word)));
+    let reader = Connection::open(ledger.backend.path()).unwrap();
+    let erased = (0..200).filter(|n| n % 7 == 0);
+    for n in erased.clone() {
+        ledger.erase(vec![arrival(n).key.id()], at(1)).await.unwrap();
+        let accepted: usize =
+            reader.query_row("SELECT accepted FROM books", [], |row| row.get(0)).unwrap();
+        assert_eq!(accepted, 200);
+    }
+    for n in erased {
+        for word in words(n) {
+            assert!(!tells(&word), "{word}");
+        }
+    }
+    assert!(tells("said-0001"));
 }
 
 #[tokio::test]

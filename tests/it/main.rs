@@ -7,6 +7,7 @@ mod crash;
 mod dashboard;
 mod delivery;
 mod faults;
+mod holds;
 mod house;
 mod logs;
 mod oracle;

@@ -12,7 +12,8 @@
 //! notes. A **Courier** takes what is due, hands it to the **Destination** on behalf of an
 //! **Account**, and writes down the **Verdict** of each **Attempt**. A submission ends
 //! **Delivered** or **Ignored**; one that cannot go on lies **Dead**, with its reason, until a
-//! further answer re-opens it. **Discarded** is kept for a person's decision; no verb makes it yet.
+//! further answer re-opens it or a person mends the cause and replays it by hand (**Triage**), or
+//! gives it up: **Discarded**.
 //!
 //! # The promise
 //!
@@ -58,7 +59,7 @@
 //! | http | domain, intake, triage, telemetry |
 //! | settings | domain, source, survey, store, destination, delivery, telemetry |
 //! | app | all of the above but the simulator |
-//! | cli | app, settings, source, survey, store, destination, triage, telemetry, simulator, domain |
+//! | cli | app, settings, http, source, survey, store, destination, triage, telemetry, simulator, domain |
 //!
 //! # The path of one hook
 //!
@@ -99,6 +100,8 @@
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
 //! - **Settings come into force whole**: `app/reload` gives new ones to intake, delivery and telemetry,
 //!   or to none of them; what is built in at the start wants a restart, and says so.
+//! - **What is done by hand is done in one place**: the API and the command line say the same words to
+//!   [`triage`], and where no service runs the command line asks the ledger through it.
 //! - **The tools rehearse, they do not imitate**: `explain` and `test` verify, read and map with the
 //!   code that serves; only the ledger is played, in memory (`cli/rehearsal`).
 

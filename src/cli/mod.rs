@@ -3,9 +3,12 @@
 //! Exit codes: 0 well, 1 failed, 2 usage (clap's own) or a file that cannot be read, 78 bad
 //! settings; `serve` ends with 0 after a clean drain.
 
+mod accounts;
 mod check;
 mod demo;
+mod desk;
 mod explain;
+mod openapi;
 mod payload;
 mod rehearsal;
 mod reread;
@@ -52,12 +55,16 @@ enum Verb {
     Test(test::Test),
     /// Print the JSON Schema of the settings file, for editors
     Schema,
+    /// Print the OpenAPI description of the API on the private door
+    Openapi,
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
     Sign(sign::Sign),
-    /// List submissions, the latest first; the ledger is only read
-    Submissions(submissions::Submissions),
+    /// Find submissions, offer them again, give them up, forget them
+    Submissions(Box<submissions::Submissions>),
+    /// Say which accounts are held and why; hold and resume them
+    Accounts(Box<accounts::Accounts>),
     /// Show it all at once: the stand-in, the service and a few dozen calls
     Demo(demo::Demo),
 }
@@ -93,9 +100,11 @@ impl Cli {
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
             Verb::Schema => schema::run(),
+            Verb::Openapi => openapi::run(),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
+            Verb::Accounts(accounts) => accounts.run(),
             Verb::Demo(demo) => demo.run(),
         }
     }

@@ -15,7 +15,7 @@ impl Table {
 
     /// With as many cells as the head has.
     pub fn add(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+        self.rows.push(row.iter().map(|cell| plain(cell)).collect());
     }
 
     /// Of its longest line.
@@ -31,6 +31,15 @@ impl Table {
     fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
         std::iter::once(&self.head).chain(&self.rows)
     }
+}
+
+/// Without what a terminal would take for a command: a stranger may have written it.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { plain.extend(c.escape_debug()) } else { plain.push(c) }
+    }
+    plain
 }
 
 impl fmt::Display for Table {
@@ -59,5 +68,12 @@ mod tests {
         let text = "A      LONG  LAST\nwider  é     a long text that ends the line\nx\n";
         assert_eq!(table.to_string(), text);
         assert_eq!(table.width(), 5 + 2 + 4 + 2 + 30);
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_moves_no_cursor() {
+        let mut table = Table::with_head(["SAID"]);
+        table.add(vec!["a\u{1b}[2Jb\nc\u{9b}é".to_owned()]);
+        assert_eq!(table.to_string(), "SAID\na\\u{1b}[2Jb\\nc\\u{9b}é\n");
     }
 }

@@ -162,7 +162,8 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Some(at.duration_since(now).try_into().unwrap_or_default())
 }
 
-fn tls() -> rustls::ClientConfig {
+/// HTTP/1.1 alone, and the public roots that are built in.
+pub fn tls() -> rustls::ClientConfig {
     let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)

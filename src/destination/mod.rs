@@ -7,7 +7,7 @@
 mod client;
 mod plivo;
 
-pub use client::{Client, Timeouts};
+pub use client::{Client, Timeouts, tls};
 pub use plivo::Plivo;
 
 use std::sync::Arc;

@@ -59,6 +59,9 @@ const DISCARDED_A_SECOND: u32 = 2000;
 /// Most submissions about one call that are erased in one transaction.
 const ERASED_AT_ONCE: usize = 50;
 
+/// Why something is left out that would come to what it did.
+const UNCHANGED: &str = "unchanged";
+
 /// What a person does by hand, whoever asks for it.
 pub struct Triage {
     store: Arc<dyn Store>,
@@ -139,10 +142,17 @@ impl Triage {
         if !page.dry_run {
             pace.replay(search.account.as_ref(), Instant::now())?;
         }
-        let (found, next_cursor) = self.part(search, &paging).await?;
+        let (mut found, next_cursor) = self.part(search, &paging).await?;
+        let unchanged = match page.only_changed {
+            true => self.leave_out_unchanged(&mut found, how).await?,
+            false => 0,
+        };
         let ids = found.iter().map(|(id, _)| *id).collect();
         let outcome = self.offer_again(ids, how, page.dry_run).await?;
-        let (replayed, left_out) = counted(&outcome.done);
+        let (replayed, mut left_out) = counted(&outcome.done);
+        if unchanged > 0 {
+            left_out.insert(UNCHANGED.to_owned(), unchanged);
+        }
         let mut wait = Duration::ZERO;
         if !page.dry_run && replayed > 0 {
             self.note_replay(replayed, how);
@@ -302,6 +312,21 @@ impl Triage {
         Ok((found, page.next.map(|cursor| cursor.to_string())))
     }
 
+    /// Takes out what would come to what it did, and answers how many. What cannot be offered again
+    /// stays in: the ledger says why.
+    async fn leave_out_unchanged(
+        &self,
+        found: &mut Found,
+        how: Replay,
+    ) -> Result<u32, TriageError> {
+        let ids = found.iter().map(|(id, _)| *id).collect();
+        let differences = self.offer_again(ids, how, true).await?.differences;
+        let same = differences.into_iter().filter(|it| !it.changed).map(|it| it.id);
+        let same: BTreeSet<String> = same.collect();
+        found.retain(|(id, _)| !same.contains(&id.to_string()));
+        Ok(count(same.len()))
+    }
+
     async fn offer_again(
         &self,
         ids: Vec<SubmissionId>,
@@ -358,7 +383,9 @@ impl Triage {
 }
 
 /// The found, whose they are, and where to go on.
-type Part = (Vec<(SubmissionId, Name)>, Option<String>);
+type Part = (Found, Option<String>);
+
+type Found = Vec<(SubmissionId, Name)>;
 
 #[derive(Default)]
 struct OfferedAgain {

@@ -63,8 +63,8 @@ fn no_two_panels_share_an_id() {
     assert_eq!(ids.len(), panels().len());
 }
 
-struct Metric {
-    name: String,
+pub struct Metric {
+    pub name: String,
     is_histogram: bool,
 }
 
@@ -78,7 +78,7 @@ impl Metric {
 }
 
 /// Everything that a running service shows.
-fn metrics() -> Vec<Metric> {
+pub fn metrics() -> Vec<Metric> {
     let name = |text: &str| text.parse().unwrap();
     let labels = LabelSets {
         sources: vec![(name("ivr"), vec!["v3"])],

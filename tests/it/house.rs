@@ -35,12 +35,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "settings",
         ],
     ),
-    // It starts the logs before there is an app, hence telemetry.
+    // It starts the logs before there is an app, hence telemetry; http describes its API.
     (
         "cli",
         &[
             "app",
             "settings",
+            "http",
             "source",
             "survey",
             "store",

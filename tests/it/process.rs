@@ -166,7 +166,8 @@ pub fn run(arguments: &[&str], settings: &Path) -> Output {
     postcall(arguments, settings).output().expect("the program was built with this test")
 }
 
-fn postcall(arguments: &[&str], settings: &Path) -> Command {
+/// A verb of the program, not run yet.
+pub fn postcall(arguments: &[&str], settings: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
     command.args(arguments).arg("--config").arg(settings).stdin(Stdio::null());
     without_variables_of_ours(&mut command);

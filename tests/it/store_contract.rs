@@ -6,6 +6,7 @@
 mod backend;
 mod changing;
 mod closing;
+mod erasing;
 mod holding;
 mod intervening;
 mod keeping;
@@ -85,6 +86,9 @@ macro_rules! keeps_every_promise {
                 a_submission_is_never_in_two_hands
                 no_account_gets_more_than_was_wanted_for_it
                 a_busy_account_never_starves_another
+                a_backlog_never_starves_what_came_just_now
+                each_age_gets_its_share_where_one_is_wanted_at_a_time
+                what_one_age_cannot_use_the_others_get
                 a_lease_tells_all_that_was_said
                 a_collecting_submission_becomes_pending_when_it_is_leased
                 what_is_released_is_due_again
@@ -157,6 +161,13 @@ macro_rules! keeps_every_promise {
                 what_closed_a_submission_closes_it_after_a_replay
                 what_is_given_up_stays_given_up
                 what_was_delivered_or_is_under_way_is_not_given_up
+            }
+            promises! { erasing<$type>:
+                what_is_erased_leaves_only_its_id_and_its_outcome
+                a_hook_of_what_was_erased_is_gone_and_not_kept_again
+                an_attempt_under_way_is_waited_for_no_more_once_it_is_erased
+                what_is_erased_is_final
+                what_is_erased_is_not_found_by_its_call
             }
             promises! { seen<$type>:
                 the_totals_count_every_state

@@ -4,6 +4,7 @@
 //! A [`World`] speaks in what these do. What became of it is read from the ledger, from Plivo's
 //! stand-in and from the figures, never from inside the service.
 
+mod api;
 mod caller;
 mod figures;
 mod ledger;
@@ -13,7 +14,8 @@ mod rounds;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -219,6 +221,24 @@ impl World {
 
     pub fn is_ready(&self) -> bool {
         self.ask("/readyz").status == 200
+    }
+
+    /// The program in another window, with the same settings; it is the test's to run.
+    pub fn postcall(&self, arguments: &[&str]) -> Command {
+        self.write_settings_file();
+        let mut command = crate::process::postcall(arguments, &self.settings_file());
+        command.envs(self.variables.iter().cloned());
+        command
+    }
+
+    /// In which everything of this world lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where probes, figures and those at the desk are answered.
+    pub fn private(&self) -> SocketAddr {
+        self.doors().1
     }
 
     /// Whoever was on this call and is asked how it was.

@@ -35,6 +35,9 @@ pub(super) fn accept(
         Some(started) => Ok(Some(started)),
         None => {
             let known = Known::find(work, id)?;
+            if known.gone {
+                return turn_away(work, id, arrival).map(Some);
+            }
             add(work, arrival, known).map(Some)
         }
     }
@@ -42,11 +45,25 @@ pub(super) fn accept(
 
 /// What was answered before is answered again.
 fn repeat(work: &Work<'_>, submission: SubmissionId) -> Result<Accepted> {
-    let answers = match Known::find(work, submission).optional()? {
+    let known = Known::find(work, submission).optional()?;
+    let outcome = match &known {
+        Some(known) if known.gone => Outcome::Gone,
+        _ => Outcome::Repeat,
+    };
+    let answers = match known {
         Some(known) => answers::heard(work.connection, known.seq, known.told, Which::All)?,
         None => Answers::default(),
     };
-    Ok(Accepted { submission, outcome: Outcome::Repeat, changed: false, answers })
+    Ok(Accepted { submission, outcome, changed: false, answers })
+}
+
+/// Of what was dropped nothing is kept again, not even the name of the hook.
+fn turn_away(work: &Work<'_>, submission: SubmissionId, arrival: &Arrival) -> Result<Accepted> {
+    if let Some(identity) = &arrival.identity {
+        seen::take_back(work.connection, &arrival.source, identity)?;
+    }
+    let answers = Answers::default();
+    Ok(Accepted { submission, outcome: Outcome::Gone, changed: false, answers })
 }
 
 /// Nothing where the ledger has the submission already.
@@ -118,6 +135,7 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
     };
     if outcome != Outcome::Repeat {
         keep_hook(work, known.seq, arrival, outcome)?;
+        known.note_body(work)?;
     }
     // While an attempt is under way nothing is mixed with what it was made of.
     let late = !counts || known.begun;
@@ -186,6 +204,10 @@ struct Known {
     begun: bool,
     reached: bool,
     told: bool,
+    /// Bodies of it were dropped.
+    stripped: bool,
+    /// All but its id and outcome was dropped.
+    gone: bool,
 }
 
 impl Known {
@@ -193,7 +215,7 @@ impl Known {
         work.connection
             .prepare_cached(
                 "SELECT seq, id, state, reason, iif(first_attempt_at IS NULL, NULL, due_at), begun,
-                        reached, told
+                        reached, told, kept < 2, gone_at IS NOT NULL
                     FROM submissions WHERE id = ?1",
             )?
             .query_row([id.0.as_bytes()], Self::from_row)
@@ -209,6 +231,8 @@ impl Known {
             begun: row.get(5)?,
             reached: row.get(6)?,
             told: row.get(7)?,
+            stripped: row.get(8)?,
+            gone: row.get(9)?,
         })
     }
 
@@ -252,6 +276,16 @@ impl Known {
                 "UPDATE submissions SET resend_at = ?2, told = told OR ?3 WHERE seq = ?1",
             )?
             .execute(params![self.seq, micros(due.at), tells])?;
+        Ok(())
+    }
+
+    /// There is a body again, to be dropped when it is old.
+    fn note_body(&self, work: &Work<'_>) -> Result<()> {
+        if self.stripped {
+            work.connection
+                .prepare_cached("UPDATE submissions SET kept = 2 WHERE seq = ?1")?
+                .execute([self.seq])?;
+        }
         Ok(())
     }
 

@@ -68,16 +68,17 @@ pub(super) fn discard(
 }
 
 /// A submission that something is to be done with.
-struct Target {
-    seq: i64,
-    state: State,
+pub(super) struct Target {
+    pub seq: i64,
+    pub state: State,
     /// An attempt is under way.
     begun: bool,
-    gone: bool,
+    /// All but its id and outcome was dropped.
+    pub gone: bool,
 }
 
 impl Target {
-    fn find(work: &Work<'_>, id: SubmissionId) -> Result<Option<Self>> {
+    pub fn find(work: &Work<'_>, id: SubmissionId) -> Result<Option<Self>> {
         work.connection
             .prepare_cached(
                 "SELECT seq, state, reason, begun, gone_at IS NOT NULL FROM submissions
@@ -96,14 +97,15 @@ impl Target {
             .optional()
     }
 
-    fn becomes(&self, work: &mut Work<'_>, state: State) {
+    pub fn becomes(&self, work: &mut Work<'_>, state: State) {
         assert!(self.state.may_become(state), "{:?} cannot become {state:?}", self.state);
         *work.totals.of_mut(self.state) -= 1;
         *work.totals.of_mut(state) += 1;
     }
 }
 
-fn note(
+/// Writes down, beside the submission, what was done to it.
+pub(super) fn note(
     work: &Work<'_>,
     seq: i64,
     at: Timestamp,

@@ -1,5 +1,6 @@
 //! Handing out what is due: lease, begin, release, and what becomes of a lease nobody settled.
 
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Offer, Ticket};
 pub(super) fn lease(
     work: &mut Work<'_>,
     request: &LeaseRequest,
+    turns: &mut Turns,
     clock: Timestamp,
     lease_for: Duration,
 ) -> Result<Leased> {
@@ -34,7 +36,10 @@ pub(super) fn lease(
             }
             Standing::HeldByHand => continue,
         };
-        let rows = due(work, if probe { PROBE } else { DUE }, account, request.now, limit)?;
+        let rows = match probe {
+            true => probes(work, account, request.now, limit)?,
+            false => turns.share(work, account, request.now, limit)?,
+        };
         let found = rows.len();
         if probe && found > 0 {
             holds::probe_from(work.connection, account, request.now + request.probe_every)?;
@@ -111,9 +116,9 @@ pub(super) enum Void {
     All,
 }
 
-const ANY_VOID: &str = "SELECT 1 FROM submissions WHERE leased_until <= ?1 LIMIT 1";
+pub(super) const ANY_VOID: &str = "SELECT 1 FROM submissions WHERE leased_until <= ?1 LIMIT 1";
 
-const FREE_VOID: &str = "UPDATE submissions
+pub(super) const FREE_VOID: &str = "UPDATE submissions
     SET leased_until = NULL, reached = (reached OR begun) AND resend_at IS NULL,
         attempts = attempts + begun, begun = 0, version = version + (resend_at IS NOT NULL),
         due_at = max(due_at, coalesce(resend_at, due_at)), as_was = as_was AND resend_at IS NULL,
@@ -121,7 +126,7 @@ const FREE_VOID: &str = "UPDATE submissions
     WHERE leased_until <= ?1";
 
 /// What was said during attempts that are void, where it has to be sent as well.
-const RESENT: &str =
+pub(super) const RESENT: &str =
     "SELECT seq FROM submissions WHERE leased_until <= ?1 AND resend_at IS NOT NULL";
 
 /// Frees leases whose holder did not settle. An attempt that was under way may have arrived: it is
@@ -190,6 +195,46 @@ impl Held {
     }
 }
 
+/// What was due for longer than that is of another age than what came since: a backlog, which may
+/// be long, and before it what an hour of trouble left behind.
+const AGES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600)];
+
+/// Whose turn it is, of what is due for an account for long, for less long, and since just now,
+/// where there is more of it than is wanted. The turn goes on from one lease to the next, so that
+/// each age gets its share even where one submission is wanted at a time.
+#[derive(Default)]
+pub(super) struct Turns(HashMap<Name, usize>);
+
+impl Turns {
+    /// Within an age the oldest comes first; what one cannot use the others get.
+    fn share(
+        &mut self,
+        work: &Work<'_>,
+        account: &Name,
+        now: Timestamp,
+        wanted: usize,
+    ) -> Result<Vec<DueRow>> {
+        let now = micros(now);
+        // Most of the time there is enough for all, and nobody has to take turns.
+        let oldest = due(work, DUE, account, (i64::MIN, now), wanted.saturating_add(1))?;
+        if oldest.len() <= wanted {
+            return Ok(oldest);
+        }
+        let [minute, hour] = AGES.map(|age| now.saturating_sub(duration_micros(age)));
+        let mut ages = Vec::new();
+        for age in [(minute, now), (hour, minute), (i64::MIN, hour)] {
+            ages.push(VecDeque::from(due(work, DUE, account, age, wanted)?));
+        }
+        let turn = self.0.entry(account.clone()).or_default();
+        let mut share = Vec::new();
+        while share.len() < wanted && ages.iter().any(|age| !age.is_empty()) {
+            share.extend(ages[*turn].pop_front());
+            *turn = (*turn + 1) % ages.len();
+        }
+        Ok(share)
+    }
+}
+
 /// A submission that is due.
 struct DueRow {
     seq: i64,
@@ -205,39 +250,52 @@ struct DueRow {
     as_was: bool,
 }
 
-macro_rules! due_in_order_of {
-    ($order:literal) => {
+macro_rules! due_of {
+    ($source:literal) => {
         concat!(
             "SELECT seq, id, fence, version, account, survey, call, state = 'collecting',
                 attempts, first_attempt_at, coalesce(held_before_us, 0), told,
                 feedback IS NOT NULL, rejections, as_was
-            FROM submissions
-            WHERE account = ?1 AND due_at <= ?2
-                AND state IN ('collecting', 'pending') AND leased_until IS NULL
-            ORDER BY ",
-            $order,
-            " LIMIT ?3"
+            FROM ",
+            $source,
+            " LIMIT ?4"
         )
     };
 }
 
 /// What is due for an account. Like all statements of the courier it finds its rows by an index
 /// that holds only what is waiting, however many submissions were ever kept.
-const DUE: &str = due_in_order_of!("due_at");
+pub(super) const DUE: &str = due_of!(
+    "submissions
+        WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
+            AND state IN ('collecting', 'pending') AND leased_until IS NULL
+        ORDER BY due_at"
+);
 
-/// Of a held account, what was handed out least often comes first: a submission that is never let
-/// in, whose time never moves, would otherwise probe for all others for ever. This reads all that
-/// is due, once for each probe.
-const PROBE: &str = due_in_order_of!("fence, due_at");
+/// Of a held account, what was handed out least often comes first, of the thousand that were due
+/// longest: a submission that is never let in would otherwise probe for all others for ever, and
+/// hooks would wait while all of a backlog was looked at.
+pub(super) const PROBE: &str = due_of!(
+    "(SELECT * FROM submissions
+        WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
+            AND state IN ('collecting', 'pending') AND leased_until IS NULL
+        ORDER BY due_at LIMIT 1000)
+        ORDER BY fence, due_at"
+);
 
-const NEXT_DUE: &str = "SELECT min(due_at) FROM submissions
+pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM submissions
     WHERE account = ?1 AND state IN ('collecting', 'pending') AND leased_until IS NULL";
 
+fn probes(work: &Work<'_>, account: &Name, now: Timestamp, limit: usize) -> Result<Vec<DueRow>> {
+    due(work, PROBE, account, (i64::MIN, micros(now)), limit)
+}
+
+/// What is due after the one and until the other time.
 fn due(
     work: &Work<'_>,
     statement: &str,
     account: &Name,
-    now: Timestamp,
+    (after, until): (i64, i64),
     limit: usize,
 ) -> Result<Vec<DueRow>> {
     if limit == 0 {
@@ -245,7 +303,7 @@ fn due(
     }
     work.connection
         .prepare_cached(statement)?
-        .query_map(params![account.as_str(), micros(now), bound(limit)], DueRow::from_row)?
+        .query_map(params![account.as_str(), after, until, bound(limit)], DueRow::from_row)?
         .collect()
 }
 
@@ -316,57 +374,5 @@ impl DueRow {
             rejections: self.rejections,
             as_was,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{read, search};
-    use super::*;
-
-    #[test]
-    fn the_courier_finds_its_rows_by_the_index_of_what_is_waiting() {
-        let ledger = Connection::open_in_memory().unwrap();
-        ledger.execute_batch(include_str!("migrations/V1__ledger.sql")).unwrap();
-        ledger.execute_batch(include_str!("migrations/V2__assembly.sql")).unwrap();
-        ledger.execute_batch(include_str!("migrations/V3__by_hand.sql")).unwrap();
-        for (statement, index) in [
-            (DUE, "SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?)"),
-            (
-                PROBE,
-                "SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?); \
-                 USE TEMP B-TREE FOR ORDER BY",
-            ),
-            (NEXT_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
-            (ANY_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
-            (FREE_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
-            (RESENT, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
-            (
-                read::FIRST_RETRIED,
-                "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",
-            ),
-            (read::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
-            (
-                search::BY_AGE,
-                "SEARCH submissions USING INDEX submissions_by_age (accepted_at>? AND accepted_at<?); CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
-            ),
-            (
-                search::UNLUCKY,
-                "SEARCH submissions USING INDEX submissions_unlucky (state=? AND accepted_at>? AND accepted_at<?); CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
-            ),
-            (
-                search::ONE,
-                "SEARCH submissions USING INDEX sqlite_autoindex_submissions_1 (id=?); CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
-            ),
-        ] {
-            let mut plan = ledger.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-            let unbound = vec![None::<i64>; plan.parameter_count()];
-            let steps: Vec<String> = plan
-                .query_map(rusqlite::params_from_iter(unbound), |row| row.get("detail"))
-                .unwrap()
-                .collect::<Result<_>>()
-                .unwrap();
-            assert_eq!(steps.join("; ").replace("COVERING ", ""), index, "{statement}");
-        }
     }
 }

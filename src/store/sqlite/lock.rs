@@ -3,32 +3,60 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::store::contract::StoreError;
+
+/// How often a lock is tried that somebody has, a moment apart: whoever only looks whether it is
+/// taken has it for that moment.
+const TRIES: u32 = 3;
+
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Held until it is dropped.
 pub(super) struct Lock(File);
 
 impl Lock {
     pub fn take(ledger: &Path) -> Result<Self, StoreError> {
-        let mut beside = ledger.as_os_str().to_owned();
-        beside.push(".lock");
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(&beside)
+            .open(beside(ledger))
             .map_err(|error| StoreError::open(ledger, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => {
-                Err(StoreError::InUse { path: ledger.display().to_string() })
+        let mut tries = 1..TRIES;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if tries.next().is_some() => {
+                    std::thread::sleep(MOMENT);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::InUse { path: ledger.display().to_string() });
+                }
+                Err(TryLockError::Error(error)) => return Err(StoreError::open(ledger, error)),
             }
-            Err(TryLockError::Error(error)) => Err(StoreError::open(ledger, error)),
         }
     }
+
+    /// Whether somebody has it; nothing is made where there is none.
+    pub fn is_taken(ledger: &Path) -> bool {
+        let taken = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        File::open(beside(ledger)).is_ok_and(|file| {
+            let is_taken = taken(&file);
+            // It goes with the file at the latest.
+            let _ = file.unlock();
+            is_taken
+        })
+    }
+}
+
+fn beside(ledger: &Path) -> PathBuf {
+    let mut beside = ledger.as_os_str().to_owned();
+    beside.push(".lock");
+    beside.into()
 }
 
 impl Drop for Lock {

@@ -9,11 +9,15 @@ mod asked;
 mod books;
 mod columns;
 mod dossier;
+mod erase;
 mod holds;
 mod interventions;
 mod lease;
 mod lock;
 mod news;
+mod onlooker;
+#[cfg(test)]
+mod plans;
 mod read;
 mod rows;
 mod search;
@@ -35,6 +39,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{Notify, RwLock, Semaphore};
 
+pub use self::onlooker::Onlooker;
+
+use self::lease::Turns;
 use self::lock::Lock;
 use self::writer::{Work, Writer};
 use super::by_hand::{Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept};
@@ -82,6 +89,7 @@ pub struct SqliteStore {
     reader: Arc<Mutex<Connection>>,
     queue: Arc<Semaphore>,
     kept: Arc<Notify>,
+    turns: Arc<Mutex<Turns>>,
     lease: Duration,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -110,6 +118,7 @@ impl SqliteStore {
             reader: Arc::new(Mutex::new(reader)),
             queue: Arc::new(Semaphore::new(options.queue)),
             kept: Arc::default(),
+            turns: Arc::default(),
             lease: options.lease,
             clock: options.clock,
         })
@@ -161,8 +170,12 @@ impl Store for SqliteStore {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        let (clock, lease_for) = ((self.clock)(), self.lease);
-        self.write(move |work| lease::lease(work, &request, clock, lease_for)).await
+        let (clock, lease_for, turns) = ((self.clock)(), self.lease, self.turns.clone());
+        self.write(move |work| {
+            let turns = &mut turns.lock().expect("nobody panics while sharing out");
+            lease::lease(work, &request, turns, clock, lease_for)
+        })
+        .await
     }
 
     async fn begin(&self, offers: Vec<Offer>, now: Timestamp) -> Result<Vec<Begun>, StoreError> {
@@ -235,12 +248,8 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn erase(
-        &self,
-        _ids: Vec<SubmissionId>,
-        _at: Timestamp,
-    ) -> Result<Vec<Done>, StoreError> {
-        todo!()
+    async fn erase(&self, ids: Vec<SubmissionId>, at: Timestamp) -> Result<Vec<Done>, StoreError> {
+        self.write(move |work| ids.iter().map(|id| erase::erase(work, *id, at)).collect()).await
     }
 
     async fn hold(&self, account: Name, reason: String, at: Timestamp) -> Result<(), StoreError> {
@@ -308,6 +317,10 @@ impl ReadOnly {
         Ok(Self(connection))
     }
 
+    pub fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
+        read::accounts_waiting(&self.0).map_err(read_error)
+    }
+
     pub fn figures(&self) -> Result<Figures, StoreError> {
         read::figures(&self.0).map_err(read_error)
     }
@@ -332,6 +345,11 @@ impl ReadOnly {
     pub fn mappable(&self, ids: &[SubmissionId]) -> Result<Vec<Mappable>, StoreError> {
         dossier::mappable(&self.0, ids).map_err(read_error)
     }
+}
+
+/// Whether a process serves the ledger; nothing is written.
+pub fn is_served(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| Lock::is_taken(&path))
 }
 
 /// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for
@@ -364,6 +382,8 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // What is deleted is overwritten, so that no copy of the file still tells it.
+        connection.pragma_update(None, "secure_delete", "ON")?;
         // Otherwise SQLite plans a statement anew with every value, where a partial index might fit.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(())
@@ -380,7 +400,7 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
 fn void_all(connection: &mut Connection) -> rusqlite::Result<Totals> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut totals = books::read(&transaction)?;
-    let mut work = Work { connection: &transaction, totals: &mut totals };
+    let mut work = Work { connection: &transaction, totals: &mut totals, erased: &mut false };
     let voided = lease::void(&mut work, lease::Void::All)?;
     transaction.commit()?;
     if voided > 0 {

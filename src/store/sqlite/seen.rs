@@ -48,6 +48,14 @@ pub(super) fn note(
         })
 }
 
+/// What was just noted is not to be remembered.
+pub(super) fn take_back(connection: &Connection, source: &Name, identity: &Identity) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM seen WHERE source = ?1 AND id = ?2")?
+        .execute(params![source.as_str(), identity.id])?;
+    Ok(())
+}
+
 pub(super) const FORGET: &str = "DELETE FROM seen WHERE (source, id) IN
     (SELECT source, id FROM seen WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)";
 

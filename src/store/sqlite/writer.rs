@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, Result, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::BUSY_TIMEOUT;
 use super::books;
 use super::lock::Lock;
 use crate::domain::{Observer, Totals};
@@ -19,6 +20,9 @@ const GROUP_MAX: usize = 256;
 
 /// How often a ledger that refused a write is tried again without being asked to.
 const RECOVERY_EVERY: Duration = Duration::from_secs(1);
+
+/// How long after a log that somebody was reading could not be folded back that is tried again.
+const FOLDED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What a ledger that refused a write must take before it is believed in again, in bytes.
 const BALLAST_BYTES: u32 = 1024 * 1024;
@@ -35,6 +39,8 @@ pub(super) struct Work<'a> {
     pub connection: &'a Connection,
     /// Changed along with the rows, written with them.
     pub totals: &'a mut Totals,
+    /// Something was erased: the log, where it still lies, has to be folded back.
+    pub erased: &'a mut bool,
 }
 
 /// Something to be written. It may run twice: once in a group and, where the group failed, again
@@ -61,7 +67,14 @@ impl Writer {
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (commands, queue) = channel();
         let healthy = Arc::new(AtomicBool::new(true));
-        let desk = Desk { connection, totals, observer, healthy: healthy.clone(), _lock: lock };
+        let desk = Desk {
+            connection,
+            totals,
+            observer,
+            healthy: healthy.clone(),
+            log_tells: None,
+            _lock: lock,
+        };
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || desk.serve(queue))?;
@@ -117,6 +130,8 @@ struct Desk {
     totals: Totals,
     observer: Arc<dyn Observer>,
     healthy: Arc<AtomicBool>,
+    /// What was erased may still lie in the log, which may be folded back from then on.
+    log_tells: Option<Instant>,
     /// Let go last, after the connection: fields are dropped in this order.
     _lock: Lock,
 }
@@ -144,6 +159,7 @@ impl Desk {
         let mut group = vec![first];
         match self.commit(&mut group, Some(queue)) {
             Ok(()) => {
+                self.fold_log();
                 for command in group {
                     command.answer(Ok(()));
                 }
@@ -169,6 +185,9 @@ impl Desk {
     fn serve_alone(&mut self, command: Box<dyn Command>) {
         let mut group = vec![command];
         let kept = self.commit(&mut group, None);
+        if kept.is_ok() {
+            self.fold_log();
+        }
         if let Err(error) = &kept {
             self.note_failure(error);
         }
@@ -182,13 +201,14 @@ impl Desk {
         group: &mut Vec<Box<dyn Command>>,
         queue: Option<&Receiver<Box<dyn Command>>>,
     ) -> Result<()> {
-        let mut totals = self.totals;
+        let (mut totals, mut erased) = (self.totals, false);
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let changes_before = transaction.total_changes();
         let mut next = 0;
         while next < group.len() {
-            let mut work = Work { connection: &transaction, totals: &mut totals };
+            let mut work =
+                Work { connection: &transaction, totals: &mut totals, erased: &mut erased };
             group[next].run(&mut work)?;
             next += 1;
             if next == group.len() && next < GROUP_MAX {
@@ -202,6 +222,9 @@ impl Desk {
         let began = Instant::now();
         transaction.commit()?;
         self.totals = totals;
+        if erased {
+            self.log_tells = Some(Instant::now());
+        }
         // A repeat, or a look for what is due, may write nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
@@ -209,6 +232,24 @@ impl Desk {
             self.note_success();
         }
         Ok(())
+    }
+
+    /// Folds the log back where it still tells what was erased. Whoever reads meanwhile keeps it
+    /// as it is; then a later commit tries again.
+    fn fold_log(&mut self) {
+        if self.log_tells.is_none_or(|from| from > Instant::now()) {
+            return;
+        }
+        let folded = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get(0).map(|is_busy: bool| !is_busy)
+            })
+        });
+        self.connection.busy_timeout(BUSY_TIMEOUT).expect("a timeout is only noted");
+        self.log_tells = match folded {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(Instant::now() + FOLDED_AGAIN_AFTER),
+        };
     }
 
     /// A disk that is full may still take a row: only what is as large as a group counts.
@@ -260,6 +301,7 @@ mod tests {
             totals: Totals::default(),
             observer: Arc::new(()),
             healthy: Arc::new(AtomicBool::new(true)),
+            log_tells: None,
             _lock: Lock::take(&folder.join("postcall.db")).unwrap(),
         }
     }

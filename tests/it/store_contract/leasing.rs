@@ -54,6 +54,39 @@ pub async fn a_busy_account_never_starves_another(ledger: Ledger<impl Backend>) 
     assert_eq!(calls(&leases), ["c-0", "c-1", "c-2", "o-1"]);
 }
 
+pub async fn a_backlog_never_starves_what_came_just_now(ledger: Ledger<impl Backend>) {
+    due_for(&ledger, &[("old", 9), ("hour", 9), ("new", 2)]).await;
+    let leases = ledger.lease(wanted(&[("main", 8)], NOW)).await.unwrap().leases;
+    assert_eq!(
+        calls(&leases),
+        ["new-0", "hour-0", "old-0", "new-1", "hour-1", "old-1", "hour-2", "old-2"]
+    );
+    due_for(&ledger, &[("newer", 1)]).await;
+    let leases = ledger.lease(wanted(&[("main", 3)], NOW)).await.unwrap().leases;
+    assert_eq!(calls(&leases), ["newer-0", "hour-3", "old-3"]);
+}
+
+pub async fn each_age_gets_its_share_where_one_is_wanted_at_a_time(ledger: Ledger<impl Backend>) {
+    due_for(&ledger, &[("old", 4), ("hour", 4), ("new", 4)]).await;
+    ledger.hear(hook_for("other", 0, "other", &[("score", "4")])).await;
+    let mut leased = Vec::new();
+    for _ in 0..6 {
+        // Another account's leases, and those that give nothing, take nobody's turn.
+        ledger.lease(wanted(&[("other", 1), ("main", 0)], NOW)).await.unwrap();
+        let leases = ledger.lease(wanted(&[("main", 1)], NOW)).await.unwrap().leases;
+        leased.extend(leases.iter().map(|lease| lease.key.call.to_string()));
+    }
+    assert_eq!(leased, ["new-0", "hour-0", "old-0", "new-1", "hour-1", "old-1"]);
+}
+
+pub async fn what_one_age_cannot_use_the_others_get(ledger: Ledger<impl Backend>) {
+    due_for(&ledger, &[("old", 5), ("new", 1)]).await;
+    let leases = ledger.lease(wanted(&[("main", 4)], NOW)).await.unwrap().leases;
+    assert_eq!(calls(&leases), ["new-0", "old-0", "old-1", "old-2"]);
+    let leases = ledger.lease(wanted(&[("main", 4)], NOW)).await.unwrap().leases;
+    assert_eq!(calls(&leases), ["old-3", "old-4"], "enough for all");
+}
+
 pub async fn a_lease_tells_all_that_was_said(ledger: Ledger<impl Backend>) {
     let arrival = hook(20, "c-1", &[("score", "4"), ("problem", "")]);
     let key = arrival.key.clone();
@@ -179,6 +212,22 @@ pub async fn the_next_due_time_is_told_with_the_leases(ledger: Ledger<impl Backe
     assert_eq!(next(&[("main", 1)], DELAY).await, None, "whoever got all has no room for more");
     assert_eq!(next(&[("main", 1)], DELAY).await, Some(at(10 + DELAY)));
     assert_eq!(next(&[("main", 2)], 100).await, None, "all is in hand");
+}
+
+const NOW: i64 = 100_000;
+
+/// So many that are due for long, for some time within the hour, or since just now.
+async fn due_for(ledger: &Ledger<impl Backend>, ages: &[(&str, usize)]) {
+    for (age, many) in ages {
+        let due_at = match *age {
+            "old" => NOW - 7200,
+            "hour" => NOW - 600,
+            _ => NOW - 30,
+        };
+        for n in 0..*many {
+            ledger.hear(complete(due_at - DELAY + n as i64, &format!("{age}-{n}"))).await;
+        }
+    }
 }
 
 fn calls(leases: &[Lease]) -> Vec<&str> {

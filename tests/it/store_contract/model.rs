@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 
-use postcall::domain::{Answers, Changes, DeadReason, HoldCause, IgnoredReason, State, Verdict};
-use postcall::store::{Begun, Decision, Lease, Outcome, Settled, Ticket};
+use postcall::domain::{
+    Answers, Changes, DeadReason, HoldCause, IgnoredReason, Name, State, SubmissionId, Verdict,
+};
+use postcall::store::{Begun, Decision, Done, Lease, Outcome, Replay, Settled, Ticket};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -23,13 +25,31 @@ const QUESTIONS: [&str; 2] = ["score", "problem"];
 /// A step that everything may take part in; which lease is meant is counted from the latest.
 #[derive(Debug, Clone)]
 enum Step {
-    Hear { account: usize, call: usize, things: Vec<Thing> },
+    Hear {
+        account: usize,
+        call: usize,
+        things: Vec<Thing>,
+    },
     Wait(i64),
     Lease(usize),
     Begin(usize),
     Settle(usize, End),
     Release(usize),
     Reopen,
+    /// The process is killed; what was answered is still there.
+    End,
+    ByHand(usize, usize, Deed),
+    Hold(usize),
+    Resume(usize),
+    ProbeNow(usize),
+}
+
+/// What a person does to a submission.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Replay { as_was: bool, accepted_too: bool },
+    Discard,
+    Erase,
 }
 
 /// What a hook may report, each once.
@@ -48,7 +68,7 @@ enum End {
     Unreachable,
     Failed,
     Refused,
-    Held,
+    Held(HoldCause),
 }
 
 pub fn a_ledger_does_what_the_model_does_and_its_books_balance<B: Backend>() {
@@ -80,15 +100,33 @@ fn step() -> impl Strategy<Value = Step> {
         call,
         things,
     });
-    let ends = [End::Delivered, End::Unreachable, End::Failed, End::Refused, End::Held];
+    let mut ends = vec![End::Delivered, End::Unreachable, End::Failed, End::Refused];
+    ends.extend(
+        [HoldCause::Misconfigured, HoldCause::Refusals, HoldCause::Unreachable].map(End::Held),
+    );
+    let replay = |(as_was, accepted_too)| Deed::Replay { as_was, accepted_too };
+    let deed = prop_oneof![
+        4 => (any::<bool>(), any::<bool>()).prop_map(replay),
+        1 => Just(Deed::Discard),
+        1 => Just(Deed::Erase),
+    ];
     prop_oneof![
         6 => hear,
-        4 => prop::sample::select(vec![1, 29, 30, 60, 61, 120]).prop_map(Step::Wait),
+        4 => prop::sample::select(vec![1, 29, 30, 60, 61, 120, 3600]).prop_map(Step::Wait),
         5 => (1..4usize).prop_map(Step::Lease),
         4 => (0..3usize).prop_map(Step::Begin),
-        5 => (0..3usize, prop::sample::select(ends.to_vec())).prop_map(|(n, end)| Step::Settle(n, end)),
+        5 => (0..3usize, prop::sample::select(ends)).prop_map(|(n, end)| Step::Settle(n, end)),
         1 => (0..3usize).prop_map(Step::Release),
         1 => Just(Step::Reopen),
+        1 => Just(Step::End),
+        3 => (0..2usize, 0..3usize, deed).prop_map(|(account, call, deed)| {
+            Step::ByHand(account, call, deed)
+        }),
+        1 => prop_oneof![
+            (0..2usize).prop_map(Step::Hold),
+            (0..2usize).prop_map(Step::Resume),
+            (0..2usize).prop_map(Step::ProbeNow),
+        ],
     ]
 }
 
@@ -99,8 +137,18 @@ struct Model {
     submissions: BTreeMap<(usize, usize), Submission>,
     kept: usize,
     leases: Vec<(Lease, (usize, usize))>,
-    /// When a held account is probed next.
-    probe_at: [Option<i64>; 2],
+    holds: [Option<Held>; 2],
+    /// For how long each account was held before.
+    held: [i64; 2],
+    /// Whose turn it is of what is due for each account.
+    turns: [usize; 2],
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    cause: HoldCause,
+    since: i64,
+    probe_at: i64,
 }
 
 struct Submission {
@@ -112,7 +160,9 @@ struct Submission {
     state: State,
     due_at: i64,
     attempts: u32,
-    tried: bool,
+    /// When it was first tried, and for how long its account had been held by then.
+    tried: Option<(i64, i64)>,
+    rejections: u32,
     reached: bool,
     /// When what was said during the attempt is due, where it has to be sent as well.
     resend_at: Option<i64>,
@@ -120,6 +170,10 @@ struct Submission {
     /// How often it was handed out.
     leased: u32,
     delivered: bool,
+    offered: bool,
+    as_was: bool,
+    deeds: Vec<&'static str>,
+    gone: bool,
 }
 
 /// A thing, when it was first heard, and when last.
@@ -136,6 +190,7 @@ struct InHand {
     until: i64,
     version: u32,
     begun: bool,
+    probe: bool,
 }
 
 impl Model {
@@ -183,7 +238,13 @@ impl Model {
                 for (n, (lease, (key, ..))) in leases.into_iter().zip(expected).enumerate() {
                     let it = &self.submissions[&key];
                     assert_eq!(it.in_hand.unwrap().lease, first + n);
-                    assert_eq!(lease.again, it.delivered);
+                    assert_eq!((lease.again, lease.rejections), (it.delivered, it.rejections));
+                    assert_eq!(lease.as_was.as_deref(), it.as_was.then_some("{}"));
+                    let age = it.tried.map_or(0, |(first, held_before)| {
+                        let held = self.held_in_all(key.0) - held_before;
+                        (self.now - first - held).max(0)
+                    });
+                    assert_eq!(lease.age.as_secs() as i64, age);
                     it.assert_is(&lease.answers);
                     self.leases.push((lease, key));
                 }
@@ -212,9 +273,103 @@ impl Model {
             }
             Step::Reopen => {
                 ledger.reopen();
-                self.void(i64::MAX);
+                self.begin_anew();
+            }
+            Step::End => {
+                *ledger = ledger.after_a_sudden_end();
+                ledger.set_clock(self.now);
+                self.begin_anew();
+            }
+            Step::ByHand(account, call, deed) => {
+                let (ids, now) = (vec![id((account, call))], at(self.now));
+                let done = match deed {
+                    Deed::Replay { as_was, accepted_too } => {
+                        ledger.replay(ids, Replay { as_was, accepted_too, at: now }).await
+                    }
+                    Deed::Discard => ledger.discard(ids, "enough".to_owned(), now).await,
+                    Deed::Erase => ledger.erase(ids, now).await,
+                };
+                assert_eq!(done.unwrap(), [self.do_by_hand((account, call), deed)]);
+            }
+            Step::Hold(account) => {
+                ledger.hold(name(account), "wait".to_owned(), at(self.now)).await.unwrap();
+                self.hold(account, HoldCause::Operator, self.now);
+            }
+            Step::Resume(account) => {
+                let resumed = ledger.resume(name(account), at(self.now)).await.unwrap();
+                assert_eq!(resumed, self.holds[account].is_some());
+                self.lift(account);
+            }
+            Step::ProbeNow(account) => {
+                ledger.probe_now(vec![name(account)], at(self.now)).await.unwrap();
+                if let Some(hold) = &mut self.holds[account] {
+                    hold.probe_at = hold.probe_at.min(self.now);
+                }
             }
         }
+    }
+
+    /// A new process knows nothing of who had what in hand.
+    fn begin_anew(&mut self) {
+        self.void(i64::MAX);
+        self.turns = [0; 2];
+    }
+
+    fn do_by_hand(&mut self, key: (usize, usize), deed: Deed) -> Done {
+        let now = self.now;
+        let Some(it) = self.submissions.get_mut(&key) else { return Done::Unknown };
+        let under_way = it.in_hand.is_some_and(|in_hand| in_hand.begun);
+        if it.gone {
+            return Done::Gone;
+        }
+        match deed {
+            Deed::Erase => {
+                if !matches!(it.state, State::Delivered) {
+                    it.state = State::Discarded;
+                }
+                (it.in_hand, it.gone, it.deeds) = (None, true, vec!["erase"]);
+                return Done::Done;
+            }
+            _ if it.state == State::Discarded => return Done::Gone,
+            _ if under_way => return Done::UnderWay,
+            Deed::Discard if it.state == State::Delivered => return Done::Accepted,
+            Deed::Discard => {
+                (it.state, it.in_hand) = (State::Discarded, None);
+                it.deeds.push("discard");
+                return Done::Done;
+            }
+            Deed::Replay { .. } if it.state.is_waiting() => return Done::Waiting,
+            Deed::Replay { accepted_too: false, .. } if it.state == State::Delivered => {
+                return Done::Accepted;
+            }
+            Deed::Replay { as_was: true, .. } if !it.offered => return Done::NeverOffered,
+            Deed::Replay { as_was, .. } => {
+                it.starts_over(now);
+                it.version += 1;
+                it.as_was = as_was;
+                it.deeds.push(if as_was { "replay_as_was" } else { "replay" });
+            }
+        }
+        Done::Done
+    }
+
+    fn hold(&mut self, account: usize, cause: HoldCause, probe_at: i64) {
+        let since = self.now;
+        match &mut self.holds[account] {
+            None => self.holds[account] = Some(Held { cause, since, probe_at }),
+            Some(hold) if hold.cause < cause => {}
+            Some(hold) => (hold.cause, hold.probe_at) = (cause, probe_at),
+        }
+    }
+
+    fn lift(&mut self, account: usize) {
+        if let Some(hold) = self.holds[account].take() {
+            self.held[account] += self.now - hold.since;
+        }
+    }
+
+    fn held_in_all(&self, account: usize) -> i64 {
+        self.held[account] + self.holds[account].map_or(0, |hold| self.now - hold.since)
     }
 
     fn hear(&mut self, key: (usize, usize), things: &[Thing]) -> Outcome {
@@ -225,8 +380,12 @@ impl Model {
             self.submissions.insert(key, new);
             return Outcome::New;
         };
+        if known.gone {
+            return Outcome::Gone;
+        }
         let under_way = known.in_hand.is_some_and(|in_hand| in_hand.begun);
-        let closed = under_way || known.reached || known.state == State::Delivered;
+        let ended = matches!(known.state, State::Delivered | State::Discarded);
+        let closed = under_way || known.reached || ended;
         let mut all = known.heard.clone();
         if closed {
             merge(&mut all, &known.late);
@@ -250,7 +409,8 @@ impl Model {
             }
         }
         let counts = known.changes != Changes::First && known.counting(&all) != before;
-        let resends = closed && counts && known.changes == Changes::Resend;
+        let may_resend = known.changes == Changes::Resend && known.state != State::Discarded;
+        let resends = closed && counts && may_resend;
         if closed && (!resends || under_way) {
             known.late.extend(new.iter().chain(&again));
         } else {
@@ -268,17 +428,17 @@ impl Model {
             known.resend_at = Some(due(&all, now).1);
             return Outcome::Added;
         }
-        known.reached = false;
+        (known.reached, known.as_was) = (false, false);
         known.version += 1;
         let (state, due_at) = due(&known.heard, now);
         match known.state {
-            State::Pending if known.tried => known.due_at = known.due_at.max(due_at),
+            State::Pending if known.tried.is_some() => known.due_at = known.due_at.max(due_at),
             State::Pending => known.due_at = due_at,
             before => {
                 let state = if before == State::Delivered { State::Pending } else { state };
                 (known.state, known.due_at) = (state, due_at);
                 if !before.is_waiting() {
-                    (known.attempts, known.tried) = (0, false);
+                    (known.attempts, known.tried, known.rejections) = (0, None, 0);
                 }
             }
         }
@@ -290,20 +450,26 @@ impl Model {
         self.void(self.now);
         let mut leased = Vec::new();
         for account in 0..ACCOUNTS.len() {
-            let probe = self.probe_at[account].is_some();
-            let most = match self.probe_at[account] {
-                Some(probe_at) => most.min(usize::from(probe_at <= self.now)),
-                None => most,
+            let (most, probe) = match self.holds[account] {
+                None => (most, false),
+                Some(hold) if hold.cause == HoldCause::Operator => continue,
+                Some(hold) => (most.min(usize::from(hold.probe_at <= self.now)), true),
             };
             let mut due: Vec<_> = self
                 .submissions
-                .iter_mut()
+                .iter()
                 .filter(|(key, it)| key.0 == account && it.in_hand.is_none())
                 .filter(|(_, it)| it.state.is_waiting() && it.due_at <= self.now)
                 .collect();
             // To probe they take turns; otherwise the oldest comes first.
             due.sort_by_key(|(_, it)| (if probe { it.leased } else { 0 }, it.due_at, it.number));
-            for (key, it) in due.into_iter().take(most) {
+            let due: Vec<_> = due.into_iter().map(|(key, it)| (*key, it.due_at)).collect();
+            let share = match probe {
+                true => due.into_iter().take(most).map(|(key, _)| key).collect(),
+                false => self.share(account, due, most),
+            };
+            for key in share {
+                let it = self.submissions.get_mut(&key).unwrap();
                 it.state = State::Pending;
                 it.leased += 1;
                 it.in_hand = Some(InHand {
@@ -311,25 +477,55 @@ impl Model {
                     until: self.now + LEASE,
                     version: it.version,
                     begun: false,
+                    probe,
                 });
-                leased.push((*key, it.attempts, probe));
-                if probe {
-                    self.probe_at[account] = Some(self.now + PROBE_EVERY);
+                leased.push((key, it.attempts, probe));
+                if let Some(hold) = &mut self.holds[account] {
+                    hold.probe_at = self.now + PROBE_EVERY;
                 }
             }
         }
         leased
     }
 
+    /// Where there is more than is wanted, what is due for long and for less long take turns.
+    fn share(
+        &mut self,
+        account: usize,
+        due: Vec<((usize, usize), i64)>,
+        most: usize,
+    ) -> Vec<(usize, usize)> {
+        if due.len() <= most {
+            return due.into_iter().map(|(key, _)| key).collect();
+        }
+        let mut ages: [Vec<_>; 3] = Default::default();
+        for (key, due_at) in due.into_iter().rev() {
+            let age = match self.now - due_at {
+                ..60 => 0,
+                60..3600 => 1,
+                3600.. => 2,
+            };
+            ages[age].push(key);
+        }
+        let mut share = Vec::new();
+        while share.len() < most {
+            share.extend(ages[self.turns[account]].pop());
+            self.turns[account] = (self.turns[account] + 1) % 3;
+        }
+        share
+    }
+
     fn begin(&mut self, number: usize) -> Begun {
         let Some(in_hand) = self.in_hand(number) else { return Begun::LeaseLost };
-        let until = self.now + LEASE;
+        let (now, until) = (self.now, self.now + LEASE);
+        let held = self.held_in_all(self.leases[number].1.0);
         let it = self.submission(number);
         if in_hand.version != it.version {
             it.in_hand = None;
             return Begun::NewerAnswers;
         }
-        it.tried = true;
+        it.tried.get_or_insert((now, held));
+        it.offered = true;
         it.in_hand = Some(InHand { begun: true, until, ..in_hand });
         Begun::Started
     }
@@ -337,7 +533,7 @@ impl Model {
     fn decision(&self, end: End, begun: bool) -> Decision {
         let ended = |verdict, status| attempt(verdict, status, self.now);
         match end {
-            End::Delivered | End::Held if !begun => ignored(IgnoredReason::NoAnswer),
+            End::Delivered | End::Held(_) if !begun => ignored(IgnoredReason::NoAnswer),
             _ if !begun => unmapped("unknown"),
             End::Delivered => Decision::Delivered { attempt: ended(Verdict::Accepted, Some(201)) },
             End::Unreachable => Decision::Retry {
@@ -351,11 +547,15 @@ impl Model {
                 attempt: ended(Verdict::Refused, Some(422)),
                 reason: DeadReason::Refused,
             },
-            End::Held => Decision::Hold {
-                attempt: ended(Verdict::Misconfigured, Some(401)),
-                cause: HoldCause::Misconfigured,
+            End::Held(cause) => Decision::Hold {
+                attempt: match cause {
+                    HoldCause::Refusals => ended(Verdict::Refused, Some(422)),
+                    HoldCause::Unreachable => ended(Verdict::Unreachable, None),
+                    _ => ended(Verdict::Misconfigured, Some(401)),
+                },
+                cause,
                 probe_at: at(self.now + PROBE_EVERY),
-                at: at(self.now),
+                at: at(self.now + 5),
             },
         }
     }
@@ -370,25 +570,32 @@ impl Model {
         }
         if !in_hand.begun {
             it.state = match end {
-                End::Delivered | End::Held => State::Ignored(IgnoredReason::NoAnswer),
+                End::Delivered | End::Held(_) => State::Ignored(IgnoredReason::NoAnswer),
                 _ => State::Dead(DeadReason::Unmapped),
             };
+            it.as_was = false;
             // It asked nobody: another may probe at once.
-            self.probe_at[account] = self.probe_at[account].map(|_| now);
+            if let Some(hold) = &mut self.holds[account] {
+                hold.probe_at = now;
+            }
             return Settled::Done;
         }
-        it.attempts += u32::from(!matches!(end, End::Held));
-        it.reached |= !matches!(end, End::Unreachable | End::Held);
+        it.attempts += u32::from(!matches!(end, End::Held(_)));
+        it.reached |= match end {
+            End::Held(cause) => cause == HoldCause::Refusals,
+            _ => !matches!(end, End::Unreachable),
+        };
         let resend_at = it.resend_at.take();
         let is_newer = (!it.reached || resend_at.is_some()) && it.readmit();
         if is_newer {
             it.version += 1;
+            it.as_was = false;
         }
         it.reached &= resend_at.is_none();
         let mut settled = Settled::Done;
         match end {
             End::Delivered => {
-                (it.state, it.delivered) = (State::Delivered, true);
+                (it.state, it.delivered, it.as_was) = (State::Delivered, true, false);
                 if let Some(due_at) = resend_at {
                     it.starts_over(now.max(due_at));
                 }
@@ -397,14 +604,23 @@ impl Model {
                 it.starts_over(now.max(resend_at.unwrap_or(now)));
                 settled = Settled::NewerAnswers;
             }
-            End::Refused => it.state = State::Dead(DeadReason::Refused),
+            End::Refused => {
+                (it.state, it.as_was) = (State::Dead(DeadReason::Refused), false);
+            }
             End::Unreachable => it.due_at = Some(now + 10).max(resend_at).unwrap(),
             End::Failed => it.due_at = Some(now + 100).max(resend_at).unwrap(),
-            End::Held => it.due_at = Some(now).max(resend_at).unwrap(),
+            End::Held(cause) => {
+                it.due_at = Some(now + 5).max(resend_at).unwrap();
+                it.rejections += u32::from(cause == HoldCause::Misconfigured && !in_hand.probe);
+            }
         }
+        let cause = self.holds[account].map(|hold| hold.cause);
         match end {
-            End::Delivered => self.probe_at[account] = None,
-            End::Held => self.probe_at[account] = Some(now + PROBE_EVERY),
+            End::Delivered if cause != Some(HoldCause::Operator) => self.lift(account),
+            End::Failed | End::Refused if cause == Some(HoldCause::Unreachable) => {
+                self.lift(account);
+            }
+            End::Held(cause) => self.hold(account, cause, now + PROBE_EVERY),
             _ => {}
         }
         settled
@@ -417,7 +633,7 @@ impl Model {
                 it.reached |= in_hand.begun;
                 if let Some(due_at) = it.resend_at.take() {
                     it.readmit();
-                    (it.reached, it.version) = (false, it.version + 1);
+                    (it.reached, it.as_was, it.version) = (false, false, it.version + 1);
                     it.due_at = it.due_at.max(due_at);
                 }
             }
@@ -431,19 +647,29 @@ impl Model {
             .await
             .into_iter()
             .map(|row| {
-                let key = (row.key.account.to_string(), row.key.call.to_string());
-                (key, (row.state, row.due_at.as_second(), row.attempts))
+                let is_gone = row.gone_at.is_some();
+                (row.id, (row.state, row.due_at.as_second(), row.attempts, is_gone))
             })
             .collect();
-        let expected = self.submissions.iter().map(|((account, call), it)| {
-            let key = (ACCOUNTS[*account].to_owned(), CALLS[*call].to_owned());
-            (key, (it.state, it.due_at, it.attempts))
-        });
+        let expected = self
+            .submissions
+            .iter()
+            .map(|(key, it)| (id(*key), (it.state, it.due_at, it.attempts, it.gone)));
         assert_eq!(found, expected.collect());
+        for (key, it) in &self.submissions {
+            let known = ledger.find(id(*key)).await.unwrap().unwrap();
+            let deeds: Vec<_> = known.interventions.iter().map(|deed| &*deed.action).collect();
+            assert_eq!(deeds, it.deeds);
+            assert_eq!(known.hooks.is_empty(), it.gone);
+        }
         let holds = ledger.figures().await.unwrap().holds;
-        let held: Vec<_> = holds.iter().map(|hold| hold.account.as_str()).collect();
-        let expected = ACCOUNTS.into_iter().zip(self.probe_at).filter(|(_, at)| at.is_some());
-        assert_eq!(held, expected.map(|(account, _)| account).collect::<Vec<_>>());
+        let held: Vec<_> = holds
+            .iter()
+            .map(|hold| (hold.account.as_str(), hold.cause, hold.since.as_second()))
+            .collect();
+        let expected = ACCOUNTS.into_iter().zip(self.holds);
+        let expected = expected.filter_map(|(name, hold)| Some((name, hold?.cause, hold?.since)));
+        assert_eq!(held, expected.collect::<Vec<_>>());
     }
 
     /// A lease that was once handed out, and its number.
@@ -489,12 +715,17 @@ impl Submission {
             state,
             due_at,
             attempts: 0,
-            tried: false,
+            tried: None,
+            rejections: 0,
             reached: false,
             resend_at: None,
             in_hand: None,
             leased: 0,
             delivered: false,
+            offered: false,
+            as_was: false,
+            deeds: Vec::new(),
+            gone: false,
         }
     }
 
@@ -524,7 +755,7 @@ impl Submission {
 
     fn starts_over(&mut self, due_at: i64) {
         (self.state, self.due_at) = (State::Pending, due_at);
-        (self.attempts, self.tried) = (0, false);
+        (self.attempts, self.tried, self.rejections) = (0, None, 0);
     }
 
     fn assert_is(&self, answers: &Answers) {
@@ -582,6 +813,14 @@ fn due(heard: &[Heard], now: i64) -> (State, i64) {
     } else {
         (State::Collecting, last + AFTER)
     }
+}
+
+fn name(account: usize) -> Name {
+    ACCOUNTS[account].parse().unwrap()
+}
+
+fn id((account, call): (usize, usize)) -> SubmissionId {
+    hook_for(ACCOUNTS[account], 0, CALLS[call], &[]).key.id()
 }
 
 /// Tries many cases from a seed that is printed; `POSTCALL_TEST_SEED` repeats a run.

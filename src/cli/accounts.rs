@@ -1,0 +1,133 @@
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use super::desk::DeskArgs;
+use super::submissions::{Output, json};
+use super::table::Table;
+use crate::domain::Name;
+use crate::triage::{Holding, ShownAccount};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Accounts {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the accounts and which of them are held, and why; the same as without a verb
+    List(List),
+    /// Deliver nothing for an account until it is resumed; hooks are kept all the same
+    Hold(Hold),
+    /// End the hold of an account, whatever its cause
+    Resume(Resume),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// How to print them; json is one object a line
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+#[derive(Debug, Args)]
+struct Hold {
+    /// The account's name in the settings
+    #[arg(value_name = "NAME")]
+    account: Name,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+#[derive(Debug, Args)]
+struct Resume {
+    /// The account's name in the settings
+    #[arg(value_name = "NAME")]
+    account: Name,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+impl Accounts {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        actix_web::rt::System::new().block_on(async {
+            match self.verb.unwrap_or(Verb::List(self.list)) {
+                Verb::List(list) => list.run().await,
+                Verb::Hold(hold) => hold.run().await,
+                Verb::Resume(resume) => resume.run().await,
+            }
+        })
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        print(&self.desk.to_weigh()?.accounts().await?.accounts, self.output)
+    }
+}
+
+impl Hold {
+    async fn run(self) -> Result<(), Failure> {
+        let why = Holding { reason: self.because };
+        let held = self.desk.to_act()?.hold(&self.account, &why).await?;
+        print(&[held], self.output)
+    }
+}
+
+impl Resume {
+    async fn run(self) -> Result<(), Failure> {
+        let resumed = self.desk.to_act()?.resume(&self.account).await?;
+        let mut out = io::stdout().lock();
+        let account = &resumed.account;
+        match self.output {
+            Output::Json => writeln!(out, "{}", json(&resumed)?)?,
+            Output::Table if resumed.was_held => writeln!(out, "{account} is resumed")?,
+            Output::Table => writeln!(out, "{account} was not held")?,
+        }
+        Ok(())
+    }
+}
+
+fn print(accounts: &[ShownAccount], output: Output) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if output == Output::Json {
+        for account in accounts {
+            writeln!(out, "{}", json(account)?)?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::with_head(["ACCOUNT", "HELD", "SINCE", "WAITING", "WHY"]);
+    accounts.iter().for_each(|account| table.add(line(account)));
+    write!(out, "{table}")?;
+    Ok(())
+}
+
+fn line(account: &ShownAccount) -> Vec<String> {
+    let waiting = if account.waiting { "yes" } else { "no" };
+    let (held, since, why) = match &account.hold {
+        None => ("no".to_owned(), String::new(), String::new()),
+        Some(hold) => {
+            let status = hold.status.map(|status| format!("{status} ")).unwrap_or_default();
+            (hold.cause.clone(), format!("{:.0}", hold.since), format!("{status}{}", hold.detail))
+        }
+    };
+    let gone = if account.in_settings { "" } else { "(not in the settings) " };
+    let why = format!("{gone}{}", why.lines().next().unwrap_or_default());
+    vec![account.account.clone(), held, since, waiting.to_owned(), why]
+}

@@ -1,0 +1,45 @@
+use std::io::{self, Write};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{DeskArgs, Failure, Output};
+use crate::domain::CallUuid;
+use crate::triage::Erasing;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Hooks, answers, attempts and the call's id go; the submission's own id and what \
+became of it stay, so that the books balance and a hook that comes again is known. It is final. \
+Backups, exports and what Plivo was told are not reached."
+)]
+pub(super) struct Erase {
+    /// The call's id, as Plivo names it
+    #[arg(value_name = "CALL", required = true)]
+    calls: Vec<CallUuid>,
+    /// How to print it; json is one object a line
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+impl Erase {
+    pub async fn run(self) -> Result<(), Failure> {
+        let desk = self.desk.to_act()?;
+        for call in &self.calls {
+            let erased = desk.erase(&Erasing { call: call.to_string() }).await?.erased;
+            let mut out = io::stdout().lock();
+            match self.output {
+                Output::Json => {
+                    writeln!(out, "{}", json!({ "call": call.as_str(), "erased": erased }))?
+                }
+                Output::Table if erased == 0 => {
+                    writeln!(out, "{call}: nothing is known of it, or not any more")?;
+                }
+                Output::Table => writeln!(out, "{call}: {erased} erased")?,
+            }
+        }
+        Ok(())
+    }
+}

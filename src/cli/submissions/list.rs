@@ -1,0 +1,162 @@
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::search::Search;
+use super::{DeskArgs, Failure, Output};
+use crate::cli::table::Table;
+use crate::survey::Trace;
+use crate::triage::{PAGE_MAX, Paging, ShownAccount, ShownTotals, Submission};
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// Go on where a list ended that said so
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    /// How to print them; json is one object a line
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    /// Print below each what of its survey spoke when it was last mapped
+    #[arg(long)]
+    trace: bool,
+    #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+impl List {
+    pub async fn run(self) -> Result<(), Failure> {
+        let desk = self.desk.to_read()?;
+        let sought = self.search.sought();
+        let (mut found, mut next) = (Vec::new(), self.cursor);
+        loop {
+            let wanted = self.limit - found.len() as u32;
+            let paging = Paging { cursor: next, limit: Some(wanted.min(PAGE_MAX)) };
+            let page = desk.list(&sought, &paging).await?;
+            found.extend(page.submissions);
+            next = page.next_cursor;
+            if next.is_none() || found.len() >= self.limit as usize {
+                break;
+            }
+        }
+        let mut out = io::stdout().lock();
+        match self.output {
+            Output::Json => {
+                for submission in &found {
+                    writeln!(out, "{}", super::json(submission)?)?;
+                }
+                if let Some(next) = next {
+                    eprintln!("there may be more: --cursor {next}");
+                }
+            }
+            Output::Table => {
+                print_table(&mut out, &found, self.trace)?;
+                for account in desk.accounts().await?.accounts {
+                    print_hold(&mut out, &account)?;
+                }
+                if let Some(next) = next {
+                    writeln!(out, "there may be more: --cursor {next}")?;
+                }
+                print_books(&mut out, found.len(), desk.totals().await?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As a line of a table says it.
+pub(super) fn state(submission: &Submission) -> String {
+    let label = submission.state.label();
+    match &submission.reason {
+        None => label.to_owned(),
+        Some(reason) => format!("{label} ({reason})"),
+    }
+}
+
+/// For a person; one that another release wrote in a way of its own is shown as it is kept.
+pub(super) fn told(trace: &serde_json::Value) -> String {
+    let kept = trace.to_string();
+    Trace::from_json(&kept).map_or_else(|| kept.clone(), |trace| trace.to_string())
+}
+
+fn print_table(out: &mut impl Write, found: &[Submission], traced: bool) -> io::Result<()> {
+    let table = table(found).to_string();
+    let mut lines = table.lines();
+    for head in lines.by_ref().take(1) {
+        writeln!(out, "{head}")?;
+    }
+    for (line, submission) in lines.zip(found) {
+        writeln!(out, "{line}")?;
+        let trace = submission.trace.as_ref().filter(|_| traced).map(told).unwrap_or_default();
+        trace.lines().try_for_each(|it| writeln!(out, "  | {it}"))?;
+    }
+    Ok(())
+}
+
+fn table(found: &[Submission]) -> Table {
+    let head = ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
+    let mut table = Table::with_head(head);
+    found.iter().for_each(|submission| table.add(line(submission)));
+    table
+}
+
+fn line(submission: &Submission) -> Vec<String> {
+    let verdict = submission.last_attempt.as_ref().and_then(|attempt| attempt.verdict.clone());
+    let offered = submission.feedback.as_ref().and_then(|told| serde_json::to_string(told).ok());
+    let said = offered.or_else(|| submission.detail.clone()).or(verdict).unwrap_or_default();
+    vec![
+        submission.id.clone(),
+        format!("{:.0}", submission.accepted_at),
+        state(submission),
+        submission.account.clone(),
+        submission.survey.clone(),
+        submission.call.clone().unwrap_or_default(),
+        submission.attempts.to_string(),
+        said.lines().next().unwrap_or_default().to_owned(),
+    ]
+}
+
+fn print_hold(out: &mut impl Write, account: &ShownAccount) -> io::Result<()> {
+    let Some(hold) = &account.hold else { return Ok(()) };
+    let status = hold.status.map(|status| format!(" {status}")).unwrap_or_default();
+    let (account, cause, since) = (&account.account, &hold.cause, hold.since);
+    writeln!(out, "account {account} is held since {since:.0}: {cause}{status}")
+}
+
+fn print_books(out: &mut impl Write, shown: usize, totals: ShownTotals) -> io::Result<()> {
+    let ShownTotals { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
+    writeln!(
+        out,
+        "{shown} shown; {accepted} accepted = {collecting} collecting + {pending} pending + \
+         {delivered} delivered + {ignored} ignored + {dead} dead + {discarded} discarded"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_told_line_by_line() {
+        let kept = r#"{"questions":[{"question":"score","reader":"form:Digits","counted":"answer","answer":"2"},
+            {"question":"problem","counted":"missing"}],"rating":{"rating":2,"by":"rating.scale"},
+            "choices":[{"choice":"issues.choices[0]","issue":"ECHO"}],"issues":"choices"}"#;
+        let kept = serde_json::from_str(kept).unwrap();
+        assert_eq!(
+            told(&kept).lines().collect::<Vec<_>>(),
+            [
+                "score: 2 (form:Digits)",
+                "problem: nothing heard",
+                "rating: 2 by rating.scale",
+                "choice: ECHO by issues.choices[0]",
+                "issues: the choices",
+            ]
+        );
+        let unknown = serde_json::json!({ "questions": [], "new": [1] });
+        assert_eq!(told(&unknown), unknown.to_string());
+    }
+}

@@ -1,0 +1,164 @@
+use std::io::{self, Write};
+
+use anyhow::anyhow;
+use clap::{ArgGroup, Args};
+use serde_json::json;
+
+use super::search::Search;
+use super::show::feedback;
+use super::walk::{Tally, walk};
+use super::{DeskArgs, Failure, Output, one_by_one};
+use crate::cli::desk::Desk;
+use crate::cli::table::Table;
+use crate::domain::SubmissionId;
+use crate::triage::{After, Difference, ReplayPage, Replaying, Rules};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Look first: --dry-run shows what would be offered instead of what was. Ctrl-C stops \
+between two pages, and says how to go on."
+)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true)
+    .args(["ids", "state", "reason", "account", "survey", "source", "call", "since", "until"]))]
+#[command(group = ArgGroup::new("found").multiple(true).conflicts_with("ids")
+    .args(["state", "reason", "account", "survey", "source", "call", "since", "until"]))]
+pub(super) struct Replay {
+    /// These; or else all that are found, of the dead ones where nothing else is said
+    #[arg(value_name = "ID", value_parser = super::id)]
+    ids: Vec<SubmissionId>,
+    /// Change nothing: show what would be offered with today's rules, and what was
+    #[arg(long)]
+    dry_run: bool,
+    /// Offer what the last attempt offered, word for word, instead of mapping anew
+    #[arg(long)]
+    as_was: bool,
+    /// Also offer again what Plivo has accepted; it then hears about those calls twice
+    #[arg(long)]
+    accepted: bool,
+    /// Only what would come to something else than it did
+    #[arg(long, conflicts_with = "ids")]
+    changed: bool,
+    /// Go on where a replay was stopped
+    #[arg(long, value_name = "CURSOR", conflicts_with = "ids")]
+    cursor: Option<String>,
+    /// How to print it; json is one difference a line, and the sum as the last
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+impl Replay {
+    pub async fn run(self) -> Result<(), Failure> {
+        let desk = if self.dry_run { self.desk.to_weigh()? } else { self.desk.to_act()? };
+        if self.ids.is_empty() { self.all_found(&desk).await } else { self.these(&desk).await }
+    }
+
+    async fn these(&self, desk: &Desk) -> Result<(), Failure> {
+        let how = Replaying { rules: self.rules(), accepted: self.accepted, dry_run: self.dry_run };
+        let done = if self.dry_run { "would be offered again" } else { "due again" };
+        one_by_one(&self.ids, self.output, done, async |id| {
+            let replayed = desk.replay_one(id, how).await?;
+            self.print_differences(&replayed.differences)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn all_found(&self, desk: &Desk) -> Result<(), Failure> {
+        let page = ReplayPage {
+            search: self.search.sought_where_dead(),
+            rules: self.rules(),
+            accepted: self.accepted,
+            only_changed: self.changed,
+            dry_run: self.dry_run,
+            cursor: None,
+            limit: None,
+        };
+        let mut changed = 0;
+        let tally = walk(
+            self.cursor.clone(),
+            async |cursor| desk.replay(&ReplayPage { cursor, ..page.clone() }).await,
+            |replayed| {
+                changed += self.print_differences(&replayed.differences)?;
+                Ok(())
+            },
+        )
+        .await?;
+        self.print_sum(&tally, changed)?;
+        match &tally.next_cursor {
+            None => Ok(()),
+            Some(_) => Err(anyhow!("stopped; {}", tally.how_to_go_on()).into()),
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        if self.as_was { Rules::AsWas } else { Rules::Today }
+    }
+
+    /// How many are there that would come to something else.
+    fn print_differences(&self, differences: &[Difference]) -> Result<u64, Failure> {
+        let changed = differences.iter().filter(|it| it.changed);
+        let mut out = io::stdout().lock();
+        match self.output {
+            Output::Json => {
+                for difference in differences {
+                    writeln!(out, "{}", super::json(difference)?)?;
+                }
+            }
+            Output::Table => {
+                let mut table = Table::with_head(["CALL", "SURVEY", "WAS", "WOULD BE"]);
+                changed.clone().for_each(|difference| table.add(line(difference)));
+                if changed.clone().count() > 0 {
+                    write!(out, "{table}")?;
+                }
+            }
+        }
+        Ok(changed.count() as u64)
+    }
+
+    fn print_sum(&self, tally: &Tally, changed: u64) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match (self.output, self.dry_run) {
+            (Output::Json, true) => {
+                let sum = json!({ "would_be_replayed": tally.done, "changed": changed, "left_out": tally.left_out, "next_cursor": tally.next_cursor });
+                writeln!(out, "{sum}")?;
+            }
+            (Output::Json, false) => {
+                let sum = json!({ "replayed": tally.done, "left_out": tally.left_out, "next_cursor": tally.next_cursor });
+                writeln!(out, "{sum}")?;
+            }
+            (Output::Table, true) => {
+                writeln!(
+                    out,
+                    "would be offered again: {tally}; {changed} would come to something else than before"
+                )?;
+            }
+            (Output::Table, false) => writeln!(out, "due again: {tally}")?,
+        }
+        if tally.left_out.contains_key("accepted") && !self.accepted {
+            eprintln!("what Plivo has accepted is left out; --accepted offers it again too");
+        }
+        Ok(())
+    }
+}
+
+fn line(difference: &Difference) -> Vec<String> {
+    let state = difference.before.state.label();
+    let reason = difference.before.reason.as_ref().map(|reason| format!(" ({reason})"));
+    let offered = difference.before.feedback.as_ref().map(|told| format!(", {}", feedback(told)));
+    let was = [Some(state.to_owned()), reason, offered].into_iter().flatten().collect();
+    let would_be = match &difference.after {
+        After::Feedback { feedback: told } => feedback(told),
+        After::Ignored { ignored, detail } => ended("ignored", ignored, detail.as_deref()),
+        After::Dead { dead, detail } => ended("dead", dead, detail.as_deref()),
+    };
+    vec![difference.call.clone(), difference.survey.clone(), was, would_be]
+}
+
+fn ended(state: &str, reason: &str, detail: Option<&str>) -> String {
+    let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{state} ({reason}){detail}")
+}

@@ -1,0 +1,134 @@
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+
+use crate::domain::{CallUuid, DeadReason, IgnoredReason, Name};
+use crate::triage::{Sought, StateName};
+
+/// Which submissions are meant: every condition that is given has to hold.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which")]
+pub(super) struct Search {
+    /// Only those in this state
+    #[arg(long, value_parser = states())]
+    pub state: Option<StateName>,
+    /// Only what is ignored or dead for this reason, such as refused
+    #[arg(long, value_parser = PossibleValuesParser::new(reasons()))]
+    pub reason: Option<String>,
+    /// Only those of this account
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<Name>,
+    /// Only those of this survey
+    #[arg(long, value_name = "NAME")]
+    pub survey: Option<Name>,
+    /// Only those of which a hook came from this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<Name>,
+    /// Only those about this call
+    #[arg(long, value_name = "ID")]
+    pub call: Option<CallUuid>,
+    /// Only those accepted then or later: 2026-11-20, 2026-11-20T08:00:00Z, or 24h for so long ago
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<Timestamp>,
+    /// Only those accepted before
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<Timestamp>,
+}
+
+impl Search {
+    pub fn sought(&self) -> Sought {
+        Sought {
+            state: self.state,
+            reason: self.reason.clone(),
+            account: self.account.as_ref().map(ToString::to_string),
+            survey: self.survey.as_ref().map(ToString::to_string),
+            source: self.source.as_ref().map(ToString::to_string),
+            call: self.call.as_ref().map(ToString::to_string),
+            since: self.since.map(|time| time.to_string()),
+            until: self.until.map(|time| time.to_string()),
+        }
+    }
+
+    /// As [`sought`](Self::sought); the dead ones, where neither a state nor a reason says more.
+    pub fn sought_where_dead(&self) -> Sought {
+        let is_ignored = |reason: &str| {
+            let is = |label: &str| label == reason;
+            IgnoredReason::ALL.map(IgnoredReason::label).into_iter().any(is)
+                && !DeadReason::ALL.map(DeadReason::label).into_iter().any(is)
+        };
+        let state = match &self.reason {
+            Some(reason) if is_ignored(reason) => StateName::Ignored,
+            _ => StateName::Dead,
+        };
+        Sought { state: self.state.or(Some(state)), ..self.sought() }
+    }
+}
+
+fn states() -> impl TypedValueParser<Value = StateName> {
+    let labels = StateName::ALL.map(StateName::label);
+    PossibleValuesParser::new(labels).map(|label| {
+        let named = StateName::ALL.into_iter().find(|state| state.label() == label);
+        named.expect("only labels are taken")
+    })
+}
+
+fn reasons() -> Vec<&'static str> {
+    let ignored = IgnoredReason::ALL.map(IgnoredReason::label);
+    let mut reasons = [&ignored[..], &DeadReason::ALL.map(DeadReason::label)].concat();
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons
+}
+
+/// A time, a day (which begins at midnight, UTC), or how long ago.
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let midnight = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    text.parse::<Date>()
+        .ok()
+        .and_then(midnight)
+        .or_else(|| Timestamp::now().checked_sub(age(text)?).ok())
+        .ok_or("expected a time such as 2026-11-20T08:00:00Z, a day, or 24h for so long ago")
+}
+
+fn age(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_again_is_dead_unless_a_state_or_a_reason_says_more() {
+        let state = |state, reason: Option<&str>| {
+            let reason = reason.map(str::to_owned);
+            Search { state, reason, ..Search::default() }.sought_where_dead().state
+        };
+        assert_eq!(state(None, None), Some(StateName::Dead));
+        assert_eq!(state(None, Some("refused")), Some(StateName::Dead));
+        assert_eq!(state(None, Some("incomplete")), Some(StateName::Dead));
+        assert_eq!(state(None, Some("no_answer")), Some(StateName::Ignored));
+        assert_eq!(state(Some(StateName::Delivered), None), Some(StateName::Delivered));
+    }
+
+    #[test]
+    fn a_time_is_said_in_full_as_a_day_or_as_how_long_ago() {
+        let written = |text| time(text).unwrap().to_string();
+        assert_eq!(written("2026-11-20T08:00:00+01:00"), "2026-11-20T07:00:00Z");
+        assert_eq!(written("2026-11-20"), "2026-11-20T00:00:00Z");
+        let before = Timestamp::now();
+        let two_days = time("2d").unwrap();
+        assert!(two_days >= before - SignedDuration::from_hours(48));
+        assert!(two_days <= Timestamp::now() - SignedDuration::from_hours(48));
+        for wrong in ["", "yesterday", "24", "2026-13-01"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use std::io::{self, Write};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::list::{state, told};
+use super::{DeskArgs, Failure, Output};
+use crate::cli::table::{Table, plain};
+use crate::domain::SubmissionId;
+use crate::triage::{
+    Shown, ShownAnswer, ShownAttempt, ShownFeedback, ShownHook, ShownIntervention,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Its id, as `list` prints it and Postcall-Submission said it
+    #[arg(value_name = "ID", value_parser = super::id)]
+    id: SubmissionId,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+impl Show {
+    pub async fn run(self) -> Result<(), Failure> {
+        let shown = self.desk.to_read()?.show(self.id).await?;
+        let mut out = io::stdout().lock();
+        match self.output {
+            Output::Json => writeln!(out, "{}", super::json(&shown)?)?,
+            Output::Table => print(&mut out, &shown)?,
+        }
+        Ok(())
+    }
+}
+
+fn print(out: &mut impl Write, shown: &Shown) -> io::Result<()> {
+    print_heads(out, shown)?;
+    section(out, "hooks", &table(HOOKS, &shown.hooks, hook))?;
+    section(out, "answers", &table(ANSWERS, &shown.answers, answer))?;
+    if let Some(trace) = &shown.submission.trace {
+        section(out, "what spoke", &told(trace))?;
+    }
+    section(out, "attempts", &table(ATTEMPTS, &shown.attempts_made, attempt))?;
+    section(out, "by hand", &table(BY_HAND, &shown.interventions, intervention))
+}
+
+fn print_heads(out: &mut impl Write, shown: &Shown) -> io::Result<()> {
+    let submission = &shown.submission;
+    let mut line = |name: &str, value: &str| match value {
+        "" => Ok(()),
+        value => writeln!(out, "{name:12}{}", plain(value)),
+    };
+    let time = |time: Option<Timestamp>| time.map(|at| format!("{at:.0}")).unwrap_or_default();
+    line("submission", &submission.id)?;
+    line("call", submission.call.as_deref().unwrap_or("not kept any more"))?;
+    line("account", &submission.account)?;
+    line("survey", &submission.survey)?;
+    line("state", &state(submission))?;
+    line("why", submission.detail.as_deref().unwrap_or_default())?;
+    line("accepted", &time(Some(submission.accepted_at)))?;
+    line("due", &time(Some(submission.due_at)))?;
+    line("settled", &time(submission.settled_at))?;
+    line("dropped", &time(submission.gone_at))?;
+    line("attempts", &submission.attempts.to_string())?;
+    line("delivered", &submission.feedback.as_ref().map(feedback).unwrap_or_default())
+}
+
+/// Nothing where there is nothing.
+fn section(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}")?;
+    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+fn table<T, const N: usize>(head: [&str; N], rows: &[T], line: fn(&T) -> [String; N]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::with_head(head);
+    rows.iter().for_each(|row| table.add(line(row).to_vec()));
+    table.to_string()
+}
+
+const HOOKS: [&str; 5] = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
+
+fn hook(hook: &ShownHook) -> [String; 5] {
+    let said = if hook.gone { "(not kept any more)".to_owned() } else { said(hook) };
+    [
+        format!("{:.3}", hook.received_at),
+        hook.source.clone(),
+        hook.outcome.clone(),
+        hook.id.clone(),
+        said,
+    ]
+}
+
+fn said(hook: &ShownHook) -> String {
+    let query = hook.query.as_ref().map(|query| format!("?{query}"));
+    let bytes = hook.body_base64.as_ref().map(|body| format!("base64:{body}"));
+    let parts = [Some(hook.method.clone()), query, hook.body.clone(), bytes];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+const ANSWERS: [&str; 5] = ["RECEIVED", "KIND", "NAME", "VALUE", "COUNTS"];
+
+fn answer(answer: &ShownAnswer) -> [String; 5] {
+    [
+        format!("{:.3}", answer.received_at),
+        answer.kind.clone(),
+        answer.name.clone(),
+        answer.value.clone().unwrap_or_else(|| "(silence)".to_owned()),
+        if answer.late { "no, it came late" } else { "yes" }.to_owned(),
+    ]
+}
+
+const ATTEMPTS: [&str; 6] = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
+
+fn attempt(attempt: &ShownAttempt) -> [String; 6] {
+    let reply = attempt.error.as_ref().or(attempt.reply.as_ref()).cloned().unwrap_or_default();
+    [
+        format!("{:.3}", attempt.started_at),
+        attempt.verdict.clone().unwrap_or_else(|| "under way".to_owned()),
+        attempt.status.map(|status| status.to_string()).unwrap_or_default(),
+        attempt.api_id.clone().unwrap_or_default(),
+        attempt.feedback.as_ref().map(feedback).unwrap_or_default(),
+        reply,
+    ]
+}
+
+const BY_HAND: [&str; 3] = ["AT", "WHAT", "BECAUSE"];
+
+fn intervention(done: &ShownIntervention) -> [String; 3] {
+    let because = done.detail.clone().unwrap_or_default();
+    [format!("{:.0}", done.at), done.action.clone(), because]
+}
+
+/// `2 ECHO, ONE_WAY_AUDIO: the notes`.
+pub(super) fn feedback(told: &ShownFeedback) -> String {
+    let issues = told.issues.join(", ");
+    let rating = format!("{} {issues}", told.rating);
+    match &told.notes {
+        Some(notes) if !notes.is_empty() => format!("{}: {notes}", rating.trim_end()),
+        _ => rating.trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feedback_is_told_in_one_line() {
+        let told = |text: &str| feedback(&serde_json::from_str(text).unwrap());
+        assert_eq!(told(r#"{"rating":5}"#), "5");
+        assert_eq!(told(r#"{"rating":2.5,"issues":["ECHO"],"notes":"so so"}"#), "2.5 ECHO: so so");
+    }
+}

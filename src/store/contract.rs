@@ -114,6 +114,12 @@ pub trait Store: Send + Sync {
     /// Whether the last write reached the disk; a ledger that refuses writes tries again by itself.
     fn is_writable(&self) -> bool;
 
+    /// Why nothing is written any more, where the ledger is found to be damaged: that does not end
+    /// before a person mends it.
+    fn damage(&self) -> Option<StoreError> {
+        None
+    }
+
     /// Finishes what is queued and closes the ledger. Nothing is accepted afterwards.
     async fn close(&self);
 }
@@ -288,6 +294,9 @@ pub struct Figures {
     /// When the oldest submission became, or becomes, due for the first time, of all that wait.
     pub oldest_due_at: Option<Timestamp>,
     pub holds: Vec<Hold>,
+    /// How large the ledger is, and how much of it is free to be written on.
+    pub bytes: u64,
+    pub free_bytes: u64,
 }
 
 /// An account whose submissions wait.

@@ -9,7 +9,10 @@ mod conversations;
 mod crash;
 mod dashboard;
 mod delivery;
+mod doctor;
 mod faults;
+#[cfg(feature = "flaws")]
+mod flaws;
 mod holds;
 mod house;
 mod logs;

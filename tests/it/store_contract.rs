@@ -3,7 +3,7 @@
 //! A promise is an `async fn` over any [`Backend`], a law is a property over any. Both are listed
 //! once, below; a new backend is one line at the foot.
 
-mod backend;
+pub mod backend;
 mod changing;
 mod closing;
 mod erasing;
@@ -18,7 +18,7 @@ mod reporting;
 mod searching;
 mod seen;
 mod settling;
-mod spoken;
+pub mod spoken;
 mod sqlite;
 mod writing;
 
@@ -180,6 +180,7 @@ macro_rules! keeps_every_promise {
                 a_full_queue_is_told_at_once
                 a_sender_that_hangs_up_keeps_its_place_until_its_hook_is_kept
                 hooks_that_wait_together_are_kept_with_one_sync
+                hooks_of_one_call_that_wait_together_are_all_kept
                 a_lone_hook_never_waits_for_company
                 close_keeps_what_is_queued_and_takes_nothing_more
                 what_is_queued_when_a_ledger_is_dropped_is_kept_before_it_opens_again

@@ -11,6 +11,9 @@ use tokio::sync::oneshot;
 
 use super::BUSY_TIMEOUT;
 use super::books;
+use super::damage::Damage;
+#[cfg(feature = "flaws")]
+use super::flaws::{self, Flaw};
 use super::lock::Lock;
 use crate::domain::{Observer, Totals};
 use crate::store::contract::StoreError;
@@ -63,6 +66,7 @@ impl Writer {
         connection: Connection,
         totals: Totals,
         observer: Arc<dyn Observer>,
+        damage: Damage,
         lock: Lock,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (commands, queue) = channel();
@@ -73,6 +77,7 @@ impl Writer {
             observer,
             healthy: healthy.clone(),
             log_tells: None,
+            damage,
             _lock: lock,
         };
         let thread = std::thread::Builder::new()
@@ -130,6 +135,7 @@ struct Desk {
     totals: Totals,
     observer: Arc<dyn Observer>,
     healthy: Arc<AtomicBool>,
+    damage: Damage,
     /// What was erased may still lie in the log, which may be folded back from then on.
     log_tells: Option<Instant>,
     /// Let go last, after the connection: fields are dropped in this order.
@@ -156,6 +162,9 @@ impl Desk {
     }
 
     fn serve_group(&mut self, first: Box<dyn Command>, queue: &Receiver<Box<dyn Command>>) {
+        if let Some(damage) = self.damage.fatal() {
+            return first.answer(Err(damage));
+        }
         let mut group = vec![first];
         match self.commit(&mut group, Some(queue)) {
             Ok(()) => {
@@ -183,6 +192,9 @@ impl Desk {
     }
 
     fn serve_alone(&mut self, command: Box<dyn Command>) {
+        if let Some(damage) = self.damage.fatal() {
+            return command.answer(Err(damage));
+        }
         let mut group = vec![command];
         let kept = self.commit(&mut group, None);
         if kept.is_ok() {
@@ -219,8 +231,18 @@ impl Desk {
             books::write(&transaction, &totals)?;
         }
         let wrote = transaction.total_changes() > changes_before;
+        let commands = group.len();
+        #[cfg(feature = "flaws")]
+        if queue.is_some() && flaws::has(Flaw::AnswerBeforeCommit) {
+            group.drain(..).for_each(|command| command.answer(Ok(())));
+        }
         let began = Instant::now();
-        transaction.commit()?;
+        let committed = transaction.commit();
+        #[cfg(feature = "flaws")]
+        if let (Err(error), true) = (&committed, group.is_empty()) {
+            self.note_failure(error);
+        }
+        committed?;
         self.totals = totals;
         if erased {
             self.log_tells = Some(Instant::now());
@@ -228,7 +250,7 @@ impl Desk {
         // A repeat, or a look for what is due, may write nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
-            self.observer.committed(began.elapsed(), group.len(), totals);
+            self.observer.committed(began.elapsed(), commands, totals);
             self.note_success();
         }
         Ok(())
@@ -254,6 +276,9 @@ impl Desk {
 
     /// A disk that is full may still take a row: only what is as large as a group counts.
     fn try_to_recover(&mut self) {
+        if self.damage.fatal().is_some() {
+            return;
+        }
         let written = self.write_ballast(BALLAST_BYTES).and_then(|()| self.write_ballast(0));
         if written.is_ok() {
             self.note_success();
@@ -271,6 +296,9 @@ impl Desk {
 
     fn note_failure(&self, error: &rusqlite::Error) {
         self.observer.commit_failed();
+        if self.damage.met_writing(error) {
+            return self.healthy.store(false, Ordering::Relaxed);
+        }
         if self.healthy.swap(false, Ordering::Relaxed) {
             tracing::error!(%error, "the ledger refuses writes; hooks are answered 503 until it recovers");
         }
@@ -301,6 +329,7 @@ mod tests {
             totals: Totals::default(),
             observer: Arc::new(()),
             healthy: Arc::new(AtomicBool::new(true)),
+            damage: Damage::none_yet(&folder.join("postcall.db"), Arc::new(())),
             log_tells: None,
             _lock: Lock::take(&folder.join("postcall.db")).unwrap(),
         }

@@ -56,7 +56,7 @@ fn a_file_that_is_no_database_is_left_as_it_is() {
     let place = Sqlite::default();
     let letter = "Dear reader, this is not a database. ".repeat(100);
     std::fs::write(place.path(), &letter).unwrap();
-    assert!(matches!(open(&place.path()), Err(StoreError::Open { .. })));
+    assert!(matches!(open(&place.path()), Err(StoreError::Damaged { .. })));
     assert_eq!(std::fs::read_to_string(place.path()).unwrap(), letter);
 }
 

@@ -9,9 +9,6 @@ use crate::source::Source;
 use crate::telemetry::LabelSets;
 use crate::triage;
 
-/// How many submissions of one account are delivered in a second.
-const RATE: u32 = 50;
-
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     let schemes = |source: &Source| source.signature.labels();
     LabelSets {
@@ -44,7 +41,7 @@ pub fn of_triage(settings: &Settings) -> triage::Terms {
     triage::Terms {
         surveys: settings.surveys.clone(),
         accounts: settings.accounts.keys().cloned().collect(),
-        rate: RATE,
+        rate: settings.delivery.rate,
     }
 }
 

@@ -40,7 +40,7 @@ pub struct ShownHold {
 #[serde(deny_unknown_fields)]
 pub struct Holding {
     /// In words, for whoever looks at it later.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
 }
 

@@ -69,7 +69,7 @@ pub struct Replayed {
 #[serde(deny_unknown_fields)]
 pub struct Discarding {
     /// In words, for whoever looks at it later.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -80,7 +80,7 @@ pub struct DiscardPage {
     /// Has to say a state.
     pub search: Sought,
     /// In words, for whoever looks at it later.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -104,6 +104,7 @@ pub struct Discarded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Erasing {
+    #[schema(pattern = "^[A-Za-z0-9-]{1,64}$")]
     pub call: String,
 }
 

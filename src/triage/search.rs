@@ -29,6 +29,8 @@ pub struct Sought {
     pub source: Option<String>,
     /// The call that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Za-z0-9-]{1,64}$")]
+    #[param(pattern = "^[A-Za-z0-9-]{1,64}$")]
     pub call: Option<String>,
     /// Accepted then or later, such as `2026-11-20T00:00:00Z`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! Postcall from outside: one test binary, one subject a file.
 
 mod alerts;
+mod api;
 mod assembly;
 mod bad_input;
 mod by_hand;

@@ -74,12 +74,36 @@ impl Connection {
             })
             .collect();
         let mut reply = Reply { status, headers, text: String::new(), body: Value::Null };
-        let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
+        let body = match reply.header("transfer-encoding") {
+            Some("chunked") => self.chunks(),
+            _ => {
+                let length = reply.header("content-length");
+                self.bytes(length.map_or(0, |length| length.parse().unwrap()))
+            }
+        };
         reply.text = String::from_utf8(body).unwrap();
         reply.body = serde_json::from_str(&reply.text).unwrap_or_default();
         Some(reply)
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut whole = Vec::new();
+        loop {
+            let mut length = String::new();
+            self.0.read_line(&mut length).unwrap();
+            let chunk = self.bytes(usize::from_str_radix(length.trim_end(), 16).unwrap());
+            assert_eq!(self.bytes(2), b"\r\n");
+            if chunk.is_empty() {
+                return whole;
+            }
+            whole.extend(chunk);
+        }
+    }
+
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
     }
 }
 

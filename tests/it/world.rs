@@ -4,6 +4,7 @@
 //! A [`World`] speaks in what these do. What became of it is read from the ledger, from Plivo's
 //! stand-in and from the figures, never from inside the service.
 
+mod api;
 mod caller;
 mod figures;
 mod ledger;

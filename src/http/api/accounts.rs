@@ -3,8 +3,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::super::probes::PrivateDoor;
-use super::reading::body;
-use super::refusal::{NotThere, Refusals};
+use super::reading::Sent;
+use super::refusal::{BadBody, Refusals};
 use super::told::answer;
 use crate::triage::{Accounts, Holding, Resumed, ShownAccount};
 
@@ -33,21 +33,15 @@ pub(super) async fn list(door: web::Data<PrivateDoor>) -> HttpResponse {
     tag = "accounts",
     params(("account" = String, Path, description = "its name in the settings")),
     request_body = Holding,
-    responses((status = 200, description = "it is held", body = ShownAccount), Refusals, NotThere),
+    responses((status = 200, description = "it is held", body = ShownAccount), Refusals, BadBody),
 )]
 pub(super) async fn hold(
     path: web::Path<String>,
-    sent: web::Bytes,
+    Sent(how): Sent<Holding>,
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let how: Holding = body(&sent)?;
-            Ok(door.api.triage.hold(&path, &how, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.hold(&path, &how, now).await?) }.await)
 }
 
 /// Ends the hold of an account, whatever its cause.
@@ -58,19 +52,13 @@ pub(super) async fn hold(
     tag = "accounts",
     params(("account" = String, Path, description = "its name")),
     request_body = Resuming,
-    responses((status = 200, description = "it is not held", body = Resumed), Refusals, NotThere),
+    responses((status = 200, description = "it is not held", body = Resumed), Refusals, BadBody),
 )]
 pub(super) async fn resume(
     path: web::Path<String>,
-    sent: web::Bytes,
+    Sent(Resuming {}): Sent<Resuming>,
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let Resuming {} = body(&sent)?;
-            Ok(door.api.triage.resume(&path, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.resume(&path, now).await?) }.await)
 }

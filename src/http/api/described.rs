@@ -3,7 +3,7 @@ use actix_web::http::header;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, erasing, export, many, one, totals};
+use super::{accounts, erasing, export, many, one, refusal, totals};
 use crate::triage::ApiProblem;
 
 /// The API as OpenAPI has it, as JSON.
@@ -19,7 +19,7 @@ pub fn description() -> String {
     path = "/api/v1/openapi.json",
     operation_id = "openapi",
     tag = "description",
-    responses((status = 200, description = "this description", body = Object), super::refusal::Refusals),
+    responses((status = 200, description = "this description", body = Object), refusal::Refusals),
 )]
 pub(super) async fn serve() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(description())
@@ -56,20 +56,21 @@ pub(super) async fn serve() -> HttpResponse {
         (name = "description", description = "What can be asked"),
     ),
     security((), ("token" = [])),
-    modifiers(&Token),
+    modifiers(&ToldOnce),
 )]
 struct Described;
 
-/// The `private.token` of the settings, where they have one.
-struct Token;
+/// The token, and what any request may be answered.
+struct ToldOnce;
 
-impl Modify for Token {
+impl Modify for ToldOnce {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("The private.token of the settings, where they have one."))
             .build();
         let components = description.components.get_or_insert_default();
+        refusal::describe(components);
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
     }
 }

@@ -1,8 +1,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::super::probes::PrivateDoor;
-use super::reading::body;
-use super::refusal::Refusals;
+use super::reading::Sent;
+use super::refusal::{BadBody, Refusals};
 use super::told::answer;
 use crate::triage::{Erased, Erasing};
 
@@ -13,15 +13,9 @@ use crate::triage::{Erased, Erasing};
     operation_id = "erase",
     tag = "privacy",
     request_body = Erasing,
-    responses((status = 200, description = "it is forgotten", body = Erased), Refusals),
+    responses((status = 200, description = "it is forgotten", body = Erased), Refusals, BadBody),
 )]
-pub(super) async fn erase(sent: web::Bytes, door: web::Data<PrivateDoor>) -> HttpResponse {
+pub(super) async fn erase(Sent(how): Sent<Erasing>, door: web::Data<PrivateDoor>) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let how: Erasing = body(&sent)?;
-            Ok(door.api.triage.erase(&how, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.erase(&how, now).await?) }.await)
 }

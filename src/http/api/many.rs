@@ -1,8 +1,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::super::probes::PrivateDoor;
-use super::reading::{Query, body};
-use super::refusal::{Refusals, TooSoon};
+use super::reading::{Query, Sent};
+use super::refusal::{BadBody, Refusals, TooSoon};
 use super::told::answer;
 use crate::triage::{DiscardPage, Discarded, Listed, Paging, ReplayPage, Replayed, Sought};
 
@@ -35,18 +35,15 @@ pub(super) async fn list(request: HttpRequest, door: web::Data<PrivateDoor>) -> 
     request_body = ReplayPage,
     responses(
         (status = 200, description = "what came of this page, or would", body = Replayed),
-        Refusals, TooSoon
+        Refusals, BadBody, TooSoon
     ),
 )]
-pub(super) async fn replay(sent: web::Bytes, door: web::Data<PrivateDoor>) -> HttpResponse {
+pub(super) async fn replay(
+    Sent(page): Sent<ReplayPage>,
+    door: web::Data<PrivateDoor>,
+) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let page: ReplayPage = body(&sent)?;
-            Ok(door.api.triage.replay(&page, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.replay(&page, now).await?) }.await)
 }
 
 /// Gives a page of what is found up for good.
@@ -58,16 +55,13 @@ pub(super) async fn replay(sent: web::Bytes, door: web::Data<PrivateDoor>) -> Ht
     request_body = DiscardPage,
     responses(
         (status = 200, description = "what came of this page", body = Discarded),
-        Refusals, TooSoon
+        Refusals, BadBody, TooSoon
     ),
 )]
-pub(super) async fn discard(sent: web::Bytes, door: web::Data<PrivateDoor>) -> HttpResponse {
+pub(super) async fn discard(
+    Sent(page): Sent<DiscardPage>,
+    door: web::Data<PrivateDoor>,
+) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let page: DiscardPage = body(&sent)?;
-            Ok(door.api.triage.discard(&page, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.discard(&page, now).await?) }.await)
 }

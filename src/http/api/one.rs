@@ -1,8 +1,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::super::probes::PrivateDoor;
-use super::reading::{body, id};
-use super::refusal::{NotNow, NotThere, Refusals};
+use super::reading::{Sent, id};
+use super::refusal::{BadBody, NotNow, Refusals};
 use super::told::answer;
 use crate::triage::{Discarded, Discarding, Replayed, Replaying, Shown};
 
@@ -13,7 +13,7 @@ use crate::triage::{Discarded, Discarding, Replayed, Replaying, Shown};
     operation_id = "show_submission",
     tag = "submissions",
     params(("id" = String, Path, format = "uuid", description = "its id")),
-    responses((status = 200, description = "the submission", body = Shown), Refusals, NotThere),
+    responses((status = 200, description = "the submission", body = Shown), Refusals),
 )]
 pub(super) async fn show(path: web::Path<String>, door: web::Data<PrivateDoor>) -> HttpResponse {
     answer(async { Ok(door.api.triage.show(id(&path)?).await?) }.await)
@@ -29,22 +29,16 @@ pub(super) async fn show(path: web::Path<String>, door: web::Data<PrivateDoor>) 
     request_body = Replaying,
     responses(
         (status = 200, description = "it is due again, or what would come of it", body = Replayed),
-        Refusals, NotThere, NotNow
+        Refusals, BadBody, NotNow
     ),
 )]
 pub(super) async fn replay(
     path: web::Path<String>,
-    sent: web::Bytes,
+    Sent(how): Sent<Replaying>,
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let (id, how): (_, Replaying) = (id(&path)?, body(&sent)?);
-            Ok(door.api.triage.replay_one(id, how, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.replay_one(id(&path)?, how, now).await?) }.await)
 }
 
 /// Gives one submission up for good.
@@ -57,20 +51,14 @@ pub(super) async fn replay(
     request_body = Discarding,
     responses(
         (status = 200, description = "it is discarded", body = Discarded),
-        Refusals, NotThere, NotNow
+        Refusals, BadBody, NotNow
     ),
 )]
 pub(super) async fn discard(
     path: web::Path<String>,
-    sent: web::Bytes,
+    Sent(how): Sent<Discarding>,
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(
-        async {
-            let (id, how): (_, Discarding) = (id(&path)?, body(&sent)?);
-            Ok(door.api.triage.discard_one(id, &how, now).await?)
-        }
-        .await,
-    )
+    answer(async { Ok(door.api.triage.discard_one(id(&path)?, &how, now).await?) }.await)
 }

@@ -1,14 +1,25 @@
 use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::{Error, FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::error::Elapsed;
 
 use super::super::problem::Problem;
+use super::BODY_MAX;
 use crate::domain::SubmissionId;
 use crate::triage::{Exporting, Paging, Sought};
+
+/// A body of JSON; one that says nothing asks for what is usual.
+pub(super) struct Sent<T>(pub T);
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a query asks for, by key.
 pub(super) struct Query(BTreeMap<String, String>);
@@ -53,9 +64,39 @@ impl Query {
     }
 }
 
-/// A body that says nothing asks for what is usual.
-pub(super) fn body<T: DeserializeOwned>(body: &web::Bytes) -> Result<T, Problem> {
-    let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+impl<T: DeserializeOwned + 'static> FromRequest for Sent<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let whole = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let whole = tokio::time::timeout(BODY_TIMEOUT, whole).await;
+            sent(whole).map(Sent).map_err(|problem| {
+                InternalError::from_response("a body was refused", problem.response()).into()
+            })
+        })
+    }
+}
+
+fn sent<T: DeserializeOwned>(
+    whole: Result<Result<web::Bytes, Error>, Elapsed>,
+) -> Result<T, Problem> {
+    let body = match whole {
+        Ok(Ok(body)) => body,
+        Ok(Err(error))
+            if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE =>
+        {
+            let detail = format!("a body has at most {BODY_MAX} bytes");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        Ok(Err(_)) => return Err(unreadable("the body broke off")),
+        Err(_) => {
+            let detail = "the whole body did not arrive in time";
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+        }
+    };
+    let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| unreadable(error.to_string()))
 }
 

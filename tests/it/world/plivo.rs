@@ -44,6 +44,20 @@ impl Plivo {
         heard["feedback"].as_array().unwrap().clone()
     }
 
+    /// All that it accepted, the first first.
+    pub fn heard(&self) -> Vec<Value> {
+        let mut heard = Vec::new();
+        let mut cursor = 0.into();
+        loop {
+            let page = self.ask(&format!("feedback?cursor={cursor}"));
+            heard.extend(page["feedback"].as_array().unwrap().iter().cloned());
+            match page.get("next_cursor") {
+                Some(next) => cursor = next.clone(),
+                None => return heard,
+            }
+        }
+    }
+
     /// How many requests reached it, whatever became of them.
     pub fn requests(&self) -> u64 {
         self.summary()["requests"].as_u64().unwrap()

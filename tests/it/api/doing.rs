@@ -1,0 +1,255 @@
+//! One submission, one call, one account.
+
+use serde_json::{Value, json};
+
+use crate::world::{SETTINGS, World};
+
+/// Calls the question of `quick` as the IVR does.
+fn with_the_question(settings: &str) -> String {
+    settings.replace(
+        "quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score }",
+        "quick: { questions: [{ name: scoer, answers: 1-5 }], rating: { of: scoer }",
+    )
+}
+
+/// Puts notes to what `quick` tells.
+fn with_notes(settings: &str) -> String {
+    settings.replace(
+        "rating: { of: score }, complete",
+        "rating: { of: score }, notes: mended, complete",
+    )
+}
+
+fn dead_of_a_typo() -> World {
+    let world = World::new();
+    world.caller("c-1").asked("scoer").has_pressed("2");
+    world.until_it_is("c-1", "dead(unmapped)");
+    world
+}
+
+fn replay(world: &World, call: &str, how: &Value) -> crate::wire::Reply {
+    world.post(&format!("/submissions/{}/replay", world.id_of(call)), how)
+}
+
+fn discard(world: &World, call: &str, reason: &str) -> crate::wire::Reply {
+    let how = json!({ "reason": reason });
+    world.post(&format!("/submissions/{}/discard", world.id_of(call)), &how)
+}
+
+#[test]
+fn a_dead_submission_is_delivered_once_the_rules_are_mended_and_it_is_replayed() {
+    let mut world = dead_of_a_typo();
+    world.operator_rewrites(with_the_question);
+    world.reload();
+
+    let dry = replay(&world, "c-1", &json!({ "dry_run": true }));
+    dry.assert_status(200);
+    assert_eq!(dry.body["replayed"], 1);
+    let difference = &dry.body["differences"][0];
+    assert_eq!(
+        difference["before"],
+        json!({ "state": "dead", "reason": "unmapped", "feedback": null })
+    );
+    assert_eq!(difference["after"], json!({ "feedback": { "rating": 2, "issues": ["OTHERS"] } }));
+    assert_eq!(difference["changed"], true);
+    assert_eq!(world.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+
+    replay(&world, "c-1", &json!({})).assert_status(200);
+    world.until_it_is("c-1", "delivered");
+    assert_eq!(world.plivo.heard_about("c-1")[0]["rating"], 2);
+    let shown = world.got(&format!("/submissions/{}", world.id_of("c-1")));
+    assert_eq!(shown["interventions"][0]["action"], "replay");
+    assert_eq!(world.figures().of(r#"triage_actions_total{action="replay"}"#), 1.0);
+}
+
+#[test]
+fn a_replay_that_would_change_nothing_says_so() {
+    let world = dead_of_a_typo();
+    let dry = replay(&world, "c-1", &json!({ "dry_run": true }));
+    let difference = &dry.body["differences"][0];
+    assert_eq!(difference["after"]["dead"], "unmapped");
+    assert_eq!(difference["changed"], false);
+}
+
+#[test]
+fn what_plivo_accepted_is_replayed_only_where_it_is_asked_for() {
+    let mut world = World::new();
+    world.caller("c-1").has_pressed("2");
+    world.until_it_is("c-1", "delivered");
+    let refused = replay(&world, "c-1", &json!({}));
+    refused.assert_status(409);
+    assert_eq!(refused.body["detail"], "Plivo has accepted it");
+    replay(&world, "c-1", &json!({ "dry_run": true })).assert_status(409);
+
+    world.operator_rewrites(with_notes);
+    world.reload();
+    let dry = replay(&world, "c-1", &json!({ "accepted": true, "dry_run": true }));
+    let difference = &dry.body["differences"][0];
+    assert_eq!(difference["before"]["feedback"], json!({ "rating": 2, "issues": ["OTHERS"] }));
+    assert_eq!(difference["after"]["feedback"]["notes"], "mended");
+    replay(&world, "c-1", &json!({ "accepted": true })).assert_status(200);
+    world.until("it is told again", || world.plivo.heard_about("c-1").len() == 2);
+    assert_eq!(world.plivo.heard_about("c-1")[1]["notes"], "mended");
+}
+
+#[test]
+fn as_it_was_the_rules_of_today_do_not_matter() {
+    let mut world = World::new();
+    world.caller("c-1").has_pressed("2");
+    world.until_it_is("c-1", "delivered");
+    world.operator_rewrites(with_notes);
+    world.reload();
+    let how = json!({ "accepted": true, "rules": "as_was" });
+    let mut dry = how.clone();
+    dry["dry_run"] = true.into();
+    let dry = replay(&world, "c-1", &dry);
+    assert_eq!(dry.body["differences"][0]["changed"], false);
+    replay(&world, "c-1", &how).assert_status(200);
+    world.until("it is told again", || world.plivo.heard_about("c-1").len() == 2);
+    let heard = world.plivo.heard_about("c-1");
+    assert_eq!(
+        (&heard[1]["rating"], &heard[1]["notes"]),
+        (&heard[0]["rating"], &heard[0]["notes"])
+    );
+    assert_eq!(world.figures().of(r#"triage_actions_total{action="replay_as_was"}"#), 1.0);
+}
+
+#[test]
+fn what_was_never_offered_cannot_be_offered_as_it_was() {
+    let world = dead_of_a_typo();
+    for dry_run in [true, false] {
+        let refused = replay(&world, "c-1", &json!({ "rules": "as_was", "dry_run": dry_run }));
+        refused.assert_status(409);
+        assert!(refused.body["detail"].as_str().unwrap().contains("never offered"));
+    }
+}
+
+#[test]
+fn what_waits_is_not_replayed() {
+    let world = World::new();
+    world.caller("c-1").at("ivr").has_pressed("2");
+    for dry_run in [true, false] {
+        let refused = replay(&world, "c-1", &json!({ "dry_run": dry_run }));
+        refused.assert_status(409);
+        assert!(refused.body["detail"].as_str().unwrap().contains("waits"));
+    }
+}
+
+#[test]
+fn what_is_given_up_says_why_and_stays_so() {
+    let world = dead_of_a_typo();
+    discard(&world, "c-1", " ").assert_status(400);
+    discard(&world, "c-1", &"x".repeat(501)).assert_status(400);
+    assert_eq!(discard(&world, "c-1", "a typo of the IVR").body["discarded"], 1);
+    let shown = world.got(&format!("/submissions/{}", world.id_of("c-1")));
+    assert_eq!(
+        (&shown["state"], &shown["detail"]),
+        (&"discarded".into(), &"a typo of the IVR".into())
+    );
+    assert_eq!(shown["interventions"][0]["action"], "discard");
+    replay(&world, "c-1", &json!({})).assert_status(409);
+    replay(&world, "c-1", &json!({ "dry_run": true })).assert_status(409);
+    discard(&world, "c-1", "again").assert_status(409);
+    assert!(world.ledger.totals().balance());
+    assert_eq!(world.figures().of(r#"triage_actions_total{action="discard"}"#), 1.0);
+}
+
+#[test]
+fn what_was_said_on_a_call_is_forgotten() {
+    let world = World::new();
+    world.caller("c-1").has_pressed("2");
+    world.until_it_is("c-1", "delivered");
+    let id = world.id_of("c-1");
+    assert_eq!(world.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 1 }));
+    assert_eq!(world.got("/submissions?call=c-1")["submissions"], json!([]));
+    let shown = world.got(&format!("/submissions/{id}"));
+    assert_eq!((&shown["state"], &shown["call"]), (&"delivered".into(), &Value::Null));
+    assert_eq!(
+        (&shown["hooks"], &shown["answers"], &shown["feedback"]),
+        (&json!([]), &json!([]), &Value::Null)
+    );
+    assert!(shown["gone_at"].is_string());
+    assert_eq!(world.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 0 }));
+    world.post("/erase", &json!({ "call": "c/1" })).assert_status(400);
+    assert!(world.ledger.totals().balance());
+}
+
+#[test]
+fn an_account_is_held_and_resumed() {
+    let world = World::new();
+    let held = world.posted("/accounts/main/hold", &json!({ "reason": "the rules are wrong" }));
+    assert_eq!((&held["account"], &held["hold"]["cause"]), (&"main".into(), &"operator".into()));
+    assert_eq!(held["hold"]["detail"], "the rules are wrong");
+    world.caller("c-1").has_pressed("5");
+    world.caller("t-1").at("tenant").has_pressed("5");
+    world.until_it_is("t-1", "delivered");
+    assert_eq!(world.ledger.submission("c-1").unwrap().state, "pending");
+    assert_eq!(world.ledger.submission("c-1").unwrap().attempts, Vec::<String>::new());
+
+    let resumed = world.posted("/accounts/main/resume", &json!({}));
+    assert_eq!(resumed, json!({ "account": "main", "was_held": true }));
+    world.until_it_is("c-1", "delivered");
+    assert_eq!(world.posted("/accounts/main/resume", &json!({}))["was_held"], false);
+    let figures = world.figures();
+    assert_eq!(figures.of(r#"triage_actions_total{action="hold"}"#), 1.0);
+    assert_eq!(figures.of(r#"triage_actions_total{action="resume"}"#), 1.0);
+}
+
+#[test]
+fn an_account_that_nobody_knows_is_not_held() {
+    let world = World::new();
+    for unknown in ["nobody", "NOBODY", "a%20b"] {
+        let hold = world.post(&format!("/accounts/{unknown}/hold"), &json!({ "reason": "x" }));
+        hold.assert_status(404);
+        world.post(&format!("/accounts/{unknown}/resume"), &json!({})).assert_status(404);
+    }
+    assert_eq!(world.ledger.holds(), []);
+}
+
+#[test]
+fn what_is_sent_wrongly_is_refused_by_its_name() {
+    let world = dead_of_a_typo();
+    let replay = format!("/submissions/{}/replay", world.id_of("c-1"));
+    for (path, body, said) in [
+        (
+            &*replay,
+            json!({ "dry": true }),
+            "unknown field `dry`, expected one of `rules`, `accepted`, `dry_run`",
+        ),
+        (
+            &*replay,
+            json!({ "rules": "old" }),
+            "unknown variant `old`, expected `today` or `as_was`",
+        ),
+        ("/replay", json!({ "search": { "stat": "dead" } }), "unknown field `stat`"),
+        ("/replay", json!({ "limit": 0 }), "limit: expected 1 to 200"),
+        ("/discard", json!({ "search": {} }), "missing field `reason`"),
+        ("/discard", json!({ "search": {}, "reason": "r" }), "search.state: say the state"),
+        ("/erase", json!({}), "missing field `call`"),
+        ("/accounts/main/resume", json!({ "x": 1 }), "unknown field `x`"),
+    ] {
+        let reply = world.post(path, &body);
+        reply.assert_status(400);
+        let detail = reply.body["detail"].as_str().unwrap();
+        assert!(detail.starts_with(said), "{path}: {detail}");
+    }
+    assert_eq!(world.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+}
+
+#[test]
+fn whatever_is_done_is_logged_with_who_did_it_and_without_what_was_said() {
+    let mut world = World::of(SETTINGS);
+    world.serve_as_process();
+    world.caller("c-secret").asked("scoer").has_pressed("2");
+    world.until_it_is("c-secret", "dead(unmapped)");
+    replay(&world, "c-secret", &json!({})).assert_status(200);
+    let line = world.process().wait_for("done by hand");
+    assert_eq!((&line["action"], &line["span"]["by"]), (&"replay".into(), &"loopback".into()));
+    world.until_it_is("c-secret", "dead(unmapped)");
+    world.posted("/erase", &json!({ "call": "c-secret" }));
+    let line = world.process().wait_for("done by hand");
+    assert_eq!((&line["action"], &line["times"]), (&"erase".into(), &1.into()));
+    world.process().signal("TERM");
+    let ended = world.until_the_process_ends();
+    assert!(!ended.stdout.contains("c-secret"), "{}", ended.stdout);
+}

@@ -1,0 +1,251 @@
+//! All that is found, page by page.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::thread;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::process::Line;
+use crate::world::{SETTINGS, World};
+
+/// Dead for a question that the survey does not have.
+fn dead(world: &World, calls: &[&str]) {
+    for call in calls {
+        world.caller(call).asked("scoer").has_pressed("3");
+        world.until_it_is(call, "dead(unmapped)");
+    }
+}
+
+/// Calls the question of `quick` as the IVR does.
+fn with_the_question(settings: &str) -> String {
+    settings.replace(
+        "quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score }",
+        "quick: { questions: [{ name: scoer, answers: 1-5 }], rating: { of: scoer }",
+    )
+}
+
+fn at_rate(rate: u32) -> World {
+    let mut world = World::of(&with_rate(rate));
+    world.start();
+    world
+}
+
+fn with_rate(rate: u32) -> String {
+    SETTINGS.replace("delivery: { delay: 0s,", &format!("delivery: {{ delay: 0s, rate: {rate},"))
+}
+
+/// The next page as soon as it may be asked for.
+fn page(world: &World, path: &str, body: &Value) -> Value {
+    let mut page = Value::Null;
+    world.until("the page before is worked off", || {
+        let reply = world.post(path, body);
+        if reply.status != 429 {
+            reply.assert_status(200);
+            page = reply.body;
+        }
+        !page.is_null()
+    });
+    page
+}
+
+#[test]
+fn what_is_found_is_replayed_page_by_page() {
+    let mut world = World::new();
+    dead(&world, &["c-1", "c-2", "c-3", "c-4", "c-5"]);
+    world.operator_rewrites(with_the_question);
+    world.reload();
+    let mut replayed = 0;
+    let mut body = json!({ "search": { "account": "main" }, "limit": 2 });
+    loop {
+        let page = page(&world, "/replay", &body);
+        replayed += page["replayed"].as_u64().unwrap();
+        assert!(page["replayed"].as_u64().unwrap() <= 2);
+        assert_eq!(page["differences"], json!([]));
+        if page["next_cursor"].is_null() {
+            break;
+        }
+        body["cursor"] = page["next_cursor"].clone();
+    }
+    assert_eq!(replayed, 5);
+    world.until("all are delivered", || world.ledger.totals().delivered == 5);
+    assert_eq!(world.figures().of(r#"triage_actions_total{action="replay"}"#), 5.0);
+}
+
+#[test]
+fn a_page_that_comes_before_the_last_is_worked_off_is_told_when_to_come_again() {
+    let world = at_rate(1);
+    dead(&world, &["c-1", "c-2"]);
+    world.caller("t-1").at("tenant").asked("scoer").has_pressed("3");
+    world.until_it_is("t-1", "dead(unmapped)");
+    let of = |account: &str| json!({ "search": { "account": account } });
+
+    let first = world.posted("/replay", &of("main"));
+    assert_eq!((&first["replayed"], &first["wait_ms"]), (&2.into(), &2000.into()));
+    for too_soon in [of("main"), json!({})] {
+        let reply = world.post("/replay", &too_soon);
+        reply.assert_status(429);
+        assert!(["1", "2"].contains(&reply.header("retry-after").unwrap()));
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    }
+    let looked = world.post("/replay", &json!({ "dry_run": true }));
+    looked.assert_status(200);
+    assert_eq!(world.posted("/replay", &of("other"))["replayed"], 1);
+}
+
+#[test]
+fn what_cannot_be_replayed_is_left_out_and_counted() {
+    let world = World::new();
+    world.caller("good").has_pressed("5");
+    world.until_it_is("good", "delivered");
+    dead(&world, &["c-1"]);
+    for dry_run in [true, false] {
+        let delivered = json!({ "search": { "state": "delivered" }, "dry_run": dry_run });
+        let page = page(&world, "/replay", &delivered);
+        assert_eq!((&page["replayed"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
+        let as_was = json!({ "rules": "as_was", "dry_run": dry_run });
+        let page = self::page(&world, "/replay", &as_was);
+        assert_eq!(page["left_out"], json!({ "never_offered": 1 }));
+    }
+    assert_eq!(world.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+}
+
+#[test]
+fn what_is_found_is_given_up_page_by_page() {
+    let world = World::new();
+    world.caller("good").has_pressed("5");
+    world.until_it_is("good", "delivered");
+    dead(&world, &["c-1", "c-2", "c-3"]);
+    let mut body = json!({ "search": { "state": "dead", "reason": "unmapped" }, "reason": "typo", "limit": 2 });
+    let first = world.posted("/discard", &body);
+    assert_eq!(first["discarded"], 2);
+    assert_eq!(world.ledger.totals().discarded, 2);
+    body["cursor"] = first["next_cursor"].clone();
+    assert_eq!(page(&world, "/discard", &body)["discarded"], 1);
+    let delivered = json!({ "search": { "state": "delivered" }, "reason": "typo" });
+    let page = page(&world, "/discard", &delivered);
+    assert_eq!((&page["discarded"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
+    assert_eq!(world.ledger.totals().discarded, 3);
+    assert_eq!(world.figures().of(r#"triage_actions_total{action="discard"}"#), 3.0);
+}
+
+/// How many lie dead because of a mistake in the rules.
+const MANY: usize = 10_000;
+
+/// Deliveries a second of the account.
+const RATE: u32 = 1000;
+
+/// Deliveries that may be under way at once.
+const IN_FLIGHT: u32 = 8;
+
+#[test]
+fn ten_thousand_dead_are_replayed_with_new_rules_at_the_accounts_pace() {
+    let settings = with_rate(RATE).replace("rate:", &format!("in_flight: {IN_FLIGHT}, rate:"));
+    let mut world = World::of(&settings);
+    world.serve_as_process();
+    many_callers_press(&world);
+    world.until("all are dead", || world.ledger.totals().dead == MANY as u64);
+    assert_eq!(world.plivo.requests(), 0);
+    world.operator_rewrites(with_the_question);
+    world.reload();
+
+    // What would come of it, for each of them; nothing moves.
+    let mut shown = BTreeSet::new();
+    walk(&world, &json!({ "dry_run": true }), |page| {
+        for difference in page["differences"].as_array().unwrap() {
+            assert_eq!(difference["before"]["reason"], "unmapped");
+            let call = difference["call"].as_str().unwrap();
+            assert_eq!(difference["after"]["feedback"]["rating"], rating(call), "{difference}");
+            assert_eq!(difference["changed"], true);
+            assert!(shown.insert(call.to_owned()), "{call} is shown twice");
+        }
+        true
+    });
+    assert_eq!(shown.len(), MANY);
+    assert_eq!((world.ledger.totals().dead, world.plivo.requests()), (MANY as u64, 0));
+
+    // Stopped half-way: what was replayed by then goes out, and no more.
+    let mut before = 0;
+    walk(&world, &json!({}), |page| {
+        before += page["replayed"].as_u64().unwrap();
+        before < MANY as u64 / 2
+    });
+    world.until("half are delivered", || world.ledger.totals().delivered == before);
+    assert_eq!(world.ledger.totals().dead, MANY as u64 - before);
+
+    // Begun anew, it finds the others alone.
+    let mut after = 0;
+    walk(&world, &json!({}), |page| {
+        after += page["replayed"].as_u64().unwrap();
+        assert_eq!(page["left_out"], json!({}));
+        true
+    });
+    assert_eq!(before + after, MANY as u64);
+    world.until("all are delivered", || world.ledger.totals().delivered == MANY as u64);
+
+    let heard = world.plivo.heard();
+    let calls: BTreeSet<&str> = heard.iter().map(|it| it["call_uuid"].as_str().unwrap()).collect();
+    assert_eq!((heard.len(), calls.len()), (MANY, MANY));
+    for feedback in &heard {
+        assert_eq!(feedback["rating"], rating(feedback["call_uuid"].as_str().unwrap()));
+    }
+    assert_pace(&heard);
+}
+
+/// By the last digit of the call.
+fn rating(call: &str) -> u64 {
+    let number: u64 = call.rsplit('-').next().unwrap().parse().unwrap();
+    1 + number % 5
+}
+
+/// Over as many lines as a busy IVR has open.
+fn many_callers_press(world: &World) {
+    let calls = Mutex::new(0..MANY);
+    let press = || {
+        let mut line = Line::open(world.public()).unwrap();
+        loop {
+            let Some(number) = calls.lock().unwrap().next() else { return };
+            let call = format!("c-{number}");
+            let digits = rating(&call).to_string();
+            let callback = world.caller(&call).asked("scoer").callback(&digits);
+            assert_eq!(line.exchange(&callback.bytes()).unwrap().status, 200);
+        }
+    };
+    thread::scope(|senders| {
+        for _ in 0..32 {
+            senders.spawn(press);
+        }
+    });
+}
+
+/// Asks for page after page, until `goes_on` says no or there is none.
+fn walk(world: &World, body: &Value, mut goes_on: impl FnMut(&Value) -> bool) {
+    let mut body = body.clone();
+    loop {
+        let page = page(world, "/replay", &body);
+        if !goes_on(&page) || page["next_cursor"].is_null() {
+            return;
+        }
+        body["cursor"] = page["next_cursor"].clone();
+    }
+}
+
+/// In no window came more than the account may send in that time, what was on the wire already
+/// included.
+fn assert_pace(heard: &[Value]) {
+    let mut times: Vec<Timestamp> =
+        heard.iter().map(|it| it["received_at"].as_str().unwrap().parse().unwrap()).collect();
+    times.sort();
+    let rate = f64::from(RATE);
+    let allowance = rate / 5.0 + f64::from(IN_FLIGHT) + 1.0;
+    // The earliest that each may come, were everything before it sent as early as allowed.
+    let mut room = allowance;
+    let mut last = times[0];
+    for (number, time) in times.iter().enumerate() {
+        room = (room + time.duration_since(last).as_secs_f64() * rate).min(allowance);
+        last = *time;
+        room -= 1.0;
+        assert!(room >= -1.0, "the {number}th came too soon");
+    }
+}

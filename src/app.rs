@@ -26,7 +26,7 @@ use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
 use crate::intake::Intake;
 use crate::settings::{self, Settings, SettingsError};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{DamagedLedger, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::triage::Triage;
 
@@ -73,14 +73,8 @@ impl App {
         let public = listen("public", settings.public.listen)?;
         let private = listen("private", settings.private.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
-        let store = SqliteStore::open(sqlite::Options {
-            path: settings.store.path.clone(),
-            queue: settings.store.queue,
-            lease: settings.delivery.lease,
-            clock: Arc::new(steady_clock()),
-            observer: metrics.clone(),
-        })?;
-        Ok(Self { settings, store: Arc::new(store), metrics, public, private })
+        let store = open_ledger(&settings, &metrics)?;
+        Ok(Self { settings, store, metrics, public, private })
     }
 
     /// Where hooks are taken, with the port that the system gave.
@@ -158,6 +152,48 @@ fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, AppErr
     TcpListener::bind(address).map_err(|source| AppError::Listen { door, address, source })
 }
 
+/// A ledger that is damaged does not end the process, which would only be started again and again:
+/// it says what to do, and stays up for whoever comes to do it.
+fn open_ledger(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Arc<dyn Store>, StoreError> {
+    let opened = SqliteStore::open(sqlite::Options {
+        path: settings.store.path.clone(),
+        queue: settings.store.queue,
+        lease: settings.delivery.lease,
+        clock: Arc::new(steady_clock()),
+        observer: metrics.clone(),
+    });
+    match opened {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(StoreError::Damaged { path, fault }) => {
+            metrics.ledger_not_opened();
+            tracing::error!(
+                fault,
+                "the ledger is damaged and cannot be opened, hooks are answered 503; run: {}",
+                advice(&path)
+            );
+            Ok(Arc::new(DamagedLedger::new(path, fault)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What helps with a damaged ledger.
+fn advice(ledger: &str) -> String {
+    format!("postcall doctor --ledger {ledger}")
+}
+
+/// Whether hooks can be kept.
+fn check_ledger(store: &dyn Store) -> Result<(), String> {
+    match store.damage() {
+        Some(StoreError::Damaged { path, .. }) => {
+            Err(format!("it is damaged; run: {}", advice(&path)))
+        }
+        Some(other) => Err(other.to_string()),
+        None if store.is_writable() => Ok(()),
+        None => Err(String::new()),
+    }
+}
+
 /// Who may use the API.
 fn gate(settings: &Settings) -> Arc<Gate> {
     let settings::PrivateDoor { listen, token } = &settings.private;
@@ -224,8 +260,13 @@ fn serve_private(
     let door = web::Data::new(PrivateDoor {
         metrics: metrics.clone(),
         checks: vec![
-            Check { name: "ledger", holds: Box::new(move || ledger.is_writable()) },
-            Check { name: "accepting", holds: Box::new(move || accepting.load(Ordering::Relaxed)) },
+            Check { name: "ledger", holds: Box::new(move || check_ledger(&*ledger)) },
+            Check {
+                name: "accepting",
+                holds: Box::new(move || {
+                    if accepting.load(Ordering::Relaxed) { Ok(()) } else { Err(String::new()) }
+                }),
+            },
         ],
         api,
     });

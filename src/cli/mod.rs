@@ -7,6 +7,7 @@ mod accounts;
 mod check;
 mod demo;
 mod desk;
+mod doctor;
 mod explain;
 mod openapi;
 mod payload;
@@ -61,6 +62,8 @@ enum Verb {
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
     Sign(sign::Sign),
+    /// Say whether a ledger is sound, and bring what can be read of a damaged one over to a new file
+    Doctor(doctor::Doctor),
     /// Find submissions, offer them again, give them up, forget them
     Submissions(Box<submissions::Submissions>),
     /// Say which accounts are held and why; hold and resume them
@@ -104,6 +107,7 @@ impl Cli {
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
+            Verb::Doctor(doctor) => doctor.run(),
             Verb::Accounts(accounts) => accounts.run(),
             Verb::Demo(demo) => demo.run(),
         }

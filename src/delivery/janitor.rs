@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::parts::Parts;
+use crate::store::StoreError;
 use crate::telemetry::logs;
 
 /// How often the ledger is looked at.
@@ -43,12 +44,17 @@ async fn forget(parts: &Parts) {
 async fn look(parts: &Parts) {
     match parts.store.figures().await {
         Ok(figures) => {
+            parts.metrics.ledger_measured(figures.bytes, figures.free_bytes);
             parts.metrics.oldest_due_found(figures.oldest_due_at, (parts.clock)());
             let terms = parts.terms.borrow().clone();
             for account in terms.destinations.keys() {
                 let hold = figures.holds.iter().find(|hold| hold.account == *account);
                 parts.metrics.hold_found(account, hold.map(|hold| hold.cause));
             }
+        }
+        // That was said already, and does not change.
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::debug!(error = logs::chain(&error), "there are no figures");
         }
         Err(error) => {
             tracing::warn!(error = logs::chain(&error), "the figures could not be read");

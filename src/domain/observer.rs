@@ -15,6 +15,9 @@ pub trait Observer: Send + Sync {
 
     /// The ledger can be written again.
     fn recovered(&self) {}
+
+    /// A part of the ledger is damaged: a person has to look at it.
+    fn damaged(&self) {}
 }
 
 /// Nobody looks.

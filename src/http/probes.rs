@@ -16,7 +16,8 @@ pub struct PrivateDoor {
 /// One condition of being ready.
 pub struct Check {
     pub name: &'static str,
-    pub holds: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Whether it holds; where a person has to do something about it, what.
+    pub holds: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
 /// For Prometheus.
@@ -43,9 +44,14 @@ pub(super) async fn readyz(door: web::Data<PrivateDoor>) -> HttpResponse {
     let mut ready = true;
     let mut report = String::new();
     for check in &door.checks {
-        let holds = (check.holds)();
-        ready &= holds;
-        report.push_str(&format!("[{}]{}\n", if holds { '+' } else { '-' }, check.name));
+        match (check.holds)() {
+            Ok(()) => report.push_str(&format!("[+]{}\n", check.name)),
+            Err(advice) => {
+                ready = false;
+                let advice = if advice.is_empty() { advice } else { format!(": {advice}") };
+                report.push_str(&format!("[-]{}{advice}\n", check.name));
+            }
+        }
     }
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8")).body(report)

@@ -70,7 +70,8 @@ pub struct KeptHook {
     pub outcome: String,
     pub method: String,
     pub received_at: Timestamp,
-    /// As it came; gone after the time that the settings give bodies.
+    /// As it came; `None` where there is neither query nor body, as after the time that the settings
+    /// give bodies.
     pub said: Option<SaidByHook>,
 }
 

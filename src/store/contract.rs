@@ -37,7 +37,9 @@ pub trait Store: Send + Sync {
     /// may have arrived; then they count after all. Answers in the order of `offers`.
     async fn begin(&self, offers: Vec<Offer>, now: Timestamp) -> Result<Vec<Begun>, StoreError>;
 
-    /// Writes down what was decided. Answers in the order of `settlements`.
+    /// Writes down what was decided. Answers in the order of `settlements`. A delivery ends the hold
+    /// of its account, but not one that a person set; any answer ends one because of which nobody
+    /// could be reached. A weaker cause changes nothing of a stronger hold that is in force.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
     /// Gives leases back of which no attempt began; what was due is due again.
@@ -69,11 +71,13 @@ pub trait Store: Send + Sync {
     /// erased is known no more.
     async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError>;
 
-    /// What these submissions say; those that the ledger does not have are left out.
+    /// What these submissions say; those that the ledger does not have are left out, and those that
+    /// are gone say nothing.
     async fn mappable(&self, ids: Vec<SubmissionId>) -> Result<Vec<Mappable>, StoreError>;
 
-    /// Offers submissions again: they are due at once, with nothing spent. Answers in the order of
-    /// `ids`, as do the two below.
+    /// Offers submissions again: they are due at once, with nothing spent. Whether they take further
+    /// answers does not change by it; what is said after a replay as it was counts, and makes it one
+    /// by today's rules. Answers in the order of `ids`, as do the two below.
     async fn replay(&self, ids: Vec<SubmissionId>, how: Replay) -> Result<Vec<Done>, StoreError>;
 
     /// Gives submissions up for good.
@@ -86,7 +90,8 @@ pub trait Store: Send + Sync {
 
     /// Removes all that was said on the calls of these submissions, and the calls' ids; what waits is
     /// discarded, and an attempt under way is waited for no more. Only the submission's id and its
-    /// outcome stay, so that a hook that comes again is known for what it is.
+    /// outcome stay, so that a hook that comes again is known for what it is. What was removed is
+    /// overwritten where it lay.
     async fn erase(&self, ids: Vec<SubmissionId>, at: Timestamp) -> Result<Vec<Done>, StoreError>;
 
     /// Holds an account until a person resumes it.
@@ -102,11 +107,18 @@ pub trait Store: Send + Sync {
     /// was dropped once nothing lies beyond it. The totals stay.
     async fn sweep(&self, horizon: Horizon) -> Result<Swept, StoreError>;
 
-    /// Waits until something was kept that may have become due since the last call.
+    /// Waits until something was kept, or done by hand, by which something may have become due since
+    /// the last call.
     async fn kept_more(&self);
 
     /// Whether the last write reached the disk; a ledger that refuses writes tries again by itself.
     fn is_writable(&self) -> bool;
+
+    /// Why nothing is written any more, where the ledger is found to be damaged: that does not end
+    /// before a person mends it.
+    fn damage(&self) -> Option<StoreError> {
+        None
+    }
 
     /// Finishes what is queued and closes the ledger. Nothing is accepted afterwards.
     async fn close(&self);
@@ -282,6 +294,9 @@ pub struct Figures {
     /// When the oldest submission became, or becomes, due for the first time, of all that wait.
     pub oldest_due_at: Option<Timestamp>,
     pub holds: Vec<Hold>,
+    /// How large the ledger is, and how much of it is free to be written on.
+    pub bytes: u64,
+    pub free_bytes: u64,
 }
 
 /// An account whose submissions wait.

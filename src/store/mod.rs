@@ -10,6 +10,7 @@
 
 mod by_hand;
 mod contract;
+mod damaged;
 pub mod sqlite;
 
 pub use by_hand::{
@@ -20,3 +21,4 @@ pub use contract::{
     Accepted, Arrival, Begun, Decision, Figures, Hold, KeptAttempt, Lease, LeaseRequest, Leased,
     Offer, Outcome, Settled, Settlement, Store, StoreError, SubmissionRow, Ticket,
 };
+pub use damaged::DamagedLedger;

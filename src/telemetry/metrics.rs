@@ -112,6 +112,16 @@ families! {
         commit_failures_total: IntCounter = counter,
         /// 1 while the ledger can be written, 0 from a failed commit until the next that succeeds.
         ledger_writable: IntGauge = gauge,
+        /// 1 from when a part of the ledger was found to be damaged until the service is started
+        /// anew; postcall doctor says what is wrong.
+        ledger_damaged: IntGauge = gauge,
+        /// Size of the ledger, without its log.
+        ledger_bytes: IntGauge = gauge,
+        /// Of the ledger's size, what is free to be written on: the file does not shrink.
+        ledger_free_bytes: IntGauge = gauge,
+        /// What was dropped by age: bodies and replies of a submission, all of it but its outcome, or
+        /// that too.
+        swept_total: IntCounterVec = counters(["what"]),
         /// Results of attempts that wait in memory until the ledger can be written.
         settles_waiting: IntGauge = gauge,
     }
@@ -132,6 +142,9 @@ const COMMIT_SECONDS: [f64; 11] =
 
 const GROUP_SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
+/// What is dropped by age, in that order.
+const SWEPT: [&str; 3] = ["bodies", "submissions", "tombstones"];
+
 const RATINGS: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 5.0];
 
 impl Metrics {
@@ -145,6 +158,9 @@ impl Metrics {
         watch_process(&registry);
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         families.ledger_writable.set(1);
+        for what in SWEPT {
+            families.swept_total.with_label_values(&[what]);
+        }
         families.settings_last_reload_successful.set(1);
         for result in ReloadResult::ALL {
             families.settings_reloads_total.with_label_values(&[result.label()]);
@@ -314,6 +330,25 @@ impl Metrics {
         self.families.oldest_due_age_seconds.set(age.max(0.0));
     }
 
+    /// The ledger is so damaged that it could not be opened.
+    pub fn ledger_not_opened(&self) {
+        self.families.ledger_damaged.set(1);
+        self.families.ledger_writable.set(0);
+    }
+
+    /// How large the ledger is, and how much of that is free.
+    pub fn ledger_measured(&self, bytes: u64, free_bytes: u64) {
+        self.families.ledger_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.families.ledger_free_bytes.set(i64::try_from(free_bytes).unwrap_or(i64::MAX));
+    }
+
+    /// So many submissions lost their bodies, all but their outcome, or that too, by age.
+    pub fn swept(&self, bodies: usize, submissions: usize, tombstones: usize) {
+        for (what, count) in SWEPT.into_iter().zip([bodies, submissions, tombstones]) {
+            self.families.swept_total.with_label_values(&[what]).inc_by(count as u64);
+        }
+    }
+
     /// A person did something with so many submissions, or with an account.
     pub fn done_by_hand(&self, action: Action, times: u32) {
         let counter = self.families.triage_actions_total.with_label_values(&[action.label()]);
@@ -344,6 +379,10 @@ impl Observer for Metrics {
 
     fn recovered(&self) {
         self.families.ledger_writable.set(1);
+    }
+
+    fn damaged(&self) {
+        self.families.ledger_damaged.set(1);
     }
 }
 
@@ -546,6 +585,9 @@ mod tests {
             metrics.done_by_hand(action, 3);
         }
         metrics.opened(Totals::default());
+        metrics.damaged();
+        metrics.ledger_measured(4096, 0);
+        metrics.swept(1, 1, 1);
         metrics.settles_left_waiting(3);
         metrics.commit_failed();
 

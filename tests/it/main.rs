@@ -9,6 +9,7 @@ mod conversations;
 mod crash;
 mod dashboard;
 mod delivery;
+mod doctor;
 mod faults;
 mod house;
 mod logs;

@@ -25,6 +25,8 @@ pub struct Process {
     pub private: SocketAddr,
     process: Child,
     said: Mutex<Receiver<Value>>,
+    /// Its lines before it served.
+    pub said_first: Vec<Value>,
     /// Everything, once it has ended.
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
@@ -91,8 +93,16 @@ impl Process {
         });
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let (stdout, stderr, said) = (Some(stdout), Some(stderr), Mutex::new(said));
-        let mut service = Self { public: nowhere, private: nowhere, process, said, stdout, stderr };
-        let serving = service.wait_for("serving");
+        let said_first = Vec::new();
+        let mut service =
+            Self { public: nowhere, private: nowhere, process, said, said_first, stdout, stderr };
+        let serving = loop {
+            let line = service.next_line();
+            if line["message"] == "serving" {
+                break line;
+            }
+            service.said_first.push(line);
+        };
         let door = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
         (service.public, service.private) = (door("public"), door("private"));
         service

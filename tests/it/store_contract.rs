@@ -3,7 +3,7 @@
 //! A promise is an `async fn` over any [`Backend`], a law is a property over any. Both are listed
 //! once, below; a new backend is one line at the foot.
 
-mod backend;
+pub mod backend;
 mod changing;
 mod closing;
 mod erasing;
@@ -18,7 +18,7 @@ mod reporting;
 mod searching;
 mod seen;
 mod settling;
-mod spoken;
+pub mod spoken;
 mod sqlite;
 mod writing;
 

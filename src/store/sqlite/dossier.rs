@@ -12,12 +12,12 @@ use crate::store::by_hand::{
 };
 
 pub(super) fn find(connection: &Connection, id: SubmissionId) -> Result<Option<Dossier>> {
-    let Some(Found { seq, stripped, row, .. }) = rows::by_id(connection, id)? else {
+    let Some(Found { seq, row, .. }) = rows::by_id(connection, id)? else {
         return Ok(None);
     };
     Ok(Some(Dossier {
         row,
-        hooks: hooks(connection, seq, stripped)?,
+        hooks: hooks(connection, seq)?,
         answers: kept_answers(connection, seq)?,
         attempts: attempts(connection, seq)?,
         interventions: interventions(connection, seq)?,
@@ -47,7 +47,7 @@ pub(super) fn offered(connection: &Connection, seq: i64) -> Result<Option<String
         .query_row([seq], |row| row.get(0))
 }
 
-fn hooks(connection: &Connection, seq: i64, stripped: bool) -> Result<Vec<KeptHook>> {
+fn hooks(connection: &Connection, seq: i64) -> Result<Vec<KeptHook>> {
     connection
         .prepare_cached(
             "SELECT id, source, outcome, method, received_at, query, body FROM hooks
@@ -55,8 +55,8 @@ fn hooks(connection: &Connection, seq: i64, stripped: bool) -> Result<Vec<KeptHo
         )?
         .query_map([seq], |row| {
             let said = SaidByHook { query: row.get(5)?, body: row.get(6)? };
-            // No hook without either is ever read, so this one had something to say.
-            let is_gone = stripped && said.query.is_none() && said.body.is_empty();
+            // What is dropped by age leaves neither.
+            let is_gone = said.query.is_none() && said.body.is_empty();
             Ok(KeptHook {
                 id: hook_id(row, 0)?,
                 source: text(row, 1)?,

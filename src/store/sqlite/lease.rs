@@ -250,17 +250,14 @@ struct DueRow {
     as_was: bool,
 }
 
-macro_rules! due_in_order_of {
-    ($order:literal) => {
+macro_rules! due_of {
+    ($source:literal) => {
         concat!(
             "SELECT seq, id, fence, version, account, survey, call, state = 'collecting',
                 attempts, first_attempt_at, coalesce(held_before_us, 0), told,
                 feedback IS NOT NULL, rejections, as_was
-            FROM submissions
-            WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
-                AND state IN ('collecting', 'pending') AND leased_until IS NULL
-            ORDER BY ",
-            $order,
+            FROM ",
+            $source,
             " LIMIT ?4"
         )
     };
@@ -268,12 +265,23 @@ macro_rules! due_in_order_of {
 
 /// What is due for an account. Like all statements of the courier it finds its rows by an index
 /// that holds only what is waiting, however many submissions were ever kept.
-pub(super) const DUE: &str = due_in_order_of!("due_at");
+pub(super) const DUE: &str = due_of!(
+    "submissions
+        WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
+            AND state IN ('collecting', 'pending') AND leased_until IS NULL
+        ORDER BY due_at"
+);
 
-/// Of a held account, what was handed out least often comes first: a submission that is never let
-/// in, whose time never moves, would otherwise probe for all others for ever. This reads all that
-/// is due, once for each probe.
-pub(super) const PROBE: &str = due_in_order_of!("fence, due_at");
+/// Of a held account, what was handed out least often comes first, of the thousand that were due
+/// longest: a submission that is never let in would otherwise probe for all others for ever, and
+/// hooks would wait while all of a backlog was looked at.
+pub(super) const PROBE: &str = due_of!(
+    "(SELECT * FROM submissions
+        WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
+            AND state IN ('collecting', 'pending') AND leased_until IS NULL
+        ORDER BY due_at LIMIT 1000)
+        ORDER BY fence, due_at"
+);
 
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM submissions
     WHERE account = ?1 AND state IN ('collecting', 'pending') AND leased_until IS NULL";

@@ -8,6 +8,8 @@ mod answers;
 mod asked;
 mod books;
 mod columns;
+mod damage;
+mod doctor;
 mod dossier;
 mod erase;
 mod holds;
@@ -20,6 +22,7 @@ mod onlooker;
 mod plans;
 mod read;
 mod rows;
+mod salvage;
 mod search;
 mod seen;
 mod settle;
@@ -39,8 +42,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{Notify, RwLock, Semaphore};
 
-pub use self::onlooker::Onlooker;
-
+use self::damage::Damage;
 use self::lease::Turns;
 use self::lock::Lock;
 use self::writer::{Work, Writer};
@@ -50,6 +52,10 @@ use super::contract::{
     Store, StoreError, Ticket,
 };
 use crate::domain::{CallUuid, Name, Observer, SubmissionId, Totals};
+
+pub use self::doctor::{Examination, Finding, FindingKind, examine};
+pub use self::onlooker::Onlooker;
+pub use self::salvage::{Salvaged, salvage};
 
 mod migrations {
     refinery::embed_migrations!("src/store/sqlite/migrations");
@@ -89,6 +95,7 @@ pub struct SqliteStore {
     reader: Arc<Mutex<Connection>>,
     queue: Arc<Semaphore>,
     kept: Arc<Notify>,
+    damage: Damage,
     turns: Arc<Mutex<Turns>>,
     lease: Duration,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -109,8 +116,10 @@ impl SqliteStore {
         let lock = Lock::take(path)?;
         let (connection, totals) = prepare(path)?;
         let reader = open_reader(path)?;
-        let (writer, thread) = Writer::start(connection, totals, options.observer.clone(), lock)
-            .map_err(|error| StoreError::open(path, error))?;
+        let damage = Damage::none_yet(path, options.observer.clone());
+        let (writer, thread) =
+            Writer::start(connection, totals, options.observer.clone(), damage.clone(), lock)
+                .map_err(|error| StoreError::open(path, error))?;
         options.observer.opened(totals);
         Ok(Self {
             writer: RwLock::new(Some(writer)),
@@ -118,6 +127,7 @@ impl SqliteStore {
             reader: Arc::new(Mutex::new(reader)),
             queue: Arc::new(Semaphore::new(options.queue)),
             kept: Arc::default(),
+            damage,
             turns: Arc::default(),
             lease: options.lease,
             clock: options.clock,
@@ -141,9 +151,10 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let reader = self.reader.clone();
+        let (reader, damage) = (self.reader.clone(), self.damage.clone());
         tokio::task::spawn_blocking(move || {
-            read(&reader.lock().expect("no reader panics")).map_err(read_error)
+            let read = read(&reader.lock().expect("no reader panics"));
+            read.inspect_err(|error| damage.met_reading(error)).map_err(read_error)
         })
         .await
         .map_err(|_| StoreError::Closed)?
@@ -286,6 +297,10 @@ impl Store for SqliteStore {
         self.writer.try_read().is_ok_and(|writer| writer.as_ref().is_some_and(Writer::is_healthy))
     }
 
+    fn damage(&self) -> Option<StoreError> {
+        self.damage.fatal()
+    }
+
     async fn close(&self) {
         drop(self.writer.write().await.take());
         let thread = self.thread.lock().expect("no holder of the lock panics").take();
@@ -373,7 +388,7 @@ fn wait_for_end(writer: JoinHandle<()>) {
 }
 
 fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
-    let mut connection = Connection::open(path).map_err(|error| StoreError::open(path, error))?;
+    let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
     let configured = (|| {
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -388,12 +403,12 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(())
     })();
-    configured.map_err(|error: rusqlite::Error| StoreError::open(path, error))?;
+    configured.map_err(|error: rusqlite::Error| damage::opening(path, error))?;
     migrations::migrations::runner()
         .set_abort_missing(true)
         .run(&mut connection)
-        .map_err(|error| StoreError::open(path, error))?;
-    let totals = void_all(&mut connection).map_err(|error| StoreError::open(path, error))?;
+        .map_err(|error| damage::opening(path, error))?;
+    let totals = void_all(&mut connection).map_err(|error| damage::first_reading(path, error))?;
     Ok((connection, totals))
 }
 
@@ -412,8 +427,8 @@ fn void_all(connection: &mut Connection) -> rusqlite::Result<Totals> {
 fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| StoreError::open(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::open(path, error))?;
+        Connection::open_with_flags(path, flags).map_err(|error| damage::opening(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| damage::opening(path, error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
@@ -424,7 +439,7 @@ fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreEr
         .query_row("SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id", [], |row| {
             Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?))
         })
-        .map_err(|error| StoreError::open(path, error))?;
+        .map_err(|error| damage::opening(path, error))?;
     match owner {
         (0, 0) | (_, APPLICATION_ID) => Ok(()),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),

@@ -17,8 +17,9 @@ fn however_many_submissions_were_kept_the_wanted_ones_are_found_by_an_index() {
         ),
         (
             lease::PROBE,
-            "SEARCH submissions USING INDEX submissions_due (account=? AND due_at>? AND due_at<?); \
-             USE TEMP B-TREE FOR ORDER BY",
+            "CO-ROUTINE (subquery-1); \
+             SEARCH submissions USING INDEX submissions_due (account=? AND due_at>? AND due_at<?); \
+             SCAN (subquery-1); USE TEMP B-TREE FOR ORDER BY",
         ),
         (lease::NEXT_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
         (lease::ANY_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
@@ -44,6 +45,15 @@ fn however_many_submissions_were_kept_the_wanted_ones_are_found_by_an_index() {
             search::UNLUCKY,
             "SEARCH submissions USING INDEX submissions_unlucky (state=? AND accepted_at>? AND accepted_at<?); \
              CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+        ),
+        (
+            search::WAITING,
+            "MERGE (UNION ALL); LEFT; SCAN submissions USING INDEX submissions_due; \
+             CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?); \
+             USE TEMP B-TREE FOR ORDER BY; RIGHT; \
+             SEARCH submissions USING INDEX submissions_leased (leased_until>?); \
+             CORRELATED SCALAR SUBQUERY 3; SEARCH hooks USING PRIMARY KEY (submission=?); \
+             USE TEMP B-TREE FOR ORDER BY",
         ),
         (
             search::ONE,

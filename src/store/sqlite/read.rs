@@ -19,7 +19,24 @@ pub(super) fn figures(connection: &Connection) -> Result<Figures> {
         let due_at = lease::next_due(connection, &account)?;
         oldest_due_at = oldest_due_at.into_iter().chain(due_at).min();
     }
-    Ok(Figures { totals: books::read(connection)?, oldest_due_at, holds: holds::all(connection)? })
+    let (bytes, free_bytes) = size(connection)?;
+    Ok(Figures {
+        totals: books::read(connection)?,
+        oldest_due_at,
+        holds: holds::all(connection)?,
+        bytes,
+        free_bytes,
+    })
+}
+
+/// Of the file, without its log; pages that are free are written on before it grows.
+fn size(connection: &Connection) -> Result<(u64, u64)> {
+    connection
+        .prepare_cached(
+            "SELECT page_count * page_size, freelist_count * page_size
+                FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 pub(super) const NEXT_ACCOUNT: &str = "SELECT account FROM submissions

@@ -15,8 +15,6 @@ pub(super) struct Found {
     pub seq: i64,
     /// There is more to it than answers.
     pub told: bool,
-    /// Bodies and replies of it were dropped.
-    pub stripped: bool,
     pub row: SubmissionRow,
 }
 
@@ -25,7 +23,7 @@ macro_rules! found_by {
         concat!(
             "SELECT s.id, s.account, s.survey, s.call, s.state, s.reason, s.detail, s.accepted_at,
                     s.due_at, s.attempts, s.feedback, s.trace, a.number, a.verdict, a.status,
-                    a.api_id, s.settled_at, s.gone_at, s.seq, s.told, s.kept < 2
+                    a.api_id, s.settled_at, s.gone_at, s.seq, s.told
                 FROM submissions s
                 LEFT JOIN attempts a ON a.submission = s.seq AND a.number = s.tries
                 WHERE s.",
@@ -68,7 +66,7 @@ fn found(row: &Row<'_>) -> Result<Found> {
         feedback: row.get(10)?,
         trace: row.get(11)?,
     };
-    Ok(Found { seq: row.get(18)?, told: row.get(19)?, stripped: row.get(20)?, row: submission })
+    Ok(Found { seq: row.get(18)?, told: row.get(19)?, row: submission })
 }
 
 fn call(row: &Row<'_>, column: usize) -> Result<CallUuid> {

@@ -3,17 +3,20 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 
 use super::columns::micros;
-use super::{asked, rows};
+use super::{asked, books, rows};
 use crate::domain::CallUuid;
 use crate::store::by_hand::{Cursor, Page, Search};
 
 /// Most submissions that one page looks at: what is rare among many is found in several pages,
-/// each as quick as any other.
-const SCAN_MAX: usize = 20_000;
+/// each of some ten milliseconds, even where each submission has to be fetched from the disk.
+const SCAN_MAX: usize = 5000;
 
-/// Where, whether, in order: a look at one submission.
-macro_rules! looks {
-    ($source:literal) => {
+/// Where, and whether: a look at one submission.
+macro_rules! look {
+    ($condition:literal) => {
+        look!("submissions", $condition)
+    };
+    ($source:literal, $condition:literal) => {
         concat!(
             "SELECT accepted_at, seq,
                     (:state IS NULL OR state = :state)
@@ -22,21 +25,37 @@ macro_rules! looks {
                     AND (:survey IS NULL OR survey = :survey)
                     AND (:source IS NULL OR EXISTS
                         (SELECT 1 FROM hooks WHERE submission = seq AND source = :source))
-                FROM submissions WHERE ",
+                FROM ",
             $source,
-            " AND accepted_at >= :since AND (accepted_at, seq) < (:before, :before_seq)
-                ORDER BY accepted_at DESC, seq DESC"
+            " WHERE ",
+            $condition,
+            " AND accepted_at >= :since AND (accepted_at, seq) < (:before, :before_seq)"
         )
     };
 }
 
-pub(super) const BY_AGE: &str = looks!("TRUE");
+macro_rules! latest_first {
+    ($($looks:expr),+) => { concat!($($looks),+, " ORDER BY accepted_at DESC, seq DESC") };
+}
+
+pub(super) const BY_AGE: &str = latest_first!(look!("TRUE"));
 
 /// As the index of them wants to be asked.
 pub(super) const UNLUCKY: &str =
-    looks!("state IN ('ignored', 'dead', 'discarded') AND state = :state");
+    latest_first!(look!("state IN ('ignored', 'dead', 'discarded') AND state = :state"));
 
-pub(super) const ONE: &str = looks!("id = :id AND gone_at IS NULL");
+/// All that is waiting, in hand or not, by the indexes that hold nothing else: all of it is put
+/// in order first.
+pub(super) const WAITING: &str = latest_first!(
+    look!(
+        "submissions INDEXED BY submissions_due",
+        "state IN ('collecting', 'pending') AND leased_until IS NULL"
+    ),
+    " UNION ALL ",
+    look!("submissions INDEXED BY submissions_leased", "leased_until IS NOT NULL")
+);
+
+pub(super) const ONE: &str = look!("id = :id AND gone_at IS NULL");
 
 pub(super) fn search(
     connection: &Connection,
@@ -77,8 +96,12 @@ impl Bounds {
 type Places = (Vec<Cursor>, Option<Cursor>);
 
 fn scan(connection: &Connection, search: &Search, bounds: &Bounds, limit: usize) -> Result<Places> {
-    let unlucky = matches!(search.state, Some("ignored" | "dead" | "discarded"));
-    let mut looks = connection.prepare_cached(if unlucky { UNLUCKY } else { BY_AGE })?;
+    let statement = match search.state {
+        Some("ignored" | "dead" | "discarded") => UNLUCKY,
+        Some("collecting" | "pending") if few_wait(connection)? => WAITING,
+        _ => BY_AGE,
+    };
+    let mut looks = connection.prepare_cached(statement)?;
     let mut rows = looks.query(named_params! {
         ":state": search.state,
         ":reason": search.reason,
@@ -103,6 +126,11 @@ fn scan(connection: &Connection, search: &Search, bounds: &Bounds, limit: usize)
         }
     }
     Ok((found, None))
+}
+
+/// Whether all that is waiting is no more than a page looks at.
+fn few_wait(connection: &Connection) -> Result<bool> {
+    Ok(books::read(connection)?.waiting() <= SCAN_MAX as u64)
 }
 
 fn about(

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::BUSY_TIMEOUT;
 use super::books;
+use super::damage::Damage;
 use super::lock::Lock;
 use crate::domain::{Observer, Totals};
 use crate::store::contract::StoreError;
@@ -63,6 +64,7 @@ impl Writer {
         connection: Connection,
         totals: Totals,
         observer: Arc<dyn Observer>,
+        damage: Damage,
         lock: Lock,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (commands, queue) = channel();
@@ -73,6 +75,7 @@ impl Writer {
             observer,
             healthy: healthy.clone(),
             log_tells: None,
+            damage,
             _lock: lock,
         };
         let thread = std::thread::Builder::new()
@@ -130,6 +133,7 @@ struct Desk {
     totals: Totals,
     observer: Arc<dyn Observer>,
     healthy: Arc<AtomicBool>,
+    damage: Damage,
     /// What was erased may still lie in the log, which may be folded back from then on.
     log_tells: Option<Instant>,
     /// Let go last, after the connection: fields are dropped in this order.
@@ -156,6 +160,9 @@ impl Desk {
     }
 
     fn serve_group(&mut self, first: Box<dyn Command>, queue: &Receiver<Box<dyn Command>>) {
+        if let Some(damage) = self.damage.fatal() {
+            return first.answer(Err(damage));
+        }
         let mut group = vec![first];
         match self.commit(&mut group, Some(queue)) {
             Ok(()) => {
@@ -183,6 +190,9 @@ impl Desk {
     }
 
     fn serve_alone(&mut self, command: Box<dyn Command>) {
+        if let Some(damage) = self.damage.fatal() {
+            return command.answer(Err(damage));
+        }
         let mut group = vec![command];
         let kept = self.commit(&mut group, None);
         if kept.is_ok() {
@@ -254,6 +264,9 @@ impl Desk {
 
     /// A disk that is full may still take a row: only what is as large as a group counts.
     fn try_to_recover(&mut self) {
+        if self.damage.fatal().is_some() {
+            return;
+        }
         let written = self.write_ballast(BALLAST_BYTES).and_then(|()| self.write_ballast(0));
         if written.is_ok() {
             self.note_success();
@@ -271,6 +284,9 @@ impl Desk {
 
     fn note_failure(&self, error: &rusqlite::Error) {
         self.observer.commit_failed();
+        if self.damage.met_writing(error) {
+            return self.healthy.store(false, Ordering::Relaxed);
+        }
         if self.healthy.swap(false, Ordering::Relaxed) {
             tracing::error!(%error, "the ledger refuses writes; hooks are answered 503 until it recovers");
         }
@@ -301,6 +317,7 @@ mod tests {
             totals: Totals::default(),
             observer: Arc::new(()),
             healthy: Arc::new(AtomicBool::new(true)),
+            damage: Damage::none_yet(&folder.join("postcall.db"), Arc::new(())),
             log_tells: None,
             _lock: Lock::take(&folder.join("postcall.db")).unwrap(),
         }

@@ -42,6 +42,16 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
+    /// Another place with the same files.
+    pub fn copy(&self) -> Self {
+        let copy = Self::default();
+        for file in std::fs::read_dir(self.folder.path()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.folder.path().join(file.file_name())).unwrap();
+        }
+        copy
+    }
+
     pub fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("postcall.db")
     }

@@ -56,7 +56,7 @@ fn a_file_that_is_no_database_is_left_as_it_is() {
     let place = Sqlite::default();
     let letter = "Dear reader, this is not a database. ".repeat(100);
     std::fs::write(place.path(), &letter).unwrap();
-    assert!(matches!(open(&place.path()), Err(StoreError::Open { .. })));
+    assert!(matches!(open(&place.path()), Err(StoreError::Damaged { .. })));
     assert_eq!(std::fs::read_to_string(place.path()).unwrap(), letter);
 }
 
@@ -297,6 +297,88 @@ async fn what_was_erased_is_nowhere_in_the_files() {
         }
     }
     assert!(tells("said-0001"));
+}
+
+#[tokio::test]
+async fn what_is_rare_among_many_is_found_in_several_pages() {
+    let ledger = Ledger::<Sqlite>::new();
+    ledger.hear(complete(0, "rare")).await;
+    let mut web = complete(1, "web");
+    web.source = "web".parse().unwrap();
+    ledger.hear(web).await;
+    let window = Connection::open(ledger.backend.path()).unwrap();
+    // Each settled a second after the one before.
+    window
+        .execute_batch(
+            "WITH RECURSIVE many (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM many WHERE n < 12000)
+            INSERT INTO submissions
+                    (id, account, survey, call, state, reason, accepted_at, due_at)
+                SELECT randomblob(16), 'main', 'quality', 'call-' || n,
+                    iif(n % 2, 'delivered', 'ignored'), iif(n % 2, NULL, 'rule'), n * 1000000, 0
+                FROM many;",
+        )
+        .unwrap();
+    let walk = async |search: Search| {
+        let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = ledger.search(search.clone(), after, 50).await.unwrap();
+            found.extend(page.rows.into_iter().map(|row| row.key.call.to_string()));
+            (pages, after) = (pages + 1, page.next);
+            if after.is_none() {
+                return (found, pages);
+            }
+        }
+    };
+    let any = Search::default;
+    let source = Some("web".parse().unwrap());
+    let (found, pages) = walk(Search { source, ..any() }).await;
+    assert_eq!((found, pages), (vec!["web".to_owned()], 3));
+    let (found, pages) = walk(Search { state: Some("pending"), ..any() }).await;
+    assert_eq!((found, pages), (vec!["web".to_owned(), "rare".to_owned()], 1), "all that waits");
+    let (found, pages) = walk(Search { state: Some("dead"), ..any() }).await;
+    assert_eq!((found.len(), pages), (0, 1));
+    let reason = Some("no_score".to_owned());
+    let (found, pages) = walk(Search { state: Some("ignored"), reason, ..any() }).await;
+    assert_eq!((found.len(), pages), (0, 2));
+    let (found, _) = walk(any()).await;
+    assert_eq!(found.len(), 12_001);
+}
+
+#[tokio::test]
+async fn what_waits_is_found_in_hand_or_not() {
+    let ledger = Ledger::<Sqlite>::new();
+    for (second, call) in [(10, "c-1"), (30, "c-3"), (20, "c-2")] {
+        ledger.hear(complete(second, call)).await;
+    }
+    ledger.hear(hook(25, "collecting", &[("score", "4")])).await;
+    let leased = ledger.lease(wanted(&[("main", 2)], 85)).await.unwrap().leases;
+    assert_eq!(leased.len(), 2);
+    let search = Search { state: Some("pending"), ..Search::default() };
+    let first = ledger.search(search.clone(), None, 2).await.unwrap();
+    let second = ledger.search(search, first.next, 2).await.unwrap();
+    let calls = [&first.rows, &second.rows]
+        .map(|rows| rows.iter().map(|row| row.key.call.to_string()).collect::<Vec<_>>());
+    assert_eq!(calls, [vec!["c-3".to_owned(), "c-2".to_owned()], vec!["c-1".to_owned()]]);
+    assert_eq!(second.next, None);
+}
+
+#[tokio::test]
+async fn a_body_that_was_dropped_is_shown_as_gone_and_one_that_came_since_is_not() {
+    let ledger = Ledger::<Sqlite>::new();
+    let id = complete(0, "c-1").key.id();
+    ledger.hear(complete(0, "c-1")).await;
+    let window = Connection::open(ledger.backend.path()).unwrap();
+    window.execute_batch("UPDATE hooks SET body = x''; UPDATE submissions SET kept = 1").unwrap();
+    let said = async || {
+        let hooks = ledger.find(id).await.unwrap().unwrap().hooks;
+        hooks.iter().map(|hook| hook.said.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(said().await, [false]);
+    ledger.hear(hook(1, "c-1", &[("problem", "2")])).await;
+    assert_eq!(said().await, [false, true]);
+    let kept = "SELECT kept FROM submissions";
+    let kept: u32 = window.query_row(kept, [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 2, "there is a body to be dropped again");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The ledger as it lies on disk, whether or not a service has it open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,6 +46,10 @@ pub struct Submission {
 impl Ledger {
     pub fn at(file: PathBuf) -> Self {
         Self(file)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// What it says about this call, if it knows it.

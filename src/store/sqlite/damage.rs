@@ -1,0 +1,104 @@
+//! Telling a ledger that is damaged from one that just cannot be had.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rusqlite::ErrorCode;
+
+use crate::domain::Observer;
+use crate::store::contract::StoreError;
+
+/// What is known of the damage of one ledger that is being served.
+#[derive(Clone)]
+pub(super) struct Damage {
+    path: Arc<str>,
+    observer: Arc<dyn Observer>,
+    /// What the writer met. Nothing is written from then on: on what is damaged every write can do
+    /// more of it.
+    fatal: Arc<OnceLock<String>>,
+    /// What was met by a look alone, which harms nothing.
+    seen: Arc<OnceLock<String>>,
+}
+
+impl Damage {
+    pub fn none_yet(ledger: &Path, observer: Arc<dyn Observer>) -> Self {
+        let path = ledger.display().to_string().into();
+        Self { path, observer, fatal: Arc::default(), seen: Arc::default() }
+    }
+
+    /// The writer met with this; whether it is damage.
+    pub fn met_writing(&self, error: &rusqlite::Error) -> bool {
+        let is_damage = is_damage(error);
+        if is_damage && self.fatal.set(error.to_string()).is_ok() {
+            self.observer.damaged();
+            tracing::error!(
+                %error,
+                "the ledger is damaged and nothing is written to it any more, hooks are answered \
+                 503; run: postcall doctor --ledger {}",
+                self.path
+            );
+        }
+        is_damage
+    }
+
+    /// A look at the ledger met with this.
+    pub fn met_reading(&self, error: &rusqlite::Error) {
+        if is_damage(error) && self.seen.set(error.to_string()).is_ok() {
+            self.observer.damaged();
+            tracing::error!(
+                %error,
+                "a part of the ledger that was looked at is damaged, hooks are still kept; run: \
+                 postcall doctor --ledger {}",
+                self.path
+            );
+        }
+    }
+
+    /// Why nothing is written any more.
+    pub fn fatal(&self) -> Option<StoreError> {
+        let fault = self.fatal.get()?.clone();
+        Some(StoreError::Damaged { path: self.path.to_string(), fault })
+    }
+}
+
+/// Why a ledger could not be opened.
+pub(super) fn opening<E>(ledger: &Path, error: E) -> StoreError
+where
+    E: Error + Send + Sync + 'static,
+{
+    if is_damage(&error) { damaged(ledger, &error) } else { StoreError::open(ledger, error) }
+}
+
+/// As [`opening`], of the first reading: tables, columns or rows that are missing by then are
+/// damage as well.
+pub(super) fn first_reading(ledger: &Path, error: rusqlite::Error) -> StoreError {
+    let is_missing = match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => failure.code == ErrorCode::Unknown,
+        rusqlite::Error::QueryReturnedNoRows
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..) => true,
+        _ => false,
+    };
+    if is_missing { damaged(ledger, &error) } else { opening(ledger, error) }
+}
+
+fn damaged(ledger: &Path, error: &dyn Error) -> StoreError {
+    let mut fault = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        fault = format!("{fault}: {error}");
+        cause = error.source();
+    }
+    StoreError::Damaged { path: ledger.display().to_string(), fault }
+}
+
+/// Whether SQLite says, anywhere in the chain, that what it read cannot be what was written.
+pub(super) fn is_damage(error: &(dyn Error + 'static)) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    match code {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+        _ => error.source().is_some_and(is_damage),
+    }
+}

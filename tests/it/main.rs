@@ -11,6 +11,9 @@ mod dashboard;
 mod delivery;
 mod doctor;
 mod faults;
+#[cfg(feature = "flaws")]
+mod flaws;
+mod holds;
 mod house;
 mod logs;
 mod oracle;

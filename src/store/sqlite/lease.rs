@@ -360,12 +360,15 @@ impl DueRow {
     ) -> Result<Lease> {
         work.connection
             .prepare_cached(
-                "UPDATE submissions
-                    SET fence = ?2, leased_until = ?3, state = 'pending', probe = ?4
-                    WHERE seq = ?1",
+                "UPDATE submissions SET fence = ?2, leased_until = ?3, probe = ?4 WHERE seq = ?1",
             )?
             .execute(params![self.seq, self.ticket.fence, micros(until), probe])?;
+        // Most are pending already, and writing the same state again would have every index that
+        // holds only some states looked at.
         if self.was_collecting {
+            work.connection
+                .prepare_cached("UPDATE submissions SET state = 'pending' WHERE seq = ?1")?
+                .execute([self.seq])?;
             work.totals.collecting -= 1;
             work.totals.pending += 1;
         }

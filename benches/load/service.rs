@@ -31,7 +31,7 @@ sources:
   ivr: { preset: plivo, account: main, survey: quick }
 surveys:
   quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
-delivery: { delay: 0s }
+delivery: { delay: 0s, rate: 10000 }
 shutdown: { announce: 0s }
 "#;
 

@@ -11,6 +11,8 @@ mod dashboard;
 mod delivery;
 mod doctor;
 mod faults;
+#[cfg(feature = "flaws")]
+mod flaws;
 mod house;
 mod logs;
 mod oracle;

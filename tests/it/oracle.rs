@@ -55,7 +55,7 @@ surveys:
         - { answer: 3, issue: CALL_DROPPED }
     notes: "{{ score }} of 5"
     complete: { after: AFTER }
-delivery: { delay: 0s, DELIVERY }
+delivery: { delay: 0s, rate: 5000, DELIVERY }
 shutdown: { announce: 0s, deadline: 5s }
 logs: { filter: "warn,postcall::app=info,postcall::delivery=info,postcall::store=info" }
 "#;

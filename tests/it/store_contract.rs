@@ -181,6 +181,7 @@ macro_rules! keeps_every_promise {
                 a_full_queue_is_told_at_once
                 a_sender_that_hangs_up_keeps_its_place_until_its_hook_is_kept
                 hooks_that_wait_together_are_kept_with_one_sync
+                hooks_of_one_call_that_wait_together_are_all_kept
                 a_lone_hook_never_waits_for_company
                 close_keeps_what_is_queued_and_takes_nothing_more
                 what_is_queued_when_a_ledger_is_dropped_is_kept_before_it_opens_again

@@ -5,6 +5,8 @@ use rusqlite::{OptionalExtension, Result, Row, params};
 use super::answers::{self, Which};
 use super::asked;
 use super::columns::{kept, micros, parsed, submission_id};
+#[cfg(feature = "flaws")]
+use super::flaws::{self, Flaw};
 use super::news::News;
 use super::seen::{self, Seen};
 use super::told::{self, Fact};
@@ -22,7 +24,12 @@ pub(super) fn accept(
     id: SubmissionId,
     arrival: &Arrival,
 ) -> Result<Option<Accepted>> {
-    if let Some(identity) = &arrival.identity {
+    #[cfg(feature = "flaws")]
+    let arrival = &flaws::as_kept(work, id, arrival)?;
+    let identity = arrival.identity.as_ref();
+    #[cfg(feature = "flaws")]
+    let identity = identity.filter(|_| !flaws::has(Flaw::NoRecordOfRepeats));
+    if let Some(identity) = identity {
         let at = arrival.hook.received_at;
         match seen::note(work.connection, &arrival.source, identity, id, at)? {
             Seen::First => {}
@@ -132,6 +139,11 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
         (false, _) => Outcome::Repeat,
         (true, false) => Outcome::Late,
         (true, true) => Outcome::Added,
+    };
+    #[cfg(feature = "flaws")]
+    let outcome = match outcome {
+        Outcome::Repeat if flaws::has(Flaw::NoRecordOfRepeats) => Outcome::Added,
+        outcome => outcome,
     };
     if outcome != Outcome::Repeat {
         keep_hook(work, known.seq, arrival, outcome)?;

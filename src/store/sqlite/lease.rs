@@ -11,6 +11,8 @@ use super::columns::{
     between, bound, duration_micros, micros, optional_timestamp, submission_id, text,
 };
 use super::dossier;
+#[cfg(feature = "flaws")]
+use super::flaws;
 use super::holds::{self, Standing};
 use super::writer::Work;
 use crate::domain::{Name, SubmissionKey};
@@ -179,14 +181,16 @@ pub(super) struct Held {
     pub told: bool,
 }
 
+const HELD: &str = "SELECT seq, account, version, tries, begun, reached, resend_at, told
+    FROM submissions WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL";
+
 impl Held {
     pub fn find(work: &Work<'_>, ticket: &Ticket) -> Result<Option<Self>> {
+        let statement = HELD;
+        #[cfg(feature = "flaws")]
+        let statement = &flaws::without_fence(statement);
         work.connection
-            .prepare_cached(
-                "SELECT seq, account, version, tries, begun, reached, resend_at, told
-                    FROM submissions
-                    WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL",
-            )?
+            .prepare_cached(statement)?
             .query_row(params![ticket.submission.0.as_bytes(), ticket.fence], |row| {
                 Ok(Self {
                     seq: row.get(0)?,

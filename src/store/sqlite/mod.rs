@@ -12,6 +12,8 @@ mod damage;
 mod doctor;
 mod dossier;
 mod erase;
+#[cfg(feature = "flaws")]
+mod flaws;
 mod holds;
 mod interventions;
 mod lease;
@@ -168,8 +170,14 @@ impl Store for SqliteStore {
         let (id, kept) = (arrival.key.id(), self.kept.clone());
         // Both go with the command: a sender that hangs up meanwhile neither frees its place nor
         // leaves the courier asleep. The courier's lease queues up behind what woke it.
+        #[cfg(feature = "flaws")]
+        let was_known = flaws::looks_up(&self.reader, id);
         let accepted = self.write(move |work| {
             let _place = &place;
+            #[cfg(feature = "flaws")]
+            if let Some(accepted) = flaws::inserts_as_looked_up(work, was_known, &arrival)? {
+                return Ok(Some(accepted));
+            }
             let accepted = accept::accept(work, id, &arrival)?;
             let outcome = accepted.as_ref().map(|accepted| accepted.outcome);
             if matches!(outcome, Some(Outcome::New | Outcome::Added)) {

@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 use super::BUSY_TIMEOUT;
 use super::books;
 use super::damage::Damage;
+#[cfg(feature = "flaws")]
+use super::flaws::{self, Flaw};
 use super::lock::Lock;
 use crate::domain::{Observer, Totals};
 use crate::store::contract::StoreError;
@@ -229,8 +231,18 @@ impl Desk {
             books::write(&transaction, &totals)?;
         }
         let wrote = transaction.total_changes() > changes_before;
+        let commands = group.len();
+        #[cfg(feature = "flaws")]
+        if queue.is_some() && flaws::has(Flaw::AnswerBeforeCommit) {
+            group.drain(..).for_each(|command| command.answer(Ok(())));
+        }
         let began = Instant::now();
-        transaction.commit()?;
+        let committed = transaction.commit();
+        #[cfg(feature = "flaws")]
+        if let (Err(error), true) = (&committed, group.is_empty()) {
+            self.note_failure(error);
+        }
+        committed?;
         self.totals = totals;
         if erased {
             self.log_tells = Some(Instant::now());
@@ -238,7 +250,7 @@ impl Desk {
         // A repeat, or a look for what is due, may write nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
-            self.observer.committed(began.elapsed(), group.len(), totals);
+            self.observer.committed(began.elapsed(), commands, totals);
             self.note_success();
         }
         Ok(())

@@ -62,6 +62,22 @@ pub async fn hooks_that_wait_together_are_kept_with_one_sync(ledger: Ledger<impl
     assert_eq!(ledger.after_a_sudden_end().totals().await.accepted, 21);
 }
 
+pub async fn hooks_of_one_call_that_wait_together_are_all_kept(ledger: Ledger<impl Backend>) {
+    let (stalling, mut stall) = stalling(hook(0, "c-0", &[("score", "4")]));
+    let first = under_way(ledger.accept(stalling)).await;
+    stall.reached.recv().await;
+    let score = under_way(ledger.accept(hook(1, "c-1", &[("score", "4")]))).await;
+    let problem = under_way(ledger.accept(hook(2, "c-1", &[("problem", "2")]))).await;
+    let again = under_way(ledger.accept(hook(3, "c-1", &[("score", "4")]))).await;
+    drop(stall);
+    first.await.unwrap();
+    let outcomes = [score.await, problem.await, again.await].map(|kept| kept.unwrap().outcome);
+    assert_eq!(outcomes, [Outcome::New, Outcome::Added, Outcome::Repeat]);
+    let leases = ledger.lease_due(1000).await;
+    let of_the_call = leases.iter().find(|lease| lease.key.call.as_str() == "c-1").unwrap();
+    assert_eq!(of_the_call.answers.len(), 2);
+}
+
 pub async fn a_lone_hook_never_waits_for_company(ledger: Ledger<impl Backend>) {
     ledger.commits.take();
     ledger.hear(hook(0, "c-1", &[("score", "4")])).await;

@@ -1,0 +1,113 @@
+//! What a million submissions in the ledger cost: the same service, as it is shipped, on a ledger
+//! that holds them and on one that is empty, in one run.
+//!
+//! One line for each promise, with its bound; it fails beyond any of them.
+//!
+//! `cargo bench --bench million`, on two quiet cores. The ledger it builds takes about a gigabyte.
+
+#[path = "../load/driver.rs"]
+mod driver;
+mod ledger;
+mod promise;
+#[path = "../load/requests.rs"]
+mod requests;
+mod service;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use clap::Parser;
+
+use self::ledger::Known;
+use self::promise::{Promises, typical, worst};
+use self::requests::Requests;
+use self::service::Service;
+
+/// From the start of the process until it says that it is ready.
+const START_MAX: Duration = Duration::from_secs(2);
+
+/// The most memory that the process ever held.
+const MEMORY_MAX_MB: f64 = 100.0;
+
+const LIST_MAX: Duration = Duration::from_millis(100);
+const SHOW_MAX: Duration = Duration::from_millis(100);
+const SCRAPE_MAX: Duration = Duration::from_millis(20);
+
+/// What of an empty ledger's hooks a second has to be reached.
+const HOOKS_MIN: f64 = 0.8;
+
+/// How often each question is asked.
+const TIMES: usize = 40;
+
+/// How often the two services take turns; the ratio is the median.
+const PAIRS: usize = 5;
+
+#[derive(Parser)]
+struct Million {
+    #[arg(long, default_value = "1000000")]
+    submissions: u32,
+    /// Hooks in each half of a pair
+    #[arg(long, default_value = "10000")]
+    hooks: usize,
+    #[arg(long, default_value = "64")]
+    connections: usize,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let million = Million::parse();
+    let folder = tempfile::Builder::new().prefix("million-").tempdir_in(service::FOLDER)?;
+    let full = folder.path().join("full.db");
+    let began = Instant::now();
+    let known = ledger::build(&full, million.submissions)?;
+    let size = std::fs::metadata(&full)?.len() / 1_000_000;
+    println!("{} submissions, {size} MB, built in {:.0?}", million.submissions, began.elapsed());
+
+    let mut promises = Promises::default();
+    ledger::forget_in_memory(&full);
+    let began = Instant::now();
+    let busy = Service::start(&full)?;
+    promises.time("start, nothing cached", began.elapsed(), START_MAX);
+    ask(&busy, &known, &mut promises)?;
+
+    let empty = Service::start(&folder.path().join("empty.db"))?;
+    let mut ratios = Vec::new();
+    for pair in 1..=PAIRS {
+        let [of_busy, of_empty] = [&busy, &empty].map(|service| {
+            let requests = Requests::prepare(million.hooks)?;
+            let answered = driver::run(service.public, requests.all(), million.connections)?;
+            ensure!(answered.durable == million.hooks, "answered without a promise: {answered:?}");
+            service.wait_until_delivered()?;
+            Ok(answered.per_second())
+        });
+        let (of_busy, of_empty) = (of_busy?, of_empty?);
+        println!("  pair {pair}: {of_busy:.0} hooks/s beside {of_empty:.0} of an empty ledger");
+        ratios.push(of_busy / of_empty);
+    }
+    promises.at_least("hooks/s of an empty ledger's", typical(&ratios), HOOKS_MIN);
+    promises.at_most("memory, the most ever, MB", busy.memory_mb()?, MEMORY_MAX_MB);
+    println!("  (an empty ledger's process: {:.0} MB)", empty.memory_mb()?);
+    Ok(if promises.are_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every question is judged by the slowest but two of its answers: one pause of a machine that does
+/// something else is not the ledger's.
+fn ask(service: &Service, known: &Known, promises: &mut Promises) -> anyhow::Result<()> {
+    let mut slowest_list = (Duration::ZERO, "");
+    for (name, query) in known.searches() {
+        let took = service.time(TIMES, &format!("/api/v1/submissions?{query}"))?;
+        println!("  list {name}: {:.1?}, {:.1?} at worst", typical(&took), worst(&took));
+        slowest_list = slowest_list.max((worst(&took), name));
+    }
+    promises.time(&format!("list ({})", slowest_list.1), slowest_list.0, LIST_MAX);
+    let mut shown = Vec::new();
+    for id in &known.some {
+        shown.extend(service.time(1, &format!("/api/v1/submissions/{id}"))?);
+    }
+    promises.time("show", worst(&shown), SHOW_MAX);
+    promises.time("scrape", worst(&service.time(TIMES, "/metrics")?), SCRAPE_MAX);
+    Ok(())
+}

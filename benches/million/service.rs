@@ -1,0 +1,143 @@
+//! The service as it is shipped, in a process of its own, on a ledger that is given to it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use postcall::domain::Totals;
+use postcall::simulator::{Options, Simulator};
+use postcall::store::sqlite::ReadOnly;
+use serde_json::Value;
+
+/// On the disk of the checkout: a file system in memory would make a sync cost nothing.
+pub const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+
+pub const SETTINGS: &str = r#"
+public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
+private: { listen: "127.0.0.1:0" }
+accounts:
+  main:
+    auth_id: MALOADLOADLOADLOAD00
+    auth_token: { value: "made-up-token-of-the-load-driver" }
+    api: http://127.0.0.1:4010
+  other:
+    auth_id: MALOADLOADLOADLOAD00
+    auth_token: { value: "made-up-token-of-the-load-driver" }
+    api: http://127.0.0.1:4010
+sources:
+  ivr: { preset: plivo, account: main, survey: quick }
+surveys:
+  quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
+delivery: { delay: 0s, rate: 10000 }
+shutdown: { announce: 0s }
+"#;
+
+/// How long everything may take to be delivered after the last answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+pub struct Service {
+    pub public: SocketAddr,
+    private: SocketAddr,
+    process: Child,
+    _simulator: Simulator,
+    ledger: PathBuf,
+    /// What waited when it began.
+    waiting: u64,
+}
+
+impl Service {
+    /// Until it says that it is ready.
+    pub fn start(ledger: &Path) -> anyhow::Result<Self> {
+        let settings = ledger.with_extension("yaml");
+        std::fs::write(&settings, SETTINGS)?;
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), Options::default())?;
+        let mut process = Command::new(env!("CARGO_BIN_EXE_postcall"))
+            .args(["serve", "--config"])
+            .arg(&settings)
+            .env("POSTCALL__STORE__URL", format!("sqlite:{}", ledger.display()))
+            .env("POSTCALL__ACCOUNTS__MAIN__API", format!("http://{}", simulator.addr()))
+            // The one line that says where the doors are is needed.
+            .env("POSTCALL__LOGS__FILTER", "warn,postcall::app=info")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the service")?;
+        let mut said = BufReader::new(process.stdout.take().context("the service's output")?);
+        let mut line = String::new();
+        said.read_line(&mut line)?;
+        let serving: Value = serde_json::from_str(&line).context("the service's first line")?;
+        let door = |name: &str| -> anyhow::Result<SocketAddr> {
+            Ok(serving[name].as_str().context("an address")?.parse()?)
+        };
+        let (public, private) = (door("public")?, door("private")?);
+        // A full pipe would stop it.
+        thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        let ledger = ledger.to_owned();
+        let mut service =
+            Self { public, private, process, _simulator: simulator, ledger, waiting: 0 };
+        service.get("/readyz").context("it is not ready")?;
+        service.waiting = service.totals()?.waiting();
+        Ok(service)
+    }
+
+    /// Until nothing waits but what did from the start.
+    pub fn wait_until_delivered(&self) -> anyhow::Result<()> {
+        let answered = Instant::now();
+        loop {
+            let totals = self.totals()?;
+            ensure!(totals.balance(), "the books are wrong: {totals:?}");
+            if totals.waiting() == self.waiting {
+                return Ok(());
+            }
+            ensure!(answered.elapsed() < PATIENCE, "not delivered in time: {totals:?}");
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// How long the private door takes to answer this, time after time.
+    pub fn time(&self, times: usize, target: &str) -> anyhow::Result<Vec<Duration>> {
+        let measure = |_| {
+            let began = Instant::now();
+            self.get(target)?;
+            Ok(began.elapsed())
+        };
+        (0..times).map(measure).collect()
+    }
+
+    /// The most that its process ever had in memory, in millions of bytes.
+    pub fn memory_mb(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let most = most.and_then(|most| most.trim().strip_suffix("kB")).context("VmHWM")?;
+        Ok(most.trim().parse::<f64>()? * 1024.0 / 1e6)
+    }
+
+    fn totals(&self) -> anyhow::Result<Totals> {
+        Ok(ReadOnly::open(&self.ledger)?.figures()?.totals)
+    }
+
+    fn get(&self, target: &str) -> anyhow::Result<String> {
+        let mut stream = TcpStream::connect(self.private)?;
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
+        if !head.starts_with("HTTP/1.1 200") {
+            bail!("{target} was answered {head}\n{body}");
+        }
+        Ok(body.to_owned())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -131,6 +131,7 @@ macro_rules! keeps_every_promise {
                 a_held_account_gives_one_probe_at_a_time
                 a_submission_that_is_never_let_in_does_not_probe_for_all_others
                 a_probe_that_asked_nobody_leaves_it_to_the_next
+                a_probe_that_was_given_back_leaves_it_to_the_next
                 a_delivery_lifts_the_hold
                 the_time_an_account_was_held_is_no_age
                 a_hold_survives_reopening

@@ -118,6 +118,16 @@ pub async fn a_delivery_lifts_the_hold(ledger: Ledger<impl Backend>) {
     assert!(leases.iter().all(|lease| !lease.probe));
 }
 
+pub async fn a_clock_that_was_put_back_leaves_no_account_unprobed(ledger: Ledger<impl Backend>) {
+    ledger.hear(complete(-100_000, "c-1")).await;
+    let lease = ledger.lease_one(100).await;
+    settle_as_held(&ledger, &lease, 100).await;
+    ledger.hear(complete(-100_000, "c-2")).await;
+    assert_eq!(ledger.lease_one(-90_000).await.key.call.as_str(), "c-2");
+    let leased = ledger.lease(wanted(&[("main", 9)], -89_941)).await.unwrap();
+    assert_eq!((leased.leases.len(), leased.next_due_at), (0, Some(at(100))));
+}
+
 pub async fn what_dies_may_have_its_account_held(ledger: Ledger<impl Backend>) {
     for call in ["c-1", "c-2"] {
         ledger.hear(complete(0, call)).await;

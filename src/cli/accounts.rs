@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::desk::DeskArgs;
-use super::submissions::{Output, json};
+use super::submissions::{Output, to_json};
 use super::table::Table;
 use crate::domain::Name;
 use crate::triage::{Holding, ShownAccount};
@@ -96,7 +96,7 @@ impl Resume {
         let mut out = io::stdout().lock();
         let account = &resumed.account;
         match self.output {
-            Output::Json => writeln!(out, "{}", json(&resumed)?)?,
+            Output::Json => writeln!(out, "{}", to_json(&resumed)?)?,
             Output::Table if resumed.was_held => writeln!(out, "{account} is resumed")?,
             Output::Table => writeln!(out, "{account} was not held")?,
         }
@@ -108,7 +108,7 @@ fn print(accounts: &[ShownAccount], output: Output) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if output == Output::Json {
         for account in accounts {
-            writeln!(out, "{}", json(account)?)?;
+            writeln!(out, "{}", to_json(account)?)?;
         }
         return Ok(());
     }

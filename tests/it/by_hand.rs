@@ -202,8 +202,8 @@ fn what_is_dead_is_offered_again() {
         let mut desk = Desk::after_a_bad_friday(at);
         desk.world.plivo.is_well();
         let one = desk.id("bad-1");
-        let said = desk.does(&["submissions", "replay", &one]);
-        assert_eq!(said, format!("{one}: due again\n"));
+        let said = desk.tells(&["submissions", "replay", &one]);
+        assert_eq!(said, [json!({ "id": one, "outcome": "replayed", "why_not": null })]);
         let said = desk.does(&["submissions", "replay", "--reason", "refused"]);
         assert_eq!(said, "due again: 2 done\n");
         desk.until_the_service_runs();

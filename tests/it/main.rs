@@ -13,6 +13,7 @@ mod doctor;
 mod faults;
 #[cfg(feature = "flaws")]
 mod flaws;
+mod holds;
 mod house;
 mod logs;
 mod oracle;

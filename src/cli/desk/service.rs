@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use awc::error::SendRequestError;
 use awc::http::{StatusCode, header};
 use awc::{ClientRequest, Connector};
 use futures_util::StreamExt;
@@ -165,7 +166,14 @@ impl Service {
             Some(body) => request.send_body(body).await,
             None => request.send().await,
         };
-        let answer = sent.map_err(|error| anyhow!("asking {}: {error}", self.root))?;
+        let answer = sent.map_err(|error| match error {
+            SendRequestError::Connect(error) => anyhow!(
+                "no service answers at {}: {error}; say --service URL, or --ledger FILE where it does \
+                 not run",
+                self.root
+            ),
+            error => anyhow!("asking {}: {error}", self.root),
+        })?;
         if answer.status().is_success() {
             return Ok(answer);
         }

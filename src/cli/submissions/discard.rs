@@ -45,7 +45,7 @@ impl Discard {
 
     async fn these(&self, desk: &Desk) -> Result<(), Failure> {
         let how = Discarding { reason: self.because.clone() };
-        one_by_one(&self.ids, self.output, "discarded", async |id| {
+        one_by_one(&self.ids, self.output, ("discarded", "discarded"), async |id| {
             desk.discard_one(id, &how).await?;
             Ok(())
         })

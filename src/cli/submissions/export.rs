@@ -42,7 +42,12 @@ impl Export {
             Some(file) => {
                 let opened = File::options().write(true).create_new(true).mode(0o600).open(file);
                 let opened = opened.with_context(|| format!("creating {}", file.display()))?;
-                self.write(&desk, &mut BufWriter::new(opened)).await
+                let written = self.write(&desk, &mut BufWriter::new(opened)).await;
+                if written.is_err() {
+                    // A part looks like the whole; that it failed is what is told.
+                    let _ = std::fs::remove_file(file);
+                }
+                written
             }
         }
     }

@@ -47,7 +47,7 @@ impl List {
         match self.output {
             Output::Json => {
                 for submission in &found {
-                    writeln!(out, "{}", super::json(submission)?)?;
+                    writeln!(out, "{}", super::to_json(submission)?)?;
                 }
                 if let Some(next) = next {
                     eprintln!("there may be more: --cursor {next}");

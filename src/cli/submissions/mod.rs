@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde_json::json;
 
 use super::Failure;
 use super::desk::{DeskArgs, DeskError};
@@ -70,15 +71,18 @@ impl Submissions {
 }
 
 /// For a script, on one line.
-pub(super) fn json(said: &impl Serialize) -> Result<String, Failure> {
+pub(super) fn to_json(said: &impl Serialize) -> Result<String, Failure> {
     Ok(serde_json::to_string(said).context("writing JSON")?)
 }
+
+/// What is said of one with which it was done: to a person, and to a script.
+type Outcome = (&'static str, &'static str);
 
 /// Does it with each, and says of each whether it was done.
 async fn one_by_one(
     ids: &[SubmissionId],
     output: Output,
-    done: &str,
+    (told, label): Outcome,
     mut one: impl AsyncFnMut(SubmissionId) -> Result<(), OneError>,
 ) -> Result<(), Failure> {
     let mut is_well = true;
@@ -93,10 +97,11 @@ async fn one_by_one(
         let mut out = io::stdout().lock();
         match output {
             Output::Json => {
-                let said = serde_json::json!({ "id": id.to_string(), "done": refusal.is_none(), "why_not": refusal });
+                let outcome = refusal.is_none().then_some(label);
+                let said = json!({ "id": id.to_string(), "outcome": outcome, "why_not": refusal });
                 writeln!(out, "{said}")?;
             }
-            Output::Table => writeln!(out, "{id}: {}", refusal.as_deref().unwrap_or(done))?,
+            Output::Table => writeln!(out, "{id}: {}", refusal.as_deref().unwrap_or(told))?,
         }
     }
     if is_well { Ok(()) } else { Err(Failure::Told) }

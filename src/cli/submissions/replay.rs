@@ -58,7 +58,10 @@ impl Replay {
 
     async fn these(&self, desk: &Desk) -> Result<(), Failure> {
         let how = Replaying { rules: self.rules(), accepted: self.accepted, dry_run: self.dry_run };
-        let done = if self.dry_run { "would be offered again" } else { "due again" };
+        let done = match self.dry_run {
+            true => ("would be offered again", "would_be_replayed"),
+            false => ("due again", "replayed"),
+        };
         one_by_one(&self.ids, self.output, done, async |id| {
             let replayed = desk.replay_one(id, how).await?;
             self.print_differences(&replayed.differences)?;
@@ -105,7 +108,7 @@ impl Replay {
         match self.output {
             Output::Json => {
                 for difference in differences {
-                    writeln!(out, "{}", super::json(difference)?)?;
+                    writeln!(out, "{}", super::to_json(difference)?)?;
                 }
             }
             Output::Table => {

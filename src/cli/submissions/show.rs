@@ -28,7 +28,7 @@ impl Show {
         let shown = self.desk.to_read()?.show(self.id).await?;
         let mut out = io::stdout().lock();
         match self.output {
-            Output::Json => writeln!(out, "{}", super::json(&shown)?)?,
+            Output::Json => writeln!(out, "{}", super::to_json(&shown)?)?,
             Output::Table => print(&mut out, &shown)?,
         }
         Ok(())

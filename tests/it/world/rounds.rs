@@ -12,7 +12,7 @@ use postcall::domain::{Hook, HookId, Method, Name};
 use postcall::intake::Intake;
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
-use postcall::store::{Arrival, Outcome, Store, StoreError};
+use postcall::store::{Arrival, Done, Outcome, Replay, Store, StoreError};
 use postcall::survey::Survey;
 use postcall::telemetry::{HookOutcome, Metrics};
 use tempfile::TempDir;
@@ -132,6 +132,44 @@ impl Rounds {
     /// Waits until nothing is under way and everything is settled.
     pub async fn comes_home(&mut self) -> Result<(), StoreError> {
         self.service_mut().courier.idle().await
+    }
+
+    /// Round after round, whenever the next is due, until nothing is for so long.
+    pub async fn rounds_for(&mut self, time: Duration) {
+        let until = self.now() + time;
+        loop {
+            let attempts = self.ledger.count("attempts");
+            let next_due_at = self.round().await;
+            // What ended has left room, which would have woken the courier.
+            let goes_on = self.ledger.count("attempts") > attempts;
+            match next_due_at.filter(|at| !goes_on && *at <= until) {
+                Some(at) => {
+                    let wait: Duration = at.duration_since(self.now()).try_into().unwrap();
+                    self.later(wait);
+                }
+                None if goes_on => {}
+                None => break,
+            }
+        }
+        let rest: Duration = until.duration_since(self.now()).try_into().unwrap();
+        self.later(rest);
+    }
+
+    pub async fn operator_holds(&self, account: &str) {
+        let reason = "maintenance".to_owned();
+        self.service().store.hold(account.parse().unwrap(), reason, self.now()).await.unwrap();
+    }
+
+    pub async fn operator_resumes(&self, account: &str) {
+        let resumed = self.service().store.resume(account.parse().unwrap(), self.now()).await;
+        assert!(resumed.unwrap(), "it was held");
+    }
+
+    pub async fn operator_replays(&self, call: &str, as_was: bool) {
+        let how = Replay { as_was, accepted_too: true, at: self.now() };
+        let rows = self.ledger.submissions();
+        let id = rows.iter().find(|row| row.key.call.as_str() == call).expect("it is known").id;
+        assert_eq!(self.service().store.replay(vec![id], how).await.unwrap(), [Done::Done]);
     }
 
     #[track_caller]

@@ -33,6 +33,7 @@ pub(super) fn of_delivery(settings: &Settings) -> Terms {
             hold_probe: delivery.hold_probe,
             retry: delivery.retry,
         },
+        retention: settings.store.retention,
     }
 }
 

@@ -20,7 +20,7 @@ mod secrets;
 mod tell;
 
 pub use courier::Courier;
-pub use parts::{Options, Parts, Terms};
+pub use parts::{Options, Parts, Retention, Terms};
 
 use std::io;
 use std::thread::JoinHandle;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::destination::{Destination, Timeouts};
 use crate::domain::{Name, RetryPolicy};
-use crate::store::Store;
+use crate::store::{Horizon, Store};
 use crate::survey::Survey;
 use crate::telemetry::Metrics;
 
@@ -24,6 +24,29 @@ pub struct Options {
     pub retry: RetryPolicy,
 }
 
+/// How long what is settled is kept, counted from when it was settled; each is as long as the one
+/// before it, or longer. What is dead is kept until a person decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Queries and bodies of hooks, and replies of the destination.
+    pub bodies: Duration,
+    /// All of a submission but its id and its outcome.
+    pub submissions: Duration,
+    /// That too.
+    pub tombstones: Duration,
+}
+
+impl Retention {
+    pub fn horizon(&self, now: Timestamp) -> Horizon {
+        let before = |kept: Duration| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+        Horizon {
+            bodies: before(self.bodies),
+            submissions: before(self.submissions),
+            tombstones: before(self.tombstones),
+        }
+    }
+}
+
 /// What the settings say of delivery. They change as a whole: a submission is mapped and sent by
 /// one and the same.
 pub struct Terms {
@@ -31,6 +54,7 @@ pub struct Terms {
     /// By account.
     pub destinations: BTreeMap<Name, Destination>,
     pub options: Options,
+    pub retention: Retention,
 }
 
 /// What delivery works with.

@@ -279,6 +279,28 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_not_accepted_can_be_given_up_and_that_is_final() {
+        let ignored = State::Ignored(IgnoredReason::Rule);
+        let dead = State::Dead(DeadReason::Refused);
+        for waiting_or_not in [State::Collecting, State::Pending, ignored, dead] {
+            assert!(waiting_or_not.may_become(State::Discarded), "{waiting_or_not:?}");
+        }
+        assert!(!State::Delivered.may_become(State::Discarded));
+        for next in [State::Collecting, State::Pending, State::Delivered, ignored, dead] {
+            assert!(!State::Discarded.may_become(next), "{next:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_settled_can_be_offered_again() {
+        let ignored = State::Ignored(IgnoredReason::Rule);
+        for settled in [State::Delivered, ignored, State::Dead(DeadReason::TooOld)] {
+            assert!(settled.may_become(State::Pending), "{settled:?}");
+            assert!(!settled.may_become(ignored), "not without being offered: {settled:?}");
+        }
+    }
+
+    #[test]
     fn every_state_is_found_by_its_labels() {
         for reason in DeadReason::ALL {
             let state = State::Dead(reason);

@@ -13,7 +13,7 @@ use super::shape::Kind;
 use crate::domain::Name;
 
 /// The longest duration that a setting may have.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 /// Which question is meant, where one is named.
 pub(super) const QUESTION: &str = "the name of a question";
@@ -251,7 +251,7 @@ impl<'a> Place<'a> {
         };
         match parse_duration(text) {
             None => self.fault(format!("expected {WHAT}")),
-            Some(duration) if duration > LONGEST => self.fault("must be at most 365d"),
+            Some(duration) if duration > LONGEST => self.fault("must be at most 3650d"),
             Some(duration) if duration < shortest => {
                 self.fault(format!("must be at least {}ms", shortest.as_millis()))
             }

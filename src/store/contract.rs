@@ -28,7 +28,7 @@ pub trait Store: Send + Sync {
     /// Hands out what is due, each submission to one holder at a time: a fair share of what has
     /// been due for long and of what became due just now, so that neither waits for the other. A
     /// held account gives nothing but one probe each time its probe is due: what was handed out
-    /// least often, and another at once where it was settled without an attempt. One that a person
+    /// least often, and another at once where it was settled or given back without an attempt. One that a person
     /// holds gives none.
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError>;
 

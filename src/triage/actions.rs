@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::difference::Difference;
-use super::search::Sought;
+use super::object::only_object;
+use super::search::{Sought, with_a_state};
 
 /// How a submission is to be offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,6 +35,7 @@ pub enum Rules {
 #[serde(deny_unknown_fields, default)]
 pub struct ReplayPage {
     /// Those that are dead, where no state is said.
+    #[serde(deserialize_with = "only_object")]
     pub search: Sought,
     pub rules: Rules,
     /// Also what Plivo has accepted.
@@ -43,6 +45,7 @@ pub struct ReplayPage {
     /// Only show what would come of it.
     pub dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]{1,18}-[0-9]{1,18}$")]
     pub cursor: Option<String>,
     /// At most so many are looked at; 200 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,11 +81,14 @@ pub struct Discarding {
 #[serde(deny_unknown_fields)]
 pub struct DiscardPage {
     /// Has to say a state.
+    #[serde(deserialize_with = "only_object")]
+    #[schema(schema_with = with_a_state)]
     pub search: Sought,
     /// In words, for whoever looks at it later.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]{1,18}-[0-9]{1,18}$")]
     pub cursor: Option<String>,
     /// At most so many are looked at; 200 where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

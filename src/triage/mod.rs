@@ -13,6 +13,7 @@ mod difference;
 mod error;
 mod export;
 mod feedback;
+mod object;
 mod pace;
 mod problem;
 mod search;
@@ -28,6 +29,7 @@ pub use difference::{After, Before, Difference};
 pub use error::TriageError;
 pub use export::{Exporting, Format};
 pub use feedback::ShownFeedback;
+pub use object::only_object;
 pub use problem::ApiProblem;
 pub use search::{Listed, PAGE, PAGE_MAX, Paging, Sought};
 pub use submission::{
@@ -37,7 +39,7 @@ pub use submission::{
 pub use terms::Terms;
 pub use totals::ShownTotals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -116,13 +118,15 @@ impl Triage {
     ) -> Result<Replayed, TriageError> {
         let Replaying { rules, accepted, dry_run } = how;
         let how = Replay { as_was: rules == Rules::AsWas, accepted_too: accepted, at: now };
-        let outcome = self.offer_again(vec![id], how, dry_run).await?;
-        let done = outcome.done.first().map_or(Done::Unknown, |(_, done)| *done);
-        only_done(done)?;
-        if !dry_run {
-            self.note_replay(1, how);
+        if dry_run {
+            let Foreseen { done, differences } = self.foresee(vec![id], how).await?;
+            only_done(done[0])?;
+            return Ok(Replayed { replayed: 1, differences, ..Replayed::default() });
         }
-        Ok(Replayed { replayed: 1, differences: outcome.differences, ..Replayed::default() })
+        let done = self.offer_again(vec![id], how).await?;
+        only_done(done.first().copied().unwrap_or(Done::Unknown))?;
+        self.note_replay(1, how);
+        Ok(Replayed { replayed: 1, ..Replayed::default() })
     }
 
     /// Offers a page of what is found again, or shows what would come of it.
@@ -138,34 +142,23 @@ impl Triage {
         let paging = Paging { cursor: page.cursor.clone(), limit: page.limit };
         let search = sought.search()?;
 
+        if page.dry_run {
+            return self.look(search, &paging, how, page.only_changed).await;
+        }
         let mut pace = self.pace.lock().await;
-        if !page.dry_run {
-            pace.replay(search.account.as_ref(), Instant::now())?;
-        }
+        pace.replay(search.account.as_ref(), Instant::now())?;
         let (mut found, next_cursor) = self.part(search, &paging).await?;
-        let unchanged = match page.only_changed {
-            true => self.leave_out_unchanged(&mut found, how).await?,
-            false => 0,
-        };
+        let unchanged = self.leave_out_unchanged(page.only_changed, &mut found, how).await?;
         let ids = found.iter().map(|(id, _)| *id).collect();
-        let outcome = self.offer_again(ids, how, page.dry_run).await?;
-        let (replayed, mut left_out) = counted(&outcome.done);
-        if unchanged > 0 {
-            left_out.insert(UNCHANGED.to_owned(), unchanged);
-        }
+        let done = self.offer_again(ids, how).await?;
+        let (replayed, left_out) = counted(&done, unchanged);
         let mut wait = Duration::ZERO;
-        if !page.dry_run && replayed > 0 {
+        if replayed > 0 {
             self.note_replay(replayed, how);
-            let accounts = accounts_of(&found, &outcome.done);
-            wait = pace.replayed(accounts, &self.terms(), Instant::now());
+            wait = pace.replayed(accounts_of(&found, &done), &self.terms(), Instant::now());
         }
-        Ok(Replayed {
-            replayed,
-            left_out,
-            differences: outcome.differences,
-            next_cursor,
-            wait_ms: millis(wait),
-        })
+        let wait_ms = millis(wait);
+        Ok(Replayed { replayed, left_out, differences: Vec::new(), next_cursor, wait_ms })
     }
 
     /// Gives one submission up for good.
@@ -210,9 +203,9 @@ impl Triage {
         let ids: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
         let done = match ids.is_empty() {
             true => Vec::new(),
-            false => self.store.discard(ids.clone(), reason, now).await?,
+            false => self.store.discard(ids, reason, now).await?,
         };
-        let (discarded, left_out) = counted(&ids.into_iter().zip(done).collect::<Vec<_>>());
+        let (discarded, left_out) = counted(&done, 0);
         let mut wait = Duration::ZERO;
         if discarded > 0 {
             self.note(Action::Discard, discarded);
@@ -312,15 +305,19 @@ impl Triage {
         Ok((found, page.next.map(|cursor| cursor.to_string())))
     }
 
-    /// Takes out what would come to what it did, and answers how many. What cannot be offered again
-    /// stays in: the ledger says why.
+    /// Where it is wished for, takes out what would come to what it did, and answers how many. What
+    /// cannot be offered again stays in: the ledger says why.
     async fn leave_out_unchanged(
         &self,
+        is_wished_for: bool,
         found: &mut Found,
         how: Replay,
     ) -> Result<u32, TriageError> {
+        if !is_wished_for {
+            return Ok(0);
+        }
         let ids = found.iter().map(|(id, _)| *id).collect();
-        let differences = self.offer_again(ids, how, true).await?.differences;
+        let differences = self.foresee(ids, how).await?.differences;
         let same = differences.into_iter().filter(|it| !it.changed).map(|it| it.id);
         let same: BTreeSet<String> = same.collect();
         found.retain(|(id, _)| !same.contains(&id.to_string()));
@@ -331,33 +328,42 @@ impl Triage {
         &self,
         ids: Vec<SubmissionId>,
         how: Replay,
-        dry_run: bool,
-    ) -> Result<OfferedAgain, TriageError> {
-        if ids.is_empty() {
-            return Ok(OfferedAgain::default());
-        }
-        if !dry_run {
-            let done = self.store.replay(ids.clone(), how).await?;
-            return Ok(OfferedAgain {
-                done: ids.into_iter().zip(done).collect(),
-                differences: Vec::new(),
-            });
-        }
-        let mappable = self.store.mappable(ids.clone()).await?;
+    ) -> Result<Vec<Done>, TriageError> {
+        // The ledger need not write for nothing.
+        if ids.is_empty() { Ok(Vec::new()) } else { Ok(self.store.replay(ids, how).await?) }
+    }
+
+    /// What would come of a page.
+    async fn look(
+        &self,
+        search: Search,
+        paging: &Paging,
+        how: Replay,
+        only_changed: bool,
+    ) -> Result<Replayed, TriageError> {
+        let (mut found, next_cursor) = self.part(search, paging).await?;
+        let unchanged = self.leave_out_unchanged(only_changed, &mut found, how).await?;
+        let ids = found.into_iter().map(|(id, _)| id).collect();
+        let Foreseen { done, differences } = self.foresee(ids, how).await?;
+        let (replayed, left_out) = counted(&done, unchanged);
+        Ok(Replayed { replayed, left_out, differences, next_cursor, wait_ms: 0 })
+    }
+
+    /// What would come of a replay of these, in their order.
+    async fn foresee(&self, ids: Vec<SubmissionId>, how: Replay) -> Result<Foreseen, TriageError> {
+        let known = self.store.mappable(ids.clone()).await?;
+        let known: HashMap<SubmissionId, Mappable> =
+            known.into_iter().map(|known| (known.row.id, known)).collect();
         let terms = self.terms();
-        let mut offered = OfferedAgain::default();
+        let mut foreseen = Foreseen::default();
         for id in ids {
-            let Some(known) = mappable.iter().find(|known| known.row.id == id) else {
-                offered.done.push((id, Done::Unknown));
-                continue;
-            };
-            let done = foreseen(known, how);
-            if done == Done::Done {
-                offered.differences.push(Difference::of(known, how.as_was, &terms));
+            let done = known.get(&id).map_or(Done::Unknown, |known| would_be(known, how));
+            if let (Done::Done, Some(known)) = (done, known.get(&id)) {
+                foreseen.differences.push(Difference::of(known, how.as_was, &terms));
             }
-            offered.done.push((id, done));
+            foreseen.done.push(done);
         }
-        Ok(offered)
+        Ok(foreseen)
     }
 
     /// A name that the settings know, or that has something in the ledger: nothing else is written
@@ -387,14 +393,15 @@ type Part = (Found, Option<String>);
 
 type Found = Vec<(SubmissionId, Name)>;
 
+/// What would become of each, and what those would come to that would be offered again.
 #[derive(Default)]
-struct OfferedAgain {
-    done: Vec<(SubmissionId, Done)>,
+struct Foreseen {
+    done: Vec<Done>,
     differences: Vec<Difference>,
 }
 
 /// What the ledger would answer, as far as it can be seen from outside.
-fn foreseen(known: &Mappable, how: Replay) -> Done {
+fn would_be(known: &Mappable, how: Replay) -> Done {
     let row = &known.row;
     let is_under_way = row.last_attempt.as_ref().is_some_and(|last| last.verdict.is_none());
     match StateName::from(row.state) {
@@ -417,27 +424,25 @@ fn only_done(done: Done) -> Result<(), TriageError> {
 }
 
 /// How many were done, and how many were left out, by why.
-fn counted(done: &[(SubmissionId, Done)]) -> (u32, BTreeMap<String, u32>) {
+fn counted(done: &[Done], unchanged: u32) -> (u32, BTreeMap<String, u32>) {
     let (mut times, mut left_out) = (0, BTreeMap::new());
-    for (_, done) in done {
+    for done in done {
         match done {
             Done::Done => times += 1,
             other => *left_out.entry(other.label().to_owned()).or_default() += 1,
         }
     }
+    if unchanged > 0 {
+        left_out.insert(UNCHANGED.to_owned(), unchanged);
+    }
     (times, left_out)
 }
 
 /// How many were done, of each account.
-fn accounts_of(
-    found: &[(SubmissionId, Name)],
-    done: &[(SubmissionId, Done)],
-) -> BTreeMap<Name, u32> {
+fn accounts_of(found: &[(SubmissionId, Name)], done: &[Done]) -> BTreeMap<Name, u32> {
     let mut accounts = BTreeMap::new();
-    for ((_, account), (_, done)) in found.iter().zip(done) {
-        if *done == Done::Done {
-            *accounts.entry(account.clone()).or_default() += 1;
-        }
+    for ((_, account), _) in found.iter().zip(done).filter(|(_, done)| **done == Done::Done) {
+        *accounts.entry(account.clone()).or_default() += 1;
     }
     accounts
 }

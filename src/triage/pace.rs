@@ -66,3 +66,55 @@ fn free(until: Option<Instant>, now: Instant) -> Result<(), TriageError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn terms(rate: u32) -> Terms {
+        Terms { surveys: BTreeMap::new(), accounts: BTreeSet::new(), rate }
+    }
+
+    fn replayed(pace: &mut Pace, account: &str, times: u32, rate: u32, now: Instant) -> Duration {
+        pace.replayed(BTreeMap::from([(name(account), times)]), &terms(rate), now)
+    }
+
+    #[test]
+    fn an_account_has_room_again_when_what_was_replayed_is_delivered() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let main = name("main");
+        assert!(pace.replay(Some(&main), now).is_ok());
+        assert_eq!(replayed(&mut pace, "main", 200, 50, now), Duration::from_secs(4));
+        let early = now + Duration::from_secs(3);
+        let Err(TriageError::TooSoon { wait }) = pace.replay(Some(&main), early) else {
+            panic!("it is too soon");
+        };
+        assert_eq!(wait, Duration::from_secs(1));
+        assert!(pace.replay(Some(&main), now + Duration::from_secs(4)).is_ok());
+    }
+
+    #[test]
+    fn one_account_does_not_wait_for_another_but_all_do_for_each() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        replayed(&mut pace, "main", 50, 50, now);
+        assert!(pace.replay(Some(&name("other")), now).is_ok());
+        assert!(pace.replay(None, now).is_err());
+        assert!(pace.replay(None, now + Duration::from_secs(1)).is_ok());
+    }
+
+    #[test]
+    fn what_is_given_up_has_a_pace_of_its_own() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let wait = pace.discarded(DISCARDED_A_SECOND, now);
+        assert_eq!(wait, Duration::from_secs(1));
+        assert!(pace.replay(None, now).is_ok());
+        assert!(pace.discard(now).is_err());
+        assert!(pace.discard(now + wait).is_ok());
+    }
+}

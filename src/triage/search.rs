@@ -1,7 +1,11 @@
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::TriageError;
@@ -19,13 +23,21 @@ pub struct Sought {
     pub state: Option<StateName>,
     /// Why it is ignored or dead, such as `refused`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = reasons_or_null)]
+    #[param(schema_with = reasons)]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
+    #[param(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
     pub account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
+    #[param(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
     pub survey: Option<String>,
     /// One of its hooks came from there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
+    #[param(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
     pub source: Option<String>,
     /// The call that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +63,8 @@ pub struct Sought {
 pub struct Paging {
     /// The `next_cursor` of the page before; without it, the first page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]{1,18}-[0-9]{1,18}$")]
+    #[param(pattern = "^[0-9]{1,18}-[0-9]{1,18}$")]
     pub cursor: Option<String>,
     /// At most so many; 50 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,17 +144,34 @@ fn time(key: &'static str, text: Option<&str>) -> Result<Option<jiff::Timestamp>
 }
 
 fn reason(text: &str) -> Result<String, TriageError> {
-    let labels = || {
-        IgnoredReason::ALL
-            .map(IgnoredReason::label)
-            .into_iter()
-            .chain(DeadReason::ALL.map(DeadReason::label))
-    };
-    if labels().any(|label| label == text) {
+    let known = reason_labels();
+    if known.contains(text) {
         return Ok(text.to_owned());
     }
-    let mut known: Vec<_> = labels().collect();
-    known.sort_unstable();
-    known.dedup();
-    Err(TriageError::unreadable("reason", format!("expected one of {}", known.join(", "))))
+    let known = Vec::from_iter(known).join(", ");
+    Err(TriageError::unreadable("reason", format!("expected one of {known}")))
+}
+
+/// Those of the ignored and those of the dead.
+fn reason_labels() -> BTreeSet<&'static str> {
+    let ignored = IgnoredReason::ALL.map(IgnoredReason::label);
+    ignored.into_iter().chain(DeadReason::ALL.map(DeadReason::label)).collect()
+}
+
+fn reasons() -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reason_labels())).build().into()
+}
+
+fn reasons_or_null() -> Schema {
+    let labels = reason_labels().into_iter().map(Value::from).chain([Value::Null]);
+    let kinds = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(kinds).enum_values(Some(labels)).build().into()
+}
+
+/// A [`Sought`] that says a state.
+pub(super) fn with_a_state() -> Schema {
+    let state = ObjectBuilder::new()
+        .property("state", Ref::from_schema_name(StateName::name()))
+        .required("state");
+    AllOfBuilder::new().item(Ref::from_schema_name(Sought::name())).item(state).build().into()
 }

@@ -205,7 +205,7 @@ fn what_is_dead_is_offered_again() {
         let said = desk.tells(&["submissions", "replay", &one]);
         assert_eq!(said, [json!({ "id": one, "outcome": "replayed", "why_not": null })]);
         let said = desk.does(&["submissions", "replay", "--reason", "refused"]);
-        assert_eq!(said, "due again: 2 done\n");
+        assert_eq!(said, "2 due again\n");
         desk.until_the_service_runs();
         desk.world.until("all are delivered", || desk.world.ledger.totals().delivered == 4);
         let shown = desk.tells(&["submissions", "show", &one]);
@@ -224,7 +224,7 @@ fn what_plivo_has_accepted_is_left_out_unless_it_is_asked_for() {
         let all = ["submissions", "replay", "--state", "delivered"];
         let said = desk.says(&all);
         assert!(said.stderr.contains("--accepted"), "{}", said.stderr);
-        assert_eq!(said.well(), "due again: 0 done, 1 left out (1 accepted)\n");
+        assert_eq!(said.well(), "0 due again, 1 left out (1 accepted)\n");
         let sum = desk.tells(&[&all[..], &["--accepted"]].concat());
         assert_eq!(sum, [json!({ "replayed": 1, "left_out": {}, "next_cursor": null })]);
         desk.until_the_service_runs();
@@ -250,7 +250,7 @@ fn a_dry_run_shows_what_mended_rules_would_change_and_changes_nothing() {
         assert!(said.contains("4 OTHERS: turned round"), "{said}");
         assert!(
             said.ends_with(
-                "would be offered again: 3 done; 3 would come to something else than before\n"
+                "3 would be offered again; 3 would come to something else than before\n"
             ),
             "{said}"
         );
@@ -288,8 +288,11 @@ fn only_what_mended_rules_change_is_told_to_plivo_again() {
         let replay = ["submissions", "replay", "--state", "delivered", "--accepted", "--changed"];
         let shown = desk.does(&[&replay[..], &["--dry-run"]].concat());
         assert!(shown.contains("two   quick   delivered, 2 OTHERS  1 OTHERS\n"), "{shown}");
-        assert!(shown.contains("1 done, 3 left out (3 unchanged)"), "{shown}");
-        assert_eq!(desk.does(&replay), "due again: 1 done, 3 left out (3 unchanged)\n");
+        assert!(
+            shown.contains("1 would be offered again, 3 left out (3 unchanged); 1 would"),
+            "{shown}"
+        );
+        assert_eq!(desk.does(&replay), "1 due again, 3 left out (3 unchanged)\n");
         desk.until_the_service_runs();
         let heard = |call: &str| desk.world.plivo.heard_about(call).len();
         desk.world.until("the changed one is told again", || heard("two") == 2);
@@ -312,7 +315,7 @@ fn what_is_given_up_says_why_and_is_final() {
 
         let all = ["submissions", "discard", "--state", "dead"];
         assert_eq!(desk.says(&all).code, Some(2), "nobody said why");
-        assert_eq!(desk.does(&[&all[..], &because].concat()), "discarded: 2 done\n");
+        assert_eq!(desk.does(&[&all[..], &because].concat()), "2 discarded\n");
         assert!(desk.says(&["submissions", "replay", &one]).failed().contains("final"));
         assert_eq!(desk.world.ledger.totals().discarded, 3);
         assert!(desk.world.ledger.totals().balance());
@@ -400,17 +403,17 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
     let mut stderr = BufReader::new(running.stderr.take().unwrap());
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
-    assert_eq!(line, "200 done; going on\n");
+    assert_eq!(line, "200 due again; going on\n");
     interrupt(running.id());
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
     let ended = running.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
-    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "due again: 200 done\n");
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "200 due again\n");
     let (_, cursor) = rest.split_once("stopped; to go on, say the same with --cursor ").unwrap();
 
     let rest = [&replay[..], &["--cursor", cursor.trim()]].concat();
-    assert_eq!(desk.does(&rest), "due again: 10 done\n");
+    assert_eq!(desk.does(&rest), "10 due again\n");
     desk.world.until("none waits", || desk.world.ledger.totals().waiting() == 0);
     assert_eq!(desk.world.ledger.count("interventions"), ONE_PAGE as u64 + 10);
 }

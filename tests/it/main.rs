@@ -17,6 +17,7 @@ mod holds;
 mod house;
 mod logs;
 mod oracle;
+mod power_cut;
 mod presets;
 mod process;
 mod readme;

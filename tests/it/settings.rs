@@ -530,7 +530,7 @@ fn a_wrong_duration_or_number_is_refused() {
         (delay, "delay: 60 s"),
         (delay, "delay: 1.5h"),
         (delay, "delay: -1s"),
-        (delay, "delay: 400d"),
+        (delay, "delay: 4000d"),
         (delay, "timeout: 0s"),
         (delay, "timeout: 55s"),
         (delay, "timeout: 1s"),
@@ -557,6 +557,8 @@ fn a_wrong_door_or_ledger_is_refused() {
         (url, "url: 'sqlite:'"),
         (url, "url: sqlite://postcall.db"),
         (url, "url: 'sqlite::memory:'"),
+        (url, "url: sqlite:a.db\n  retention: { bodies: 91d, tombstones: 1d }"),
+        (url, "url: sqlite:a.db\n  retention: { bodies: 30, dead: 1d }"),
     ]);
     insta::assert_snapshot!(told);
     let anywhere = AS_WRITTEN.replace("0.0.0.0:8080", "127.0.0.1:0").replace("9090", "0");

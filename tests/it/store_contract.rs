@@ -15,6 +15,7 @@ mod model;
 mod naming;
 mod order;
 mod reporting;
+mod retention;
 mod searching;
 mod seen;
 mod settling;
@@ -130,6 +131,7 @@ macro_rules! keeps_every_promise {
                 a_held_account_gives_one_probe_at_a_time
                 a_submission_that_is_never_let_in_does_not_probe_for_all_others
                 a_probe_that_asked_nobody_leaves_it_to_the_next
+                a_probe_that_was_given_back_leaves_it_to_the_next
                 a_delivery_lifts_the_hold
                 the_time_an_account_was_held_is_no_age
                 a_hold_survives_reopening
@@ -168,6 +170,15 @@ macro_rules! keeps_every_promise {
                 an_attempt_under_way_is_waited_for_no_more_once_it_is_erased
                 what_is_erased_is_final
                 what_is_erased_is_not_found_by_its_call
+            }
+            promises! { retention<$type>:
+                bodies_are_dropped_first_and_what_was_said_stays
+                then_all_but_the_outcome_is_dropped_and_the_totals_stay
+                then_that_too_and_a_hook_that_comes_again_starts_anew
+                what_waits_and_what_is_dead_is_kept_however_old
+                what_comes_after_the_bodies_were_dropped_is_dropped_in_its_turn
+                what_is_delivered_again_is_kept_until_that_is_old
+                what_is_old_is_dropped_a_few_at_a_time_and_makes_room
             }
             promises! { seen<$type>:
                 the_totals_count_every_state

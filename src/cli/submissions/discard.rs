@@ -60,6 +60,7 @@ impl Discard {
             limit: None,
         };
         let tally = walk(
+            "discarded",
             self.cursor.clone(),
             async |cursor| desk.discard(&DiscardPage { cursor, ..page.clone() }).await,
             |_| Ok(()),
@@ -71,7 +72,7 @@ impl Discard {
                 let sum = json!({ "discarded": tally.done, "left_out": tally.left_out, "next_cursor": tally.next_cursor });
                 writeln!(out, "{sum}")?;
             }
-            Output::Table => writeln!(out, "discarded: {tally}")?,
+            Output::Table => writeln!(out, "{tally}")?,
         }
         match &tally.next_cursor {
             None => Ok(()),

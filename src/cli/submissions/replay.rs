@@ -7,7 +7,7 @@ use serde_json::json;
 use super::search::Search;
 use super::show::feedback;
 use super::walk::{Tally, walk};
-use super::{DeskArgs, Failure, Output, one_by_one};
+use super::{DeskArgs, Failure, Outcome, Output, one_by_one};
 use crate::cli::desk::Desk;
 use crate::cli::table::Table;
 use crate::domain::SubmissionId;
@@ -58,11 +58,7 @@ impl Replay {
 
     async fn these(&self, desk: &Desk) -> Result<(), Failure> {
         let how = Replaying { rules: self.rules(), accepted: self.accepted, dry_run: self.dry_run };
-        let done = match self.dry_run {
-            true => ("would be offered again", "would_be_replayed"),
-            false => ("due again", "replayed"),
-        };
-        one_by_one(&self.ids, self.output, done, async |id| {
+        one_by_one(&self.ids, self.output, self.outcome(), async |id| {
             let replayed = desk.replay_one(id, how).await?;
             self.print_differences(&replayed.differences)?;
             Ok(())
@@ -82,6 +78,7 @@ impl Replay {
         };
         let mut changed = 0;
         let tally = walk(
+            self.outcome().0,
             self.cursor.clone(),
             async |cursor| desk.replay(&ReplayPage { cursor, ..page.clone() }).await,
             |replayed| {
@@ -94,6 +91,13 @@ impl Replay {
         match &tally.next_cursor {
             None => Ok(()),
             Some(_) => Err(anyhow!("stopped; {}", tally.how_to_go_on()).into()),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.dry_run {
+            true => ("would be offered again", "would_be_replayed"),
+            false => ("due again", "replayed"),
         }
     }
 
@@ -124,22 +128,22 @@ impl Replay {
 
     fn print_sum(&self, tally: &Tally, changed: u64) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        match (self.output, self.dry_run) {
-            (Output::Json, true) => {
-                let sum = json!({ "would_be_replayed": tally.done, "changed": changed, "left_out": tally.left_out, "next_cursor": tally.next_cursor });
+        match self.output {
+            Output::Json => {
+                let mut sum = json!({
+                    self.outcome().1: tally.done,
+                    "left_out": tally.left_out,
+                    "next_cursor": tally.next_cursor,
+                });
+                if self.dry_run {
+                    sum["changed"] = changed.into();
+                }
                 writeln!(out, "{sum}")?;
             }
-            (Output::Json, false) => {
-                let sum = json!({ "replayed": tally.done, "left_out": tally.left_out, "next_cursor": tally.next_cursor });
-                writeln!(out, "{sum}")?;
+            Output::Table if self.dry_run => {
+                writeln!(out, "{tally}; {changed} would come to something else than before")?;
             }
-            (Output::Table, true) => {
-                writeln!(
-                    out,
-                    "would be offered again: {tally}; {changed} would come to something else than before"
-                )?;
-            }
-            (Output::Table, false) => writeln!(out, "due again: {tally}")?,
+            Output::Table => writeln!(out, "{tally}")?,
         }
         if tally.left_out.contains_key("accepted") && !self.accepted {
             eprintln!("what Plivo has accepted is left out; --accepted offers it again too");

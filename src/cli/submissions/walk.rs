@@ -6,7 +6,6 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
@@ -27,8 +26,10 @@ pub(super) trait Page {
 }
 
 /// How far a bulk action has come.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug)]
 pub(super) struct Tally {
+    /// What is said of those with which it was done.
+    told: &'static str,
     pub done: u64,
     /// By why.
     pub left_out: BTreeMap<String, u64>,
@@ -42,12 +43,13 @@ pub(super) struct Tally {
 /// # Errors
 /// Where a page fails, with where to go on; what the pages before did stays done.
 pub(super) async fn walk<P: Page>(
+    told: &'static str,
     cursor: Option<String>,
     mut ask: impl AsyncFnMut(Option<String>) -> Result<P, DeskError>,
     mut show: impl FnMut(&P) -> Result<(), Failure>,
 ) -> Result<Tally, Failure> {
     let mut stop = Stop::listen().context("listening for signals")?;
-    let mut tally = Tally { next_cursor: cursor, ..Tally::default() };
+    let mut tally = Tally { told, done: 0, left_out: BTreeMap::new(), next_cursor: cursor };
     loop {
         let asked = stop.unless_told_twice(ask(tally.next_cursor.clone())).await;
         let page = match asked {
@@ -93,7 +95,7 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} done", self.done)?;
+        write!(f, "{} {}", self.done, self.told)?;
         let left_out: u64 = self.left_out.values().sum();
         if left_out > 0 {
             let why: Vec<_> =

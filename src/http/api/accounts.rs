@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::super::probes::PrivateDoor;
 use super::reading::Sent;
 use super::refusal::{BadBody, Refusals};
-use super::told::answer;
+use super::told::{answer, to_its_end};
 use crate::triage::{Accounts, Holding, Resumed, ShownAccount};
 
 /// There is nothing to say.
@@ -41,7 +41,8 @@ pub(super) async fn hold(
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.hold(&path, &how, now).await?) }.await)
+    let (account, triage) = (path.into_inner(), door.api.triage.clone());
+    answer(to_its_end(async move { triage.hold(&account, &how, now).await }).await)
 }
 
 /// Ends the hold of an account, whatever its cause.
@@ -60,5 +61,6 @@ pub(super) async fn resume(
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.resume(&path, now).await?) }.await)
+    let (account, triage) = (path.into_inner(), door.api.triage.clone());
+    answer(to_its_end(async move { triage.resume(&account, now).await }).await)
 }

@@ -3,7 +3,7 @@ use actix_web::{HttpResponse, web};
 use super::super::probes::PrivateDoor;
 use super::reading::Sent;
 use super::refusal::{BadBody, Refusals};
-use super::told::answer;
+use super::told::{answer, to_its_end};
 use crate::triage::{Erased, Erasing};
 
 /// Forgets all that was said on a call, whatever became of it. Only that there was something stays.
@@ -17,5 +17,6 @@ use crate::triage::{Erased, Erasing};
 )]
 pub(super) async fn erase(Sent(how): Sent<Erasing>, door: web::Data<PrivateDoor>) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.erase(&how, now).await?) }.await)
+    let triage = door.api.triage.clone();
+    answer(to_its_end(async move { triage.erase(&how, now).await }).await)
 }

@@ -3,8 +3,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -57,20 +57,15 @@ impl Gate {
         self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn let_in(&self, method: &Method, headers: &HeaderMap) -> Result<By, Refused> {
-        let by = match self.token() {
-            Some(token) if brings(&token, headers) => By::Bearer,
-            Some(_) => return Err(Refused::Stranger),
-            None if !self.is_on_loopback => return Err(Refused::Off),
+    fn let_in(&self, headers: &HeaderMap) -> Result<By, Refused> {
+        match self.token() {
+            Some(token) if brings(&token, headers) => Ok(By::Bearer),
+            Some(_) => Err(Refused::Stranger),
+            None if !self.is_on_loopback => Err(Refused::Off),
             // A page in the browser of whoever sits here could ask by a name of its own.
-            None if !calls_loopback(headers) => return Err(Refused::Elsewhere),
-            None => By::Loopback,
-        };
-        // A page of another origin cannot send this without being asked first.
-        if method == Method::POST && !says_json(headers) {
-            return Err(Refused::NotJson);
+            None if !calls_loopback(headers) => Err(Refused::Elsewhere),
+            None => Ok(By::Loopback),
         }
-        Ok(by)
     }
 }
 
@@ -78,7 +73,6 @@ enum Refused {
     Off,
     Stranger,
     Elsewhere,
-    NotJson,
 }
 
 pub(super) async fn let_in(
@@ -86,7 +80,7 @@ pub(super) async fn let_in(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let door = request.app_data::<web::Data<PrivateDoor>>().expect("the door is there").clone();
-    match door.api.gate.let_in(request.method(), request.headers()) {
+    match door.api.gate.let_in(request.headers()) {
         Ok(by) => {
             let span = tracing::info_span!("by_hand", by = by.label());
             let mut response = next.call(request).instrument(span).await?.map_into_left_body();
@@ -134,11 +128,6 @@ impl Refused {
                  localhost",
             )
             .response(),
-            Refused::NotJson => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "send JSON, and say so: Content-Type: application/json",
-            )
-            .response(),
         }
     }
 }
@@ -174,12 +163,6 @@ fn is_loopback(host: &str) -> bool {
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-fn says_json(headers: &HeaderMap) -> bool {
-    let said = only(headers, header::CONTENT_TYPE).and_then(|said| std::str::from_utf8(said).ok());
-    let kind = said.map(|said| said.split(';').next().unwrap_or_default().trim());
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }
 
 fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&[u8]> {

@@ -3,7 +3,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::super::probes::PrivateDoor;
 use super::reading::{Query, Sent};
 use super::refusal::{BadBody, Refusals, TooSoon};
-use super::told::answer;
+use super::told::{answer, to_its_end};
 use crate::triage::{DiscardPage, Discarded, Listed, Paging, ReplayPage, Replayed, Sought};
 
 /// Submissions, the latest first.
@@ -43,7 +43,8 @@ pub(super) async fn replay(
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.replay(&page, now).await?) }.await)
+    let triage = door.api.triage.clone();
+    answer(to_its_end(async move { triage.replay(&page, now).await }).await)
 }
 
 /// Gives a page of what is found up for good.
@@ -63,5 +64,6 @@ pub(super) async fn discard(
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.discard(&page, now).await?) }.await)
+    let triage = door.api.triage.clone();
+    answer(to_its_end(async move { triage.discard(&page, now).await }).await)
 }

@@ -3,7 +3,7 @@ use actix_web::{HttpResponse, web};
 use super::super::probes::PrivateDoor;
 use super::reading::{Sent, id};
 use super::refusal::{BadBody, NotNow, Refusals};
-use super::told::answer;
+use super::told::{answer, to_its_end};
 use crate::triage::{Discarded, Discarding, Replayed, Replaying, Shown};
 
 /// All that is known of one submission: what came in, what went out, and what was done by hand.
@@ -38,7 +38,13 @@ pub(super) async fn replay(
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.replay_one(id(&path)?, how, now).await?) }.await)
+    answer(
+        async {
+            let (id, triage) = (id(&path)?, door.api.triage.clone());
+            to_its_end(async move { triage.replay_one(id, how, now).await }).await
+        }
+        .await,
+    )
 }
 
 /// Gives one submission up for good.
@@ -60,5 +66,11 @@ pub(super) async fn discard(
     door: web::Data<PrivateDoor>,
 ) -> HttpResponse {
     let now = (door.api.clock)();
-    answer(async { Ok(door.api.triage.discard_one(id(&path)?, &how, now).await?) }.await)
+    answer(
+        async {
+            let (id, triage) = (id(&path)?, door.api.triage.clone());
+            to_its_end(async move { triage.discard_one(id, &how, now).await }).await
+        }
+        .await,
+    )
 }

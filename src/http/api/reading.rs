@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{Error, FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,9 +15,9 @@ use tokio::time::error::Elapsed;
 use super::super::problem::Problem;
 use super::BODY_MAX;
 use crate::domain::SubmissionId;
-use crate::triage::{Exporting, Paging, Sought};
+use crate::triage::{Exporting, Paging, Sought, only_object};
 
-/// A body of JSON; one that says nothing asks for what is usual.
+/// A body of JSON: an object.
 pub(super) struct Sent<T>(pub T);
 
 /// How long a body may take to arrive.
@@ -69,14 +71,32 @@ impl<T: DeserializeOwned + 'static> FromRequest for Sent<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        // A page of another origin cannot send this without being asked first.
+        if !says_json(request.headers()) {
+            let problem = Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send JSON, and say so: Content-Type: application/json",
+            );
+            return Box::pin(ready(Err(refused(&problem))));
+        }
         let whole = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             let whole = tokio::time::timeout(BODY_TIMEOUT, whole).await;
-            sent(whole).map(Sent).map_err(|problem| {
-                InternalError::from_response("a body was refused", problem.response()).into()
-            })
+            sent(whole).map(Sent).map_err(|problem| refused(&problem))
         })
     }
+}
+
+fn refused(problem: &Problem) -> Error {
+    InternalError::from_response("a body was refused", problem.response()).into()
+}
+
+/// Once.
+fn says_json(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(header::CONTENT_TYPE);
+    let (Some(said), None) = (said.next(), said.next()) else { return false };
+    let kind = said.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
 }
 
 fn sent<T: DeserializeOwned>(
@@ -96,8 +116,9 @@ fn sent<T: DeserializeOwned>(
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
         }
     };
-    let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { &body };
-    serde_json::from_slice(text).map_err(|error| unreadable(error.to_string()))
+    let mut json = serde_json::Deserializer::from_slice(&body);
+    let read = only_object(&mut json).and_then(|read| json.end().map(|()| read));
+    read.map_err(|error| unreadable(error.to_string()))
 }
 
 pub(super) fn id(path: &str) -> Result<SubmissionId, Problem> {

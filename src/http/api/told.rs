@@ -2,6 +2,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::super::problem::Problem;
 use crate::telemetry::logs;
@@ -43,6 +44,15 @@ impl From<TriageError> for Told {
     fn from(error: TriageError) -> Self {
         Told::Refused(error)
     }
+}
+
+/// Does something to its end: whoever asked for it may have hung up, and what is done is counted and
+/// logged all the same.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, TriageError>> + Send + 'static,
+) -> Result<T, Told> {
+    let ended = tokio::spawn(work.in_current_span()).await;
+    Ok(ended.expect("nobody cancels it, and it does not panic")?)
 }
 
 /// As it is answered, whether it went well or not.

@@ -67,6 +67,16 @@ pub(super) fn probe_from(connection: &Connection, account: &Name, at: Timestamp)
     Ok(())
 }
 
+/// Nobody was asked by the probe that was handed out: the next need not wait.
+pub(super) fn probe_again(connection: &Connection, account: &Name) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE holds SET probe_at = since WHERE account = ?1 AND since IS NOT NULL",
+        )?
+        .execute([account.as_str()])?;
+    Ok(())
+}
+
 /// Holds the account, or tells once more why it is held. A weaker cause changes nothing of a
 /// stronger one that is in force; a stronger one takes its place, and the time since when stays.
 pub(super) fn hold(

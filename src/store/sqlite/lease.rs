@@ -101,13 +101,21 @@ pub(super) fn begin(
 
 /// Frees a lease of which no attempt began; a lost one is left alone.
 pub(super) fn give_back(work: &mut Work<'_>, ticket: &Ticket) -> Result<()> {
-    work.connection
+    let freed = work
+        .connection
         .prepare_cached(
             "UPDATE submissions SET leased_until = NULL
-                WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL AND begun = 0",
+                WHERE id = ?1 AND fence = ?2 AND leased_until IS NOT NULL AND begun = 0
+                RETURNING account, probe",
         )?
-        .execute(params![ticket.submission.0.as_bytes(), ticket.fence])?;
-    Ok(())
+        .query_row(params![ticket.submission.0.as_bytes(), ticket.fence], |row| {
+            Ok((text(row, 0)?, row.get(1)?))
+        })
+        .optional()?;
+    match freed {
+        Some((account, true)) => holds::probe_again(work.connection, &account),
+        Some((_, false)) | None => Ok(()),
+    }
 }
 
 /// Which leases are void.
@@ -218,6 +226,9 @@ impl Turns {
         now: Timestamp,
         wanted: usize,
     ) -> Result<Vec<DueRow>> {
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
         let now = micros(now);
         // Most of the time there is enough for all, and nobody has to take turns.
         let oldest = due(work, DUE, account, (i64::MIN, now), wanted.saturating_add(1))?;
@@ -353,12 +364,15 @@ impl DueRow {
     ) -> Result<Lease> {
         work.connection
             .prepare_cached(
-                "UPDATE submissions
-                    SET fence = ?2, leased_until = ?3, state = 'pending', probe = ?4
-                    WHERE seq = ?1",
+                "UPDATE submissions SET fence = ?2, leased_until = ?3, probe = ?4 WHERE seq = ?1",
             )?
             .execute(params![self.seq, self.ticket.fence, micros(until), probe])?;
+        // Most are pending already, and writing the same state again would have every index that
+        // holds only some states looked at.
         if self.was_collecting {
+            work.connection
+                .prepare_cached("UPDATE submissions SET state = 'pending' WHERE seq = ?1")?
+                .execute([self.seq])?;
             work.totals.collecting -= 1;
             work.totals.pending += 1;
         }

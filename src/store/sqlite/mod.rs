@@ -23,6 +23,7 @@ mod onlooker;
 #[cfg(test)]
 mod plans;
 mod read;
+mod retention;
 mod rows;
 mod salvage;
 mod search;
@@ -155,7 +156,7 @@ impl SqliteStore {
     {
         let (reader, damage) = (self.reader.clone(), self.damage.clone());
         tokio::task::spawn_blocking(move || {
-            let read = read(&reader.lock().expect("no reader panics"));
+            let read = at_one_moment(&reader.lock().expect("no reader panics"), read);
             read.inspect_err(|error| damage.met_reading(error)).map_err(read_error)
         })
         .await
@@ -293,8 +294,9 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn sweep(&self, _horizon: Horizon) -> Result<Swept, StoreError> {
-        todo!()
+    async fn sweep(&self, horizon: Horizon) -> Result<Swept, StoreError> {
+        let clock = self.clock.clone();
+        self.write(move |work| retention::sweep(work, &horizon, clock())).await
     }
 
     async fn kept_more(&self) {
@@ -341,11 +343,11 @@ impl ReadOnly {
     }
 
     pub fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
-        read::accounts_waiting(&self.0).map_err(read_error)
+        self.read(read::accounts_waiting)
     }
 
     pub fn figures(&self) -> Result<Figures, StoreError> {
-        read::figures(&self.0).map_err(read_error)
+        self.read(read::figures)
     }
 
     pub fn search(
@@ -354,20 +356,35 @@ impl ReadOnly {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        search::search(&self.0, search, after, limit).map_err(read_error)
+        self.read(|connection| search::search(connection, search, after, limit))
     }
 
     pub fn find(&self, id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
-        dossier::find(&self.0, id).map_err(read_error)
+        self.read(|connection| dossier::find(connection, id))
     }
 
     pub fn of_call(&self, call: &CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
-        asked::about(&self.0, call).map_err(read_error)
+        self.read(|connection| asked::about(connection, call))
     }
 
     pub fn mappable(&self, ids: &[SubmissionId]) -> Result<Vec<Mappable>, StoreError> {
-        dossier::mappable(&self.0, ids).map_err(read_error)
+        self.read(|connection| dossier::mappable(connection, ids))
     }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        at_one_moment(&self.0, read).map_err(read_error)
+    }
+}
+
+/// What is read in several steps is all of one moment, whatever is written meanwhile.
+fn at_one_moment<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    read(&*connection.unchecked_transaction()?)
 }
 
 /// Whether a process serves the ledger; nothing is written.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Result};
 
-use super::{erase, lease, read, search};
+use super::{erase, lease, read, retention, search};
 
 #[test]
 fn however_many_submissions_were_kept_the_wanted_ones_are_found_by_an_index() {
@@ -34,6 +34,10 @@ fn however_many_submissions_were_kept_the_wanted_ones_are_found_by_an_index() {
             "SEARCH seen USING INDEX seen_by_age (seen_at=?); LIST SUBQUERY 2; \
              SEARCH hooks USING PRIMARY KEY (submission=?); SCALAR SUBQUERY 1; \
              SEARCH submissions USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
+            retention::OLD,
+            "SEARCH submissions USING INDEX submissions_settled (kept=? AND settled_at<?)",
         ),
         (read::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
         (

@@ -226,6 +226,8 @@ fn what_is_sent_wrongly_is_refused_by_its_name() {
         ("/discard", json!({ "search": {} }), "missing field `reason`"),
         ("/discard", json!({ "search": {}, "reason": "r" }), "search.state: say the state"),
         ("/erase", json!({}), "missing field `call`"),
+        ("/replay", json!([]), "invalid type: sequence, expected an object"),
+        ("/replay", json!({ "search": [] }), "invalid type: sequence, expected an object"),
         ("/accounts/main/resume", json!({ "x": 1 }), "unknown field `x`"),
     ] {
         let reply = world.post(path, &body);

@@ -2,10 +2,10 @@
 
 use futures_util::FutureExt;
 use postcall::domain::{DeadReason, HoldCause, IgnoredReason, Name, State, Verdict};
-use postcall::store::{Decision, Hold, Lease, Settled};
+use postcall::store::{Begun, Decision, Hold, Lease, Settled};
 
 use super::backend::wanted;
-use super::spoken::{BUSY, at, attempt, complete, hook_for, ignored, unmapped};
+use super::spoken::{BUSY, at, attempt, complete, hook, hook_for, ignored, unmapped};
 use super::{Backend, Ledger};
 
 pub async fn a_misconfigured_account_is_held_and_nothing_is_spent(ledger: Ledger<impl Backend>) {
@@ -75,6 +75,25 @@ pub async fn a_probe_that_asked_nobody_leaves_it_to_the_next(ledger: Ledger<impl
     let probe = ledger.lease_one(162).await;
     assert_eq!((probe.probe, &probe.key.call), (true, &first.key.call));
     assert_eq!(ledger.lease_due(221).await.len(), 0, "this one asks");
+}
+
+pub async fn a_probe_that_was_given_back_leaves_it_to_the_next(ledger: Ledger<impl Backend>) {
+    for call in ["c-1", "c-2"] {
+        ledger.hear(complete(0, call)).await;
+    }
+    let first = ledger.lease(wanted(&[("main", 1)], 100)).await.unwrap().leases.remove(0);
+    settle_as_held(&ledger, &first, 100).await;
+    let probe = ledger.lease_one(160).await;
+    ledger.release(vec![probe.ticket]).await.unwrap();
+    let probe = ledger.lease_one(161).await;
+    let told = hook(162, probe.key.call.as_str(), &[("score", "2")]);
+    ledger.hear(told).await;
+    assert_eq!(ledger.begin_one(&probe, 163).await, Begun::NewerAnswers);
+    let probe = ledger.lease_one(163).await;
+    assert_eq!(ledger.lease_due(164).await.len(), 0, "one at a time");
+    ledger.begin_one(&probe, 163).await;
+    ledger.release(vec![probe.ticket]).await.unwrap();
+    assert_eq!(ledger.lease_due(164).await.len(), 0, "this one asks");
 }
 
 pub async fn a_delivery_lifts_the_hold(ledger: Ledger<impl Backend>) {

@@ -267,9 +267,7 @@ impl Model {
             Step::Release(n) => {
                 let Some((number, ticket)) = self.ticket(n) else { return };
                 ledger.release(vec![ticket]).await.unwrap();
-                if self.in_hand(number).is_some_and(|in_hand| !in_hand.begun) {
-                    self.submission(number).in_hand = None;
-                }
+                self.give_back(number);
             }
             Step::Reopen => {
                 ledger.reopen();
@@ -521,13 +519,24 @@ impl Model {
         let held = self.held_in_all(self.leases[number].1.0);
         let it = self.submission(number);
         if in_hand.version != it.version {
-            it.in_hand = None;
+            self.give_back(number);
             return Begun::NewerAnswers;
         }
         it.tried.get_or_insert((now, held));
         it.offered = true;
         it.in_hand = Some(InHand { begun: true, until, ..in_hand });
         Begun::Started
+    }
+
+    /// Frees a lease of which no attempt began; a probe that asked nobody leaves it to the next.
+    fn give_back(&mut self, number: usize) {
+        let Some(in_hand) = self.in_hand(number).filter(|in_hand| !in_hand.begun) else { return };
+        self.submission(number).in_hand = None;
+        if let Some(hold) = &mut self.holds[self.leases[number].1.0]
+            && in_hand.probe
+        {
+            hold.probe_at = hold.since;
+        }
     }
 
     fn decision(&self, end: End, begun: bool) -> Decision {
@@ -564,10 +573,11 @@ impl Model {
         let Some(in_hand) = self.in_hand(number) else { return Settled::LeaseLost };
         let (now, account) = (self.now, self.leases[number].1.0);
         let it = self.submission(number);
-        it.in_hand = None;
         if in_hand.version != it.version {
+            self.give_back(number);
             return Settled::NewerAnswers;
         }
+        it.in_hand = None;
         if !in_hand.begun {
             it.state = match end {
                 End::Delivered | End::Held(_) => State::Ignored(IgnoredReason::NoAnswer),

@@ -268,6 +268,7 @@ fn terms(settings: &Settings) -> Terms {
             hold_probe: settings.delivery.hold_probe,
             retry: settings.delivery.retry,
         },
+        retention: settings.store.retention,
     }
 }
 

@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# The running demo, for the checks that speak to it. Sourced by the scripts beside it, from the
+# repository's root, after install.sh.
+
+work=$(mktemp -d)
+started=()
+stop() {
+    kill "${started[@]}" 2>/dev/null || true
+    wait
+    rm -rf "$work"
+}
+trap stop EXIT
+
+# start_demo: its private door is at $private from here on.
+start_demo() {
+    local metrics=''
+    cargo build --locked
+    TMPDIR=$work target/debug/postcall demo >"$work/demo" 2>&1 &
+    started+=($!)
+    for _ in {1..120}; do
+        metrics=$(sed -n 's/^ *metrics  *\(http:.*\/metrics\) *$/\1/p' "$work/demo" | head -n 1)
+        if [ -n "$metrics" ] || ! kill -0 "${started[0]}" 2>/dev/null; then break; fi
+        sleep 0.5
+    done
+    if [ -z "$metrics" ]; then
+        echo "the demo did not say where its metrics are:" >&2
+        cat "$work/demo" >&2
+        exit 1
+    fi
+    private=${metrics%/metrics}
+}

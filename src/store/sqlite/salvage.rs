@@ -92,6 +92,10 @@ fn bring_over(damaged: &Path, new: &Path) -> std::result::Result<Salvaged, Store
     let salvaged = work.done(&fresh).map_err(write_error)?;
     super::void_all(&mut fresh).map_err(write_error)?;
     fresh.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(write_error)?;
+    // A power cut must not take back the name of the file, once the damaged one is put away.
+    File::open(folder_of(new))
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StoreError::open(new, error))?;
     Ok(salvaged)
 }
 
@@ -115,9 +119,8 @@ fn open(
     };
     let io = |error| StoreError::open(damaged, error);
     let sound = Beginning::of(fresh, new).map_err(io)?;
-    let beside = new.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     for how_much in [HowMuch::Head, HowMuch::Schema] {
-        let folder = tempfile::tempdir_in(beside).map_err(io)?;
+        let folder = tempfile::tempdir_in(folder_of(new)).map_err(io)?;
         let copy = folder.path().join("mended.db");
         std::fs::copy(damaged, &copy).map_err(io)?;
         let (log, log_copy) = (beside_of(damaged, "-wal"), beside_of(&copy, "-wal"));
@@ -187,6 +190,10 @@ impl Beginning {
         }
         Ok(())
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn beside_of(path: &Path, suffix: &str) -> PathBuf {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{Attempt, Observer, Totals};
-use postcall::store::sqlite::{Options, SqliteStore};
+use postcall::store::sqlite::{Options, SqliteStore, examine};
 use postcall::store::{
     Accepted, Arrival, Begun, Decision, Lease, LeaseRequest, Offer, Search, Settled, Settlement,
     Store, StoreError, SubmissionRow, Ticket,
@@ -24,6 +24,9 @@ pub trait Backend: Default {
 
     /// Another place with what a sudden end, at this moment, would leave of this one.
     fn after_a_sudden_end(&self) -> Self;
+
+    /// What an examination of what lies there finds.
+    fn faults(&self) -> Vec<String>;
 
     /// The bodies of the hooks that lie there, in the order in which they were kept.
     fn bodies(&self) -> Vec<String>;
@@ -77,6 +80,10 @@ impl Backend for Sqlite {
             std::fs::copy(self.folder.path().join(name), copy.folder.path().join(name)).unwrap();
         }
         copy
+    }
+
+    fn faults(&self) -> Vec<String> {
+        examine(&self.path()).unwrap().findings.into_iter().map(|finding| finding.words).collect()
     }
 
     fn bodies(&self) -> Vec<String> {

@@ -80,6 +80,7 @@ pub fn a_ledger_does_what_the_model_does_and_its_books_balance<B: Backend>() {
                 model.take(&mut ledger, step).await;
                 model.compare(&ledger).await;
             }
+            assert_eq!(ledger.backend.faults(), Vec::<String>::new());
         });
     });
 }

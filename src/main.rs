@@ -1,5 +1,6 @@
 //! Parses the command line, runs the verb, says what went wrong and sets the exit code.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure @ (Failure::OutputClosed | Failure::Told)) => failure.exit_code(),
         Err(failure) => {
-            eprintln!("{failure}");
+            // Where nobody reads it, the exit code tells.
+            let _ = writeln!(io::stderr(), "{failure}");
             failure.exit_code()
         }
     }

@@ -278,7 +278,7 @@ impl Courier {
             };
             for ((lease, feedback, trace), begun) in to_send.into_iter().zip(begun) {
                 match begun {
-                    Begun::Started => self.send(lease, feedback, trace, now),
+                    Begun::Started => self.send(lease, feedback, trace),
                     Begun::NewerAnswers => {
                         tracing::debug!(submission = %lease.ticket.submission, "newer answers came in; it waits for them");
                     }
@@ -300,10 +300,12 @@ impl Courier {
     }
 
     /// One exchange, beside everything else.
-    fn send(&mut self, lease: Lease, feedback: Feedback, trace: Option<String>, now: Timestamp) {
+    fn send(&mut self, lease: Lease, feedback: Feedback, trace: Option<String>) {
         let destination = self.terms.destinations[&lease.key.account].clone();
         let (client, report, clock) =
             (self.client.clone(), self.report.clone(), self.parts.clock.clone());
+        // Writing down that it begins took its time, which must not be made up for.
+        let now = clock();
         self.in_hand.began(&lease.key.account);
         self.lane(&lease.key.account, now).pace.began(now);
         tokio::task::spawn_local(async move {

@@ -6,7 +6,7 @@ use super::breaker::Breaker;
 use super::pace::Pace;
 use super::parts::Options;
 use super::refusals::{Cause, Refusals};
-use crate::domain::{Attempt, DeadReason, HoldCause, Next, Tried, Verdict};
+use crate::domain::{Attempt, DeadReason, HoldCause, Next, REJECTIONS_MAX, Tried, Verdict};
 use crate::store::{Decision, Lease};
 
 /// How soon a held account is probed first; each probe that does not get through doubles it, up to
@@ -18,6 +18,8 @@ pub(super) struct Lane {
     pub pace: Pace,
     breaker: Breaker,
     refusals: Refusals,
+    /// The far side took the account's credentials, when it last said anything of them.
+    is_let_in: bool,
     /// Probes in a row that did not get through.
     probes_failed: u32,
 }
@@ -28,6 +30,7 @@ impl Lane {
             pace: Pace::new(options, now),
             breaker: Breaker::default(),
             refusals: Refusals::default(),
+            is_let_in: false,
             probes_failed: 0,
         }
     }
@@ -46,11 +49,10 @@ impl Lane {
         let (verdict, now) = (attempt.verdict, attempt.finished_at);
         self.pace.heard(&attempt, took);
         self.breaker.heard(verdict);
-        let is_rejected = verdict == Verdict::Misconfigured && !lease.probe;
         let tried = Tried {
             attempts: lease.attempts + 1,
             age: lease.age + took,
-            rejections: lease.rejections + u32::from(is_rejected),
+            rejections: self.rejections(lease, verdict),
         };
         match options.retry.next(tried, verdict, now, jitter) {
             Next::Delivered => {
@@ -87,6 +89,20 @@ impl Lane {
         self.refusals.are_many_of(lease.ticket.submission, Cause::of(reason, attempt))
     }
 
+    /// How often the account was said to be at fault about this submission. It is never the last time
+    /// while nobody else is let in either: whoever resumes an account too early kills nothing.
+    fn rejections(&mut self, lease: &Lease, verdict: Verdict) -> u32 {
+        let is_rejected = verdict == Verdict::Misconfigured;
+        let rejections = lease.rejections + u32::from(is_rejected && !lease.probe);
+        let most = if self.is_let_in { u32::MAX } else { REJECTIONS_MAX - 1 };
+        match verdict {
+            Verdict::Misconfigured => self.is_let_in = false,
+            Verdict::Accepted | Verdict::UnknownCall | Verdict::Refused => self.is_let_in = true,
+            Verdict::Busy { .. } | Verdict::Unreachable | Verdict::UnknownResult => {}
+        }
+        rejections.min(most)
+    }
+
     fn hold(
         &mut self,
         lease: &Lease,
@@ -111,9 +127,7 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::destination::Timeouts;
-    use crate::domain::{
-        Answers, REJECTIONS_MAX, Reply, RetryPolicy, SubmissionKey, UnknownResult,
-    };
+    use crate::domain::{Answers, Reply, RetryPolicy, SubmissionKey, UnknownResult};
     use crate::store::Ticket;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -224,6 +238,11 @@ mod tests {
         let probe = Lease { probe: true, ..last.clone() };
         assert_eq!(told.is_held(&lease(), Verdict::Misconfigured, HoldCause::Misconfigured), 1);
         assert_eq!(told.is_held(&probe, Verdict::Misconfigured, HoldCause::Misconfigured), 2);
+        // An operator resumes it again and again, and nothing was mended.
+        for _ in 0..10 {
+            assert_eq!(told.is_held(&last, Verdict::Misconfigured, HoldCause::Misconfigured), 1);
+        }
+        told.hears(&lease(), Verdict::Accepted, Some(201));
         let decision = told.hears(&last, Verdict::Misconfigured, Some(403));
         assert!(
             matches!(decision, Decision::Dead { reason: DeadReason::Refused, .. }),

@@ -398,24 +398,34 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
     let desk = Desk { world, at: At::Service };
     let replay = ["submissions", "replay", "--state", "dead"];
 
-    let mut command = desk.command(&replay);
-    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stderr = BufReader::new(running.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    assert_eq!(line, "200 due again; going on\n");
-    interrupt(running.id());
-    let mut rest = String::new();
-    stderr.read_to_string(&mut rest).unwrap();
-    let ended = running.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(1));
-    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "200 due again\n");
-    let (_, cursor) = rest.split_once("stopped; to go on, say the same with --cursor ").unwrap();
+    let stopped_after_a_page = |stdout: Stdio| {
+        let mut command = desk.command(&replay);
+        let mut running = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(running.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        assert_eq!(line, "200 due again; going on\n");
+        interrupt(running.id());
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).unwrap();
+        let ended = running.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{rest}");
+        let (_, cursor) =
+            rest.split_once("stopped; to go on, say the same with --cursor ").expect(&rest);
+        (String::from_utf8(ended.stdout).unwrap(), cursor.to_owned())
+    };
+    let (said, cursor) = stopped_after_a_page(Stdio::piped());
+    assert_eq!(said, "200 due again\n");
 
     let rest = [&replay[..], &["--cursor", cursor.trim()]].concat();
     assert_eq!(desk.does(&rest), "10 due again\n");
     desk.world.until("none waits", || desk.world.ledger.totals().waiting() == 0);
     assert_eq!(desk.world.ledger.count("interventions"), ONE_PAGE as u64 + 10);
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    // What reads it ends by the same Ctrl-C.
+    stopped_after_a_page(writer.into());
 }
 
 #[test]
@@ -477,6 +487,29 @@ fn the_api_is_described_for_other_programs() {
     let output = Command::new(env!("CARGO_BIN_EXE_postcall")).arg("openapi").output().unwrap();
     let described: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(described["paths"]["/api/v1/submissions/{id}/replay"]["post"].is_object());
+}
+
+#[test]
+fn what_is_asked_for_is_done_though_nobody_reads_of_it() {
+    for at in BOTH {
+        let desk = Desk::after_a_bad_friday(at);
+        let ids = ["bad-1", "bad-2", "bad-3"].map(|call| desk.id(call));
+        let [one, two, three] = &ids;
+        let without_reader = |arguments: &[&str]| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            desk.command(arguments).stdout(writer).status().unwrap()
+        };
+        let discard = ["submissions", "discard", one, two, three, "--because", "tests"];
+        assert!(without_reader(&discard).success());
+        assert_eq!(desk.world.ledger.totals().discarded, 3);
+        assert_eq!(without_reader(&discard).code(), Some(1), "that is final");
+
+        assert!(without_reader(&["submissions", "erase", "bad-1", "bad-2", "bad-3"]).success());
+        for call in ["bad-1", "bad-2", "bad-3"] {
+            assert_eq!(desk.calls(&["--call", call]), [""; 0]);
+        }
+    }
 }
 
 fn interrupt(process: u32) {

@@ -66,16 +66,19 @@ impl Discard {
             |_| Ok(()),
         )
         .await?;
-        let mut out = io::stdout().lock();
-        match self.output {
-            Output::Json => {
-                let sum = json!({ "discarded": tally.done, "left_out": tally.left_out, "next_cursor": tally.next_cursor });
-                writeln!(out, "{sum}")?;
-            }
-            Output::Table => writeln!(out, "{tally}")?,
-        }
+        let sum = match self.output {
+            Output::Json => json!({
+                "discarded": tally.done,
+                "left_out": tally.left_out,
+                "next_cursor": tally.next_cursor,
+            })
+            .to_string(),
+            Output::Table => tally.to_string(),
+        };
+        // Ctrl-C ends as well whoever read it: where to go on is told all the same.
+        let told = writeln!(io::stdout(), "{sum}");
         match &tally.next_cursor {
-            None => Ok(()),
+            None => Ok(told?),
             Some(_) => Err(anyhow!("stopped; {}", tally.how_to_go_on()).into()),
         }
     }

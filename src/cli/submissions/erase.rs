@@ -27,19 +27,19 @@ pub(super) struct Erase {
 impl Erase {
     pub async fn run(self) -> Result<(), Failure> {
         let desk = self.desk.to_act()?;
+        let mut told_all = Ok(());
         for call in &self.calls {
             let erased = desk.erase(&Erasing { call: call.to_string() }).await?.erased;
-            let mut out = io::stdout().lock();
-            match self.output {
-                Output::Json => {
-                    writeln!(out, "{}", json!({ "call": call.as_str(), "erased": erased }))?
-                }
+            let line = match self.output {
+                Output::Json => json!({ "call": call.as_str(), "erased": erased }).to_string(),
                 Output::Table if erased == 0 => {
-                    writeln!(out, "{call}: nothing is known of it, or not any more")?;
+                    format!("{call}: nothing is known of it, or not any more")
                 }
-                Output::Table => writeln!(out, "{call}: {erased} erased")?,
-            }
+                Output::Table => format!("{call}: {erased} erased"),
+            };
+            // Whoever read it may be gone: the rest is forgotten all the same.
+            told_all = told_all.and_then(|()| writeln!(io::stdout(), "{line}"));
         }
-        Ok(())
+        Ok(told_all?)
     }
 }

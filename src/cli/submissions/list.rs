@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::search::Search;
-use super::{DeskArgs, Failure, Output};
+use super::{DeskArgs, Failure, Output, note};
 use crate::cli::table::Table;
 use crate::survey::Trace;
 use crate::triage::{PAGE_MAX, Paging, ShownAccount, ShownTotals, Submission};
@@ -50,7 +50,7 @@ impl List {
                     writeln!(out, "{}", super::to_json(submission)?)?;
                 }
                 if let Some(next) = next {
-                    eprintln!("there may be more: --cursor {next}");
+                    note(format_args!("there may be more: --cursor {next}"));
                 }
             }
             Output::Table => {

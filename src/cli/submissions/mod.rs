@@ -9,6 +9,7 @@ mod search;
 mod show;
 mod walk;
 
+use std::fmt;
 use std::io::{self, Write};
 
 use anyhow::Context;
@@ -78,6 +79,11 @@ pub(super) fn to_json(said: &impl Serialize) -> Result<String, Failure> {
 /// What is said of one with which it was done: to a person, and to a script.
 type Outcome = (&'static str, &'static str);
 
+/// For whoever watches; that nobody does is no reason to stop.
+fn note(words: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
 /// Does it with each, and says of each whether it was done.
 async fn one_by_one(
     ids: &[SubmissionId],
@@ -86,6 +92,7 @@ async fn one_by_one(
     mut one: impl AsyncFnMut(SubmissionId) -> Result<(), OneError>,
 ) -> Result<(), Failure> {
     let mut is_well = true;
+    let mut told_all = Ok(());
     for id in ids {
         let refusal = match one(*id).await {
             Ok(()) => None,
@@ -94,17 +101,17 @@ async fn one_by_one(
             Err(OneError::Told(failure)) => return Err(failure),
         };
         is_well &= refusal.is_none();
-        let mut out = io::stdout().lock();
-        match output {
+        let line = match output {
             Output::Json => {
                 let outcome = refusal.is_none().then_some(label);
-                let said = json!({ "id": id.to_string(), "outcome": outcome, "why_not": refusal });
-                writeln!(out, "{said}")?;
+                json!({ "id": id.to_string(), "outcome": outcome, "why_not": refusal }).to_string()
             }
-            Output::Table => writeln!(out, "{id}: {}", refusal.as_deref().unwrap_or(told))?,
-        }
+            Output::Table => format!("{id}: {}", refusal.as_deref().unwrap_or(told)),
+        };
+        // Whoever read it may be gone: the rest is done all the same.
+        told_all = told_all.and_then(|()| writeln!(io::stdout(), "{line}"));
     }
-    if is_well { Ok(()) } else { Err(Failure::Told) }
+    if is_well { Ok(told_all?) } else { Err(Failure::Told) }
 }
 
 /// Why one was not done, or not told.

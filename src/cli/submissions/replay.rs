@@ -7,7 +7,7 @@ use serde_json::json;
 use super::search::Search;
 use super::show::feedback;
 use super::walk::{Tally, walk};
-use super::{DeskArgs, Failure, Outcome, Output, one_by_one};
+use super::{DeskArgs, Failure, Outcome, Output, note, one_by_one};
 use crate::cli::desk::Desk;
 use crate::cli::table::Table;
 use crate::domain::SubmissionId;
@@ -87,9 +87,10 @@ impl Replay {
             },
         )
         .await?;
-        self.print_sum(&tally, changed)?;
+        // Ctrl-C ends as well whoever read it: where to go on is told all the same.
+        let told = self.print_sum(&tally, changed);
         match &tally.next_cursor {
-            None => Ok(()),
+            None => told,
             Some(_) => Err(anyhow!("stopped; {}", tally.how_to_go_on()).into()),
         }
     }
@@ -146,7 +147,7 @@ impl Replay {
             Output::Table => writeln!(out, "{tally}")?,
         }
         if tally.left_out.contains_key("accepted") && !self.accepted {
-            eprintln!("what Plivo has accepted is left out; --accepted offers it again too");
+            note("what Plivo has accepted is left out; --accepted offers it again too");
         }
         Ok(())
     }

@@ -88,17 +88,22 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let midnight = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    text.parse::<Date>()
-        .ok()
-        .and_then(midnight)
+    day(text)
         .or_else(|| Timestamp::now().checked_sub(age(text)?).ok())
         .ok_or("expected a time such as 2026-11-20T08:00:00Z, a day, or 24h for so long ago")
 }
 
+/// Nothing but a day: an hour that says no zone would be read as its midnight, and far more be meant
+/// than was said.
+fn day(text: &str) -> Option<Timestamp> {
+    let day = text.parse().ok().filter(|day: &Date| day.to_string() == text)?;
+    day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// However it is said: `24h`, `24h ago`.
 fn age(text: &str) -> Option<SignedDuration> {
     let span: Span = text.parse().ok()?;
-    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+    span.abs().to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 #[cfg(test)]
@@ -129,6 +134,20 @@ mod tests {
         assert!(two_days <= Timestamp::now() - SignedDuration::from_hours(48));
         for wrong in ["", "yesterday", "24", "2026-13-01"] {
             assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_hour_of_nobody_knows_which_zone_is_not_taken_for_its_whole_day() {
+        for wrong in ["2026-11-20T22:00:00", "2026-11-20 22:00", "2026-11-20T22"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn how_long_ago_is_never_to_come() {
+        for ago in ["24h", "24h ago", "-24h"] {
+            assert!(time(ago).unwrap() < Timestamp::now(), "{ago}");
         }
     }
 }

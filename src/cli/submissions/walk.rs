@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, note};
 use crate::cli::desk::DeskError;
 use crate::triage::{Discarded, Replayed};
 
@@ -68,7 +68,7 @@ pub(super) async fn walk<P: Page>(
         if tally.next_cursor.is_none() {
             return Ok(tally);
         }
-        eprintln!("{tally}; going on");
+        note(format_args!("{tally}; going on"));
         if stop.told_within(page.wait()).await {
             return Ok(tally);
         }
@@ -196,7 +196,7 @@ impl Stop {
             if was_told {
                 return None;
             }
-            eprintln!("stopping after this page; once more stops at once");
+            note("stopping after this page; once more stops at once");
         }
     }
 }

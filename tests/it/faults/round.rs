@@ -198,7 +198,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{}; {} exchanges harmed. {} hooks about {} calls, {} sent again without an answer and \
-             {} after a 503. Nothing lost, nothing told wrongly: {accepted} accepted = {delivered} \
+             {} after a 503 or 408. Nothing lost, nothing told wrongly: {accepted} accepted = {delivered} \
              delivered + {ignored} ignored + {dead} dead; {} unknown results, {} calls heard again",
             troubles.collect::<Vec<_>>().join(", "),
             self.harmed,

@@ -28,7 +28,7 @@ struct State {
     hooks: usize,
     /// Sends of which nobody knows what became.
     left_unanswered: usize,
-    /// Sends that were answered 503.
+    /// Sends that were answered with no promise: 503, or 408.
     put_off: usize,
     /// Senders that have nothing to send or nobody to send to.
     waiting: usize,
@@ -96,7 +96,7 @@ impl Crowd {
         drop(waited.expect("no sender panics"));
     }
 
-    /// Until so many more are answered 503, or everything is answered, and not for ever.
+    /// Until so many more are put off, or everything is answered, and not for ever.
     pub fn wait_a_while_for_refusals(&self, more: usize, at_most: Duration) {
         let state = self.state();
         let enough = state.put_off + more;
@@ -150,9 +150,14 @@ impl Crowd {
                         self.note_promise(promise, sending);
                     }
                     Ok(reply) => {
-                        let may_refuse = self.pause.is_some() && reply.status == 503;
+                        // 408 is what a process says that stood still while a request came.
+                        let may_refuse = self.pause.is_some() && [503, 408].contains(&reply.status);
                         assert!(may_refuse, "{}: {}", reply.status, reply.body);
-                        assert_eq!(reply.header("postcall-submission"), None, "promised with 503");
+                        assert_eq!(
+                            reply.header("postcall-submission"),
+                            None,
+                            "a promise after all"
+                        );
                         self.note_refusal(sending);
                         break;
                     }

@@ -294,6 +294,21 @@ fn a_service_with_a_damaged_ledger_stays_up_and_says_what_to_run() {
 }
 
 #[test]
+fn who_asks_a_damaged_ledger_by_hand_is_told_what_to_run() {
+    let world = World::of(SETTINGS);
+    let ledger = world.ledger.path().to_owned();
+    fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
+    let advice =
+        format!("run: postcall doctor --ledger {}", ledger.canonicalize().unwrap().display());
+    for asked in [&["submissions"][..], &["accounts", "resume", "main"]] {
+        let said = world.postcall(asked).output().unwrap();
+        assert_eq!(said.status.code(), Some(1));
+        let said = String::from_utf8(said.stderr).unwrap();
+        assert!(said.trim_end().ends_with(&advice), "{said}");
+    }
+}
+
+#[test]
 fn a_service_that_meets_with_damage_writes_no_more_and_says_what_to_run() {
     let mut world = World::new();
     world.caller("before").has_pressed("4");

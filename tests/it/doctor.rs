@@ -114,6 +114,16 @@ async fn each_fault_is_found_and_a_salvage_mends_it() {
             FindingKind::Identity,
             "there cannot be",
         ),
+        (
+            "UPDATE attempts SET reply = CAST(x'6f8c' AS TEXT) WHERE submission % 2 = 0",
+            FindingKind::File,
+            "rows of attempts hold text that cannot be read",
+        ),
+        (
+            "UPDATE submissions SET trace = CAST(x'6f8c' AS TEXT) WHERE seq = 7",
+            FindingKind::File,
+            "1 rows of submissions hold text that cannot be read",
+        ),
         ("UPDATE holds SET cause = 'mood'", FindingKind::Account, "no cause of a hold"),
         ("DELETE FROM asked", FindingKind::Account, "are not found by their ids"),
     ] {

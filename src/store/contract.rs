@@ -266,6 +266,14 @@ pub enum Decision {
         attempt: Attempt,
         reason: DeadReason,
     },
+    /// It is not to be offered again, and most others would die of the same: they wait.
+    DeadAndHold {
+        attempt: Attempt,
+        reason: DeadReason,
+        cause: HoldCause,
+        /// When the account may be probed.
+        probe_at: Timestamp,
+    },
     /// The fault is not the submission's: its account is held, and the attempt is not spent.
     Hold {
         attempt: Attempt,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
 use super::columns::micros;
+use super::holds;
 use super::interventions::{Target, note};
 use super::writer::Work;
 use crate::domain::{State, SubmissionId};
@@ -14,6 +15,7 @@ pub(super) fn erase(work: &mut Work<'_>, id: SubmissionId, at: Timestamp) -> Res
     if target.gone {
         return Ok(Done::Gone);
     }
+    holds::name_no_call(work.connection, target.seq)?;
     drop_all_but_outcome(work.connection, target.seq, at)?;
     // Whoever has it in hand has lost it, whatever comes of an attempt under way.
     work.connection

@@ -109,11 +109,13 @@ pub(super) fn hold(
     Ok(())
 }
 
-/// The time that it was held is kept: it counts as nobody's age.
+/// The time that it was held is kept: it counts as nobody's age. What was said of it is not: it may
+/// repeat what was said on a call.
 macro_rules! lift_where {
     ($condition:literal) => {
         concat!(
-            "UPDATE holds SET held_us = held_us + max(0, ?2 - since), since = NULL
+            "UPDATE holds
+                SET held_us = held_us + max(0, ?2 - since), since = NULL, detail = ''
                 WHERE account = ?1 AND since IS NOT NULL ",
             $condition
         )
@@ -161,6 +163,18 @@ pub(super) fn resume(connection: &Connection, account: &Name, at: Timestamp) -> 
         .prepare_cached(lift_where!(""))?
         .execute(params![account.as_str(), micros(at)])?;
     Ok(resumed > 0)
+}
+
+/// What the destination said of the account may name the call that it was asked about.
+pub(super) fn name_no_call(connection: &Connection, submission: i64) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE holds SET detail = replace(detail, call, '(erased)')
+                FROM (SELECT account AS of_account, call FROM submissions WHERE seq = ?1)
+                WHERE account = of_account AND instr(detail, call) > 0",
+        )?
+        .execute([submission])?;
+    Ok(())
 }
 
 /// The next probe need not be waited for.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use postcall::domain::{DeadReason, IgnoredReason, State, Totals, Verdict};
+use postcall::domain::{DeadReason, HoldCause, IgnoredReason, State, Totals, Verdict};
 use postcall::store::sqlite::{Options, ReadOnly, SqliteStore};
 use postcall::store::{Begun, Decision, Outcome, Search, Settled, StoreError};
 use rusqlite::Connection;
@@ -262,14 +262,7 @@ async fn a_ledger_is_its_owners_alone() {
 #[tokio::test]
 async fn what_was_erased_is_nowhere_in_the_files() {
     let ledger = Ledger::<Sqlite>::new();
-    let folder = ledger.backend.folder.path().to_owned();
-    let tells = |word: &str| {
-        let mut files = std::fs::read_dir(&folder).unwrap();
-        files.any(|file| {
-            let bytes = std::fs::read(file.unwrap().path()).unwrap();
-            bytes.windows(word.len()).any(|window| window == word.as_bytes())
-        })
-    };
+    let tells = |word: &str| any_file_tells(&ledger, word);
     let arrival = |n: usize| {
         let call = format!("call-{n:04}-of-them");
         let mut arrival = telling("campaign", &format!("tells-{n:04}-too"), complete(0, &call));
@@ -399,5 +392,37 @@ fn open(path: &Path) -> Result<SqliteStore, StoreError> {
         lease: std::time::Duration::from_secs(1),
         clock: std::sync::Arc::new(|| Timestamp::UNIX_EPOCH),
         observer: std::sync::Arc::new(()),
+    })
+}
+
+/// The far side may have named the call when it was held, and repeated what it was told.
+#[tokio::test]
+async fn why_an_account_is_or_was_held_tells_nothing_of_what_was_erased() {
+    let ledger = Ledger::<Sqlite>::new();
+    for (call, is_over) in [("call-that-is-over", true), ("call-of-the-hold", false)] {
+        ledger.hear(complete(0, call)).await;
+        let lease = ledger.attempt_one(100).await;
+        let mut attempt = attempt(Verdict::Refused, Some(422), 100);
+        attempt.reply.text = format!("{call} has no such notes");
+        let held =
+            Decision::Hold { attempt, cause: HoldCause::Refusals, probe_at: at(200), at: at(200) };
+        ledger.settle_one(&lease, held, 100).await;
+        assert!(any_file_tells(&ledger, call));
+        if is_over {
+            assert!(ledger.resume(lease.key.account.clone(), at(110)).await.unwrap());
+        }
+        ledger.erase(vec![lease.ticket.submission], at(120)).await.unwrap();
+        assert!(!any_file_tells(&ledger, call), "{call}");
+        assert_eq!(any_file_tells(&ledger, "has no such notes"), !is_over);
+    }
+    let holds = ledger.figures().await.unwrap().holds;
+    assert_eq!(holds[0].detail, "(erased) has no such notes");
+}
+
+fn any_file_tells(ledger: &Ledger<Sqlite>, word: &str) -> bool {
+    let mut files = std::fs::read_dir(ledger.backend.folder.path()).unwrap();
+    files.any(|file| {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        bytes.windows(word.len()).any(|window| window == word.as_bytes())
     })
 }

@@ -6,7 +6,7 @@ use super::breaker::Breaker;
 use super::pace::Pace;
 use super::parts::Options;
 use super::refusals::{Cause, Refusals};
-use crate::domain::{Attempt, HoldCause, Next, REJECTIONS_MAX, Tried, Verdict};
+use crate::domain::{Attempt, DeadReason, HoldCause, Next, REJECTIONS_MAX, Tried, Verdict};
 use crate::store::{Decision, Lease};
 
 /// How soon a held account is probed first; each probe that does not get through doubles it, up to
@@ -56,7 +56,7 @@ impl Lane {
         };
         match options.retry.next(tried, verdict, now, jitter) {
             Next::Delivered => {
-                self.refusals.accepted();
+                self.refusals.accepted(lease.ticket.submission);
                 Decision::Delivered { attempt }
             }
             Next::HoldUntil(at) => self.hold(lease, attempt, HoldCause::Misconfigured, at, options),
@@ -66,15 +66,27 @@ impl Lane {
                 self.hold(lease, attempt, HoldCause::Unreachable, now, options)
             }
             Next::RetryAt(at) => Decision::Retry { attempt, at },
-            Next::Dead(reason) if self.refusals.are_many_of(Cause::of(reason, &attempt)) => {
+            Next::Dead(reason) if !self.are_many(lease, reason, &attempt) => {
+                Decision::Dead { attempt, reason }
+            }
+            // It may have been heard, and the settings do not want it to be heard twice.
+            Next::Dead(reason @ DeadReason::UnknownResult) => {
+                let probe_at = self.probe_at(lease, &attempt, options);
+                Decision::DeadAndHold { attempt, reason, cause: HoldCause::Refusals, probe_at }
+            }
+            Next::Dead(_) => {
                 // Once the account is heard again, it must not stand in the way of those that are
                 // accepted.
                 let handed_out = u32::try_from(lease.ticket.fence).unwrap_or(u32::MAX);
                 let rest = options.retry.wait(handed_out, jitter).min(options.hold_probe);
                 self.hold(lease, attempt, HoldCause::Refusals, now + rest, options)
             }
-            Next::Dead(reason) => Decision::Dead { attempt, reason },
         }
+    }
+
+    /// Whether most of the last submissions would have died of this.
+    fn are_many(&mut self, lease: &Lease, reason: DeadReason, attempt: &Attempt) -> bool {
+        self.refusals.are_many_of(lease.ticket.submission, Cause::of(reason, attempt))
     }
 
     /// How often the account was said to be at fault about this submission. It is never the last time
@@ -99,10 +111,15 @@ impl Lane {
         at: Timestamp,
         options: &Options,
     ) -> Decision {
+        let probe_at = self.probe_at(lease, &attempt, options);
+        Decision::Hold { attempt, cause, probe_at, at }
+    }
+
+    /// When the account, which is held, may be probed.
+    fn probe_at(&mut self, lease: &Lease, attempt: &Attempt, options: &Options) -> Timestamp {
         self.probes_failed = if lease.probe { self.probes_failed.saturating_add(1) } else { 0 };
         let wait = PROBE_FIRST.saturating_mul(1 << self.probes_failed.min(31));
-        let probe_at = attempt.finished_at + wait.min(options.hold_probe);
-        Decision::Hold { attempt, cause, probe_at, at }
+        attempt.finished_at + wait.min(options.hold_probe)
     }
 }
 
@@ -110,7 +127,7 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::destination::Timeouts;
-    use crate::domain::{Answers, DeadReason, Reply, RetryPolicy, SubmissionKey, UnknownResult};
+    use crate::domain::{Answers, Reply, RetryPolicy, SubmissionKey, UnknownResult};
     use crate::store::Ticket;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -133,10 +150,14 @@ mod tests {
     }
 
     fn lease() -> Lease {
+        lease_of("c-1")
+    }
+
+    fn lease_of(call: &str) -> Lease {
         let key = SubmissionKey {
             account: "main".parse().unwrap(),
             survey: "quick".parse().unwrap(),
-            call: "c-1".parse().unwrap(),
+            call: call.parse().unwrap(),
         };
         Lease {
             ticket: Ticket { submission: key.id(), fence: 1, version: 1 },
@@ -233,8 +254,8 @@ mod tests {
     fn where_most_would_die_of_one_cause_only_a_few_do() {
         let mut told = Told::new();
         let mut dead = 0;
-        for _ in 0..100 {
-            match told.hears(&lease(), Verdict::Refused, Some(422)) {
+        for n in 0..100 {
+            match told.hears(&lease_of(&format!("c-{n}")), Verdict::Refused, Some(422)) {
                 Decision::Dead { .. } => dead += 1,
                 Decision::Hold { cause: HoldCause::Refusals, at, .. } => assert!(at > NOW),
                 other => panic!("{other:?}"),
@@ -246,5 +267,29 @@ mod tests {
             Decision::Delivered { .. }
         ));
         assert!(matches!(told.hears(&lease(), Verdict::Refused, Some(400)), Decision::Dead { .. }));
+    }
+    #[test]
+    fn what_may_have_been_heard_is_dead_where_the_settings_want_that_and_the_account_waits() {
+        let mut options = options();
+        options.retry.unknown_result = UnknownResult::Dead;
+        let mut told = Told::new();
+        let mut hears = |n: usize, probe| {
+            let lease = Lease { probe, ..lease_of(&format!("c-{n}")) };
+            let verdict = Verdict::UnknownResult;
+            let attempt = Attempt { verdict, reply: Reply::default(), finished_at: NOW };
+            told.0.decide(&lease, attempt, Duration::ZERO, &options, 1.0)
+        };
+        for n in 0..4 {
+            let decision = hears(n, false);
+            assert!(matches!(decision, Decision::Dead { .. }), "{decision:?}");
+        }
+        for (n, probed_at) in [(4, 1), (5, 2), (6, 4)] {
+            let decision = hears(n, n > 4);
+            let Decision::DeadAndHold { reason, cause, probe_at, .. } = decision else {
+                panic!("{decision:?}")
+            };
+            assert_eq!((reason, cause), (DeadReason::UnknownResult, HoldCause::Refusals));
+            assert_eq!(probe_at.as_second(), probed_at);
+        }
     }
 }

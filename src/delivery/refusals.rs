@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::domain::{Attempt, DeadReason};
+use crate::domain::{Attempt, DeadReason, SubmissionId};
 
 /// How many ends of an account's submissions are looked back upon.
 const LOOKED_BACK: usize = 20;
@@ -15,8 +15,15 @@ const WORDS_MAX: usize = 300;
 /// the fault is rather ours than theirs.
 #[derive(Default)]
 pub struct Refusals {
+    /// The latest last; each submission has one, however often it was offered.
+    ends: VecDeque<End>,
+}
+
+/// How a submission ended, or would have.
+struct End {
+    submission: SubmissionId,
     /// `None` was accepted.
-    ends: VecDeque<Option<Cause>>,
+    died_of: Option<Cause>,
 }
 
 /// Of what a submission dies.
@@ -28,18 +35,21 @@ pub struct Cause {
 }
 
 impl Refusals {
-    pub fn accepted(&mut self) {
-        self.end(None);
+    pub fn accepted(&mut self, submission: SubmissionId) {
+        self.end(End { submission, died_of: None });
     }
 
     /// One would die of this. Whether most of the last would have died of the same.
-    pub fn are_many_of(&mut self, cause: Cause) -> bool {
-        self.end(Some(cause.clone()));
-        let of_this = self.ends.iter().filter(|end| end.as_ref() == Some(&cause)).count();
+    pub fn are_many_of(&mut self, submission: SubmissionId, cause: Cause) -> bool {
+        self.end(End { submission, died_of: Some(cause.clone()) });
+        let is_this = |end: &&End| end.died_of.as_ref() == Some(&cause);
+        let of_this = self.ends.iter().filter(is_this).count();
         of_this >= OF_ONE_CAUSE && of_this * 2 > self.ends.len()
     }
 
-    fn end(&mut self, end: Option<Cause>) {
+    /// One that is offered again and again while its account is held must not push out the others.
+    fn end(&mut self, end: End) {
+        self.ends.retain(|known| known.submission != end.submission);
         if self.ends.len() == LOOKED_BACK {
             self.ends.pop_front();
         }
@@ -63,6 +73,7 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use uuid::Uuid;
 
     use super::*;
     use crate::domain::{Reply, Verdict};
@@ -83,9 +94,30 @@ mod tests {
         cause(422, Some("issues are wrong"), "")
     }
 
+    /// Each time it is another submission that ends.
+    #[derive(Default)]
+    struct Told(Refusals, u128);
+
+    impl Told {
+        fn next(&mut self) -> SubmissionId {
+            self.1 += 1;
+            SubmissionId(Uuid::from_u128(self.1))
+        }
+
+        fn are_many_of(&mut self, cause: Cause) -> bool {
+            let next = self.next();
+            self.0.are_many_of(next, cause)
+        }
+
+        fn accepted(&mut self) {
+            let next = self.next();
+            self.0.accepted(next);
+        }
+    }
+
     #[test]
     fn a_few_of_one_cause_die_and_then_no_more() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Told::default();
         let many: Vec<bool> = (0..30).map(|_| refusals.are_many_of(spelling())).collect();
         assert_eq!(many[..4], [false; 4]);
         assert!(many[4..].iter().all(|many| *many));
@@ -93,7 +125,7 @@ mod tests {
 
     #[test]
     fn where_more_are_accepted_than_refused_the_fault_is_the_submissions() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Told::default();
         for _ in 0..100 {
             refusals.accepted();
             assert!(!refusals.are_many_of(spelling()));
@@ -102,7 +134,7 @@ mod tests {
 
     #[test]
     fn refusals_of_different_causes_are_not_many() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Told::default();
         for n in 0..100 {
             let other = ["too late", "no such thing", "not now"][n % 3];
             assert!(!refusals.are_many_of(cause(422, Some(other), "")));
@@ -110,8 +142,36 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_refused_again_and_again_is_one() {
+        let mut refusals = Told::default();
+        for _ in 1..OF_ONE_CAUSE {
+            assert!(!refusals.are_many_of(spelling()));
+        }
+        let probe = refusals.next();
+        for _ in 0..3 * LOOKED_BACK {
+            assert!(refusals.0.are_many_of(probe, spelling()));
+        }
+        for _ in 0..OF_ONE_CAUSE {
+            refusals.accepted();
+        }
+        assert!(!refusals.0.are_many_of(probe, spelling()), "most are accepted");
+    }
+
+    #[test]
+    fn what_is_accepted_in_the_end_is_no_refusal() {
+        let mut refusals = Told::default();
+        let mended = refusals.next();
+        refusals.0.are_many_of(mended, spelling());
+        refusals.0.accepted(mended);
+        for _ in 1..OF_ONE_CAUSE {
+            assert!(!refusals.are_many_of(spelling()));
+        }
+        assert!(refusals.are_many_of(spelling()));
+    }
+
+    #[test]
     fn what_was_long_ago_is_forgotten() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Told::default();
         while !refusals.are_many_of(spelling()) {}
         for _ in 0..LOOKED_BACK {
             refusals.accepted();

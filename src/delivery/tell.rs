@@ -24,7 +24,7 @@ pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: 
         Decision::Delivered { attempt } => {
             let api_id = attempt.reply.api_id.as_deref();
             if decided.again {
-                tracing::info!(%submission, api_id, "delivered again: another answer counts now");
+                tracing::info!(%submission, api_id, "delivered again");
                 metrics.submission_resent(survey);
             } else {
                 tracing::info!(%submission, api_id, "delivered");
@@ -48,10 +48,15 @@ pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: 
             metrics.submission_died(survey, *reason);
         }
         Decision::Dead { attempt, reason } => {
-            let (label, status) = (reason.label(), attempt.reply.status);
-            tracing::error!(%submission, reason = label, status, "dead: it cannot be delivered");
+            tell_death(submission, *reason, attempt.reply.status);
             metrics.submission_died(survey, *reason);
             metrics.account_answered(account, attempt.verdict);
+        }
+        Decision::DeadAndHold { attempt, reason, cause, .. } => {
+            tell_death(submission, *reason, attempt.reply.status);
+            metrics.submission_died(survey, *reason);
+            tell_hold(submission, account, *cause, attempt.reply.status);
+            metrics.account_held(account, *cause);
         }
         Decision::Retry { attempt, at } => {
             let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
@@ -63,6 +68,11 @@ pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: 
             metrics.account_held(account, *cause);
         }
     }
+}
+
+fn tell_death(submission: SubmissionId, reason: DeadReason, status: Option<u16>) {
+    let reason = reason.label();
+    tracing::error!(%submission, reason, status, "dead: it cannot be delivered");
 }
 
 /// What the far side said is with the ledger: it may repeat what callers said.

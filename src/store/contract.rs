@@ -266,6 +266,14 @@ pub enum Decision {
         attempt: Attempt,
         reason: DeadReason,
     },
+    /// It is not to be offered again, and most others would die of the same: they wait.
+    DeadAndHold {
+        attempt: Attempt,
+        reason: DeadReason,
+        cause: HoldCause,
+        /// When the account may be probed.
+        probe_at: Timestamp,
+    },
     /// The fault is not the submission's: its account is held, and the attempt is not spent.
     Hold {
         attempt: Attempt,
@@ -359,7 +367,7 @@ pub enum StoreError {
          one, which brings it to the present form"
     )]
     OtherForm { path: String },
-    #[error("the ledger {path} is damaged: {fault}")]
+    #[error("the ledger {path} is damaged: {fault}; run: postcall doctor --ledger {path}")]
     Damaged { path: String, fault: String },
     #[error("opening the ledger {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use postcall::domain::{DeadReason, HoldCause, IgnoredReason, Verdict};
 use postcall::store::sqlite::{Examination, Finding, FindingKind, Salvaged, examine, salvage};
-use postcall::store::{Decision, StoreError};
+use postcall::store::{Decision, Outcome, StoreError};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -114,6 +114,16 @@ async fn each_fault_is_found_and_a_salvage_mends_it() {
             FindingKind::Identity,
             "there cannot be",
         ),
+        (
+            "UPDATE attempts SET reply = CAST(x'6f8c' AS TEXT) WHERE submission % 2 = 0",
+            FindingKind::File,
+            "rows of attempts hold text that cannot be read",
+        ),
+        (
+            "UPDATE submissions SET trace = CAST(x'6f8c' AS TEXT) WHERE seq = 7",
+            FindingKind::File,
+            "1 rows of submissions hold text that cannot be read",
+        ),
         ("UPDATE holds SET cause = 'mood'", FindingKind::Account, "no cause of a hold"),
         ("DELETE FROM asked", FindingKind::Account, "are not found by their ids"),
     ] {
@@ -168,6 +178,28 @@ async fn the_ledger_of_an_earlier_release_is_brought_over_in_the_present_form() 
     let (new, salvaged) = salvage_of(&place);
     assert_eq!((salvaged.submissions, salvaged.lost), (SUBMISSIONS, Vec::new()));
     assert_sound(&new);
+}
+
+#[tokio::test]
+async fn what_is_sent_once_more_to_a_salvaged_ledger_is_kept_where_it_was_lost() {
+    let place = closed(furnished().await).await;
+    let damaged = Connection::open(place.path()).unwrap();
+    // A page of a table can be lost without those of what belongs to it.
+    damaged.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    damaged.execute("DELETE FROM submissions WHERE call = 'call-2'", []).unwrap();
+    let answers = "submission = (SELECT seq FROM submissions WHERE call = 'call-4')";
+    damaged.execute(&format!("UPDATE answers SET hook = x'00' WHERE {answers}"), []).unwrap();
+    drop(damaged);
+    let (new, salvaged) = salvage_of(&place);
+    assert_eq!((salvaged.submissions, salvaged.put_aside), (SUBMISSIONS - 1, 1));
+    assert_eq!(homeless(&salvaged).len(), 1);
+    fs::rename(new, place.path()).unwrap();
+    let ledger = Ledger::on(place);
+    for (n, outcome) in [(2, Outcome::New), (4, Outcome::Added), (3, Outcome::Repeat)] {
+        let call = format!("call-{n}");
+        let again = spoken::named(&format!("id-{n}"), 1, complete(200_000, &call));
+        assert_eq!(ledger.hear(again).await.outcome, outcome, "{call}");
+    }
 }
 
 /// Every page in turn is overwritten, with what no page can be.
@@ -291,6 +323,21 @@ fn a_service_with_a_damaged_ledger_stays_up_and_says_what_to_run() {
     assert_eq!((figures.of("ledger_writable"), figures.of("ledger_damaged")), (0.0, 1.0));
     world.process().signal("TERM");
     assert!(world.until_the_process_ends().status.success());
+}
+
+#[test]
+fn who_asks_a_damaged_ledger_by_hand_is_told_what_to_run() {
+    let world = World::of(SETTINGS);
+    let ledger = world.ledger.path().to_owned();
+    fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
+    let advice =
+        format!("run: postcall doctor --ledger {}", ledger.canonicalize().unwrap().display());
+    for asked in [&["submissions"][..], &["accounts", "resume", "main"]] {
+        let said = world.postcall(asked).output().unwrap();
+        assert_eq!(said.status.code(), Some(1));
+        let said = String::from_utf8(said.stderr).unwrap();
+        assert!(said.trim_end().ends_with(&advice), "{said}");
+    }
 }
 
 #[test]

@@ -342,6 +342,50 @@ fn where_nobody_can_say_whether_it_was_heard_an_operator_may_want_to_look() {
 }
 
 #[test]
+fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_long() {
+    let once = |settings: &str| settings.replace("delay: 0s,", "delay: 0s, unknown_result: dead,");
+    Rounds::play_with(once, async |rounds| {
+        rounds.plivo.fails(json!([{"reset": "after"}]));
+        let calls: Vec<_> = (0..30).map(|n| format!("c-{n}")).collect();
+        for call in &calls {
+            rounds.hears("quick", call, "5").await;
+        }
+        rounds.rounds_for(10 * MINUTE).await;
+        is_held_for(rounds, HoldCause::Refusals);
+        let totals = rounds.ledger.totals();
+        assert!(totals.dead < 30 && totals.pending > 0, "{totals:?}");
+        rounds.plivo.fails(json!([]));
+        rounds.rounds_for(HOUR).await;
+        let after = rounds.ledger.totals();
+        assert_eq!((after.dead, after.delivered), (totals.dead, totals.pending));
+        assert!(rounds.ledger.holds().is_empty());
+        for call in &calls {
+            assert_eq!(rounds.plivo.heard_about(call).len(), 1, "{call}");
+        }
+    });
+}
+
+#[test]
+fn one_submission_that_is_always_refused_holds_a_quiet_account_no_longer_than_it_must() {
+    let spelled = |settings: &str| settings.replace("issue: ECHO", "issue: CALL_DROPPED");
+    Rounds::play_with(spelled, async |rounds| {
+        rounds.plivo.spells_otherwise();
+        for n in 0..5 {
+            let call = format!("c-{n}");
+            rounds.hears("ivr", &call, "2").await;
+            rounds.hears_of("ivr", Some("problem"), &call, "1").await;
+        }
+        for n in 0..10 {
+            rounds.rounds_for(HOUR).await;
+            rounds.hears("quick", &format!("good-{n}"), "5").await;
+        }
+        rounds.rounds_for(HOUR).await;
+        assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (10, 5));
+        assert!(rounds.ledger.holds().is_empty());
+    });
+}
+
+#[test]
 fn what_is_replayed_as_it_was_is_offered_word_for_word() {
     Rounds::play(async |rounds| {
         rounds.hears("ivr", "c-1", "2").await;

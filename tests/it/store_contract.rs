@@ -133,6 +133,8 @@ macro_rules! keeps_every_promise {
                 a_probe_that_asked_nobody_leaves_it_to_the_next
                 a_probe_that_was_given_back_leaves_it_to_the_next
                 a_delivery_lifts_the_hold
+                a_clock_that_was_put_back_leaves_no_account_unprobed
+                what_dies_may_have_its_account_held
                 the_time_an_account_was_held_is_no_age
                 a_hold_survives_reopening
                 a_person_holds_an_account_until_a_person_resumes_it

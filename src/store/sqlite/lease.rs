@@ -34,7 +34,7 @@ pub(super) fn lease(
         let (limit, probe) = match standing {
             Standing::Free => (*wanted, false),
             Standing::Held { probe_at } => {
-                ((*wanted).min(usize::from(probe_at <= request.now)), true)
+                ((*wanted).min(usize::from(is_due(probe_at, request))), true)
             }
             Standing::HeldByHand => continue,
         };
@@ -61,6 +61,12 @@ pub(super) fn lease(
         leased.next_due_at = leased.next_due_at.into_iter().chain(next).min();
     }
     Ok(leased)
+}
+
+/// No probe is put off for longer than from one to the next: what lies farther ahead does so by a
+/// clock that was put back since. (Decisions are made a little later than leases are asked for.)
+fn is_due(probe_at: Timestamp, request: &LeaseRequest) -> bool {
+    probe_at <= request.now || probe_at > request.now + 2 * request.probe_every
 }
 
 /// `until` is when the lease of an attempt that begins now runs out: the whole exchange has time.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::answers::{self, Which};
 use super::books;
-use super::columns::{parsed, text, timestamp};
+use super::columns::{optional_timestamp, parsed, text, timestamp};
 use super::doctor::{self, CHILDREN};
 use super::lock::Lock;
 use crate::domain::{CallUuid, DeadReason, HoldCause, Name, State, SubmissionKey, Totals, Verdict};
@@ -286,6 +286,12 @@ impl<'a> Work<'a> {
                 self.bring_table(&transaction, name, &table)?;
             }
         }
+        // Where what a hook said may be lost, it is not taken for a repeat when it is sent once more.
+        transaction.execute(
+            "DELETE FROM seen
+                WHERE submission NOT IN (SELECT id FROM submissions WHERE detail IS NOT ?1)",
+            [PUT_ASIDE],
+        )?;
         transaction.execute_batch(
             "INSERT OR IGNORE INTO asked
                 SELECT DISTINCT account, survey FROM submissions WHERE call <> ''",
@@ -486,6 +492,7 @@ impl<'a> Work<'a> {
             between("fence", 0, NUMBER_MAX),
             between("tries", 0, NUMBER_MAX),
             between("attempts", 0, NUMBER_MAX),
+            between("rejections", 0, NUMBER_MAX),
             between("held_before_us", 0, i64::MAX),
         ];
         let update = format!("UPDATE submissions SET {} WHERE seq = ?1", submission.join(", "));
@@ -531,11 +538,13 @@ impl<'a> Work<'a> {
         match name {
             "holds" => {
                 let unreadable = fresh
-                    .prepare("SELECT rowid, account, cause, probe_at FROM holds")?
+                    .prepare("SELECT rowid, account, cause, probe_at, since, held_us FROM holds")?
                     .query_map([], |row| {
                         let sound = text::<Name>(row, 1).is_ok()
                             && text::<HoldCause>(row, 2).is_ok()
-                            && timestamp(row, 3).is_ok();
+                            && timestamp(row, 3).is_ok()
+                            && optional_timestamp(row, 4).is_ok()
+                            && row.get::<_, u64>(5).is_ok();
                         Ok((row.get::<_, i64>(0)?, sound))
                     })?
                     .collect::<Result<Vec<_>>>()?;

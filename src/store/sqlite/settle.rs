@@ -39,13 +39,12 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
             holds::lift(work.connection, &held.account, settlement.at)?;
         }
         Decision::Dead { attempt, reason } => {
-            answered(work, &held, attempt)?;
-            if keep_verdict(work, &held, attempt, true)? == MoreAnswers::Count {
-                start_over(work, &held, at, trace)?;
-                return Ok(Settled::NewerAnswers);
-            }
-            let detail = Some(attempt.reply.text.as_str());
-            close(work, &held, &End { detail, ..end(State::Dead(*reason)) })?;
+            return die(work, &held, attempt, end(State::Dead(*reason)));
+        }
+        Decision::DeadAndHold { attempt, reason, cause, probe_at } => {
+            let settled = die(work, &held, attempt, end(State::Dead(*reason)))?;
+            holds::hold(work.connection, &held.account, *cause, attempt, *probe_at)?;
+            return Ok(settled);
         }
         Decision::Retry { attempt, at } => {
             keep_verdict(work, &held, attempt, true)?;
@@ -61,6 +60,16 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
             holds::hold(work.connection, &held.account, *cause, attempt, *probe_at)?;
         }
     }
+    Ok(Settled::Done)
+}
+
+fn die(work: &mut Work<'_>, held: &Held, attempt: &Attempt, end: End<'_>) -> Result<Settled> {
+    answered(work, held, attempt)?;
+    if keep_verdict(work, held, attempt, true)? == MoreAnswers::Count {
+        start_over(work, held, end.at, end.trace)?;
+        return Ok(Settled::NewerAnswers);
+    }
+    close(work, held, &End { detail: Some(&attempt.reply.text), ..end })?;
     Ok(Settled::Done)
 }
 

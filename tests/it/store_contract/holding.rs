@@ -118,6 +118,37 @@ pub async fn a_delivery_lifts_the_hold(ledger: Ledger<impl Backend>) {
     assert!(leases.iter().all(|lease| !lease.probe));
 }
 
+pub async fn a_clock_that_was_put_back_leaves_no_account_unprobed(ledger: Ledger<impl Backend>) {
+    ledger.hear(complete(-100_000, "c-1")).await;
+    let lease = ledger.lease_one(100).await;
+    settle_as_held(&ledger, &lease, 100).await;
+    ledger.hear(complete(-100_000, "c-2")).await;
+    assert_eq!(ledger.lease_one(-90_000).await.key.call.as_str(), "c-2");
+    let leased = ledger.lease(wanted(&[("main", 9)], -89_941)).await.unwrap();
+    assert_eq!((leased.leases.len(), leased.next_due_at), (0, Some(at(100))));
+}
+
+pub async fn what_dies_may_have_its_account_held(ledger: Ledger<impl Backend>) {
+    for call in ["c-1", "c-2"] {
+        ledger.hear(complete(0, call)).await;
+    }
+    let lease = ledger.lease(wanted(&[("main", 1)], 100)).await.unwrap().leases.remove(0);
+    ledger.begin_one(&lease, 100).await;
+    let decision = Decision::DeadAndHold {
+        attempt: attempt(Verdict::UnknownResult, None, 101),
+        reason: DeadReason::UnknownResult,
+        cause: HoldCause::Refusals,
+        probe_at: at(160),
+    };
+    assert_eq!(ledger.settle_one(&lease, decision, 101).await, Settled::Done);
+    assert_eq!(ledger.row("c-1").await.state, State::Dead(DeadReason::UnknownResult));
+    assert_eq!(ledger.figures().await.unwrap().holds[0].cause, HoldCause::Refusals);
+    assert_eq!(ledger.lease_due(159).await.len(), 0);
+    let probe = ledger.lease_one(160).await;
+    assert_eq!((probe.key.call.as_str(), probe.probe), ("c-2", true));
+    ledger.check_books().await;
+}
+
 pub async fn the_time_an_account_was_held_is_no_age(ledger: Ledger<impl Backend>) {
     ledger.hear(complete(0, "c-1")).await;
     ledger.hear(complete(1, "c-2")).await;

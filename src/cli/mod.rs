@@ -83,6 +83,8 @@ struct SettingsFile {
 /// Why a verb failed.
 pub enum Failure {
     Settings(SettingsError),
+    /// Nobody named a file, and the defaults and variables alone are not enough.
+    NoFile(SettingsError),
     Other(anyhow::Error),
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
@@ -124,14 +126,19 @@ fn source<'a>(settings: &'a Settings, name: &str) -> Result<&'a Source, Failure>
 
 impl SettingsFile {
     fn load(&self) -> Result<Settings, Failure> {
-        Ok(Settings::load(self.file.as_deref(), Environment::of_process())?)
+        Settings::load(self.file.as_deref(), Environment::of_process()).map_err(|error| match self
+            .file
+        {
+            Some(_) => Failure::Settings(error),
+            None => Failure::NoFile(error),
+        })
     }
 }
 
 impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Settings(_) => ExitCode::from(78),
+            Failure::Settings(_) | Failure::NoFile(_) => ExitCode::from(78),
             Failure::Other(_) | Failure::Told => ExitCode::FAILURE,
             Failure::Unreadable(_) => ExitCode::from(2),
             Failure::OutputClosed => ExitCode::SUCCESS,
@@ -145,6 +152,10 @@ impl fmt::Display for Failure {
         match self {
             Failure::Settings(error) => {
                 write!(f, "the settings are not well:\n{}", logs::chain(error))
+            }
+            Failure::NoFile(error) => {
+                let advice = "no settings file is named: say --config FILE, or set POSTCALL_CONFIG";
+                write!(f, "the settings are not well:\n{}\n{advice}", logs::chain(error))
             }
             Failure::Other(error) => write!(f, "error: {error:#}"),
             Failure::Unreadable(faults) => f.write_str(faults),

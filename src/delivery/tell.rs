@@ -24,7 +24,7 @@ pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: 
         Decision::Delivered { attempt } => {
             let api_id = attempt.reply.api_id.as_deref();
             if decided.again {
-                tracing::info!(%submission, api_id, "delivered again: another answer counts now");
+                tracing::info!(%submission, api_id, "delivered again");
                 metrics.submission_resent(survey);
             } else {
                 tracing::info!(%submission, api_id, "delivered");

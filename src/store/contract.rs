@@ -370,7 +370,7 @@ pub enum StoreError {
          one, which brings it to the present form"
     )]
     OtherForm { path: String },
-    #[error("the ledger {path} is damaged: {fault}")]
+    #[error("the ledger {path} is damaged: {fault}; run: postcall doctor --ledger {path}")]
     Damaged { path: String, fault: String },
     #[error("opening the ledger {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },

@@ -76,7 +76,7 @@ families! {
 
         /// Submissions by the rating delivered.
         rating: HistogramVec = histograms(["survey"], &RATINGS),
-        /// Submissions delivered again because another answer counts than was delivered.
+        /// Submissions delivered again, because another answer counts or a person wants it so.
         submissions_resent_total: IntCounterVec = counters(["survey"]),
         /// Submissions with nothing to tell, by reason.
         submissions_ignored_total: IntCounterVec = counters(["survey", "reason"]),

@@ -483,6 +483,15 @@ fn a_service_without_an_api_is_looked_into_and_says_what_it_wants() {
 }
 
 #[test]
+fn who_forgets_the_settings_is_told_how_to_name_them() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+    let output = command.arg("accounts").env_remove("POSTCALL_CONFIG").output().unwrap();
+    let said = Said::of(output);
+    assert_eq!(said.code, Some(78));
+    assert!(said.stderr.contains("--config FILE"), "{}", said.stderr);
+}
+
+#[test]
 fn the_api_is_described_for_other_programs() {
     let output = Command::new(env!("CARGO_BIN_EXE_postcall")).arg("openapi").output().unwrap();
     let described: Value = serde_json::from_slice(&output.stdout).unwrap();

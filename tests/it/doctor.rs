@@ -114,6 +114,16 @@ async fn each_fault_is_found_and_a_salvage_mends_it() {
             FindingKind::Identity,
             "there cannot be",
         ),
+        (
+            "UPDATE attempts SET reply = CAST(x'6f8c' AS TEXT) WHERE submission % 2 = 0",
+            FindingKind::File,
+            "rows of attempts hold text that cannot be read",
+        ),
+        (
+            "UPDATE submissions SET trace = CAST(x'6f8c' AS TEXT) WHERE seq = 7",
+            FindingKind::File,
+            "1 rows of submissions hold text that cannot be read",
+        ),
         ("UPDATE holds SET cause = 'mood'", FindingKind::Account, "no cause of a hold"),
         ("DELETE FROM asked", FindingKind::Account, "are not found by their ids"),
     ] {
@@ -313,6 +323,21 @@ fn a_service_with_a_damaged_ledger_stays_up_and_says_what_to_run() {
     assert_eq!((figures.of("ledger_writable"), figures.of("ledger_damaged")), (0.0, 1.0));
     world.process().signal("TERM");
     assert!(world.until_the_process_ends().status.success());
+}
+
+#[test]
+fn who_asks_a_damaged_ledger_by_hand_is_told_what_to_run() {
+    let world = World::of(SETTINGS);
+    let ledger = world.ledger.path().to_owned();
+    fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
+    let advice =
+        format!("run: postcall doctor --ledger {}", ledger.canonicalize().unwrap().display());
+    for asked in [&["submissions"][..], &["accounts", "resume", "main"]] {
+        let said = world.postcall(asked).output().unwrap();
+        assert_eq!(said.status.code(), Some(1));
+        let said = String::from_utf8(said.stderr).unwrap();
+        assert!(said.trim_end().ends_with(&advice), "{said}");
+    }
 }
 
 #[test]

@@ -152,6 +152,7 @@ macro_rules! keeps_every_promise {
                 every_condition_of_a_search_has_to_hold
                 the_submissions_of_a_call_are_found_whatever_they_belong_to
                 all_that_is_known_of_a_submission_is_shown
+                of_a_submission_with_very_many_hooks_a_part_is_shown
                 what_a_submission_says_can_be_mapped_without_leasing_it
             }
             promises! { intervening<$type>:

@@ -30,7 +30,8 @@ pub(super) struct Search {
     /// Only those about this call
     #[arg(long, value_name = "ID")]
     pub call: Option<CallUuid>,
-    /// Only those accepted then or later: 2026-11-20, 2026-11-20T08:00:00Z, or 24h for so long ago
+    /// Only those accepted then or later: 2026-11-20 (in UTC), 2026-11-20T08:00:00Z, or 24h for so
+    /// long ago
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub since: Option<Timestamp>,
     /// Only those accepted before
@@ -90,7 +91,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     }
     day(text)
         .or_else(|| Timestamp::now().checked_sub(age(text)?).ok())
-        .ok_or("expected a time such as 2026-11-20T08:00:00Z, a day, or 24h for so long ago")
+        .ok_or("expected a time such as 2026-11-20T08:00:00Z, a day in UTC such as 2026-11-20, or 24h for so long ago")
 }
 
 /// Nothing but a day: an hour that says no zone would be read as its midnight, and far more be meant

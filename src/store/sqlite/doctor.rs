@@ -97,6 +97,7 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
             Ok(Examination { submissions: 0, findings })
         };
     }
+    look.at(FindingKind::File, "what is written", Look::texts);
     look.at(FindingKind::File, "the submissions", Look::submissions);
     look.at(FindingKind::File, "the attempts", Look::attempts);
     look.at(FindingKind::File, "what belongs to submissions", Look::orphans);
@@ -166,6 +167,29 @@ impl Look<'_> {
             let words: String = row.get(0)?;
             for line in words.lines().filter(|line| *line != "ok") {
                 self.findings.add(FindingKind::File, line);
+            }
+        }
+        Ok(())
+    }
+
+    /// SQLite keeps any bytes as text, and whoever reads the row later fails at it.
+    fn texts(&mut self) -> Result<()> {
+        for table in CHILDREN.into_iter().chain(["submissions"]) {
+            let mut written = self.ledger.prepare(&format!("SELECT * FROM {table}"))?;
+            let columns = written.column_count();
+            let mut rows = written.query([])?;
+            let mut unreadable = 0_u64;
+            while let Some(row) = rows.next()? {
+                let is_garbled = |column| match row.get_ref(column)? {
+                    ValueRef::Text(bytes) => Ok(str::from_utf8(bytes).is_err()),
+                    _ => Ok(false),
+                };
+                let garbled: Result<Vec<bool>> = (0..columns).map(is_garbled).collect();
+                unreadable += u64::from(garbled?.contains(&true));
+            }
+            if unreadable > 0 {
+                let words = format!("{unreadable} rows of {table} hold text that cannot be read");
+                self.findings.add(FindingKind::File, words);
             }
         }
         Ok(())

@@ -110,6 +110,7 @@ macro_rules! keeps_every_promise {
                 what_surely_did_not_arrive_leaves_a_submission_open
                 what_may_have_arrived_keeps_a_submission_closed
                 one_attempt_that_may_have_arrived_closes_for_good
+                whoever_takes_up_what_may_have_arrived_is_told
                 an_attempt_on_older_answers_does_not_begin
                 a_decision_on_older_answers_is_not_written_down
                 a_new_answer_reopens_what_was_ignored_or_unmapped

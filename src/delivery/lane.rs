@@ -167,6 +167,7 @@ mod tests {
             age: Duration::ZERO,
             last_answer_at: NOW,
             again: false,
+            may_have_arrived: false,
             probe: false,
             rejections: 0,
             as_was: None,

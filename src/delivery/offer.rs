@@ -1,5 +1,5 @@
 use super::parts::Terms;
-use crate::domain::{DeadReason, Feedback};
+use crate::domain::{DeadReason, Feedback, UnknownResult};
 use crate::store::Lease;
 use crate::survey::{Mapped, Mapping};
 
@@ -7,6 +7,14 @@ use crate::survey::{Mapped, Mapping};
 /// a person wants to be offered as it was is not asked of the survey again.
 pub(super) fn of(lease: &Lease, terms: &Terms) -> (Mapping, Option<String>) {
     let (account, survey) = (&lease.key.account, &lease.key.survey);
+    // The process may have ended before anybody could decide that.
+    if lease.may_have_arrived && terms.options.retry.unknown_result == UnknownResult::Dead {
+        let detail = "nobody knows what came of its last attempt, which may have arrived";
+        return (
+            Mapping::Dead { reason: DeadReason::UnknownResult, detail: detail.to_owned() },
+            None,
+        );
+    }
     if !terms.destinations.contains_key(account) {
         return (unmapped(format!("the settings have no account {account}")), None);
     }

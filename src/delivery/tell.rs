@@ -95,10 +95,10 @@ fn why_unsent(reason: DeadReason) -> &'static str {
     match reason {
         DeadReason::Unrated => "nothing rates the call, and the survey wants that seen",
         DeadReason::Incomplete => "the survey is incomplete, and wants that seen",
+        DeadReason::UnknownResult => "it may have arrived, and the settings want that seen",
         DeadReason::Unmapped
         | DeadReason::Refused
         | DeadReason::UnknownCall
-        | DeadReason::TooOld
-        | DeadReason::UnknownResult => "the settings do not say what it means",
+        | DeadReason::TooOld => "the settings do not say what it means",
     }
 }

@@ -2,6 +2,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use super::{Environment, secret};
@@ -91,8 +93,7 @@ impl PrivateDoor {
         let table = place.table()?;
         let token = match table.get_filled("token") {
             None => Some(None),
-            Some(place) => secret::credentials(&place, TOKEN_LENGTH_MIN, environment)
-                .map(|token| Some(Arc::new(token))),
+            Some(place) => token_of_api(&place, environment).map(Some),
         };
         let listen = listen(&table)?;
         if public.is_some_and(|public| collide(public.listen, listen)) {
@@ -101,6 +102,23 @@ impl PrivateDoor {
             );
         }
         Some(Self { listen, token: token? })
+    }
+}
+
+fn token_of_api(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Arc<Credentials>> {
+    let token = secret::credentials(place, TOKEN_LENGTH_MIN, environment)?;
+    place.check(token.tokens().iter().try_for_each(can_be_brought))?;
+    Some(Arc::new(token.checked(can_be_brought)))
+}
+
+/// Whether a header can carry it as it is: nobody would ever be let in by another.
+fn can_be_brought(token: &SecretString) -> Result<(), String> {
+    let token = token.expose_secret();
+    if token.trim() == token && !token.contains(char::is_control) {
+        Ok(())
+    } else {
+        Err("no request can bring a token that begins or ends with a blank, or has two lines"
+            .to_owned())
     }
 }
 

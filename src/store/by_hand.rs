@@ -59,6 +59,22 @@ pub struct Dossier {
     pub attempts: Vec<AttemptRecord>,
     /// What was done by hand, the first first.
     pub interventions: Vec<Intervention>,
+    /// What there is more of than is listed.
+    pub left_out: LeftOut,
+}
+
+impl Dossier {
+    /// Most hooks, answers and attempts that are listed of one submission: a sender may have sent
+    /// any number of them, each as long as a body may be.
+    pub const LISTED_MAX: usize = 256;
+}
+
+/// How much of a submission is not listed: the later hooks and answers, and the earlier attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    pub hooks: usize,
+    pub answers: usize,
+    pub attempts: usize,
 }
 
 /// A hook as it lies in the ledger.

@@ -195,6 +195,9 @@ pub struct Lease {
     pub last_answer_at: Timestamp,
     /// The destination has accepted it before.
     pub again: bool,
+    /// Its last attempt, of those that were made since a person last offered it again, may have
+    /// arrived: nobody knows what came of it.
+    pub may_have_arrived: bool,
     /// Its account is held: this one finds out whether it may resume.
     pub probe: bool,
     /// How often it was answered that the account is at fault, while the account was not held.

@@ -14,7 +14,7 @@ mod damaged;
 pub mod sqlite;
 
 pub use by_hand::{
-    AttemptRecord, Cursor, Done, Dossier, Horizon, Intervention, KeptAnswer, KeptHook,
+    AttemptRecord, Cursor, Done, Dossier, Horizon, Intervention, KeptAnswer, KeptHook, LeftOut,
     MalformedCursor, Mappable, Page, Replay, SaidByHook, Search, Swept,
 };
 pub use contract::{

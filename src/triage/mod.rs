@@ -33,8 +33,8 @@ pub use object::only_object;
 pub use problem::ApiProblem;
 pub use search::{Listed, PAGE, PAGE_MAX, Paging, Sought};
 pub use submission::{
-    LastAttempt, Shown, ShownAnswer, ShownAttempt, ShownHook, ShownIntervention, StateName,
-    Submission,
+    LastAttempt, Shown, ShownAnswer, ShownAttempt, ShownHook, ShownIntervention, ShownLeftOut,
+    StateName, Submission,
 };
 pub use terms::Terms;
 pub use totals::ShownTotals;

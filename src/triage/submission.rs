@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 
 use super::feedback::ShownFeedback;
 use crate::domain::State;
-use crate::store::{AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, SubmissionRow};
+use crate::store::{
+    AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, LeftOut, SubmissionRow,
+};
 
 /// A submission as a person looks at it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -76,6 +78,16 @@ pub struct Shown {
     pub attempts_made: Vec<ShownAttempt>,
     /// What was done with it by hand.
     pub interventions: Vec<ShownIntervention>,
+    pub left_out: ShownLeftOut,
+}
+
+/// How much there is that is not listed, where there is very much of it: the later hooks and
+/// answers, and the earlier attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShownLeftOut {
+    pub hooks: usize,
+    pub answers: usize,
+    pub attempts: usize,
 }
 
 /// A hook as it lies in the ledger.
@@ -217,7 +229,14 @@ impl From<Dossier> for Shown {
             answers: dossier.answers.into_iter().map(Into::into).collect(),
             attempts_made: dossier.attempts.into_iter().map(Into::into).collect(),
             interventions: dossier.interventions.into_iter().map(Into::into).collect(),
+            left_out: dossier.left_out.into(),
         }
+    }
+}
+
+impl From<LeftOut> for ShownLeftOut {
+    fn from(LeftOut { hooks, answers, attempts }: LeftOut) -> Self {
+        Self { hooks, answers, attempts }
     }
 }
 

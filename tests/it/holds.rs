@@ -366,6 +366,23 @@ fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_lo
 }
 
 #[test]
+fn what_an_operator_does_not_want_heard_twice_is_not_after_a_crash() {
+    let once = |settings: &str| settings.replace("delay: 0s,", "delay: 0s, unknown_result: dead,");
+    Rounds::play_with(once, async |rounds| {
+        rounds.hears("quick", "c-1", "5").await;
+        rounds.sets_out().await.unwrap();
+        rounds.crash();
+        rounds.start();
+        rounds.rounds_for(HOUR).await;
+        assert_eq!(rounds.submission("c-1").state, "dead(unknown_result)");
+        assert!(rounds.plivo.heard_about("c-1").len() <= 1);
+        rounds.operator_replays("c-1", false).await;
+        rounds.round().await;
+        assert_eq!(rounds.submission("c-1").state, "delivered", "a person looked at it");
+    });
+}
+
+#[test]
 fn one_submission_that_is_always_refused_holds_a_quiet_account_no_longer_than_it_must() {
     let spelled = |settings: &str| settings.replace("issue: ECHO", "issue: CALL_DROPPED");
     Rounds::play_with(spelled, async |rounds| {

@@ -235,6 +235,25 @@ fn a_secret_in_a_file_ends_before_its_last_newline_and_is_read_anew() {
 }
 
 #[test]
+fn a_token_that_no_request_can_bring_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let form = format!("listen: 127.0.0.1:9090\n  token: {{ file: {:?} }}", file.path());
+    let text = replaced(AS_WRITTEN, "listen: 127.0.0.1:9090", &form);
+    let unlike = "a-token-of-the-desk \n";
+    for wrong in
+        [unlike, "a-token-of-the-desk\n\n", "\ta-token-of-the-desk", "a-token-of\0the-desk"]
+    {
+        std::fs::write(file.path(), wrong).unwrap();
+        let said = faults(&text, &[]);
+        assert!(said.contains("private.token: no request can bring"), "{wrong:?}: {said}");
+    }
+    std::fs::write(file.path(), "a-token-of-the-desk\n").unwrap();
+    let token = load(&text, &[]).unwrap().private.token.unwrap();
+    std::fs::write(file.path(), unlike).unwrap();
+    assert!(token.read_anew().is_err(), "the known one stays");
+}
+
+#[test]
 fn a_list_of_secrets_is_for_the_days_of_a_rotation() {
     let form = "auth_token: [{ value: new }, { env: PLIVO_AUTH_TOKEN }]";
     let text = replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", form);

@@ -110,6 +110,7 @@ macro_rules! keeps_every_promise {
                 what_surely_did_not_arrive_leaves_a_submission_open
                 what_may_have_arrived_keeps_a_submission_closed
                 one_attempt_that_may_have_arrived_closes_for_good
+                whoever_takes_up_what_may_have_arrived_is_told
                 an_attempt_on_older_answers_does_not_begin
                 a_decision_on_older_answers_is_not_written_down
                 a_new_answer_reopens_what_was_ignored_or_unmapped
@@ -151,6 +152,7 @@ macro_rules! keeps_every_promise {
                 every_condition_of_a_search_has_to_hold
                 the_submissions_of_a_call_are_found_whatever_they_belong_to
                 all_that_is_known_of_a_submission_is_shown
+                of_a_submission_with_very_many_hooks_a_part_is_shown
                 what_a_submission_says_can_be_mapped_without_leasing_it
             }
             promises! { intervening<$type>:

@@ -8,7 +8,7 @@ use super::{DeskArgs, Failure, Output};
 use crate::cli::table::{Table, plain};
 use crate::domain::SubmissionId;
 use crate::triage::{
-    Shown, ShownAnswer, ShownAttempt, ShownFeedback, ShownHook, ShownIntervention,
+    Shown, ShownAnswer, ShownAttempt, ShownFeedback, ShownHook, ShownIntervention, ShownLeftOut,
 };
 
 #[derive(Debug, Args)]
@@ -37,12 +37,16 @@ impl Show {
 
 fn print(out: &mut impl Write, shown: &Shown) -> io::Result<()> {
     print_heads(out, shown)?;
+    let ShownLeftOut { hooks, answers, attempts } = shown.left_out;
     section(out, "hooks", &table(HOOKS, &shown.hooks, hook))?;
+    more(out, hooks, "later")?;
     section(out, "answers", &table(ANSWERS, &shown.answers, answer))?;
+    more(out, answers, "later")?;
     if let Some(trace) = &shown.submission.trace {
         section(out, "what spoke", &told(trace))?;
     }
     section(out, "attempts", &table(ATTEMPTS, &shown.attempts_made, attempt))?;
+    more(out, attempts, "earlier")?;
     section(out, "by hand", &table(BY_HAND, &shown.interventions, intervention))
 }
 
@@ -74,6 +78,10 @@ fn section(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
     }
     writeln!(out, "\n{title}")?;
     text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+fn more(out: &mut impl Write, left_out: usize, which: &str) -> io::Result<()> {
+    if left_out == 0 { Ok(()) } else { writeln!(out, "  and {left_out} {which} ones") }
 }
 
 fn table<T, const N: usize>(head: [&str; N], rows: &[T], line: fn(&T) -> [String; N]) -> String {

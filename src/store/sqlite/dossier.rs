@@ -1,6 +1,6 @@
 //! All that is known of a submission.
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Result, params};
 
 use super::answers::{self, Which};
 use super::columns::{hook_id, optional_timestamp, text, timestamp};
@@ -8,20 +8,34 @@ use super::rows::{self, Found};
 use super::told;
 use crate::domain::{Answers, SubmissionId};
 use crate::store::by_hand::{
-    AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, Mappable, SaidByHook,
+    AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, LeftOut, Mappable, SaidByHook,
 };
 
 pub(super) fn find(connection: &Connection, id: SubmissionId) -> Result<Option<Dossier>> {
     let Some(Found { seq, row, .. }) = rows::by_id(connection, id)? else {
         return Ok(None);
     };
-    Ok(Some(Dossier {
-        row,
-        hooks: hooks(connection, seq)?,
-        answers: kept_answers(connection, seq)?,
-        attempts: attempts(connection, seq)?,
-        interventions: interventions(connection, seq)?,
-    }))
+    let (hooks, attempts) = (hooks(connection, seq)?, attempts(connection, seq)?);
+    let answers = kept_answers(connection, seq)?;
+    let left_out = LeftOut {
+        hooks: count(connection, "SELECT count(*) FROM hooks WHERE submission = ?1", seq)?
+            .saturating_sub(hooks.len()),
+        answers: count(
+            connection,
+            "SELECT (SELECT count(*) FROM answers WHERE submission = ?1)
+                + (SELECT count(*) FROM told WHERE submission = ?1)",
+            seq,
+        )?
+        .saturating_sub(answers.len()),
+        attempts: count(connection, "SELECT count(*) FROM attempts WHERE submission = ?1", seq)?
+            .saturating_sub(attempts.len()),
+    };
+    let interventions = interventions(connection, seq)?;
+    Ok(Some(Dossier { row, hooks, answers, attempts, interventions, left_out }))
+}
+
+fn count(connection: &Connection, statement: &str, seq: i64) -> Result<usize> {
+    connection.prepare_cached(statement)?.query_row([seq], |row| row.get(0))
 }
 
 pub(super) fn mappable(connection: &Connection, ids: &[SubmissionId]) -> Result<Vec<Mappable>> {
@@ -51,9 +65,9 @@ fn hooks(connection: &Connection, seq: i64) -> Result<Vec<KeptHook>> {
     connection
         .prepare_cached(
             "SELECT id, source, outcome, method, received_at, query, body FROM hooks
-                WHERE submission = ?1 ORDER BY received_at, id",
+                WHERE submission = ?1 ORDER BY received_at, id LIMIT ?2",
         )?
-        .query_map([seq], |row| {
+        .query_map(params![seq, Dossier::LISTED_MAX], |row| {
             let said = SaidByHook { query: row.get(5)?, body: row.get(6)? };
             // What is dropped by age leaves neither.
             let is_gone = said.query.is_none() && said.body.is_empty();
@@ -72,9 +86,10 @@ fn hooks(connection: &Connection, seq: i64) -> Result<Vec<KeptHook>> {
 fn kept_answers(connection: &Connection, seq: i64) -> Result<Vec<KeptAnswer>> {
     let mut all: Vec<KeptAnswer> = connection
         .prepare_cached(
-            "SELECT question, answer, hook, received_at, late FROM answers WHERE submission = ?1",
+            "SELECT question, answer, hook, received_at, late FROM answers WHERE submission = ?1
+                ORDER BY received_at, hook LIMIT ?2",
         )?
-        .query_map([seq], |row| {
+        .query_map(params![seq, Dossier::LISTED_MAX], |row| {
             Ok(KeptAnswer {
                 kind: "answer",
                 name: row.get(0)?,
@@ -89,16 +104,17 @@ fn kept_answers(connection: &Connection, seq: i64) -> Result<Vec<KeptAnswer>> {
     all.sort_by(|a, b| {
         (a.received_at, a.hook, a.kind, &a.name).cmp(&(b.received_at, b.hook, b.kind, &b.name))
     });
+    all.truncate(Dossier::LISTED_MAX);
     Ok(all)
 }
 
 fn attempts(connection: &Connection, seq: i64) -> Result<Vec<AttemptRecord>> {
-    connection
+    let mut last_first: Vec<AttemptRecord> = connection
         .prepare_cached(
             "SELECT number, started_at, finished_at, verdict, status, api_id, error, reply, feedback
-                FROM attempts WHERE submission = ?1 ORDER BY number",
+                FROM attempts WHERE submission = ?1 ORDER BY number DESC LIMIT ?2",
         )?
-        .query_map([seq], |row| {
+        .query_map(params![seq, Dossier::LISTED_MAX], |row| {
             Ok(AttemptRecord {
                 number: row.get(0)?,
                 started_at: timestamp(row, 1)?,
@@ -111,7 +127,9 @@ fn attempts(connection: &Connection, seq: i64) -> Result<Vec<AttemptRecord>> {
                 feedback: row.get(8)?,
             })
         })?
-        .collect()
+        .collect::<Result<_>>()?;
+    last_first.reverse();
+    Ok(last_first)
 }
 
 fn interventions(connection: &Connection, seq: i64) -> Result<Vec<Intervention>> {

@@ -15,7 +15,7 @@ use super::dossier;
 use super::flaws;
 use super::holds::{self, Standing};
 use super::writer::Work;
-use crate::domain::{Name, SubmissionKey};
+use crate::domain::{Name, SubmissionKey, Verdict};
 use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Offer, Ticket};
 
 /// `clock` is the ledger's own time, by which leases expire.
@@ -269,6 +269,7 @@ struct DueRow {
     again: bool,
     rejections: u32,
     as_was: bool,
+    reached: bool,
 }
 
 macro_rules! due_of {
@@ -276,7 +277,7 @@ macro_rules! due_of {
         concat!(
             "SELECT seq, id, fence, version, account, survey, call, state = 'collecting',
                 attempts, first_attempt_at, coalesce(held_before_us, 0), told,
-                feedback IS NOT NULL, rejections, as_was
+                feedback IS NOT NULL, rejections, as_was, reached
             FROM ",
             $source,
             " LIMIT ?4"
@@ -306,6 +307,10 @@ pub(super) const PROBE: &str = due_of!(
 
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM submissions
     WHERE account = ?1 AND state IN ('collecting', 'pending') AND leased_until IS NULL";
+
+/// Whether the last attempt came to that.
+const LAST_IS_UNKNOWN: &str = "SELECT 1 FROM submissions JOIN attempts ON submission = seq
+    WHERE seq = ?1 AND number = tries AND verdict = ?2";
 
 fn probes(work: &Work<'_>, account: &Name, now: Timestamp, limit: usize) -> Result<Vec<DueRow>> {
     due(work, PROBE, account, (i64::MIN, micros(now)), limit)
@@ -357,6 +362,7 @@ impl DueRow {
             again: row.get(12)?,
             rejections: row.get(13)?,
             as_was: row.get(14)?,
+            reached: row.get(15)?,
         })
     }
 
@@ -384,6 +390,12 @@ impl DueRow {
         }
         let answers = answers::heard(work.connection, self.seq, self.told, Which::InTime)?;
         let as_was = if self.as_was { dossier::offered(work.connection, self.seq)? } else { None };
+        let may_have_arrived = self.reached
+            && self.attempts > 0
+            && work
+                .connection
+                .prepare_cached(LAST_IS_UNKNOWN)?
+                .exists(params![self.seq, Verdict::UnknownResult.label()])?;
         let last_said_at = answers.said().map(|said| said.again_at).max();
         let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
         Ok(Lease {
@@ -394,6 +406,7 @@ impl DueRow {
             last_answer_at: last_said_at.max(answers.last_new_at()).unwrap_or(now),
             answers,
             again: self.again,
+            may_have_arrived,
             probe,
             rejections: self.rejections,
             as_was,

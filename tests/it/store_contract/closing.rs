@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use postcall::domain::{Changes, DeadReason, IgnoredReason, State, Verdict};
-use postcall::store::{Begun, Decision, Outcome, Settled};
+use postcall::store::{Begun, Decision, Outcome, Replay, Settled};
 
 use super::spoken::{
-    AFTER, BUSY, DELAY, answer, at, attempt, hook, ignored, pairs, score, unmapped,
+    AFTER, BUSY, DELAY, answer, at, attempt, complete, hook, ignored, pairs, score, unmapped,
 };
 use super::{Backend, Ledger};
 
@@ -136,6 +136,23 @@ pub async fn one_attempt_that_may_have_arrived_closes_for_good(mut ledger: Ledge
     ledger.reopen();
     let heard = ledger.hear(hook(1001, "c-1", &[("problem", "1")])).await;
     assert_eq!(heard.outcome, Outcome::Late);
+}
+
+pub async fn whoever_takes_up_what_may_have_arrived_is_told(mut ledger: Ledger<impl Backend>) {
+    ledger.hear(complete(0, "c-1")).await;
+    assert!(!ledger.attempt_one(100).await.may_have_arrived);
+    ledger.reopen();
+    let lease = ledger.attempt_one(100).await;
+    assert!(lease.may_have_arrived, "nobody settled it");
+    ledger.retry_one(&lease, attempt(BUSY, Some(503), 101)).await;
+    let lease = ledger.attempt_one(200).await;
+    assert!(!lease.may_have_arrived, "it was told to come back since");
+    let attempt = attempt(Verdict::UnknownResult, None, 201);
+    let reason = DeadReason::UnknownResult;
+    ledger.settle_one(&lease, Decision::Dead { attempt, reason }, 201).await;
+    let how = Replay { as_was: false, accepted_too: false, at: at(300) };
+    ledger.replay(vec![lease.ticket.submission], how).await.unwrap();
+    assert!(!ledger.lease_one(300).await.may_have_arrived, "a person knows");
 }
 
 pub async fn an_attempt_on_older_answers_does_not_begin(ledger: Ledger<impl Backend>) {

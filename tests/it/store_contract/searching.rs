@@ -2,7 +2,8 @@
 
 use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
 use postcall::store::{
-    AttemptRecord, Cursor, Decision, Intervention, Outcome, Replay, Search, SubmissionRow,
+    AttemptRecord, Cursor, Decision, Dossier, Intervention, LeftOut, Outcome, Replay, Search,
+    SubmissionRow,
 };
 
 use super::spoken::{
@@ -212,6 +213,30 @@ pub async fn all_that_is_known_of_a_submission_is_shown(ledger: Ledger<impl Back
     assert_eq!(found.attempts, [refused, under_way]);
     let replayed = Intervention { at: at(2000), action: "replay".to_owned(), detail: None };
     assert_eq!(found.interventions, [replayed]);
+}
+
+pub async fn of_a_submission_with_very_many_hooks_a_part_is_shown(ledger: Ledger<impl Backend>) {
+    let (listed, too_many) = (Dossier::LISTED_MAX, 3);
+    for n in 0..listed + too_many {
+        let answer = n.to_string();
+        ledger.hear(hook(n as i64, "c-1", &[("score", &answer)])).await;
+    }
+    for second in (2000..).take(listed + 1) {
+        let lease = ledger.attempt_one(second).await;
+        let attempt = attempt(Verdict::Unreachable, None, second);
+        let again = Decision::Retry { attempt, at: at(second + 1) };
+        ledger.settle_one(&lease, again, second).await;
+    }
+    let found = ledger.find(hook(0, "c-1", &[]).key.id()).await.unwrap().unwrap();
+    let received = |at: jiff::Timestamp| at.as_second();
+    let times: Vec<i64> = found.hooks.iter().map(|hook| received(hook.received_at)).collect();
+    assert_eq!(times, (0..listed as i64).collect::<Vec<_>>(), "the first");
+    let times: Vec<i64> = found.answers.iter().map(|it| received(it.received_at)).collect();
+    assert_eq!(times, (0..listed as i64).collect::<Vec<_>>(), "the first");
+    let numbers: Vec<u32> = found.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, (2..=listed as u32 + 1).collect::<Vec<_>>(), "the last");
+    let left_out = LeftOut { hooks: too_many, answers: too_many, attempts: 1 };
+    assert_eq!(found.left_out, left_out);
 }
 
 pub async fn what_a_submission_says_can_be_mapped_without_leasing_it(ledger: Ledger<impl Backend>) {

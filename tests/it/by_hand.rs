@@ -483,6 +483,19 @@ fn a_service_without_an_api_is_looked_into_and_says_what_it_wants() {
 }
 
 #[test]
+fn a_service_that_is_named_is_asked_though_this_shell_has_not_its_variables() {
+    let desk = Desk::after_a_bad_friday(At::Service);
+    let settings = "accounts: { main: { auth_id: MAX, auth_token: { env: NOBODY_SET_THIS } } }";
+    let file = desk.world.folder().join("another.yaml");
+    std::fs::write(&file, settings).unwrap();
+    let door = format!("http://{}", desk.world.private());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+    command.args(["submissions", "--service", &door]).env("POSTCALL_CONFIG", file);
+    let said = Said::of(command.output().unwrap()).well();
+    assert!(said.contains("bad-1"), "{said}");
+}
+
+#[test]
 fn who_forgets_the_settings_is_told_how_to_name_them() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
     let output = command.arg("accounts").env_remove("POSTCALL_CONFIG").output().unwrap();

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use clap::CommandFactory;
+use postcall::cli::Cli;
 use postcall::settings::Settings;
 use postcall::source::SourceReply;
 
@@ -17,6 +19,16 @@ fn the_readme_shows_what_the_demo_prints() {
     let printed = masked(&String::from_utf8(demo.stdout).unwrap());
     let shown = blocks("text").into_iter().find(|block| block.starts_with("Postcall demo"));
     assert_eq!(shown.unwrap().trim_end(), printed.trim_end());
+}
+
+#[test]
+fn every_verb_stands_in_the_table_of_commands() {
+    let readme = include_str!("../../README.md");
+    let program = Cli::command();
+    let verbs = program.get_subcommands().map(clap::Command::get_name);
+    let missing: Vec<_> =
+        verbs.filter(|verb| !readme.contains(&format!("\n| `postcall {verb}"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// A block with accounts is a file of its own; any other shows what is written over the file before

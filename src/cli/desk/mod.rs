@@ -112,10 +112,11 @@ impl DeskArgs {
         }
     }
 
-    /// The settings are asked only where they are given and hold the token.
+    /// The settings are asked only where they are given and may hold the token. Where they cannot be
+    /// read here, the service says whether it wants one.
     fn service_at(&self, url: &str) -> Result<Desk, Failure> {
         let wants_settings = self.token_file.is_none() && self.settings.file.is_some();
-        let settings = wants_settings.then(|| self.settings.load()).transpose()?;
+        let settings = wants_settings.then(|| self.settings.load().ok()).flatten();
         Ok(Desk::Service(Service::at(url, self.token(settings.as_ref())?)?))
     }
 

@@ -61,6 +61,8 @@ pub(super) fn answer<T: Serialize>(outcome: Result<T, Told>) -> HttpResponse {
 }
 
 fn refused(error: &TriageError) -> HttpResponse {
+    // With its causes: that the ledger is not written is no news without the disk that is full.
+    let detail = logs::chain(error);
     let (status, retry_after) = match error {
         TriageError::Unreadable { .. } => (StatusCode::BAD_REQUEST, None),
         TriageError::UnknownSubmission | TriageError::UnknownAccount => {
@@ -71,15 +73,33 @@ fn refused(error: &TriageError) -> HttpResponse {
             StatusCode::TOO_MANY_REQUESTS,
             Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ),
-        TriageError::Store(error) => {
-            let error = logs::chain(error);
-            tracing::warn!(error, "the ledger did not answer what was asked by hand");
+        TriageError::Store(_) => {
+            tracing::warn!(error = detail, "the ledger did not answer what was asked by hand");
             (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_SECONDS))
         }
     };
-    let mut response = Problem::new(status, error.to_string()).response();
+    let mut response = Problem::new(status, detail).response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::StoreError;
+
+    #[tokio::test]
+    async fn who_asks_a_ledger_that_is_not_written_hears_of_the_disk() {
+        let full = StoreError::Write(Arc::new(io::Error::other("the disk is full")));
+        let response = refused(&TriageError::Store(full));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let said = String::from_utf8(body.to_vec()).unwrap();
+        assert!(said.contains("writing the ledger: the disk is full"), "{said}");
+    }
 }

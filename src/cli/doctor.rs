@@ -51,26 +51,29 @@ impl Doctor {
 
 fn examine(ledger: &Path, output: Output) -> Result<(), Failure> {
     let examination = sqlite::examine(ledger).map_err(anyhow::Error::from)?;
-    let mut out = std::io::stdout().lock();
-    match output {
-        Output::Json => writeln!(out, "{}", in_json(ledger, &examination))?,
-        Output::Text => {
-            for finding in &examination.findings {
-                writeln!(out, "{}: {}", finding.kind.label(), finding.words)?;
-            }
-            let (path, count) = (ledger.display(), examination.submissions);
-            if examination.findings.is_empty() {
-                writeln!(out, "{path} is sound: {count} submissions, and the books balance")?;
-            } else {
-                writeln!(out, "{path} is not sound; {count} submissions could be read")?;
-                writeln!(
-                    out,
-                    "stop the service, then: postcall doctor --ledger {path} --salvage {path}.new"
-                )?;
-            }
-        }
+    let told = tell_of(&mut std::io::stdout().lock(), ledger, &examination, output);
+    // Whoever asked may read the exit code alone.
+    if examination.findings.is_empty() { Ok(told?) } else { Err(Failure::Told) }
+}
+
+fn tell_of(
+    out: &mut impl Write,
+    ledger: &Path,
+    examination: &Examination,
+    output: Output,
+) -> std::io::Result<()> {
+    if let Output::Json = output {
+        return writeln!(out, "{}", in_json(ledger, examination));
     }
-    if examination.findings.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    for finding in &examination.findings {
+        writeln!(out, "{}: {}", finding.kind.label(), finding.words)?;
+    }
+    let (path, count) = (ledger.display(), examination.submissions);
+    if examination.findings.is_empty() {
+        return writeln!(out, "{path} is sound: {count} submissions, and the books balance");
+    }
+    writeln!(out, "{path} is not sound; {count} submissions could be read")?;
+    writeln!(out, "stop the service, then: postcall doctor --ledger {path} --salvage {path}.new")
 }
 
 fn salvage(ledger: &Path, new: &Path, output: Output) -> Result<(), Failure> {
@@ -78,18 +81,18 @@ fn salvage(ledger: &Path, new: &Path, output: Output) -> Result<(), Failure> {
     // What was brought over is believed as little as what it came from.
     let examination = sqlite::examine(new).map_err(anyhow::Error::from)?;
     let mut out = std::io::stdout().lock();
-    match output {
+    let told = match output {
         Output::Json => {
             let mut said = in_json(new, &examination);
             said["put_aside"] = json!(salvaged.put_aside);
             said["lost"] = json!(salvaged.lost);
             said["homeless"] = json!(salvaged.homeless);
-            writeln!(out, "{said}")?;
+            writeln!(out, "{said}")
         }
-        Output::Text => tell(&mut out, ledger, new, &salvaged, &examination)?,
-    }
+        Output::Text => tell(&mut out, ledger, new, &salvaged, &examination),
+    };
     if salvaged.lost.is_empty() && examination.findings.is_empty() {
-        Ok(())
+        Ok(told?)
     } else {
         Err(Failure::Told)
     }

@@ -402,6 +402,13 @@ fn the_doctor_says_in_words_what_is_wrong_and_ends_accordingly() {
     assert_eq!(wrong.status.code(), Some(1));
     let said: Value = serde_json::from_slice(&wrong.stdout).unwrap();
     assert_eq!((&said["sound"], &said["findings"][0]["kind"]), (&false.into(), &"books".into()));
+    for output in ["text", "json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let arguments = ["doctor", "--output", output];
+        let unheard = process::postcall(&arguments, &home.settings()).stdout(writer).status();
+        assert_eq!(unheard.unwrap().code(), Some(1), "though nobody reads what");
+    }
 
     let new = home.ledger().with_file_name("new.db");
     let salvaged = run(&["--salvage", new.to_str().unwrap()]);

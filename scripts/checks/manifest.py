@@ -198,6 +198,12 @@ def settings_faults(settings, spec):
     for door in ("public", "private"):
         if not has_port(container, int(settings[door]["listen"].rpartition(":")[2])):
             yield f"ports: the container lacks the port of {door}.listen"
+    # Whoever runs a command in the pod names no file.
+    named = {env["name"]: env.get("value") for env in container.get("env", [])}
+    config_maps = {v["name"] for v in spec["volumes"] if "configMap" in v}
+    mounts = [m["mountPath"] for m in container["volumeMounts"] if m["name"] in config_maps]
+    if named.get("POSTCALL_CONFIG") not in [f"{mount}/postcall.yaml" for mount in mounts]:
+        yield "env: POSTCALL_CONFIG does not name the settings"
 
 
 def seconds(duration):

@@ -33,13 +33,23 @@ impl Table {
     }
 }
 
-/// Without what a terminal would take for a command: a stranger may have written it.
+/// Without what a terminal would take for a command, or for another order of what stands beside it: a
+/// stranger may have written it.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { plain.extend(c.escape_debug()) } else { plain.push(c) }
+        if c.is_control() || reorders(c) {
+            plain.extend(c.escape_debug());
+        } else {
+            plain.push(c);
+        }
     }
     plain
+}
+
+/// Embeds, overrides and isolates a direction of writing.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Table {
@@ -75,5 +85,12 @@ mod tests {
         let mut table = Table::with_head(["SAID"]);
         table.add(vec!["a\u{1b}[2Jb\nc\u{9b}é".to_owned()]);
         assert_eq!(table.to_string(), "SAID\na\\u{1b}[2Jb\\nc\\u{9b}é\n");
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_turns_nothing_round() {
+        let mut table = Table::with_head(["SAID"]);
+        table.add(vec!["5 \u{202e}1 ,shalom \u{5e9}\u{2066}".to_owned()]);
+        assert_eq!(table.to_string(), "SAID\n5 \\u{202e}1 ,shalom \u{5e9}\\u{2066}\n");
     }
 }

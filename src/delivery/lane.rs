@@ -84,9 +84,13 @@ impl Lane {
         }
     }
 
-    /// Whether most of the last submissions would have died of this.
+    /// Whether most of the last submissions would have died of this; where that is not known any
+    /// more, an account that is held for it speaks for it.
     fn are_many(&mut self, lease: &Lease, reason: DeadReason, attempt: &Attempt) -> bool {
-        self.refusals.are_many_of(lease.ticket.submission, Cause::of(reason, attempt))
+        let cause = Cause::of(reason, attempt);
+        let are_many = self.refusals.are_many_of(lease.ticket.submission, cause);
+        are_many
+            || (lease.held_for == Some(HoldCause::Refusals) && self.refusals.are_too_few_to_tell())
     }
 
     /// How often the account was said to be at fault about this submission. It is never the last time
@@ -168,6 +172,7 @@ mod tests {
             last_answer_at: NOW,
             again: false,
             may_have_arrived: false,
+            held_for: None,
             probe: false,
             rejections: 0,
             as_was: None,

@@ -47,6 +47,11 @@ impl Refusals {
         of_this >= OF_ONE_CAUSE && of_this * 2 > self.ends.len()
     }
 
+    /// Whether nobody could tell by now: not since the process began.
+    pub fn are_too_few_to_tell(&self) -> bool {
+        self.ends.len() < OF_ONE_CAUSE
+    }
+
     /// One that is offered again and again while its account is held must not push out the others.
     fn end(&mut self, end: End) {
         self.ends.retain(|known| known.submission != end.submission);

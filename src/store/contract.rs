@@ -200,6 +200,8 @@ pub struct Lease {
     pub may_have_arrived: bool,
     /// Its account is held: this one finds out whether it may resume.
     pub probe: bool,
+    /// Why its account is held, where it is.
+    pub held_for: Option<HoldCause>,
     /// How often it was answered that the account is at fault, while the account was not held.
     pub rejections: u32,
     /// What a person wants to be offered as it was, as JSON.

@@ -176,6 +176,15 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         assert!(rounds.ledger.holds()[0].detail.contains("Issues have to be an array"));
         assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
 
+        // Nor does any more die with each start of the service.
+        for _ in 0..3 {
+            rounds.crash();
+            rounds.start();
+            rounds.rounds_for(10 * MINUTE).await;
+        }
+        is_held_for(rounds, HoldCause::Refusals);
+        assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
+
         // What Plivo takes is not kept from it.
         for n in 0..5 {
             rounds.hears("quick", &format!("good-{n}"), "5").await;

@@ -74,9 +74,10 @@ impl Limit {
         }
     }
 
-    /// Once for all exchanges that ran at the same time: they met the same trouble.
+    /// Once for all exchanges that ran at the same time: they met the same trouble. What was changed
+    /// later than now was so by a clock that was put back since.
     fn shrink(&mut self, to: f64, took: Duration, now: Timestamp) {
-        if self.changed_at.is_none_or(|at| now - took > at) {
+        if self.changed_at.is_none_or(|at| now - took > at || at > now + took) {
             self.limit = (self.limit * to).max(1.0);
             self.changed_at = Some(now);
         }
@@ -136,6 +137,14 @@ mod tests {
             told.limit.heard(Sign::PushedBack, MOMENT, now);
         }
         assert_eq!(told.limit.now(), 4);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_makes_nobody_deaf() {
+        let mut told = Told::of(8);
+        assert_eq!(told.hears(1, Sign::PushedBack, MOMENT), 4);
+        told.now -= Duration::from_secs(3600);
+        assert_eq!(told.hears(1, Sign::PushedBack, MOMENT), 2);
     }
 
     #[test]

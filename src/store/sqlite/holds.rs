@@ -38,6 +38,11 @@ impl Known {
         }
     }
 
+    /// Why the account is held, where it is.
+    pub fn held_for(&self) -> Option<HoldCause> {
+        self.since.map(|_| self.cause)
+    }
+
     /// How long the account was ever held, until `now`.
     pub fn held_in_all(&self, now: Timestamp) -> Duration {
         self.held + self.since.map_or(Duration::ZERO, |since| between(since, now))

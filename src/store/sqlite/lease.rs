@@ -15,7 +15,7 @@ use super::dossier;
 use super::flaws;
 use super::holds::{self, Standing};
 use super::writer::Work;
-use crate::domain::{Name, SubmissionKey, Verdict};
+use crate::domain::{HoldCause, Name, SubmissionKey, Verdict};
 use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Offer, Ticket};
 
 /// `clock` is the ledger's own time, by which leases expire.
@@ -46,9 +46,10 @@ pub(super) fn lease(
         if probe && found > 0 {
             holds::probe_from(work.connection, account, request.now + request.probe_every)?;
         }
+        let held_for = hold.as_ref().and_then(holds::Known::held_for);
         let held = hold.map(|hold| hold.held_in_all(request.now)).unwrap_or_default();
         for row in rows {
-            leased.leases.push(row.lease(work, request.now, held, clock + lease_for, probe)?);
+            leased.leases.push(row.lease(work, request.now, held, clock + lease_for, held_for)?);
         }
         if found == *wanted {
             continue;
@@ -372,8 +373,9 @@ impl DueRow {
         now: Timestamp,
         held_in_all: Duration,
         until: Timestamp,
-        probe: bool,
+        held_for: Option<HoldCause>,
     ) -> Result<Lease> {
+        let probe = held_for.is_some();
         work.connection
             .prepare_cached(
                 "UPDATE submissions SET fence = ?2, leased_until = ?3, probe = ?4 WHERE seq = ?1",
@@ -408,6 +410,7 @@ impl DueRow {
             again: self.again,
             may_have_arrived,
             probe,
+            held_for,
             rejections: self.rejections,
             as_was,
         })

@@ -496,6 +496,14 @@ fn a_service_that_is_named_is_asked_though_this_shell_has_not_its_variables() {
 }
 
 #[test]
+fn who_asks_while_the_ledger_is_not_written_hears_why() {
+    let desk = Desk::after_a_bad_friday(At::Service);
+    desk.world.ledger.refuses_writes();
+    let said = desk.says(&["submissions", "erase", "bad-1"]).failed();
+    assert!(said.contains("writing the ledger: "), "{said}");
+}
+
+#[test]
 fn who_forgets_the_settings_is_told_how_to_name_them() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
     let output = command.arg("accounts").env_remove("POSTCALL_CONFIG").output().unwrap();

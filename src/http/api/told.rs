@@ -84,22 +84,3 @@ fn refused(error: &TriageError) -> HttpResponse {
     }
     response
 }
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::store::StoreError;
-
-    #[tokio::test]
-    async fn who_asks_a_ledger_that_is_not_written_hears_of_the_disk() {
-        let full = StoreError::Write(Arc::new(io::Error::other("the disk is full")));
-        let response = refused(&TriageError::Store(full));
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
-        let said = String::from_utf8(body.to_vec()).unwrap();
-        assert!(said.contains("writing the ledger: the disk is full"), "{said}");
-    }
-}

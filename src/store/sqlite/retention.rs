@@ -43,7 +43,7 @@ pub(super) fn sweep(work: &mut Work<'_>, horizon: &Horizon, at: Timestamp) -> Re
 
 /// What was settled for good, of which so much is kept, the oldest first.
 pub(super) const OLD: &str = "SELECT seq, state FROM submissions
-    WHERE kept = ?1 AND settled_at < ?2 AND state IN ('delivered', 'ignored', 'discarded')
+    WHERE kept = ?1 AND settled_at < ?2 AND (state = 'delivered' OR state = 'ignored' OR state = 'discarded')
     ORDER BY settled_at LIMIT ?3";
 
 fn old(

@@ -41,8 +41,9 @@ macro_rules! latest_first {
 pub(super) const BY_AGE: &str = latest_first!(look!("TRUE"));
 
 /// As the index of them wants to be asked.
-pub(super) const UNLUCKY: &str =
-    latest_first!(look!("state IN ('ignored', 'dead', 'discarded') AND state = :state"));
+pub(super) const UNLUCKY: &str = latest_first!(look!(
+    "(state = 'ignored' OR state = 'dead' OR state = 'discarded') AND state = :state"
+));
 
 /// All that is waiting, in hand or not, by the indexes that hold nothing else: all of it is put
 /// in order first.

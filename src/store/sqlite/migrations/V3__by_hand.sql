@@ -15,12 +15,13 @@ ALTER TABLE submissions ADD COLUMN gone_at INTEGER;
 
 -- In which order a person looks at them.
 CREATE INDEX submissions_by_age ON submissions (accepted_at);
--- What a person looks for among many.
+-- What a person looks for among many. (`state IN` with more than two would have SQLite make a
+-- temporary table at each change of a row, for this index and the next.)
 CREATE INDEX submissions_unlucky ON submissions (state, accepted_at)
-    WHERE state IN ('ignored', 'dead', 'discarded');
+    WHERE state = 'ignored' OR state = 'dead' OR state = 'discarded';
 -- What may be dropped by age. What is dead is kept until a person decides.
 CREATE INDEX submissions_settled ON submissions (kept, settled_at)
-    WHERE state IN ('delivered', 'ignored', 'discarded');
+    WHERE state = 'delivered' OR state = 'ignored' OR state = 'discarded';
 
 -- Why an account is held: misconfigured, unreachable, refusals or operator.
 ALTER TABLE holds ADD COLUMN cause TEXT NOT NULL DEFAULT 'misconfigured';

@@ -28,14 +28,14 @@ pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: 
                 metrics.submission_resent(survey);
             } else {
                 tracing::info!(%submission, api_id, "delivered");
+                if let (Some(survey), Some((feedback, latency))) = (survey, &decided.delivered) {
+                    metrics.feedback_delivered(survey, feedback, *latency);
+                }
             }
             if decided.probe {
                 tracing::info!(%account, "the account is heard again: it resumes");
             }
             metrics.account_heard(account);
-            if let (Some(survey), Some((feedback, latency))) = (survey, &decided.delivered) {
-                metrics.feedback_delivered(survey, feedback, *latency);
-            }
         }
         Decision::Ignored { reason, .. } => {
             tracing::info!(%submission, reason = reason.label(), "ignored");

@@ -74,7 +74,7 @@ families! {
         /// to say.
         answers_changed_total: IntCounterVec = counters(["survey"]),
 
-        /// Submissions by the rating delivered.
+        /// Submissions by the rating delivered first; one is counted once.
         rating: HistogramVec = histograms(["survey"], &RATINGS),
         /// Submissions delivered again, because another answer counts or a person wants it so.
         submissions_resent_total: IntCounterVec = counters(["survey"]),
@@ -253,8 +253,8 @@ impl Metrics {
         self.families.submissions_dead_total.with_label_values(&labels).inc();
     }
 
-    /// Each time that a submission is settled as delivered; `latency` is counted from the caller's
-    /// last word.
+    /// A submission is settled as delivered for the first time; `latency` is counted from the
+    /// caller's last word.
     pub fn feedback_delivered(&self, survey: &Name, feedback: &Feedback, latency: Duration) {
         let survey = survey.as_str();
         self.families.rating.with_label_values(&[survey]).observe(feedback.rating().value());

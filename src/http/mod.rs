@@ -1,5 +1,5 @@
 //! The two doors: hooks come in by the public one; figures and probes go out by the private one, and
-//! by it a person finds and mends things ([`api`]).
+//! by it a person finds and mends things (`api`).
 //!
 //! This room turns requests into hooks and wishes, and outcomes into answers, and nothing else: it
 //! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.

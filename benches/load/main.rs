@@ -12,6 +12,7 @@ mod driver;
 mod noop;
 mod requests;
 mod service;
+mod settings;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -74,7 +75,7 @@ fn main() -> anyhow::Result<ExitCode> {
         "{} hooks over {} connections; ledgers below {}",
         load.hooks,
         load.connections,
-        service::FOLDER
+        settings::FOLDER
     );
     let mut ratios = Vec::new();
     for pair in 1..=load.pairs.get() {

@@ -7,14 +7,14 @@ use postcall::settings::{Environment, Settings};
 use postcall::source::{self, Source};
 use uuid::Uuid;
 
-use crate::service;
+use crate::settings::SETTINGS;
 
 /// Whole requests as they go over the wire, each about a call of its own.
 pub struct Requests(Vec<Vec<u8>>);
 
 impl Requests {
     pub fn prepare(count: usize) -> anyhow::Result<Self> {
-        let settings = Settings::from_yaml(service::SETTINGS, Environment::default())?;
+        let settings = Settings::from_yaml(SETTINGS, Environment::default())?;
         let source = settings.sources.get("ivr").context("the source of the settings")?;
         (0..count).map(|number| signed(source, number)).collect::<anyhow::Result<_>>().map(Self)
     }

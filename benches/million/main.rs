@@ -12,6 +12,8 @@ mod promise;
 #[path = "../load/requests.rs"]
 mod requests;
 mod service;
+#[path = "../load/settings.rs"]
+mod settings;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -59,7 +61,7 @@ struct Million {
 
 fn main() -> anyhow::Result<ExitCode> {
     let million = Million::parse();
-    let folder = tempfile::Builder::new().prefix("million-").tempdir_in(service::FOLDER)?;
+    let folder = tempfile::Builder::new().prefix("million-").tempdir_in(settings::FOLDER)?;
     let full = folder.path().join("full.db");
     let began = Instant::now();
     let known = ledger::build(&full, million.submissions)?;

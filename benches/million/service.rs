@@ -13,28 +13,7 @@ use postcall::simulator::{Options, Simulator};
 use postcall::store::sqlite::ReadOnly;
 use serde_json::Value;
 
-/// On the disk of the checkout: a file system in memory would make a sync cost nothing.
-pub const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
-
-pub const SETTINGS: &str = r#"
-public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
-private: { listen: "127.0.0.1:0" }
-accounts:
-  main:
-    auth_id: MALOADLOADLOADLOAD00
-    auth_token: { value: "made-up-token-of-the-load-driver" }
-    api: http://127.0.0.1:4010
-  other:
-    auth_id: MALOADLOADLOADLOAD00
-    auth_token: { value: "made-up-token-of-the-load-driver" }
-    api: http://127.0.0.1:4010
-sources:
-  ivr: { preset: plivo, account: main, survey: quick }
-surveys:
-  quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
-delivery: { delay: 0s, rate: 10000 }
-shutdown: { announce: 0s }
-"#;
+use crate::settings::SETTINGS;
 
 /// How long everything may take to be delivered after the last answer.
 const PATIENCE: Duration = Duration::from_secs(120);

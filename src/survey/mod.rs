@@ -17,6 +17,7 @@ mod mapping;
 mod masking;
 mod names;
 mod notes;
+mod offered;
 mod proof;
 mod question;
 mod rating;
@@ -37,6 +38,7 @@ pub use definition::{
     RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
 };
 pub use mapping::{Mapped, Mapping};
+pub use offered::offered;
 pub use proof::{Decided, Given, Proof, Row, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};

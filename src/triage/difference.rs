@@ -4,9 +4,8 @@ use utoipa::ToSchema;
 use super::feedback::ShownFeedback;
 use super::submission::StateName;
 use super::terms::Terms;
-use crate::domain::{DeadReason, Feedback, SubmissionKey};
 use crate::store::Mappable;
-use crate::survey::Mapping;
+use crate::survey::{Mapping, offered};
 
 /// What a replay would change about a submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -54,11 +53,7 @@ impl Difference {
             reason: row.state.reason().map(str::to_owned),
             feedback: told.and_then(ShownFeedback::read),
         };
-        let after = if as_was {
-            After::as_was(known.offered.as_deref())
-        } else {
-            After::today(known, terms)
-        };
+        let after = After::of(known, as_was, terms);
         Self {
             id: row.id.to_string(),
             call: row.key.call.to_string(),
@@ -72,24 +67,13 @@ impl Difference {
 }
 
 impl After {
-    fn as_was(offered: Option<&str>) -> Self {
-        match offered.map(Feedback::from_json) {
-            Some(Ok(feedback)) => After::Feedback { feedback: (&feedback).into() },
-            Some(Err(error)) => Self::unmapped(error.to_string()),
-            None => Self::unmapped("it was never offered".to_owned()),
-        }
-    }
-
-    /// As the courier maps it.
-    fn today(known: &Mappable, terms: &Terms) -> Self {
-        let SubmissionKey { account, survey, .. } = &known.row.key;
-        if !terms.accounts.contains(account) {
-            return Self::unmapped(format!("the settings have no account {account}"));
-        }
-        let Some(survey) = terms.surveys.get(survey) else {
-            return Self::unmapped(format!("the settings have no survey {survey}"));
-        };
-        match survey.map(&known.answers).mapping {
+    /// As the courier comes to it.
+    fn of(known: &Mappable, as_was: bool, terms: &Terms) -> Self {
+        let as_was = known.offered.as_deref().filter(|_| as_was);
+        let has_account = |account: &_| terms.accounts.contains(account);
+        let (mapping, _) =
+            offered(&known.row.key, &known.answers, as_was, has_account, &terms.surveys);
+        match mapping {
             Mapping::Feedback(feedback) => After::Feedback { feedback: (&feedback).into() },
             Mapping::Ignore { reason, detail } => {
                 After::Ignored { ignored: reason.label().to_owned(), detail }
@@ -98,10 +82,6 @@ impl After {
                 After::Dead { dead: reason.label().to_owned(), detail: Some(detail) }
             }
         }
-    }
-
-    fn unmapped(detail: String) -> Self {
-        After::Dead { dead: DeadReason::Unmapped.label().to_owned(), detail: Some(detail) }
     }
 
     fn differs_from(&self, before: &Before) -> bool {

@@ -341,11 +341,14 @@ impl Triage {
         how: Replay,
         only_changed: bool,
     ) -> Result<Replayed, TriageError> {
-        let (mut found, next_cursor) = self.part(search, paging).await?;
-        let unchanged = self.leave_out_unchanged(only_changed, &mut found, how).await?;
+        let (found, next_cursor) = self.part(search, paging).await?;
         let ids = found.into_iter().map(|(id, _)| id).collect();
-        let Foreseen { done, differences } = self.foresee(ids, how).await?;
+        let Foreseen { done, mut differences } = self.foresee(ids, how).await?;
+        let foreseen = differences.len();
+        differences.retain(|it| it.changed || !only_changed);
+        let unchanged = count(foreseen - differences.len());
         let (replayed, left_out) = counted(&done, unchanged);
+        let replayed = replayed - unchanged;
         Ok(Replayed { replayed, left_out, differences, next_cursor, wait_ms: 0 })
     }
 

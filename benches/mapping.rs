@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
-use postcall::domain::{Answer, Answers, HookId, Reported, Told};
+use postcall::domain::{Answer, ExtractedAnswer, WebhookId};
 use postcall::settings::{Environment, Settings};
+use postcall::submission::{Answers, FieldValue, RecordedAnswer};
 use postcall::survey::{Mapping, Survey};
 use uuid::Uuid;
 
@@ -92,16 +93,21 @@ fn answers() -> anyhow::Result<Answers> {
         (4, "solved", Some("2")),
         (5, "comment", Some("There was an echo, and after ten minutes the line went dead.")),
     ] {
-        let reported = Reported {
+        let reported = ExtractedAnswer {
             question: question.to_owned(),
             answer: answer.map_or(Answer::Silence, |answer| Answer::Given(answer.to_owned())),
             reader: "form:Digits".to_owned(),
         };
-        answers.hear(reported.heard(Timestamp::from_second(second)?, HookId(Uuid::nil())));
+        answers.hear(RecordedAnswer::new(
+            reported,
+            Timestamp::from_second(second)?,
+            WebhookId(Uuid::nil()),
+        ));
     }
     for (field, value) in [("from", "+491701234567"), ("campaign", "spring")] {
         let received_at = Timestamp::from_second(1)?;
-        let told = Told { value: value.to_owned(), received_at, hook: HookId(Uuid::nil()) };
+        let told =
+            FieldValue { value: value.to_owned(), received_at, hook: WebhookId(Uuid::nil()) };
         answers.tell(field.parse()?, told);
     }
     Ok(answers)

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::domain::{Answers, Hook, Name, SubmissionId, SubmissionKey};
+use crate::domain::{Name, Webhook};
 use crate::source::{OnRefusal, Refused, Source, SourceReply};
 use crate::store::{Arrival, Outcome, Store, StoreError};
+use crate::submission::{Answers, SubmissionId, SubmissionKey};
 use crate::survey::{Replies, Survey};
-use crate::telemetry::{HookOutcome, Metrics};
+use crate::telemetry::{Metrics, WebhookOutcome};
 
 /// Label of a hook whose sender's name for it is known to belong to other bytes.
 const ID_REUSED: &str = "signature_reused";
@@ -39,7 +40,7 @@ pub struct Desk {
 pub struct Receipt {
     /// What it was kept with; none where it was skipped.
     pub submission: Option<SubmissionId>,
-    pub outcome: HookOutcome,
+    pub outcome: WebhookOutcome,
     /// What its sender hears.
     pub reply: SourceReply,
 }
@@ -103,11 +104,11 @@ impl Intake {
     /// # Errors
     /// A hook that is refused leaves nothing behind; one that the ledger could not keep may have
     /// been written, and is a repeat when it comes again.
-    pub async fn receive(&self, desk: &Desk, hook: Hook) -> Result<Receipt, IntakeError> {
+    pub async fn receive(&self, desk: &Desk, hook: Webhook) -> Result<Receipt, IntakeError> {
         let verified = desk.source.verify(hook)?;
         let Some(reading) = desk.source.read(&verified)? else {
             tracing::debug!(source = %desk.source.name, "a hook was none of ours");
-            let outcome = HookOutcome::Skipped;
+            let outcome = WebhookOutcome::Skipped;
             return Ok(Receipt { submission: None, outcome, reply: desk.reply_unheard() });
         };
         let arrival = Arrival {
@@ -128,13 +129,13 @@ impl Intake {
         }
         let submission = accepted.submission;
         let outcome = match accepted.outcome {
-            Outcome::New => HookOutcome::New,
-            Outcome::Added => HookOutcome::Added,
-            Outcome::Repeat => HookOutcome::Repeat,
-            Outcome::Late => HookOutcome::Late,
+            Outcome::New => WebhookOutcome::New,
+            Outcome::Added => WebhookOutcome::Added,
+            Outcome::Repeat => WebhookOutcome::Repeat,
+            Outcome::Late => WebhookOutcome::Late,
             Outcome::Gone => {
                 tracing::info!(%submission, source = %desk.source.name, "its submission is gone by age or by hand; not kept");
-                let outcome = HookOutcome::Gone;
+                let outcome = WebhookOutcome::Gone;
                 return Ok(Receipt { submission: None, outcome, reply: desk.reply_unheard() });
             }
         };
@@ -173,14 +174,14 @@ impl IntakeError {
         Refused::LABELS.into_iter().chain([ID_REUSED])
     }
 
-    pub fn outcome(&self) -> HookOutcome {
+    pub fn outcome(&self) -> WebhookOutcome {
         match self {
-            IntakeError::Refused(Refused::UnsupportedType(_)) => HookOutcome::Unsupported,
-            IntakeError::Refused(Refused::Unreadable(_)) => HookOutcome::Unreadable,
+            IntakeError::Refused(Refused::UnsupportedType(_)) => WebhookOutcome::Unsupported,
+            IntakeError::Refused(Refused::Unreadable(_)) => WebhookOutcome::Unreadable,
             IntakeError::Refused(Refused::Signature(_)) | IntakeError::IdReused => {
-                HookOutcome::Refused
+                WebhookOutcome::Refused
             }
-            IntakeError::NotKept(_) => HookOutcome::Unavailable,
+            IntakeError::NotKept(_) => WebhookOutcome::Unavailable,
         }
     }
 

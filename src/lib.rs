@@ -4,7 +4,7 @@
 //!
 //! # The story in one breath
 //!
-//! A **Hook** arrives at the public door. Its **Source** knows how it signs and how it speaks.
+//! A **Webhook** arrives at the public door. Its **Source** knows how it signs and how it speaks.
 //! Once verified it is read into **Answers** about one call. All that one caller answered to one
 //! **Survey** about one call, for one account, is a **Submission**; a hook starts one or adds to
 //! it. It is kept in the **Store** (on disk, synced) and only then is the sender thanked. When the
@@ -65,12 +65,12 @@
 //!
 //! ```text
 //! POST /hooks/ivr
-//!   http/hooks           body within its limits → Hook                                (actix ends here)
-//!   intake               source.verify(hook)    → VerifiedHook      401 · 415 · 400, nothing stored
+//!   http/hooks           body within its limits → Webhook                                (actix ends here)
+//!   intake               source.verify(hook)    → VerifiedWebhook      401 · 415 · 400, nothing stored
 //!                        source.read(verified)  → call, answers, fields, hang-up, opt-out, id
 //!                                                  400, nothing stored · none of ours: 200, skipped
 //!   store.accept         hook, answers and submission in one transaction, one sync for all that
-//!                        waited; it asks the Completion that intake handed over: due when? An id
+//!                        waited; it asks the CompletionPolicy that intake handed over: due when? An id
 //!                        that is known for other bytes: 401, nothing stored
 //!   intake               replies.answer(all answers so far) → what the call does next
 //!   http/hooks           200 and that reply, or the source's one
@@ -87,9 +87,9 @@
 //! # What is deliberately so
 //!
 //! - **Verified before read, and the type carries the proof**: only a signature scheme makes a
-//!   [`source::VerifiedHook`], and reading takes nothing else.
+//!   [`source::VerifiedWebhook`], and reading takes nothing else.
 //! - **One trait of weight, [`store::Store`]**, with a contract suite that any backend must pass.
-//!   [`domain::Completion`] and [`domain::Observer`] are its two small companions.
+//!   [`submission::CompletionPolicy`] and [`store::Observer`] are its two small companions.
 //! - **Errors live in the room that raises them.** There is no program-wide error type and no
 //!   application state that everybody holds.
 //! - **The store records decisions and never makes them**; [`domain::RetryPolicy`] decides and
@@ -105,6 +105,7 @@
 //! - **The tools rehearse, they do not imitate**: `explain` and `test` verify, read and map with the
 //!   code that serves; only the ledger is played, in memory (`cli/rehearsal`).
 
+pub mod account;
 pub mod app;
 pub mod cli;
 pub mod delivery;
@@ -116,6 +117,7 @@ pub mod settings;
 pub mod simulator;
 pub mod source;
 pub mod store;
+pub mod submission;
 pub mod survey;
 pub mod telemetry;
 pub mod triage;

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use jiff::Timestamp;
-use postcall::domain::{Hook, HookId, Method};
+use postcall::domain::{Method, Webhook, WebhookId};
 use postcall::settings::{Environment, Settings};
 use postcall::source::{self, Source};
 use uuid::Uuid;
@@ -43,8 +43,8 @@ fn signed(source: &Source, number: usize) -> anyhow::Result<Vec<u8>> {
         ("BillRate", "0.0085"),
     ]);
     let form = ("content-type", "application/x-www-form-urlencoded");
-    let hook = Hook {
-        id: HookId(Uuid::nil()),
+    let hook = Webhook {
+        id: WebhookId(Uuid::nil()),
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
         query: None,

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 use fastrand::Rng;
 use jiff::Timestamp;
-use postcall::domain::{CallUuid, Name, SubmissionId, SubmissionKey};
+use postcall::domain::{CallUuid, Name};
 use postcall::store::sqlite::{self, SqliteStore};
+use postcall::submission::{SubmissionId, SubmissionKey};
 use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use postcall::domain::Totals;
 use postcall::simulator::{Options, Simulator};
 use postcall::store::sqlite::ReadOnly;
+use postcall::submission::StateCounts;
 use serde_json::Value;
 
 use crate::settings::SETTINGS;
@@ -96,7 +96,7 @@ impl Service {
         Ok(most.trim().parse::<f64>()? * 1024.0 / 1e6)
     }
 
-    fn totals(&self) -> anyhow::Result<Totals> {
+    fn totals(&self) -> anyhow::Result<StateCounts> {
         Ok(ReadOnly::open(&self.ledger)?.figures()?.totals)
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::{Hook, HookId, Method};
+use crate::domain::{Method, Webhook, WebhookId};
 use crate::source::{self, CannotSign, Source};
 
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
@@ -68,8 +68,8 @@ impl Payload {
     /// It is nothing that can be signed, or only the sender itself can.
     pub fn signed(self, source: &Source, nonce: &str, at: Timestamp) -> Result<Self, CannotSign> {
         let known = self.headers.len();
-        let Hook { query, headers, .. } =
-            source.signed(self.hook(HookId(Uuid::nil()), at), nonce)?;
+        let Webhook { query, headers, .. } =
+            source.signed(self.hook(WebhookId(Uuid::nil()), at), nonce)?;
         let text =
             |(name, value): (String, Vec<u8>)| (name, String::from_utf8_lossy(&value).into_owned());
         let added: Vec<_> = headers.into_iter().skip(known).map(text).collect();
@@ -77,8 +77,8 @@ impl Payload {
     }
 
     /// As it arrives.
-    pub fn hook(&self, id: HookId, received_at: Timestamp) -> Hook {
-        Hook {
+    pub fn hook(&self, id: WebhookId, received_at: Timestamp) -> Webhook {
+        Webhook {
             id,
             method: self.method,
             path: self.path.clone(),

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::{Attempt, Feedback, Name, SubmissionId};
+use crate::domain::{Attempt, Feedback, Name};
 use crate::store::{Decision, Lease, Settlement};
+use crate::submission::SubmissionId;
 
 /// Work the courier holds: exchanges under way, and decisions that the ledger has still to write.
 #[derive(Default)]

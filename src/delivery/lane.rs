@@ -6,8 +6,10 @@ use super::breaker::Breaker;
 use super::pace::Pace;
 use super::parts::Options;
 use super::refusals::{Cause, Refusals};
-use crate::domain::{Attempt, DeadReason, HoldCause, Next, REJECTIONS_MAX, Tried, Verdict};
+use crate::account::PauseCause;
+use crate::domain::{Attempt, Verdict};
 use crate::store::{Decision, Lease};
+use crate::submission::{DeadReason, Next, REJECTIONS_MAX, Tried};
 
 /// How soon a held account is probed first; each probe that does not get through doubles it, up to
 /// what the settings say.
@@ -59,11 +61,13 @@ impl Lane {
                 self.refusals.accepted(lease.ticket.submission);
                 Decision::Delivered { attempt }
             }
-            Next::HoldUntil(at) => self.hold(lease, attempt, HoldCause::Misconfigured, at, options),
+            Next::HoldUntil(at) => {
+                self.hold(lease, attempt, PauseCause::Misconfigured, at, options)
+            }
             Next::RetryAt(_) | Next::Dead(_)
                 if verdict == Verdict::Unreachable && (lease.probe || self.breaker.is_open()) =>
             {
-                self.hold(lease, attempt, HoldCause::Unreachable, now, options)
+                self.hold(lease, attempt, PauseCause::Unreachable, now, options)
             }
             Next::RetryAt(at) => Decision::Retry { attempt, at },
             Next::Dead(reason) if !self.are_many(lease, reason, &attempt) => {
@@ -72,14 +76,14 @@ impl Lane {
             // It may have been heard, and the settings do not want it to be heard twice.
             Next::Dead(reason @ DeadReason::UnknownResult) => {
                 let probe_at = self.probe_at(lease, &attempt, options);
-                Decision::DeadAndHold { attempt, reason, cause: HoldCause::Refusals, probe_at }
+                Decision::DeadAndHold { attempt, reason, cause: PauseCause::Refusals, probe_at }
             }
             Next::Dead(_) => {
                 // Once the account is heard again, it must not stand in the way of those that are
                 // accepted.
                 let handed_out = u32::try_from(lease.ticket.fence).unwrap_or(u32::MAX);
                 let rest = options.retry.wait(handed_out, jitter).min(options.hold_probe);
-                self.hold(lease, attempt, HoldCause::Refusals, now + rest, options)
+                self.hold(lease, attempt, PauseCause::Refusals, now + rest, options)
             }
         }
     }
@@ -90,7 +94,7 @@ impl Lane {
         let cause = Cause::of(reason, attempt);
         let are_many = self.refusals.are_many_of(lease.ticket.submission, cause);
         are_many
-            || (lease.held_for == Some(HoldCause::Refusals) && self.refusals.are_too_few_to_tell())
+            || (lease.held_for == Some(PauseCause::Refusals) && self.refusals.are_too_few_to_tell())
     }
 
     /// How often the account was said to be at fault about this submission. It is never the last time
@@ -111,7 +115,7 @@ impl Lane {
         &mut self,
         lease: &Lease,
         attempt: Attempt,
-        cause: HoldCause,
+        cause: PauseCause,
         at: Timestamp,
         options: &Options,
     ) -> Decision {
@@ -131,8 +135,9 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::destination::Timeouts;
-    use crate::domain::{Answers, Reply, RetryPolicy, SubmissionKey, UnknownResult};
+    use crate::domain::Reply;
     use crate::store::Ticket;
+    use crate::submission::{Answers, RetryPolicy, SubmissionKey, UnknownResult};
 
     const SECOND: Duration = Duration::from_secs(1);
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -195,7 +200,7 @@ mod tests {
 
         /// How many seconds until the account is probed, where it is held for that cause.
         #[track_caller]
-        fn is_held(&mut self, lease: &Lease, verdict: Verdict, for_cause: HoldCause) -> i64 {
+        fn is_held(&mut self, lease: &Lease, verdict: Verdict, for_cause: PauseCause) -> i64 {
             match self.hears(lease, verdict, None) {
                 Decision::Hold { cause, probe_at, .. } if cause == for_cause => {
                     probe_at.as_second()
@@ -213,7 +218,7 @@ mod tests {
             assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
         }
         let mut held =
-            |lease: &Lease| told.is_held(lease, Verdict::Unreachable, HoldCause::Unreachable);
+            |lease: &Lease| told.is_held(lease, Verdict::Unreachable, PauseCause::Unreachable);
         assert_eq!(held(&lease()), 1);
         assert_eq!([(); 8].map(|()| held(&probe)), [2, 4, 8, 16, 32, 60, 60, 60]);
         // What was under way when it began says that it goes on.
@@ -223,7 +228,7 @@ mod tests {
     #[test]
     fn a_probe_that_reaches_nobody_spends_nothing_whatever_was_forgotten() {
         let probe = Lease { probe: true, ..lease() };
-        Told::new().is_held(&probe, Verdict::Unreachable, HoldCause::Unreachable);
+        Told::new().is_held(&probe, Verdict::Unreachable, PauseCause::Unreachable);
     }
 
     #[test]
@@ -234,7 +239,7 @@ mod tests {
             let young = told.hears(&lease(), Verdict::Unreachable, None);
             assert!(matches!(young, Decision::Retry { .. }));
         }
-        told.is_held(&old, Verdict::Unreachable, HoldCause::Unreachable);
+        told.is_held(&old, Verdict::Unreachable, PauseCause::Unreachable);
     }
 
     #[test]
@@ -242,11 +247,11 @@ mod tests {
         let mut told = Told::new();
         let last = Lease { rejections: REJECTIONS_MAX - 1, ..lease() };
         let probe = Lease { probe: true, ..last.clone() };
-        assert_eq!(told.is_held(&lease(), Verdict::Misconfigured, HoldCause::Misconfigured), 1);
-        assert_eq!(told.is_held(&probe, Verdict::Misconfigured, HoldCause::Misconfigured), 2);
+        assert_eq!(told.is_held(&lease(), Verdict::Misconfigured, PauseCause::Misconfigured), 1);
+        assert_eq!(told.is_held(&probe, Verdict::Misconfigured, PauseCause::Misconfigured), 2);
         // An operator resumes it again and again, and nothing was mended.
         for _ in 0..10 {
-            assert_eq!(told.is_held(&last, Verdict::Misconfigured, HoldCause::Misconfigured), 1);
+            assert_eq!(told.is_held(&last, Verdict::Misconfigured, PauseCause::Misconfigured), 1);
         }
         told.hears(&lease(), Verdict::Accepted, Some(201));
         let decision = told.hears(&last, Verdict::Misconfigured, Some(403));
@@ -263,7 +268,7 @@ mod tests {
         for n in 0..100 {
             match told.hears(&lease_of(&format!("c-{n}")), Verdict::Refused, Some(422)) {
                 Decision::Dead { .. } => dead += 1,
-                Decision::Hold { cause: HoldCause::Refusals, at, .. } => assert!(at > NOW),
+                Decision::Hold { cause: PauseCause::Refusals, at, .. } => assert!(at > NOW),
                 other => panic!("{other:?}"),
             }
         }
@@ -294,7 +299,7 @@ mod tests {
             let Decision::DeadAndHold { reason, cause, probe_at, .. } = decision else {
                 panic!("{decision:?}")
             };
-            assert_eq!((reason, cause), (DeadReason::UnknownResult, HoldCause::Refusals));
+            assert_eq!((reason, cause), (DeadReason::UnknownResult, PauseCause::Refusals));
             assert_eq!(probe_at.as_second(), probed_at);
         }
     }

@@ -3,7 +3,7 @@
 //! The [`Courier`] does the work, the janitor looks after the figures. Both run on a thread of
 //! their own, because awc's client cannot leave the thread that made it. What an answer means is
 //! the destination's to say, what follows for one submission is
-//! [`RetryPolicy`](crate::domain::RetryPolicy)'s, and the store remembers. What follows for an
+//! [`RetryPolicy`](crate::submission::RetryPolicy)'s, and the store remembers. What follows for an
 //! account is told by what the courier has learnt of it: its pace, whether anybody can be reached,
 //! and whether most of its submissions would die of one cause.
 

@@ -1,6 +1,6 @@
 use super::parts::Terms;
-use crate::domain::{DeadReason, UnknownResult};
 use crate::store::Lease;
+use crate::submission::{DeadReason, UnknownResult};
 use crate::survey::{Mapping, offered};
 
 /// What a leased submission comes to by these terms, and how its survey came to that, as JSON.

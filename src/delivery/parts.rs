@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::destination::{Destination, Timeouts};
-use crate::domain::{Name, RetryPolicy};
+use crate::domain::Name;
 use crate::store::{Horizon, Store};
+use crate::submission::RetryPolicy;
 use crate::survey::Survey;
 use crate::telemetry::Metrics;
 

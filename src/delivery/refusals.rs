@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
-use crate::domain::{Attempt, DeadReason, SubmissionId};
+use crate::domain::Attempt;
+use crate::submission::{DeadReason, SubmissionId};
 
 /// How many ends of an account's submissions are looked back upon.
 const LOOKED_BACK: usize = 20;

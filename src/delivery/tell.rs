@@ -2,8 +2,10 @@
 
 use super::in_hand::Decided;
 use super::parts::Terms;
-use crate::domain::{DeadReason, HoldCause, Name, SubmissionId};
+use crate::account::PauseCause;
+use crate::domain::Name;
 use crate::store::{Decision, Settled};
+use crate::submission::{DeadReason, SubmissionId};
 use crate::telemetry::Metrics;
 
 pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: &Metrics) {
@@ -76,15 +78,15 @@ fn tell_death(submission: SubmissionId, reason: DeadReason, status: Option<u16>)
 }
 
 /// What the far side said is with the ledger: it may repeat what callers said.
-fn tell_hold(submission: SubmissionId, account: &Name, cause: HoldCause, status: Option<u16>) {
+fn tell_hold(submission: SubmissionId, account: &Name, cause: PauseCause, status: Option<u16>) {
     match cause {
-        HoldCause::Misconfigured | HoldCause::Operator => {
+        PauseCause::Misconfigured | PauseCause::Operator => {
             tracing::error!(%submission, %account, status, "the account is held: the destination does not take its credentials or address; mend them, it resumes by itself");
         }
-        HoldCause::Refusals => {
+        PauseCause::Refusals => {
             tracing::error!(%submission, %account, status, "the account is held: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; mend it, the account resumes by itself");
         }
-        HoldCause::Unreachable => {
+        PauseCause::Unreachable => {
             tracing::warn!(%submission, %account, "the account is held: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
         }
     }

@@ -14,7 +14,7 @@ pub struct Feedback {
 /// Feedback that Plivo would refuse.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("a rating of {0} needs at least one issue: Plivo refuses a rating below 5 without")]
-pub struct UnlawfulFeedback(Rating);
+pub struct InvalidFeedback(Rating);
 
 /// The text is no feedback that was written down.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +36,9 @@ impl Feedback {
     ///
     /// # Errors
     /// Below 5, at least one issue is required.
-    pub fn new(rating: Rating, issues: Issues, notes: String) -> Result<Self, UnlawfulFeedback> {
+    pub fn new(rating: Rating, issues: Issues, notes: String) -> Result<Self, InvalidFeedback> {
         if rating.wants_an_issue() && issues.is_empty() {
-            return Err(UnlawfulFeedback(rating));
+            return Err(InvalidFeedback(rating));
         }
         Ok(Self { rating, issues, notes: Some(notes).filter(|notes| !notes.is_empty()) })
     }

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::domain::{Hook, HookId, Method};
+use crate::domain::{Method, Webhook, WebhookId};
 use crate::intake::{Desk, Intake, IntakeError, Receipt};
-use crate::telemetry::{HookOutcome, Metrics, logs};
+use crate::telemetry::{Metrics, WebhookOutcome, logs};
 
 /// What a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: &str = "1";
@@ -28,7 +28,7 @@ pub struct PublicDoor {
 }
 
 /// Why a hook is not answered with the source's thanks.
-enum HookError {
+enum WebhookError {
     Encoded,
     TooLarge,
     TooSlow,
@@ -78,19 +78,19 @@ impl PublicDoor {
         request: &HttpRequest,
         payload: web::Payload,
         received_at: Timestamp,
-    ) -> Result<Receipt, HookError> {
+    ) -> Result<Receipt, WebhookError> {
         if request.headers().contains_key(header::CONTENT_ENCODING) {
-            return Err(HookError::Encoded);
+            return Err(WebhookError::Encoded);
         }
         if says_it_is_too_large(request) {
-            return Err(HookError::TooLarge);
+            return Err(WebhookError::TooLarge);
         }
         let body = match tokio::time::timeout(self.body_timeout, whole(payload)).await {
             Ok(body) => body?,
-            Err(_) => return Err(HookError::TooSlow),
+            Err(_) => return Err(WebhookError::TooSlow),
         };
         let hook = hook(request, body, received_at);
-        self.intake.receive(desk, hook).await.map_err(HookError::Intake)
+        self.intake.receive(desk, hook).await.map_err(WebhookError::Intake)
     }
 }
 
@@ -100,31 +100,31 @@ fn says_it_is_too_large(request: &HttpRequest) -> bool {
     let length = request.headers().get(header::CONTENT_LENGTH);
     length
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length > Hook::BODY_MAX as u64)
+        .is_some_and(|length| length > Webhook::BODY_MAX as u64)
 }
 
 /// The body to its end, or to its bound.
-async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HookError> {
+async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, WebhookError> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| HookError::Incomplete)?;
-        if body.len() + chunk.len() > Hook::BODY_MAX {
-            return Err(HookError::TooLarge);
+        let chunk = chunk.map_err(|_| WebhookError::Incomplete)?;
+        if body.len() + chunk.len() > Webhook::BODY_MAX {
+            return Err(WebhookError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Hook {
+fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
     let headers = request
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect();
     let method = if request.method() == HttpMethod::GET { Method::Get } else { Method::Post };
-    Hook {
-        id: HookId(Uuid::now_v7()),
+    Webhook {
+        id: WebhookId(Uuid::now_v7()),
         method,
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),
@@ -160,59 +160,59 @@ fn replied(content_type: Option<&'static str>, body: &[u8]) -> HttpResponse {
     response.body(body.to_vec())
 }
 
-impl HookError {
+impl WebhookError {
     fn status(&self) -> StatusCode {
         match self.outcome() {
-            HookOutcome::New
-            | HookOutcome::Added
-            | HookOutcome::Repeat
-            | HookOutcome::Late
-            | HookOutcome::Gone
-            | HookOutcome::Skipped => StatusCode::OK,
-            HookOutcome::Unreadable => StatusCode::BAD_REQUEST,
-            HookOutcome::Refused => StatusCode::UNAUTHORIZED,
-            HookOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            HookOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            HookOutcome::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            HookOutcome::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            WebhookOutcome::New
+            | WebhookOutcome::Added
+            | WebhookOutcome::Repeat
+            | WebhookOutcome::Late
+            | WebhookOutcome::Gone
+            | WebhookOutcome::Skipped => StatusCode::OK,
+            WebhookOutcome::Unreadable => StatusCode::BAD_REQUEST,
+            WebhookOutcome::Refused => StatusCode::UNAUTHORIZED,
+            WebhookOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            WebhookOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            WebhookOutcome::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            WebhookOutcome::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn detail(&self) -> String {
         match self {
-            HookError::Encoded => "send the body without Content-Encoding".to_owned(),
-            HookError::TooLarge => format!("a body has at most {} bytes", Hook::BODY_MAX),
-            HookError::TooSlow => "the whole body did not arrive in time".to_owned(),
-            HookError::Incomplete => "the body broke off".to_owned(),
-            HookError::Intake(error) => error.to_string(),
+            WebhookError::Encoded => "send the body without Content-Encoding".to_owned(),
+            WebhookError::TooLarge => format!("a body has at most {} bytes", Webhook::BODY_MAX),
+            WebhookError::TooSlow => "the whole body did not arrive in time".to_owned(),
+            WebhookError::Incomplete => "the body broke off".to_owned(),
+            WebhookError::Intake(error) => error.to_string(),
         }
     }
 
-    fn outcome(&self) -> HookOutcome {
+    fn outcome(&self) -> WebhookOutcome {
         match self {
-            HookError::Encoded => HookOutcome::Unsupported,
-            HookError::TooLarge => HookOutcome::TooLarge,
-            HookError::TooSlow => HookOutcome::TooSlow,
-            HookError::Incomplete => HookOutcome::Unreadable,
-            HookError::Intake(error) => error.outcome(),
+            WebhookError::Encoded => WebhookOutcome::Unsupported,
+            WebhookError::TooLarge => WebhookOutcome::TooLarge,
+            WebhookError::TooSlow => WebhookOutcome::TooSlow,
+            WebhookError::Incomplete => WebhookOutcome::Unreadable,
+            WebhookError::Intake(error) => error.outcome(),
         }
     }
 
     /// Why it was refused, as a metric counts it.
     fn refusal(&self) -> Option<&'static str> {
         match self {
-            HookError::Encoded => Some("encoded"),
-            HookError::TooLarge => Some("too_large"),
-            HookError::TooSlow => Some("too_slow"),
-            HookError::Incomplete => Some("broken_off"),
-            HookError::Intake(error) => error.refusal(),
+            WebhookError::Encoded => Some("encoded"),
+            WebhookError::TooLarge => Some("too_large"),
+            WebhookError::TooSlow => Some("too_slow"),
+            WebhookError::Incomplete => Some("broken_off"),
+            WebhookError::Intake(error) => error.refusal(),
         }
     }
 
     /// Where the source wants its callers' calls to go on, a refusal sounds like thanks, but does
     /// not carry the header that promises something. What could not be kept is never thanked for.
     fn response(&self, desk: &Desk) -> HttpResponse {
-        let is_ours = matches!(self, HookError::Intake(IntakeError::NotKept(_)));
+        let is_ours = matches!(self, WebhookError::Intake(IntakeError::NotKept(_)));
         if desk.replies_to_refusals() && !is_ours {
             let reply = desk.reply_unheard();
             return replied(reply.content_type(), reply.body());
@@ -227,7 +227,7 @@ impl HookError {
 
     fn log(&self, source: &str) {
         match self {
-            HookError::Intake(IntakeError::NotKept(error)) => {
+            WebhookError::Intake(IntakeError::NotKept(error)) => {
                 let error = logs::chain(error);
                 tracing::warn!(source, error, "a hook could not be kept and was answered 503");
             }

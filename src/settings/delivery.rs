@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
-use crate::domain::{RetryPolicy, UnknownResult};
+use crate::submission::{RetryPolicy, UnknownResult};
 
 /// How submissions go out.
 #[derive(Debug, Clone)]

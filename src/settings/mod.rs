@@ -111,7 +111,7 @@ pub struct Settings {
     pub delivery: Delivery,
     pub shutdown: Shutdown,
     pub logs: Logs,
-    /// Changes whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
+    /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
 }

@@ -10,8 +10,9 @@ use super::shape::{Kind, Shape, key};
 use super::signatures::{self, signature};
 use super::written::{Place, Table};
 use super::{Environment, PublicDoor, presets, replies};
-use crate::domain::{Changes, Completion, Name};
+use crate::domain::Name;
 use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
+use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::Survey;
 
 /// What the entries of `sources` refer to.
@@ -93,7 +94,9 @@ pub(super) fn source(
         Some(place) => signature(&place, surroundings.environment),
     };
     let signature = signature.map(|signature| match (signature, &survey) {
-        (Scheme::Plivo(plivo), Some((_, Some(survey)))) if survey.changes() != Changes::First => {
+        (Scheme::Plivo(plivo), Some((_, Some(survey))))
+            if survey.changed_answers() != ChangedAnswerPolicy::KeepFirst =>
+        {
             Scheme::Plivo(plivo.naming_hooks())
         }
         (signature, _) => signature,

@@ -6,7 +6,8 @@ use super::ratings::{self, rating};
 use super::rules::{self, rules, template};
 use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
-use crate::domain::{Changes, Name};
+use crate::domain::Name;
+use crate::submission::ChangedAnswerPolicy;
 use crate::survey::{
     CompleteDefinition, Definition, Fate, Incomplete, NotesDefinition, Numbers, RatingDefinition,
     Survey, Unrated,
@@ -40,7 +41,7 @@ pub(super) const SHAPE: Shape = Shape::of(&[
     .or("mask"),
     key(
         "changes",
-        Kind::Word(|| Changes::ALL.map(Changes::label).to_vec()),
+        Kind::Word(|| ChangedAnswerPolicy::ALL.map(ChangedAnswerPolicy::label).to_vec()),
         "Which of several different answers counts; resend delivers a later one again.",
     )
     .or("first"),
@@ -58,8 +59,8 @@ pub(super) fn survey(place: &Place<'_>, delay: Duration) -> Option<Survey> {
     let issues = table.get("issues").map(|place| issues(&place)).unwrap_or_default();
     let rules = table.get("rules").map(|place| rules(&place)).unwrap_or_default();
     let notes = notes(&table);
-    let changes = Changes::ALL.map(|changes| (changes.label(), changes));
-    let changes = table.or("changes", Changes::First, |place| place.word(&changes));
+    let changes = ChangedAnswerPolicy::ALL.map(|changes| (changes.label(), changes));
+    let changes = table.or("changes", ChangedAnswerPolicy::KeepFirst, |place| place.word(&changes));
     let unrated = table.get("unrated").map(|place| unrated(&place)).unwrap_or_default();
     let complete = table.get("complete").map(|place| complete(&place)).unwrap_or_default();
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::fmt::Write;
 
-use crate::domain::{Hook, Method};
+use crate::domain::{Method, Webhook};
 
 use super::refused::{Refused, Unreadable};
 
@@ -20,7 +20,7 @@ impl Form {
     pub const PAIRS_MAX: usize = 256;
 
     /// A body is looked at where it is a form.
-    pub(super) fn split(hook: &Hook, content: Content) -> Result<Self, Unreadable> {
+    pub(super) fn split(hook: &Webhook, content: Content) -> Result<Self, Unreadable> {
         let query = raw_query(hook);
         let body = match content {
             Content::Nothing | Content::Json => &[][..],
@@ -80,7 +80,7 @@ impl Accepts {
     ///
     /// # Errors
     /// It does not say so, or is something else.
-    pub(super) fn content(self, hook: &Hook) -> Result<Content, Refused> {
+    pub(super) fn content(self, hook: &Webhook) -> Result<Content, Refused> {
         if hook.method == Method::Get || hook.body.is_empty() {
             return Ok(Content::Nothing);
         }
@@ -112,7 +112,7 @@ impl fmt::Display for Accepts {
 }
 
 /// The query as it came; empty where there is none.
-pub(super) fn raw_query(hook: &Hook) -> &[u8] {
+pub(super) fn raw_query(hook: &Webhook) -> &[u8] {
     hook.query.as_deref().unwrap_or_default().as_bytes()
 }
 

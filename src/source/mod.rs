@@ -1,6 +1,6 @@
 //! Who sends: how a sender signs, how it speaks, and what it hears back.
 //!
-//! [`Source::verify`] takes a [`Hook`] as it came and gives a [`VerifiedHook`],
+//! [`Source::verify`] takes a [`Webhook`] as it came and gives a [`VerifiedWebhook`],
 //! which nothing but a signature scheme can make; [`Source::read`] takes nothing else. What was
 //! refused, and why, is one enum, [`Refused`], with a label for every reason.
 //!
@@ -34,11 +34,11 @@ pub use signature::{
     Algorithm, BadSigns, Basic, Bearer, CannotSign, Encoding, HeaderName, Hmac, HmacRules,
     MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo, PlivoHeader, Proof,
     PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, TimePlace, Tried,
-    Twilio, UnknownPlivoHeader, UnnamedBody, VerifiedHook, Vonage, Window,
+    Twilio, UnknownPlivoHeader, UnnamedBody, VerifiedWebhook, Vonage, Window,
 };
 pub use url::{MalformedUrl, SignedUrl};
 
-use crate::domain::{Account, Credentials, Hook, Name};
+use crate::domain::{Account, Credentials, Name, Webhook};
 
 /// One sender, as the settings describe it.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Source {
     ///
     /// # Errors
     /// A body of another type, a form that cannot be decoded, or a signature that does not hold.
-    pub fn verify(&self, hook: Hook) -> Result<VerifiedHook, Refused> {
+    pub fn verify(&self, hook: Webhook) -> Result<VerifiedWebhook, Refused> {
         self.signature.verify(hook, self.accepts, &self.url, &self.account.credentials)
     }
 
@@ -71,7 +71,7 @@ impl Source {
     ///
     /// # Errors
     /// A hook whose signature is not even looked at.
-    pub fn explain_signature(&self, hook: &Hook) -> Result<Vec<Tried>, Refused> {
+    pub fn explain_signature(&self, hook: &Webhook) -> Result<Vec<Tried>, Refused> {
         self.signature.explain(hook, self.accepts, &self.url, &self.account.credentials)
     }
 
@@ -81,7 +81,7 @@ impl Source {
     ///
     /// # Errors
     /// As [`verify`](Self::verify), but for the signature.
-    pub fn believe(&self, hook: Hook) -> Result<VerifiedHook, Refused> {
+    pub fn believe(&self, hook: Webhook) -> Result<VerifiedWebhook, Refused> {
         self.signature.believe(hook, self.accepts)
     }
 
@@ -90,7 +90,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Refused::Unreadable`]: there is no call, or something could be read two ways.
-    pub fn read(&self, hook: &VerifiedHook) -> Result<Option<Reading>, Refused> {
+    pub fn read(&self, hook: &VerifiedWebhook) -> Result<Option<Reading>, Refused> {
         Ok(self.readers.read(hook)?)
     }
 
@@ -123,7 +123,7 @@ impl Source {
     ///
     /// # Errors
     /// The hook cannot be read, or only the sender itself can sign.
-    pub fn sign(&self, hook: &Hook, nonce: &str) -> Result<Vec<(String, String)>, CannotSign> {
+    pub fn sign(&self, hook: &Webhook, nonce: &str) -> Result<Vec<(String, String)>, CannotSign> {
         self.signature.sign(hook, self.accepts, &self.url, &self.account.credentials, nonce)
     }
 
@@ -132,7 +132,7 @@ impl Source {
     ///
     /// # Errors
     /// As for [`sign`](Self::sign).
-    pub fn signed(&self, mut hook: Hook, nonce: &str) -> Result<Hook, CannotSign> {
+    pub fn signed(&self, mut hook: Webhook, nonce: &str) -> Result<Webhook, CannotSign> {
         self.signature.prepare(&mut hook, self.accepts);
         let headers = self.sign(&hook, nonce)?;
         let lower =

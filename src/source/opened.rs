@@ -7,17 +7,17 @@ use crate::domain::Method;
 use super::form::Content;
 use super::json;
 use super::refused::Unreadable;
-use super::signature::{Proof, VerifiedHook};
+use super::signature::{Proof, VerifiedWebhook};
 
 /// A verified hook while it is read: its JSON is parsed once, when something first asks for it, and
 /// nothing is given out that nobody vouches for.
 pub(super) struct Opened<'a> {
-    hook: &'a VerifiedHook,
+    hook: &'a VerifiedWebhook,
     json: OnceCell<Result<Option<Value>, Unreadable>>,
 }
 
 impl<'a> Opened<'a> {
-    pub(super) fn new(hook: &'a VerifiedHook) -> Self {
+    pub(super) fn new(hook: &'a VerifiedWebhook) -> Self {
         Self { hook, json: OnceCell::new() }
     }
 

@@ -1,10 +1,12 @@
-use crate::domain::{Answer, CallUuid, Identity, Name, Question, Report, Reported};
+use crate::domain::{
+    Answer, CallUuid, ExtractedAnswer, Extraction, IdempotencyKey, Name, Question,
+};
 
 use super::opened::Opened;
 use super::path::{Found, Path};
 use super::reader::{Condition, Reader};
 use super::refused::Unreadable;
-use super::signature::{Proof, VerifiedHook};
+use super::signature::{Proof, VerifiedWebhook};
 
 /// What a hook says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub struct Reading {
     pub hung_up: bool,
     pub opted_out: bool,
     /// What the sender calls the hook, where it vouches for that.
-    pub identity: Option<Identity>,
+    pub identity: Option<IdempotencyKey>,
 }
 
 /// One answer that a hook brings.
@@ -33,16 +35,16 @@ pub struct ReadAnswer {
 impl Reading {
     /// With every question named: `first` is meant where the sender named none. Of what is said of
     /// one question twice, the first counts.
-    pub fn into_report(self, first: &Name) -> Report {
+    pub fn into_report(self, first: &Name) -> Extraction {
         let Self { answers: read, fields, hung_up, opted_out, .. } = self;
-        let mut answers: Vec<Reported> = Vec::with_capacity(read.len());
+        let mut answers: Vec<ExtractedAnswer> = Vec::with_capacity(read.len());
         for ReadAnswer { question, answer, reader } in read {
             let question = question.unwrap_or_else(|| first.as_str().to_owned());
             if answers.iter().all(|known| known.question != question) {
-                answers.push(Reported { question, answer, reader });
+                answers.push(ExtractedAnswer { question, answer, reader });
             }
         }
-        Report { answers, fields, hung_up, opted_out }
+        Extraction { answers, fields, hung_up, opted_out }
     }
 }
 
@@ -83,7 +85,7 @@ const QUESTION_MAX: usize = 63;
 
 impl Readers {
     /// None where the hook is none of ours.
-    pub(super) fn read(&self, hook: &VerifiedHook) -> Result<Option<Reading>, Unreadable> {
+    pub(super) fn read(&self, hook: &VerifiedWebhook) -> Result<Option<Reading>, Unreadable> {
         let opened = Opened::new(hook);
         if let Some(repeated) = self.fields_named().find(|name| opened.repeats(name)) {
             return Err(Unreadable::Repeated(repeated.to_owned()));
@@ -132,14 +134,14 @@ impl Readers {
 
     fn identity(
         &self,
-        hook: &VerifiedHook,
+        hook: &VerifiedWebhook,
         opened: &Opened<'_>,
-    ) -> Result<Option<Identity>, Unreadable> {
+    ) -> Result<Option<IdempotencyKey>, Unreadable> {
         if let Some(signed) = hook.identity() {
             return Ok(Some(signed));
         }
         let Some((id, _)) = first(&self.id, opened, is_said)? else { return Ok(None) };
-        if id.len() > Identity::LENGTH_MAX {
+        if id.len() > IdempotencyKey::LENGTH_MAX {
             return Err(Unreadable::LongId);
         }
         Ok(Some(hook.identified_as(id)))
@@ -277,7 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Hook, Method};
+    use crate::domain::{Method, Webhook};
     use crate::source::form::Accepts;
     use crate::source::sample::{
         credentials, get, post, public_source, readers, signed, with_header,
@@ -288,17 +290,17 @@ mod tests {
     /// The call, the question where one is named, and the one answer.
     type Simple = (String, Option<String>, Answer);
 
-    fn read(hook: Hook) -> Result<Simple, Refused> {
+    fn read(hook: Webhook) -> Result<Simple, Refused> {
         read_by(&public_source(Scheme::None), hook)
     }
 
-    fn read_by(source: &Source, hook: Hook) -> Result<Simple, Refused> {
+    fn read_by(source: &Source, hook: Webhook) -> Result<Simple, Refused> {
         let reading = whole(source, hook)?.expect("it is one of ours");
         let [only] = &reading.answers[..] else { panic!("{reading:?}") };
         Ok((reading.call.to_string(), only.question.clone(), only.answer.clone()))
     }
 
-    fn whole(source: &Source, hook: Hook) -> Result<Option<Reading>, Refused> {
+    fn whole(source: &Source, hook: Webhook) -> Result<Option<Reading>, Refused> {
         source.read(&source.verify(signed(source, hook))?)
     }
 
@@ -501,7 +503,7 @@ mod tests {
         }
     }
 
-    fn json(body: &str) -> Hook {
+    fn json(body: &str) -> Webhook {
         let mut hook = post(None, body);
         hook.headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
         hook
@@ -601,7 +603,7 @@ mod tests {
             let sent = signed(&source, json(body));
             let mut renamed = sent.clone();
             renamed.headers[0].1 = b"application/x-www-form-urlencoded".to_vec();
-            let mut got = Hook { method: Method::Get, query: Some(body.to_owned()), ..sent };
+            let mut got = Webhook { method: Method::Get, query: Some(body.to_owned()), ..sent };
             got.body.clear();
             for moved in [renamed, got] {
                 assert_eq!(source.verify(moved).err(), Some(Unreadable::BrokenForm.into()));

@@ -38,7 +38,7 @@ pub enum Unreadable {
     Uncovered(String),
     #[error("{0} stands within another field, where the sender's signature would cover it as well")]
     Shifted(String),
-    #[error("its id is longer than {} bytes", crate::domain::Identity::LENGTH_MAX)]
+    #[error("its id is longer than {} bytes", crate::domain::IdempotencyKey::LENGTH_MAX)]
     LongId,
 }
 

@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::domain::{Account, Credentials, Hook, HookId, Method};
+use crate::domain::{Account, Credentials, Method, Webhook, WebhookId};
 
 use super::form::Accepts;
 use super::signature::Scheme;
 use super::url::SignedUrl;
 use super::{Asked, Reader, Readers, Source, SourceReply, When};
 
-pub fn post(query: Option<&str>, body: &str) -> Hook {
-    Hook {
-        id: HookId(Uuid::nil()),
+pub fn post(query: Option<&str>, body: &str) -> Webhook {
+    Webhook {
+        id: WebhookId(Uuid::nil()),
         method: Method::Post,
         path: "/hooks/ivr".to_owned(),
         query: query.map(str::to_owned),
@@ -25,12 +25,12 @@ pub fn post(query: Option<&str>, body: &str) -> Hook {
     }
 }
 
-pub fn get(query: Option<&str>) -> Hook {
-    Hook { method: Method::Get, headers: Vec::new(), ..post(query, "") }
+pub fn get(query: Option<&str>) -> Webhook {
+    Webhook { method: Method::Get, headers: Vec::new(), ..post(query, "") }
 }
 
 /// Gives the hook one more header line.
-pub fn with_header(mut hook: Hook, name: &str, value: &str) -> Hook {
+pub fn with_header(mut hook: Webhook, name: &str, value: &str) -> Webhook {
     hook.headers.push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
     hook
 }
@@ -88,6 +88,6 @@ pub fn public_source(signature: Scheme) -> Source {
 }
 
 /// The hook as the source's own sender would send it.
-pub fn signed(source: &Source, hook: Hook) -> Hook {
+pub fn signed(source: &Source, hook: Webhook) -> Webhook {
     source.signed(hook, "05429567804466091622").unwrap()
 }

@@ -6,15 +6,16 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::contract::SubmissionRow;
-use crate::domain::{Answers, CallUuid, HookId, Name};
+use crate::domain::{CallUuid, Name, WebhookId};
+use crate::submission::Answers;
 
 /// Which submissions are looked for: every condition that is given has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Search {
-    /// One of [`State::LABELS`](crate::domain::State::LABELS).
+    /// One of [`State::LABELS`](crate::submission::State::LABELS).
     pub state: Option<&'static str>,
-    /// The label of an [`IgnoredReason`](crate::domain::IgnoredReason) or a
-    /// [`DeadReason`](crate::domain::DeadReason).
+    /// The label of an [`IgnoredReason`](crate::submission::IgnoredReason) or a
+    /// [`DeadReason`](crate::submission::DeadReason).
     pub reason: Option<String>,
     pub account: Option<Name>,
     pub survey: Option<Name>,
@@ -80,7 +81,7 @@ pub struct LeftOut {
 /// A hook as it lies in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptHook {
-    pub id: HookId,
+    pub id: WebhookId,
     pub source: Name,
     /// What it was to the ledger: one of [`Outcome`](super::Outcome)'s labels.
     pub outcome: String,
@@ -107,7 +108,7 @@ pub struct KeptAnswer {
     pub name: String,
     /// `None` is silence, or nothing to say.
     pub value: Option<String>,
-    pub hook: HookId,
+    pub hook: WebhookId,
     pub received_at: Timestamp,
     /// It came after the submission was closed and counts for nothing.
     pub late: bool,

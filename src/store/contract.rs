@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::by_hand::{Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept};
-use crate::domain::{
-    Answers, Attempt, CallUuid, Completion, DeadReason, HoldCause, Hook, Identity, IgnoredReason,
-    Name, Report, State, SubmissionId, SubmissionKey, Totals,
+use crate::account::PauseCause;
+use crate::domain::{Attempt, CallUuid, Extraction, IdempotencyKey, Name, Webhook};
+use crate::submission::{
+    Answers, CompletionPolicy, DeadReason, IgnoredReason, State, StateCounts, SubmissionId,
+    SubmissionKey,
 };
 
 /// What every ledger promises. Each promise has its test in the contract suite, by name.
@@ -128,14 +130,14 @@ pub trait Store: Send + Sync {
 #[derive(Clone)]
 pub struct Arrival {
     /// Kept as it came: its query and body.
-    pub hook: Hook,
+    pub hook: Webhook,
     pub source: Name,
     pub key: SubmissionKey,
-    pub report: Report,
+    pub report: Extraction,
     /// What its sender calls it, where it has names for its hooks.
-    pub identity: Option<Identity>,
+    pub identity: Option<IdempotencyKey>,
     /// Asked, within the transaction, when the submission is due.
-    pub completion: Arc<dyn Completion>,
+    pub completion: Arc<dyn CompletionPolicy>,
 }
 
 /// What a hook was to the ledger.
@@ -201,7 +203,7 @@ pub struct Lease {
     /// Its account is held: this one finds out whether it may resume.
     pub probe: bool,
     /// Why its account is held, where it is.
-    pub held_for: Option<HoldCause>,
+    pub held_for: Option<PauseCause>,
     /// How often it was answered that the account is at fault, while the account was not held.
     pub rejections: u32,
     /// What a person wants to be offered as it was, as JSON.
@@ -275,14 +277,14 @@ pub enum Decision {
     DeadAndHold {
         attempt: Attempt,
         reason: DeadReason,
-        cause: HoldCause,
+        cause: PauseCause,
         /// When the account may be probed.
         probe_at: Timestamp,
     },
     /// The fault is not the submission's: its account is held, and the attempt is not spent.
     Hold {
         attempt: Attempt,
-        cause: HoldCause,
+        cause: PauseCause,
         /// When the account may be probed.
         probe_at: Timestamp,
         /// When this submission is due again.
@@ -303,7 +305,7 @@ pub enum Settled {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Figures {
-    pub totals: Totals,
+    pub totals: StateCounts,
     /// When the oldest submission became, or becomes, due for the first time, of all that wait.
     pub oldest_due_at: Option<Timestamp>,
     pub holds: Vec<Hold>,
@@ -316,7 +318,7 @@ pub struct Figures {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     pub account: Name,
-    pub cause: HoldCause,
+    pub cause: PauseCause,
     pub since: Timestamp,
     /// What the destination said, or the person who holds it.
     pub status: Option<u16>,

@@ -6,7 +6,8 @@ use super::contract::{
     Accepted, Arrival, Begun, Figures, LeaseRequest, Leased, Offer, Settled, Settlement, Store,
     StoreError, Ticket,
 };
-use crate::domain::{CallUuid, Name, SubmissionId};
+use crate::domain::{CallUuid, Name};
+use crate::submission::SubmissionId;
 
 /// Stands where a ledger that is too damaged to be opened would: it keeps nothing, hands out nothing,
 /// and says of everything why.

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::domain::{Changes, Issue, Issues, Name};
+use crate::domain::{Issue, Issues, Name};
+use crate::submission::ChangedAnswerPolicy;
 
 /// A survey as an operator wrote it: well-shaped, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +18,7 @@ pub struct Definition {
     pub rules: Vec<RuleDefinition>,
     pub notes: NotesDefinition,
     /// Which of several answers in the domain counts; the first.
-    pub changes: Changes,
+    pub changes: ChangedAnswerPolicy,
     pub unrated: Unrated,
     pub complete: CompleteDefinition,
     /// How long to wait after the last word on a call, whatever was said; none.
@@ -205,7 +206,7 @@ impl Definition {
             issues: IssuesDefinition::default(),
             rules: Vec::new(),
             notes: NotesDefinition::default(),
-            changes: Changes::First,
+            changes: ChangedAnswerPolicy::KeepFirst,
             unrated: Unrated::default(),
             complete: CompleteDefinition::default(),
             delay: Duration::ZERO,

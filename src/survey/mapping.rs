@@ -1,5 +1,6 @@
 use super::trace::Trace;
-use crate::domain::{DeadReason, Feedback, IgnoredReason};
+use crate::domain::Feedback;
+use crate::submission::{DeadReason, IgnoredReason};
 
 /// What the answers about one call come to, and how.
 #[derive(Debug, Clone, PartialEq)]

@@ -43,7 +43,8 @@ pub use proof::{Decided, Given, Proof, Row, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 
-use crate::domain::{Answer, Answers, Changes, Completion, Due, Name, Standing};
+use crate::domain::{Answer, Name};
+use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime};
 
 use rulebook::Rulebook;
 
@@ -133,17 +134,17 @@ impl Survey {
     }
 }
 
-impl Completion for Survey {
+impl CompletionPolicy for Survey {
     /// An answer to a question that the survey does not have is outside every domain.
-    fn standing(&self, question: &str, answer: &Answer) -> Standing {
+    fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity {
         match (answer, self.book.questions.find(question)) {
-            (Answer::Silence, _) => Standing::Silence,
+            (Answer::Silence, _) => AnswerValidity::Silence,
             (Answer::Given(_), Some(question)) => situation::standing(question, answer),
-            (Answer::Given(_), None) => Standing::OutsideDomain,
+            (Answer::Given(_), None) => AnswerValidity::OutsideDomain,
         }
     }
 
-    fn due(&self, answers: &Answers) -> Due {
+    fn due(&self, answers: &Answers) -> DueTime {
         let complete = self.book.is_complete(&self.book.situation(answers));
         let CompleteDefinition { after, grace, deadline, .. } = self.complete;
         let wait = match (complete, answers.hung_up_at()) {
@@ -156,10 +157,10 @@ impl Completion for Survey {
         let later = |from: jiff::Timestamp, by: Duration| {
             from.saturating_add(by).expect("a duration has no calendar units")
         };
-        Due { complete, at: later(last_new, wait).min(later(first, deadline)) }
+        DueTime { complete, at: later(last_new, wait).min(later(first, deadline)) }
     }
 
-    fn changes(&self) -> Changes {
+    fn changed_answers(&self) -> ChangedAnswerPolicy {
         self.book.changes
     }
 }
@@ -171,9 +172,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{
-        DeadReason, Feedback, HookId, IgnoredReason, Issue, Issues, Rating, Reported, Told,
-    };
+    use crate::domain::{ExtractedAnswer, Feedback, Issue, Issues, Rating, WebhookId};
+    use crate::submission::{DeadReason, FieldValue, IgnoredReason, RecordedAnswer};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -208,7 +208,7 @@ mod tests {
         said.iter()
             .zip(1..)
             .map(|(&(question, answer), at)| {
-                let reported = Reported {
+                let reported = ExtractedAnswer {
                     question: question.to_owned(),
                     answer: match answer {
                         "?" => Answer::Silence,
@@ -216,8 +216,11 @@ mod tests {
                     },
                     reader: "form:Digits".to_owned(),
                 };
-                reported
-                    .heard(Timestamp::from_second(at).unwrap(), HookId(Uuid::from_u128(at as u128)))
+                RecordedAnswer::new(
+                    reported,
+                    Timestamp::from_second(at).unwrap(),
+                    WebhookId(Uuid::from_u128(at as u128)),
+                )
             })
             .collect()
     }
@@ -335,9 +338,9 @@ mod tests {
     fn an_answer_to_an_unknown_question_is_outside_every_domain() {
         let survey = Survey::compile(quality()).unwrap();
         let given = Answer::Given("1".to_owned());
-        assert_eq!(survey.standing("score", &given), Standing::InDomain);
-        assert_eq!(survey.standing("scroe", &given), Standing::OutsideDomain);
-        assert_eq!(survey.standing("scroe", &Answer::Silence), Standing::Silence);
+        assert_eq!(survey.validity("score", &given), AnswerValidity::InDomain);
+        assert_eq!(survey.validity("scroe", &given), AnswerValidity::OutsideDomain);
+        assert_eq!(survey.validity("scroe", &Answer::Silence), AnswerValidity::Silence);
     }
 
     #[test]
@@ -444,8 +447,9 @@ mod tests {
             assert_eq!(thoroughly(said), expected, "{said:?}");
         }
         let mut test_call = answers(&[("score", "2")]);
-        let hook = HookId(Uuid::nil());
-        let told = Told { value: "test".to_owned(), received_at: Timestamp::UNIX_EPOCH, hook };
+        let hook = WebhookId(Uuid::nil());
+        let told =
+            FieldValue { value: "test".to_owned(), received_at: Timestamp::UNIX_EPOCH, hook };
         test_call.tell(name("campaign"), told);
         let ignored = Survey::compile(thorough()).unwrap().map(&test_call).mapping;
         let detail = Some("test call".to_owned());
@@ -602,11 +606,13 @@ mod tests {
 
     #[test]
     fn a_survey_may_count_the_last_answer() {
-        for (changes, rating) in
-            [(Changes::First, 2.0), (Changes::Last, 5.0), (Changes::Resend, 5.0)]
-        {
+        for (changes, rating) in [
+            (ChangedAnswerPolicy::KeepFirst, 2.0),
+            (ChangedAnswerPolicy::KeepLast, 5.0),
+            (ChangedAnswerPolicy::Redeliver, 5.0),
+        ] {
             let survey = Survey::compile(Definition { changes, ..quality() }).unwrap();
-            assert_eq!(Completion::changes(&survey), changes);
+            assert_eq!(CompletionPolicy::changed_answers(&survey), changes);
             let said = answers(&[("score", "2"), ("score", "5"), ("score", "7")]);
             match survey.map(&said).mapping {
                 Mapping::Feedback(feedback) => assert_eq!(feedback.rating().value(), rating),

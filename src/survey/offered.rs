@@ -4,7 +4,8 @@ use std::sync::Arc;
 use super::Survey;
 use super::mapping::{Mapped, Mapping};
 use super::trace::Trace;
-use crate::domain::{Answers, Feedback, Name, SubmissionKey};
+use crate::domain::{Feedback, Name};
+use crate::submission::{Answers, SubmissionKey};
 
 /// What a submission comes to by the settings, and how its survey came to that. What a person wants
 /// to be offered `as_was`, as JSON, is not asked of the survey again.

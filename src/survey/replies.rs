@@ -9,7 +9,7 @@ use super::names::Facts;
 use super::proof;
 use super::rulebook::Rulebook;
 use super::situation::Situation;
-use crate::domain::Answers;
+use crate::submission::Answers;
 
 /// What a sender hears in answer to its hook, by all that was answered so far: the next question,
 /// or goodbye. The first whose condition holds is given.
@@ -155,7 +155,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Answer, HookId, Name, Reported, Told};
+    use crate::domain::{Answer, ExtractedAnswer, Name, WebhookId};
+    use crate::submission::{FieldValue, RecordedAnswer};
     use crate::survey::{
         Definition, DomainDefinition, QuestionDefinition, RatingDefinition, Survey,
     };
@@ -199,13 +200,13 @@ mod tests {
     fn answers(said: &[(&str, &str)]) -> Answers {
         let mut answers = Answers::default();
         for (&(question, answer), at) in said.iter().zip(1..) {
-            let reported = Reported {
+            let reported = ExtractedAnswer {
                 question: question.to_owned(),
                 answer: Answer::Given(answer.to_owned()),
                 reader: "form:Digits".to_owned(),
             };
             let at = Timestamp::from_second(at).unwrap();
-            answers.hear(reported.heard(at, HookId(Uuid::nil())));
+            answers.hear(RecordedAnswer::new(reported, at, WebhookId(Uuid::nil())));
         }
         answers
     }
@@ -253,7 +254,10 @@ mod tests {
         let mut answers = answers(&[("comment", "</Speak>&\u{1}\"'<Hangup/>\u{ffff}")]);
         let at = Timestamp::from_second(1).unwrap();
         let value = "\"><".to_owned();
-        answers.tell(name("from"), Told { value, received_at: at, hook: HookId(Uuid::nil()) });
+        answers.tell(
+            name("from"),
+            FieldValue { value, received_at: at, hook: WebhookId(Uuid::nil()) },
+        );
         let heard = replies.answer(&answers, URL);
         let parsed = roxmltree::Document::parse(&heard).unwrap();
         let speak = parsed.root_element().first_element_child().unwrap();

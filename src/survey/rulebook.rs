@@ -10,7 +10,8 @@ use super::rating::Scale;
 use super::rules::{self, Rules, Then};
 use super::situation::{Situation, What};
 use super::trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
-use crate::domain::{Answers, Changes, DeadReason, Feedback, IgnoredReason, Issues, Name, Rating};
+use crate::domain::{Feedback, Issues, Name, Rating};
+use crate::submission::{Answers, ChangedAnswerPolicy, DeadReason, IgnoredReason};
 
 /// All that makes feedback of answers.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Rulebook {
     pub issues: IssueRules,
     pub rules: Rules,
     pub notes: Option<Notes>,
-    pub changes: Changes,
+    pub changes: ChangedAnswerPolicy,
     unrated: Unrated,
     incomplete: Incomplete,
 }
@@ -88,7 +89,7 @@ impl Rulebook {
     pub fn map(&self, answers: &Answers) -> Mapped {
         let situation = self.situation(answers);
         let mut trace = Trace { questions: self.counted(&situation), ..Trace::default() };
-        let unknown = answers.said().find(|said| self.questions.find(&said.question).is_none());
+        let unknown = answers.recorded().find(|said| self.questions.find(&said.question).is_none());
         let mapping = match unknown {
             Some(said) => Mapping::unmapped(format!(
                 "the survey has no question {:?}",

@@ -8,7 +8,8 @@ use super::issues::{Choice, Spoken};
 use super::names::{Facts, Names};
 use super::question::{Question, Questions};
 use super::words::Words;
-use crate::domain::{Answer, Answers, Changes, Name, Standing};
+use crate::domain::{Answer, Name};
+use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy};
 
 /// What is known of one call, as a survey sees it: for each question the answer that counts, for
 /// each field its value.
@@ -50,15 +51,15 @@ pub enum What<'a> {
 }
 
 /// An answer that opts out is one that the question knows.
-pub fn standing(question: &Question, answer: &Answer) -> Standing {
+pub fn standing(question: &Question, answer: &Answer) -> AnswerValidity {
     match answer {
-        Answer::Silence => Standing::Silence,
+        Answer::Silence => AnswerValidity::Silence,
         Answer::Given(text)
             if question.domain.find(text).is_some() || question.is_opt_out(text) =>
         {
-            Standing::InDomain
+            AnswerValidity::InDomain
         }
-        Answer::Given(_) => Standing::OutsideDomain,
+        Answer::Given(_) => AnswerValidity::OutsideDomain,
     }
 }
 
@@ -67,7 +68,7 @@ impl<'a> Situation<'a> {
         answers: &'a Answers,
         questions: &'a Questions,
         fields: &[Name],
-        changes: Changes,
+        changes: ChangedAnswerPolicy,
     ) -> Self {
         let heard: Vec<_> =
             questions.iter().map(|question| Heard::of(question, answers, changes)).collect();
@@ -130,7 +131,7 @@ impl<'a> Heard<'a> {
         }
     }
 
-    fn of(question: &'a Question, answers: &'a Answers, changes: Changes) -> Self {
+    fn of(question: &'a Question, answers: &'a Answers, changes: ChangedAnswerPolicy) -> Self {
         let best =
             answers.best(question.name.as_str(), |answer| standing(question, answer), changes);
         let mut heard = Self {
@@ -148,12 +149,12 @@ impl<'a> Heard<'a> {
             Answer::Given(text) => text.as_str(),
         };
         heard.what = match standing {
-            Standing::Silence => What::Silence,
-            Standing::OutsideDomain => What::Outside,
-            Standing::InDomain if question.is_opt_out(text) => {
+            AnswerValidity::Silence => What::Silence,
+            AnswerValidity::OutsideDomain => What::Outside,
+            AnswerValidity::InDomain if question.is_opt_out(text) => {
                 return Self { what: What::OptOut, ..heard };
             }
-            Standing::InDomain => {
+            AnswerValidity::InDomain => {
                 What::Answer(question.domain.find(text).expect("it is in the domain"))
             }
         };

@@ -5,7 +5,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, IntGaugeVec, Registry};
 
 use super::families::{families, gauge, gauges};
-use crate::domain::{State, Totals};
+use crate::submission::{State, StateCounts};
 
 /// The ledger's totals as gauges. They are set and collected under one lock, so every scrape sees
 /// the figures of one moment, and what was accepted is always the sum of the states.
@@ -13,7 +13,7 @@ use crate::domain::{State, Totals};
 pub(super) struct Books(Arc<Open>);
 
 struct Open {
-    totals: Mutex<Totals>,
+    totals: Mutex<StateCounts>,
     families: Families,
     registry: Registry,
 }
@@ -34,7 +34,7 @@ impl Books {
         Self(Arc::new(Open { totals: Mutex::default(), families, registry }))
     }
 
-    pub(super) fn set(&self, totals: Totals) {
+    pub(super) fn set(&self, totals: StateCounts) {
         *self.0.totals.lock().expect("no holder of the lock panics") = totals;
     }
 }
@@ -57,19 +57,20 @@ impl Collector for Books {
 }
 
 /// The totals in the order of [`State::LABELS`].
-fn by_label(totals: &Totals) -> impl Iterator<Item = (&'static str, u64)> {
-    let Totals { accepted: _, collecting, pending, delivered, ignored, dead, discarded } = *totals;
+fn by_label(totals: &StateCounts) -> impl Iterator<Item = (&'static str, u64)> {
+    let StateCounts { accepted: _, collecting, pending, delivered, ignored, dead, discarded } =
+        *totals;
     State::LABELS.into_iter().zip([collecting, pending, delivered, ignored, dead, discarded])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DeadReason, IgnoredReason};
+    use crate::submission::{DeadReason, IgnoredReason};
 
     #[test]
     fn every_total_is_shown_under_the_label_of_its_state() {
-        let mut totals = Totals::default();
+        let mut totals = StateCounts::default();
         let states = [
             State::Collecting,
             State::Pending,

@@ -4,7 +4,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 /// What became of a hook that was meant for a source we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HookOutcome {
+pub enum WebhookOutcome {
     /// It began a submission.
     New,
     /// It added something to one.
@@ -32,43 +32,43 @@ pub enum HookOutcome {
 
 /// The figures of one source. They are resolved once, so that a hook costs no look-up by label.
 pub struct SourceFigures {
-    /// In the order of [`HookOutcome::ALL`].
-    answered: [IntCounter; HookOutcome::ALL.len()],
+    /// In the order of [`WebhookOutcome::ALL`].
+    answered: [IntCounter; WebhookOutcome::ALL.len()],
     took: Histogram,
     source: String,
     refusals: IntCounterVec,
 }
 
-impl HookOutcome {
-    pub const ALL: [HookOutcome; 12] = [
-        HookOutcome::New,
-        HookOutcome::Added,
-        HookOutcome::Repeat,
-        HookOutcome::Late,
-        HookOutcome::Gone,
-        HookOutcome::Skipped,
-        HookOutcome::Unsupported,
-        HookOutcome::Unreadable,
-        HookOutcome::Refused,
-        HookOutcome::TooLarge,
-        HookOutcome::TooSlow,
-        HookOutcome::Unavailable,
+impl WebhookOutcome {
+    pub const ALL: [WebhookOutcome; 12] = [
+        WebhookOutcome::New,
+        WebhookOutcome::Added,
+        WebhookOutcome::Repeat,
+        WebhookOutcome::Late,
+        WebhookOutcome::Gone,
+        WebhookOutcome::Skipped,
+        WebhookOutcome::Unsupported,
+        WebhookOutcome::Unreadable,
+        WebhookOutcome::Refused,
+        WebhookOutcome::TooLarge,
+        WebhookOutcome::TooSlow,
+        WebhookOutcome::Unavailable,
     ];
 
     pub fn label(self) -> &'static str {
         match self {
-            HookOutcome::New => "new",
-            HookOutcome::Added => "added",
-            HookOutcome::Repeat => "repeat",
-            HookOutcome::Late => "late",
-            HookOutcome::Gone => "gone",
-            HookOutcome::Skipped => "skipped",
-            HookOutcome::Unsupported => "unsupported",
-            HookOutcome::Unreadable => "unreadable",
-            HookOutcome::Refused => "refused",
-            HookOutcome::TooLarge => "too_large",
-            HookOutcome::TooSlow => "too_slow",
-            HookOutcome::Unavailable => "unavailable",
+            WebhookOutcome::New => "new",
+            WebhookOutcome::Added => "added",
+            WebhookOutcome::Repeat => "repeat",
+            WebhookOutcome::Late => "late",
+            WebhookOutcome::Gone => "gone",
+            WebhookOutcome::Skipped => "skipped",
+            WebhookOutcome::Unsupported => "unsupported",
+            WebhookOutcome::Unreadable => "unreadable",
+            WebhookOutcome::Refused => "refused",
+            WebhookOutcome::TooLarge => "too_large",
+            WebhookOutcome::TooSlow => "too_slow",
+            WebhookOutcome::Unavailable => "unavailable",
         }
     }
 }
@@ -81,7 +81,7 @@ impl SourceFigures {
         took: &Histogram,
     ) -> Self {
         Self {
-            answered: HookOutcome::ALL
+            answered: WebhookOutcome::ALL
                 .map(|outcome| hooks.with_label_values(&[source, outcome.label()])),
             took: took.clone(),
             source: source.to_owned(),
@@ -90,7 +90,7 @@ impl SourceFigures {
     }
 
     /// `took` is from receipt to answer.
-    pub fn hook_answered(&self, outcome: HookOutcome, took: Duration) {
+    pub fn hook_answered(&self, outcome: WebhookOutcome, took: Duration) {
         self.answered[outcome as usize].inc();
         self.took.observe(took.as_secs_f64());
     }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_outcome_has_its_own_counter() {
-        for (index, outcome) in HookOutcome::ALL.into_iter().enumerate() {
+        for (index, outcome) in WebhookOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index, "{outcome:?}");
         }
     }

@@ -15,9 +15,10 @@ use super::families::{
 };
 use super::hooks::SourceFigures;
 use super::reload::ReloadResult;
-use crate::domain::{
-    DeadReason, Feedback, HoldCause, IgnoredReason, Issue, Name, Observer, Totals, Verdict,
-};
+use crate::account::PauseCause;
+use crate::domain::{Feedback, Issue, Name, Verdict};
+use crate::store::Observer;
+use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
 /// things happen; Prometheus reads [`render`](Metrics::render).
@@ -265,31 +266,31 @@ impl Metrics {
     }
 
     /// The account waits for this cause, unless one is shown already that gives way to none.
-    pub fn account_held(&self, account: &Name, cause: HoldCause) {
-        let shown = HoldCause::ALL.into_iter().find(|shown| self.shows_hold(account, *shown));
+    pub fn account_held(&self, account: &Name, cause: PauseCause) {
+        let shown = PauseCause::ALL.into_iter().find(|shown| self.shows_hold(account, *shown));
         self.account_waits_for(account, Some(shown.map_or(cause, |shown| shown.min(cause))));
     }
 
     /// The destination accepted something of it: what a person holds stays held.
     pub fn account_heard(&self, account: &Name) {
-        if !self.shows_hold(account, HoldCause::Operator) {
+        if !self.shows_hold(account, PauseCause::Operator) {
             self.account_waits_for(account, None);
         }
     }
 
     /// The destination was reached, or not.
     pub fn account_answered(&self, account: &Name, verdict: Verdict) {
-        if verdict != Verdict::Unreachable && self.shows_hold(account, HoldCause::Unreachable) {
+        if verdict != Verdict::Unreachable && self.shows_hold(account, PauseCause::Unreachable) {
             self.account_waits_for(account, None);
         }
     }
 
     /// Why an account waits, as the ledger has it.
-    pub fn hold_found(&self, account: &Name, cause: Option<HoldCause>) {
+    pub fn hold_found(&self, account: &Name, cause: Option<PauseCause>) {
         self.account_waits_for(account, cause);
     }
 
-    fn shows_hold(&self, account: &Name, cause: HoldCause) -> bool {
+    fn shows_hold(&self, account: &Name, cause: PauseCause) -> bool {
         self.has_account(account)
             && self
                 .families
@@ -299,11 +300,11 @@ impl Metrics {
                 == 1
     }
 
-    fn account_waits_for(&self, account: &Name, cause: Option<HoldCause>) {
+    fn account_waits_for(&self, account: &Name, cause: Option<PauseCause>) {
         if !self.has_account(account) {
             return;
         }
-        for one in HoldCause::ALL {
+        for one in PauseCause::ALL {
             let labels = [account.as_str(), one.label()];
             self.families.account_held.with_label_values(&labels).set((cause == Some(one)).into());
         }
@@ -362,11 +363,11 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn opened(&self, totals: Totals) {
+    fn opened(&self, totals: StateCounts) {
         self.books.set(totals);
     }
 
-    fn committed(&self, took: Duration, group: usize, totals: Totals) {
+    fn committed(&self, took: Duration, group: usize, totals: StateCounts) {
         self.families.commit_duration_seconds.observe(took.as_secs_f64());
         self.families.commit_group_size.observe(group as f64);
         self.books.set(totals);
@@ -415,7 +416,7 @@ impl Families {
             }
         }
         for account in labels.accounts.iter().map(Name::as_str) {
-            for cause in HoldCause::ALL {
+            for cause in PauseCause::ALL {
                 self.account_held.with_label_values(&[account, cause.label()]);
             }
             self.delivery_limit.with_label_values(&[account]);
@@ -439,7 +440,7 @@ impl Families {
             }
         }
         for account in old.labels.accounts.iter().filter(|old| !new.labels.accounts.contains(old)) {
-            for cause in HoldCause::ALL {
+            for cause in PauseCause::ALL {
                 let labels = [account.as_str(), cause.label()];
                 let _ = self.account_held.remove_label_values(&labels);
             }
@@ -479,7 +480,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{Issues, Rating};
-    use crate::telemetry::HookOutcome;
+    use crate::telemetry::WebhookOutcome;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -535,8 +536,13 @@ mod tests {
     #[test]
     fn a_scrape_always_balances() {
         let metrics = metrics();
-        let totals =
-            Totals { accepted: 7, collecting: 1, pending: 2, delivered: 4, ..Totals::default() };
+        let totals = StateCounts {
+            accepted: 7,
+            collecting: 1,
+            pending: 2,
+            delivered: 4,
+            ..StateCounts::default()
+        };
         metrics.committed(Duration::from_millis(3), 2, totals);
         let states: f64 = ["collecting", "pending", "delivered", "ignored", "dead", "discarded"]
             .map(|state| value(&metrics, &format!("postcall_submissions{{state=\"{state}\"}}")))
@@ -555,7 +561,7 @@ mod tests {
         };
         let at_start = series(&metrics);
 
-        for outcome in HookOutcome::ALL {
+        for outcome in WebhookOutcome::ALL {
             metrics.source("ivr").unwrap().hook_answered(outcome, Duration::from_millis(2));
         }
         metrics.source("lab").unwrap().hook_refused("mismatch");
@@ -577,14 +583,14 @@ mod tests {
             String::new(),
         );
         metrics.feedback_delivered(&name("quality"), &feedback.unwrap(), Duration::from_secs(61));
-        for cause in HoldCause::ALL {
+        for cause in PauseCause::ALL {
             metrics.account_held(&name("main"), cause);
         }
         metrics.limit_changed(&name("main"), 8);
         for action in Action::ALL {
             metrics.done_by_hand(action, 3);
         }
-        metrics.opened(Totals::default());
+        metrics.opened(StateCounts::default());
         metrics.damaged();
         metrics.ledger_measured(4096, 0);
         metrics.swept(1, 1, 1);
@@ -609,29 +615,29 @@ mod tests {
     fn an_account_is_held_for_one_cause_and_what_a_person_holds_stays() {
         let (metrics, main) = (metrics(), name("main"));
         let held = |metrics: &Metrics| {
-            let shown = |cause: &HoldCause| {
+            let shown = |cause: &PauseCause| {
                 let label = cause.label();
                 let series = format!("postcall_account_held{{account=\"main\",cause=\"{label}\"}}");
                 value(metrics, &series) == 1.0
             };
-            HoldCause::ALL.into_iter().filter(shown).collect::<Vec<_>>()
+            PauseCause::ALL.into_iter().filter(shown).collect::<Vec<_>>()
         };
-        metrics.account_held(&main, HoldCause::Unreachable);
-        assert_eq!(held(&metrics), [HoldCause::Unreachable]);
-        metrics.account_held(&main, HoldCause::Misconfigured);
-        metrics.account_held(&main, HoldCause::Refusals);
+        metrics.account_held(&main, PauseCause::Unreachable);
+        assert_eq!(held(&metrics), [PauseCause::Unreachable]);
+        metrics.account_held(&main, PauseCause::Misconfigured);
+        metrics.account_held(&main, PauseCause::Refusals);
         metrics.account_answered(&main, Verdict::Busy { retry_after: None });
-        assert_eq!(held(&metrics), [HoldCause::Misconfigured]);
+        assert_eq!(held(&metrics), [PauseCause::Misconfigured]);
         metrics.account_heard(&main);
         assert_eq!(held(&metrics), []);
-        metrics.account_held(&main, HoldCause::Unreachable);
+        metrics.account_held(&main, PauseCause::Unreachable);
         metrics.account_answered(&main, Verdict::Unreachable);
-        assert_eq!(held(&metrics), [HoldCause::Unreachable]);
+        assert_eq!(held(&metrics), [PauseCause::Unreachable]);
         metrics.account_answered(&main, Verdict::UnknownCall);
         assert_eq!(held(&metrics), []);
-        metrics.hold_found(&main, Some(HoldCause::Operator));
+        metrics.hold_found(&main, Some(PauseCause::Operator));
         metrics.account_heard(&main);
-        assert_eq!(held(&metrics), [HoldCause::Operator]);
+        assert_eq!(held(&metrics), [PauseCause::Operator]);
         metrics.hold_found(&main, None);
         assert_eq!(held(&metrics), []);
     }

@@ -13,6 +13,6 @@ mod metrics;
 mod reload;
 
 pub use action::Action;
-pub use hooks::{HookOutcome, SourceFigures};
+pub use hooks::{SourceFigures, WebhookOutcome};
 pub use metrics::{LabelSets, Metrics};
 pub use reload::ReloadResult;

@@ -47,8 +47,9 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use self::pace::Pace;
-use crate::domain::{Name, SubmissionId};
+use crate::domain::Name;
 use crate::store::{Done, Mappable, Replay, Search, Store};
+use crate::submission::SubmissionId;
 use crate::telemetry::{Action, Metrics};
 
 /// Most characters of a reason that a person gives.

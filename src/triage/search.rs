@@ -10,8 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::TriageError;
 use super::submission::{StateName, Submission};
-use crate::domain::{DeadReason, IgnoredReason};
 use crate::store::{Cursor, Search};
+use crate::submission::{DeadReason, IgnoredReason};
 
 /// Which submissions are looked for: every condition that is given has to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]

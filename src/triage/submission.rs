@@ -5,10 +5,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::feedback::ShownFeedback;
-use crate::domain::State;
 use crate::store::{
     AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, LeftOut, SubmissionRow,
 };
+use crate::submission::State;
 
 /// A submission as a person looks at it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

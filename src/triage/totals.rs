@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::Totals;
+use crate::submission::StateCounts;
 
 /// How many submissions there are: `accepted` is the sum of the states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,9 +15,10 @@ pub struct ShownTotals {
     pub discarded: u64,
 }
 
-impl From<Totals> for ShownTotals {
-    fn from(totals: Totals) -> Self {
-        let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
+impl From<StateCounts> for ShownTotals {
+    fn from(totals: StateCounts) -> Self {
+        let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } =
+            totals;
         Self { accepted, collecting, pending, delivered, ignored, dead, discarded }
     }
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{
-    Answer, Answers, Completion, Hook, HookId, Identity, Method, Name, Report, Reported, Standing,
-    SubmissionKey, Told,
+    Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, Webhook, WebhookId,
 };
 use postcall::store::Arrival;
+use postcall::submission::{
+    AnswerValidity, Answers, CompletionPolicy, FieldValue, RecordedAnswer, SubmissionKey,
+};
 use postcall::survey::{Mapping, Survey};
-use postcall::telemetry::HookOutcome;
+use postcall::telemetry::WebhookOutcome;
 use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
@@ -111,15 +113,15 @@ fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
                     }
                 }
 
-                let again_at = rounds.now();
-                let hooks = self::hooks(&calls, again_at, |call| &call.after);
+                let last_at = rounds.now();
+                let hooks = self::hooks(&calls, last_at, |call| &call.after);
                 keep_all(rounds, hooks, &second).await;
                 everything_is_delivered(rounds).await;
                 for (n, call) in calls.iter().enumerate() {
                     let survey = rounds.survey(call.survey);
                     let before = heard(call, began_at, |call| &call.before);
                     let mut all = before.clone();
-                    hear(&mut all, call, again_at, |call| &call.after);
+                    hear(&mut all, call, last_at, |call| &call.after);
                     let changes = counting(&survey, &all) != counting(&survey, &before);
                     if !call.changes_are_sent() {
                         assert_same(rounds, n);
@@ -146,10 +148,10 @@ fn an_answer_that_changes_after_its_delivery_is_delivered_again() {
         rounds.hears("quick", "c-1", "4").await;
         rounds.round().await;
         for (digits, outcome) in [
-            ("4", HookOutcome::Repeat),
-            ("", HookOutcome::Late),
-            ("2", HookOutcome::Added),
-            ("2", HookOutcome::Repeat),
+            ("4", WebhookOutcome::Repeat),
+            ("", WebhookOutcome::Late),
+            ("2", WebhookOutcome::Added),
+            ("2", WebhookOutcome::Repeat),
         ] {
             rounds.later(Duration::from_secs(60));
             assert_eq!(rounds.hears("quick", "c-1", digits).await, outcome, "{digits:?}");
@@ -176,7 +178,7 @@ fn an_answer_that_changes_while_it_is_delivered_is_delivered_again() {
             rounds.hears("quick", "c-1", "4").await;
             rounds.sets_out().await.unwrap();
             rounds.later(Duration::from_secs(1));
-            assert_eq!(rounds.hears("quick", "c-1", "2").await, HookOutcome::Added);
+            assert_eq!(rounds.hears("quick", "c-1", "2").await, WebhookOutcome::Added);
             if crashes {
                 rounds.crash();
                 rounds.start();
@@ -301,9 +303,9 @@ struct Key {
 
 impl Key {
     /// Later ones have later ids.
-    fn hook(&self) -> HookId {
+    fn hook(&self) -> WebhookId {
         let micros = u128::try_from(self.at.as_microsecond()).unwrap();
-        HookId(Uuid::from_u128((micros << 32) + self.nth as u128))
+        WebhookId(Uuid::from_u128((micros << 32) + self.nth as u128))
     }
 }
 
@@ -335,7 +337,7 @@ async fn everything_is_delivered(rounds: &mut Rounds) {
 }
 
 fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
-    let hook = Hook {
+    let hook = Webhook {
         id: key.hook(),
         method: Method::Post,
         path: "/hooks/ivr".to_owned(),
@@ -354,23 +356,23 @@ fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
             call: key.call.parse().unwrap(),
         },
         report: spoken.report(),
-        identity: spoken.named.then_some(Identity { id, digest: [0; 32] }),
+        identity: spoken.named.then_some(IdempotencyKey { id, digest: [0; 32] }),
         completion: rounds.survey(key.survey),
     }
 }
 
 impl Spoken {
-    fn report(&self) -> Report {
+    fn report(&self) -> Extraction {
         let answers = self.said.iter().map(|(question, text)| reported(question, text)).collect();
         let fields =
             self.campaign.map(|value| (campaign(), value.to_owned())).into_iter().collect();
-        Report { answers, fields, hung_up: self.hung_up, opted_out: self.opted_out }
+        Extraction { answers, fields, hung_up: self.hung_up, opted_out: self.opted_out }
     }
 }
 
-fn reported(question: &str, text: &str) -> Reported {
+fn reported(question: &str, text: &str) -> ExtractedAnswer {
     let answer = if text.is_empty() { Answer::Silence } else { Answer::Given(text.to_owned()) };
-    Reported { question: question.to_owned(), answer, reader: "form:Digits".to_owned() }
+    ExtractedAnswer { question: question.to_owned(), answer, reader: "form:Digits".to_owned() }
 }
 
 fn campaign() -> Name {
@@ -389,10 +391,10 @@ fn hear(answers: &mut Answers, call: &Call, from: Timestamp, part: impl Fn(&Call
         let at = from + Duration::from_secs(spoken.second as u64);
         let hook = Key { call: String::new(), survey: call.survey, at, nth }.hook();
         for reported in spoken.report().answers {
-            answers.hear(reported.heard(at, hook));
+            answers.hear(RecordedAnswer::new(reported, at, hook));
         }
         if let Some(value) = spoken.campaign {
-            let told = Told { value: value.to_owned(), received_at: at, hook };
+            let told = FieldValue { value: value.to_owned(), received_at: at, hook };
             answers.tell(campaign(), told);
         }
         if spoken.hung_up {
@@ -407,9 +409,10 @@ fn hear(answers: &mut Answers, call: &Call, from: Timestamp, part: impl Fn(&Call
 /// The answers in their domains that count.
 fn counting(survey: &Arc<Survey>, answers: &Answers) -> Vec<Option<Answer>> {
     let of_question = |question: &Name| {
-        let standing = |answer: &Answer| survey.standing(question.as_str(), answer);
-        let (said, standing) = answers.best(question.as_str(), standing, survey.changes())?;
-        (standing == Standing::InDomain).then(|| said.answer.clone())
+        let standing = |answer: &Answer| survey.validity(question.as_str(), answer);
+        let (said, standing) =
+            answers.best(question.as_str(), standing, survey.changed_answers())?;
+        (standing == AnswerValidity::InDomain).then(|| said.answer.clone())
     };
     survey.questions().map(of_question).collect()
 }

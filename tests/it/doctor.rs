@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use postcall::domain::{DeadReason, HoldCause, IgnoredReason, Verdict};
+use postcall::account::PauseCause;
+use postcall::domain::Verdict;
 use postcall::store::sqlite::{Examination, Finding, FindingKind, Salvaged, examine, salvage};
 use postcall::store::{Decision, Outcome, StoreError};
+use postcall::submission::{DeadReason, IgnoredReason};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -462,7 +464,7 @@ async fn furnished() -> Ledger<Sqlite> {
     }
     let hold = Decision::Hold {
         attempt: attempt(Verdict::Misconfigured, Some(401), 1001),
-        cause: HoldCause::Misconfigured,
+        cause: PauseCause::Misconfigured,
         probe_at: at(2000),
         at: at(2000),
     };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use postcall::domain::HoldCause;
+use postcall::account::PauseCause;
 use serde_json::json;
 
 use crate::world::{Rounds, SETTINGS, TOKEN, World};
@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 #[track_caller]
-fn is_held_for(rounds: &Rounds, cause: HoldCause) {
+fn is_held_for(rounds: &Rounds, cause: PauseCause) {
     let holds = rounds.ledger.holds();
     assert_eq!(holds.iter().map(|hold| hold.cause).collect::<Vec<_>>(), [cause], "{holds:?}");
     let label = cause.label();
@@ -33,7 +33,7 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
             rounds.start();
             rounds.hears("quick", "c-0", "4").await;
             rounds.round().await;
-            is_held_for(rounds, HoldCause::Misconfigured);
+            is_held_for(rounds, PauseCause::Misconfigured);
             for n in 1..20 {
                 rounds.hears("quick", &format!("c-{n}"), "4").await;
             }
@@ -117,7 +117,7 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
             rounds.hears("quick", &format!("c-{n}"), "4").await;
         }
         rounds.rounds_for(MINUTE).await;
-        is_held_for(rounds, HoldCause::Unreachable);
+        is_held_for(rounds, PauseCause::Unreachable);
         rounds.rounds_for(6 * HOUR).await;
         let attempts = rounds.ledger.count("attempts");
         assert!((40..60).contains(&attempts), "six probes an hour, not {attempts} attempts");
@@ -150,7 +150,7 @@ fn any_answer_shows_that_somebody_is_there() {
                 rounds.hears("quick", &format!("c-{n}"), "4").await;
             }
             rounds.rounds_for(SECOND).await;
-            is_held_for(rounds, HoldCause::Unreachable);
+            is_held_for(rounds, PauseCause::Unreachable);
             rounds.write_settings(|settings| settings.replace(NOWHERE, "@plivo@"));
             rounds.reload();
             rounds.plivo.fails(fault.clone());
@@ -172,7 +172,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
             rounds.hears_of("ivr", Some("problem"), &call, "1").await;
         }
         rounds.rounds_for(HOUR).await;
-        is_held_for(rounds, HoldCause::Refusals);
+        is_held_for(rounds, PauseCause::Refusals);
         assert!(rounds.ledger.holds()[0].detail.contains("Issues have to be an array"));
         assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
 
@@ -182,7 +182,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
             rounds.start();
             rounds.rounds_for(10 * MINUTE).await;
         }
-        is_held_for(rounds, HoldCause::Refusals);
+        is_held_for(rounds, PauseCause::Refusals);
         assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
 
         // What Plivo takes is not kept from it.
@@ -191,7 +191,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         }
         rounds.rounds_for(2 * MINUTE).await;
         assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (5, 4));
-        is_held_for(rounds, HoldCause::Refusals);
+        is_held_for(rounds, PauseCause::Refusals);
 
         rounds.write_settings(|settings| {
             let mended = r#"api: "@plivo@", spelling: { CALL_DROPPED: CALL_DROPPPED } }"#;
@@ -233,7 +233,7 @@ fn what_a_person_holds_waits_for_that_person() {
         rounds.hears("tenant", "t-1", "5").await;
         rounds.reload();
         rounds.rounds_for(HOUR).await;
-        assert_eq!(rounds.ledger.holds()[0].cause, HoldCause::Operator);
+        assert_eq!(rounds.ledger.holds()[0].cause, PauseCause::Operator);
         assert_eq!(rounds.submission("c-2").state, "pending");
         assert_eq!(rounds.submission("t-1").state, "delivered");
         rounds.operator_resumes("main").await;
@@ -360,7 +360,7 @@ fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_lo
             rounds.hears("quick", call, "5").await;
         }
         rounds.rounds_for(10 * MINUTE).await;
-        is_held_for(rounds, HoldCause::Refusals);
+        is_held_for(rounds, PauseCause::Refusals);
         let totals = rounds.ledger.totals();
         assert!(totals.dead < 30 && totals.pending > 0, "{totals:?}");
         rounds.plivo.fails(json!([]));

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use postcall::domain::{State, SubmissionId, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::sqlite::{Options, SqliteStore, examine};
 use postcall::store::{Arrival, Decision, Offer, Search, Settlement, Store};
+use postcall::submission::{State, SubmissionId};
 use rusqlite::Connection;
 
 use self::disk::Disk;

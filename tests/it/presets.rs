@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use postcall::domain::{Hook, HookId, Method};
+use postcall::domain::{Method, Webhook, WebhookId};
 use postcall::settings::Settings;
 use postcall::source::Source;
 use proptest::prelude::*;
@@ -74,8 +74,8 @@ proptest! {
         let form = form.into_bytes();
         let bodies = [("json", json.into_bytes()), ("json", bytes.clone()), ("x-www-form-urlencoded", bytes), ("x-www-form-urlencoded", form)];
         for (source, (kind, body)) in sources.iter().flat_map(|source| bodies.iter().map(move |body| (source, body))) {
-            let hook = Hook {
-                id: HookId(Uuid::nil()),
+            let hook = Webhook {
+                id: WebhookId(Uuid::nil()),
                 method: if by_get { Method::Get } else { Method::Post },
                 path: "/hooks/x".to_owned(),
                 query: query.clone(),

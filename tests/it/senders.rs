@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use postcall::domain::{Hook, HookId, Method};
+use postcall::domain::{Method, Webhook, WebhookId};
 use postcall::settings::Settings;
 use postcall::source::{Refusal, Refused, Source};
 use serde::Deserialize;
@@ -55,7 +55,7 @@ fn every_vector_is_taken_as_its_sender_made_it() {
 fn a_changed_byte_is_refused() {
     for vector in vectors() {
         let source = vector.source_of();
-        let refused = |hook: Hook| source.verify(hook).err();
+        let refused = |hook: Webhook| source.verify(hook).err();
         for at in 0..vector.body.len() {
             let mut hook = vector.hook();
             hook.body[at] ^= 1;
@@ -184,8 +184,8 @@ fn a_known_id_is_a_repeat_with_the_same_bytes_and_refused_with_others() {
     let sender = &settings.sources["own"];
     let says = |score: &str, id: &str| {
         let body = format!(r#"{{"call_uuid":"c-1","answers":{{"score":"{score}"}}}}"#);
-        let hook = Hook {
-            id: HookId(Uuid::nil()),
+        let hook = Webhook {
+            id: WebhookId(Uuid::nil()),
             method: Method::Post,
             path: "/hooks/own".to_owned(),
             query: None,
@@ -225,7 +225,7 @@ shutdown: {{ announce: 0s }}
     )
 }
 
-fn send(world: &World, source: &str, hook: &Hook) -> Reply {
+fn send(world: &World, source: &str, hook: &Webhook) -> Reply {
     let target = match &hook.query {
         None => format!("/hooks/{source}"),
         Some(query) => format!("/hooks/{source}?{query}"),
@@ -280,12 +280,12 @@ impl Vector {
         self.content_type.as_deref() == Some("application/x-www-form-urlencoded")
     }
 
-    fn hook(&self) -> Hook {
+    fn hook(&self) -> Webhook {
         let (_, query) = self.url.split_once('?').unzip();
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let content_type = self.content_type.as_deref().map(|value| ("content-type", value));
-        Hook {
-            id: HookId(Uuid::nil()),
+        Webhook {
+            id: WebhookId(Uuid::nil()),
             method: if self.method == "GET" { Method::Get } else { Method::Post },
             path: "/hooks/x".to_owned(),
             query: query.map(str::to_owned),

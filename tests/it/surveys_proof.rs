@@ -7,10 +7,9 @@ use std::sync::{LazyLock, Mutex};
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
-use postcall::domain::{
-    Answer, Answers, DeadReason, Feedback, HookId, Issue, Issues, Name, Reported, Told,
-};
+use postcall::domain::{Answer, ExtractedAnswer, Feedback, Issue, Issues, Name, WebhookId};
 use postcall::simulator::{Options, Simulator};
+use postcall::submission::{Answers, DeadReason, FieldValue, RecordedAnswer};
 use postcall::survey::{
     AtFive, ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesBy, IssuesDefinition,
     Mapped, Mapping, MetBy, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition,
@@ -135,19 +134,19 @@ fn answers_of(witness: &str) -> Answers {
 /// `campaign` is a field, all else are questions.
 fn answers(told: &[(&str, &str)]) -> Answers {
     let mut answers = Answers::default();
-    let (at, hook) = (Timestamp::UNIX_EPOCH, HookId(Uuid::nil()));
+    let (at, hook) = (Timestamp::UNIX_EPOCH, WebhookId(Uuid::nil()));
     for (name, value) in told {
         if *name == "campaign" {
-            let told = Told { value: (*value).to_owned(), received_at: at, hook };
+            let told = FieldValue { value: (*value).to_owned(), received_at: at, hook };
             answers.tell(self::name(name), told);
             continue;
         }
-        let reported = Reported {
+        let reported = ExtractedAnswer {
             question: (*name).to_owned(),
             answer: Answer::Given((*value).to_owned()),
             reader: "form:Digits".to_owned(),
         };
-        answers.hear(reported.heard(at, hook));
+        answers.hear(RecordedAnswer::new(reported, at, hook));
     }
     answers
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postcall::telemetry::HookOutcome;
+use postcall::telemetry::WebhookOutcome;
 use serde_json::{Value, json};
 
 use crate::world::Rounds;
@@ -106,7 +106,7 @@ fn who_cannot_be_reached_has_heard_nothing() {
 
             // Nothing was said yet, so the caller may still add to it.
             let added = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
-            assert_eq!(added, HookOutcome::Added);
+            assert_eq!(added, WebhookOutcome::Added);
             rounds.crash();
             rounds.write_settings(|settings| settings.replace(&nowhere, "@plivo@"));
             rounds.start();
@@ -296,14 +296,14 @@ fn the_time_on_hold_is_no_age() {
 #[test]
 fn what_surely_did_not_arrive_leaves_a_submission_open_to_its_caller() {
     for (fault, outcome, issues) in [
-        (json!({"status": 401, "times": 1}), HookOutcome::Added, "ECHO"),
-        (json!({"status": 403, "times": 1}), HookOutcome::Added, "ECHO"),
-        (json!({"status": 429, "times": 1}), HookOutcome::Added, "ECHO"),
-        (json!({"status": 503, "times": 1}), HookOutcome::Added, "ECHO"),
-        (json!({"status": 500, "times": 1}), HookOutcome::Late, "OTHERS"),
-        (json!({"status": 404, "times": 1}), HookOutcome::Late, "OTHERS"),
-        (json!({"status": 405, "times": 1}), HookOutcome::Late, "OTHERS"),
-        (json!({"reset": "before", "times": 1}), HookOutcome::Late, "OTHERS"),
+        (json!({"status": 401, "times": 1}), WebhookOutcome::Added, "ECHO"),
+        (json!({"status": 403, "times": 1}), WebhookOutcome::Added, "ECHO"),
+        (json!({"status": 429, "times": 1}), WebhookOutcome::Added, "ECHO"),
+        (json!({"status": 503, "times": 1}), WebhookOutcome::Added, "ECHO"),
+        (json!({"status": 500, "times": 1}), WebhookOutcome::Late, "OTHERS"),
+        (json!({"status": 404, "times": 1}), WebhookOutcome::Late, "OTHERS"),
+        (json!({"status": 405, "times": 1}), WebhookOutcome::Late, "OTHERS"),
+        (json!({"reset": "before", "times": 1}), WebhookOutcome::Late, "OTHERS"),
     ] {
         Rounds::play(async |rounds| {
             rounds.plivo.fails(json!([fault]));
@@ -327,7 +327,7 @@ fn an_answer_during_the_attempt_is_late_and_kept() {
         rounds.later(HOUR);
         rounds.sets_out().await.unwrap();
         let heard = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
-        assert_eq!(heard, HookOutcome::Late);
+        assert_eq!(heard, WebhookOutcome::Late);
         rounds.comes_home().await.unwrap();
         assert_eq!(rounds.submission("c-1").state, "delivered");
         assert_eq!(rounds.plivo.heard_about("c-1")[0]["issues"], json!(["OTHERS"]));
@@ -335,9 +335,9 @@ fn an_answer_during_the_attempt_is_late_and_kept() {
         assert_eq!(rounds.ledger.count("answers"), 2);
 
         let again = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
-        assert_eq!(again, HookOutcome::Repeat);
+        assert_eq!(again, WebhookOutcome::Repeat);
         let after = rounds.hears_of("ivr", Some("problem"), "c-1", "2").await;
-        assert_eq!(after, HookOutcome::Late);
+        assert_eq!(after, WebhookOutcome::Late);
         assert_eq!(rounds.plivo.requests(), 1);
     });
 }
@@ -402,7 +402,7 @@ fn a_held_account_waits_for_a_probe_that_asks_plivo() {
 fn what_the_settings_do_not_know_is_kept_for_a_person() {
     Rounds::play(async |rounds| {
         let mistyped = rounds.hears_of("quick", Some("scoer"), "mistyped", "4").await;
-        assert_eq!(mistyped, HookOutcome::New);
+        assert_eq!(mistyped, WebhookOutcome::New);
         rounds.hears("ivr", "surveyless", "2").await;
         rounds.hears("tenant", "accountless", "4").await;
         rounds.crash();
@@ -486,7 +486,7 @@ fn an_attempt_that_nobody_waited_for_is_an_unknown_result() {
         let found = rounds.submission("c-1");
         assert_eq!((&*found.attempts, found.spent), (&["unknown_result".to_owned()][..], 1));
         let late = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
-        assert_eq!(late, HookOutcome::Late, "it may have been told already");
+        assert_eq!(late, WebhookOutcome::Late, "it may have been told already");
         rounds.later(SECOND);
         rounds.round().await;
         assert_eq!(rounds.submission("c-1").attempts, ["unknown_result", "accepted"]);

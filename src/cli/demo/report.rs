@@ -6,13 +6,13 @@ use serde_json::Value;
 use super::cast::{Ending, Scene};
 use super::is_as_asked;
 use super::stage::Ledger;
-use crate::domain::{State, Totals};
+use crate::submission::{State, StateCounts};
 
 /// What became of every call, as the ledger has it and as the far side heard it.
 pub(super) struct Report {
     lines: Vec<Line>,
     hooks: usize,
-    totals: Totals,
+    totals: StateCounts,
     settled: bool,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Display for Report {
             let cells = [&line.call, &line.caller, &line.answers, &line.ledger, &line.heard];
             row(f, cells.map(String::as_str), if line.well { "ok" } else { "NOT SO" })?;
         }
-        let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } =
+        let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } =
             self.totals;
         writeln!(
             f,

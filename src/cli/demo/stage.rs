@@ -15,12 +15,13 @@ use uuid::Uuid;
 use super::cast::{Scene, Step};
 use crate::app::{App, AppError};
 use crate::cli::payload::Payload;
-use crate::domain::{Credentials, Totals};
+use crate::domain::Credentials;
 use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
 use crate::source::{Plivo, Scheme, Source};
 use crate::store::sqlite::ReadOnly;
 use crate::store::{Search, SubmissionRow};
+use crate::submission::StateCounts;
 use crate::telemetry::logs::{self, Stream};
 
 const SETTINGS: &str = include_str!("../../../config/demo.yaml");
@@ -46,7 +47,7 @@ pub(super) struct Stage {
 /// What the ledger has.
 pub(super) struct Ledger {
     pub rows: Vec<SubmissionRow>,
-    pub totals: Totals,
+    pub totals: StateCounts,
 }
 
 impl Stage {

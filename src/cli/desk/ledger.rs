@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DeskError;
-use crate::domain::{Name, SubmissionId};
+use crate::domain::Name;
 use crate::settings::Settings;
 use crate::store::sqlite::{Onlooker, Options, SqliteStore};
 use crate::store::{Store, StoreError};
+use crate::submission::SubmissionId;
 use crate::telemetry::{LabelSets, Metrics};
 use crate::triage::{
     Accounts, DiscardPage, Discarded, Discarding, Erased, Erasing, Format, Holding, Listed,

@@ -15,10 +15,11 @@ use secrecy::SecretString;
 use self::ledger::Ledger;
 use self::service::Service;
 use super::{Failure, SettingsFile};
-use crate::domain::{Name, SubmissionId};
+use crate::domain::Name;
 use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::store::sqlite;
+use crate::submission::SubmissionId;
 use crate::triage::{
     Accounts, DiscardPage, Discarded, Discarding, Erased, Erasing, Format, Holding, Listed, Paging,
     ReplayPage, Replayed, Replaying, Resumed, Shown, ShownAccount, ShownTotals, Sought,

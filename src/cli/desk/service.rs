@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::DeskError;
 use crate::destination;
-use crate::domain::{Name, SubmissionId};
+use crate::domain::Name;
+use crate::submission::SubmissionId;
 use crate::triage::{
     Accounts, ApiProblem, DiscardPage, Discarded, Discarding, Erased, Erasing, Exporting, Format,
     Holding, Listed, Paging, ReplayPage, Replayed, Replaying, Resumed, Shown, ShownAccount,

@@ -9,21 +9,22 @@ use serde_json::{Value, json};
 use super::message::Message;
 use crate::cli::payload::{Payload, method_name};
 use crate::cli::rehearsal::{self, Heard, Kept, Rehearsal, Reply, Submission, Understood};
-use crate::domain::{Completion, Feedback, Said, Standing};
+use crate::domain::Feedback;
 use crate::settings::Settings;
 use crate::source::{Source, Tried};
+use crate::submission::{AnswerValidity, CompletionPolicy, RecordedAnswer};
 use crate::survey::{Mapped, Mapping};
 
 /// Everything that can be said of some hooks, for a person and for a script alike.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Explained {
-    hooks: Vec<Hook>,
+    hooks: Vec<Webhook>,
     submissions: Vec<Assembled>,
 }
 
 /// One hook, as the service would see it.
 #[derive(Debug, Serialize)]
-struct Hook {
+struct Webhook {
     /// The file that it was read from.
     from: String,
     source: String,
@@ -148,7 +149,7 @@ impl Explained {
         if heard.disbelieved.is_some() {
             notes.extend(other_host(source, payload));
         }
-        self.hooks.push(Hook {
+        self.hooks.push(Webhook {
             from,
             source: source.name.to_string(),
             method: method_name(payload.method),
@@ -210,7 +211,7 @@ fn reading(understood: &Understood, rehearsal: &Rehearsal<'_>) -> Reading {
         question: reported.question.clone(),
         answer: given(rehearsal::text(&reported.answer)),
         reader: reported.reader.clone(),
-        standing: standing(survey.standing(&reported.question, &reported.answer)),
+        standing: standing(survey.validity(&reported.question, &reported.answer)),
     });
     Reading::Kept(Told {
         call: call.to_string(),
@@ -231,18 +232,18 @@ fn assembled(submission: &Submission, settings: &Settings) -> Option<Assembled> 
     let Submission { key, survey, answers, .. } = submission;
     let (due, mapped) = (submission.due?, submission.mapped.as_ref()?);
     let last = answers.last_new_at()?;
-    let heeded = |said: &Said| Heeded {
+    let heeded = |said: &RecordedAnswer| Heeded {
         question: said.question.clone(),
         answer: given(rehearsal::text(&said.answer)),
         reader: said.reader.clone(),
-        standing: standing(survey.standing(&said.question, &said.answer)),
+        standing: standing(survey.validity(&said.question, &said.answer)),
     };
     Some(Assembled {
         id: key.id().to_string(),
         account: key.account.to_string(),
         survey: key.survey.to_string(),
         call: key.call.to_string(),
-        answers: answers.said().map(heeded).collect(),
+        answers: answers.recorded().map(heeded).collect(),
         complete: due.complete,
         due_at: due.at.to_string(),
         due_in: due.at.duration_since(last).as_secs_f64(),
@@ -291,10 +292,10 @@ fn given(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-fn standing(standing: Standing) -> &'static str {
+fn standing(standing: AnswerValidity) -> &'static str {
     match standing {
-        Standing::Silence => "silence",
-        Standing::OutsideDomain => "outside the domain",
-        Standing::InDomain => "in the domain",
+        AnswerValidity::Silence => "silence",
+        AnswerValidity::OutsideDomain => "outside the domain",
+        AnswerValidity::InDomain => "in the domain",
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::payload::{self, GivenMethod, Payload};
 use super::rehearsal::{Rehearsal, Trust};
 use super::{Failure, SettingsFile};
-use crate::domain::{HookId, Method};
+use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{Source, Tried};
 
@@ -169,7 +169,7 @@ impl Explain {
 
     /// Nothing where it was not asked for, or where no signature is even looked at.
     fn tried(&self, source: &Source, payload: &Payload, at: Timestamp) -> Option<Vec<Tried>> {
-        let hook = payload.hook(HookId(Uuid::nil()), at);
+        let hook = payload.hook(WebhookId(Uuid::nil()), at);
         self.explain_signature.then(|| source.explain_signature(&hook).unwrap_or_default())
     }
 

@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::Payload;
-use crate::domain::{
-    Answer, Answers, CallUuid, Hook, HookId, Identity, Name, Report, SubmissionKey,
-};
+use crate::domain::{Answer, CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
 use crate::settings::Settings;
-use crate::source::{Refused, Source, SourceReply, VerifiedHook};
+use crate::source::{Refused, Source, SourceReply, VerifiedWebhook};
 use crate::store::Outcome;
+use crate::submission::{Answers, SubmissionKey};
 
 pub(super) use reply::Reply;
 pub(super) use submission::Submission;
@@ -24,7 +23,7 @@ pub(super) struct Rehearsal<'a> {
     /// In the order in which they were started.
     submissions: Vec<Submission>,
     /// What senders called their hooks, by source.
-    known: Vec<(Name, Identity)>,
+    known: Vec<(Name, IdempotencyKey)>,
     arrived: u128,
 }
 
@@ -59,7 +58,7 @@ pub(super) enum Understood {
 /// A hook that belongs to a submission.
 pub(super) struct Kept {
     pub call: CallUuid,
-    pub report: Report,
+    pub report: Extraction,
     /// What its sender calls it.
     pub id: Option<String>,
     pub outcome: Outcome,
@@ -72,7 +71,7 @@ pub(super) struct Kept {
 pub(super) enum Refusal {
     #[error("send the body without Content-Encoding")]
     Encoded,
-    #[error("a body has at most {} bytes", Hook::BODY_MAX)]
+    #[error("a body has at most {} bytes", Webhook::BODY_MAX)]
     TooLarge,
     #[error("the signature is refused: something else came by the same id before")]
     Reused,
@@ -100,7 +99,7 @@ impl<'a> Rehearsal<'a> {
     ) -> Heard {
         self.until(at);
         self.arrived += 1;
-        let hook = payload.hook(HookId(Uuid::from_u128(self.arrived)), at);
+        let hook = payload.hook(WebhookId(Uuid::from_u128(self.arrived)), at);
         let (verified, disbelieved) = believed(source, hook, trust);
         let understood = verified.and_then(|hook| self.understand(source, &hook));
         let to_refused = |refusal: &Refusal| {
@@ -129,7 +128,11 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn understand(&mut self, source: &Source, hook: &VerifiedHook) -> Result<Understood, Refusal> {
+    fn understand(
+        &mut self,
+        source: &Source,
+        hook: &VerifiedWebhook,
+    ) -> Result<Understood, Refusal> {
         let survey = &self.settings.surveys[&source.survey];
         let Some(reading) = source.read(hook)? else { return Ok(Understood::Skipped) };
         let (call, identity) = (reading.call.clone(), reading.identity.clone());
@@ -154,7 +157,11 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Whether its sender has sent it before.
-    fn is_known(&mut self, source: &Source, identity: Option<&Identity>) -> Result<bool, Refusal> {
+    fn is_known(
+        &mut self,
+        source: &Source,
+        identity: Option<&IdempotencyKey>,
+    ) -> Result<bool, Refusal> {
         let Some(identity) = identity else { return Ok(false) };
         let known =
             self.known.iter().find(|(by, known)| *by == source.name && known.id == identity.id);
@@ -192,13 +199,13 @@ impl<'a> Rehearsal<'a> {
 /// The hook with its sender believed, and why the service would not.
 fn believed(
     source: &Source,
-    hook: Hook,
+    hook: Webhook,
     trust: Trust,
-) -> (Result<VerifiedHook, Refusal>, Option<Refused>) {
+) -> (Result<VerifiedWebhook, Refusal>, Option<Refused>) {
     if hook.header_values("content-encoding").next().is_some() {
         return (Err(Refusal::Encoded), None);
     }
-    if hook.body.len() > Hook::BODY_MAX {
+    if hook.body.len() > Webhook::BODY_MAX {
         return (Err(Refusal::TooLarge), None);
     }
     match source.verify(hook.clone()) {

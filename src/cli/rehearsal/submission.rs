@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::{
-    Answers, Changes, Completion, Due, Feedback, Heard, Hook, Report, Standing, State,
-    SubmissionKey, Told,
-};
+use crate::domain::{Extraction, Feedback, Webhook};
 use crate::store::Outcome;
+use crate::submission::{
+    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, FieldValue,
+    MergeResult, RecordedAnswer, State, SubmissionKey,
+};
 use crate::survey::{Mapped, Mapping, Survey};
 
 /// All that one caller answered to one survey about one call, and what became of it.
@@ -19,7 +20,7 @@ pub(in crate::cli) struct Submission {
     pub heard: Answers,
     pub state: State,
     /// `None` before anything was heard.
-    pub due: Option<Due>,
+    pub due: Option<DueTime>,
     /// How it was mapped when it was last due.
     pub mapped: Option<Mapped>,
     /// What the destination was told, each time.
@@ -41,14 +42,15 @@ impl Submission {
     }
 
     /// As the ledger does it, where every attempt succeeds at once.
-    pub(super) fn hear(&mut self, report: &Report, hook: &Hook) -> Outcome {
-        let changes = self.survey.changes();
+    pub(super) fn hear(&mut self, report: &Extraction, hook: &Webhook) -> Outcome {
+        let changes = self.survey.changed_answers();
         let before = self.heard.clone();
         let mut is_new = merge(&mut self.heard, report, hook);
-        let counts = changes != Changes::First && self.counts_otherwise(&before, report);
+        let counts =
+            changes != ChangedAnswerPolicy::KeepFirst && self.counts_otherwise(&before, report);
         is_new |= counts;
         let is_closed = self.state == State::Delivered;
-        if is_closed && !(changes == Changes::Resend && counts) {
+        if is_closed && !(changes == ChangedAnswerPolicy::Redeliver && counts) {
             return if is_new { Outcome::Late } else { Outcome::Repeat };
         }
         // What came late counts after all once something is sent again.
@@ -68,10 +70,10 @@ impl Submission {
     }
 
     /// What only gives values to fields says nothing that could be waited for.
-    fn due_by(&self, hook: &Hook) -> Due {
+    fn due_by(&self, hook: &Webhook) -> DueTime {
         match self.answers.first_at() {
             Some(_) => self.survey.due(&self.answers),
-            None => Due { complete: false, at: hook.received_at },
+            None => DueTime { complete: false, at: hook.received_at },
         }
     }
 
@@ -104,30 +106,35 @@ impl Submission {
     }
 
     /// Whether another answer in the domain of a question counts than before.
-    fn counts_otherwise(&self, before: &Answers, report: &Report) -> bool {
-        let in_domain = |(_, standing): &(&str, Standing)| *standing == Standing::InDomain;
+    fn counts_otherwise(&self, before: &Answers, report: &Extraction) -> bool {
+        let in_domain =
+            |(_, standing): &(&str, AnswerValidity)| *standing == AnswerValidity::InDomain;
         report.answers.iter().any(|reported| {
             let counting = |answers| self.counting(answers, &reported.question).filter(in_domain);
             counting(&self.heard) != counting(before)
         })
     }
 
-    fn counting<'a>(&self, answers: &'a Answers, question: &str) -> Option<(&'a str, Standing)> {
-        let standing = |answer: &_| self.survey.standing(question, answer);
-        let (said, standing) = answers.best(question, standing, self.survey.changes())?;
+    fn counting<'a>(
+        &self,
+        answers: &'a Answers,
+        question: &str,
+    ) -> Option<(&'a str, AnswerValidity)> {
+        let standing = |answer: &_| self.survey.validity(question, answer);
+        let (said, standing) = answers.best(question, standing, self.survey.changed_answers())?;
         Some((super::text(&said.answer), standing))
     }
 }
 
 /// Answers whether anything of it was not heard before.
-fn merge(answers: &mut Answers, report: &Report, hook: &Hook) -> bool {
+fn merge(answers: &mut Answers, report: &Extraction, hook: &Webhook) -> bool {
     let (at, id) = (hook.received_at, hook.id);
     let mut is_new = false;
     for reported in &report.answers {
-        is_new |= answers.hear(reported.clone().heard(at, id)) == Heard::New;
+        is_new |= answers.hear(RecordedAnswer::new(reported.clone(), at, id)) == MergeResult::New;
     }
     for (name, value) in &report.fields {
-        let told = Told { value: value.clone(), received_at: at, hook: id };
+        let told = FieldValue { value: value.clone(), received_at: at, hook: id };
         is_new |= answers.tell(name.clone(), told);
     }
     if report.hung_up {

@@ -8,7 +8,7 @@ use super::search::Search;
 use super::walk::walk;
 use super::{DeskArgs, Failure, Output, one_by_one};
 use crate::cli::desk::Desk;
-use crate::domain::SubmissionId;
+use crate::submission::SubmissionId;
 use crate::triage::{DiscardPage, Discarding};
 
 #[derive(Debug, Args)]

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::desk::{DeskArgs, DeskError};
-use crate::domain::SubmissionId;
+use crate::submission::SubmissionId;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -10,7 +10,7 @@ use super::walk::{Tally, walk};
 use super::{DeskArgs, Failure, Outcome, Output, note, one_by_one};
 use crate::cli::desk::Desk;
 use crate::cli::table::Table;
-use crate::domain::SubmissionId;
+use crate::submission::SubmissionId;
 use crate::triage::{After, Difference, ReplayPage, Replaying, Rules};
 
 #[derive(Debug, Args)]

@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
-use crate::domain::{CallUuid, DeadReason, IgnoredReason, Name};
+use crate::domain::{CallUuid, Name};
+use crate::submission::{DeadReason, IgnoredReason};
 use crate::triage::{Sought, StateName};
 
 /// Which submissions are meant: every condition that is given has to hold.

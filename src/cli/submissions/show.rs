@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::list::{state, told};
 use super::{DeskArgs, Failure, Output};
 use crate::cli::table::{Table, plain};
-use crate::domain::SubmissionId;
+use crate::submission::SubmissionId;
 use crate::triage::{
     Shown, ShownAnswer, ShownAttempt, ShownFeedback, ShownHook, ShownIntervention, ShownLeftOut,
 };

@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 
 use super::written::{Place, Table};
 use crate::cli::rehearsal::Refusal;
-use crate::domain::{DeadReason, IgnoredReason, Issues, Rating};
+use crate::domain::{Issues, Rating};
 use crate::source::Refused;
+use crate::submission::{DeadReason, IgnoredReason};
 
 /// What the hooks of a case must come to. What is not expected must not be there.
 pub(super) struct Expectation {

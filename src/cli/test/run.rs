@@ -7,9 +7,10 @@ use super::diff::Diff;
 use super::expected::{Ending, ExpectedCall, ExpectedFeedback};
 use crate::cli::payload::Payload;
 use crate::cli::rehearsal::{Refusal, Rehearsal, Submission, Trust, Understood};
-use crate::domain::{Feedback, State};
+use crate::domain::Feedback;
 use crate::settings::Settings;
 use crate::source::Source;
+use crate::submission::State;
 use crate::survey::Mapping;
 
 /// What became of the hooks of a case, beside what the rehearsal holds.

@@ -98,7 +98,8 @@ fn sign(attempt: &Attempt) -> Sign {
 mod tests {
     use super::*;
     use crate::destination::Timeouts;
-    use crate::domain::{Reply, RetryPolicy, UnknownResult};
+    use crate::domain::Reply;
+    use crate::submission::{RetryPolicy, UnknownResult};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const SECOND: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use tokio::time::error::Elapsed;
 
 use super::super::problem::Problem;
 use super::BODY_MAX;
-use crate::domain::SubmissionId;
+use crate::submission::SubmissionId;
 use crate::triage::{Exporting, Paging, Sought, only_object};
 
 /// A body of JSON: an object.

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use crate::domain::Hook;
+use crate::domain::Webhook;
 
 use super::refusal::Refusal;
 
@@ -33,7 +33,7 @@ impl FromStr for HeaderName {
 
 /// The only value of a header, whatever the case of `name`. Of a header given twice one gateway
 /// checks the first and the next the last, so it is refused.
-pub fn only<'a>(hook: &'a Hook, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
+pub fn only<'a>(hook: &'a Webhook, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
     let mut values = hook
         .headers
         .iter()
@@ -46,7 +46,7 @@ pub fn only<'a>(hook: &'a Hook, name: &str) -> Result<Option<&'a [u8]>, Refusal>
 }
 
 /// As [`only`], where the request is refused without it.
-pub fn required<'a>(hook: &'a Hook, name: &str) -> Result<&'a [u8], Refusal> {
+pub fn required<'a>(hook: &'a Webhook, name: &str) -> Result<&'a [u8], Refusal> {
     only(hook, name)?.ok_or(Refusal::Missing)
 }
 

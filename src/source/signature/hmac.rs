@@ -1,7 +1,7 @@
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use secrecy::ExposeSecret;
 
-use crate::domain::{Credentials, Hook, Identity, Method};
+use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 use crate::source::form::raw_query;
 
 use super::header::{self, HeaderName};
@@ -111,7 +111,7 @@ impl Hmac {
     }
 
     /// Gives the sender's id of the hook, where it signs one.
-    pub(super) fn verify(&self, hook: &Hook) -> Result<Option<String>, Refusal> {
+    pub(super) fn verify(&self, hook: &Webhook) -> Result<Option<String>, Refusal> {
         let rules = &self.rules;
         let value = header::required(hook, rules.header.as_str())?;
         let listed = rules.signatures(value)?;
@@ -125,7 +125,9 @@ impl Hmac {
             .as_ref()
             .map(|name| Ok(header::required(hook, name.as_str())?.trim_ascii()))
             .transpose()?;
-        if id.is_some_and(|id| id.len() > Identity::LENGTH_MAX || !rules.signs.is_lawful_id(id)) {
+        if id.is_some_and(|id| {
+            id.len() > IdempotencyKey::LENGTH_MAX || !rules.signs.is_lawful_id(id)
+        }) {
             return Err(Refusal::Mismatch);
         }
         let claimed: Vec<Vec<u8>> = listed
@@ -153,7 +155,7 @@ impl Hmac {
     }
 
     /// As of the hook's arrival; `id` is what the sender calls it, where it signs one.
-    pub(super) fn sign(&self, hook: &Hook, id: &str) -> Vec<(String, String)> {
+    pub(super) fn sign(&self, hook: &Webhook, id: &str) -> Vec<(String, String)> {
         let rules = &self.rules;
         let mut headers = Vec::new();
         let mut listed = Vec::new();
@@ -186,7 +188,7 @@ impl Hmac {
         headers
     }
 
-    pub(super) fn explain(&self, hook: &Hook) -> Tried {
+    pub(super) fn explain(&self, hook: &Webhook) -> Tried {
         let rules = &self.rules;
         let time = rules.timestamp.as_ref();
         let time_header = time.and_then(|time| match &time.place {
@@ -223,7 +225,7 @@ impl HmacRules {
 
 impl TimePlace {
     /// `list` is the header of the signature.
-    fn text<'a>(&self, hook: &'a Hook, list: &'a [u8]) -> Result<&'a [u8], Refusal> {
+    fn text<'a>(&self, hook: &'a Webhook, list: &'a [u8]) -> Result<&'a [u8], Refusal> {
         match self {
             TimePlace::Header(name) => Ok(header::required(hook, name.as_str())?.trim_ascii()),
             TimePlace::Key(key) => {
@@ -263,7 +265,7 @@ impl Encoding {
 }
 
 /// What a hook says: the query of a GET, the body of a POST.
-pub(super) fn signed_bytes(hook: &Hook) -> &[u8] {
+pub(super) fn signed_bytes(hook: &Webhook) -> &[u8] {
     match hook.method {
         Method::Get => raw_query(hook),
         Method::Post => &hook.body,

@@ -1,5 +1,5 @@
 //! How a sender proves who it is. Everything here fails closed, and only this room can make a
-//! [`VerifiedHook`].
+//! [`VerifiedWebhook`].
 
 mod header;
 mod hmac;
@@ -31,7 +31,7 @@ pub use window::{TimeFormat, Window};
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Credentials, Hook, Identity, Method};
+use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 
 use super::form::{Accepts, Content, Form, raw_query};
 use super::refused::{Refused, Unreadable};
@@ -55,8 +55,8 @@ pub enum Scheme {
 
 /// A hook whose sender is who it should be, with its fields decoded.
 #[derive(Debug)]
-pub struct VerifiedHook {
-    hook: Hook,
+pub struct VerifiedWebhook {
+    hook: Webhook,
     form: Form,
     content: Content,
     proof: Proof,
@@ -96,24 +96,28 @@ pub enum CannotSign {
 impl Scheme {
     pub(super) fn verify(
         &self,
-        hook: Hook,
+        hook: Webhook,
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<VerifiedHook, Refused> {
+    ) -> Result<VerifiedWebhook, Refused> {
         let (content, form) = self.open(&hook, accepts)?;
         let (proof, id) = self.prove(&hook, &form, content, url, tokens)?;
         Ok(self.verified(hook, form, content, proof, id))
     }
 
     /// As [`verify`](Self::verify) would answer if the signature held.
-    pub(super) fn believe(&self, hook: Hook, accepts: Accepts) -> Result<VerifiedHook, Refused> {
+    pub(super) fn believe(
+        &self,
+        hook: Webhook,
+        accepts: Accepts,
+    ) -> Result<VerifiedWebhook, Refused> {
         let (content, form) = self.open(&hook, accepts)?;
         let proof = self.covers(hook.method);
         Ok(self.verified(hook, form, content, proof, None))
     }
 
-    fn open(&self, hook: &Hook, accepts: Accepts) -> Result<(Content, Form), Refused> {
+    fn open(&self, hook: &Webhook, accepts: Accepts) -> Result<(Content, Form), Refused> {
         let content = accepts.content(hook)?;
         let form = Form::split(hook, content)?;
         match self {
@@ -127,7 +131,7 @@ impl Scheme {
 
     fn prove(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         content: Content,
         url: &SignedUrl,
@@ -169,20 +173,20 @@ impl Scheme {
 
     fn verified(
         &self,
-        hook: Hook,
+        hook: Webhook,
         form: Form,
         content: Content,
         proof: Proof,
         id: Option<String>,
-    ) -> VerifiedHook {
+    ) -> VerifiedWebhook {
         let vouches_for_headers = self.vouches_for_headers();
-        VerifiedHook { hook, form, content, proof, vouches_for_headers, id }
+        VerifiedWebhook { hook, form, content, proof, vouches_for_headers, id }
     }
 
     /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
     pub(super) fn sign(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
@@ -207,7 +211,7 @@ impl Scheme {
     }
 
     /// What the sender does to a hook before it signs it.
-    pub(super) fn prepare(&self, hook: &mut Hook, accepts: Accepts) {
+    pub(super) fn prepare(&self, hook: &mut Webhook, accepts: Accepts) {
         if let (Scheme::Twilio(_), Ok(content)) = (self, accepts.content(hook)) {
             Twilio::prepare(hook, content);
         }
@@ -216,7 +220,7 @@ impl Scheme {
     /// Every way in which the signature of a hook is looked for.
     pub(super) fn explain(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
@@ -312,12 +316,12 @@ impl Proof {
     }
 }
 
-impl VerifiedHook {
-    pub fn hook(&self) -> &Hook {
+impl VerifiedWebhook {
+    pub fn hook(&self) -> &Webhook {
         &self.hook
     }
 
-    pub fn into_hook(self) -> Hook {
+    pub fn into_hook(self) -> Webhook {
         self.hook
     }
 
@@ -330,7 +334,7 @@ impl VerifiedHook {
     }
 
     /// What the sender calls this hook, where its signature covers that.
-    pub fn identity(&self) -> Option<Identity> {
+    pub fn identity(&self) -> Option<IdempotencyKey> {
         self.id.clone().map(|id| self.identified_as(id))
     }
 
@@ -357,7 +361,7 @@ impl VerifiedHook {
     /// Under this name, with all that its sender vouches for; or whoever has found the hook could add
     /// to the rest, come first, and have the true one refused. Headers are none of it, for a sender
     /// that tries again signs anew.
-    pub(super) fn identified_as(&self, id: String) -> Identity {
+    pub(super) fn identified_as(&self, id: String) -> IdempotencyKey {
         let query = match self.proof {
             Proof::Body => &[][..],
             Proof::Whole | Proof::RunTogether | Proof::Address => raw_query(&self.hook),
@@ -370,7 +374,7 @@ impl VerifiedHook {
         digest.update((query.len() as u64).to_be_bytes());
         digest.update(query);
         digest.update(body);
-        Identity { id, digest: digest.finalize().into() }
+        IdempotencyKey { id, digest: digest.finalize().into() }
     }
 }
 
@@ -494,7 +498,7 @@ mod tests {
             let first = identity(post(None, "a=1"));
             assert_eq!(first, identity(post(None, "a=1")), "{label}");
             let Some(first) = first else { continue };
-            let added = Hook { body: b"a=1".to_vec(), ..get(Some("a=1")) };
+            let added = Webhook { body: b"a=1".to_vec(), ..get(Some("a=1")) };
             assert_eq!(identity(get(Some("a=1"))), identity(added), "{label}");
             assert_eq!(identity(post(Some("b=1"), "a=1")), Some(first.clone()), "{label}");
             let other = identity(post(None, "a=2")).unwrap();

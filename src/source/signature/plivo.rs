@@ -4,7 +4,7 @@ use std::str::FromStr;
 use data_encoding::BASE64;
 use secrecy::ExposeSecret;
 
-use crate::domain::{Credentials, Hook, Identity};
+use crate::domain::{Credentials, IdempotencyKey, Webhook};
 use crate::source::form::{Form, raw_pairs, raw_query};
 use crate::source::url::SignedUrl;
 
@@ -86,7 +86,7 @@ impl Plivo {
     /// of the hook where it has one.
     pub(super) fn verify(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
@@ -120,14 +120,14 @@ impl Plivo {
             return Err(Refusal::Mismatch);
         }
         let is_name =
-            self.names_hooks && family == Family::V3 && nonce.len() <= Identity::LENGTH_MAX;
+            self.names_hooks && family == Family::V3 && nonce.len() <= IdempotencyKey::LENGTH_MAX;
         Ok((family, is_name.then(|| String::from_utf8_lossy(nonce).into_owned())))
     }
 
     /// Signs with the preferred header and the first token.
     pub(super) fn sign(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
@@ -146,7 +146,7 @@ impl Plivo {
     /// Every text that may have been signed, under each family whose headers are accepted.
     pub(super) fn explain(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
@@ -232,7 +232,7 @@ impl Family {
     /// them is safe: each takes the token.
     fn signed_messages(
         self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         nonce: &[u8],
@@ -298,7 +298,7 @@ pub(super) fn v3_fields(pairs: &[(String, String)]) -> Vec<u8> {
 
 /// Sorted likewise, as `key=value&key=value`: decoded, and as it came where that differs. Plivo's
 /// libraries disagree, and what its servers sign is not documented.
-fn v3_queries(hook: &Hook, form: &Form) -> Vec<Vec<u8>> {
+fn v3_queries(hook: &Webhook, form: &Form) -> Vec<Vec<u8>> {
     let decoded =
         form.query().iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
     let mut queries = vec![v3_query(decoded), v3_query(raw_pairs(raw_query(hook)).collect())];
@@ -363,7 +363,7 @@ mod tests {
         }
 
         /// On a GET the form's pairs are part of the query.
-        fn hook(&self) -> Hook {
+        fn hook(&self) -> Webhook {
             let without_fragment = self.url.split('#').next().unwrap();
             let query = without_fragment.split_once('?').map(|(_, query)| query);
             let hook = if self.method == "GET" {

@@ -1,7 +1,7 @@
 use data_encoding::{BASE64, BASE64_NOPAD};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::{Credentials, Hook, Identity};
+use crate::domain::{Credentials, IdempotencyKey, Webhook};
 
 use super::header;
 use super::hmac::signed_bytes;
@@ -47,12 +47,12 @@ impl Standard {
         &self.secrets
     }
 
-    pub(super) fn verify(&self, hook: &Hook) -> Result<String, Refusal> {
+    pub(super) fn verify(&self, hook: &Webhook) -> Result<String, Refusal> {
         let id = header::required(hook, ID)?.trim_ascii();
         let timestamp = header::required(hook, TIMESTAMP)?.trim_ascii();
         let listed = header::required(hook, SIGNATURE)?;
         let signs = signs();
-        if id.len() > Identity::LENGTH_MAX || !signs.is_lawful_id(id) {
+        if id.len() > IdempotencyKey::LENGTH_MAX || !signs.is_lawful_id(id) {
             return Err(Refusal::Mismatch);
         }
         let claimed = claimed_tags(listed)?;
@@ -72,7 +72,7 @@ impl Standard {
     }
 
     /// As of the hook's arrival, with the first secret.
-    pub(super) fn sign(&self, hook: &Hook, id: &str) -> Vec<(String, String)> {
+    pub(super) fn sign(&self, hook: &Webhook, id: &str) -> Vec<(String, String)> {
         let timestamp = TimeFormat::Unix.write(hook.received_at);
         let message = signs().message(&Parts {
             id: id.as_bytes(),
@@ -88,7 +88,7 @@ impl Standard {
         ]
     }
 
-    pub(super) fn explain(&self, hook: &Hook) -> Tried {
+    pub(super) fn explain(&self, hook: &Webhook) -> Tried {
         let value = |name| header::only(hook, name).ok().flatten().unwrap_or_default().trim_ascii();
         let message = signs().message(&Parts {
             id: value(ID),
@@ -146,7 +146,7 @@ mod tests {
         Standard::new(credentials(secrets), Window::default()).unwrap()
     }
 
-    fn signed(by: &Standard, id: &str) -> Hook {
+    fn signed(by: &Standard, id: &str) -> Webhook {
         let hook = post(None, "{}");
         by.sign(&hook, id).iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use data_encoding::BASE64;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
-use crate::domain::Hook;
+use crate::domain::Webhook;
 
 use super::header;
 use super::hmac::signed_bytes;
@@ -39,7 +39,7 @@ impl Telnyx {
         Self { keys, window }
     }
 
-    pub(super) fn verify(&self, hook: &Hook) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, hook: &Webhook) -> Result<(), Refusal> {
         let claimed = header::required(hook, SIGNATURE)?.trim_ascii();
         let timestamp = header::required(hook, TIMESTAMP)?.trim_ascii();
         let claimed = BASE64.decode(claimed).map_err(|_| Refusal::Mismatch)?;
@@ -54,7 +54,7 @@ impl Telnyx {
         self.window.check(signed_at, hook.received_at)
     }
 
-    pub(super) fn explain(&self, hook: &Hook) -> Tried {
+    pub(super) fn explain(&self, hook: &Webhook) -> Tried {
         let timestamp = header::only(hook, TIMESTAMP).ok().flatten().unwrap_or_default();
         let message = message(timestamp.trim_ascii(), hook);
         let matches = self.verify(hook).is_ok();
@@ -62,7 +62,7 @@ impl Telnyx {
     }
 }
 
-fn message(timestamp: &[u8], hook: &Hook) -> Vec<u8> {
+fn message(timestamp: &[u8], hook: &Webhook) -> Vec<u8> {
     [timestamp, b"|", signed_bytes(hook)].concat()
 }
 

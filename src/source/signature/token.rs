@@ -3,7 +3,7 @@ use std::fmt;
 use data_encoding::BASE64;
 use secrecy::ExposeSecret;
 
-use crate::domain::{Credentials, Hook};
+use crate::domain::{Credentials, Webhook};
 
 use super::header;
 use super::refusal::Refusal;
@@ -26,7 +26,7 @@ pub struct Basic {
 }
 
 impl Bearer {
-    pub(super) fn verify(&self, hook: &Hook) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, hook: &Webhook) -> Result<(), Refusal> {
         let claimed = authorization(hook, b"Bearer")?;
         let verified = any_verifies(&self.tokens, |token| is_same(token.as_bytes(), claimed));
         if verified { Ok(()) } else { Err(Refusal::Mismatch) }
@@ -39,7 +39,7 @@ impl Bearer {
 }
 
 impl Basic {
-    pub(super) fn verify(&self, hook: &Hook) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, hook: &Webhook) -> Result<(), Refusal> {
         let claimed = authorization(hook, b"Basic")?;
         let claimed = BASE64.decode(claimed).map_err(|_| Refusal::Mismatch)?;
         let verified = any_verifies(&self.passwords, |password| {
@@ -59,7 +59,7 @@ impl Basic {
 }
 
 /// There is nothing to compare but the secret itself.
-pub(super) fn explain(hook: &Hook, scheme: &'static str, matches: bool) -> Tried {
+pub(super) fn explain(hook: &Webhook, scheme: &'static str, matches: bool) -> Tried {
     Tried { matches, ..Tried::new(hook, scheme, &[AUTHORIZATION]) }
 }
 
@@ -71,7 +71,7 @@ impl fmt::Debug for Basic {
 
 /// What follows the name of the authentication scheme, which is compared without regard to case
 /// (RFC 9110, section 11.1). Another scheme is as good as none.
-pub(super) fn authorization<'a>(hook: &'a Hook, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
+pub(super) fn authorization<'a>(hook: &'a Webhook, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
     let value = header::required(hook, AUTHORIZATION)?;
     let (name, rest) = value.split_at_checked(scheme.len()).ok_or(Refusal::Missing)?;
     if name.eq_ignore_ascii_case(scheme) && rest.starts_with(b" ") {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::source::sample::{credentials, post, with_header};
 
-    fn with(authorization: &str) -> Hook {
+    fn with(authorization: &str) -> Webhook {
         with_header(post(None, ""), AUTHORIZATION, authorization)
     }
 

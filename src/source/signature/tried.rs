@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::domain::Hook;
+use crate::domain::Webhook;
 
 /// One way in which a signature was looked for, for a person who wonders why it does not match. It
 /// holds what was signed and where the signature should stand, never a secret nor what would have
@@ -17,7 +17,7 @@ pub struct Tried {
 }
 
 impl Tried {
-    pub(super) fn new(hook: &Hook, scheme: &'static str, headers: &[&str]) -> Self {
+    pub(super) fn new(hook: &Webhook, scheme: &'static str, headers: &[&str]) -> Self {
         let count = |name: &str| {
             hook.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).count()
         };

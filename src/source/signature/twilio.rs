@@ -2,7 +2,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Credentials, Hook, Method};
+use crate::domain::{Credentials, Method, Webhook};
 use crate::source::form::{Content, Form, raw_query};
 use crate::source::url::SignedUrl;
 
@@ -35,7 +35,7 @@ pub struct UnnamedBody;
 impl Twilio {
     pub(super) fn verify(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         content: Content,
         url: &SignedUrl,
@@ -59,7 +59,7 @@ impl Twilio {
     /// With the first secret.
     pub(super) fn sign(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         content: Content,
         url: &SignedUrl,
@@ -72,7 +72,7 @@ impl Twilio {
     }
 
     /// Names a body that is no form in the query, as Twilio does before it signs.
-    pub(super) fn prepare(hook: &mut Hook, content: Content) {
+    pub(super) fn prepare(hook: &mut Webhook, content: Content) {
         if content == Content::Json {
             let hash = format!("{BODY_HASH}={}", body_hash(hook));
             let query = hook.query.take().filter(|query| !query.is_empty());
@@ -82,7 +82,7 @@ impl Twilio {
 
     pub(super) fn explain(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         form: &Form,
         content: Content,
         url: &SignedUrl,
@@ -108,7 +108,7 @@ impl Twilio {
 }
 
 /// Not signed, but whichever it names is made with a secret that only Twilio has.
-fn algorithm(hook: &Hook) -> Result<Algorithm, Refusal> {
+fn algorithm(hook: &Webhook) -> Result<Algorithm, Refusal> {
     let Some(settings) = header::only(hook, SETTINGS)? else { return Ok(Algorithm::Sha1) };
     let named = settings
         .split(|&b| b == b',')
@@ -123,7 +123,7 @@ fn algorithm(hook: &Hook) -> Result<Algorithm, Refusal> {
 
 /// The fields of a form are signed; any other body is signed by its hash in the query, once. Where
 /// that is there, no other body is meant, and none neither.
-fn covers(hook: &Hook, form: &Form, content: Content) -> Result<(), UnnamedBody> {
+fn covers(hook: &Webhook, form: &Form, content: Content) -> Result<(), UnnamedBody> {
     let mut named = form.query().iter().filter(|(key, _)| key == BODY_HASH);
     match (named.next(), named.next()) {
         (None, _) if content != Content::Json => Ok(()),
@@ -138,7 +138,7 @@ fn covers(hook: &Hook, form: &Form, content: Content) -> Result<(), UnnamedBody>
 
 /// Whether the query ends where Twilio ended it. Nothing that is signed says so; but every field of
 /// Twilio's begins with a letter, and a call's form has, as its first, the account.
-fn has_its_marks(hook: &Hook, form: &Form) -> bool {
+fn has_its_marks(hook: &Webhook, form: &Form) -> bool {
     let has_account = || form.body().iter().any(|(key, _)| key == ACCOUNT);
     let signed = [raw_query(hook), &fields(form.body())].concat();
     let names_account = signed.windows(ACCOUNT.len()).any(|part| part == ACCOUNT.as_bytes());
@@ -147,13 +147,13 @@ fn has_its_marks(hook: &Hook, form: &Form) -> bool {
             && (!names_account || has_account()))
 }
 
-fn body_hash(hook: &Hook) -> String {
+fn body_hash(hook: &Webhook) -> String {
     HEXLOWER.encode(&Sha256::digest(&hook.body))
 }
 
 /// The texts that Twilio may have signed, the likeliest first; never empty. Whether a port is in
 /// them, the default one too, differs from product to product.
-fn messages(hook: &Hook, form: &Form, url: &SignedUrl) -> Vec<Vec<u8>> {
+fn messages(hook: &Webhook, form: &Form, url: &SignedUrl) -> Vec<Vec<u8>> {
     let query = raw_query(hook);
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
     let fields = fields(form.body());
@@ -197,7 +197,7 @@ mod tests {
         let twilio = Twilio { secrets: credentials(&["12345"]) };
         let url = SignedUrl::own("https://mycompany.com/myapp.php").unwrap();
         let hook = |query, body| post(Some(query), body);
-        let form = |hook: &Hook| Form::split(hook, Content::Form).unwrap();
+        let form = |hook: &Webhook| Form::split(hook, Content::Form).unwrap();
         let sent = hook("question=score-2", "AccountSid=AC1&Digits=2");
         let (_, signature) = twilio.sign(&sent, &form(&sent), Content::Form, &url).unwrap();
         let verify = |query, body| {
@@ -230,7 +230,7 @@ mod tests {
     fn a_body_that_the_query_does_not_name_is_vouched_for_by_nobody() {
         let twilio = Twilio { secrets: credentials(&["12345"]) };
         let url = SignedUrl::own("https://mycompany.com/myapp.php").unwrap();
-        let verified = |mut hook: Hook, content| {
+        let verified = |mut hook: Webhook, content| {
             let form = Form::split(&hook, content).unwrap();
             let tag = Algorithm::Sha1.tag(b"12345", &messages(&hook, &form, &url)[0]);
             hook = with_header(hook, SIGNATURE, &BASE64.encode(&tag));

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Credentials, Hook, Identity, Method};
+use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 use crate::source::form::Form;
 
 use super::refusal::Refusal;
@@ -39,7 +39,7 @@ struct Claims {
 
 impl Vonage {
     /// Gives the token's own id, where it has one.
-    pub(super) fn verify(&self, hook: &Hook, form: &Form) -> Result<Option<String>, Refusal> {
+    pub(super) fn verify(&self, hook: &Webhook, form: &Form) -> Result<Option<String>, Refusal> {
         let token = authorization(hook, b"Bearer")?;
         let (signed, tag) = split_last(token).ok_or(Refusal::Mismatch)?;
         let (header, claims) = split_last(signed).ok_or(Refusal::Mismatch)?;
@@ -65,11 +65,11 @@ impl Vonage {
         if claims.exp.map(time).transpose()?.is_some_and(|expires| expires <= hook.received_at) {
             return Err(Refusal::Old);
         }
-        Ok(claims.jti.filter(|id| !id.is_empty() && id.len() <= Identity::LENGTH_MAX))
+        Ok(claims.jti.filter(|id| !id.is_empty() && id.len() <= IdempotencyKey::LENGTH_MAX))
     }
 
     /// As of the hook's arrival, with the first secret.
-    pub(super) fn sign(&self, hook: &Hook, form: &Form, id: &str) -> (String, String) {
+    pub(super) fn sign(&self, hook: &Webhook, form: &Form, id: &str) -> (String, String) {
         let claims = serde_json::json!({
             "iss": "Vonage",
             "iat": hook.received_at.as_second(),
@@ -85,7 +85,7 @@ impl Vonage {
     }
 
     /// The text that is signed is the token itself; what a person can compare is the payload's hash.
-    pub(super) fn explain(&self, hook: &Hook, form: &Form) -> Tried {
+    pub(super) fn explain(&self, hook: &Webhook, form: &Form) -> Tried {
         let matches = self.verify(hook, form).is_ok();
         Tried::new(hook, "vonage", &["Authorization"])
             .over(format!("payload_hash={}", payload_hash(hook, form)).as_bytes(), matches)
@@ -93,7 +93,7 @@ impl Vonage {
 }
 
 /// Of the body as it came; of a GET, of its fields as one JSON object in their order.
-fn payload_hash(hook: &Hook, form: &Form) -> String {
+fn payload_hash(hook: &Webhook, form: &Form) -> String {
     let digest = match hook.method {
         Method::Post => Sha256::digest(&hook.body),
         Method::Get => Sha256::digest(as_json(form.query())),
@@ -133,7 +133,7 @@ mod tests {
         format!("Bearer {signed}.{}", BASE64URL_NOPAD.encode(&tag))
     }
 
-    fn verify(hook: Hook, authorization: &str) -> Result<Option<String>, Refusal> {
+    fn verify(hook: Webhook, authorization: &str) -> Result<Option<String>, Refusal> {
         let vonage = Vonage { secrets: credentials(&[SECRET]), window: Window::default() };
         let form = Form::split(&hook, Content::Json).unwrap();
         vonage.verify(&with_header(hook, "Authorization", authorization), &form)

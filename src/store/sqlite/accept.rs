@@ -11,8 +11,11 @@ use super::news::News;
 use super::seen::{self, Seen};
 use super::told::{self, Fact};
 use super::writer::Work;
-use crate::domain::{Answers, Changes, Due, Method, State, SubmissionId};
+use crate::domain::Method;
 use crate::store::contract::{Accepted, Arrival, Outcome};
+use crate::submission::{
+    Answers, ChangedAnswerPolicy, DueTime, RecordedAnswer, State, SubmissionId,
+};
 
 /// Most distinct answers a submission merges; what comes beyond is late.
 const ANSWERS_MAX: usize = 256;
@@ -77,8 +80,9 @@ fn turn_away(work: &Work<'_>, submission: SubmissionId, arrival: &Arrival) -> Re
 fn start(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Option<Accepted>> {
     let received_at = kept(arrival.hook.received_at);
     let reported = arrival.report.answers.iter().cloned();
-    let mut heard: Answers =
-        reported.map(|reported| reported.heard(received_at, arrival.hook.id)).collect();
+    let mut heard: Answers = reported
+        .map(|reported| RecordedAnswer::new(reported, received_at, arrival.hook.id))
+        .collect();
     let facts: Vec<Fact> =
         told::Fact::all_of(&arrival.report, received_at, arrival.hook.id).collect();
     for fact in &facts {
@@ -110,7 +114,7 @@ fn start(work: &mut Work<'_>, id: SubmissionId, arrival: &Arrival) -> Result<Opt
     work.totals.accepted += 1;
     *work.totals.of_mut(state) += 1;
     keep_hook(work, seq, arrival, Outcome::New)?;
-    for said in heard.said() {
+    for said in heard.recorded() {
         answers::keep(work.connection, seq, said, false)?;
     }
     for fact in &facts {
@@ -132,7 +136,7 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
     let may_resend = closed
         && !full
         && known.state != State::Discarded
-        && arrival.completion.changes() == Changes::Resend;
+        && arrival.completion.changed_answers() == ChangedAnswerPolicy::Redeliver;
     let resends = may_resend && news.counts;
     let counts = !closed || resends;
     let outcome = match (news.is_any(), counts) {
@@ -176,10 +180,10 @@ fn add(work: &mut Work<'_>, arrival: &Arrival, known: Known) -> Result<Accepted>
 }
 
 /// What only gives values to fields says nothing that could be waited for.
-fn due(arrival: &Arrival, heard: &Answers) -> Due {
+fn due(arrival: &Arrival, heard: &Answers) -> DueTime {
     match heard.first_at() {
         Some(_) => arrival.completion.due(heard),
-        None => Due { complete: false, at: kept(arrival.hook.received_at) },
+        None => DueTime { complete: false, at: kept(arrival.hook.received_at) },
     }
 }
 
@@ -254,7 +258,7 @@ impl Known {
     }
 
     /// What is new moves the time at which it is due, and re-opens what was settled.
-    fn update(&self, work: &mut Work<'_>, due: Due, tells: bool) -> Result<()> {
+    fn update(&self, work: &mut Work<'_>, due: DueTime, tells: bool) -> Result<()> {
         let due_at = micros(due.at);
         let (state, due_at) = match self.state {
             State::Pending => (State::Pending, self.retry_at.map_or(due_at, |at| at.max(due_at))),
@@ -282,7 +286,7 @@ impl Known {
     }
 
     /// Once the attempt that is under way is over, what was said meanwhile is to be sent as well.
-    fn remember(&self, work: &Work<'_>, due: Due, tells: bool) -> Result<()> {
+    fn remember(&self, work: &Work<'_>, due: DueTime, tells: bool) -> Result<()> {
         work.connection
             .prepare_cached(
                 "UPDATE submissions SET resend_at = ?2, told = told OR ?3 WHERE seq = ?1",

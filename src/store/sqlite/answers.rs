@@ -4,9 +4,15 @@ use rusqlite::{Connection, Result, params};
 
 use super::columns::{answer, answer_text, hook_id, micros, timestamp};
 use super::told;
-use crate::domain::{Answers, HookId, Reported, Said};
+use crate::domain::{ExtractedAnswer, WebhookId};
+use crate::submission::{Answers, RecordedAnswer};
 
-pub(super) fn keep(connection: &Connection, seq: i64, said: &Said, late: bool) -> Result<()> {
+pub(super) fn keep(
+    connection: &Connection,
+    seq: i64,
+    said: &RecordedAnswer,
+    late: bool,
+) -> Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO answers (submission, question, answer, hook, received_at, late, reader)
@@ -29,8 +35,8 @@ pub(super) fn keep(connection: &Connection, seq: i64, said: &Said, late: bool) -
 pub(super) fn move_earlier(
     connection: &Connection,
     seq: i64,
-    first: HookId,
-    said: &Said,
+    first: WebhookId,
+    said: &RecordedAnswer,
     last_counts: bool,
 ) -> Result<()> {
     connection
@@ -54,7 +60,12 @@ pub(super) fn move_earlier(
 
 /// The same answer was said once more. What is said late is not yet mixed with what counts: it
 /// gets a row of its own, and is the same answer again once it is read with the others.
-pub(super) fn say_again(connection: &Connection, seq: i64, said: &Said, late: bool) -> Result<()> {
+pub(super) fn say_again(
+    connection: &Connection,
+    seq: i64,
+    said: &RecordedAnswer,
+    late: bool,
+) -> Result<()> {
     let known = connection
         .prepare_cached(
             "UPDATE answers SET again_at = ?4
@@ -64,7 +75,7 @@ pub(super) fn say_again(connection: &Connection, seq: i64, said: &Said, late: bo
             seq,
             said.question,
             answer_text(&said.answer),
-            micros(said.again_at),
+            micros(said.last_at),
             late,
         ])?;
     if known == 0 { keep(connection, seq, said, late) } else { Ok(()) }
@@ -92,10 +103,13 @@ pub(super) fn heard(
                 FROM answers WHERE submission = ?1 AND late <= ?2",
         )?
         .query_map(params![seq, late_too], |row| {
-            let reported =
-                Reported { question: row.get(0)?, answer: answer(row, 1)?, reader: row.get(2)? };
-            let said = reported.heard(timestamp(row, 3)?, hook_id(row, 4)?);
-            Ok(Said { again_at: timestamp(row, 5)?, ..said })
+            let reported = ExtractedAnswer {
+                question: row.get(0)?,
+                answer: answer(row, 1)?,
+                reader: row.get(2)?,
+            };
+            let said = RecordedAnswer::new(reported, timestamp(row, 3)?, hook_id(row, 4)?);
+            Ok(RecordedAnswer { last_at: timestamp(row, 5)?, ..said })
         })?
         .collect::<Result<_>>()?;
     if told {

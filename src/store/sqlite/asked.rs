@@ -4,7 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::columns::text;
-use crate::domain::{CallUuid, SubmissionId, SubmissionKey};
+use crate::domain::CallUuid;
+use crate::submission::{SubmissionId, SubmissionKey};
 
 pub(super) fn note(connection: &Connection, key: &SubmissionKey) -> Result<()> {
     connection

@@ -2,15 +2,15 @@
 
 use rusqlite::{Connection, Result};
 
-use crate::domain::Totals;
+use crate::submission::StateCounts;
 
-pub(super) fn read(connection: &Connection) -> Result<Totals> {
+pub(super) fn read(connection: &Connection) -> Result<StateCounts> {
     connection
         .prepare_cached(
             "SELECT accepted, collecting, pending, delivered, ignored, dead, discarded FROM books",
         )?
         .query_row([], |row| {
-            Ok(Totals {
+            Ok(StateCounts {
                 accepted: row.get(0)?,
                 collecting: row.get(1)?,
                 pending: row.get(2)?,
@@ -22,8 +22,9 @@ pub(super) fn read(connection: &Connection) -> Result<Totals> {
         })
 }
 
-pub(super) fn write(connection: &Connection, totals: &Totals) -> Result<()> {
-    let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } = *totals;
+pub(super) fn write(connection: &Connection, totals: &StateCounts) -> Result<()> {
+    let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } =
+        *totals;
     connection
         .prepare_cached(
             "UPDATE books SET accepted = ?1, collecting = ?2, pending = ?3, delivered = ?4,

@@ -7,7 +7,8 @@ use rusqlite::types::Type;
 use rusqlite::{Result, Row};
 use uuid::Uuid;
 
-use crate::domain::{Answer, HookId, SubmissionId};
+use crate::domain::{Answer, WebhookId};
+use crate::submission::SubmissionId;
 
 pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
@@ -55,8 +56,8 @@ pub(super) fn submission_id(row: &Row<'_>, column: usize) -> Result<SubmissionId
     parsed(column, Type::Blob, Uuid::from_slice(row.get_ref(column)?.as_blob()?)).map(SubmissionId)
 }
 
-pub(super) fn hook_id(row: &Row<'_>, column: usize) -> Result<HookId> {
-    parsed(column, Type::Blob, Uuid::from_slice(row.get_ref(column)?.as_blob()?)).map(HookId)
+pub(super) fn hook_id(row: &Row<'_>, column: usize) -> Result<WebhookId> {
+    parsed(column, Type::Blob, Uuid::from_slice(row.get_ref(column)?.as_blob()?)).map(WebhookId)
 }
 
 pub(super) fn answer(row: &Row<'_>, column: usize) -> Result<Answer> {

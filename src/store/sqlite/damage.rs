@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use rusqlite::ErrorCode;
 
-use crate::domain::Observer;
+use crate::store::Observer;
 use crate::store::contract::StoreError;
 
 /// What is known of the damage of one ledger that is being served.

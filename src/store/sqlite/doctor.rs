@@ -12,8 +12,10 @@ use uuid::Uuid;
 use super::books;
 use super::columns::{optional_timestamp, parsed, text, timestamp};
 use super::damage;
-use crate::domain::{CallUuid, DeadReason, HoldCause, Name, State, SubmissionKey, Totals, Verdict};
+use crate::account::PauseCause;
+use crate::domain::{CallUuid, Name, Verdict};
 use crate::store::contract::StoreError;
+use crate::submission::{DeadReason, State, StateCounts, SubmissionKey};
 
 /// Most findings of one kind that are told one by one.
 const TOLD_MAX: usize = 20;
@@ -85,7 +87,7 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     // What is written meanwhile is not seen, so that all parts are of one moment.
     let snapshot =
         connection.unchecked_transaction().map_err(|error| StoreError::open(path, error))?;
-    let mut look = Look { ledger: &snapshot, findings, counted: Totals::default() };
+    let mut look = Look { ledger: &snapshot, findings, counted: StateCounts::default() };
     look.at(FindingKind::File, "the file", Look::pages);
     if let Err(error) = super::check_form(&snapshot, path) {
         // Without its tables it has no form either, and that was told.
@@ -148,7 +150,7 @@ struct Look<'a> {
     ledger: &'a Connection,
     findings: Findings,
     /// Recounted; tombstones that are gone as well.
-    counted: Totals,
+    counted: StateCounts,
 }
 
 impl Look<'_> {
@@ -358,7 +360,7 @@ impl Look<'_> {
         let mut holds = self.ledger.prepare("SELECT account, cause, since, probe_at FROM holds")?;
         let mut rows = holds.query([])?;
         while let Some(row) = rows.next()? {
-            let read = || -> Result<(Name, HoldCause, Option<Timestamp>, Timestamp)> {
+            let read = || -> Result<(Name, PauseCause, Option<Timestamp>, Timestamp)> {
                 Ok((text(row, 0)?, text(row, 1)?, optional_timestamp(row, 2)?, timestamp(row, 3)?))
             };
             if let Err(error) = read() {
@@ -475,8 +477,9 @@ fn name(row: &Row<'_>) -> String {
     }
 }
 
-pub(super) fn totals_of(totals: &mut Totals) -> [(&'static str, &mut u64); 6] {
-    let Totals { accepted: _, collecting, pending, delivered, ignored, dead, discarded } = totals;
+pub(super) fn totals_of(totals: &mut StateCounts) -> [(&'static str, &mut u64); 6] {
+    let StateCounts { accepted: _, collecting, pending, delivered, ignored, dead, discarded } =
+        totals;
     [
         ("collecting", collecting),
         ("pending", pending),

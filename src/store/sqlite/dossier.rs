@@ -6,10 +6,10 @@ use super::answers::{self, Which};
 use super::columns::{hook_id, optional_timestamp, text, timestamp};
 use super::rows::{self, Found};
 use super::told;
-use crate::domain::{Answers, SubmissionId};
 use crate::store::by_hand::{
     AttemptRecord, Dossier, Intervention, KeptAnswer, KeptHook, LeftOut, Mappable, SaidByHook,
 };
+use crate::submission::{Answers, SubmissionId};
 
 pub(super) fn find(connection: &Connection, id: SubmissionId) -> Result<Option<Dossier>> {
     let Some(Found { seq, row, .. }) = rows::by_id(connection, id)? else {

@@ -7,8 +7,8 @@ use super::columns::micros;
 use super::holds;
 use super::interventions::{Target, note};
 use super::writer::Work;
-use crate::domain::{State, SubmissionId};
 use crate::store::by_hand::Done;
+use crate::submission::{State, SubmissionId};
 
 pub(super) fn erase(work: &mut Work<'_>, id: SubmissionId, at: Timestamp) -> Result<Done> {
     let Some(target) = Target::find(work, id)? else { return Ok(Done::Unknown) };

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::columns::{kept, micros};
 use super::writer::Work;
-use crate::domain::{Answers, SubmissionId};
 use crate::store::contract::{Accepted, Arrival, Outcome};
+use crate::submission::{Answers, SubmissionId};
 
 #[cfg(not(debug_assertions))]
 compile_error!("the feature flaws is for tests alone: a release keeps its promises");

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::columns::{between, micros, optional_timestamp, text, timestamp};
-use crate::domain::{Attempt, HoldCause, Name};
+use crate::account::PauseCause;
+use crate::domain::{Attempt, Name};
 use crate::store::contract::Hold;
 
 /// An account that is, or was, held.
 pub(super) struct Known {
     since: Option<Timestamp>,
-    cause: HoldCause,
+    cause: PauseCause,
     next_probe_at: Timestamp,
     held: Duration,
 }
@@ -39,7 +40,7 @@ impl Known {
     }
 
     /// Why the account is held, where it is.
-    pub fn held_for(&self) -> Option<HoldCause> {
+    pub fn held_for(&self) -> Option<PauseCause> {
         self.since.map(|_| self.cause)
     }
 
@@ -87,7 +88,7 @@ pub(super) fn probe_again(connection: &Connection, account: &Name) -> Result<()>
 pub(super) fn hold(
     connection: &Connection,
     account: &Name,
-    cause: HoldCause,
+    cause: PauseCause,
     attempt: &Attempt,
     probe_at: Timestamp,
 ) -> Result<()> {

@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Result, params};
 use super::columns::{micros, parsed};
 use super::dossier;
 use super::writer::Work;
-use crate::domain::{State, SubmissionId};
 use crate::store::by_hand::{Done, Replay};
+use crate::submission::{State, SubmissionId};
 
 pub(super) fn replay(work: &mut Work<'_>, id: SubmissionId, how: Replay) -> Result<Done> {
     let Some(target) = Target::find(work, id)? else { return Ok(Done::Unknown) };

@@ -15,8 +15,10 @@ use super::dossier;
 use super::flaws;
 use super::holds::{self, Standing};
 use super::writer::Work;
-use crate::domain::{HoldCause, Name, SubmissionKey, Verdict};
+use crate::account::PauseCause;
+use crate::domain::{Name, Verdict};
 use crate::store::contract::{Begun, Lease, LeaseRequest, Leased, Offer, Ticket};
+use crate::submission::SubmissionKey;
 
 /// `clock` is the ledger's own time, by which leases expire.
 pub(super) fn lease(
@@ -373,7 +375,7 @@ impl DueRow {
         now: Timestamp,
         held_in_all: Duration,
         until: Timestamp,
-        held_for: Option<HoldCause>,
+        held_for: Option<PauseCause>,
     ) -> Result<Lease> {
         let probe = held_for.is_some();
         work.connection
@@ -398,7 +400,7 @@ impl DueRow {
                 .connection
                 .prepare_cached(LAST_IS_UNKNOWN)?
                 .exists(params![self.seq, Verdict::UnknownResult.label()])?;
-        let last_said_at = answers.said().map(|said| said.again_at).max();
+        let last_said_at = answers.recorded().map(|said| said.last_at).max();
         let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
         Ok(Lease {
             ticket: self.ticket,

@@ -54,7 +54,9 @@ use super::contract::{
     Accepted, Arrival, Begun, Figures, LeaseRequest, Leased, Offer, Outcome, Settled, Settlement,
     Store, StoreError, Ticket,
 };
-use crate::domain::{CallUuid, Name, Observer, SubmissionId, Totals};
+use crate::domain::{CallUuid, Name};
+use crate::store::Observer;
+use crate::submission::{StateCounts, SubmissionId};
 
 pub use self::doctor::{Examination, Finding, FindingKind, examine};
 pub use self::onlooker::Onlooker;
@@ -417,7 +419,7 @@ fn wait_for_end(writer: JoinHandle<()>) {
     }
 }
 
-fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
+fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreError> {
     let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
     let configured = (|| {
@@ -444,7 +446,7 @@ fn prepare(path: &Path) -> Result<(Connection, Totals), StoreError> {
     Ok((connection, totals))
 }
 
-fn void_all(connection: &mut Connection) -> rusqlite::Result<Totals> {
+fn void_all(connection: &mut Connection) -> rusqlite::Result<StateCounts> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut totals = books::read(&transaction)?;
     let mut work = Work { connection: &transaction, totals: &mut totals, erased: &mut false };

@@ -5,17 +5,20 @@ use rusqlite::{Connection, Result};
 use super::answers;
 use super::columns::kept;
 use super::told::{Fact, Hearing};
-use crate::domain::{Answer, Answers, Changes, Completion, Heard, HookId, Said, Standing};
+use crate::domain::{Answer, WebhookId};
 use crate::store::contract::Arrival;
+use crate::submission::{
+    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, MergeResult, RecordedAnswer,
+};
 
 #[derive(Default)]
 pub(super) struct News {
     /// Answers that were not heard before.
-    added: Vec<Said>,
+    added: Vec<RecordedAnswer>,
     /// Answers that were heard before, and are said again where the last one counts.
-    again: Vec<Said>,
+    again: Vec<RecordedAnswer>,
     /// Answers that were heard before, but from hooks that came later: these.
-    earlier: Vec<(HookId, Said)>,
+    earlier: Vec<(WebhookId, RecordedAnswer)>,
     told: Vec<Fact>,
     told_earlier: Vec<Fact>,
     last_counts: bool,
@@ -29,10 +32,14 @@ impl News {
     /// Adds what the hook reports to what is known; times are compared as they are kept.
     pub fn hear(heard: &mut Answers, arrival: &Arrival) -> Self {
         let (received_at, hook) = (kept(arrival.hook.received_at), arrival.hook.id);
-        let last_counts = arrival.completion.changes() != Changes::First;
+        let last_counts = arrival.completion.changed_answers() != ChangedAnswerPolicy::KeepFirst;
         let mut news = Self { last_counts, ..Self::default() };
         for reported in &arrival.report.answers {
-            news.add(heard, reported.clone().heard(received_at, hook), &*arrival.completion);
+            news.add(
+                heard,
+                RecordedAnswer::new(reported.clone(), received_at, hook),
+                &*arrival.completion,
+            );
         }
         for fact in Fact::all_of(&arrival.report, received_at, hook) {
             match fact.tell(heard) {
@@ -44,24 +51,29 @@ impl News {
         news
     }
 
-    fn add(&mut self, heard: &mut Answers, said: Said, completion: &dyn Completion) {
+    fn add(
+        &mut self,
+        heard: &mut Answers,
+        said: RecordedAnswer,
+        completion: &dyn CompletionPolicy,
+    ) {
         let last_counts = self.last_counts;
         let before = last_counts.then(|| counting(heard, &said.question, completion)).flatten();
         let changed = heard.is_changed_by(&said, completion);
         let known_by = heard
-            .said()
+            .recorded()
             .find(|known| known.question == said.question && known.answer == said.answer)
             .map(|known| known.hook);
         match (heard.hear(said.clone()), known_by) {
-            (Heard::EarlierRepeat, Some(known_by)) => {
+            (MergeResult::EarlierRepeat, Some(known_by)) => {
                 self.earlier.push((known_by, said));
                 return;
             }
-            (Heard::New, _) => {
+            (MergeResult::New, _) => {
                 self.changed |= changed;
                 self.added.push(said.clone());
             }
-            (Heard::LaterRepeat, _) if last_counts => self.again.push(said.clone()),
+            (MergeResult::LaterRepeat, _) if last_counts => self.again.push(said.clone()),
             _ => return,
         }
         self.counts |= last_counts && counting(heard, &said.question, completion) != before;
@@ -110,8 +122,8 @@ impl News {
 }
 
 /// The answer in the domain that counts for a question.
-fn counting(heard: &Answers, question: &str, completion: &dyn Completion) -> Option<Answer> {
-    let standing = |answer: &Answer| completion.standing(question, answer);
-    let (said, standing) = heard.best(question, standing, completion.changes())?;
-    (standing == Standing::InDomain).then(|| said.answer.clone())
+fn counting(heard: &Answers, question: &str, completion: &dyn CompletionPolicy) -> Option<Answer> {
+    let standing = |answer: &Answer| completion.validity(question, answer);
+    let (said, standing) = heard.best(question, standing, completion.changed_answers())?;
+    (standing == AnswerValidity::InDomain).then(|| said.answer.clone())
 }

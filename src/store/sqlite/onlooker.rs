@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::ReadOnly;
-use crate::domain::{CallUuid, Name, SubmissionId};
+use crate::domain::{CallUuid, Name};
 use crate::store::by_hand::{
     Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept,
 };
@@ -13,6 +13,7 @@ use crate::store::contract::{
     Accepted, Arrival, Begun, Figures, LeaseRequest, Leased, Offer, Settled, Settlement, Store,
     StoreError, Ticket,
 };
+use crate::submission::SubmissionId;
 
 /// A ledger that is only looked at, behind the contract: reading is as it is for whoever serves it,
 /// and what would write is refused. It blocks where it reads, so it is for tools.

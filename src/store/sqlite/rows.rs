@@ -4,8 +4,9 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::columns::{optional_timestamp, parsed, submission_id, text, timestamp};
-use crate::domain::{CallUuid, State, SubmissionId, SubmissionKey};
+use crate::domain::CallUuid;
 use crate::store::contract::{KeptAttempt, SubmissionRow};
+use crate::submission::{State, SubmissionId, SubmissionKey};
 
 /// Stands where the call of a submission was, once that is gone.
 const NO_CALL: &str = "-";

@@ -22,8 +22,10 @@ use super::books;
 use super::columns::{optional_timestamp, parsed, text, timestamp};
 use super::doctor::{self, CHILDREN};
 use super::lock::Lock;
-use crate::domain::{CallUuid, DeadReason, HoldCause, Name, State, SubmissionKey, Totals, Verdict};
+use crate::account::PauseCause;
+use crate::domain::{CallUuid, Name, Verdict};
 use crate::store::contract::StoreError;
+use crate::submission::{DeadReason, State, StateCounts, SubmissionKey};
 
 /// How many numbers are gone through with one sync.
 const SYNC_EVERY: i64 = 1000;
@@ -541,7 +543,7 @@ impl<'a> Work<'a> {
                     .prepare("SELECT rowid, account, cause, probe_at, since, held_us FROM holds")?
                     .query_map([], |row| {
                         let sound = text::<Name>(row, 1).is_ok()
-                            && text::<HoldCause>(row, 2).is_ok()
+                            && text::<PauseCause>(row, 2).is_ok()
                             && timestamp(row, 3).is_ok()
                             && optional_timestamp(row, 4).is_ok()
                             && row.get::<_, u64>(5).is_ok();
@@ -726,8 +728,8 @@ fn values(row: &rusqlite::Row<'_>, columns: usize) -> Result<Values> {
 }
 
 /// By state, tombstones that are gone too.
-fn recount(fresh: &Connection) -> Result<Totals> {
-    let mut totals = Totals::default();
+fn recount(fresh: &Connection) -> Result<StateCounts> {
+    let mut totals = StateCounts::default();
     let mut states = fresh.prepare(
         "SELECT state, count(*) FROM submissions GROUP BY state
             UNION ALL SELECT state, submissions FROM dropped",

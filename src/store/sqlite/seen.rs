@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
 use super::columns::{micros, submission_id};
-use crate::domain::{Identity, Name, SubmissionId};
+use crate::domain::{IdempotencyKey, Name};
+use crate::submission::SubmissionId;
 
 /// Most names that are forgotten at once: hooks wait meanwhile.
 const FORGOTTEN_MAX: u32 = 500;
@@ -22,7 +23,7 @@ pub(super) enum Seen {
 pub(super) fn note(
     connection: &Connection,
     source: &Name,
-    identity: &Identity,
+    identity: &IdempotencyKey,
     submission: SubmissionId,
     at: Timestamp,
 ) -> Result<Seen> {
@@ -49,7 +50,11 @@ pub(super) fn note(
 }
 
 /// What was just noted is not to be remembered.
-pub(super) fn take_back(connection: &Connection, source: &Name, identity: &Identity) -> Result<()> {
+pub(super) fn take_back(
+    connection: &Connection,
+    source: &Name,
+    identity: &IdempotencyKey,
+) -> Result<()> {
     connection
         .prepare_cached("DELETE FROM seen WHERE source = ?1 AND id = ?2")?
         .execute(params![source.as_str(), identity.id])?;

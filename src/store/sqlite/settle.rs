@@ -7,8 +7,10 @@ use super::columns::micros;
 use super::lease::{Held, give_back};
 use super::writer::Work;
 use super::{answers, holds};
-use crate::domain::{Attempt, HoldCause, State, Verdict};
+use crate::account::PauseCause;
+use crate::domain::{Attempt, Verdict};
 use crate::store::contract::{Decision, Settled, Settlement};
+use crate::submission::State;
 
 pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Settled> {
     let Some(held) = Held::find(work, &settlement.ticket)? else {
@@ -54,7 +56,7 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Set
         Decision::Hold { attempt, cause, probe_at, at } => {
             keep_verdict(work, &held, attempt, false)?;
             wait_until(work, &held, *at, trace)?;
-            if *cause == HoldCause::Misconfigured {
+            if *cause == PauseCause::Misconfigured {
                 note_rejection(work, &held)?;
             }
             holds::hold(work.connection, &held.account, *cause, attempt, *probe_at)?;

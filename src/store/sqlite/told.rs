@@ -5,15 +5,16 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Result, params};
 
 use super::columns::{hook_id, micros, parsed, text, timestamp};
-use crate::domain::{Answers, HookId, Name, Report, Told};
+use crate::domain::{Extraction, Name, WebhookId};
 use crate::store::by_hand::KeptAnswer;
+use crate::submission::{Answers, FieldValue};
 
 /// One thing that a hook told.
 #[derive(Clone)]
 pub(super) struct Fact {
     kind: Kind,
     received_at: Timestamp,
-    hook: HookId,
+    hook: WebhookId,
 }
 
 #[derive(Clone)]
@@ -39,9 +40,9 @@ struct UnknownKind;
 
 impl Fact {
     pub fn all_of(
-        report: &Report,
+        report: &Extraction,
         received_at: Timestamp,
-        hook: HookId,
+        hook: WebhookId,
     ) -> impl Iterator<Item = Fact> + '_ {
         let fields =
             report.fields.iter().map(|(name, value)| Kind::Field(name.clone(), value.clone()));
@@ -56,7 +57,7 @@ impl Fact {
         let (was_known, is_first) = match &self.kind {
             Kind::Field(name, value) => {
                 let was_known = answers.field(name.as_str()) == Some(value);
-                let told = Told { value: value.clone(), received_at: at, hook: self.hook };
+                let told = FieldValue { value: value.clone(), received_at: at, hook: self.hook };
                 (was_known, answers.tell(name.clone(), told))
             }
             Kind::HungUp => (answers.hung_up_at().is_some(), answers.hang_up(at)),

@@ -15,8 +15,9 @@ use super::damage::Damage;
 #[cfg(feature = "flaws")]
 use super::flaws::{self, Flaw};
 use super::lock::Lock;
-use crate::domain::{Observer, Totals};
+use crate::store::Observer;
 use crate::store::contract::StoreError;
+use crate::submission::StateCounts;
 
 /// Most commands that share one sync; bounds how long the first of them waits.
 const GROUP_MAX: usize = 256;
@@ -41,7 +42,7 @@ pub(super) struct Writer {
 pub(super) struct Work<'a> {
     pub connection: &'a Connection,
     /// Changed along with the rows, written with them.
-    pub totals: &'a mut Totals,
+    pub totals: &'a mut StateCounts,
     /// Something was erased: the log, where it still lies, has to be folded back.
     pub erased: &'a mut bool,
 }
@@ -64,7 +65,7 @@ impl Writer {
     /// The lock is held until the last command is kept and the file is closed.
     pub fn start(
         connection: Connection,
-        totals: Totals,
+        totals: StateCounts,
         observer: Arc<dyn Observer>,
         damage: Damage,
         lock: Lock,
@@ -132,7 +133,7 @@ where
 /// The writer's side of the queue.
 struct Desk {
     connection: Connection,
-    totals: Totals,
+    totals: StateCounts,
     observer: Arc<dyn Observer>,
     healthy: Arc<AtomicBool>,
     damage: Damage,
@@ -326,7 +327,7 @@ mod tests {
         connection.execute_batch("CREATE TABLE kept (number INTEGER CHECK (number < 9))").unwrap();
         Desk {
             connection,
-            totals: Totals::default(),
+            totals: StateCounts::default(),
             observer: Arc::new(()),
             healthy: Arc::new(AtomicBool::new(true)),
             damage: Damage::none_yet(&folder.join("postcall.db"), Arc::new(())),
@@ -385,7 +386,7 @@ mod tests {
         #[derive(Default)]
         struct Commits(std::sync::Mutex<Vec<usize>>);
         impl Observer for Commits {
-            fn committed(&self, _took: Duration, group: usize, _totals: Totals) {
+            fn committed(&self, _took: Duration, group: usize, _totals: StateCounts) {
                 self.0.lock().unwrap().push(group);
             }
         }

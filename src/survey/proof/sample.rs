@@ -102,7 +102,7 @@ impl Sample {
         Self { shown, value: None, text: None, at: None, said: String::new() }
     }
 
-    /// Said, but nothing that the question knows.
+    /// RecordedAnswer, but nothing that the question knows.
     fn outside(said: String) -> Self {
         Self { shown: format!("{said:?} spoken"), said, ..Self::no_answer() }
     }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use jiff::Timestamp;
-use postcall::domain::Totals;
+use postcall::submission::StateCounts;
 use serde_json::{Value, json};
 
 use crate::process::Line;
@@ -221,7 +221,7 @@ fn many_callers_press(world: &World) {
 }
 
 /// As long as there are more and more, it may take its time.
-fn until_there_are(world: &World, wanted: u64, count: fn(&Totals) -> u64) {
+fn until_there_are(world: &World, wanted: u64, count: fn(&StateCounts) -> u64) {
     let mut there_are = 0;
     while there_are < wanted {
         there_are = wanted.min(there_are + 500);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use postcall::domain::Totals;
 use postcall::settings::{Environment, Settings};
+use postcall::submission::StateCounts;
 use serde_json::json;
 
 use super::linger;
@@ -53,7 +53,7 @@ pub struct Tally {
     put_off: usize,
     heard_again: usize,
     unknown_results: usize,
-    ended: Totals,
+    ended: StateCounts,
 }
 
 impl Round {
@@ -194,7 +194,7 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let troubles = self.troubles.iter().map(|(trouble, times)| format!("{times} {trouble}"));
-        let Totals { accepted, delivered, ignored, dead, .. } = self.ended;
+        let StateCounts { accepted, delivered, ignored, dead, .. } = self.ended;
         write!(
             f,
             "{}; {} exchanges harmed. {} hooks about {} calls, {} sent again without an answer and \

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use postcall::domain::{Hook, HookId, Method, Name};
+use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::source::{self, Source};
 use uuid::Uuid;
 
@@ -100,8 +100,8 @@ fn sending(
         ("Digits", digits),
     ]);
     let form = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
-    let hook = Hook {
-        id: HookId(Uuid::nil()),
+    let hook = Webhook {
+        id: WebhookId(Uuid::nil()),
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
         query: Some(query.clone()),

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use postcall::domain::Totals;
 use postcall::store::sqlite::ReadOnly;
+use postcall::submission::StateCounts;
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ pub struct Kept {
 }
 
 impl Ledger {
-    pub fn totals(path: &Path) -> Totals {
+    pub fn totals(path: &Path) -> StateCounts {
         ReadOnly::open(path).unwrap().figures().unwrap().totals
     }
 
@@ -93,9 +93,9 @@ impl Ledger {
     }
 
     /// The books say what a recount says.
-    pub fn assert_counts(&self, totals: Totals) {
+    pub fn assert_counts(&self, totals: StateCounts) {
         let in_state = |state| self.kept.values().filter(|kept| kept.state == state).count() as u64;
-        let recounted = Totals {
+        let recounted = StateCounts {
             accepted: self.kept.len() as u64,
             collecting: in_state("collecting"),
             pending: in_state("pending"),

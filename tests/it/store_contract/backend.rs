@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postcall::domain::{Attempt, Observer, Totals};
+use postcall::domain::Attempt;
+use postcall::store::Observer;
 use postcall::store::sqlite::{Options, SqliteStore, examine};
 use postcall::store::{
     Accepted, Arrival, Begun, Decision, Lease, LeaseRequest, Offer, Search, Settled, Settlement,
     Store, StoreError, SubmissionRow, Ticket,
 };
+use postcall::submission::StateCounts;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -207,14 +209,14 @@ impl<B: Backend> Ledger<B> {
         self.rows().await.into_iter().find(|row| row.key.call.as_str() == call).unwrap()
     }
 
-    pub async fn totals(&self) -> Totals {
+    pub async fn totals(&self) -> StateCounts {
         self.figures().await.unwrap().totals
     }
 
     /// The totals are what a recount of the list finds.
     pub async fn check_books(&self) {
         let totals = self.totals().await;
-        let mut counted = Totals::default();
+        let mut counted = StateCounts::default();
         for row in self.rows().await {
             counted.accepted += 1;
             *counted.of_mut(row.state) += 1;
@@ -251,7 +253,7 @@ impl Commits {
 }
 
 impl Observer for Commits {
-    fn committed(&self, _took: Duration, group: usize, _totals: Totals) {
+    fn committed(&self, _took: Duration, group: usize, _totals: StateCounts) {
         self.0.lock().unwrap().push(group);
     }
 }

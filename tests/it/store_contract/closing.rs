@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use postcall::domain::{Changes, DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{Begun, Decision, Outcome, Replay, Settled};
+use postcall::submission::{ChangedAnswerPolicy, DeadReason, IgnoredReason, State};
 
 use super::spoken::{
     AFTER, BUSY, DELAY, answer, at, attempt, complete, hook, ignored, pairs, score, unmapped,
@@ -53,7 +54,7 @@ pub async fn what_came_earlier_and_was_kept_during_an_attempt_that_never_arrived
     assert_eq!(ledger.row("c-1").await, before);
     ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, 500)).await;
     let next = ledger.lease_one(1000).await;
-    assert_eq!(score(&next.answers, Changes::First), Some(answer("2")));
+    assert_eq!(score(&next.answers, ChangedAnswerPolicy::KeepFirst), Some(answer("2")));
     assert_eq!(next.answers.len(), 2);
 }
 

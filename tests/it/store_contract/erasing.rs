@@ -1,7 +1,8 @@
 //! Removing what was said on a call.
 
-use postcall::domain::{DeadReason, State, Totals, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{Begun, Decision, Done, Outcome, Replay, Search, Settled};
+use postcall::submission::{DeadReason, State, StateCounts};
 
 use super::spoken::{at, attempt, complete, hook, hook_for, named, telling, unmapped};
 use super::{Backend, Ledger};
@@ -23,8 +24,13 @@ pub async fn what_is_erased_leaves_only_its_id_and_its_outcome(mut ledger: Ledge
     assert_eq!(done, [Done::Done, Done::Done, Done::Done, Done::Unknown]);
     ledger.reopen();
     ledger.check_books().await;
-    let totals =
-        Totals { accepted: 4, pending: 1, delivered: 1, discarded: 2, ..Totals::default() };
+    let totals = StateCounts {
+        accepted: 4,
+        pending: 1,
+        delivered: 1,
+        discarded: 2,
+        ..StateCounts::default()
+    };
     assert_eq!(ledger.totals().await, totals);
     for (id, state) in ids.into_iter().zip([State::Delivered, State::Discarded, State::Discarded]) {
         let left = ledger.find(id).await.unwrap().unwrap();
@@ -82,7 +88,7 @@ pub async fn an_attempt_under_way_is_waited_for_no_more_once_it_is_erased(
     assert_eq!(ledger.begin_one(&leases[1], 102).await, Begun::LeaseLost);
     ledger.reopen();
     assert_eq!(ledger.lease_due(1_000_000).await.len(), 0);
-    let totals = Totals { accepted: 2, discarded: 2, ..Totals::default() };
+    let totals = StateCounts { accepted: 2, discarded: 2, ..StateCounts::default() };
     assert_eq!(ledger.totals().await, totals);
     ledger.check_books().await;
 }

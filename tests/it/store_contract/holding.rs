@@ -1,8 +1,10 @@
 //! Accounts that wait for better settings.
 
 use futures_util::FutureExt;
-use postcall::domain::{DeadReason, HoldCause, IgnoredReason, Name, State, Verdict};
+use postcall::account::PauseCause;
+use postcall::domain::{Name, Verdict};
 use postcall::store::{Begun, Decision, Hold, Lease, Settled};
+use postcall::submission::{DeadReason, IgnoredReason, State};
 
 use super::backend::wanted;
 use super::spoken::{BUSY, at, attempt, complete, hook, hook_for, ignored, unmapped};
@@ -137,12 +139,12 @@ pub async fn what_dies_may_have_its_account_held(ledger: Ledger<impl Backend>) {
     let decision = Decision::DeadAndHold {
         attempt: attempt(Verdict::UnknownResult, None, 101),
         reason: DeadReason::UnknownResult,
-        cause: HoldCause::Refusals,
+        cause: PauseCause::Refusals,
         probe_at: at(160),
     };
     assert_eq!(ledger.settle_one(&lease, decision, 101).await, Settled::Done);
     assert_eq!(ledger.row("c-1").await.state, State::Dead(DeadReason::UnknownResult));
-    assert_eq!(ledger.figures().await.unwrap().holds[0].cause, HoldCause::Refusals);
+    assert_eq!(ledger.figures().await.unwrap().holds[0].cause, PauseCause::Refusals);
     assert_eq!(ledger.lease_due(159).await.len(), 0);
     let probe = ledger.lease_one(160).await;
     assert_eq!((probe.key.call.as_str(), probe.probe), ("c-2", true));
@@ -198,7 +200,7 @@ pub async fn a_person_holds_an_account_until_a_person_resumes_it(mut ledger: Led
     assert_eq!((leased.leases.len(), leased.next_due_at), (0, None));
     let expected = Hold {
         account: main(),
-        cause: HoldCause::Operator,
+        cause: PauseCause::Operator,
         since: at(110),
         status: None,
         detail: "they are wrong".to_owned(),
@@ -251,24 +253,24 @@ pub async fn a_stronger_cause_takes_the_place_of_a_weaker_one_and_never_the_othe
         let decision = Decision::Hold { attempt, cause, probe_at, at };
         assert_eq!(ledger.settle_one(lease, decision, second).await, Settled::Done);
     };
-    held(&leases[0], HoldCause::Unreachable, Verdict::Unreachable, 110).await;
-    assert_eq!(now_held().await, (HoldCause::Unreachable, at(110), "Unreachable".to_owned()));
-    held(&leases[1], HoldCause::Misconfigured, Verdict::Misconfigured, 120).await;
-    let misconfigured = (HoldCause::Misconfigured, at(110), "Misconfigured".to_owned());
+    held(&leases[0], PauseCause::Unreachable, Verdict::Unreachable, 110).await;
+    assert_eq!(now_held().await, (PauseCause::Unreachable, at(110), "Unreachable".to_owned()));
+    held(&leases[1], PauseCause::Misconfigured, Verdict::Misconfigured, 120).await;
+    let misconfigured = (PauseCause::Misconfigured, at(110), "Misconfigured".to_owned());
     assert_eq!(now_held().await, misconfigured);
-    held(&leases[2], HoldCause::Unreachable, Verdict::Unreachable, 130).await;
+    held(&leases[2], PauseCause::Unreachable, Verdict::Unreachable, 130).await;
     assert_eq!(now_held().await, misconfigured);
     assert_eq!(ledger.lease_due(179).await.len(), 0);
     let probe = ledger.attempt_one(180).await;
     ledger.hold(main(), "wait".to_owned(), at(185)).await.unwrap();
-    held(&probe, HoldCause::Misconfigured, Verdict::Misconfigured, 190).await;
-    assert_eq!(now_held().await, (HoldCause::Operator, at(110), "wait".to_owned()));
+    held(&probe, PauseCause::Misconfigured, Verdict::Misconfigured, 190).await;
+    assert_eq!(now_held().await, (PauseCause::Operator, at(110), "wait".to_owned()));
 
     ledger.resume(main(), at(200)).await.unwrap();
     let lease = ledger.lease_due(200).await.remove(0);
     ledger.begin_one(&lease, 200).await;
-    held(&lease, HoldCause::Refusals, Verdict::Refused, 210).await;
-    assert_eq!(now_held().await, (HoldCause::Refusals, at(210), "Refused".to_owned()));
+    held(&lease, PauseCause::Refusals, Verdict::Refused, 210).await;
+    assert_eq!(now_held().await, (PauseCause::Refusals, at(210), "Refused".to_owned()));
 }
 
 pub async fn any_answer_ends_the_hold_of_an_account_that_was_unreachable(
@@ -283,7 +285,7 @@ pub async fn any_answer_ends_the_hold_of_an_account_that_was_unreachable(
         ledger.settle_one(lease, Decision::Hold { attempt, cause, probe_at, at }, second).await;
         assert!(is_held().await);
     };
-    hold(&ledger.lease_one(100).await, HoldCause::Unreachable, 100).await;
+    hold(&ledger.lease_one(100).await, PauseCause::Unreachable, 100).await;
     let probe = ledger.attempt_one(101).await;
     assert!(probe.probe);
     ledger.retry_one(&probe, attempt(Verdict::Unreachable, None, 102)).await;
@@ -292,7 +294,7 @@ pub async fn any_answer_ends_the_hold_of_an_account_that_was_unreachable(
     ledger.retry_one(&probe, attempt(BUSY, Some(503), 501)).await;
     assert!(!is_held().await);
 
-    hold(&ledger.lease_one(600).await, HoldCause::Unreachable, 600).await;
+    hold(&ledger.lease_one(600).await, PauseCause::Unreachable, 600).await;
     let probe = ledger.attempt_one(700).await;
     let attempt = attempt(Verdict::UnknownCall, Some(404), 701);
     let dead = Decision::Dead { attempt, reason: DeadReason::UnknownCall };
@@ -318,7 +320,7 @@ pub async fn only_what_is_rejected_while_others_may_pass_is_counted_against_it(
     let lease = ledger.attempt_one(second).await;
     let attempt = attempt(Verdict::Unreachable, None, second);
     let (probe_at, due) = (at(second + 1), at(second));
-    let cause = HoldCause::Unreachable;
+    let cause = PauseCause::Unreachable;
     let decision = Decision::Hold { attempt, cause, probe_at, at: due };
     ledger.settle_one(&lease, decision, second).await;
     assert_eq!(ledger.lease_one(second + 1).await.rejections, 3, "nobody rejected it");
@@ -347,7 +349,7 @@ async fn hold_settled(ledger: &Ledger<impl Backend>, lease: &Lease, second: i64)
     let attempt = attempt(Verdict::Misconfigured, Some(401), second);
     let decision = Decision::Hold {
         attempt,
-        cause: HoldCause::Misconfigured,
+        cause: PauseCause::Misconfigured,
         probe_at: at(second + 60),
         at: at(second),
     };

@@ -1,10 +1,11 @@
 //! What a person does to submissions: offers them again, gives them up.
 
 use futures_util::FutureExt;
-use postcall::domain::{DeadReason, IgnoredReason, State, SubmissionId, Totals, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{
     Begun, Decision, Done, Intervention, Lease, Offer, Outcome, Replay, Settled,
 };
+use postcall::submission::{DeadReason, IgnoredReason, State, StateCounts, SubmissionId};
 
 use super::spoken::{at, attempt, complete, hook, ignored, pairs, unmapped};
 use super::{Backend, Ledger};
@@ -16,7 +17,7 @@ pub async fn what_is_dead_or_ignored_is_replayed_at_once_with_nothing_spent(
     silent(&ledger, "c-2").await;
     assert_eq!(replay(&ledger, &["c-1", "c-2"], today(500)).await, [Done::Done, Done::Done]);
     ledger.check_books().await;
-    let totals = Totals { accepted: 2, pending: 2, ..Totals::default() };
+    let totals = StateCounts { accepted: 2, pending: 2, ..StateCounts::default() };
     assert_eq!(ledger.totals().await, totals);
     for call in ["c-1", "c-2"] {
         let row = ledger.row(call).await;
@@ -154,7 +155,7 @@ pub async fn what_is_given_up_stays_given_up(mut ledger: Ledger<impl Backend>) {
     let calls = ["collecting", "dead", "ignored", "pending"];
     assert_eq!(discard(&ledger, &calls, 300).await, [Done::Done; 4]);
     ledger.check_books().await;
-    let totals = Totals { accepted: 4, discarded: 4, ..Totals::default() };
+    let totals = StateCounts { accepted: 4, discarded: 4, ..StateCounts::default() };
     assert_eq!(ledger.totals().await, totals);
     assert_eq!(ledger.begin_one(&lease, 301).await, Begun::LeaseLost);
     assert_eq!(ledger.settle_one(&lease, unmapped(""), 301).await, Settled::LeaseLost);

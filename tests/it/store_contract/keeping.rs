@@ -1,7 +1,9 @@
 //! Keeping hooks: whole or not at all, once, and for good.
 
-use postcall::domain::{Changes, Completion, Standing, State, Totals};
 use postcall::store::Outcome;
+use postcall::submission::{
+    AnswerValidity, ChangedAnswerPolicy, CompletionPolicy, State, StateCounts,
+};
 
 use super::spoken::{AFTER, DELAY, FIRST, answer, at, complete, hook, hook_for, pairs};
 use super::{Backend, Ledger};
@@ -83,7 +85,10 @@ pub async fn a_repeat_moves_nothing_and_is_not_stored_again(mut ledger: Ledger<i
     }
     assert_eq!(ledger.row("c-1").await, row);
     assert_eq!(ledger.backend.bodies(), bodies);
-    assert_eq!(ledger.totals().await, Totals { accepted: 1, collecting: 1, ..Totals::default() });
+    assert_eq!(
+        ledger.totals().await,
+        StateCounts { accepted: 1, collecting: 1, ..StateCounts::default() }
+    );
 }
 
 pub async fn what_is_new_beside_a_repeat_is_added(ledger: Ledger<impl Backend>) {
@@ -105,8 +110,10 @@ pub async fn a_second_answer_in_the_domain_is_counted_changed_and_changes_nothin
     assert!(changed("2").await);
     assert!(!changed("2").await, "a repeat");
     let lease = ledger.lease_one(AFTER).await;
-    let (best, _) =
-        lease.answers.best("score", |said| FIRST.standing("score", said), Changes::First).unwrap();
+    let (best, _) = lease
+        .answers
+        .best("score", |said| FIRST.validity("score", said), ChangedAnswerPolicy::KeepFirst)
+        .unwrap();
     assert_eq!(best.answer, answer("4"));
     assert_eq!(lease.answers.len(), 5, "what changed nothing is kept");
 }
@@ -118,9 +125,9 @@ pub async fn an_answer_in_the_domain_counts_before_what_came_earlier(ledger: Led
     let lease = ledger.lease_one(1000).await;
     let (best, standing) = lease
         .answers
-        .best("score", |answer| FIRST.standing("score", answer), Changes::First)
+        .best("score", |answer| FIRST.validity("score", answer), ChangedAnswerPolicy::KeepFirst)
         .unwrap();
-    assert_eq!((&best.answer, standing), (&answer("4"), Standing::InDomain));
+    assert_eq!((&best.answer, standing), (&answer("4"), AnswerValidity::InDomain));
     assert_eq!(lease.last_answer_at, at(3));
 }
 

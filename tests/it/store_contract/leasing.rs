@@ -1,7 +1,8 @@
 //! Handing out what is due, to one holder at a time.
 
-use postcall::domain::{State, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{Begun, Decision, Lease, Outcome, Settled};
+use postcall::submission::State;
 
 use super::backend::{LEASE, wanted};
 use super::spoken::{AFTER, DELAY, answer, at, attempt, complete, hook, hook_for, pairs};

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 
-use postcall::domain::{
-    Answers, Changes, DeadReason, HoldCause, IgnoredReason, Name, State, SubmissionId, Verdict,
-};
+use postcall::account::PauseCause;
+use postcall::domain::{Name, Verdict};
 use postcall::store::{Begun, Decision, Done, Lease, Outcome, Replay, Settled, Ticket};
+use postcall::submission::{
+    Answers, ChangedAnswerPolicy, DeadReason, IgnoredReason, State, SubmissionId,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -18,7 +20,7 @@ use super::spoken::{
 use super::{Backend, Ledger};
 
 const ACCOUNTS: [&str; 2] = ["main", "other"];
-/// Each to a survey in which another answer counts: see [`Changes::ALL`].
+/// Each to a survey in which another answer counts: see [`ChangedAnswerPolicy::ALL`].
 const CALLS: [&str; 3] = ["first", "last", "resend"];
 const QUESTIONS: [&str; 2] = ["score", "problem"];
 
@@ -55,7 +57,7 @@ enum Deed {
 /// What a hook may report, each once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thing {
-    Said { question: usize, text: &'static str },
+    RecordedAnswer { question: usize, text: &'static str },
     Field(&'static str),
     HungUp,
     OptedOut,
@@ -68,7 +70,7 @@ enum End {
     Unreachable,
     Failed,
     Refused,
-    Held(HoldCause),
+    Held(PauseCause),
 }
 
 pub fn a_ledger_does_what_the_model_does_and_its_books_balance<B: Backend>() {
@@ -87,7 +89,8 @@ pub fn a_ledger_does_what_the_model_does_and_its_books_balance<B: Backend>() {
 
 fn step() -> impl Strategy<Value = Step> {
     let texts = prop::sample::select(vec!["", "1", "2", "7"]);
-    let said = (0..2usize, texts).prop_map(|(question, text)| Thing::Said { question, text });
+    let said =
+        (0..2usize, texts).prop_map(|(question, text)| Thing::RecordedAnswer { question, text });
     let things = prop_oneof![
         12 => said.clone().prop_map(|said| vec![said]),
         2 => (said, prop::sample::select(vec!["a", "b"]))
@@ -103,7 +106,7 @@ fn step() -> impl Strategy<Value = Step> {
     });
     let mut ends = vec![End::Delivered, End::Unreachable, End::Failed, End::Refused];
     ends.extend(
-        [HoldCause::Misconfigured, HoldCause::Refusals, HoldCause::Unreachable].map(End::Held),
+        [PauseCause::Misconfigured, PauseCause::Refusals, PauseCause::Unreachable].map(End::Held),
     );
     let replay = |(as_was, accepted_too)| Deed::Replay { as_was, accepted_too };
     let deed = prop_oneof![
@@ -147,14 +150,14 @@ struct Model {
 
 #[derive(Clone, Copy)]
 struct Held {
-    cause: HoldCause,
+    cause: PauseCause,
     since: i64,
     probe_at: i64,
 }
 
 struct Submission {
     number: usize,
-    changes: Changes,
+    changes: ChangedAnswerPolicy,
     heard: Vec<Heard>,
     late: Vec<Heard>,
     version: u32,
@@ -201,7 +204,7 @@ impl Model {
                 let mut arrival = hook_for(ACCOUNTS[account], self.now, CALLS[call], &[]);
                 for thing in &things {
                     arrival = match *thing {
-                        Thing::Said { question, text } => {
+                        Thing::RecordedAnswer { question, text } => {
                             let said = hook_for("main", 0, "c-1", &[(QUESTIONS[question], text)]);
                             arrival.report.answers.extend(said.report.answers);
                             arrival
@@ -217,7 +220,8 @@ impl Model {
                         }
                     };
                 }
-                let outcome = ledger.hear(changing(Changes::ALL[call], arrival)).await.outcome;
+                let outcome =
+                    ledger.hear(changing(ChangedAnswerPolicy::ALL[call], arrival)).await.outcome;
                 assert_eq!(outcome, self.hear((account, call), &things));
             }
             Step::Wait(seconds) => {
@@ -292,7 +296,7 @@ impl Model {
             }
             Step::Hold(account) => {
                 ledger.hold(name(account), "wait".to_owned(), at(self.now)).await.unwrap();
-                self.hold(account, HoldCause::Operator, self.now);
+                self.hold(account, PauseCause::Operator, self.now);
             }
             Step::Resume(account) => {
                 let resumed = ledger.resume(name(account), at(self.now)).await.unwrap();
@@ -352,7 +356,7 @@ impl Model {
         Done::Done
     }
 
-    fn hold(&mut self, account: usize, cause: HoldCause, probe_at: i64) {
+    fn hold(&mut self, account: usize, cause: PauseCause, probe_at: i64) {
         let since = self.now;
         match &mut self.holds[account] {
             None => self.holds[account] = Some(Held { cause, since, probe_at }),
@@ -375,7 +379,7 @@ impl Model {
         let now = self.now;
         let Some(known) = self.submissions.get_mut(&key) else {
             self.kept += 1;
-            let new = Submission::started(self.kept, Changes::ALL[key.1], things, now);
+            let new = Submission::started(self.kept, ChangedAnswerPolicy::ALL[key.1], things, now);
             self.submissions.insert(key, new);
             return Outcome::New;
         };
@@ -399,7 +403,9 @@ impl Model {
                     new.push(heard);
                 }
                 Some(known_as) if known_as.thing == thing && known_as.again < now => {
-                    if matches!(thing, Thing::Said { .. }) && known.changes != Changes::First {
+                    if matches!(thing, Thing::RecordedAnswer { .. })
+                        && known.changes != ChangedAnswerPolicy::KeepFirst
+                    {
                         known_as.again = now;
                         again.push(heard);
                     }
@@ -407,8 +413,10 @@ impl Model {
                 Some(_) => {}
             }
         }
-        let counts = known.changes != Changes::First && known.counting(&all) != before;
-        let may_resend = known.changes == Changes::Resend && known.state != State::Discarded;
+        let counts =
+            known.changes != ChangedAnswerPolicy::KeepFirst && known.counting(&all) != before;
+        let may_resend =
+            known.changes == ChangedAnswerPolicy::Redeliver && known.state != State::Discarded;
         let resends = closed && counts && may_resend;
         if closed && (!resends || under_way) {
             known.late.extend(new.iter().chain(&again));
@@ -451,7 +459,7 @@ impl Model {
         for account in 0..ACCOUNTS.len() {
             let (most, probe) = match self.holds[account] {
                 None => (most, false),
-                Some(hold) if hold.cause == HoldCause::Operator => continue,
+                Some(hold) if hold.cause == PauseCause::Operator => continue,
                 Some(hold) => (most.min(usize::from(hold.probe_at <= self.now)), true),
             };
             let mut due: Vec<_> = self
@@ -559,8 +567,8 @@ impl Model {
             },
             End::Held(cause) => Decision::Hold {
                 attempt: match cause {
-                    HoldCause::Refusals => ended(Verdict::Refused, Some(422)),
-                    HoldCause::Unreachable => ended(Verdict::Unreachable, None),
+                    PauseCause::Refusals => ended(Verdict::Refused, Some(422)),
+                    PauseCause::Unreachable => ended(Verdict::Unreachable, None),
                     _ => ended(Verdict::Misconfigured, Some(401)),
                 },
                 cause,
@@ -593,7 +601,7 @@ impl Model {
         }
         it.attempts += u32::from(!matches!(end, End::Held(_)));
         it.reached |= match end {
-            End::Held(cause) => cause == HoldCause::Refusals,
+            End::Held(cause) => cause == PauseCause::Refusals,
             _ => !matches!(end, End::Unreachable),
         };
         let resend_at = it.resend_at.take();
@@ -622,13 +630,13 @@ impl Model {
             End::Failed => it.due_at = Some(now + 100).max(resend_at).unwrap(),
             End::Held(cause) => {
                 it.due_at = Some(now + 5).max(resend_at).unwrap();
-                it.rejections += u32::from(cause == HoldCause::Misconfigured && !in_hand.probe);
+                it.rejections += u32::from(cause == PauseCause::Misconfigured && !in_hand.probe);
             }
         }
         let cause = self.holds[account].map(|hold| hold.cause);
         match end {
-            End::Delivered if cause != Some(HoldCause::Operator) => self.lift(account),
-            End::Failed | End::Refused if cause == Some(HoldCause::Unreachable) => {
+            End::Delivered if cause != Some(PauseCause::Operator) => self.lift(account),
+            End::Failed | End::Refused if cause == Some(PauseCause::Unreachable) => {
                 self.lift(account);
             }
             End::Held(cause) => self.hold(account, cause, now + PROBE_EVERY),
@@ -706,14 +714,14 @@ impl Thing {
 
     fn in_domain(self) -> Option<(usize, &'static str)> {
         match self {
-            Thing::Said { question, text: text @ ("1" | "2") } => Some((question, text)),
+            Thing::RecordedAnswer { question, text: text @ ("1" | "2") } => Some((question, text)),
             _ => None,
         }
     }
 }
 
 impl Submission {
-    fn started(number: usize, changes: Changes, things: &[Thing], now: i64) -> Self {
+    fn started(number: usize, changes: ChangedAnswerPolicy, things: &[Thing], now: i64) -> Self {
         let heard: Vec<_> =
             things.iter().map(|thing| Heard { thing: *thing, first: now, again: now }).collect();
         let (state, due_at) = due(&heard, now);
@@ -747,8 +755,9 @@ impl Submission {
             for heard in heard {
                 if let Some((of, text)) = heard.thing.in_domain()
                     && of == question
-                    && counts
-                        .is_none_or(|(_, at)| self.changes != Changes::First && heard.again >= at)
+                    && counts.is_none_or(|(_, at)| {
+                        self.changes != ChangedAnswerPolicy::KeepFirst && heard.again >= at
+                    })
                 {
                     counts = Some((text, heard.again));
                 }
@@ -771,14 +780,14 @@ impl Submission {
 
     fn assert_is(&self, answers: &Answers) {
         let said: Vec<_> = answers
-            .said()
+            .recorded()
             .map(|said| {
-                let (first, again) = (said.received_at.as_second(), said.again_at.as_second());
+                let (first, again) = (said.received_at.as_second(), said.last_at.as_second());
                 (said.question.as_str(), said.answer.clone(), first, again)
             })
             .collect();
         let known = self.heard.iter().filter_map(|heard| match heard.thing {
-            Thing::Said { question, text } => {
+            Thing::RecordedAnswer { question, text } => {
                 Some((QUESTIONS[question], answer(text), heard.first, heard.again))
             }
             _ => None,

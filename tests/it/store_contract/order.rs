@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use postcall::domain::{Changes, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{Arrival, Lease, SubmissionRow};
+use postcall::submission::ChangedAnswerPolicy;
 use proptest::prelude::*;
 
 use super::model::{block_on, check};
 use super::spoken::{attempt, changing, hook, pairs, score, telling};
 use super::{Backend, Ledger};
 
-/// Each to a survey in which another answer counts: see [`Changes::ALL`].
+/// Each to a survey in which another answer counts: see [`ChangedAnswerPolicy::ALL`].
 const CALLS: [&str; 3] = ["first", "last", "resend"];
 
 /// However the hooks of some calls are shuffled, repeated and interrupted by reopenings, the same
@@ -41,7 +42,7 @@ pub fn the_order_in_which_hooks_are_kept_changes_nothing<B: Backend>() {
                     3 => hook = telling("campaign", "autumn", hook),
                     _ => {}
                 }
-                let mut hook = changing(Changes::ALL[*call], hook);
+                let mut hook = changing(ChangedAnswerPolicy::ALL[*call], hook);
                 hook.hook.received_at = Timestamp::new(second, nanosecond).unwrap();
                 hook
             })
@@ -117,9 +118,9 @@ fn kept_around_an_attempt_that_never_arrives<B: Backend>(
 /// All that was handed out.
 fn heard(lease: &Lease) -> String {
     let answers = &lease.answers;
-    let ids: Vec<_> = answers.said().map(|said| said.hook).collect();
+    let ids: Vec<_> = answers.recorded().map(|said| said.hook).collect();
     let survey = CALLS.iter().position(|call| *call == lease.key.call.as_str()).unwrap();
-    let score = score(answers, Changes::ALL[survey]);
+    let score = score(answers, ChangedAnswerPolicy::ALL[survey]);
     let told: Vec<_> = answers.fields().collect();
     let ended = (answers.hung_up_at(), answers.opted_out_at());
     format!("{ids:?} {:?} {score:?} {told:?} {ended:?}", pairs(answers))

@@ -1,7 +1,8 @@
 //! All that a hook may report of a call, beside one answer.
 
-use postcall::domain::{Answers, IgnoredReason, Reported, State, Verdict};
+use postcall::domain::{ExtractedAnswer, Verdict};
 use postcall::store::Outcome;
+use postcall::submission::{Answers, IgnoredReason, State};
 
 use super::spoken::{
     AFTER, DELAY, answer, at, attempt, complete, hang_up, hook, ignored, opt_out, telling,
@@ -10,7 +11,7 @@ use super::{Backend, Ledger};
 
 pub async fn all_that_a_hook_reports_is_kept(mut ledger: Ledger<impl Backend>) {
     let mut arrival = telling("campaign", "spring", hook(7, "c-1", &[("score", "4")]));
-    arrival.report.answers.push(Reported {
+    arrival.report.answers.push(ExtractedAnswer {
         question: "problem".to_owned(),
         answer: answer(""),
         reader: "json:$.q2".to_owned(),
@@ -20,7 +21,7 @@ pub async fn all_that_a_hook_reports_is_kept(mut ledger: Ledger<impl Backend>) {
     assert_eq!(accepted.outcome, Outcome::New);
     ledger.reopen();
     let answers = ledger.lease_one(1000).await.answers;
-    let said: Vec<_> = answers.said().map(|said| (&*said.question, &*said.reader)).collect();
+    let said: Vec<_> = answers.recorded().map(|said| (&*said.question, &*said.reader)).collect();
     assert_eq!(said, [("problem", "json:$.q2"), ("score", "form:Digits")]);
     assert_eq!(fields(&answers), [("campaign", "spring", 7)]);
     assert_eq!((answers.hung_up_at(), answers.opted_out_at()), (Some(at(7)), Some(at(7))));

@@ -1,7 +1,10 @@
 //! What is dropped by age, and what is kept however old it is.
 
-use postcall::domain::{Changes, DeadReason, IgnoredReason, State, SubmissionId, Totals, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{Begun, Decision, Dossier, Horizon, Outcome, Replay, Swept};
+use postcall::submission::{
+    ChangedAnswerPolicy, DeadReason, IgnoredReason, State, StateCounts, SubmissionId,
+};
 
 use super::spoken::{at, attempt, changing, complete, hook, ignored, unmapped};
 use super::{Backend, Ledger};
@@ -39,7 +42,7 @@ pub async fn then_all_but_the_outcome_is_dropped_and_the_totals_stay(
     assert!(hooks.is_empty() && answers.is_empty() && attempts.is_empty());
     assert_eq!(ledger.of_call("c-1".parse().unwrap()).await.unwrap(), []);
     assert_eq!(ledger.hear(hook(200, "c-1", &[("score", "1")])).await.outcome, Outcome::Gone);
-    assert_eq!(ledger.totals().await, Totals { accepted: 3, ignored: 2, ..totals });
+    assert_eq!(ledger.totals().await, StateCounts { accepted: 3, ignored: 2, ..totals });
     ledger.check_books().await;
     ledger.reopen();
     ledger.check_books().await;
@@ -55,14 +58,14 @@ pub async fn then_that_too_and_a_hook_that_comes_again_starts_anew(
     assert_eq!(sweep(&ledger, [200; 3]).await, Swept { tombstones: 1, ..NOTHING });
     assert_eq!(ledger.find(id).await.unwrap(), None);
     assert_eq!(ledger.rows().await, []);
-    let totals = Totals { accepted: 2, delivered: 1, discarded: 1, ..Totals::default() };
+    let totals = StateCounts { accepted: 2, delivered: 1, discarded: 1, ..StateCounts::default() };
     assert_eq!(ledger.totals().await, totals);
     ledger.reopen();
     assert_eq!(ledger.totals().await, totals);
 
     let heard = ledger.hear(hook(300, "c-1", &[("score", "4")])).await;
     assert_eq!((heard.submission, heard.outcome), (id, Outcome::New));
-    assert_eq!(ledger.totals().await, Totals { accepted: 3, collecting: 1, ..totals });
+    assert_eq!(ledger.totals().await, StateCounts { accepted: 3, collecting: 1, ..totals });
 }
 
 pub async fn what_waits_and_what_is_dead_is_kept_however_old(ledger: Ledger<impl Backend>) {
@@ -113,11 +116,11 @@ pub async fn what_comes_after_the_bodies_were_dropped_is_dropped_in_its_turn(
 }
 
 pub async fn what_is_delivered_again_is_kept_until_that_is_old(ledger: Ledger<impl Backend>) {
-    ledger.hear(changing(Changes::Resend, complete(0, "c-1"))).await;
+    ledger.hear(changing(ChangedAnswerPolicy::Redeliver, complete(0, "c-1"))).await;
     let lease = ledger.attempt_one(100).await;
     let first = Decision::Delivered { attempt: attempt(Verdict::Accepted, Some(201), 101) };
     ledger.settle_one(&lease, first, 101).await;
-    let again = changing(Changes::Resend, hook(110, "c-1", &[("score", "2")]));
+    let again = changing(ChangedAnswerPolicy::Redeliver, hook(110, "c-1", &[("score", "2")]));
     assert_eq!(ledger.hear(again).await.outcome, Outcome::Added);
     assert_eq!(sweep(&ledger, [1_000_000; 3]).await, NOTHING);
     let lease = ledger.attempt_one(1000).await;

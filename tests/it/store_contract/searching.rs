@@ -1,10 +1,11 @@
 //! What a person finds in the ledger.
 
-use postcall::domain::{DeadReason, IgnoredReason, State, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{
     AttemptRecord, Cursor, Decision, Dossier, Intervention, LeftOut, Outcome, Replay, Search,
     SubmissionRow,
 };
+use postcall::submission::{DeadReason, IgnoredReason, State};
 
 use super::spoken::{
     AFTER, at, attempt, complete, hang_up, hook, hook_for, ignored, pairs, telling, unmapped,

@@ -1,8 +1,9 @@
 //! What can be seen of a ledger.
 
 use futures_util::FutureExt;
-use postcall::domain::{DeadReason, IgnoredReason, State, Totals, Verdict};
+use postcall::domain::Verdict;
 use postcall::store::{Decision, Search};
+use postcall::submission::{DeadReason, IgnoredReason, State, StateCounts};
 
 use super::backend::wanted;
 use super::spoken::{AFTER, DELAY, at, attempt, complete, hook, hook_for, ignored};
@@ -10,7 +11,7 @@ use super::{Backend, Ledger};
 
 pub async fn the_totals_count_every_state(mut ledger: Ledger<impl Backend>) {
     one_of_each(&ledger).await;
-    let totals = Totals {
+    let totals = StateCounts {
         accepted: 5,
         collecting: 1,
         pending: 1,

@@ -1,7 +1,9 @@
 //! Writing down what was decided.
 
-use postcall::domain::{DeadReason, HoldCause, IgnoredReason, State, Verdict};
+use postcall::account::PauseCause;
+use postcall::domain::Verdict;
 use postcall::store::{Begun, Decision, KeptAttempt, Lease, Settled, Settlement};
+use postcall::submission::{DeadReason, IgnoredReason, State};
 
 use super::backend::offer;
 use super::spoken::{BUSY, at, attempt, complete, hook, ignored};
@@ -94,7 +96,7 @@ pub async fn how_it_was_mapped_is_kept_until_it_is_mapped_again(mut ledger: Ledg
             Verdict::Unreachable => Decision::Retry { attempt, at: at(102) },
             Verdict::Misconfigured => Decision::Hold {
                 attempt,
-                cause: HoldCause::Misconfigured,
+                cause: PauseCause::Misconfigured,
                 probe_at: at(102),
                 at: at(101),
             },

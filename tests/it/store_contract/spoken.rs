@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{
-    Answer, Answers, Attempt, Changes, Completion, DeadReason, Due, Hook, HookId, Identity,
-    IgnoredReason, Method, Reply, Report, Reported, Standing, SubmissionKey, Verdict,
+    Answer, Attempt, ExtractedAnswer, Extraction, IdempotencyKey, Method, Reply, Verdict, Webhook,
+    WebhookId,
 };
 use postcall::store::{Arrival, Decision};
+use postcall::submission::{
+    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DeadReason, DueTime,
+    IgnoredReason, SubmissionKey,
+};
 use uuid::Uuid;
 
 /// Seconds that an incomplete submission waits for more.
@@ -24,9 +28,9 @@ pub fn at(second: i64) -> Timestamp {
 /// One hook for the account `main`; an empty answer is silence. Later made hooks have later ids.
 pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let id = HookId(Uuid::from_u128(NEXT.fetch_add(1, Ordering::SeqCst).into()));
+    let id = WebhookId(Uuid::from_u128(NEXT.fetch_add(1, Ordering::SeqCst).into()));
     Arrival {
-        hook: Hook {
+        hook: Webhook {
             id,
             method: Method::Post,
             path: "/hooks/ivr".to_owned(),
@@ -41,12 +45,12 @@ pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
             survey: "quality".parse().unwrap(),
             call: call.parse().unwrap(),
         },
-        report: Report {
+        report: Extraction {
             answers: answers.iter().map(|(question, text)| reported(question, text)).collect(),
-            ..Report::default()
+            ..Extraction::default()
         },
         identity: None,
-        completion: Arc::new(Quality(Changes::First)),
+        completion: Arc::new(Quality(ChangedAnswerPolicy::KeepFirst)),
     }
 }
 
@@ -71,20 +75,20 @@ pub fn telling(field: &str, value: &str, mut arrival: Arrival) -> Arrival {
 }
 
 /// To a survey in which another answer counts than the first.
-pub fn changing(changes: Changes, mut arrival: Arrival) -> Arrival {
+pub fn changing(changes: ChangedAnswerPolicy, mut arrival: Arrival) -> Arrival {
     arrival.completion = Arc::new(Quality(changes));
     arrival
 }
 
 /// By a name that its sender gives it, for bytes of this digest.
 pub fn named(id: &str, digest: u8, mut arrival: Arrival) -> Arrival {
-    arrival.identity = Some(Identity { id: id.to_owned(), digest: [digest; 32] });
+    arrival.identity = Some(IdempotencyKey { id: id.to_owned(), digest: [digest; 32] });
     arrival
 }
 
-fn reported(question: &str, text: &str) -> Reported {
+fn reported(question: &str, text: &str) -> ExtractedAnswer {
     let (question, answer) = (question.to_owned(), answer(text));
-    Reported { question, answer, reader: "form:Digits".to_owned() }
+    ExtractedAnswer { question, answer, reader: "form:Digits".to_owned() }
 }
 
 pub fn hook_for(account: &str, second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
@@ -103,53 +107,56 @@ pub fn answer(text: &str) -> Answer {
 }
 
 /// A survey of two questions: `score` is 1 to 5, `problem` is 1 to 3.
-pub struct Quality(pub Changes);
+pub struct Quality(pub ChangedAnswerPolicy);
 
 /// Where the first answer counts.
-pub const FIRST: Quality = Quality(Changes::First);
+pub const FIRST: Quality = Quality(ChangedAnswerPolicy::KeepFirst);
 
-impl Completion for Quality {
-    fn standing(&self, question: &str, answer: &Answer) -> Standing {
+impl CompletionPolicy for Quality {
+    fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity {
         let highest = if question == "score" { '5' } else { '3' };
         match answer {
-            Answer::Silence => Standing::Silence,
+            Answer::Silence => AnswerValidity::Silence,
             Answer::Given(text)
                 if text.len() == 1 && text.chars().all(|c| ('1'..=highest).contains(&c)) =>
             {
-                Standing::InDomain
+                AnswerValidity::InDomain
             }
-            Answer::Given(_) => Standing::OutsideDomain,
+            Answer::Given(_) => AnswerValidity::OutsideDomain,
         }
     }
 
-    fn due(&self, answers: &Answers) -> Due {
+    fn due(&self, answers: &Answers) -> DueTime {
         let answered = |question| {
-            let best =
-                answers.best(question, |answer| self.standing(question, answer), self.changes());
-            best.is_some_and(|(_, standing)| standing == Standing::InDomain)
+            let best = answers.best(
+                question,
+                |answer| self.validity(question, answer),
+                self.changed_answers(),
+            );
+            best.is_some_and(|(_, standing)| standing == AnswerValidity::InDomain)
         };
         let complete =
             answers.opted_out_at().is_some() || (answered("score") && answered("problem"));
         let last = answers.last_new_at().expect("something was said");
         let wait = if complete || answers.hung_up_at().is_some() { DELAY } else { AFTER };
-        Due { complete, at: last + Duration::from_secs(wait as u64) }
+        DueTime { complete, at: last + Duration::from_secs(wait as u64) }
     }
 
-    fn changes(&self) -> Changes {
+    fn changed_answers(&self) -> ChangedAnswerPolicy {
         self.0
     }
 }
 
 /// What counts for the score.
-pub fn score(answers: &Answers, changes: Changes) -> Option<Answer> {
-    let standing = |answer: &Answer| Quality(changes).standing("score", answer);
+pub fn score(answers: &Answers, changes: ChangedAnswerPolicy) -> Option<Answer> {
+    let standing = |answer: &Answer| Quality(changes).validity("score", answer);
     answers.best("score", standing, changes).map(|(said, _)| said.answer.clone())
 }
 
 /// What was said, as pairs in order of arrival.
 pub fn pairs(answers: &Answers) -> Vec<(String, Answer, i64)> {
     answers
-        .said()
+        .recorded()
         .map(|said| (said.question.clone(), said.answer.clone(), said.received_at.as_second()))
         .collect()
 }

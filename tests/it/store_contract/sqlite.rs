@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use postcall::domain::{DeadReason, HoldCause, IgnoredReason, State, Totals, Verdict};
+use postcall::account::PauseCause;
+use postcall::domain::Verdict;
 use postcall::store::sqlite::{Options, ReadOnly, SqliteStore};
 use postcall::store::{Begun, Decision, Outcome, Search, Settled, StoreError};
+use postcall::submission::{DeadReason, IgnoredReason, State, StateCounts};
 use rusqlite::Connection;
 
 use super::backend::wanted;
@@ -87,8 +89,8 @@ async fn a_ledger_of_the_first_release_is_brought_to_the_present_form() {
     assert_eq!(heard.outcome, Outcome::Repeat);
     assert_eq!(ledger.hear(hang_up(2, "c-1")).await.outcome, Outcome::Added);
     let answers = ledger.lease_one(1000).await.answers;
-    let said = answers.said().next().unwrap();
-    assert_eq!((said.reader.as_str(), said.again_at), ("", said.received_at));
+    let said = answers.recorded().next().unwrap();
+    assert_eq!((said.reader.as_str(), said.last_at), ("", said.received_at));
     assert_eq!(answers.hung_up_at(), Some(at(2)));
 }
 
@@ -139,7 +141,7 @@ async fn what_the_first_release_left_in_any_state_goes_on_from_there() {
     )
     .collect();
     let mut rows = String::new();
-    let mut totals = Totals::default();
+    let mut totals = StateCounts::default();
     for (seq, (state, columns, ..)) in (1..).zip(&left) {
         let key = complete(0, &format!("c-{seq}")).key;
         let id = key.id().0.simple();
@@ -166,7 +168,7 @@ async fn what_the_first_release_left_in_any_state_goes_on_from_there() {
         totals.accepted += 1;
         *totals.of_mut(*state) += 1;
     }
-    let Totals { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
+    let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
     rows += &format!(
         "UPDATE books SET accepted = {accepted}, collecting = {collecting}, pending = {pending},
             delivered = {delivered}, ignored = {ignored}, dead = {dead}, discarded = {discarded};"
@@ -241,7 +243,7 @@ async fn a_ledger_that_nobody_serves_can_be_looked_at() {
     ledger.close().await;
     let Ledger { backend, .. } = ledger;
     let looked_at = ReadOnly::open(&backend.path()).unwrap();
-    let totals = Totals { accepted: 1, collecting: 1, ..Totals::default() };
+    let totals = StateCounts { accepted: 1, collecting: 1, ..StateCounts::default() };
     assert_eq!(looked_at.figures().unwrap().totals, totals);
     assert!(ReadOnly::open(&backend.folder.path().join("none.db")).is_err());
     assert!(!backend.folder.path().join("none.db").exists(), "looking creates nothing");
@@ -405,7 +407,7 @@ async fn why_an_account_is_or_was_held_tells_nothing_of_what_was_erased() {
         let mut attempt = attempt(Verdict::Refused, Some(422), 100);
         attempt.reply.text = format!("{call} has no such notes");
         let held =
-            Decision::Hold { attempt, cause: HoldCause::Refusals, probe_at: at(200), at: at(200) };
+            Decision::Hold { attempt, cause: PauseCause::Refusals, probe_at: at(200), at: at(200) };
         ledger.settle_one(&lease, held, 100).await;
         assert!(any_file_tells(&ledger, call));
         if is_over {

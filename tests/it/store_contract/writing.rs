@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 
 use futures_util::FutureExt;
-use postcall::domain::{Answer, Answers, Changes, Completion, Due, Standing};
+use postcall::domain::Answer;
 use postcall::store::{Arrival, Outcome, StoreError};
+use postcall::submission::{
+    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::spoken::{FIRST, hook};
@@ -160,37 +163,37 @@ struct Stalling {
     go_on: Mutex<mpsc::Receiver<()>>,
 }
 
-impl Completion for Stalling {
-    fn standing(&self, question: &str, answer: &Answer) -> Standing {
-        FIRST.standing(question, answer)
+impl CompletionPolicy for Stalling {
+    fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity {
+        FIRST.validity(question, answer)
     }
 
-    fn due(&self, answers: &Answers) -> Due {
+    fn due(&self, answers: &Answers) -> DueTime {
         let _ = self.here.send(());
         let _ = self.go_on.lock().unwrap().recv();
         FIRST.due(answers)
     }
 
-    fn changes(&self) -> Changes {
-        FIRST.changes()
+    fn changed_answers(&self) -> ChangedAnswerPolicy {
+        FIRST.changed_answers()
     }
 }
 
 /// A fault in our own code.
 struct Broken;
 
-impl Completion for Broken {
-    fn standing(&self, question: &str, answer: &Answer) -> Standing {
-        FIRST.standing(question, answer)
+impl CompletionPolicy for Broken {
+    fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity {
+        FIRST.validity(question, answer)
     }
 
-    fn due(&self, _: &Answers) -> Due {
+    fn due(&self, _: &Answers) -> DueTime {
         // Without the words of a panic, for which other tests of this process listen.
         std::panic::resume_unwind(Box::new("as a fault in a survey would"))
     }
 
-    fn changes(&self) -> Changes {
-        FIRST.changes()
+    fn changed_answers(&self) -> ChangedAnswerPolicy {
+        FIRST.changed_answers()
     }
 }
 

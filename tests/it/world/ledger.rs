@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postcall::domain::Totals;
 use postcall::store::sqlite::ReadOnly;
 use postcall::store::{Hold, Search, SubmissionRow};
+use postcall::submission::StateCounts;
 use rusqlite::Connection;
 
 /// Every kind of write that the service can make.
@@ -70,7 +70,7 @@ impl Ledger {
         self.open().search(&Search::default(), None, 1000).unwrap().rows
     }
 
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self) -> StateCounts {
         self.open().figures().unwrap().totals
     }
 
@@ -81,7 +81,7 @@ impl Ledger {
     /// Whether not one row was written about any hook.
     pub fn is_empty(&self) -> bool {
         let tables = ["hooks", "submissions", "answers", "told", "seen"];
-        tables.iter().all(|table| self.count(table) == 0) && self.totals() == Totals::default()
+        tables.iter().all(|table| self.count(table) == 0) && self.totals() == StateCounts::default()
     }
 
     pub fn count(&self, table: &str) -> u64 {

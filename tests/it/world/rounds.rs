@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use postcall::delivery::{self, Courier, Terms};
 use postcall::destination::{self, Destination, Timeouts};
-use postcall::domain::{Hook, HookId, Method, Name};
+use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::intake::Intake;
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
 use postcall::store::{Arrival, Done, Outcome, Replay, Store, StoreError};
 use postcall::survey::Survey;
-use postcall::telemetry::{HookOutcome, Metrics};
+use postcall::telemetry::{Metrics, WebhookOutcome};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -79,7 +79,7 @@ impl Rounds {
     }
 
     /// A callback of the first question comes in by this source.
-    pub async fn hears(&self, source: &str, call: &str, digits: &str) -> HookOutcome {
+    pub async fn hears(&self, source: &str, call: &str, digits: &str) -> WebhookOutcome {
         self.hears_of(source, None, call, digits).await
     }
 
@@ -89,10 +89,10 @@ impl Rounds {
         question: Option<&str>,
         call: &str,
         digits: &str,
-    ) -> HookOutcome {
+    ) -> WebhookOutcome {
         let intake = &self.service().intake;
-        let hook = Hook {
-            id: HookId(Uuid::now_v7()),
+        let hook = Webhook {
+            id: WebhookId(Uuid::now_v7()),
             method: Method::Get,
             path: format!("/hooks/{source}"),
             query: Some(match question {

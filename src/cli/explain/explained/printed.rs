@@ -4,10 +4,10 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::{Assembled, Explained, Heeded, Hook, Outcome, Reading, Told};
+use super::{Assembled, Explained, Heeded, Outcome, Reading, Told, Webhook};
 use crate::cli::rehearsal::Reply;
-use crate::domain::State;
 use crate::source::Tried;
+use crate::submission::State;
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,7 +33,7 @@ fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     lines.try_for_each(|line| writeln!(f, "{}", format!("{:<14}{line}", "").trim_end()))
 }
 
-impl fmt::Display for Hook {
+impl fmt::Display for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         row(f, "request", &format!("{} {}{query}", self.method, self.path))?;

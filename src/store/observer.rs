@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use super::Totals;
+use crate::submission::StateCounts;
 
-/// What a room below the figures reports of its own work, without knowing who counts it.
+/// What the store reports of its own work, without knowing who counts it.
 pub trait Observer: Send + Sync {
     /// The ledger was opened and holds this.
-    fn opened(&self, _totals: Totals) {}
+    fn opened(&self, _totals: StateCounts) {}
 
     /// The ledger kept `group` commands with one sync; `totals` are what it holds since.
-    fn committed(&self, _took: Duration, _group: usize, _totals: Totals) {}
+    fn committed(&self, _took: Duration, _group: usize, _totals: StateCounts) {}
 
     /// The ledger could not be written.
     fn commit_failed(&self) {}

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{DeadReason, Verdict};
+use super::state::DeadReason;
+use crate::domain::Verdict;
 
 /// How long, and how patiently, a submission is offered.
 #[derive(Debug, Clone, Copy, PartialEq)]

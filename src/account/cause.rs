@@ -1,7 +1,7 @@
 /// Why the submissions of an account wait. The earlier in this order, the less it gives way to
 /// another cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HoldCause {
+pub enum PauseCause {
     /// A person wants it so; only a person ends it.
     Operator,
     /// The destination does not take the account's credentials or address.
@@ -15,35 +15,35 @@ pub enum HoldCause {
 /// The text names no cause of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no cause of a hold")]
-pub struct UnknownHoldCause;
+pub struct UnknownPauseCause;
 
-impl HoldCause {
-    pub const ALL: [HoldCause; 4] = [
-        HoldCause::Operator,
-        HoldCause::Misconfigured,
-        HoldCause::Refusals,
-        HoldCause::Unreachable,
+impl PauseCause {
+    pub const ALL: [PauseCause; 4] = [
+        PauseCause::Operator,
+        PauseCause::Misconfigured,
+        PauseCause::Refusals,
+        PauseCause::Unreachable,
     ];
 
     pub fn label(self) -> &'static str {
         match self {
-            HoldCause::Operator => "operator",
-            HoldCause::Misconfigured => "misconfigured",
-            HoldCause::Refusals => "refusals",
-            HoldCause::Unreachable => "unreachable",
+            PauseCause::Operator => "operator",
+            PauseCause::Misconfigured => "misconfigured",
+            PauseCause::Refusals => "refusals",
+            PauseCause::Unreachable => "unreachable",
         }
     }
 
     /// Whether a submission may find out that the hold can end.
     pub fn is_probed(self) -> bool {
-        self != HoldCause::Operator
+        self != PauseCause::Operator
     }
 }
 
-impl std::str::FromStr for HoldCause {
-    type Err = UnknownHoldCause;
+impl std::str::FromStr for PauseCause {
+    type Err = UnknownPauseCause;
 
-    fn from_str(text: &str) -> Result<Self, UnknownHoldCause> {
-        HoldCause::ALL.into_iter().find(|cause| cause.label() == text).ok_or(UnknownHoldCause)
+    fn from_str(text: &str) -> Result<Self, UnknownPauseCause> {
+        PauseCause::ALL.into_iter().find(|cause| cause.label() == text).ok_or(UnknownPauseCause)
     }
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 /// One webhook as it came, before anything of it is believed.
 #[derive(Clone)]
-pub struct Hook {
-    pub id: HookId,
+pub struct Webhook {
+    pub id: WebhookId,
     pub method: Method,
     /// The path as the client wrote it, never normalised: signatures cover it.
     pub path: String,
@@ -28,24 +28,24 @@ pub enum Method {
 /// Names one arrival. Ids made later sort later, which settles the order of two hooks of the same
 /// microsecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HookId(pub Uuid);
+pub struct WebhookId(pub Uuid);
 
 /// What a sender itself calls one of its hooks, and which bytes it called so. Seen again with the
 /// same bytes it is a repeat; with others somebody puts another's words under a known name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// At most [`Identity::LENGTH_MAX`] bytes.
+pub struct IdempotencyKey {
+    /// At most [`IdempotencyKey::LENGTH_MAX`] bytes.
     pub id: String,
     /// SHA-256 of what was sent.
     pub digest: [u8; 32],
 }
 
-impl Identity {
+impl IdempotencyKey {
     /// Longest id in bytes; those of senders have a few dozen.
     pub const LENGTH_MAX: usize = 256;
 }
 
-impl Hook {
+impl Webhook {
     /// Longest body in bytes, counted while reading. Plivo's callbacks are below 2 KiB.
     pub const BODY_MAX: usize = 64 * 1024;
 
@@ -55,11 +55,11 @@ impl Hook {
     }
 }
 
-impl fmt::Debug for Hook {
+impl fmt::Debug for Webhook {
     /// Says which hook, never what is in it: bodies and queries carry phone numbers, headers
     /// carry signatures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hook")
+        f.debug_struct("Webhook")
             .field("id", &self.id)
             .field("method", &self.method)
             .field("body_bytes", &self.body.len())

@@ -2,7 +2,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{CallUuid, Name};
+use crate::domain::{CallUuid, Name};
 
 /// What makes a submission one: two tenants that share a survey never touch each other's calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,7 +16,7 @@ pub struct SubmissionKey {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubmissionId(pub Uuid);
 
-/// Where a submission stands. It is in exactly one state, and [`Totals`] counts them.
+/// Where a submission stands. It is in exactly one state, and [`StateCounts`] counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Questions are open; the courier takes it when the time to wait is over.
@@ -76,7 +76,7 @@ pub struct UnknownState;
 
 /// How many submissions there are in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
+pub struct StateCounts {
     pub accepted: u64,
     pub collecting: u64,
     pub pending: u64,
@@ -214,7 +214,7 @@ impl DeadReason {
     }
 }
 
-impl Totals {
+impl StateCounts {
     pub fn of(&self, state: State) -> u64 {
         match state {
             State::Collecting => self.collecting,

@@ -2,52 +2,19 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{HookId, Name};
-
-/// The name of a question as a hook gave it; it may be one that the survey does not have.
-pub type Question = String;
-
-/// What a caller answered, as the text that was produced; never a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Answer {
-    /// No answer is an answer: the caller was asked and said nothing.
-    Silence,
-    Given(String),
-}
+use crate::domain::{Answer, ExtractedAnswer, Name, Question, WebhookId};
 
 /// How an answer counts for its question; a later variant beats an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Standing {
+pub enum AnswerValidity {
     Silence,
     OutsideDomain,
     InDomain,
 }
 
-/// All that one hook reports of one call; at least one thing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Different questions.
-    pub answers: Vec<Reported>,
-    /// What the sender says beside the answers, by the name that its source gives it.
-    pub fields: Vec<(Name, String)>,
-    /// The call is over: hardly anything more will be said.
-    pub hung_up: bool,
-    /// The caller does not want to be asked.
-    pub opted_out: bool,
-}
-
-/// One answer of a [`Report`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reported {
-    pub question: Question,
-    pub answer: Answer,
-    /// Where in the hook it was found, such as `form:Digits`.
-    pub reader: String,
-}
-
 /// One distinct thing a caller said about one question, and when it was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct RecordedAnswer {
     pub question: Question,
     pub answer: Answer,
     /// Where it was found when it was first heard.
@@ -55,9 +22,9 @@ pub struct Said {
     /// When it was first heard.
     pub received_at: Timestamp,
     /// The hook that first brought it.
-    pub hook: HookId,
+    pub hook: WebhookId,
     /// When it was last heard; only a survey whose last answer counts looks at it.
-    pub again_at: Timestamp,
+    pub last_at: Timestamp,
 }
 
 /// All that is known of one call: the distinct things that its caller said, and what its hooks told
@@ -66,101 +33,106 @@ pub struct Said {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
     /// In order of arrival: time, then hook id, then question.
-    said: Vec<Said>,
-    fields: BTreeMap<Name, Told>,
+    said: Vec<RecordedAnswer>,
+    fields: BTreeMap<Name, FieldValue>,
     hung_up_at: Option<Timestamp>,
     opted_out_at: Option<Timestamp>,
 }
 
 /// The value of a field, and the first hook that gave one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct FieldValue {
     pub value: String,
     pub received_at: Timestamp,
-    pub hook: HookId,
+    pub hook: WebhookId,
 }
 
 /// What hearing one more answer meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum MergeResult {
     New,
     /// The same question and answer were heard before, and neither earlier nor later than now.
     Repeat,
-    /// Heard before, but this arrival is the earlier one: its time is the one that counts.
+    /// Known, but this arrival is the earlier one: its time is the one that counts.
     EarlierRepeat,
-    /// Heard before; where the last answer counts, this one is later.
+    /// Known; where the last answer counts, this one is later.
     LaterRepeat,
 }
 
 /// Which of several different answers in the domain of a question counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Changes {
+pub enum ChangedAnswerPolicy {
     /// The first that arrived.
     #[default]
-    First,
+    KeepFirst,
     /// The last that arrived before the submission was closed.
-    Last,
+    KeepLast,
     /// The last; one that comes after the delivery is delivered too.
-    Resend,
+    Redeliver,
 }
 
 /// When a submission is ready to be mapped, as its survey sees it. The store asks this at each
 /// new answer, inside its transaction.
-pub trait Completion: Send + Sync {
-    fn standing(&self, question: &str, answer: &Answer) -> Standing;
+pub trait CompletionPolicy: Send + Sync {
+    fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity;
 
     /// `answers` holds at least one thing that was heard.
-    fn due(&self, answers: &Answers) -> Due;
+    fn due(&self, answers: &Answers) -> DueTime;
 
     /// Which of several answers counts.
-    fn changes(&self) -> Changes;
+    fn changed_answers(&self) -> ChangedAnswerPolicy;
 }
 
 /// When a submission may be mapped and sent, given what was said so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
+pub struct DueTime {
     /// Every question has an answer in its domain.
     pub complete: bool,
     pub at: Timestamp,
 }
 
-impl Reported {
-    pub fn heard(self, received_at: Timestamp, hook: HookId) -> Said {
-        let Self { question, answer, reader } = self;
-        Said { question, answer, reader, received_at, hook, again_at: received_at }
+impl RecordedAnswer {
+    /// An answer as it arrived with a webhook.
+    pub fn new(extracted: ExtractedAnswer, received_at: Timestamp, webhook: WebhookId) -> Self {
+        let ExtractedAnswer { question, answer, reader } = extracted;
+        Self { question, answer, reader, received_at, hook: webhook, last_at: received_at }
     }
 }
 
-impl Changes {
-    pub const ALL: [Changes; 3] = [Changes::First, Changes::Last, Changes::Resend];
+impl ChangedAnswerPolicy {
+    pub const ALL: [ChangedAnswerPolicy; 3] = [
+        ChangedAnswerPolicy::KeepFirst,
+        ChangedAnswerPolicy::KeepLast,
+        ChangedAnswerPolicy::Redeliver,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
-            Changes::First => "first",
-            Changes::Last => "last",
-            Changes::Resend => "resend",
+            ChangedAnswerPolicy::KeepFirst => "first",
+            ChangedAnswerPolicy::KeepLast => "last",
+            ChangedAnswerPolicy::Redeliver => "resend",
         }
     }
 }
 
 impl Answers {
-    pub fn hear(&mut self, mut said: Said) -> Heard {
+    pub fn hear(&mut self, mut said: RecordedAnswer) -> MergeResult {
         let known = self
             .said
             .iter()
             .position(|known| known.question == said.question && known.answer == said.answer);
         let heard = match known {
-            None => Heard::New,
+            None => MergeResult::New,
             Some(at) if said.order() < self.said[at].order() => {
                 let known = self.said.remove(at);
-                said.again_at = said.again_at.max(known.again_at);
-                Heard::EarlierRepeat
+                said.last_at = said.last_at.max(known.last_at);
+                MergeResult::EarlierRepeat
             }
-            Some(at) if said.again_at > self.said[at].again_at => {
-                self.said[at].again_at = said.again_at;
-                return Heard::LaterRepeat;
+            Some(at) if said.last_at > self.said[at].last_at => {
+                self.said[at].last_at = said.last_at;
+                return MergeResult::LaterRepeat;
             }
-            Some(_) => return Heard::Repeat,
+            Some(_) => return MergeResult::Repeat,
         };
         let at = self.said.partition_point(|known| known.order() < said.order());
         self.said.insert(at, said);
@@ -168,7 +140,7 @@ impl Answers {
     }
 
     /// The first hook that has a value for a field gives it; answers whether this one does.
-    pub fn tell(&mut self, field: Name, told: Told) -> bool {
+    pub fn tell(&mut self, field: Name, told: FieldValue) -> bool {
         let is_first = self.fields.get(&field).is_none_or(|known| told.order() < known.order());
         if is_first {
             self.fields.insert(field, told);
@@ -187,7 +159,7 @@ impl Answers {
     }
 
     /// In order of arrival.
-    pub fn said(&self) -> impl Iterator<Item = &Said> {
+    pub fn recorded(&self) -> impl Iterator<Item = &RecordedAnswer> {
         self.said.iter()
     }
 
@@ -201,7 +173,7 @@ impl Answers {
     }
 
     /// By name.
-    pub fn fields(&self) -> impl Iterator<Item = (&Name, &Told)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&Name, &FieldValue)> {
         self.fields.iter()
     }
 
@@ -235,16 +207,16 @@ impl Answers {
     pub fn best<'a>(
         &'a self,
         question: &str,
-        standing: impl Fn(&Answer) -> Standing,
-        changes: Changes,
-    ) -> Option<(&'a Said, Standing)> {
-        let mut best: Option<(&Said, Standing)> = None;
+        standing: impl Fn(&Answer) -> AnswerValidity,
+        changes: ChangedAnswerPolicy,
+    ) -> Option<(&'a RecordedAnswer, AnswerValidity)> {
+        let mut best: Option<(&RecordedAnswer, AnswerValidity)> = None;
         for said in self.said.iter().filter(|said| said.question == question) {
             let standing = standing(&said.answer);
             let counts = best.is_none_or(|(best, so_far)| {
-                let is_last = changes != Changes::First
-                    && standing == Standing::InDomain
-                    && said.again_at >= best.again_at;
+                let is_last = changes != ChangedAnswerPolicy::KeepFirst
+                    && standing == AnswerValidity::InDomain
+                    && said.last_at >= best.last_at;
                 standing > so_far || (standing == so_far && is_last)
             });
             if counts {
@@ -256,9 +228,10 @@ impl Answers {
 
     /// Whether `said` is a second, different answer in the domain of its question: a caller, or a
     /// sender, that changed its mind.
-    pub fn is_changed_by(&self, said: &Said, completion: &dyn Completion) -> bool {
-        let counts =
-            |answer: &Answer| completion.standing(&said.question, answer) == Standing::InDomain;
+    pub fn is_changed_by(&self, said: &RecordedAnswer, completion: &dyn CompletionPolicy) -> bool {
+        let counts = |answer: &Answer| {
+            completion.validity(&said.question, answer) == AnswerValidity::InDomain
+        };
         counts(&said.answer)
             && self.said.iter().any(|known| {
                 known.question == said.question
@@ -276,33 +249,33 @@ fn note_first(known: &mut Option<Timestamp>, at: Timestamp) -> bool {
     is_first
 }
 
-impl Told {
-    fn order(&self) -> (Timestamp, HookId) {
+impl FieldValue {
+    fn order(&self) -> (Timestamp, WebhookId) {
         (self.received_at, self.hook)
     }
 }
 
-impl Said {
+impl RecordedAnswer {
     fn thing(&self) -> (&str, &Answer) {
         (&self.question, &self.answer)
     }
 
     /// What one hook said of several questions stands in the order of their names.
-    fn order(&self) -> (Timestamp, HookId, &str) {
+    fn order(&self) -> (Timestamp, WebhookId, &str) {
         (self.received_at, self.hook, &self.question)
     }
 }
 
-impl FromIterator<Said> for Answers {
+impl FromIterator<RecordedAnswer> for Answers {
     /// As if each had been heard, in whatever order. Late answers have no bound, so they are not
     /// compared each with each.
-    fn from_iter<I: IntoIterator<Item = Said>>(iter: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = RecordedAnswer>>(iter: I) -> Self {
         let mut said = Vec::from_iter(iter);
         said.sort_by(|a, b| (a.thing(), a.order()).cmp(&(b.thing(), b.order())));
         said.dedup_by(|repeat, first| {
             let is_repeat = repeat.thing() == first.thing();
             if is_repeat {
-                first.again_at = first.again_at.max(repeat.again_at);
+                first.last_at = first.last_at.max(repeat.last_at);
             }
             is_repeat
         });
@@ -318,24 +291,24 @@ mod tests {
 
     use super::*;
 
-    fn said(second: i64, hook: u128, text: &str) -> Said {
-        Said {
+    fn said(second: i64, hook: u128, text: &str) -> RecordedAnswer {
+        RecordedAnswer {
             question: "score".into(),
             answer: if text.is_empty() { Answer::Silence } else { Answer::Given(text.into()) },
             reader: "form:Digits".into(),
             received_at: Timestamp::from_second(second).unwrap(),
-            hook: HookId(Uuid::from_u128(hook)),
-            again_at: Timestamp::from_second(second).unwrap(),
+            hook: WebhookId(Uuid::from_u128(hook)),
+            last_at: Timestamp::from_second(second).unwrap(),
         }
     }
 
-    fn one_to_five(answer: &Answer) -> Standing {
+    fn one_to_five(answer: &Answer) -> AnswerValidity {
         match answer {
-            Answer::Silence => Standing::Silence,
+            Answer::Silence => AnswerValidity::Silence,
             Answer::Given(text) if matches!(text.as_str(), "1" | "2" | "3" | "4" | "5") => {
-                Standing::InDomain
+                AnswerValidity::InDomain
             }
-            Answer::Given(_) => Standing::OutsideDomain,
+            Answer::Given(_) => AnswerValidity::OutsideDomain,
         }
     }
 
@@ -344,18 +317,19 @@ mod tests {
         let answers: Answers = [said(1, 1, ""), said(2, 2, "7"), said(3, 3, "4"), said(4, 4, "2")]
             .into_iter()
             .collect();
-        let (best, standing) = answers.best("score", one_to_five, Changes::First).unwrap();
+        let (best, standing) =
+            answers.best("score", one_to_five, ChangedAnswerPolicy::KeepFirst).unwrap();
         assert_eq!(
             (best.answer.clone(), standing),
-            (Answer::Given("4".into()), Standing::InDomain)
+            (Answer::Given("4".into()), AnswerValidity::InDomain)
         );
     }
 
     #[test]
     fn a_repeat_moves_nothing() {
         let mut answers: Answers = [said(1, 1, "4")].into_iter().collect();
-        assert_eq!(answers.hear(said(1, 1, "4")), Heard::Repeat);
-        assert_eq!(answers.hear(said(9, 9, "4")), Heard::LaterRepeat);
+        assert_eq!(answers.hear(said(1, 1, "4")), MergeResult::Repeat);
+        assert_eq!(answers.hear(said(9, 9, "4")), MergeResult::LaterRepeat);
         assert_eq!(answers.last_new_at(), Timestamp::from_second(1).ok());
     }
 
@@ -364,23 +338,25 @@ mod tests {
         let answers: Answers = [said(1, 1, "4"), said(2, 2, "2"), said(3, 3, "4"), said(4, 4, "7")]
             .into_iter()
             .collect();
-        for (changes, expected) in
-            [(Changes::First, "4"), (Changes::Last, "4"), (Changes::Resend, "4")]
-        {
+        for (changes, expected) in [
+            (ChangedAnswerPolicy::KeepFirst, "4"),
+            (ChangedAnswerPolicy::KeepLast, "4"),
+            (ChangedAnswerPolicy::Redeliver, "4"),
+        ] {
             let (best, _) = answers.best("score", one_to_five, changes).unwrap();
             assert_eq!(best.answer, Answer::Given(expected.into()), "{changes:?}");
         }
         let answers: Answers = [said(1, 1, "4"), said(2, 2, "2")].into_iter().collect();
-        let (best, _) = answers.best("score", one_to_five, Changes::Last).unwrap();
+        let (best, _) = answers.best("score", one_to_five, ChangedAnswerPolicy::KeepLast).unwrap();
         assert_eq!(best.answer, Answer::Given("2".into()));
     }
 
     #[test]
     fn the_first_hook_that_tells_a_field_decides_it() {
-        let told = |second, value: &str| Told {
+        let told = |second, value: &str| FieldValue {
             value: value.to_owned(),
             received_at: Timestamp::from_second(second).unwrap(),
-            hook: HookId(Uuid::from_u128(second as u128)),
+            hook: WebhookId(Uuid::from_u128(second as u128)),
         };
         let field: Name = "campaign".parse().unwrap();
         let mut answers = Answers::default();
@@ -397,13 +373,13 @@ mod tests {
                 (0i64..5, 0u128..3, prop::sample::select(vec!["", "1", "4"]), 0i64..9), 0..12,
             ),
         ) {
-            let spoken: Vec<Said> = spoken
+            let spoken: Vec<RecordedAnswer> = spoken
                 .into_iter()
                 .enumerate()
                 .map(|(n, (second, hook, text, again))| {
                     let said = said(second, hook * 100 + n as u128, text);
                     let again = Timestamp::from_second(again).unwrap();
-                    Said { again_at: said.received_at.max(again), ..said }
+                    RecordedAnswer { last_at: said.received_at.max(again), ..said }
                 })
                 .collect();
             let mut one_by_one = Answers::default();
@@ -427,7 +403,7 @@ mod tests {
             };
             let (in_order, shuffled) = (keep(&spoken.0), keep(&spoken.1));
             prop_assert_eq!(in_order.last_new_at(), shuffled.last_new_at());
-            for changes in Changes::ALL {
+            for changes in ChangedAnswerPolicy::ALL {
                 let best = |answers: &Answers| {
                     let best = answers.best("score", one_to_five, changes);
                     best.map(|(said, standing)| (said.clone(), standing))

@@ -9,29 +9,25 @@ mod demo;
 mod desk;
 mod doctor;
 mod explain;
+mod failure;
 mod openapi;
 mod payload;
 mod rehearsal;
 mod reread;
 mod schema;
 mod serve;
+mod settings_file;
 mod sign;
 mod simulate;
 mod submissions;
 mod table;
 mod test;
 
-use std::fmt;
-use std::io;
-use std::path::PathBuf;
-use std::process::ExitCode;
+pub use failure::Failure;
 
-use anyhow::anyhow;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::settings::{Environment, Settings, SettingsError};
-use crate::source::Source;
-use crate::telemetry::logs;
+use settings_file::{SettingsFile, source};
 
 /// Post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
 #[derive(Debug, Parser)]
@@ -72,29 +68,6 @@ enum Verb {
     Demo(demo::Demo),
 }
 
-/// Where the settings are.
-#[derive(Debug, Args)]
-struct SettingsFile {
-    /// The settings file, YAML; without one, defaults and POSTCALL__… variables alone
-    #[arg(long = "config", value_name = "FILE", env = "POSTCALL_CONFIG")]
-    file: Option<PathBuf>,
-}
-
-/// Why a verb failed.
-pub enum Failure {
-    Settings(SettingsError),
-    /// Nobody named a file, and the defaults and variables alone are not enough.
-    NoFile(SettingsError),
-    Other(anyhow::Error),
-    /// A file that was named cannot be read, or does not say what it should; one line for each
-    /// fault.
-    Unreadable(String),
-    /// The verb has said on standard output what is amiss.
-    Told,
-    /// Whoever read our output has heard enough.
-    OutputClosed,
-}
-
 impl Cli {
     /// # Errors
     /// What a person should read, and the exit code that goes with it.
@@ -113,74 +86,5 @@ impl Cli {
             Verb::Accounts(accounts) => accounts.run(),
             Verb::Demo(demo) => demo.run(),
         }
-    }
-}
-
-/// The source of that name, or which there are.
-fn source<'a>(settings: &'a Settings, name: &str) -> Result<&'a Source, Failure> {
-    settings.sources.get(name).ok_or_else(|| {
-        let known = settings.sources.keys().map(ToString::to_string).collect::<Vec<_>>();
-        anyhow!("no source {name:?}; one of {}", known.join(", ")).into()
-    })
-}
-
-impl SettingsFile {
-    fn load(&self) -> Result<Settings, Failure> {
-        Settings::load(self.file.as_deref(), Environment::of_process()).map_err(|error| match self
-            .file
-        {
-            Some(_) => Failure::Settings(error),
-            None => Failure::NoFile(error),
-        })
-    }
-}
-
-impl Failure {
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Failure::Settings(_) | Failure::NoFile(_) => ExitCode::from(78),
-            Failure::Other(_) | Failure::Told => ExitCode::FAILURE,
-            Failure::Unreadable(_) => ExitCode::from(2),
-            Failure::OutputClosed => ExitCode::SUCCESS,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    /// The whole chain of causes, and no backtrace.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Settings(error) => {
-                write!(f, "the settings are not well:\n{}", logs::chain(error))
-            }
-            Failure::NoFile(error) => {
-                let advice = "no settings file is named: say --config FILE, or set POSTCALL_CONFIG";
-                write!(f, "the settings are not well:\n{}\n{advice}", logs::chain(error))
-            }
-            Failure::Other(error) => write!(f, "error: {error:#}"),
-            Failure::Unreadable(faults) => f.write_str(faults),
-            Failure::Told | Failure::OutputClosed => Ok(()),
-        }
-    }
-}
-
-impl From<SettingsError> for Failure {
-    fn from(error: SettingsError) -> Self {
-        Failure::Settings(error)
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        let closed = error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        if closed { Failure::OutputClosed } else { Failure::Other(error) }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        anyhow::Error::from(error).into()
     }
 }

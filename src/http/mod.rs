@@ -48,6 +48,7 @@ pub fn public(door: web::Data<PublicDoor>) -> impl FnOnce(&mut ServiceConfig) {
 pub fn private(door: web::Data<PrivateDoor>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
+            .app_data(web::Data::from(door.api.gate.clone()))
             .app_data(door)
             .route("/metrics", web::get().to(probes::metrics))
             .route("/livez", web::get().to(probes::livez))

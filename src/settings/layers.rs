@@ -5,10 +5,12 @@ use std::{fmt, fs};
 use config::{Config, ConfigError, File, FileFormat, Map, Source, ValueKind};
 use serde_json::Value;
 
+use super::Environment;
+use super::error::SettingsError;
 use super::fault::{Faults, path_to};
+use super::not_yaml::NotYaml;
 use super::variables::Variables;
 use super::written::unknown_key;
-use super::{Environment, SettingsError};
 
 /// Every fixed key with its default, embedded. It is also the page an operator reads.
 const BASE: &str = include_str!("../../config/base.yaml");
@@ -74,11 +76,6 @@ pub(super) fn read_file(path: &Path) -> Result<String, SettingsError> {
     }
     Ok(text)
 }
-
-/// Why a text is not a table in YAML, without any of the text: a secret may stand where it broke.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotYaml(String);
 
 /// One source of settings, ready for `config`.
 #[derive(Clone)]
@@ -155,48 +152,9 @@ fn drop_blanks(over: &mut Map<String, config::Value>, base: &Map<String, config:
     });
 }
 
-impl From<ConfigError> for NotYaml {
-    /// `config` and its parser quote what they read, so their words are not passed on: only those
-    /// of a syntax error, which are fixed, and where it happened.
-    fn from(error: ConfigError) -> Self {
-        let ConfigError::FileParse { cause, .. } = error else {
-            return Self("not YAML".to_owned());
-        };
-        if matches!(
-            cause.downcast_ref::<Box<ConfigError>>().map(Box::as_ref),
-            Some(ConfigError::Type { .. })
-        ) {
-            return Self("the whole is not a table of sections".to_owned());
-        }
-        let words = cause.to_string();
-        let Some((what, (line, column))) = words
-            .rsplit_once(" at byte ")
-            .and_then(|(what, place)| Some((what, line_and_column(place)?)))
-        else {
-            return Self(
-                "not YAML that settings can be read from: one document, every key a plain word \
-                 (is a `{{ … }}` left over from a template?)"
-                    .to_owned(),
-            );
-        };
-        let what = if what.ends_with("duplicated key in mapping") {
-            "a key stands twice in one table"
-        } else {
-            what
-        };
-        Self(format!("line {line}, column {column}: {what}"))
-    }
-}
-
 /// The parser bounds the depth of `[[[` but not that of block lists and tables, and exhausts the
 /// stack. Every level of those begins further to the right.
 fn is_too_deep(line: &str) -> bool {
     const COLUMN_MAX: usize = 200;
     line.len() - line.trim_start_matches([' ', '-', '?']).len() > COLUMN_MAX
-}
-
-/// From `BYTE line LINE column COLUMN`.
-fn line_and_column(place: &str) -> Option<(usize, usize)> {
-    let (line, column) = place.split_once(" line ")?.1.split_once(" column ")?;
-    Some((line.parse().ok()?, column.parse().ok()?))
 }

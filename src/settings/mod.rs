@@ -14,11 +14,13 @@ mod accounts;
 mod delivery;
 mod doors;
 mod environment;
+mod error;
 mod fault;
 mod hash;
 mod issues;
 mod layers;
 mod lines;
+mod not_yaml;
 mod presets;
 mod process;
 mod questions;
@@ -37,7 +39,7 @@ mod variables;
 mod written;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,9 +47,10 @@ pub use accounts::Account;
 pub use delivery::{Delivery, LEASE_MARGIN};
 pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
+pub use error::SettingsError;
 pub use fault::{Fault, Written};
 pub use hash::Fingerprint;
-pub use layers::NotYaml;
+pub use not_yaml::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use store::Store;
@@ -114,20 +117,6 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
-}
-
-/// Why there are no settings.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error("cannot read the settings file {}", file.display())]
-    Unreadable { file: PathBuf, source: std::io::Error },
-    #[error("the settings file {} is longer than {bytes_max} bytes", file.display())]
-    TooLong { file: PathBuf, bytes_max: u64 },
-    #[error("cannot read the settings in {}", file.display())]
-    NotYaml { file: PathBuf, source: NotYaml },
-    /// One line for each: first what comes from no file, by path, then in the order of the file.
-    #[error("{}", lines(.0))]
-    Faults(Vec<Fault>),
 }
 
 impl Settings {
@@ -255,8 +244,4 @@ fn named<T>(
 
 fn complete<T>(entries: BTreeMap<Name, Option<T>>) -> Option<BTreeMap<Name, T>> {
     entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
-}
-
-fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::connection;
 use super::faults::{Fate, Harm};
 use super::feedback::Feedback;
 use super::record::Accepted;
 use super::refusal::Refusal;
-use super::{BODY_MAX, StandIn, connection};
+use super::stand_in::{BODY_MAX, StandIn};
 
 /// Any request to the one path that the API has.
 pub async fn post_feedback(

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::faults::Plan;
 use super::record::Record;
-use super::{BODY_MAX, StandIn};
+use super::stand_in::{BODY_MAX, StandIn};
 
 /// Replaces the whole plan; `{}` is a plan without faults.
 pub async fn put_faults(body: Payload, stand_in: Data<StandIn>) -> HttpResponse {

@@ -21,7 +21,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -30,8 +30,7 @@ use actix_web::rt::System;
 use actix_web::{App, HttpServer, web};
 
 use credentials::Credentials;
-use faults::Plan;
-use record::Record;
+use stand_in::StandIn;
 
 mod api;
 mod connection;
@@ -41,9 +40,7 @@ mod faults;
 mod feedback;
 mod record;
 mod refusal;
-
-/// The largest body that either API reads, in bytes.
-const BODY_MAX: usize = 64 * 1024;
+mod stand_in;
 
 /// Longer than clients keep an idle connection, so that none meets a closing one that no fault
 /// asked for.
@@ -120,23 +117,6 @@ impl Drop for Simulator {
 impl Default for Options {
     fn default() -> Self {
         Self { auth: None, workers: NonZeroUsize::MIN }
-    }
-}
-
-/// What all requests share: who may post, what shall go wrong, and what was heard.
-struct StandIn {
-    credentials: Credentials,
-    plan: Mutex<Plan>,
-    record: Mutex<Record>,
-}
-
-impl StandIn {
-    fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,10 @@
 use std::fmt;
 use std::fmt::Write;
 
-use crate::domain::{Method, Webhook};
+use crate::domain::Webhook;
 
-use super::refused::{Refused, Unreadable};
+use super::content::{Content, FIELDS_MAX};
+use super::refused::Unreadable;
 
 /// A key and its value, decoded.
 type Pair = (String, String);
@@ -16,9 +17,6 @@ pub struct Form {
 }
 
 impl Form {
-    /// Most fields of one hook, query and body together. Plivo sends a few dozen.
-    pub const PAIRS_MAX: usize = 256;
-
     /// A body is looked at where it is a form.
     pub(super) fn split(hook: &Webhook, content: Content) -> Result<Self, Unreadable> {
         let query = raw_query(hook);
@@ -26,7 +24,7 @@ impl Form {
             Content::Nothing | Content::Json => &[][..],
             Content::Form => &hook.body,
         };
-        if raw_pairs(query).chain(raw_pairs(body)).nth(Self::PAIRS_MAX).is_some() {
+        if raw_pairs(query).chain(raw_pairs(body)).nth(FIELDS_MAX).is_some() {
             return Err(Unreadable::TooManyFields);
         }
         Ok(Self { query: pairs(query)?, body: pairs(body)? })
@@ -34,7 +32,7 @@ impl Form {
 
     /// A form that is part of something else.
     pub(super) fn of(body: &[u8]) -> Result<Self, Unreadable> {
-        if raw_pairs(body).nth(Self::PAIRS_MAX).is_some() {
+        if raw_pairs(body).nth(FIELDS_MAX).is_some() {
             return Err(Unreadable::TooManyFields);
         }
         Ok(Self { query: Vec::new(), body: pairs(body)? })
@@ -55,59 +53,6 @@ impl fmt::Debug for Form {
     /// Only how much there is: the fields carry phone numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Form({} in the query, {} in the body)", self.query.len(), self.body.len())
-    }
-}
-
-/// What the body of a hook is. The body of a GET is nothing, whatever it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
-    Nothing,
-    Form,
-    Json,
-}
-
-/// What the bodies of a source's hooks may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepts {
-    Form,
-    /// `application/json`, and a vendor's own `application/…+json`.
-    Json,
-    Either,
-}
-
-impl Accepts {
-    /// What a body says that it is. An empty one needs no type.
-    ///
-    /// # Errors
-    /// It does not say so, or is something else.
-    pub(super) fn content(self, hook: &Webhook) -> Result<Content, Refused> {
-        if hook.method == Method::Get || hook.body.is_empty() {
-            return Ok(Content::Nothing);
-        }
-        let mut types = hook.header_values("content-type");
-        let (Some(only), None) = (types.next(), types.next()) else {
-            return Err(Refused::UnsupportedType(self));
-        };
-        let essence = only.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-        let essence = essence.to_ascii_lowercase();
-        let is_form = essence == b"application/x-www-form-urlencoded";
-        let is_json = essence == b"application/json"
-            || (essence.starts_with(b"application/") && essence.ends_with(b"+json"));
-        match self {
-            Accepts::Form | Accepts::Either if is_form => Ok(Content::Form),
-            Accepts::Json | Accepts::Either if is_json => Ok(Content::Json),
-            _ => Err(Refused::UnsupportedType(self)),
-        }
-    }
-}
-
-impl fmt::Display for Accepts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Accepts::Form => "application/x-www-form-urlencoded",
-            Accepts::Json => "application/json",
-            Accepts::Either => "application/x-www-form-urlencoded or application/json",
-        })
     }
 }
 
@@ -189,6 +134,7 @@ fn escape(text: &str, line: &mut String) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::content::Accepts;
     use super::*;
     use crate::source::sample::{get, post};
 
@@ -250,39 +196,6 @@ mod tests {
         for content in [content, Content::Json] {
             let form = Form::split(&hook, content).unwrap();
             assert_eq!((form.query().len(), form.body().len()), (1, 0));
-        }
-    }
-
-    #[test]
-    fn a_body_must_say_what_it_is() {
-        let content = |accepts: Accepts, types: &[&str], body: &str| {
-            let mut hook = post(None, body);
-            hook.headers = types.iter().map(|t| ("content-type".into(), (*t).into())).collect();
-            accepts.content(&hook).ok()
-        };
-        let form = "application/x-www-form-urlencoded";
-        for accepts in [Accepts::Form, Accepts::Either] {
-            assert_eq!(content(accepts, &[form], "a=1"), Some(Content::Form));
-            let odd = "Application/X-WWW-Form-URLencoded ; charset=UTF-8";
-            assert_eq!(content(accepts, &[odd], "a=1"), Some(Content::Form));
-        }
-        for json in
-            ["application/json", "Application/JSON;charset=utf-8", "application/vnd.a.v1+json"]
-        {
-            for accepts in [Accepts::Json, Accepts::Either] {
-                assert_eq!(content(accepts, &[json], "{}"), Some(Content::Json), "{json}");
-            }
-            assert_eq!(content(Accepts::Form, &[json], "{}"), None, "{json}");
-        }
-        assert_eq!(content(Accepts::Json, &[form], "a=1"), None);
-        for accepts in [Accepts::Form, Accepts::Json, Accepts::Either] {
-            assert_eq!(content(accepts, &[], ""), Some(Content::Nothing));
-            assert_eq!(content(accepts, &["text/plain"], ""), Some(Content::Nothing));
-            for bad in
-                [&[][..], &["text/plain"], &["+json"], &["text/x+json"], &[""], &[form, form]]
-            {
-                assert_eq!(content(accepts, bad, "a=1"), None, "{bad:?}");
-            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! This room knows no HTTP server, no ledger and no survey: a question is a name that the sender
 //! gave, and an answer is text.
 
+mod content;
 mod form;
 mod json;
 mod opened;
@@ -23,7 +24,8 @@ mod url;
 
 use std::sync::Arc;
 
-pub use form::{Accepts, Form, encode};
+pub use content::Accepts;
+pub use form::{Form, encode};
 pub use path::{BadPath, Path};
 pub use plivo_xml::check_plivo_xml;
 pub use read::{Asked, ReadAnswer, Readers, Reading, When};
@@ -77,7 +79,7 @@ impl Source {
 
     /// Takes the hook for one of the source's own sender, whether or not it is: for the tools that
     /// explain and test a survey, where whoever holds the settings wants to see what would follow.
-    /// Nothing that serves may call it; `tests/it/house.rs` holds the house to that.
+    /// Nothing that serves may call it; `tests/it/architecture.rs` holds the crate to that.
     ///
     /// # Errors
     /// As [`verify`](Self::verify), but for the signature.

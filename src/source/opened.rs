@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::domain::Method;
 
-use super::form::Content;
+use super::content::Content;
 use super::json;
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedWebhook};

@@ -280,7 +280,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{Method, Webhook};
-    use crate::source::form::Accepts;
+    use crate::source::content::Accepts;
     use crate::source::sample::{
         credentials, get, post, public_source, readers, signed, with_header,
     };

@@ -1,4 +1,4 @@
-use super::form::Accepts;
+use super::content::{Accepts, FIELDS_MAX};
 use super::signature::Refusal;
 
 /// Why a hook was not taken. No message repeats anything that the sender sent.
@@ -20,7 +20,7 @@ pub enum Unreadable {
         "a percent sign is not followed by two hex digits, the text is not UTF-8, or it is JSON"
     )]
     BrokenForm,
-    #[error("there are more than {} fields", super::form::Form::PAIRS_MAX)]
+    #[error("there are more than {FIELDS_MAX} fields")]
     TooManyFields,
     #[error("it is no JSON, is nested too deep, or has a key twice in one object")]
     BrokenJson,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, Credentials, Method, Webhook, WebhookId};
 
-use super::form::Accepts;
+use super::content::Accepts;
 use super::signature::Scheme;
 use super::url::SignedUrl;
 use super::{Asked, Reader, Readers, Source, SourceReply, When};

@@ -22,6 +22,7 @@ mod proof;
 mod question;
 mod rating;
 mod replies;
+mod reply;
 mod rulebook;
 mod rules;
 mod situation;

@@ -5,7 +5,6 @@ use minijinja::value::Object;
 use minijinja::{Error, ErrorKind, Value};
 
 use super::definition::Fault;
-use super::question::Questions;
 use crate::domain::Name;
 
 /// What conditions and templates may speak of: the questions, then the fields, each by its name
@@ -52,15 +51,20 @@ impl Names {
     /// Most fields of one survey.
     pub const FIELDS_MAX: usize = 32;
 
-    pub fn compile(questions: &Questions, fields: &[Name], faults: &mut Vec<Fault>) -> Self {
+    /// `questions` are their names, each with its path in the definition.
+    pub fn compile<'a>(
+        questions: impl ExactSizeIterator<Item = (&'a Name, String)>,
+        fields: &'a [Name],
+        faults: &mut Vec<Fault>,
+    ) -> Self {
         if fields.len() > Self::FIELDS_MAX {
             let message = format!("a survey has at most {} fields", Self::FIELDS_MAX);
             faults.push(Fault::at("fields", message));
         }
         let mut known: Vec<(&Name, String)> = Vec::new();
-        let questions_at = questions.iter().map(|question| (&question.name, question.path()));
+        let count = questions.len();
         let fields_at = fields.iter().enumerate().map(|(at, name)| (name, format!("fields[{at}]")));
-        for (name, path) in questions_at.chain(fields_at) {
+        for (name, path) in questions.chain(fields_at) {
             let variable = name.as_str().replace('-', "_");
             if RESERVED.contains(&variable.as_str()) {
                 let message = format!("{name} means something else in conditions: rename it");
@@ -75,18 +79,16 @@ impl Names {
             known.push((name, variable));
         }
         let variables = known.into_iter().map(|(_, variable)| variable).collect();
-        Self { variables, questions: questions.len() }
+        Self { variables, questions: count }
     }
 
-    /// Of questions that are answered with a digit from 1 to 5, and a field.
+    /// Of questions and a field.
     #[cfg(test)]
     pub fn sample(questions: &[&str], field: &str) -> Arc<Self> {
         let mut faults = Vec::new();
-        let named = |name: &str| name.parse().unwrap();
-        let asked = |name: &&str| super::definition::QuestionDefinition::keys(named(name), ["1-5"]);
-        let asked: Vec<_> = questions.iter().map(asked).collect();
-        let questions = Questions::compile(&asked, &mut faults);
-        let names = Self::compile(&questions, &[named(field)], &mut faults);
+        let questions: Vec<Name> = questions.iter().map(|name| name.parse().unwrap()).collect();
+        let asked = questions.iter().map(|name| (name, String::new()));
+        let names = Self::compile(asked, &[field.parse().unwrap()], &mut faults);
         assert_eq!(faults, []);
         Arc::new(names)
     }

@@ -99,6 +99,11 @@ impl Questions {
         self.0.iter()
     }
 
+    /// Their names, each with its path in the definition.
+    pub fn paths(&self) -> impl ExactSizeIterator<Item = (&Name, String)> {
+        self.0.iter().map(|question| (&question.name, question.path()))
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

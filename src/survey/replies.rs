@@ -4,9 +4,10 @@ use minijinja::{AutoEscape, Value};
 
 use super::condition::Condition;
 use super::definition::Fault;
-use super::language::{Format, Stumbled, Template};
+use super::language::{Format, Template};
 use super::names::Facts;
 use super::proof;
+use super::reply::{Reply, URL, path};
 use super::rulebook::Rulebook;
 use super::situation::Situation;
 use crate::submission::Answers;
@@ -29,15 +30,8 @@ pub struct ReplyDefinition {
     pub xml: String,
 }
 
-#[derive(Debug)]
-pub struct Reply {
-    pub when: Option<Condition>,
-    pub xml: Template,
-}
-
 /// Most replies of one source.
 const REPLIES_MAX: usize = 32;
-pub const URL: &str = "url";
 const FORMAT: Format = Format { also: &[URL], escape: AutoEscape::Html, length_max: 4096 };
 /// What is heard where everything else fails: nothing more is done on the call.
 const NOTHING: &str = "<Response/>";
@@ -117,36 +111,6 @@ impl Replies {
         }
         None
     }
-}
-
-impl Reply {
-    fn write(&self, facts: Facts, url: &str) -> Option<String> {
-        written(&self.xml, facts, url).ok()
-    }
-}
-
-/// What free text may hold and XML may not is left out.
-pub fn written(xml: &Template, facts: Facts, url: &str) -> Result<String, Stumbled> {
-    let url = Value::from_safe_string(escaped(url));
-    let mut written = xml.render(facts.and(URL, url).into())?;
-    written.retain(is_lawful);
-    Ok(written)
-}
-
-/// As it stands in an attribute, and still as a person can read it: slashes stay.
-fn escaped(url: &str) -> String {
-    let marks = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];
-    marks.iter().fold(url.to_owned(), |url, (mark, escaped)| url.replace(mark, escaped))
-}
-
-/// What XML 1.0 can hold.
-fn is_lawful(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-}
-
-/// Of a reply, in the definition of its source.
-pub fn path(at: usize) -> String {
-    format!("replies[{at}]")
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Rulebook {
     /// None where something is missing for which there is a fault.
     pub fn compile(definition: &Definition, faults: &mut Vec<Fault>) -> Option<Self> {
         let mut questions = Questions::compile(&definition.questions, faults);
-        let names = Names::compile(&questions, &definition.fields, faults);
+        let names = Names::compile(questions.paths(), &definition.fields, faults);
         questions.compile_conditions(&definition.questions, &names, faults);
         let scale = definition.rating.as_ref().map(|it| Scale::compile(it, &questions, faults));
         let issues = IssueRules::compile(&definition.issues, &questions, faults);

@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use self::cast::Scene;
 use self::report::Report;
 use self::stage::Stage;
 use super::Failure;
@@ -79,9 +78,4 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     let report = Report::new(scenes, answers, stage.ledger()?, stage.heard().await?, settled);
     ensure!(!report.is_empty(), "nothing was played");
     Ok(report)
-}
-
-/// Whether what the sender heard is what the scene asks for.
-fn is_as_asked(scene: &Scene, answers: &[String]) -> bool {
-    scene.steps.iter().map(|step| step.answer).eq(answers.iter().map(String::as_str))
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use serde_json::Value;
 
 use super::cast::{Ending, Scene};
-use super::is_as_asked;
 use super::stage::Ledger;
 use crate::submission::{State, StateCounts};
 
@@ -141,4 +140,9 @@ impl fmt::Display for Report {
             if self.totals.balance() { "the books balance." } else { "the books do NOT balance." }
         )
     }
+}
+
+/// Whether what the sender heard is what the scene asks for.
+fn is_as_asked(scene: &Scene, answers: &[String]) -> bool {
+    scene.steps.iter().map(|step| step.answer).eq(answers.iter().map(String::as_str))
 }

@@ -4,10 +4,12 @@ use anyhow::anyhow;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
+use super::one_by_one::{id, one_by_one};
+use super::output::Output;
 use super::search::Search;
 use super::walk::walk;
-use super::{DeskArgs, Failure, Output, one_by_one};
-use crate::cli::desk::Desk;
+use crate::cli::desk::{Desk, DeskArgs};
+use crate::cli::failure::Failure;
 use crate::submission::SubmissionId;
 use crate::triage::{DiscardPage, Discarding};
 
@@ -20,7 +22,7 @@ use crate::triage::{DiscardPage, Discarding};
     .args(["state", "reason", "account", "survey", "source", "call", "since", "until"]))]
 pub(super) struct Discard {
     /// These; or else all that are found, which wants a --state
-    #[arg(value_name = "ID", value_parser = super::id)]
+    #[arg(value_name = "ID", value_parser = id)]
     ids: Vec<SubmissionId>,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT")]

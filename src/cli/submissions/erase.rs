@@ -3,7 +3,9 @@ use std::io::{self, Write};
 use clap::Args;
 use serde_json::json;
 
-use super::{DeskArgs, Failure, Output};
+use super::output::Output;
+use crate::cli::desk::DeskArgs;
+use crate::cli::failure::Failure;
 use crate::domain::CallUuid;
 use crate::triage::Erasing;
 

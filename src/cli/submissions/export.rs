@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::search::Search;
-use super::{DeskArgs, Failure};
-use crate::cli::desk::Desk;
+use crate::cli::desk::{Desk, DeskArgs};
+use crate::cli::failure::Failure;
 use crate::triage::Format;
 
 #[derive(Debug, Args)]

@@ -2,8 +2,10 @@ use std::io::{self, Write};
 
 use clap::Args;
 
+use super::output::{Output, note, to_json};
 use super::search::Search;
-use super::{DeskArgs, Failure, Output, note};
+use crate::cli::desk::DeskArgs;
+use crate::cli::failure::Failure;
 use crate::cli::table::Table;
 use crate::survey::Trace;
 use crate::triage::{PAGE_MAX, Paging, ShownAccount, ShownTotals, Submission};
@@ -47,7 +49,7 @@ impl List {
         match self.output {
             Output::Json => {
                 for submission in &found {
-                    writeln!(out, "{}", super::to_json(submission)?)?;
+                    writeln!(out, "{}", to_json(submission)?)?;
                 }
                 if let Some(next) = next {
                     note(format_args!("there may be more: --cursor {next}"));

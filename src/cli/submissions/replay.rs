@@ -4,11 +4,13 @@ use anyhow::anyhow;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
+use super::one_by_one::{Outcome, id, one_by_one};
+use super::output::{Output, note, to_json};
 use super::search::Search;
 use super::show::feedback;
 use super::walk::{Tally, walk};
-use super::{DeskArgs, Failure, Outcome, Output, note, one_by_one};
-use crate::cli::desk::Desk;
+use crate::cli::desk::{Desk, DeskArgs};
+use crate::cli::failure::Failure;
 use crate::cli::table::Table;
 use crate::submission::SubmissionId;
 use crate::triage::{After, Difference, ReplayPage, Replaying, Rules};
@@ -24,7 +26,7 @@ between two pages, and says how to go on."
     .args(["state", "reason", "account", "survey", "source", "call", "since", "until"]))]
 pub(super) struct Replay {
     /// These; or else all that are found, of the dead ones where nothing else is said
-    #[arg(value_name = "ID", value_parser = super::id)]
+    #[arg(value_name = "ID", value_parser = id)]
     ids: Vec<SubmissionId>,
     /// Change nothing: show what would be offered with today's rules, and what was
     #[arg(long)]
@@ -113,7 +115,7 @@ impl Replay {
         match self.output {
             Output::Json => {
                 for difference in differences {
-                    writeln!(out, "{}", super::to_json(difference)?)?;
+                    writeln!(out, "{}", to_json(difference)?)?;
                 }
             }
             Output::Table => {

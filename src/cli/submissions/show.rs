@@ -4,7 +4,10 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::list::{state, told};
-use super::{DeskArgs, Failure, Output};
+use super::one_by_one::id;
+use super::output::{Output, to_json};
+use crate::cli::desk::DeskArgs;
+use crate::cli::failure::Failure;
 use crate::cli::table::{Table, plain};
 use crate::submission::SubmissionId;
 use crate::triage::{
@@ -14,7 +17,7 @@ use crate::triage::{
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// Its id, as `list` prints it and Postcall-Submission said it
-    #[arg(value_name = "ID", value_parser = super::id)]
+    #[arg(value_name = "ID", value_parser = id)]
     id: SubmissionId,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
@@ -28,7 +31,7 @@ impl Show {
         let shown = self.desk.to_read()?.show(self.id).await?;
         let mut out = io::stdout().lock();
         match self.output {
-            Output::Json => writeln!(out, "{}", super::to_json(&shown)?)?,
+            Output::Json => writeln!(out, "{}", to_json(&shown)?)?,
             Output::Table => print(&mut out, &shown)?,
         }
         Ok(())

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, note};
+use super::output::note;
 use crate::cli::desk::DeskError;
+use crate::cli::failure::Failure;
 use crate::triage::{Discarded, Replayed};
 
 /// Most that is waited before it is asked again whether there is room; what is asked for may be

@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tracing::Instrument;
 
-use super::super::probes::PrivateDoor;
 use super::super::problem::Problem;
 use crate::domain::Credentials;
 
@@ -79,8 +78,8 @@ pub(super) async fn let_in(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let door = request.app_data::<web::Data<PrivateDoor>>().expect("the door is there").clone();
-    match door.api.gate.let_in(request.headers()) {
+    let gate = request.app_data::<web::Data<Gate>>().expect("the gate is there");
+    match gate.let_in(request.headers()) {
         Ok(by) => {
             let span = tracing::info_span!("by_hand", by = by.label());
             let mut response = next.call(request).instrument(span).await?.map_into_left_body();

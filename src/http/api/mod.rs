@@ -4,6 +4,7 @@
 //! say. What is described to clients is generated from these handlers ([`description`]).
 
 mod accounts;
+mod context;
 mod described;
 mod erasing;
 mod export;
@@ -15,28 +16,16 @@ mod refusal;
 mod told;
 mod totals;
 
+pub use context::Api;
 pub use described::description;
 pub use gate::Gate;
-
-use std::sync::Arc;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
-use jiff::Timestamp;
 
 use super::problem::Problem;
-use crate::triage::Triage;
-
-/// What the API works with.
-pub struct Api {
-    pub triage: Arc<Triage>,
-    pub gate: Arc<Gate>,
-    pub clock: fn() -> Timestamp,
-}
-
-/// Most bytes of a request: a search and a reason.
-const BODY_MAX: usize = 16 * 1024;
+use reading::BODY_MAX;
 
 pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/api/v1")

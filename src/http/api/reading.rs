@@ -13,12 +13,14 @@ use serde_json::Value;
 use tokio::time::error::Elapsed;
 
 use super::super::problem::Problem;
-use super::BODY_MAX;
 use crate::submission::SubmissionId;
 use crate::triage::{Exporting, Paging, Sought, only_object};
 
 /// A body of JSON: an object.
 pub(super) struct Sent<T>(pub T);
+
+/// Most bytes of a request: a search and a reason.
+pub(super) const BODY_MAX: usize = 16 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);

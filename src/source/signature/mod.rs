@@ -33,7 +33,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 
-use super::form::{Accepts, Content, Form, raw_query};
+use super::content::{Accepts, Content};
+use super::form::{Form, raw_query};
 use super::refused::{Refused, Unreadable};
 use super::url::SignedUrl;
 
@@ -118,7 +119,7 @@ impl Scheme {
     }
 
     fn open(&self, hook: &Webhook, accepts: Accepts) -> Result<(Content, Form), Refused> {
-        let content = accepts.content(hook)?;
+        let content = accepts.content(hook).ok_or(Refused::UnsupportedType(accepts))?;
         let form = Form::split(hook, content)?;
         match self {
             // What Plivo would sign of such a body is not known: nothing vouches for it.
@@ -192,7 +193,7 @@ impl Scheme {
         tokens: &Credentials,
         nonce: &str,
     ) -> Result<Vec<(String, String)>, CannotSign> {
-        let content = accepts.content(hook).map_err(|_| CannotSign::UnsupportedType(accepts))?;
+        let content = accepts.content(hook).ok_or(CannotSign::UnsupportedType(accepts))?;
         let form = Form::split(hook, content)?;
         Ok(match self {
             Scheme::Plivo(_) if content == Content::Json => {
@@ -212,7 +213,7 @@ impl Scheme {
 
     /// What the sender does to a hook before it signs it.
     pub(super) fn prepare(&self, hook: &mut Webhook, accepts: Accepts) {
-        if let (Scheme::Twilio(_), Ok(content)) = (self, accepts.content(hook)) {
+        if let (Scheme::Twilio(_), Some(content)) = (self, accepts.content(hook)) {
             Twilio::prepare(hook, content);
         }
     }
@@ -225,7 +226,7 @@ impl Scheme {
         url: &SignedUrl,
         tokens: &Credentials,
     ) -> Result<Vec<Tried>, Refused> {
-        let content = accepts.content(hook)?;
+        let content = accepts.content(hook).ok_or(Refused::UnsupportedType(accepts))?;
         let form = Form::split(hook, content)?;
         Ok(match self {
             Scheme::Plivo(plivo) => plivo.explain(hook, &form, url, tokens),

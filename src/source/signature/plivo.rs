@@ -321,7 +321,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Method;
-    use crate::source::form::Content;
+    use crate::source::content::Content;
     use crate::source::sample::{get, post, public_source, signed, source, with_header};
     use crate::source::signature::Scheme;
     use crate::source::{Refused, Source, encode};

@@ -3,7 +3,8 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Credentials, Method, Webhook};
-use crate::source::form::{Content, Form, raw_query};
+use crate::source::content::Content;
+use crate::source::form::{Form, raw_query};
 use crate::source::url::SignedUrl;
 
 use super::header;

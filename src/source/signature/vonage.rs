@@ -121,7 +121,7 @@ fn part<T: for<'de> Deserialize<'de>>(text: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::form::Content;
+    use crate::source::content::Content;
     use crate::source::sample::{credentials, get, post, with_header};
 
     const SECRET: &str = "a signature secret of the account";

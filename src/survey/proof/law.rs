@@ -1,9 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::TOO_MANY;
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::{Assigned, End, Stopped, Tree, Visit};
+use super::tree::{Assigned, End, Stopped, TOO_MANY, Tree, Visit};
 use super::witness::{WHATEVER, shortened, witness};
 use crate::survey::definition::Fault;
 use crate::survey::rules;

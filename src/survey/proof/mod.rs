@@ -28,10 +28,6 @@ use outcome::Outcomes;
 use sample::variables;
 use trial::Tried;
 
-/// What there is to say where there is too much to walk through.
-const TOO_MANY: &str = "up to here there is more to tell apart than can be tried: let conditions \
-                            look at fewer questions, or split the survey in two";
-
 const NOTES_PROVED: &str = "notes can be written with all that they show, in every combination";
 const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself and with each other as \
                              far as that can be; what stumbles all the same ends dead as unmapped";

@@ -1,10 +1,9 @@
 use std::collections::BTreeSet;
 
-use super::TOO_MANY;
 use super::law::Walked;
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::{Assigned, End, Stopped, Tree, Visit};
+use super::tree::{Assigned, End, Stopped, TOO_MANY, Tree, Visit};
 use super::witness::{end_of, witness};
 use crate::survey::definition::Fault;
 use crate::survey::rules;

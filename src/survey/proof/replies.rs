@@ -1,13 +1,12 @@
-use super::TOO_MANY;
 use super::model::{ALL_ROWS_MAX, Model};
 use super::reach::{Silent, search, why_silent};
 use super::sample::{Variable, combinations, variables};
-use super::tree::{Assigned, End, Tree, Visit};
+use super::tree::{Assigned, End, TOO_MANY, Tree, Visit};
 use super::witness::{WHATEVER, witness};
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
 use crate::survey::names::Facts;
-use crate::survey::replies::{Reply, path, written};
+use crate::survey::reply::{Reply, path, written};
 use crate::survey::rulebook::Rulebook;
 
 /// Most documents of one reply.

@@ -56,6 +56,10 @@ pub enum Stopped {
     Enough,
 }
 
+/// What there is to say where there is too much to walk through.
+pub const TOO_MANY: &str = "up to here there is more to tell apart than can be tried: let conditions \
+                            look at fewer questions, or split the survey in two";
+
 /// Most states of one walk.
 const STATES_MAX: usize = 100_000;
 /// Most that is remembered of them: it bounds the memory.

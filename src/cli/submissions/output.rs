@@ -1,0 +1,28 @@
+use std::fmt;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+
+/// How to print it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Output {
+    /// Columns and sentences, for a person
+    #[default]
+    Table,
+    /// JSON, for a script
+    Json,
+}
+
+/// For a script, on one line.
+pub(in crate::cli) fn to_json(said: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(said).context("writing JSON")?)
+}
+
+/// For whoever watches; that nobody does is no reason to stop.
+pub(super) fn note(words: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{words}");
+}

@@ -28,38 +28,46 @@
 //! 5. The caller's call is never harmed: the answer is quick, and every 200 to an IVR is valid
 //!    XML.
 //!
-//! # Floors
+//! # Layers
 //!
-//! Arrows run only downward: a room may use the rooms below it that the table names, never one
-//! beside or above it. `tests/it/house.rs` holds the code to it; a new arrow is a decision, made
-//! there.
+//! Dependencies point only downward: a module may use the modules that its row of the table names,
+//! all of them in rows above its own. `tests/it/architecture.rs` reads the table and holds the code
+//! to it; a new dependency is a decision, made here. Nor do files depend on each other in a cycle.
 //!
 //! ```text
-//!  floor 7                                main.rs
-//!  floor 6                                  cli/             one verb, one file
-//!  floor 5                                app.rs             puts the parts together; runs; reloads; drains
-//!  floor 4              settings/                          http/
+//!  layer 7                                main.rs
+//!  layer 6                                  cli/             one verb, one file
+//!  layer 5                                app.rs             puts the parts together; runs; reloads; drains
+//!  layer 4              settings/                          http/
 //!                 layers → places → checked          public door · private door
-//!  floor 3          intake.rs              triage/              delivery/
+//!  layer 3          intake.rs              triage/              delivery/
 //!             IN: verify, read, keep    BY HAND: find,      OUT: lease, map, submit,
 //!                                       replay, discard          settle
-//!  floor 2     source/ ....... survey/ ....... store/ ........ destination/     telemetry/
+//!  layer 2     source/ ....... survey/ ....... store/ ........ destination/     telemetry/
 //!             who sends, how     what is asked,   the durable     who is told,    what the outside
 //!             they sign, speak   what it means    ledger          their answer    may see
-//!  floor 1     domain/  the nouns; no clock, no I/O, no async             simulator/  an honest stranger
+//!  layer 1     domain/  the nouns; no clock, no I/O, no async             simulator/  an honest stranger
 //! ```
 //!
-//! | room | may use |
+//! | module | may use |
 //! |---|---|
-//! | domain, simulator | – |
-//! | source, survey, store, destination, telemetry | domain |
-//! | intake | domain, source, survey, store, telemetry |
-//! | triage | domain, survey, store, telemetry |
-//! | delivery | domain, survey, destination, store, telemetry |
-//! | http | domain, intake, triage, telemetry |
-//! | settings | domain, source, survey, store, destination, delivery, telemetry |
-//! | app | all of the above but the simulator |
-//! | cli | app, settings, http, source, survey, store, destination, triage, telemetry, simulator, domain |
+//! | domain | – |
+//! | simulator | – |
+//! | submission | domain |
+//! | account | domain |
+//! | source | domain |
+//! | survey | domain, submission |
+//! | store | domain, submission, account |
+//! | destination | domain |
+//! | telemetry | domain, submission, account, store |
+//! | intake | domain, submission, account, source, survey, store, telemetry |
+//! | triage | domain, submission, account, survey, store, telemetry |
+//! | delivery | domain, submission, account, survey, store, destination, telemetry |
+//! | http | domain, submission, account, telemetry, intake, triage |
+//! | settings | domain, submission, account, source, survey, store, destination, telemetry, delivery |
+//! | app | domain, submission, account, source, survey, store, destination, telemetry, intake, triage, delivery, http, settings |
+//! | cli | domain, simulator, submission, account, source, survey, store, destination, telemetry, triage, http, settings, app |
+//! | main | cli |
 //!
 //! # The path of one hook
 //!

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod api;
+mod architecture;
 mod assembly;
 mod bad_input;
 mod by_hand;
@@ -14,7 +15,6 @@ mod faults;
 #[cfg(feature = "flaws")]
 mod flaws;
 mod holds;
-mod house;
 mod logs;
 mod oracle;
 mod power_cut;

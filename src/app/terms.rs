@@ -20,12 +20,10 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
 }
 
 pub(super) fn of_delivery(settings: &Settings) -> Terms {
-    let accounts = settings.accounts.iter();
-    let destinations = accounts.map(|(name, account)| (name.clone(), account.destination()));
     let delivery = &settings.delivery;
     Terms {
         surveys: settings.surveys.clone(),
-        destinations: destinations.collect(),
+        destinations: settings.accounts.clone(),
         options: delivery::Options {
             timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
             in_flight: delivery.in_flight,

@@ -6,6 +6,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::table::Table;
 use super::{Failure, SettingsFile};
+use crate::destination::Destination;
 use crate::settings::Settings;
 use crate::survey::Proof;
 
@@ -55,8 +56,8 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
             writeln!(out, "  WARNING: anyone who knows its address can send answers to it")?;
         }
     }
-    for (name, account) in &settings.accounts {
-        writeln!(out, "account {name}: {} at {}", account.account.auth_id, account.api)?;
+    for (name, Destination::Plivo(plivo)) in &settings.accounts {
+        writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
     writeln!(out, "ledger: {}", settings.store.path.display())?;
     for (name, survey) in &settings.surveys {
@@ -134,8 +135,8 @@ fn to_json(settings: &Settings) -> Value {
         });
         (name.to_string(), source)
     });
-    let accounts = settings.accounts.iter().map(|(name, account)| {
-        let account = json!({ "auth_id": account.account.auth_id, "api": account.api });
+    let accounts = settings.accounts.iter().map(|(name, Destination::Plivo(plivo))| {
+        let account = json!({ "auth_id": plivo.auth_id, "api": plivo.api });
         (name.to_string(), account)
     });
     let surveys = settings.surveys.iter().map(|(name, survey)| {

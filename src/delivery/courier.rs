@@ -315,10 +315,9 @@ impl Courier {
             {
                 tracing::warn!(account = %account.name, error, "the secret could not be read anew");
             }
-            let body = destination.body(&feedback);
             let began_at = clock();
             let (verdict, reply) =
-                client.submit(&destination, &lease.key.call, body, began_at).await;
+                client.submit(&destination, &lease.key.call, &feedback, began_at).await;
             let finished_at = clock();
             let took = finished_at.duration_since(began_at).try_into().unwrap_or_default();
             let attempt = Attempt { verdict, reply, finished_at };

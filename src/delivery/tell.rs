@@ -24,7 +24,7 @@ pub(super) fn tell(decided: &Decided, settled: Settled, terms: &Terms, metrics: 
     let survey = Some(&decided.survey).filter(|name| terms.surveys.contains_key(*name));
     match &decided.settlement.decision {
         Decision::Delivered { attempt } => {
-            let api_id = attempt.reply.api_id.as_deref();
+            let api_id = attempt.reply.request_id.as_deref();
             if decided.again {
                 tracing::info!(%submission, api_id, "delivered again");
                 metrics.submission_resent(survey);

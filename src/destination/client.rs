@@ -1,4 +1,5 @@
-//! The way out: one exchange, from connecting to the last byte of the reply, under one deadline.
+//! The HTTP client: one exchange, from connecting to the last byte of the response, under one
+//! deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use super::{Destination, plivo};
-use crate::domain::{CallUuid, Reply, Verdict};
+use super::{Destination, Request};
+use crate::domain::{CallUuid, Feedback, Reply, Verdict};
 
 /// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
 /// given up.
@@ -25,7 +26,7 @@ pub struct Timeouts {
     pub exchange: Duration,
 }
 
-/// Hands feedback over. It is bound to the thread that made it, because awc's client is.
+/// A client that submits feedback. It is bound to the thread that made it, because awc's client is.
 pub struct Client {
     http: awc::Client,
     timeouts: Timeouts,
@@ -56,16 +57,16 @@ impl Client {
         Self { http, timeouts }
     }
 
-    /// Posts `body` about `call` and says what came of it. `now` is when the exchange begins, by
-    /// which a `Retry-After` with a date is understood.
+    /// Posts the feedback about a call and returns what came of it. A `Retry-After` with a date is
+    /// relative to `now`, when the exchange begins.
     pub async fn submit(
         &self,
         destination: &Destination,
         call: &CallUuid,
-        body: String,
+        feedback: &Feedback,
         now: Timestamp,
     ) -> (Verdict, Reply) {
-        let exchange = self.exchange(destination, call, body, now);
+        let exchange = self.exchange(destination, destination.request(call, feedback), now);
         match tokio::time::timeout(self.timeouts.exchange, exchange).await {
             Ok(answered) => answered,
             Err(_) => failed(Verdict::UnknownResult, "no whole reply within the deadline"),
@@ -75,16 +76,15 @@ impl Client {
     async fn exchange(
         &self,
         destination: &Destination,
-        call: &CallUuid,
-        body: String,
+        request: Request,
         now: Timestamp,
     ) -> (Verdict, Reply) {
-        let account = destination.account();
+        let Request { url, authorization, content_type, body } = request;
         let sent = self
             .http
-            .post(destination.url(call))
-            .basic_auth(&account.auth_id, account.credentials.first().expose_secret())
-            .content_type("application/json")
+            .post(url)
+            .basic_auth(authorization.user, authorization.password.expose_secret())
+            .content_type(content_type)
             .send_body(body)
             .await;
         let response = match sent {
@@ -98,15 +98,7 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| retry_after(value, now));
         match whole(response).await {
-            Ok(body) => {
-                let reply = Reply {
-                    status: Some(status),
-                    api_id: plivo::api_id(&body),
-                    error: plivo::error(&body),
-                    text: cut(&String::from_utf8_lossy(&body)),
-                };
-                (plivo::verdict(status, &body, retry_after), reply)
-            }
+            Ok(body) => destination.classify(status, retry_after, &body),
             Err(error) => {
                 let (verdict, reply) = failed(Verdict::UnknownResult, &error.to_string());
                 (verdict, Reply { status: Some(status), ..reply })
@@ -146,11 +138,7 @@ fn not_answered(error: &SendRequestError) -> (Verdict, Reply) {
 }
 
 fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {
-    (verdict, Reply { text: cut(text), ..Reply::default() })
-}
-
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(Reply::TEXT_MAX)].to_owned()
+    (verdict, Reply::of_text(text))
 }
 
 /// Seconds, or a date; a date in the past asks for nothing.
@@ -189,11 +177,5 @@ mod tests {
         assert_eq!(asked("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("soon"), None);
         assert_eq!(asked("-1"), None);
-    }
-
-    #[test]
-    fn a_reply_is_cut_at_a_character() {
-        let kept = cut(&"é".repeat(Reply::TEXT_MAX));
-        assert_eq!(kept.len(), Reply::TEXT_MAX);
     }
 }

@@ -1,21 +1,26 @@
-//! Plivo's Call Feedback API: what is posted, and what its answers mean.
+//! Plivo's Call Feedback API: the request, and what the responses mean.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::domain::{Account, CallUuid, Feedback, Issue, Rating, Verdict};
+use super::{BasicAuth, Request};
+use crate::domain::{Account, CallUuid, Feedback, Issue, Rating, Reply, Verdict};
 
-/// Plivo, on behalf of one account.
+/// Plivo, on behalf of one account or subaccount.
 #[derive(Debug, Clone)]
 pub struct Plivo {
     pub account: Arc<Account>,
+    /// The user name of every request: `MA…`, or `SA…` for a subaccount.
+    pub auth_id: String,
     /// Scheme, host and an optional prefix, without a trailing slash: `https://stats.plivo.com`.
     pub api: String,
-    /// Issues whose wire spelling differs from [`Issue::name`]: Plivo's documents disagree on two.
-    pub spelling: BTreeMap<Issue, String>,
+    /// Issues that this account's API names otherwise than [`Issue::name`]: Plivo's documents disagree
+    /// on two.
+    pub issue_names: BTreeMap<Issue, String>,
 }
 
 #[derive(Serialize)]
@@ -28,57 +33,73 @@ struct Body<'a> {
 }
 
 impl Plivo {
+    pub(super) fn request(&self, call: &CallUuid, feedback: &Feedback) -> Request {
+        Request {
+            // A call id has no character that could leave its segment of the path.
+            url: format!("{}/v1/Call/{call}/Feedback/", self.api),
+            authorization: BasicAuth {
+                user: self.auth_id.clone(),
+                password: self.account.credentials.first(),
+            },
+            content_type: "application/json",
+            body: self.body(feedback),
+        }
+    }
+
     /// The one form that Plivo's document and all its SDKs agree on; empty keys are left out.
-    pub fn body(&self, feedback: &Feedback) -> String {
-        let spelled = |issue: Issue| self.spelling.get(&issue).map_or(issue.name(), String::as_str);
+    fn body(&self, feedback: &Feedback) -> String {
+        let name = |issue: Issue| self.issue_names.get(&issue).map_or(issue.name(), String::as_str);
         let body = Body {
             rating: feedback.rating(),
-            issues: feedback.issues().map(spelled).collect(),
+            issues: feedback.issues().map(name).collect(),
             notes: feedback.notes(),
         };
         serde_json::to_string(&body).expect("numbers and texts can be written as JSON")
     }
-
-    /// A call id holds nothing that could leave its segment of the path.
-    pub fn url(&self, call: &CallUuid) -> String {
-        format!("{}/v1/Call/{call}/Feedback/", self.api)
-    }
 }
 
-/// What an answer means. `retry_after` is what the answer asked for, if it did.
-pub(super) fn verdict(status: u16, body: &[u8], retry_after: Option<Duration>) -> Verdict {
-    match status {
-        200..=299 if carries_an_error(body) => Verdict::Refused,
+/// What a response means, and what it says.
+pub(super) fn classify(
+    status: u16,
+    retry_after: Option<Duration>,
+    body: &[u8],
+) -> (Verdict, Reply) {
+    let response: Value = serde_json::from_slice(body).unwrap_or_default();
+    let reply = Reply {
+        status: Some(status),
+        request_id: api_id(&response),
+        error: error(&response),
+        ..Reply::of_text(&String::from_utf8_lossy(body))
+    };
+    let verdict = match status {
+        200..=299 if reply.error.is_some() => Verdict::Refused,
         200..=299 => Verdict::Accepted,
         300..=399 | 401 | 403 | 405 => Verdict::Misconfigured,
         404 => Verdict::UnknownCall,
         408 | 425 | 429 | 500..=599 => Verdict::Busy { retry_after },
         _ => Verdict::Refused,
-    }
+    };
+    (verdict, reply)
 }
 
 /// Plivo's name for the request, which its support asks for.
-pub(super) fn api_id(body: &[u8]) -> Option<String> {
-    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let id = answer.get("api_id")?.as_str()?;
-    Some(id.chars().take(64).collect())
+fn api_id(response: &Value) -> Option<String> {
+    Some(response.get("api_id")?.as_str()?.chars().take(API_ID_MAX).collect())
 }
 
-/// Plivo's own word for what is wrong: a text, in some answers below another `error`.
-pub(super) fn error(body: &[u8]) -> Option<String> {
-    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let error = answer.get("error").filter(|error| !error.is_null())?;
+/// Plivo's message about what is wrong: a text, in some responses below another `error`.
+fn error(response: &Value) -> Option<String> {
+    let error = response.get("error").filter(|error| !error.is_null())?;
     let error = error.get("error").unwrap_or(error);
     let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
     Some(text.chars().take(ERROR_MAX).collect())
 }
 
+/// Most characters of an `api_id` that are kept.
+const API_ID_MAX: usize = 64;
+
 /// Most characters of an error that are kept by themselves; the reply has the rest.
 const ERROR_MAX: usize = 300;
-
-fn carries_an_error(body: &[u8]) -> bool {
-    error(body).is_some()
-}
 
 #[cfg(test)]
 mod tests {
@@ -91,11 +112,11 @@ mod tests {
         Plivo {
             account: Arc::new(Account {
                 name: "main".parse().unwrap(),
-                auth_id: "MA".to_owned(),
                 credentials: Arc::new(Credentials::fixed(vec![SecretString::from("token")])),
             }),
+            auth_id: "MA".to_owned(),
             api: "https://stats.plivo.com".to_owned(),
-            spelling: BTreeMap::from([(Issue::CalleridIssue, "CALLERID_ISSUES".to_owned())]),
+            issue_names: BTreeMap::from([(Issue::CalleridIssue, "CALLERID_ISSUES".to_owned())]),
         }
     }
 
@@ -124,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn the_address_ends_in_a_slash() {
+    fn the_address_of_a_request_ends_in_a_slash() {
         let call = "b38149eb-b8fe-45d5-85b2-78ee4424788f".parse().unwrap();
         assert_eq!(
-            plivo().url(&call),
+            plivo().request(&call, &feedback(5.0, &[], "")).url,
             "https://stats.plivo.com/v1/Call/b38149eb-b8fe-45d5-85b2-78ee4424788f/Feedback/"
         );
     }
@@ -166,12 +187,13 @@ mod tests {
             (422, b"", Verdict::Refused),
         ] {
             let text = String::from_utf8_lossy(body);
-            assert_eq!(verdict(status, body, asked), expected, "{status} {text}");
+            assert_eq!(classify(status, asked, body).0, expected, "{status} {text}");
         }
     }
 
     #[test]
     fn plivos_word_for_what_is_wrong_is_found() {
+        let error = |body: &[u8]| classify(400, None, body).1.error;
         assert_eq!(error(br#"{"api_id":"x","error":"no such call"}"#).unwrap(), "no such call");
         assert_eq!(error(br#"{"error":{"error":"issues missing"}}"#).unwrap(), "issues missing");
         assert_eq!(error(br#"{"error":{"rating":["bad"]}}"#).unwrap(), r#"{"rating":["bad"]}"#);
@@ -182,6 +204,7 @@ mod tests {
 
     #[test]
     fn plivos_name_for_the_request_is_found() {
+        let api_id = |body: &[u8]| classify(201, None, body).1.request_id;
         assert_eq!(api_id(br#"{"api_id":"97e1"}"#).as_deref(), Some("97e1"));
         assert_eq!(api_id(b"<html>"), None);
     }

@@ -6,12 +6,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Name;
 
-/// A Plivo account (or subaccount) on whose behalf calls are rated.
+/// An account at a destination, on whose behalf calls are rated. How its destination identifies it
+/// is part of the destination.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub name: Name,
-    /// `MA…` or `SA…`: the user name of every request.
-    pub auth_id: String,
     pub credentials: Arc<Credentials>,
 }
 

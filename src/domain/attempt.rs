@@ -28,8 +28,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     pub status: Option<u16>,
-    /// Plivo's name for the request, which its support asks for.
-    pub api_id: Option<String>,
+    /// The destination's name for the request, which its support asks for.
+    pub request_id: Option<String>,
     /// Its own word for what is wrong.
     pub error: Option<String>,
     /// The reply's body or the transport's error, cut at [`Reply::TEXT_MAX`].
@@ -71,6 +71,12 @@ impl Verdict {
 impl Reply {
     /// Longest text that is kept, in bytes.
     pub const TEXT_MAX: usize = 4096;
+
+    /// A reply of which only the text is known; it is cut to its bound.
+    pub fn of_text(text: &str) -> Self {
+        let text = text[..text.floor_char_boundary(Self::TEXT_MAX)].to_owned();
+        Self { text, ..Self::default() }
+    }
 }
 
 impl Attempt {
@@ -89,6 +95,11 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reply_is_cut_at_a_character() {
+        assert_eq!(Reply::of_text(&"é".repeat(Reply::TEXT_MAX)).text.len(), Reply::TEXT_MAX);
+    }
 
     #[test]
     fn only_what_surely_did_not_arrive_leaves_a_submission_open() {

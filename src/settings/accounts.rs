@@ -6,77 +6,54 @@ use super::shape::{Kind, Shape, key};
 use super::written::{Place, Table};
 use super::{Environment, secret};
 use crate::destination::{Destination, Plivo};
-use crate::domain::{self, Issue, Name};
+use crate::domain::{Account, Issue, Name};
 use crate::source::SignedUrl;
 
 /// Where the Feedback API is, unless an account says otherwise.
 const PLIVO_API: &str = "https://stats.plivo.com";
 
-/// An account at the destination, and how to speak to it there.
-#[derive(Debug, Clone)]
-pub struct Account {
-    pub account: Arc<domain::Account>,
-    /// Scheme, host, perhaps a port and a prefix, without a slash at its end.
-    pub api: String,
-    /// Issues that this account's API wants spelled otherwise than [`Issue::name`].
-    pub spelling: BTreeMap<Issue, String>,
-}
+pub(super) const SHAPE: Shape = Shape::of(&[
+    key("auth_id", Kind::Text, "The account's id at Plivo, MA… or SA….").needed(),
+    key(
+        "auth_token",
+        Kind::Secret,
+        "Its auth token, which checks Plivo's signatures and travels with every feedback.",
+    )
+    .needed(),
+    key("api", Kind::Text, "Where the Feedback API is; a prefix may follow the host.")
+        .or(PLIVO_API),
+    key("insecure", Kind::Flag, "Whether the auth token may travel over http beyond loopback.")
+        .or("false"),
+    key(
+        "spelling",
+        Kind::Alike(
+            || Issue::ALL.map(Issue::name).to_vec(),
+            &key("ISSUE", Kind::Text, "How this API spells it."),
+        ),
+        "Issues that this API wants spelled otherwise, such as { CALLERID_ISSUE: CALLERID_ISSUES }.",
+    )
+    .or("{}"),
+]);
 
-impl Account {
-    pub(super) const SHAPE: Shape = Shape::of(&[
-        key("auth_id", Kind::Text, "The account's id at Plivo, MA… or SA….").needed(),
-        key(
-            "auth_token",
-            Kind::Secret,
-            "Its auth token, which checks Plivo's signatures and travels with every feedback.",
-        )
-        .needed(),
-        key("api", Kind::Text, "Where the Feedback API is; a prefix may follow the host.")
-            .or(PLIVO_API),
-        key("insecure", Kind::Flag, "Whether the auth token may travel over http beyond loopback.")
-            .or("false"),
-        key(
-            "spelling",
-            Kind::Alike(
-                || Issue::ALL.map(Issue::name).to_vec(),
-                &key("ISSUE", Kind::Text, "How this API spells it."),
-            ),
-            "Issues that this API wants spelled otherwise, such as { CALLERID_ISSUE: CALLERID_ISSUES }.",
-        )
-        .or("{}"),
-    ]);
-
-    /// Where its feedback goes.
-    pub fn destination(&self) -> Destination {
-        Destination::Plivo(Plivo {
-            account: self.account.clone(),
-            api: self.api.clone(),
-            spelling: self.spelling.clone(),
-        })
-    }
-
-    pub(super) fn at(
-        name: Name,
-        place: &Place<'_>,
-        environment: &Arc<Environment>,
-    ) -> Option<Self> {
-        let table = place.table()?;
-        let auth_id = table.need("auth_id", AUTH_ID).and_then(|place| auth_id(&place));
-        let credentials = table
-            .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
-            .and_then(|place| secret::credentials(&place, 1, environment));
-        let api = api(&table);
-        let spelling = table.or("spelling", BTreeMap::new(), |place| spelling(&place));
-        Some(Self {
-            account: Arc::new(domain::Account {
-                name,
-                auth_id: auth_id?,
-                credentials: Arc::new(credentials?),
-            }),
-            api: api?,
-            spelling: spelling?,
-        })
-    }
+/// Where the feedback of an account goes.
+pub(super) fn destination(
+    name: Name,
+    place: &Place<'_>,
+    environment: &Arc<Environment>,
+) -> Option<Destination> {
+    let table = place.table()?;
+    let auth_id = table.need("auth_id", AUTH_ID).and_then(|place| auth_id(&place));
+    let credentials = table
+        .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
+        .and_then(|place| secret::credentials(&place, 1, environment));
+    let api = api(&table);
+    let issue_names = table.or("spelling", BTreeMap::new(), |place| issue_names(&place));
+    Some(Destination::Plivo(Plivo {
+        auth_id: auth_id?,
+        account: Arc::new(Account { name, credentials: Arc::new(credentials?) }),
+        api: api?,
+        issue_names: issue_names?,
+    }))
 }
 
 const AUTH_ID: &str = "the account's id, MA… or SA…";
@@ -126,7 +103,7 @@ fn is_in_the_clear(api: &str) -> bool {
     !is_loopback
 }
 
-fn spelling(place: &Place<'_>) -> Option<BTreeMap<Issue, String>> {
+fn issue_names(place: &Place<'_>) -> Option<BTreeMap<Issue, String>> {
     const SPELLED: &str = "an issue as it goes over the wire, such as CALLERID_ISSUES";
     let table = place.table()?;
     let spelled: Vec<_> = Issue::ALL

@@ -43,7 +43,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use accounts::Account;
 pub use delivery::{Delivery, LEASE_MARGIN};
 pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
@@ -55,6 +54,7 @@ pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use store::Store;
 
+use crate::destination::Destination;
 use crate::domain::Name;
 use crate::source::Source;
 use crate::survey::{Replies, Survey};
@@ -78,7 +78,7 @@ static KIND: Kind = Kind::Table(&Shape::of(&[
     key("store", Kind::Table(&Store::SHAPE), "The ledger."),
     key(
         "accounts",
-        Kind::Named(&Kind::Table(&Account::SHAPE)),
+        Kind::Named(&Kind::Table(&accounts::SHAPE)),
         "The Plivo accounts whose calls are rated, by name.",
     )
     .needed(),
@@ -105,7 +105,7 @@ pub struct Settings {
     pub private: PrivateDoor,
     pub store: Store,
     /// At least one.
-    pub accounts: BTreeMap<Name, Account>,
+    pub accounts: BTreeMap<Name, Destination>,
     /// At least one.
     pub sources: BTreeMap<Name, Source>,
     /// Of the sources whose senders hear by what was answered so far.
@@ -168,7 +168,7 @@ impl Settings {
         let logs = section("logs").and_then(|place| Logs::at(&place));
 
         let accounts = named(some(section("accounts"), "account"), |name, place| {
-            Account::at(name, place, environment)
+            accounts::destination(name, place, environment)
         });
         let delay = delivery.as_ref().map_or(Duration::ZERO, |delivery| delivery.delay);
         let surveys =

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::accounts::Account;
 use super::readers::{self, Wanted, readers};
 use super::shape::{Kind, Shape, key};
 use super::signatures::{self, signature};
 use super::written::{Place, Table};
 use super::{Environment, PublicDoor, presets, replies};
-use crate::domain::Name;
+use crate::destination::Destination;
+use crate::domain::{Account, Name};
 use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
 use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::Survey;
@@ -20,7 +20,7 @@ pub(super) struct Surroundings<'a> {
     /// `None` where the door itself is at fault.
     pub(super) public: Option<&'a PublicDoor>,
     /// By name; `None` where the account is written and at fault.
-    pub(super) accounts: &'a BTreeMap<Name, Option<Account>>,
+    pub(super) accounts: &'a BTreeMap<Name, Option<Destination>>,
     /// Likewise.
     pub(super) surveys: &'a BTreeMap<Name, Option<Arc<Survey>>>,
     pub(super) environment: &'a Arc<Environment>,
@@ -175,11 +175,11 @@ fn wanted(survey: &Survey) -> Wanted<'_> {
 
 fn account(
     place: &Place<'_>,
-    accounts: &BTreeMap<Name, Option<Account>>,
-) -> Option<Arc<crate::domain::Account>> {
+    accounts: &BTreeMap<Name, Option<Destination>>,
+) -> Option<Arc<Account>> {
     let name = place.name("the name of an account")?;
     match accounts.get(&name) {
-        Some(account) => Some(account.as_ref()?.account.clone()),
+        Some(account) => Some(account.as_ref()?.account().clone()),
         None => place.fault(no_such("account", accounts.keys())),
     }
 }

@@ -170,8 +170,8 @@ mod tests {
         }));
         let mut source = public_source(Scheme::Bearer(Bearer { tokens: tokens.unwrap() }));
         source.account = Arc::new(Account {
+            name: source.account.name.clone(),
             credentials: Arc::new(soon_gone()),
-            ..Account::clone(&source.account)
         });
         assert_eq!(source.read_secrets_anew(), Err("gone".to_owned()));
         // When it was made, and now.

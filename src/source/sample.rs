@@ -45,7 +45,6 @@ pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
         name: name("ivr"),
         account: Arc::new(Account {
             name: name("main"),
-            auth_id: "MAXXXXXXXXXXXXXXXXXX".to_owned(),
             credentials: Arc::new(credentials(&[token])),
         }),
         survey: name("quality"),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
+use postcall::destination::{Destination, Plivo};
 use postcall::settings::{Environment, Settings, SettingsError};
 use postcall::source::OnRefusal;
 
@@ -57,8 +58,8 @@ fn the_settings_of_the_issue_work_as_written() {
     assert_eq!(settings.store.path.to_str(), Some("postcall.db"));
     assert_eq!(settings.delivery.delay, Duration::from_secs(60));
 
-    let account = &settings.accounts["main"];
-    assert_eq!(account.account.auth_id, "MAXXXXXXXXXXXXXXXXXX");
+    let account = plivo(&settings, "main");
+    assert_eq!(account.auth_id, "MAXXXXXXXXXXXXXXXXXX");
     assert_eq!(account.account.credentials.tokens().len(), 1);
     assert_eq!(account.api, "https://stats.plivo.com");
 
@@ -220,7 +221,7 @@ fn a_secret_in_a_file_ends_before_its_last_newline_and_is_read_anew() {
     writeln!(file, "first").unwrap();
     let form = format!("auth_token: {{ file: {:?} }}", file.path());
     let text = replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", &form);
-    let credentials = load(&text, &[]).unwrap().accounts["main"].account.credentials.clone();
+    let credentials = load(&text, &[]).unwrap().accounts["main"].account().credentials.clone();
     let first = || secrecy::ExposeSecret::expose_secret(&credentials.first()).to_owned();
     assert_eq!(first(), "first");
 
@@ -258,7 +259,7 @@ fn a_list_of_secrets_is_for_the_days_of_a_rotation() {
     let form = "auth_token: [{ value: new }, { env: PLIVO_AUTH_TOKEN }]";
     let text = replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", form);
     let settings = load(&text, &[]).unwrap();
-    assert_eq!(settings.accounts["main"].account.credentials.tokens().len(), 2);
+    assert_eq!(settings.accounts["main"].account().credentials.tokens().len(), 2);
 }
 
 #[test]
@@ -462,7 +463,7 @@ fn a_wrong_account_is_refused() {
         (insecure, "http://plivo:4010"),
     ] {
         let settings = load(&replaced(AS_WRITTEN, id, &right), &[]).unwrap();
-        assert_eq!(settings.accounts["main"].api, api);
+        assert_eq!(plivo(&settings, "main").api, api);
     }
 }
 
@@ -615,8 +616,8 @@ fn a_variable_overrides_a_scalar_that_is_there() {
     assert_eq!(settings.public.listen.port(), 0);
     assert_eq!(settings.store.queue, 5);
     assert_eq!(settings.delivery.retry.first, Duration::from_millis(200));
-    assert_eq!(settings.accounts["main"].account.auth_id, "00123");
-    assert_eq!(settings.accounts["main"].api, "http://127.0.0.1:4010");
+    assert_eq!(plivo(&settings, "main").auth_id, "00123");
+    assert_eq!(plivo(&settings, "main").api, "http://127.0.0.1:4010");
     assert_eq!(settings.sources["ivr"].on_refusal, OnRefusal::Reply);
 }
 
@@ -624,7 +625,7 @@ fn a_variable_overrides_a_scalar_that_is_there() {
 fn a_variable_reaches_an_entry_whose_name_no_shell_would_take() {
     let text = AS_WRITTEN.replace("  main:", "  main-line:").replace(": main ", ": main-line ");
     let settings = load(&text, &[("POSTCALL__ACCOUNTS__MAIN_LINE__AUTH_ID", "MAY")]).unwrap();
-    assert_eq!(settings.accounts["main-line"].account.auth_id, "MAY");
+    assert_eq!(plivo(&settings, "main-line").auth_id, "MAY");
 }
 
 #[test]
@@ -845,4 +846,9 @@ fn with_survey(survey: &str) -> String {
 fn replaced(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from}");
     text.replacen(from, to, 1)
+}
+
+fn plivo<'a>(settings: &'a Settings, account: &str) -> &'a Plivo {
+    let Destination::Plivo(plivo) = &settings.accounts[account];
+    plivo
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::cast::{Scene, Step};
 use crate::app::{App, AppError};
 use crate::cli::payload::Payload;
+use crate::destination::Destination;
 use crate::domain::Credentials;
 use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
@@ -57,9 +58,9 @@ impl Stage {
         let auth = Settings::from_yaml(SETTINGS, Environment::default())?
             .accounts
             .values()
-            .map(|account| {
-                let token = account.account.credentials.first();
-                (account.account.auth_id.clone(), token.expose_secret().to_owned())
+            .map(|Destination::Plivo(plivo)| {
+                let token = plivo.account.credentials.first();
+                (plivo.auth_id.clone(), token.expose_secret().to_owned())
             })
             .next();
         let simulator = Simulator::start(any_port(), Options { auth, ..Options::default() })

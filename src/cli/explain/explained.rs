@@ -275,16 +275,16 @@ fn spelled(feedback: &Feedback) -> Value {
 
 /// As it would leave, but for the token.
 fn request(submission: &Submission, feedback: &Feedback, settings: &Settings) -> Request {
-    let account = &settings.accounts[&submission.key.account];
-    let destination = account.destination();
+    let destination = &settings.accounts[&submission.key.account];
+    let request = destination.request(&submission.key.call, feedback);
     Request {
         method: "POST",
-        url: destination.url(&submission.key.call),
+        url: request.url,
         headers: vec![
-            ("Authorization", format!("Basic {}:***", account.account.auth_id)),
-            ("Content-Type", "application/json".to_owned()),
+            ("Authorization", request.authorization.to_string()),
+            ("Content-Type", request.content_type.to_owned()),
         ],
-        body: destination.body(feedback),
+        body: request.body,
     }
 }
 

@@ -122,7 +122,7 @@ fn keep_verdict(
             micros(attempt.finished_at),
             attempt.verdict.label(),
             attempt.reply.status,
-            attempt.reply.api_id,
+            attempt.reply.request_id,
             attempt.reply.text,
             attempt.reply.error,
         ])?;

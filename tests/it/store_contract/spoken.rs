@@ -165,7 +165,7 @@ pub fn attempt(verdict: Verdict, status: Option<u16>, second: i64) -> Attempt {
     let text = format!("{verdict:?}");
     Attempt {
         verdict,
-        reply: Reply { status, api_id: status.map(|_| "api-1".to_owned()), error: None, text },
+        reply: Reply { status, request_id: status.map(|_| "api-1".to_owned()), error: None, text },
         finished_at: at(second),
     }
 }

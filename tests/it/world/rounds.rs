@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::delivery::{self, Courier, Terms};
-use postcall::destination::{self, Destination, Timeouts};
+use postcall::destination::Timeouts;
 use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::intake::Intake;
 use postcall::settings::{Environment, Settings};
@@ -257,7 +257,7 @@ impl Rounds {
 fn terms(settings: &Settings) -> Terms {
     Terms {
         surveys: settings.surveys.clone(),
-        destinations: destinations(settings),
+        destinations: settings.accounts.clone(),
         options: delivery::Options {
             timeouts: Timeouts {
                 connect: settings.delivery.connect_timeout,
@@ -270,15 +270,4 @@ fn terms(settings: &Settings) -> Terms {
         },
         retention: settings.store.retention,
     }
-}
-
-fn destinations(settings: &Settings) -> BTreeMap<Name, Destination> {
-    let destination = |account: &postcall::settings::Account| {
-        Destination::Plivo(destination::Plivo {
-            account: account.account.clone(),
-            api: account.api.clone(),
-            spelling: account.spelling.clone(),
-        })
-    };
-    settings.accounts.iter().map(|(name, account)| (name.clone(), destination(account))).collect()
 }

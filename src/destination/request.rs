@@ -1,0 +1,26 @@
+use std::fmt;
+
+use secrecy::SecretString;
+
+/// A request to a destination, which is posted as it is.
+#[derive(Debug)]
+pub struct Request {
+    pub url: String,
+    pub authorization: BasicAuth,
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+/// The name and the password of HTTP Basic authentication.
+#[derive(Debug)]
+pub struct BasicAuth {
+    pub user: String,
+    pub password: SecretString,
+}
+
+impl fmt::Display for BasicAuth {
+    /// The header's value before it is encoded, without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Basic {}:***", self.user)
+    }
+}

@@ -1,12 +1,26 @@
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
+
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// What was wrong with the call, from Plivo's fixed list.
 ///
 /// The spelling is that of the argument table of Plivo's Call Feedback document. Its error texts
 /// spell two of them otherwise; an account can override the wire spelling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE", parse_err_ty = UnknownIssue, parse_err_fn = unknown)]
 pub enum Issue {
     AudioLag,
     BrokenAudio,
@@ -30,43 +44,16 @@ pub type Issues = BTreeSet<Issue>;
 pub struct UnknownIssue;
 
 impl Issue {
-    pub const ALL: [Issue; 11] = [
-        Issue::AudioLag,
-        Issue::BrokenAudio,
-        Issue::CallDropped,
-        Issue::CalleridIssue,
-        Issue::DigitsNotCaptured,
-        Issue::Echo,
-        Issue::HighConnectTime,
-        Issue::LowAudioLevel,
-        Issue::OneWayAudio,
-        Issue::Others,
-        Issue::RoboticAudio,
-    ];
+    pub const ALL: [Issue; Issue::VARIANTS.len()] =
+        *Issue::VARIANTS.first_chunk().expect("the array has their length");
 
     pub fn name(self) -> &'static str {
-        match self {
-            Issue::AudioLag => "AUDIO_LAG",
-            Issue::BrokenAudio => "BROKEN_AUDIO",
-            Issue::CallDropped => "CALL_DROPPED",
-            Issue::CalleridIssue => "CALLERID_ISSUE",
-            Issue::DigitsNotCaptured => "DIGITS_NOT_CAPTURED",
-            Issue::Echo => "ECHO",
-            Issue::HighConnectTime => "HIGH_CONNECT_TIME",
-            Issue::LowAudioLevel => "LOW_AUDIO_LEVEL",
-            Issue::OneWayAudio => "ONE_WAY_AUDIO",
-            Issue::Others => "OTHERS",
-            Issue::RoboticAudio => "ROBOTIC_AUDIO",
-        }
+        self.into()
     }
 }
 
-impl FromStr for Issue {
-    type Err = UnknownIssue;
-
-    fn from_str(text: &str) -> Result<Self, UnknownIssue> {
-        Issue::ALL.into_iter().find(|issue| issue.name() == text).ok_or(UnknownIssue)
-    }
+fn unknown(_: &str) -> UnknownIssue {
+    UnknownIssue
 }
 
 impl fmt::Display for Issue {

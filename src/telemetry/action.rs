@@ -1,5 +1,8 @@
+use strum::{IntoStaticStr, VariantArray};
+
 /// What a person did by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Action {
     Replay,
     ReplayAsWas,
@@ -10,23 +13,10 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 6] = [
-        Action::Replay,
-        Action::ReplayAsWas,
-        Action::Discard,
-        Action::Erase,
-        Action::Hold,
-        Action::Resume,
-    ];
+    pub const ALL: [Action; Action::VARIANTS.len()] =
+        *Action::VARIANTS.first_chunk().expect("the array has their length");
 
     pub fn label(self) -> &'static str {
-        match self {
-            Action::Replay => "replay",
-            Action::ReplayAsWas => "replay_as_was",
-            Action::Discard => "discard",
-            Action::Erase => "erase",
-            Action::Hold => "hold",
-            Action::Resume => "resume",
-        }
+        self.into()
     }
 }

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec};
+use strum::{IntoStaticStr, VariantArray};
 
 /// What became of a hook that was meant for a source we know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum WebhookOutcome {
     /// It began a submission.
     New,
@@ -40,36 +42,11 @@ pub struct SourceFigures {
 }
 
 impl WebhookOutcome {
-    pub const ALL: [WebhookOutcome; 12] = [
-        WebhookOutcome::New,
-        WebhookOutcome::Added,
-        WebhookOutcome::Repeat,
-        WebhookOutcome::Late,
-        WebhookOutcome::Gone,
-        WebhookOutcome::Skipped,
-        WebhookOutcome::Unsupported,
-        WebhookOutcome::Unreadable,
-        WebhookOutcome::Refused,
-        WebhookOutcome::TooLarge,
-        WebhookOutcome::TooSlow,
-        WebhookOutcome::Unavailable,
-    ];
+    pub const ALL: [WebhookOutcome; WebhookOutcome::VARIANTS.len()] =
+        *WebhookOutcome::VARIANTS.first_chunk().expect("the array has their length");
 
     pub fn label(self) -> &'static str {
-        match self {
-            WebhookOutcome::New => "new",
-            WebhookOutcome::Added => "added",
-            WebhookOutcome::Repeat => "repeat",
-            WebhookOutcome::Late => "late",
-            WebhookOutcome::Gone => "gone",
-            WebhookOutcome::Skipped => "skipped",
-            WebhookOutcome::Unsupported => "unsupported",
-            WebhookOutcome::Unreadable => "unreadable",
-            WebhookOutcome::Refused => "refused",
-            WebhookOutcome::TooLarge => "too_large",
-            WebhookOutcome::TooSlow => "too_slow",
-            WebhookOutcome::Unavailable => "unavailable",
-        }
+        self.into()
     }
 }
 

@@ -1,5 +1,8 @@
+use strum::{IntoStaticStr, VariantArray};
+
 /// What came of reading the settings again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ReloadResult {
     /// The new ones are in force.
     Applied,
@@ -10,14 +13,10 @@ pub enum ReloadResult {
 }
 
 impl ReloadResult {
-    pub const ALL: [ReloadResult; 3] =
-        [ReloadResult::Applied, ReloadResult::Refused, ReloadResult::Unchanged];
+    pub const ALL: [ReloadResult; ReloadResult::VARIANTS.len()] =
+        *ReloadResult::VARIANTS.first_chunk().expect("the array has their length");
 
     pub fn label(self) -> &'static str {
-        match self {
-            ReloadResult::Applied => "applied",
-            ReloadResult::Refused => "refused",
-            ReloadResult::Unchanged => "unchanged",
-        }
+        self.into()
     }
 }

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use data_encoding::BASE64;
 use secrecy::ExposeSecret;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{Credentials, IdempotencyKey, Webhook};
 use crate::source::form::{Form, raw_pairs, raw_query};
@@ -26,7 +26,10 @@ pub struct Plivo {
 
 /// The headers that Plivo signs with, the preferred first. The plain ones are made with the token
 /// of the account or subaccount that owns the call, the `Ma` ones with the main account's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownPlivoHeader, parse_err_fn = unknown)]
 pub enum PlivoHeader {
     V3,
     MaV3,
@@ -183,16 +186,11 @@ impl Default for Plivo {
 }
 
 impl PlivoHeader {
-    pub const ALL: [PlivoHeader; 4] =
-        [PlivoHeader::V3, PlivoHeader::MaV3, PlivoHeader::V2, PlivoHeader::MaV2];
+    pub const ALL: [PlivoHeader; PlivoHeader::VARIANTS.len()] =
+        *PlivoHeader::VARIANTS.first_chunk().expect("the array has their length");
 
     pub fn label(self) -> &'static str {
-        match self {
-            PlivoHeader::V3 => "v3",
-            PlivoHeader::MaV3 => "ma-v3",
-            PlivoHeader::V2 => "v2",
-            PlivoHeader::MaV2 => "ma-v2",
-        }
+        self.into()
     }
 
     pub(super) fn family(self) -> Family {
@@ -212,12 +210,8 @@ impl PlivoHeader {
     }
 }
 
-impl FromStr for PlivoHeader {
-    type Err = UnknownPlivoHeader;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPlivoHeader> {
-        PlivoHeader::ALL.into_iter().find(|name| name.label() == text).ok_or(UnknownPlivoHeader)
-    }
+fn unknown(_: &str) -> UnknownPlivoHeader {
+    UnknownPlivoHeader
 }
 
 impl Family {

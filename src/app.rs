@@ -23,7 +23,7 @@ use self::reload::{InForce, Live};
 use crate::delivery::{self, Delivery};
 pub use crate::http::api_description;
 use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
-use crate::intake::Intake;
+use crate::ingest::Ingest;
 use crate::settings::{self, Settings, SettingsError};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{DamagedLedger, Store, StoreError};
@@ -120,11 +120,11 @@ impl App {
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
-        let intake =
-            Arc::new(Intake::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
-        actix_web::rt::spawn(keep_secrets_fresh(intake.clone(), gate.clone()));
-        let public = serve_public(public, &public_settings, pace.deadline, &intake, &metrics)?;
-        let mut live = Live { in_force, intake, triage, gate, terms, metrics };
+        let ingest =
+            Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
+        actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
+        let public = serve_public(public, &public_settings, pace.deadline, &ingest, &metrics)?;
+        let mut live = Live { in_force, ingest, triage, gate, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -221,11 +221,11 @@ fn serve_public(
     listener: TcpListener,
     settings: &settings::PublicDoor,
     deadline: Duration,
-    intake: &Arc<Intake>,
+    ingest: &Arc<Ingest>,
     metrics: &Arc<Metrics>,
 ) -> Result<ServerHandle, AppError> {
     let door = web::Data::new(PublicDoor {
-        intake: intake.clone(),
+        ingest: ingest.clone(),
         metrics: metrics.clone(),
         body_timeout: settings.body_timeout,
         clock: now,
@@ -282,10 +282,10 @@ fn serve_private(
 }
 
 /// Ends with the runtime.
-async fn keep_secrets_fresh(intake: Arc<Intake>, gate: Arc<Gate>) {
+async fn keep_secrets_fresh(ingest: Arc<Ingest>, gate: Arc<Gate>) {
     loop {
         tokio::time::sleep(SECRETS_EVERY).await;
-        intake.read_secrets_anew();
+        ingest.read_secrets_anew();
         gate.read_secrets_anew();
     }
 }

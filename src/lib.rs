@@ -40,7 +40,7 @@
 //!  layer 5                                app.rs             puts the parts together; runs; reloads; drains
 //!  layer 4              settings/                          http/
 //!                 layers → places → checked          public door · private door
-//!  layer 3          intake.rs              triage/              delivery/
+//!  layer 3          ingest.rs              triage/              delivery/
 //!             IN: verify, read, keep    BY HAND: find,      OUT: lease, map, submit,
 //!                                       replay, discard          settle
 //!  layer 2     source/ ....... survey/ ....... store/ ........ destination/     telemetry/
@@ -60,12 +60,12 @@
 //! | store | domain, submission, account |
 //! | destination | domain |
 //! | telemetry | domain, submission, account, store |
-//! | intake | domain, submission, account, source, survey, store, telemetry |
+//! | ingest | domain, submission, account, source, survey, store, telemetry |
 //! | triage | domain, submission, account, survey, store, telemetry |
 //! | delivery | domain, submission, account, survey, store, destination, telemetry |
-//! | http | domain, submission, account, telemetry, intake, triage |
+//! | http | domain, submission, account, telemetry, ingest, triage |
 //! | settings | domain, submission, account, source, survey, store, destination, telemetry, delivery |
-//! | app | domain, submission, account, source, survey, store, destination, telemetry, intake, triage, delivery, http, settings |
+//! | app | domain, submission, account, source, survey, store, destination, telemetry, ingest, triage, delivery, http, settings |
 //! | cli | domain, simulator, submission, account, source, survey, store, destination, telemetry, triage, http, settings, app |
 //! | main | cli |
 //!
@@ -74,13 +74,13 @@
 //! ```text
 //! POST /hooks/ivr
 //!   http/hooks           body within its limits → Webhook                                (actix ends here)
-//!   intake               source.verify(hook)    → VerifiedWebhook      401 · 415 · 400, nothing stored
+//!   ingest               source.verify(hook)    → VerifiedWebhook      401 · 415 · 400, nothing stored
 //!                        source.read(verified)  → call, answers, fields, hang-up, opt-out, id
 //!                                                  400, nothing stored · none of ours: 200, skipped
 //!   store.accept         hook, answers and submission in one transaction, one sync for all that
-//!                        waited; it asks the CompletionPolicy that intake handed over: due when? An id
+//!                        waited; it asks the CompletionPolicy that ingest handed over: due when? An id
 //!                        that is known for other bytes: 401, nothing stored
-//!   intake               replies.answer(all answers so far) → what the call does next
+//!   ingest               replies.answer(all answers so far) → what the call does next
 //!   http/hooks           200 and that reply, or the source's one
 //! ─────────────── the commit is the promise; below here nobody waits ───────────────
 //!   delivery/courier     woken by the commit or the clock: store.lease(what is due)
@@ -106,7 +106,7 @@
 //!   a submission stays open to answers, and after a crash the ledger knows what may have arrived.
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
-//! - **Settings come into force whole**: `app/reload` gives new ones to intake, delivery and telemetry,
+//! - **Settings come into force whole**: `app/reload` gives new ones to ingest, delivery and telemetry,
 //!   or to none of them; what is built in at the start wants a restart, and says so.
 //! - **What is done by hand is done in one place**: the API and the command line say the same words to
 //!   [`triage`], and where no service runs the command line asks the ledger through it.
@@ -120,7 +120,7 @@ pub mod delivery;
 pub mod destination;
 pub mod domain;
 pub mod http;
-pub mod intake;
+pub mod ingest;
 pub mod settings;
 pub mod simulator;
 pub mod source;

@@ -48,7 +48,7 @@ fn signed(source: &Source, number: usize) -> anyhow::Result<Vec<u8>> {
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
         query: None,
-        headers: vec![(form.0.to_owned(), form.1.into())],
+        headers: [form].into_iter().collect(),
         body: body.clone().into_bytes(),
         received_at: Timestamp::UNIX_EPOCH,
     };

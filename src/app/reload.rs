@@ -7,7 +7,7 @@ use super::Reread;
 use super::terms;
 use crate::delivery::Terms;
 use crate::http::Gate;
-use crate::intake::Intake;
+use crate::ingest::Ingest;
 use crate::settings::{Fingerprint, Settings, SettingsError};
 use crate::telemetry::{Metrics, ReloadResult, logs};
 use crate::triage::Triage;
@@ -15,7 +15,7 @@ use crate::triage::Triage;
 /// The parts of a running service that other settings can be given to.
 pub(super) struct Live {
     pub(super) in_force: InForce,
-    pub(super) intake: Arc<Intake>,
+    pub(super) ingest: Arc<Ingest>,
     pub(super) triage: Arc<Triage>,
     pub(super) gate: Arc<Gate>,
     pub(super) terms: watch::Sender<Arc<Terms>>,
@@ -46,7 +46,7 @@ impl Live {
     fn take_well(&mut self, new: Settings) -> ReloadResult {
         if new.fingerprint == self.in_force.fingerprint {
             // What they refer to may have changed nevertheless.
-            self.intake.read_secrets_anew();
+            self.ingest.read_secrets_anew();
             self.gate.read_secrets_anew();
             tracing::info!(settings = new.hash, "the settings say what is in force already");
             return ReloadResult::Unchanged;
@@ -72,7 +72,7 @@ impl Live {
         self.triage.change(terms::of_triage(&new));
         self.gate.change(new.private.token.clone());
         logs::filter_by(&new.logs.filter);
-        self.intake.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
+        self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.in_force = coming;
         ReloadResult::Applied
     }

@@ -3,7 +3,7 @@
 use crate::delivery::{self, Terms};
 use crate::destination::Timeouts;
 use crate::http;
-use crate::intake::IntakeError;
+use crate::ingest::IngestError;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::telemetry::LabelSets;
@@ -15,7 +15,7 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
         sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
         surveys: settings.surveys.keys().cloned().collect(),
         accounts: settings.accounts.keys().cloned().collect(),
-        refusals: IntakeError::refusals().chain(http::REFUSALS).collect(),
+        refusals: IngestError::refusals().chain(http::REFUSALS).collect(),
     }
 }
 

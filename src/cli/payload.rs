@@ -67,12 +67,11 @@ impl Payload {
     /// # Errors
     /// It is nothing that can be signed, or only the sender itself can.
     pub fn signed(self, source: &Source, nonce: &str, at: Timestamp) -> Result<Self, CannotSign> {
-        let known = self.headers.len();
         let Webhook { query, headers, .. } =
             source.signed(self.hook(WebhookId(Uuid::nil()), at), nonce)?;
         let text =
-            |(name, value): (String, Vec<u8>)| (name, String::from_utf8_lossy(&value).into_owned());
-        let added: Vec<_> = headers.into_iter().skip(known).map(text).collect();
+            |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8_lossy(value).into());
+        let added: Vec<_> = headers.iter().skip(self.headers.len()).map(text).collect();
         Ok(Self { query, headers: [self.headers, added].concat(), ..self })
     }
 
@@ -86,7 +85,7 @@ impl Payload {
             headers: self
                 .headers
                 .iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone().into_bytes()))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
                 .collect(),
             body: self.body.clone(),
             received_at,

@@ -21,4 +21,4 @@ pub use feedback::{Feedback, InvalidFeedback, UnreadableFeedback};
 pub use issue::{Issue, Issues, UnknownIssue};
 pub use name::{MalformedName, Name};
 pub use rating::{Rating, RatingOutOfRange};
-pub use webhook::{IdempotencyKey, Method, Webhook, WebhookId};
+pub use webhook::{Headers, IdempotencyKey, Method, Webhook, WebhookId};

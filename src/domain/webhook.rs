@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// One webhook as it came, before anything of it is believed.
+/// One webhook as it came, before anything of it is trusted.
 #[derive(Clone)]
 pub struct Webhook {
     pub id: WebhookId,
@@ -12,13 +12,24 @@ pub struct Webhook {
     pub path: String,
     /// The query as the client wrote it, without the `?`.
     pub query: Option<String>,
-    /// Header names in lower case, in order of arrival, a repeated header once for each value.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Headers,
     pub body: Vec<u8>,
     pub received_at: Timestamp,
 }
 
-/// The methods a hook may come by.
+/// The header fields of one webhook in order of arrival, a repeated field once for each value. They
+/// share their allocations, because every field of every request is kept and few are looked at.
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// Every name, one after another.
+    names: String,
+    /// Every value likewise.
+    values: Vec<u8>,
+    /// Where each field ends in `names` and in `values`.
+    ends: Vec<(usize, usize)>,
+}
+
+/// The methods a webhook may come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
@@ -48,10 +59,45 @@ impl IdempotencyKey {
 impl Webhook {
     /// Longest body in bytes, counted while reading. Plivo's callbacks are below 2 KiB.
     pub const BODY_MAX: usize = 64 * 1024;
+}
 
-    /// Every value of a header; `name` is given in lower case.
-    pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
+impl Headers {
+    /// Adds a field; `name` is in lower case.
+    pub fn push(&mut self, name: &str, value: &[u8]) {
+        self.names.push_str(name);
+        self.values.extend_from_slice(value);
+        self.ends.push((self.names.len(), self.values.len()));
+    }
+
+    /// Every field: its name in lower case, and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut start = (0, 0);
+        self.ends.iter().map(move |&end| {
+            let field = (&self.names[start.0..end.0], &self.values[start.1..end.1]);
+            start = end;
+            field
+        })
+    }
+
+    /// Every value of a field, whatever the case of `name`.
+    pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The fields as values of their own, to change some and collect them again.
+    pub fn to_vec(&self) -> Vec<(String, Vec<u8>)> {
+        self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+    /// Names are in lower case.
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in fields {
+            headers.push(name.as_ref(), value.as_ref());
+        }
+        headers
     }
 }
 

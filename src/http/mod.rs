@@ -5,15 +5,15 @@
 //! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.
 
 mod api;
-mod hooks;
 mod probes;
 mod problem;
 mod span;
+mod webhooks;
 
 pub use api::{Api, Gate, description as api_description};
-pub use hooks::{PublicDoor, REFUSALS};
 pub use probes::{Check, PrivateDoor};
 pub use span::RootSpan;
+pub use webhooks::{PublicDoor, REFUSALS};
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub fn public(door: web::Data<PublicDoor>) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(door)
             .service(
                 web::resource("/hooks/{source}")
-                    .route(web::get().to(hooks::receive))
-                    .route(web::post().to(hooks::receive))
+                    .route(web::get().to(webhooks::receive))
+                    .route(web::post().to(webhooks::receive))
                     .default_service(web::to(|| Problem::method_not_allowed("GET, POST"))),
             )
             .service(

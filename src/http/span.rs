@@ -1,19 +1,20 @@
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing::Span;
 use tracing::field::Empty;
-use tracing_actix_web::RootSpanBuilder;
+use tracing_actix_web::{RequestId, RootSpanBuilder};
 
 /// The span around every request. The usual one records the query and the client's address;
-/// queries carry phone numbers, so this one names the route and nothing that was sent.
+/// queries carry phone numbers, so this one names the route and nothing that was sent. It costs more
+/// than to verify a signature, so it is made only if lines at debug level are logged.
 pub struct RootSpan;
 
 impl RootSpanBuilder for RootSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        tracing::info_span!(
+        tracing::debug_span!(
             "request",
-            id = %uuid::Uuid::now_v7().simple(),
+            id = id(request.request()),
             method = %request.method(),
             route = request.match_pattern().as_deref().unwrap_or("unmatched"),
             status = Empty,
@@ -27,4 +28,9 @@ impl RootSpanBuilder for RootSpan {
         };
         span.record("status", status.as_u16());
     }
+}
+
+/// The id of a request, in the span and on the lines that are logged without one.
+pub(super) fn id(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.simple().to_string())
 }

@@ -1,5 +1,8 @@
+use std::cell::OnceCell;
 use std::fmt;
 use std::fmt::Write;
+
+use memchr::{memchr, memchr_iter, memchr2};
 
 use crate::domain::Webhook;
 
@@ -7,52 +10,103 @@ use super::content::{Content, FIELDS_MAX};
 use super::refused::Unreadable;
 
 /// A key and its value, decoded.
-type Pair = (String, String);
+type Pair<'a> = (&'a str, &'a str);
 
-/// The fields of a hook, split and decoded once: signatures are computed over them and answers
+/// The fields of a webhook, split and decoded once: signatures are computed over them and answers
 /// are read from them, so the two can never disagree.
 pub struct Form {
-    query: Vec<Pair>,
-    body: Vec<Pair>,
+    /// Every key and value, decoded, one after another: those of the query, then those of the body.
+    text: String,
+    /// Where each field's key and value end in `text`.
+    ends: Vec<(usize, usize)>,
+    /// How many fields are in the query.
+    in_query: usize,
+    run_together: OnceCell<Vec<u8>>,
 }
 
 impl Form {
-    /// A body is looked at where it is a form.
+    /// A body is looked at if it is a form.
     pub(super) fn split(hook: &Webhook, content: Content) -> Result<Self, Unreadable> {
-        let query = raw_query(hook);
-        let body = match content {
-            Content::Nothing | Content::Json => &[][..],
-            Content::Form => &hook.body,
-        };
-        if raw_pairs(query).chain(raw_pairs(body)).nth(FIELDS_MAX).is_some() {
-            return Err(Unreadable::TooManyFields);
-        }
-        Ok(Self { query: pairs(query)?, body: pairs(body)? })
+        Self::decode(
+            raw_query(hook),
+            match content {
+                Content::Nothing | Content::Json => &[],
+                Content::Form => &hook.body,
+            },
+        )
     }
 
     /// A form that is part of something else.
     pub(super) fn of(body: &[u8]) -> Result<Self, Unreadable> {
-        if raw_pairs(body).nth(FIELDS_MAX).is_some() {
+        Self::decode(&[], body)
+    }
+
+    fn decode(query: &[u8], body: &[u8]) -> Result<Self, Unreadable> {
+        let pairs_max = memchr_iter(b'&', query).chain(memchr_iter(b'&', body)).count() + 2;
+        if pairs_max > FIELDS_MAX
+            && raw_pairs(query).chain(raw_pairs(body)).nth(FIELDS_MAX).is_some()
+        {
             return Err(Unreadable::TooManyFields);
         }
-        Ok(Self { query: Vec::new(), body: pairs(body)? })
+        let mut text = Vec::with_capacity(query.len() + body.len());
+        let mut ends = Vec::with_capacity(pairs_max.min(FIELDS_MAX));
+        decode_pairs(query, &mut text, &mut ends)?;
+        let in_query = ends.len();
+        decode_pairs(body, &mut text, &mut ends)?;
+        // A field that ends within a character is no UTF-8, even if the next one completes it.
+        match String::from_utf8(text) {
+            Ok(text)
+                if ends.iter().all(|&(key, value)| {
+                    text.is_char_boundary(key) && text.is_char_boundary(value)
+                }) =>
+            {
+                Ok(Self { text, ends, in_query, run_together: OnceCell::new() })
+            }
+            _ => Err(Unreadable::BrokenForm),
+        }
     }
 
     /// In the order in which they came.
-    pub fn query(&self) -> &[Pair] {
-        &self.query
+    pub fn query(&self) -> impl Iterator<Item = Pair<'_>> + Clone {
+        self.all().take(self.in_query)
     }
 
-    /// In the order in which they came; always empty for a GET, and where the body is no form.
-    pub fn body(&self) -> &[Pair] {
-        &self.body
+    /// In the order in which they came; always empty for a GET, and if the body is no form.
+    pub fn body(&self) -> impl Iterator<Item = Pair<'_>> + Clone {
+        self.all().skip(self.in_query)
+    }
+
+    /// Those of the query, then those of the body.
+    pub(super) fn all(&self) -> impl Iterator<Item = Pair<'_>> + Clone {
+        let mut start = 0;
+        self.ends.iter().map(move |&(key, value)| {
+            let pair = (&self.text[start..key], &self.text[key..value]);
+            start = value;
+            pair
+        })
+    }
+
+    /// The fields of the body sorted by key, then value, without a mark between them, as senders sign
+    /// them that sign no marks.
+    pub(super) fn run_together(&self) -> &[u8] {
+        self.run_together.get_or_init(|| {
+            let mut pairs: Vec<_> = self.body().collect();
+            pairs.sort_unstable();
+            let mut fields = Vec::with_capacity(self.text.len());
+            for (key, value) in pairs {
+                fields.extend_from_slice(key.as_bytes());
+                fields.extend_from_slice(value.as_bytes());
+            }
+            fields
+        })
     }
 }
 
 impl fmt::Debug for Form {
     /// Only how much there is: the fields carry phone numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Form({} in the query, {} in the body)", self.query.len(), self.body.len())
+        let in_body = self.ends.len() - self.in_query;
+        write!(f, "Form({} in the query, {in_body} in the body)", self.in_query)
     }
 }
 
@@ -65,7 +119,7 @@ pub(super) fn raw_query(hook: &Webhook) -> &[u8] {
 /// skipped.
 pub(super) fn raw_pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|&b| b == b'&').filter(|segment| !segment.is_empty()).map(|segment| {
-        match segment.iter().position(|&b| b == b'=') {
+        match memchr(b'=', segment) {
             Some(at) => (&segment[..at], &segment[at + 1..]),
             None => (segment, &[][..]),
         }
@@ -86,36 +140,50 @@ pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String
     line
 }
 
-/// What begins as JSON is no form: where a signature covers neither type nor method, it could be
-/// sent again as one, and say what somebody wrote into a comment.
-fn pairs(text: &[u8]) -> Result<Vec<Pair>, Unreadable> {
-    if text.trim_ascii_start().starts_with(b"{") || text.trim_ascii_start().starts_with(b"[") {
+/// What begins as JSON is no form: if a signature covers neither type nor method, it could be sent
+/// again as one, and say what somebody wrote into a comment.
+fn decode_pairs(
+    raw: &[u8],
+    text: &mut Vec<u8>,
+    ends: &mut Vec<(usize, usize)>,
+) -> Result<(), Unreadable> {
+    if matches!(raw.trim_ascii_start(), [b'{' | b'[', ..]) {
         return Err(Unreadable::BrokenForm);
     }
-    raw_pairs(text).map(|(key, value)| Ok((decode(key)?, decode(value)?))).collect()
+    for (key, value) in raw_pairs(raw) {
+        decode(key, text)?;
+        let key_end = text.len();
+        decode(value, text)?;
+        ends.push((key_end, text.len()));
+    }
+    Ok(())
 }
 
 /// Strict: a stray percent sign is an error, as is what is not UTF-8 once decoded. Guessing would
 /// be safe for the signature and wrong for the answer.
-fn decode(raw: &[u8]) -> Result<String, Unreadable> {
-    let mut decoded = Vec::with_capacity(raw.len());
-    let mut rest = raw.iter();
-    while let Some(&byte) = rest.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => match (hex_digit(rest.next()), hex_digit(rest.next())) {
-                (Some(high), Some(low)) => high << 4 | low,
-                _ => return Err(Unreadable::BrokenForm),
-            },
-            plain => plain,
-        });
+fn decode(raw: &[u8], text: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let mut rest = raw;
+    while let Some(at) = memchr2(b'+', b'%', rest) {
+        text.extend_from_slice(&rest[..at]);
+        match &rest[at..] {
+            [b'+', after @ ..] => {
+                text.push(b' ');
+                rest = after;
+            }
+            [_, high, low, after @ ..] => {
+                text.push(hex_digit(*high)? << 4 | hex_digit(*low)?);
+                rest = after;
+            }
+            _ => return Err(Unreadable::BrokenForm),
+        }
     }
-    String::from_utf8(decoded).map_err(|_| Unreadable::BrokenForm)
+    text.extend_from_slice(rest);
+    Ok(())
 }
 
-fn hex_digit(byte: Option<&u8>) -> Option<u8> {
-    let digit = char::from(*byte?).to_digit(16)?;
-    Some(u8::try_from(digit).expect("a hex digit is below 16"))
+fn hex_digit(byte: u8) -> Result<u8, Unreadable> {
+    let digit = char::from(byte).to_digit(16).ok_or(Unreadable::BrokenForm)?;
+    Ok(u8::try_from(digit).expect("a hex digit is below 16"))
 }
 
 fn escape(text: &str, line: &mut String) {
@@ -138,11 +206,12 @@ mod tests {
     use super::*;
     use crate::source::sample::{get, post};
 
-    fn decoded(text: &str) -> Result<Vec<Pair>, Unreadable> {
-        pairs(text.as_bytes())
+    fn decoded(text: impl AsRef<[u8]>) -> Result<Vec<(String, String)>, Unreadable> {
+        let form = Form::of(text.as_ref())?;
+        Ok(form.body().map(|(key, value)| pair(key, value)).collect())
     }
 
-    fn pair(key: &str, value: &str) -> Pair {
+    fn pair(key: &str, value: &str) -> (String, String) {
         (key.to_owned(), value.to_owned())
     }
 
@@ -173,7 +242,13 @@ mod tests {
         {
             assert_eq!(decoded(bad), Err(Unreadable::BrokenForm), "{bad}");
         }
-        assert_eq!(pairs(b"a=\xff"), Err(Unreadable::BrokenForm));
+        assert_eq!(decoded(b"a=\xff"), Err(Unreadable::BrokenForm));
+        // No field is UTF-8, though together they are.
+        for bad in ["%c3=%a9", "a=%c3&%a9=1"] {
+            assert_eq!(decoded(bad), Err(Unreadable::BrokenForm), "{bad}");
+        }
+        let across = Form::split(&post(Some("a=%c3"), "%a9=1"), Content::Form);
+        assert_eq!(across.err(), Some(Unreadable::BrokenForm));
     }
 
     #[test]
@@ -195,7 +270,7 @@ mod tests {
         assert_eq!(content, Content::Nothing);
         for content in [content, Content::Json] {
             let form = Form::split(&hook, content).unwrap();
-            assert_eq!((form.query().len(), form.body().len()), (1, 0));
+            assert_eq!((form.query().count(), form.body().count()), (1, 0));
         }
     }
 
@@ -211,7 +286,7 @@ mod tests {
 
         #[test]
         fn nothing_that_arrives_makes_the_decoder_panic(body: Vec<u8>) {
-            let _ = pairs(&body);
+            let _ = decoded(&body);
         }
     }
 }

@@ -136,10 +136,9 @@ impl Source {
     /// As for [`sign`](Self::sign).
     pub fn signed(&self, mut hook: Webhook, nonce: &str) -> Result<Webhook, CannotSign> {
         self.signature.prepare(&mut hook, self.accepts);
-        let headers = self.sign(&hook, nonce)?;
-        let lower =
-            |(name, value): (String, String)| (name.to_ascii_lowercase(), value.into_bytes());
-        hook.headers.extend(headers.into_iter().map(lower));
+        for (name, value) in self.sign(&hook, nonce)? {
+            hook.headers.push(&name.to_ascii_lowercase(), value.as_bytes());
+        }
         Ok(hook)
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,20 +52,20 @@ pub enum BadPath {
 }
 
 /// What was found, if anything; or why nothing can be believed that might be there.
-pub(super) type Found = Result<Option<String>, Unreadable>;
+pub(super) type Found<'a> = Result<Option<Cow<'a, str>>, Unreadable>;
 
 impl Path {
     /// The text at this place, where there is any: several are put on lines of their own.
-    pub(super) fn find(&self, hook: &Opened<'_>) -> Found {
+    pub(super) fn find<'a>(&self, hook: &Opened<'a>) -> Found<'a> {
         let mut found = match &self.start {
-            Start::Form(name) => hook.form(name),
-            Start::Query(name) => hook.query(name)?,
-            Start::Header(name) => hook.header(name)?,
-            Start::Json(path) => hook.json()?.and_then(|json| texts(path, json)),
+            Start::Form(name) => hook.form(name).map(Cow::Borrowed),
+            Start::Query(name) => hook.query(name)?.map(Cow::Borrowed),
+            Start::Header(name) => hook.header(name)?.map(Cow::Borrowed),
+            Start::Json(path) => hook.json()?.and_then(|json| texts(path, json)).map(Cow::Owned),
         };
         for step in &self.steps {
             let Some(text) = found.filter(|text| !text.is_empty()) else { return Ok(None) };
-            found = step.within(&text)?;
+            found = step.within(&text)?.map(Cow::Owned);
         }
         Ok(found)
     }
@@ -92,14 +93,14 @@ impl Path {
 }
 
 impl Step {
-    fn within(&self, text: &str) -> Found {
+    fn within(&self, text: &str) -> Result<Option<String>, Unreadable> {
         match self {
             Step::Form(name) => {
                 let form = Form::of(text.as_bytes())?;
-                let mut values = form.body().iter().filter(|(key, _)| key == name);
+                let mut values = form.body().filter(|(key, _)| key == name);
                 match (values.next(), values.next()) {
                     (_, Some(_)) => Err(Unreadable::Repeated(name.clone())),
-                    (value, None) => Ok(value.map(|(_, value)| value.clone())),
+                    (value, None) => Ok(value.map(|(_, value)| value.to_owned())),
                 }
             }
             Step::Json(path) => Ok(texts(path, &json::parse(text.as_bytes())?)),

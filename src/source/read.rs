@@ -1,9 +1,11 @@
+use std::borrow::Cow;
+
 use crate::domain::{
     Answer, CallUuid, ExtractedAnswer, Extraction, IdempotencyKey, Name, Question,
 };
 
 use super::opened::Opened;
-use super::path::{Found, Path};
+use super::path::Path;
 use super::reader::{Condition, Reader};
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedWebhook};
@@ -106,7 +108,7 @@ impl Readers {
         let mut fields = Vec::new();
         for (name, readers) in &self.fields {
             if let Some((value, _)) = first(readers, &opened, is_said)? {
-                fields.push((name.clone(), value));
+                fields.push((name.clone(), value.into_owned()));
             }
         }
         Ok(Some(Reading {
@@ -144,7 +146,7 @@ impl Readers {
         if id.len() > IdempotencyKey::LENGTH_MAX {
             return Err(Unreadable::LongId);
         }
-        Ok(Some(hook.identified_as(id)))
+        Ok(Some(hook.identified_as(id.into_owned())))
     }
 
     /// Fields of which a second would be a second meaning.
@@ -180,7 +182,7 @@ impl Asked {
     fn read(&self, hook: &Opened<'_>) -> Result<Vec<ReadAnswer>, Unreadable> {
         match self {
             Asked::One { question, answer } => {
-                let question = first(question, hook, |_| true)?.map(|(name, _)| name);
+                let question = first(question, hook, |_| true)?.map(|(name, _)| name.into_owned());
                 if question.as_deref().is_some_and(|name| !may_be_a_typo(name)) {
                     return Err(Unreadable::MalformedQuestion);
                 }
@@ -229,9 +231,11 @@ fn said(
     hook: &Opened<'_>,
 ) -> Result<ReadAnswer, Unreadable> {
     Ok(match first(readers, hook, is_said)? {
-        Some((text, reader)) => {
-            ReadAnswer { question, answer: Answer::Given(text), reader: reader.place() }
-        }
+        Some((text, reader)) => ReadAnswer {
+            question,
+            answer: Answer::Given(text.into_owned()),
+            reader: reader.place(),
+        },
         None => ReadAnswer {
             question,
             answer: Answer::Silence,
@@ -245,14 +249,13 @@ fn is_said(text: &str) -> bool {
 }
 
 /// The first text that will do, and who found it.
-fn first<'r>(
+fn first<'a, 'r>(
     readers: impl IntoIterator<Item = &'r Reader>,
-    hook: &Opened<'_>,
+    hook: &Opened<'a>,
     will_do: impl Fn(&str) -> bool,
-) -> Result<Option<(String, &'r Reader)>, Unreadable> {
+) -> Result<Option<(Cow<'a, str>, &'r Reader)>, Unreadable> {
     for reader in readers {
-        let found: Found = reader.find(hook);
-        if let Some(text) = found?.filter(|text| will_do(text)) {
+        if let Some(text) = reader.find(hook)?.filter(|text| will_do(text)) {
             return Ok(Some((text, reader)));
         }
     }
@@ -505,7 +508,7 @@ mod tests {
 
     fn json(body: &str) -> Webhook {
         let mut hook = post(None, body);
-        hook.headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+        hook.headers = [("content-type", "application/json")].into_iter().collect();
         hook
     }
 
@@ -602,7 +605,9 @@ mod tests {
         for body in [r#"{"comment":"&call=c-2&x=","call":"c-1"}"#, " [\"&call=c-2\"]"] {
             let sent = signed(&source, json(body));
             let mut renamed = sent.clone();
-            renamed.headers[0].1 = b"application/x-www-form-urlencoded".to_vec();
+            let mut headers = renamed.headers.to_vec();
+            headers[0].1 = b"application/x-www-form-urlencoded".to_vec();
+            renamed.headers = headers.into_iter().collect();
             let mut got = Webhook { method: Method::Get, query: Some(body.to_owned()), ..sent };
             got.body.clear();
             for moved in [renamed, got] {

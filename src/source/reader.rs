@@ -39,7 +39,7 @@ pub enum BadReader {
 
 impl Reader {
     /// The text, where there is one and it is looked for.
-    pub(super) fn find(&self, hook: &Opened<'_>) -> Found {
+    pub(super) fn find<'a>(&self, hook: &Opened<'a>) -> Found<'a> {
         match &self.condition {
             Some(condition) if !condition.holds(hook)? => Ok(None),
             _ => self.path.find(hook),
@@ -72,8 +72,8 @@ impl Condition {
         let found = self.path.find(hook)?;
         Ok(match &self.test {
             Test::Something => found.is_some_and(|text| !text.is_empty()),
-            Test::Is(value) => found.as_ref() == Some(value),
-            Test::IsNot(value) => found.as_ref() != Some(value),
+            Test::Is(value) => found.as_deref() == Some(value),
+            Test::IsNot(value) => found.as_deref() != Some(value),
         })
     }
 

@@ -1,8 +1,10 @@
-/// What a sender hears when its hook was kept.
+use bytes::Bytes;
+
+/// The reply to a webhook that was stored. To clone it copies nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReply {
     content_type: Option<&'static str>,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 /// How a hook is answered that was not taken.
@@ -40,15 +42,15 @@ impl SourceReply {
         }
         roxmltree::Document::parse(&text)
             .map_err(|malformed| BadReply::Malformed(malformed.to_string()))?;
-        Ok(Self { content_type: Some("application/xml"), body: text.into_bytes() })
+        Ok(Self { content_type: Some("application/xml"), body: text.into() })
     }
 
     pub fn json(value: &serde_json::Value) -> Self {
-        Self { content_type: Some("application/json"), body: value.to_string().into_bytes() }
+        Self { content_type: Some("application/json"), body: value.to_string().into() }
     }
 
     pub fn empty() -> Self {
-        Self { content_type: None, body: Vec::new() }
+        Self { content_type: None, body: Bytes::new() }
     }
 
     /// None where there is no body.
@@ -58,6 +60,10 @@ impl SourceReply {
 
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    pub fn into_body(self) -> Bytes {
+        self.body
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::domain::{Account, Credentials, Method, Webhook, WebhookId};
+use crate::domain::{Account, Credentials, Headers, Method, Webhook, WebhookId};
 
 use super::content::Accepts;
 use super::signature::Scheme;
@@ -19,19 +19,19 @@ pub fn post(query: Option<&str>, body: &str) -> Webhook {
         method: Method::Post,
         path: "/hooks/ivr".to_owned(),
         query: query.map(str::to_owned),
-        headers: vec![("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec())],
+        headers: [("content-type", "application/x-www-form-urlencoded")].into_iter().collect(),
         body: body.as_bytes().to_vec(),
         received_at: Timestamp::UNIX_EPOCH,
     }
 }
 
 pub fn get(query: Option<&str>) -> Webhook {
-    Webhook { method: Method::Get, headers: Vec::new(), ..post(query, "") }
+    Webhook { method: Method::Get, headers: Headers::default(), ..post(query, "") }
 }
 
 /// Gives the hook one more header line.
 pub fn with_header(mut hook: Webhook, name: &str, value: &str) -> Webhook {
-    hook.headers.push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
+    hook.headers.push(&name.to_ascii_lowercase(), value.as_bytes());
     hook
 }
 

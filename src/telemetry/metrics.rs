@@ -1,5 +1,4 @@
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +12,8 @@ use super::books::Books;
 use super::families::{
     counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
 };
-use super::hooks::SourceFigures;
 use super::reload::ReloadResult;
+use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
 use crate::domain::{Feedback, Issue, Name, Verdict};
 use crate::store::Observer;
@@ -35,7 +34,6 @@ pub struct Metrics {
 struct InForce {
     labels: LabelSets,
     hash: String,
-    sources: HashMap<Name, Arc<SourceFigures>>,
 }
 
 /// All values that labels can take, as the settings know them. Each series exists from the moment
@@ -182,19 +180,7 @@ impl Metrics {
     pub fn settings_came_into_force(&self, labels: &LabelSets, hash: &str) {
         self.families.show_at_zero(labels);
         self.families.settings_info.with_label_values(&[hash]).set(1);
-        let figures_of = |(source, _): &(Name, Vec<&'static str>)| {
-            let Families { hooks_total, hook_refusals_total, hook_duration_seconds, .. } =
-                &self.families;
-            let figures = SourceFigures::new(
-                source.as_str(),
-                hooks_total,
-                hook_refusals_total,
-                hook_duration_seconds,
-            );
-            (source.clone(), Arc::new(figures))
-        };
-        let sources = labels.sources.iter().map(figures_of).collect();
-        let new = InForce { labels: labels.clone(), hash: hash.to_owned(), sources };
+        let new = InForce { labels: labels.clone(), hash: hash.to_owned() };
         let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *in_force, new);
         self.families.retire(&old, &in_force);
@@ -215,14 +201,13 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// The figures of a source of the settings. Whoever handles a hook asks once.
-    pub fn source(&self, name: &str) -> Option<Arc<SourceFigures>> {
-        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
-        in_force.sources.get(name).cloned()
+    /// The metrics of a source of the settings.
+    pub fn source(&self, name: &Name) -> SourceMetrics {
+        self.families.source(name)
     }
 
-    /// A hook came for a source that the settings do not have.
-    pub fn hook_came_to_unknown_source(&self) {
+    /// A webhook came for a source that the settings do not have.
+    pub fn webhook_came_to_unknown_source(&self) {
         self.to_unknown_source.inc();
     }
 
@@ -388,13 +373,23 @@ impl Observer for Metrics {
 }
 
 impl Families {
-    /// Names every series that can ever exist, but for those of [`SourceFigures`], which name
-    /// their own.
+    fn source(&self, name: &Name) -> SourceMetrics {
+        SourceMetrics::new(
+            name.as_str(),
+            &self.hooks_total,
+            &self.hook_refusals_total,
+            &self.hook_duration_seconds,
+        )
+    }
+
+    /// Names every series that can ever exist.
     fn show_at_zero(&self, labels: &LabelSets) {
         for (source, scheme) in labels.schemes() {
             self.source_signature_info.with_label_values(&[source, scheme]).set(1);
         }
         for (source, _) in &labels.sources {
+            // It names its own.
+            self.source(source);
             for reason in &labels.refusals {
                 self.hook_refusals_total.with_label_values(&[source.as_str(), reason]);
             }
@@ -562,10 +557,10 @@ mod tests {
         let at_start = series(&metrics);
 
         for outcome in WebhookOutcome::ALL {
-            metrics.source("ivr").unwrap().hook_answered(outcome, Duration::from_millis(2));
+            metrics.source(&name("ivr")).webhook_answered(outcome, Duration::from_millis(2));
         }
-        metrics.source("lab").unwrap().hook_refused("mismatch");
-        metrics.hook_came_to_unknown_source();
+        metrics.source(&name("lab")).webhook_refused("mismatch");
+        metrics.webhook_came_to_unknown_source();
         metrics.answer_changed(&name("quality"));
         for survey in [Some(&name("quality")), None] {
             metrics.submission_resent(survey);
@@ -598,7 +593,6 @@ mod tests {
         metrics.commit_failed();
 
         assert_eq!(series(&metrics), at_start);
-        assert!(metrics.source("nobody").is_none());
     }
 
     #[test]

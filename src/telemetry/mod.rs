@@ -7,12 +7,12 @@
 mod action;
 mod books;
 mod families;
-mod hooks;
 pub mod logs;
 mod metrics;
 mod reload;
+mod webhooks;
 
 pub use action::Action;
-pub use hooks::{SourceFigures, WebhookOutcome};
 pub use metrics::{LabelSets, Metrics};
 pub use reload::ReloadResult;
+pub use webhooks::{SourceMetrics, WebhookOutcome};

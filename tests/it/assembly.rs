@@ -342,7 +342,7 @@ fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
         method: Method::Post,
         path: "/hooks/ivr".to_owned(),
         query: None,
-        headers: Vec::new(),
+        headers: Default::default(),
         body: Vec::new(),
         received_at: key.at,
     };

@@ -79,10 +79,12 @@ proptest! {
                 method: if by_get { Method::Get } else { Method::Post },
                 path: "/hooks/x".to_owned(),
                 query: query.clone(),
-                headers: vec![
-                    ("content-type".to_owned(), format!("application/{kind}").into_bytes()),
-                    ("authorization".to_owned(), header.clone()),
-                ],
+                headers: [
+                    ("content-type", format!("application/{kind}").as_bytes()),
+                    ("authorization", &header),
+                ]
+                .into_iter()
+                .collect(),
                 body: body.clone(),
                 received_at: Timestamp::UNIX_EPOCH,
             };

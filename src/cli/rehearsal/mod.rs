@@ -186,7 +186,7 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    /// As the intake says it: by what was answered so far, where the source has replies.
+    /// As the ingest says it: by what was answered so far, where the source has replies.
     fn said(&self, source: &Source, answers: Option<&Answers>) -> SourceReply {
         let spoken = self.settings.replies.get(&source.name).map(|replies| {
             let url = source.address();
@@ -202,7 +202,7 @@ fn believed(
     hook: Webhook,
     trust: Trust,
 ) -> (Result<VerifiedWebhook, Refusal>, Option<Refused>) {
-    if hook.header_values("content-encoding").next().is_some() {
+    if hook.headers.values("content-encoding").next().is_some() {
         return (Err(Refusal::Encoded), None);
     }
     if hook.body.len() > Webhook::BODY_MAX {

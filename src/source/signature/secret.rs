@@ -39,8 +39,10 @@ pub fn any_verifies(credentials: &Credentials, verifies: impl Fn(&str) -> bool) 
         .any(|secret| !secret.is_empty() && verifies(secret))
 }
 
-pub fn hmac_sha256(key: &str, message: &[u8]) -> Vec<u8> {
-    Algorithm::Sha256.tag(key.as_bytes(), message)
+/// Over a message that is given in pieces.
+pub fn hmac_sha256(key: &str, message: &[&[u8]]) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any length is a key");
+    message.iter().fold(mac, Mac::chain_update).finalize().into_bytes().into()
 }
 
 /// In constant time; the length of a tag is no secret.

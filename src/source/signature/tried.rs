@@ -18,10 +18,8 @@ pub struct Tried {
 
 impl Tried {
     pub(super) fn new(hook: &Webhook, scheme: &'static str, headers: &[&str]) -> Self {
-        let count = |name: &str| {
-            hook.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).count()
-        };
-        let headers = headers.iter().map(|&name| (name.to_owned(), count(name))).collect();
+        let counted = |&name: &&str| (name.to_owned(), hook.headers.values(name).count());
+        let headers = headers.iter().map(counted).collect();
         Self { scheme, headers, signed: None, matches: false }
     }
 

@@ -125,7 +125,7 @@ fn algorithm(hook: &Webhook) -> Result<Algorithm, Refusal> {
 /// The fields of a form are signed; any other body is signed by its hash in the query, once. Where
 /// that is there, no other body is meant, and none neither.
 fn covers(hook: &Webhook, form: &Form, content: Content) -> Result<(), UnnamedBody> {
-    let mut named = form.query().iter().filter(|(key, _)| key == BODY_HASH);
+    let mut named = form.query().filter(|(key, _)| *key == BODY_HASH);
     match (named.next(), named.next()) {
         (None, _) if content != Content::Json => Ok(()),
         (Some((_, hash)), None)
@@ -140,11 +140,11 @@ fn covers(hook: &Webhook, form: &Form, content: Content) -> Result<(), UnnamedBo
 /// Whether the query ends where Twilio ended it. Nothing that is signed says so; but every field of
 /// Twilio's begins with a letter, and a call's form has, as its first, the account.
 fn has_its_marks(hook: &Webhook, form: &Form) -> bool {
-    let has_account = || form.body().iter().any(|(key, _)| key == ACCOUNT);
-    let signed = [raw_query(hook), &fields(form.body())].concat();
+    let has_account = || form.body().any(|(key, _)| key == ACCOUNT);
+    let signed = [raw_query(hook), &fields(form)].concat();
     let names_account = signed.windows(ACCOUNT.len()).any(|part| part == ACCOUNT.as_bytes());
     hook.method == Method::Get
-        || (form.body().iter().all(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
+        || (form.body().all(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
             && (!names_account || has_account()))
 }
 
@@ -157,25 +157,23 @@ fn body_hash(hook: &Webhook) -> String {
 fn messages(hook: &Webhook, form: &Form, url: &SignedUrl) -> Vec<Vec<u8>> {
     let query = raw_query(hook);
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
-    let fields = fields(form.body());
+    let fields = fields(form);
     url.candidates(&hook.path)
-        .into_iter()
         .chain(url.with_default_port(&hook.path))
-        .map(|address| [address.as_bytes(), mark, query, &fields].concat())
+        .map(|address| [address.concat().as_bytes(), mark, query, &fields].concat())
         .collect()
 }
 
 /// Sorted by key, then value, each pair once, run together without a mark between them.
-fn fields(pairs: &[(String, String)]) -> Vec<u8> {
-    let mut pairs: Vec<_> = pairs.iter().collect();
+fn fields(form: &Form) -> Vec<u8> {
+    let mut pairs: Vec<_> = form.body().collect();
     pairs.sort_unstable();
     pairs.dedup();
-    let mut fields = Vec::new();
-    for (key, value) in pairs {
-        fields.extend_from_slice(key.as_bytes());
-        fields.extend_from_slice(value.as_bytes());
-    }
-    fields
+    pairs
+        .iter()
+        .flat_map(|(key, value)| [key.as_bytes(), value.as_bytes()])
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 #[cfg(test)]

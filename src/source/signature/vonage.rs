@@ -101,10 +101,10 @@ fn payload_hash(hook: &Webhook, form: &Form) -> String {
     HEXLOWER.encode(&digest)
 }
 
-fn as_json(pairs: &[(String, String)]) -> String {
+fn as_json<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let members: Vec<String> =
-        pairs.iter().map(|(key, value)| format!("{}:{}", quoted(key), quoted(value))).collect();
+        pairs.map(|(key, value)| format!("{}:{}", quoted(key), quoted(value))).collect();
     format!("{{{}}}", members.join(","))
 }
 

@@ -105,7 +105,7 @@ fn sending(
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
         query: Some(query.clone()),
-        headers: vec![(form.0.clone(), form.1.clone().into_bytes())],
+        headers: [&form].into_iter().map(|(name, value)| (name, value)).collect(),
         body: body.clone().into_bytes(),
         received_at: Timestamp::UNIX_EPOCH,
     };

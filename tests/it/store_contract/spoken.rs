@@ -35,7 +35,7 @@ pub fn hook(second: i64, call: &str, answers: &[(&str, &str)]) -> Arrival {
             method: Method::Post,
             path: "/hooks/ivr".to_owned(),
             query: None,
-            headers: Vec::new(),
+            headers: Default::default(),
             body: format!("{call} {answers:?}").into_bytes(),
             received_at: at(second),
         },

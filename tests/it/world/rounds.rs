@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use postcall::delivery::{self, Courier, Terms};
 use postcall::destination::Timeouts;
 use postcall::domain::{Method, Name, Webhook, WebhookId};
-use postcall::intake::Intake;
+use postcall::ingest::Ingest;
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
 use postcall::store::{Arrival, Done, Outcome, Replay, Store, StoreError};
@@ -35,7 +35,7 @@ pub struct Rounds {
 struct Service {
     courier: Courier,
     terms: watch::Sender<Arc<Terms>>,
-    intake: Intake,
+    ingest: Ingest,
     metrics: Arc<Metrics>,
     store: Arc<dyn Store>,
     surveys: BTreeMap<Name, Arc<Survey>>,
@@ -90,7 +90,7 @@ impl Rounds {
         call: &str,
         digits: &str,
     ) -> WebhookOutcome {
-        let intake = &self.service().intake;
+        let ingest = &self.service().ingest;
         let hook = Webhook {
             id: WebhookId(Uuid::now_v7()),
             method: Method::Get,
@@ -99,12 +99,12 @@ impl Rounds {
                 None => format!("CallUUID={call}&Digits={digits}"),
                 Some(question) => format!("CallUUID={call}&Digits={digits}&question={question}"),
             }),
-            headers: Vec::new(),
+            headers: Default::default(),
             body: Vec::new(),
             received_at: self.now(),
         };
-        let desk = intake.desk(source).expect("a source of the settings");
-        intake.receive(&desk, hook).await.expect("a hook that is kept").outcome
+        let endpoint = ingest.endpoint(source).expect("a source of the settings");
+        ingest.receive(&endpoint, hook).await.expect("a hook that is kept").outcome
     }
 
     /// A hook was read, whatever its sender looks like.
@@ -219,18 +219,18 @@ impl Rounds {
         });
         let sources = settings.sources.into_values().collect();
         let surveys = settings.surveys;
-        let intake =
-            Intake::new(sources, &surveys, &settings.replies, store.clone(), metrics.clone());
-        self.service = Some(Service { courier, terms, intake, metrics, store, surveys });
+        let ingest =
+            Ingest::new(sources, &surveys, &settings.replies, store.clone(), metrics.clone());
+        self.service = Some(Service { courier, terms, ingest, metrics, store, surveys });
     }
 
     /// The settings as they are written now come into force.
     pub fn reload(&mut self) {
         let settings = self.checked_settings();
-        let Service { terms: in_force, intake, .. } = self.service();
+        let Service { terms: in_force, ingest, .. } = self.service();
         in_force.send_replace(Arc::new(terms(&settings)));
         let Settings { sources, surveys, replies, .. } = settings;
-        intake.change(sources.into_values().collect(), &surveys, &replies);
+        ingest.change(sources.into_values().collect(), &surveys, &replies);
     }
 
     fn service(&self) -> &Service {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 use strum::{IntoStaticStr, VariantArray};
 
-/// What became of a hook that was meant for a source we know.
+/// What became of a webhook for a source of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum WebhookOutcome {
@@ -32,8 +32,8 @@ pub enum WebhookOutcome {
     Unavailable,
 }
 
-/// The figures of one source. They are resolved once, so that a hook costs no look-up by label.
-pub struct SourceFigures {
+/// The metrics of one source. They are resolved once, so that a webhook costs no look-up by label.
+pub struct SourceMetrics {
     /// In the order of [`WebhookOutcome::ALL`].
     answered: [IntCounter; WebhookOutcome::ALL.len()],
     took: Histogram,
@@ -50,7 +50,7 @@ impl WebhookOutcome {
     }
 }
 
-impl SourceFigures {
+impl SourceMetrics {
     pub(super) fn new(
         source: &str,
         hooks: &IntCounterVec,
@@ -66,15 +66,15 @@ impl SourceFigures {
         }
     }
 
-    /// `took` is from receipt to answer.
-    pub fn hook_answered(&self, outcome: WebhookOutcome, took: Duration) {
+    /// `took` is from receipt to reply.
+    pub fn webhook_answered(&self, outcome: WebhookOutcome, took: Duration) {
         self.answered[outcome as usize].inc();
         self.took.observe(took.as_secs_f64());
     }
 
-    /// Says why, beside a hook's outcome `Refused`, `Unsupported` or `Unreadable`; `reason` is one of
+    /// Counts the reason, beside the outcome `Refused`, `Unsupported` or `Unreadable`; `reason` is one of
     /// [`LabelSets::refusals`](super::LabelSets).
-    pub fn hook_refused(&self, reason: &'static str) {
+    pub fn webhook_refused(&self, reason: &'static str) {
         self.refusals.with_label_values(&[self.source.as_str(), reason]).inc();
     }
 }

@@ -8,33 +8,34 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use super::span;
 use crate::domain::{Method, Webhook, WebhookId};
-use crate::intake::{Desk, Intake, IntakeError, Receipt};
+use crate::ingest::{Endpoint, Ingest, IngestError, Receipt};
 use crate::telemetry::{Metrics, WebhookOutcome, logs};
 
 /// What a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: &str = "1";
 
-/// Why this room refuses a hook before anybody reads it.
+/// Why this module refuses a webhook before its source reads it.
 pub const REFUSALS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
 
-/// What the public door works with.
+/// What the public listener works with.
 pub struct PublicDoor {
-    pub intake: Arc<Intake>,
+    pub ingest: Arc<Ingest>,
     pub metrics: Arc<Metrics>,
     /// How long a whole body may take to arrive.
     pub body_timeout: Duration,
     pub clock: fn() -> Timestamp,
 }
 
-/// Why a hook is not answered with the source's thanks.
+/// Why a webhook does not get its source's reply.
 enum WebhookError {
     Encoded,
     TooLarge,
     TooSlow,
     /// The connection broke off.
     Incomplete,
-    Intake(IntakeError),
+    Ingest(IngestError),
 }
 
 pub(super) async fn receive(
@@ -43,38 +44,37 @@ pub(super) async fn receive(
     door: web::Data<PublicDoor>,
 ) -> HttpResponse {
     let received_at = (door.clock)();
-    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let Some(desk) = door.intake.desk(name) else {
-        door.metrics.hook_came_to_unknown_source();
+    let source = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let Some(endpoint) = door.ingest.endpoint(source) else {
+        door.metrics.webhook_came_to_unknown_source();
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
-    // Now, for other settings may be in force by the time that the body is here.
-    let figures = door.metrics.source(name);
-    let received = door.receive(&desk, &request, payload, received_at).await;
-    let (outcome, response) = match &received {
-        Ok(receipt) => (receipt.outcome, thanks(receipt)),
-        Err(error) => (error.outcome(), error.response(&desk)),
-    };
-    if let Some(figures) = figures {
-        if let Err(error) = &received
-            && let Some(reason) = error.refusal()
-        {
-            figures.hook_refused(reason);
+    let received = door.receive(&endpoint, &request, payload, received_at).await;
+    let metrics = endpoint.metrics();
+    let (outcome, response) = match received {
+        Ok(receipt) => {
+            let submission = receipt.submission.map(tracing::field::display);
+            tracing::debug!(source, submission, outcome = receipt.outcome.label(), "received");
+            (receipt.outcome, accepted(receipt))
         }
-        let took = (door.clock)().duration_since(received_at).try_into().unwrap_or_default();
-        figures.hook_answered(outcome, took);
-    }
-    if let Err(error) = received {
-        error.log(name);
-    }
+        Err(error) => {
+            if let Some(reason) = error.refusal() {
+                metrics.webhook_refused(reason);
+            }
+            error.log(source, &request);
+            (error.outcome(), error.response(&endpoint))
+        }
+    };
+    let took = (door.clock)().duration_since(received_at).try_into().unwrap_or_default();
+    metrics.webhook_answered(outcome, took);
     response
 }
 
 impl PublicDoor {
     async fn receive(
         &self,
-        desk: &Desk,
+        endpoint: &Endpoint,
         request: &HttpRequest,
         payload: web::Payload,
         received_at: Timestamp,
@@ -85,17 +85,20 @@ impl PublicDoor {
         if says_it_is_too_large(request) {
             return Err(WebhookError::TooLarge);
         }
+        // The server hands over a request before the body that came in the same packet. That is
+        // there on the next poll, so that most webhooks need no timer.
+        tokio::task::yield_now().await;
         let body = match tokio::time::timeout(self.body_timeout, whole(payload)).await {
             Ok(body) => body?,
             Err(_) => return Err(WebhookError::TooSlow),
         };
         let hook = hook(request, body, received_at);
-        self.intake.receive(desk, hook).await.map_err(WebhookError::Intake)
+        self.ingest.receive(endpoint, hook).await.map_err(WebhookError::Ingest)
     }
 }
 
-/// Refused before it is sent, where the sender says how long it will be. actix has refused a length
-/// that is no number.
+/// Whether the sender says itself that its body is too large. actix has refused a length that is no
+/// number.
 fn says_it_is_too_large(request: &HttpRequest) -> bool {
     let length = request.headers().get(header::CONTENT_LENGTH);
     length
@@ -117,31 +120,27 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, WebhookError> {
 }
 
 fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
-    let method = if request.method() == HttpMethod::GET { Method::Get } else { Method::Post };
     Webhook {
         id: WebhookId(Uuid::now_v7()),
-        method,
+        method: if request.method() == HttpMethod::GET { Method::Get } else { Method::Post },
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),
-        headers,
+        headers: request.headers().iter().collect(),
         body,
         received_at,
     }
 }
 
-/// What was kept is named; what was skipped is none of ours to name.
-fn thanks(receipt: &Receipt) -> HttpResponse {
-    let mut response = replied(receipt.reply.content_type(), receipt.reply.body());
+/// The reply to a webhook that was stored, with its submission's id, or filtered out, without one.
+fn accepted(receipt: Receipt) -> HttpResponse {
+    let mut response = replied(receipt.reply.content_type(), receipt.reply.into_body());
     let headers = response.headers_mut();
     if let Some(submission) = receipt.submission {
+        let mut buffer = Uuid::encode_buffer();
+        let id = submission.0.hyphenated().encode_lower(&mut buffer);
         headers.insert(
             header::HeaderName::from_static("postcall-submission"),
-            submission.to_string().try_into().expect("a UUID is a header value"),
+            header::HeaderValue::from_str(id).expect("a UUID is a header value"),
         );
     }
     headers.insert(
@@ -152,12 +151,13 @@ fn thanks(receipt: &Receipt) -> HttpResponse {
 }
 
 /// 200 with what the source's sender expects.
-fn replied(content_type: Option<&'static str>, body: &[u8]) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
+fn replied(content_type: Option<&'static str>, body: web::Bytes) -> HttpResponse {
+    let mut response = HttpResponse::with_body(StatusCode::OK, body);
     if let Some(content_type) = content_type {
-        response.insert_header((header::CONTENT_TYPE, content_type));
+        let content_type = header::HeaderValue::from_static(content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     }
-    response.body(body.to_vec())
+    response.map_into_boxed_body()
 }
 
 impl WebhookError {
@@ -184,7 +184,7 @@ impl WebhookError {
             WebhookError::TooLarge => format!("a body has at most {} bytes", Webhook::BODY_MAX),
             WebhookError::TooSlow => "the whole body did not arrive in time".to_owned(),
             WebhookError::Incomplete => "the body broke off".to_owned(),
-            WebhookError::Intake(error) => error.to_string(),
+            WebhookError::Ingest(error) => error.to_string(),
         }
     }
 
@@ -194,7 +194,7 @@ impl WebhookError {
             WebhookError::TooLarge => WebhookOutcome::TooLarge,
             WebhookError::TooSlow => WebhookOutcome::TooSlow,
             WebhookError::Incomplete => WebhookOutcome::Unreadable,
-            WebhookError::Intake(error) => error.outcome(),
+            WebhookError::Ingest(error) => error.outcome(),
         }
     }
 
@@ -205,17 +205,17 @@ impl WebhookError {
             WebhookError::TooLarge => Some("too_large"),
             WebhookError::TooSlow => Some("too_slow"),
             WebhookError::Incomplete => Some("broken_off"),
-            WebhookError::Intake(error) => error.refusal(),
+            WebhookError::Ingest(error) => error.refusal(),
         }
     }
 
     /// Where the source wants its callers' calls to go on, a refusal sounds like thanks, but does
     /// not carry the header that promises something. What could not be kept is never thanked for.
-    fn response(&self, desk: &Desk) -> HttpResponse {
-        let is_ours = matches!(self, WebhookError::Intake(IntakeError::NotKept(_)));
-        if desk.replies_to_refusals() && !is_ours {
-            let reply = desk.reply_unheard();
-            return replied(reply.content_type(), reply.body());
+    fn response(&self, endpoint: &Endpoint) -> HttpResponse {
+        let is_ours = matches!(self, WebhookError::Ingest(IngestError::NotKept(_)));
+        if endpoint.replies_to_refusals() && !is_ours {
+            let reply = endpoint.default_reply();
+            return replied(reply.content_type(), reply.into_body());
         }
         let mut response = Problem::new(self.status(), self.detail()).response();
         if is_ours {
@@ -225,16 +225,21 @@ impl WebhookError {
         response
     }
 
-    fn log(&self, source: &str) {
+    fn log(&self, source: &str, request: &HttpRequest) {
         match self {
-            WebhookError::Intake(IntakeError::NotKept(error)) => {
-                let error = logs::chain(error);
-                tracing::warn!(source, error, "a hook could not be kept and was answered 503");
+            WebhookError::Ingest(IngestError::NotKept(error)) => {
+                let (request, error) = (span::id(request), logs::chain(error));
+                tracing::warn!(
+                    request,
+                    source,
+                    error,
+                    "a webhook could not be stored and was answered 503"
+                );
             }
             other => tracing::debug!(
                 source,
                 status = other.status().as_u16(),
-                "a hook was refused: {}",
+                "a webhook was refused: {}",
                 other.detail()
             ),
         }

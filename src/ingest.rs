@@ -1,0 +1,228 @@
+//! IN: a webhook is verified, read and stored, and only then does its sender get its reply.
+//!
+//! [`Ingest::receive`] is the whole path. It knows neither the HTTP server in front of it nor what
+//! becomes of a submission afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::domain::{Name, Webhook};
+use crate::source::{OnRefusal, Refused, Source, SourceReply};
+use crate::store::{Arrival, Outcome, Store, StoreError};
+use crate::submission::{Answers, SubmissionId, SubmissionKey};
+use crate::survey::{Replies, Survey};
+use crate::telemetry::{Metrics, SourceMetrics, WebhookOutcome};
+
+/// Label of a webhook whose sender's id for it belongs to another payload.
+const ID_REUSED: &str = "signature_reused";
+
+/// Receives webhooks for every source of the settings.
+pub struct Ingest {
+    endpoints: RwLock<Endpoints>,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+type Endpoints = BTreeMap<Name, Arc<Endpoint>>;
+
+/// One source and the survey that it asks.
+pub struct Endpoint {
+    source: Source,
+    survey: Arc<Survey>,
+    /// Replies by what was answered so far; without them, the source has its one reply.
+    replies: Option<Arc<Replies>>,
+    /// What its sender calls, without a query.
+    url: String,
+    metrics: SourceMetrics,
+}
+
+/// The result for a webhook that is on disk, or that its source filters out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The submission that it is stored with; none if it is not stored.
+    pub submission: Option<SubmissionId>,
+    pub outcome: WebhookOutcome,
+    pub reply: SourceReply,
+}
+
+/// Why a webhook is not on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The idempotency key is known, for a different payload.
+    #[error("the signature is refused: something else came by the same id before")]
+    IdReused,
+    #[error("the hook could not be kept")]
+    NotKept(#[source] StoreError),
+}
+
+impl Ingest {
+    /// `surveys` has every survey that a source names: the settings were checked. `replies` are those
+    /// of the sources that have some.
+    pub fn new(
+        sources: Vec<Source>,
+        surveys: &BTreeMap<Name, Arc<Survey>>,
+        replies: &BTreeMap<Name, Arc<Replies>>,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let endpoints = RwLock::new(endpoints(sources, surveys, replies, &metrics));
+        Self { endpoints, store, metrics }
+    }
+
+    /// Replaces all sources, as for [`new`](Self::new). A webhook that has its endpoint already is
+    /// received by the settings that it was met with.
+    pub fn change(
+        &self,
+        sources: Vec<Source>,
+        surveys: &BTreeMap<Name, Arc<Survey>>,
+        replies: &BTreeMap<Name, Arc<Replies>>,
+    ) {
+        let endpoints = endpoints(sources, surveys, replies, &self.metrics);
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+    }
+
+    /// The source that a path names, if the settings have it.
+    pub fn endpoint(&self, source: &str) -> Option<Arc<Endpoint>> {
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+    }
+
+    /// Reads again the secrets that webhooks are verified with: a token that was rotated in its file
+    /// must not shut out the callers whose answers are signed with the new one.
+    pub fn read_secrets_anew(&self) {
+        let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (source, endpoint) in endpoints {
+            if let Err(error) = endpoint.source.read_secrets_anew() {
+                tracing::warn!(%source, error, "a secret could not be read again; the known one stays");
+            }
+        }
+    }
+
+    /// Verifies, reads and stores. After it returns a receipt, a power cut can no longer take the
+    /// webhook back.
+    ///
+    /// # Errors
+    /// A webhook that is refused leaves nothing behind; one that the store could not keep may have
+    /// been written, and is a duplicate when it comes again.
+    pub async fn receive(
+        &self,
+        endpoint: &Endpoint,
+        hook: Webhook,
+    ) -> Result<Receipt, IngestError> {
+        let source = &endpoint.source;
+        let verified = source.verify(hook)?;
+        let Some(reading) = source.read(&verified)? else {
+            return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
+        };
+        let arrival = Arrival {
+            hook: verified.into_hook(),
+            source: source.name.clone(),
+            key: SubmissionKey {
+                account: source.account.name.clone(),
+                survey: source.survey.clone(),
+                call: reading.call.clone(),
+            },
+            identity: reading.identity.clone(),
+            report: reading.into_report(endpoint.survey.first_question()),
+            completion: endpoint.survey.clone(),
+        };
+        let accepted = self.store.accept(arrival).await?;
+        if accepted.changed {
+            self.metrics.answer_changed(&source.survey);
+        }
+        let submission = accepted.submission;
+        let outcome = match accepted.outcome {
+            Outcome::New => WebhookOutcome::New,
+            Outcome::Added => WebhookOutcome::Added,
+            Outcome::Repeat => WebhookOutcome::Repeat,
+            Outcome::Late => WebhookOutcome::Late,
+            Outcome::Gone => return Ok(endpoint.not_stored(WebhookOutcome::Gone)),
+        };
+        let reply = endpoint.reply_to(&accepted.answers);
+        Ok(Receipt { submission: Some(submission), outcome, reply })
+    }
+}
+
+impl From<StoreError> for IngestError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::IdReused => IngestError::IdReused,
+            error => IngestError::NotKept(error),
+        }
+    }
+}
+
+fn endpoints(
+    sources: Vec<Source>,
+    surveys: &BTreeMap<Name, Arc<Survey>>,
+    replies: &BTreeMap<Name, Arc<Replies>>,
+    metrics: &Metrics,
+) -> Endpoints {
+    let endpoint = |source: Source| {
+        let survey = surveys[&source.survey].clone();
+        let replies = replies.get(&source.name).cloned();
+        let url = source.address();
+        let metrics = metrics.source(&source.name);
+        (source.name.clone(), Arc::new(Endpoint { source, survey, replies, url, metrics }))
+    };
+    sources.into_iter().map(endpoint).collect()
+}
+
+impl IngestError {
+    /// Every [`refusal`](Self::refusal).
+    pub fn refusals() -> impl Iterator<Item = &'static str> {
+        Refused::LABELS.into_iter().chain([ID_REUSED])
+    }
+
+    pub fn outcome(&self) -> WebhookOutcome {
+        match self {
+            IngestError::Refused(Refused::UnsupportedType(_)) => WebhookOutcome::Unsupported,
+            IngestError::Refused(Refused::Unreadable(_)) => WebhookOutcome::Unreadable,
+            IngestError::Refused(Refused::Signature(_)) | IngestError::IdReused => {
+                WebhookOutcome::Refused
+            }
+            IngestError::NotKept(_) => WebhookOutcome::Unavailable,
+        }
+    }
+
+    /// Why it was refused, as a metric counts it.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match self {
+            IngestError::Refused(refused) => Some(refused.label()),
+            IngestError::IdReused => Some(ID_REUSED),
+            IngestError::NotKept(_) => None,
+        }
+    }
+}
+
+impl Endpoint {
+    /// The metrics of its source.
+    pub fn metrics(&self) -> &SourceMetrics {
+        &self.metrics
+    }
+
+    /// The receipt of a webhook of which nothing is stored, and which is no error of its sender's.
+    fn not_stored(&self, outcome: WebhookOutcome) -> Receipt {
+        Receipt { submission: None, outcome, reply: self.default_reply() }
+    }
+
+    /// The reply to a webhook that is stored, by all that is known of its call.
+    fn reply_to(&self, answers: &Answers) -> SourceReply {
+        self.reply(|replies| replies.answer(answers, &self.url))
+    }
+
+    /// The reply when nothing of a webhook is stored and its call shall go on.
+    pub fn default_reply(&self) -> SourceReply {
+        self.reply(|replies| replies.last(&self.url))
+    }
+
+    fn reply(&self, render: impl FnOnce(&Replies) -> String) -> SourceReply {
+        self.source.reply_with(self.replies.as_deref().map(render))
+    }
+
+    /// Whether a refused webhook gets the default reply, so that a live call goes on.
+    pub fn replies_to_refusals(&self) -> bool {
+        self.source.on_refusal == OnRefusal::Reply
+    }
+}

@@ -45,7 +45,7 @@ impl Delivery {
         ),
         key(
             "rate",
-            Kind::Whole(1, 10_000),
+            Kind::Whole(1, 100_000),
             "How many attempts of one account may begin in a second; Plivo documents 300 in 5s.",
         ),
         key(

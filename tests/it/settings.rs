@@ -556,6 +556,8 @@ fn a_wrong_duration_or_number_is_refused() {
         (delay, "timeout: 1s"),
         (delay, "in_flight: 1001"),
         (delay, "in_flight: few"),
+        (delay, "rate: 0"),
+        (delay, "rate: 100001"),
         (delay, "retry: { first: 11m }"),
         (delay, "retry: 5"),
         ("url: sqlite:postcall.db", "url: sqlite:postcall.db\n  queue: 0"),

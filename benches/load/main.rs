@@ -1,43 +1,64 @@
-//! How many durable answers a second, against what a bare actix no-op answers in turn.
+//! What the service does beside a bare actix no-op: durable answers a second, deliveries a second,
+//! CPU time, latency and memory.
 //!
-//! Both get the same signed requests from the same driver over the same number of connections,
-//! each in a process of its own, five times in alternation; the median of the five ratios has to
-//! reach the floor. The service verifies V3, keeps each hook on disk before it answers, and
-//! delivers at the same time; a pair counts only when every hook was answered as durable, is in
-//! the ledger, the books balance and the stand-in of Plivo has heard every call once.
+//! Both get the same signed requests from the same client over the same number of connections, each
+//! in a process of its own, in turn for several rounds. Without `--rate` the client sends as fast as
+//! it is answered, and the median ratio of their answers a second has to reach the floor. The service
+//! verifies V3, keeps each webhook on disk before it answers, and delivers at the same time. A run
+//! counts only if every webhook was answered as durable, all are in the store, the state counts
+//! balance, and the stand-in of Plivo received each call once.
 //!
 //! `cargo bench --bench load`, on two quiet cores: figures of one machine say little, ratios more.
 
 mod driver;
+mod message;
 mod noop;
+mod plivo;
+mod process;
+mod report;
 mod requests;
 mod service;
 mod settings;
 
-use std::num::NonZeroUsize;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{Parser, ValueEnum};
+use serde_json::json;
 
+use self::driver::Answered;
 use self::noop::Noop;
+use self::plivo::Plivo;
+use self::process::MemoryPeak;
+use self::report::{Figures, Turn};
 use self::requests::Requests;
 use self::service::Service;
 
 /// What the service has to reach of the no-op's rate.
 const FLOOR: f64 = 0.25;
 
+/// From the start of a process until its memory is called idle.
+const IDLE_AFTER: Duration = Duration::from_millis(1500);
+
 #[derive(Parser)]
 struct Load {
-    /// Hooks in each half of a pair, each about a call of its own
-    #[arg(long, default_value = "20000")]
-    hooks: NonZeroUsize,
-    #[arg(long, default_value = "64")]
-    connections: NonZeroUsize,
+    /// Webhooks in each run, each about a call of its own
+    #[arg(long, default_value = "50000")]
+    webhooks: NonZeroUsize,
+    /// Connections of the client; several are measured in turn
+    #[arg(long, value_delimiter = ',', default_value = "64")]
+    connections: Vec<NonZeroUsize>,
+    /// Webhooks a second, at even intervals; as fast as they are answered without it
+    #[arg(long)]
+    rate: Option<NonZeroU32>,
     /// How often the service and the no-op take turns
     #[arg(long, default_value = "5")]
-    pairs: NonZeroUsize,
-    /// The median ratio that makes this succeed
+    rounds: NonZeroUsize,
+    /// The median ratio that makes this succeed; not checked at a fixed rate
     #[arg(long, default_value_t = FLOOR)]
     floor: f64,
     /// Leaves something out, to see what it costs; the floor is for the whole
@@ -46,6 +67,8 @@ struct Load {
     /// What the service logs
     #[arg(long, default_value = "warn")]
     logs: String,
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,8 +83,17 @@ enum Variant {
     Whole,
     /// Nothing is due before the end of the run
     WithoutDelivery,
-    /// Anybody is believed
+    /// Signatures are not checked
     WithoutSignature,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Output {
+    /// A table of the medians
+    #[default]
+    Text,
+    /// One object with all rounds and the medians
+    Json,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -70,41 +102,94 @@ fn main() -> anyhow::Result<ExitCode> {
         noop::serve()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let requests = Requests::prepare(load.hooks.get())?;
-    println!(
-        "{} hooks over {} connections; ledgers below {}",
-        load.hooks,
-        load.connections,
-        settings::FOLDER
-    );
-    let mut ratios = Vec::new();
-    for pair in 1..=load.pairs.get() {
-        ratios.push(run_pair(&load, &requests, pair)?);
+    let requests = Requests::prepare(load.webhooks.get())?;
+    let plivo = Plivo::start()?;
+    eprintln!("{} webhooks a run; stores below {}", load.webhooks, settings::FOLDER);
+    eprintln!("{}", report::HEAD);
+    let mut rounds = Vec::new();
+    for _ in 0..load.rounds.get() {
+        for connections in &load.connections {
+            let turn = take_turn(&load, requests.all(), &plivo, connections.get())?;
+            eprintln!("{}", report::rows(&turn));
+            rounds.push(turn);
+        }
     }
-    ratios.sort_by(f64::total_cmp);
-    let median = ratios[ratios.len() / 2];
-    println!("median ratio {median:.3}; the floor is {:.3}", load.floor);
-    Ok(if median < load.floor { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let medians: Vec<Turn> =
+        load.connections.iter().map(|n| medians_of(&rounds, n.get())).collect();
+    match load.output {
+        Output::Text => {
+            println!("\nmedians of {} rounds\n\n{}", load.rounds, report::HEAD);
+            medians.iter().for_each(|turn| println!("{}", report::rows(turn)));
+        }
+        Output::Json => println!(
+            "{}",
+            json!({
+                "webhooks": load.webhooks, "rate": load.rate, "rounds": rounds, "medians": medians,
+            })
+        ),
+    }
+    let is_low = |turn: &Turn| turn.of_noop.is_some_and(|ratio| ratio < load.floor);
+    if medians.iter().any(is_low) {
+        eprintln!("below the floor of {}", load.floor);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn run_pair(load: &Load, requests: &Requests, pair: usize) -> anyhow::Result<f64> {
-    let connections = load.connections.get();
+fn medians_of(rounds: &[Turn], connections: usize) -> Turn {
+    let alike: Vec<_> = rounds.iter().filter(|turn| turn.connections == connections).collect();
+    Turn::medians(&alike)
+}
 
-    let service = Service::start(load.variant, &load.logs)?;
-    let kept = driver::run(service.public, requests.all(), connections)?;
-    ensure!(kept.durable == requests.all().len(), "answered without a promise: {kept:?}");
-    let account = service.finish(requests.all().len()).context("the run did not end well")?;
+fn take_turn(
+    load: &Load,
+    requests: &[Vec<u8>],
+    plivo: &Plivo,
+    connections: usize,
+) -> anyhow::Result<Turn> {
+    let drive = |address| driver::run(address, requests, connections, load.rate);
 
-    let noop = Noop::start()?;
-    let bare = driver::run(noop.address, requests.all(), connections)?;
-    drop(noop);
+    let service = Service::start(load.variant, &load.logs, plivo)?;
+    let postcall = measure(service.id(), service.public, drive, |answered| {
+        ensure!(answered.durable == answered.count, "an answer does not promise anything");
+        service.finish(answered.count)
+    })?;
+    drop(service);
 
-    let ratio = kept.per_second() / bare.per_second();
-    println!(
-        "pair {pair}: {:.0}/s durable, {:.0}/s bare, ratio {ratio:.3}",
-        kept.per_second(),
-        bare.per_second()
-    );
-    println!("        {account}");
-    Ok(ratio)
+    let bare = Noop::start()?;
+    let noop = measure(bare.id(), bare.address, drive, |_| Ok(None))?;
+
+    let of_noop = load.rate.is_none().then(|| postcall.answers_per_s / noop.answers_per_s);
+    Ok(Turn { connections, postcall, noop, of_noop })
+}
+
+/// Drives a process that has just been started; `finish` waits for what it does after its last
+/// answer, and returns when its last delivery came.
+fn measure(
+    id: u32,
+    address: SocketAddr,
+    drive: impl Fn(SocketAddr) -> anyhow::Result<Answered>,
+    finish: impl Fn(&Answered) -> anyhow::Result<Option<Instant>>,
+) -> anyhow::Result<Figures> {
+    thread::sleep(IDLE_AFTER);
+    let idle_mb = process::memory_mb(id)?;
+    let client = std::process::id();
+    let (cpu, client_cpu) = (process::cpu(id)?, process::cpu(client)?);
+    let peak = MemoryPeak::of(id);
+    let answered = drive(address)?;
+    let last_delivery = finish(&answered)?;
+    let a_webhook = |cpu: Duration| cpu.as_secs_f64() * 1e6 / answered.count as f64;
+    let end_to_end = |last: Instant| {
+        answered.count as f64 / last.saturating_duration_since(answered.began).as_secs_f64()
+    };
+    Ok(Figures {
+        answers_per_s: answered.per_second(),
+        end_to_end_per_s: last_delivery.map(end_to_end),
+        cpu_us: a_webhook(process::cpu(id)? - cpu),
+        client_cpu_us: a_webhook(process::cpu(client)? - client_cpu),
+        p50_ms: answered.latency_ms(0.5),
+        p99_ms: answered.latency_ms(0.99),
+        peak_mb: peak.stop()?,
+        idle_mb,
+    })
 }

@@ -25,6 +25,10 @@ impl Noop {
         BufReader::new(stdout).read_line(&mut line)?;
         Ok(Self { address: line.trim().parse().context("the no-op's address")?, process })
     }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 impl Drop for Noop {

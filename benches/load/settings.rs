@@ -19,6 +19,6 @@ sources:
   ivr: { preset: plivo, account: main, survey: quick }
 surveys:
   quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
-delivery: { delay: 0s, rate: 10000 }
+delivery: { delay: 0s, rate: 100000, in_flight: 64 }
 shutdown: { announce: 0s }
 "#;

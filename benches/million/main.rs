@@ -8,6 +8,8 @@
 #[path = "../load/driver.rs"]
 mod driver;
 mod ledger;
+#[path = "../load/message.rs"]
+mod message;
 mod promise;
 #[path = "../load/requests.rs"]
 mod requests;
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Parser;
 
+use self::driver::Answered;
 use self::ledger::Known;
 use self::promise::{Promises, typical, worst};
 use self::requests::Requests;
@@ -80,19 +83,26 @@ fn main() -> anyhow::Result<ExitCode> {
     for pair in 1..=PAIRS {
         let [of_busy, of_empty] = [&busy, &empty].map(|service| {
             let requests = Requests::prepare(million.hooks)?;
-            let answered = driver::run(service.public, requests.all(), million.connections)?;
+            let answered = driver::run(service.public, requests.all(), million.connections, None)?;
             ensure!(answered.durable == million.hooks, "answered without a promise: {answered:?}");
             service.wait_until_delivered()?;
-            Ok(answered.per_second())
+            Ok((answered.per_second(), describe(&answered)))
         });
-        let (of_busy, of_empty) = (of_busy?, of_empty?);
-        println!("  pair {pair}: {of_busy:.0} hooks/s beside {of_empty:.0} of an empty ledger");
+        let ((of_busy, busy_figures), (of_empty, empty_figures)) = (of_busy?, of_empty?);
+        println!("  pair {pair}: {busy_figures}; with an empty ledger {empty_figures}");
         ratios.push(of_busy / of_empty);
     }
     promises.at_least("hooks/s of an empty ledger's", typical(&ratios), HOOKS_MIN);
     promises.at_most("memory, the most ever, MB", busy.memory_mb()?, MEMORY_MAX_MB);
     println!("  (an empty ledger's process: {:.0} MB)", empty.memory_mb()?);
     Ok(if promises.are_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The figures of a run whose last delivery has just come.
+fn describe(answered: &Answered) -> String {
+    let delivered = answered.count as f64 / answered.began.elapsed().as_secs_f64();
+    let (rate, p99) = (answered.per_second(), answered.latency_ms(0.99));
+    format!("{rate:.0} hooks/s, p99 {p99:.1} ms, {delivered:.0}/s end to end")
 }
 
 /// Every question is judged by the slowest but two of its answers: one pause of a machine that does

@@ -20,7 +20,7 @@ use postcall::http::{self, PublicDoor, RootSpan};
 use postcall::ingest::Ingest;
 use postcall::settings::{Environment, Settings};
 use postcall::source::{self, Source};
-use postcall::store::DamagedLedger;
+use postcall::store::sqlite::SqliteStore;
 use postcall::telemetry::{LabelSets, Metrics};
 use tracing_actix_web::TracingLogger;
 use uuid::Uuid;
@@ -116,7 +116,7 @@ fn public(settings: Settings) -> web::Data<PublicDoor> {
     let names = settings.sources.keys().map(|name| (name.clone(), vec!["v3"])).collect();
     let labels = LabelSets { sources: names, ..LabelSets::default() };
     let metrics = Arc::new(Metrics::new(&labels, &settings.hash));
-    let store = Arc::new(DamagedLedger::new(String::new(), String::new()));
+    let store = Arc::new(SqliteStore::damaged("", ""));
     let Settings { sources, surveys, replies, .. } = settings;
     let sources = sources.into_values().collect();
     let ingest = Ingest::new(sources, &surveys, &replies, store, metrics.clone());

@@ -1,5 +1,5 @@
 //! What it costs to make feedback of one call's answers: conditions, rules, mentions and notes
-//! included. The courier does it for every submission, on the thread that delivers.
+//! included. The store's thread does it for every submission, within the transaction that starts its attempt.
 //!
 //! `cargo bench --bench mapping` prints the median of many rounds, and fails above the bound.
 
@@ -11,8 +11,8 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use postcall::domain::{Answer, ExtractedAnswer, WebhookId};
 use postcall::settings::{Environment, Settings};
-use postcall::submission::{Answers, FieldValue, RecordedAnswer};
-use postcall::survey::{Mapping, Survey};
+use postcall::submission::{Answers, FieldValue, Mapping, RecordedAnswer};
+use postcall::survey::Survey;
 use uuid::Uuid;
 
 /// What one mapping may cost at the median.
@@ -93,22 +93,22 @@ fn answers() -> anyhow::Result<Answers> {
         (4, "solved", Some("2")),
         (5, "comment", Some("There was an echo, and after ten minutes the line went dead.")),
     ] {
-        let reported = ExtractedAnswer {
+        let extracted = ExtractedAnswer {
             question: question.to_owned(),
             answer: answer.map_or(Answer::Silence, |answer| Answer::Given(answer.to_owned())),
             reader: "form:Digits".to_owned(),
         };
-        answers.hear(RecordedAnswer::new(
-            reported,
+        answers.record(RecordedAnswer::new(
+            extracted,
             Timestamp::from_second(second)?,
             WebhookId(Uuid::nil()),
         ));
     }
     for (field, value) in [("from", "+491701234567"), ("campaign", "spring")] {
         let received_at = Timestamp::from_second(1)?;
-        let told =
-            FieldValue { value: value.to_owned(), received_at, hook: WebhookId(Uuid::nil()) };
-        answers.tell(field.parse()?, told);
+        let webhook = WebhookId(Uuid::nil());
+        let value = FieldValue { value: value.to_owned(), received_at, webhook };
+        answers.set_field(field.parse()?, value);
     }
     Ok(answers)
 }

@@ -17,18 +17,19 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
-pub use self::terms::of_triage as terms_of_triage;
+pub use self::terms::{mapper, of_admin as admin_config};
 
+pub use self::reload::Reread;
 use self::reload::{InForce, Live};
+use crate::admin::AdminService;
 use crate::delivery::{self, Delivery};
 pub use crate::http::api_description;
 use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
 use crate::ingest::Ingest;
-use crate::settings::{self, Settings, SettingsError};
+use crate::settings::{self, Settings};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{DamagedLedger, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::triage::Triage;
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a hook into a connection that is just being closed.
@@ -52,9 +53,6 @@ pub struct App {
     public: TcpListener,
     private: TcpListener,
 }
-
-/// Settings that were read again while the service runs, or why there are none.
-pub type Reread = Result<Settings, SettingsError>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -104,17 +102,17 @@ impl App {
         let accepting = Arc::new(AtomicBool::new(true));
         announce_doors(&settings, &public, &private);
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
-        let delivery = Delivery::start(delivery::Parts {
+        let delivery = Delivery::start(delivery::Context {
             store: store.clone(),
-            terms: terms_in_force,
+            config: terms_in_force,
             metrics: metrics.clone(),
             clock: Arc::new(now),
         })
         .map_err(AppError::Serve)?;
-        let triage =
-            Arc::new(Triage::new(store.clone(), terms::of_triage(&settings), metrics.clone()));
+        let config = terms::of_admin(&settings);
+        let admin = Arc::new(AdminService::new(store.clone(), config, metrics.clone(), now));
         let gate = gate(&settings);
-        let api = Api { triage: triage.clone(), gate: gate.clone(), clock: now };
+        let api = Api { admin: admin.clone(), gate: gate.clone() };
         let private = serve_private(private, &store, &metrics, &accepting, api)?;
         let in_force = InForce::of(&settings);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
@@ -124,7 +122,7 @@ impl App {
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
         let public = serve_public(public, &public_settings, pace.deadline, &ingest, &metrics)?;
-        let mut live = Live { in_force, ingest, triage, gate, terms, metrics };
+        let mut live = Live { in_force, ingest, admin, gate, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -171,7 +169,7 @@ fn open_ledger(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Arc<dyn St
                 "the ledger is damaged and cannot be opened, hooks are answered 503; run: {}",
                 advice(&path)
             );
-            Ok(Arc::new(DamagedLedger::new(path, fault)))
+            Ok(Arc::new(SqliteStore::damaged(&path, &fault)))
         }
         Err(error) => Err(error),
     }
@@ -307,8 +305,8 @@ fn steady_clock() -> impl Fn() -> Timestamp + Send + Sync {
     move || began_at + began.elapsed()
 }
 
-/// The ledger keeps microseconds: time is cut to them where it enters.
-fn now() -> Timestamp {
+/// The current time in microseconds, as the store keeps it.
+pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::{Name, Webhook};
 use crate::source::{OnRefusal, Refused, Source, SourceReply};
-use crate::store::{Arrival, Outcome, Store, StoreError};
-use crate::submission::{Answers, SubmissionId, SubmissionKey};
+use crate::store::{Queue, ReceiveRequest, StoreError};
+use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
 use crate::survey::{Replies, Survey};
 use crate::telemetry::{Metrics, SourceMetrics, WebhookOutcome};
 
@@ -19,7 +19,7 @@ const ID_REUSED: &str = "signature_reused";
 /// Receives webhooks for every source of the settings.
 pub struct Ingest {
     endpoints: RwLock<Endpoints>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Queue>,
     metrics: Arc<Metrics>,
 }
 
@@ -64,7 +64,7 @@ impl Ingest {
         sources: Vec<Source>,
         surveys: &BTreeMap<Name, Arc<Survey>>,
         replies: &BTreeMap<Name, Arc<Replies>>,
-        store: Arc<dyn Store>,
+        store: Arc<dyn Queue>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let endpoints = RwLock::new(endpoints(sources, surveys, replies, &metrics));
@@ -115,31 +115,31 @@ impl Ingest {
         let Some(reading) = source.read(&verified)? else {
             return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
         };
-        let arrival = Arrival {
-            hook: verified.into_hook(),
+        let request = ReceiveRequest {
+            webhook: verified.into_hook(),
             source: source.name.clone(),
             key: SubmissionKey {
                 account: source.account.name.clone(),
                 survey: source.survey.clone(),
                 call: reading.call.clone(),
             },
-            identity: reading.identity.clone(),
-            report: reading.into_report(endpoint.survey.first_question()),
-            completion: endpoint.survey.clone(),
+            idempotency_key: reading.identity.clone(),
+            extraction: reading.into_report(endpoint.survey.first_question()),
+            policy: endpoint.survey.clone(),
         };
-        let accepted = self.store.accept(arrival).await?;
-        if accepted.changed {
+        let received = self.store.receive(request).await?;
+        if received.changed {
             self.metrics.answer_changed(&source.survey);
         }
-        let submission = accepted.submission;
-        let outcome = match accepted.outcome {
-            Outcome::New => WebhookOutcome::New,
-            Outcome::Added => WebhookOutcome::Added,
-            Outcome::Repeat => WebhookOutcome::Repeat,
+        let submission = received.submission;
+        let outcome = match received.outcome {
+            Outcome::Created => WebhookOutcome::New,
+            Outcome::Updated => WebhookOutcome::Added,
+            Outcome::Duplicate => WebhookOutcome::Repeat,
             Outcome::Late => WebhookOutcome::Late,
-            Outcome::Gone => return Ok(endpoint.not_stored(WebhookOutcome::Gone)),
+            Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Gone)),
         };
-        let reply = endpoint.reply_to(&accepted.answers);
+        let reply = endpoint.reply_to(&received.answers);
         Ok(Receipt { submission: Some(submission), outcome, reply })
     }
 }
@@ -147,7 +147,7 @@ impl Ingest {
 impl From<StoreError> for IngestError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::IdReused => IngestError::IdReused,
+            StoreError::KeyReused => IngestError::IdReused,
             error => IngestError::NotKept(error),
         }
     }

@@ -1,32 +1,28 @@
-//! Postcall: post-call survey webhooks become call feedback at Plivo, and nothing is lost on the
-//! way. This page is the map of the house; `docs/semantics.md` says what exactly happens to an
-//! answer.
+//! Postcall: post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
+//! This page is the architecture; `docs/semantics.md` says exactly what happens to an answer.
 //!
-//! # The story in one breath
+//! # In one paragraph
 //!
-//! A **Webhook** arrives at the public door. Its **Source** knows how it signs and how it speaks.
-//! Once verified it is read into **Answers** about one call. All that one caller answered to one
-//! **Survey** about one call, for one account, is a **Submission**; a hook starts one or adds to
-//! it. It is kept in the **Store** (on disk, synced) and only then is the sender thanked. When the
-//! submission is due, the survey's rules turn its answers into **Feedback**: a rating, issues,
-//! notes. A **Courier** takes what is due, hands it to the **Destination** on behalf of an
-//! **Account**, and writes down the **Verdict** of each **Attempt**. A submission ends
-//! **Delivered** or **Ignored**; one that cannot go on lies **Dead**, with its reason, until a
-//! further answer re-opens it or a person mends the cause and replays it by hand (**Triage**), or
-//! gives it up: **Discarded**.
+//! A **webhook** arrives at the public listener. Its **source** defines how it is signed and where
+//! its answers are. Once it is verified, what it says of a call is **extracted** and merged into a
+//! **submission**: everything one caller answered to one **survey** about one call, for one account.
+//! The **store** has it on disk, synced, before the sender gets its 200. When the submission is due,
+//! the dispatcher **claims** it: the survey's rules map its answers to **feedback** (a rating, issues,
+//! notes), and the attempt is on disk before its first byte leaves. The **destination** classifies the
+//! response as a **verdict**, and the submission is settled: **delivered**, **ignored**, due again, or
+//! **dead** with its reason, until a further answer re-opens it or an operator replays or discards it.
 //!
-//! # The promise
+//! # Guarantees
 //!
-//! 1. A 200 with the header `Postcall-Submission` means that the hook is on disk and will be found
-//!    again after a power cut.
-//! 2. Every accepted submission is in exactly one state, and the states add up:
+//! 1. A 200 with the header `Postcall-Submission` means that the webhook is on disk and is found again
+//!    after a power cut.
+//! 2. Every accepted submission is in exactly one state, and the counts add up:
 //!    `accepted = collecting + pending + delivered + ignored + dead + discarded`.
-//! 3. No request that the Feedback API must refuse ever leaves: [`domain::Feedback`] cannot be
-//!    built unlawful.
-//! 4. Delivery is at least once, said aloud: if the process dies between Plivo's 201 and its own
-//!    commit, Plivo hears it twice.
-//! 5. The caller's call is never harmed: the answer is quick, and every 200 to an IVR is valid
-//!    XML.
+//! 3. No request that the Feedback API must reject ever leaves: [`domain::Feedback`] cannot be built
+//!    invalid.
+//! 4. Delivery is at least once: if the process dies between Plivo's 201 and its own commit, Plivo gets
+//!    the feedback twice.
+//! 5. The caller's call is never harmed: the answer is quick, and every 200 to an IVR is valid XML.
 //!
 //! # Layers
 //!
@@ -35,85 +31,88 @@
 //! to it; a new dependency is a decision, made here. Nor do files depend on each other in a cycle.
 //!
 //! ```text
-//!  layer 7                                main.rs
-//!  layer 6                                  cli/             one verb, one file
-//!  layer 5                                app.rs             puts the parts together; runs; reloads; drains
-//!  layer 4              settings/                          http/
-//!                 layers → places → checked          public door · private door
-//!  layer 3          ingest.rs              triage/              delivery/
-//!             IN: verify, read, keep    BY HAND: find,      OUT: lease, map, submit,
-//!                                       replay, discard          settle
-//!  layer 2     source/ ....... survey/ ....... store/ ........ destination/     telemetry/
-//!             who sends, how     what is asked,   the durable     who is told,    what the outside
-//!             they sign, speak   what it means    ledger          their answer    may see
-//!  layer 1     domain/  the nouns; no clock, no I/O, no async             simulator/  an honest stranger
+//!  7                                    main.rs
+//!  6                                      cli/              one command, one file
+//!  5                                     app.rs             builds, runs, reloads and drains the parts
+//!  4              settings/                              http/
+//!         merge → located tree → checked         public listener · admin listener
+//!  3          ingest.rs                 admin/                 delivery/
+//!      verify, extract, receive   find, replay, discard   claim, send, settle
+//!  2     source/ ........ survey/ ........ store/ ........ destination/       telemetry/
+//!      who sends, how  what is asked,   durability      builds requests,     metrics and logs
+//!      they sign       what it means                    classifies responses
+//!  1          submission/  the aggregate and its transitions     account/  pause and probe rules
+//!  0            domain/  value types                         simulator/  a stand-in of Plivo
 //! ```
 //!
 //! | module | may use |
 //! |---|---|
 //! | domain | – |
 //! | simulator | – |
-//! | submission | domain |
 //! | account | domain |
+//! | submission | domain, account |
 //! | source | domain |
 //! | survey | domain, submission |
-//! | store | domain, submission, account |
+//! | store | domain, account, submission |
 //! | destination | domain |
-//! | telemetry | domain, submission, account, store |
-//! | ingest | domain, submission, account, source, survey, store, telemetry |
-//! | triage | domain, submission, account, survey, store, telemetry |
-//! | delivery | domain, submission, account, survey, store, destination, telemetry |
-//! | http | domain, submission, account, telemetry, ingest, triage |
-//! | settings | domain, submission, account, source, survey, store, destination, telemetry, delivery |
-//! | app | domain, submission, account, source, survey, store, destination, telemetry, ingest, triage, delivery, http, settings |
-//! | cli | domain, simulator, submission, account, source, survey, store, destination, telemetry, triage, http, settings, app |
+//! | telemetry | domain, account, submission, store |
+//! | ingest | domain, submission, source, survey, store, telemetry |
+//! | admin | domain, account, submission, survey, store, telemetry |
+//! | delivery | domain, account, submission, survey, store, destination, telemetry |
+//! | http | domain, submission, telemetry, ingest, admin |
+//! | settings | domain, account, submission, source, survey, store, destination, telemetry, delivery |
+//! | app | domain, account, submission, source, survey, store, destination, telemetry, ingest, admin, delivery, http, settings |
+//! | cli | domain, simulator, account, submission, source, survey, store, destination, telemetry, admin, http, settings, app |
 //! | main | cli |
 //!
-//! # The path of one hook
+//! # The path of one webhook
 //!
 //! ```text
 //! POST /hooks/ivr
-//!   http/hooks           body within its limits → Webhook                                (actix ends here)
-//!   ingest               source.verify(hook)    → VerifiedWebhook      401 · 415 · 400, nothing stored
-//!                        source.read(verified)  → call, answers, fields, hang-up, opt-out, id
-//!                                                  400, nothing stored · none of ours: 200, skipped
-//!   store.accept         hook, answers and submission in one transaction, one sync for all that
-//!                        waited; it asks the CompletionPolicy that ingest handed over: due when? An id
-//!                        that is known for other bytes: 401, nothing stored
-//!   ingest               replies.answer(all answers so far) → what the call does next
-//!   http/hooks           200 and that reply, or the source's one
-//! ─────────────── the commit is the promise; below here nobody waits ───────────────
-//!   delivery/courier     woken by the commit or the clock: store.lease(what is due)
-//!   survey.map(answers)  → Feedback | Ignore(why) | Dead(why), and the Trace of what spoke
-//!   store.begin          the attempt is written down before its first byte leaves; from here on the
-//!                        submission takes no more answers
-//!   destination          submit → Verdict and Reply
-//!   domain/retry         next(tried, verdict, now, jitter) → Delivered | RetryAt | Dead | Hold
-//!   store.settle         with the lease's fencing token: a lost lease is told, not overwritten
+//!   http/webhooks          body within its limits → Webhook                        (actix ends here)
+//!   ingest                 source.verify → VerifiedWebhook     401 · 415 · 400, nothing stored
+//!                          source.read → call, answers, fields, hang-up, opt-out, idempotency key
+//!                                                      400, nothing stored · filtered out: 200, skipped
+//!   store.receive          Submission::receive merges it; webhook, submission and key in one
+//!                          transaction, one sync for everything that waited. A key that is known with
+//!                          another payload: 401, nothing stored
+//!   ingest                 replies.answer(all answers so far) → what the call does next
+//!   http/webhooks          200 and that reply, or the source's one
+//! ──────────────── the commit is the promise; below here no sender waits ────────────────
+//!   delivery/dispatcher    woken by a commit or the clock: store.claim(what is due)
+//!     Submission::claim    survey.map(answers) → feedback, or ignored, or dead; and the trace of what
+//!                          decided. With feedback the attempt starts: from here on answers are late
+//!   destination            request, response → verdict
+//!   delivery/account_state RetryPolicy and what is known of the account → decision
+//!   store.settle           Submission::settle, with the fencing token of the claim: a claim whose lease
+//!                          has expired changes nothing
 //! ```
 //!
-//! # What is deliberately so
+//! # Decisions
 //!
-//! - **Verified before read, and the type carries the proof**: only a signature scheme makes a
-//!   [`source::VerifiedWebhook`], and reading takes nothing else.
-//! - **One trait of weight, [`store::Store`]**, with a contract suite that any backend must pass.
-//!   [`submission::CompletionPolicy`] and [`store::Observer`] are its two small companions.
-//! - **Errors live in the room that raises them.** There is no program-wide error type and no
-//!   application state that everybody holds.
-//! - **The store records decisions and never makes them**; [`domain::RetryPolicy`] decides and
-//!   never waits. Time and jitter are arguments.
-//! - **An attempt begins on disk.** `begin` is a step of its own between lease and submit: until it
-//!   a submission stays open to answers, and after a crash the ledger knows what may have arrived.
+//! - **Policy in one pure place**: what happens to a submission is a function of
+//!   [`submission::Submission`], what pauses an account one of [`account::Pause`]. The store runs them
+//!   in its transactions; `explain`, `test` and dry runs call the same ones.
+//! - **One submission is one row**: columns that are searched by, and a versioned JSON document. Raw
+//!   webhooks and idempotency keys are tables of their own, because retention drops them first.
+//! - **A batch is the unit of the store**: a working set of submissions, written once at its end, with
+//!   one sync before anything in it is acknowledged.
+//! - **A claim is an attempt**: mapping and start are one transaction, so there is nothing between them
+//!   that could go stale.
+//! - **Verified before extracted, by type**: only a signature scheme makes a
+//!   [`source::VerifiedWebhook`], and extraction takes nothing else.
+//! - **Errors are in the module that raises them.** There is no program-wide error type and no
+//!   application state that everything holds.
+//! - **Time and jitter are arguments** of everything that decides.
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
-//! - **Settings come into force whole**: `app/reload` gives new ones to ingest, delivery and telemetry,
-//!   or to none of them; what is built in at the start wants a restart, and says so.
-//! - **What is done by hand is done in one place**: the API and the command line say the same words to
-//!   [`triage`], and where no service runs the command line asks the ledger through it.
-//! - **The tools rehearse, they do not imitate**: `explain` and `test` verify, read and map with the
-//!   code that serves; only the ledger is played, in memory (`cli/rehearsal`).
+//! - **Settings come into force as a whole**: `app/reload` gives new ones to ingest, delivery, admin and
+//!   telemetry, or to none of them; what is built in at the start needs a restart, and says so.
+//! - **One API for operator actions**, [`admin::AdminApi`]: the HTTP handlers call it, and the command
+//!   line has it as a client of a running service or on the store of one that does not run.
 
 pub mod account;
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod delivery;
@@ -128,4 +127,3 @@ pub mod store;
 pub mod submission;
 pub mod survey;
 pub mod telemetry;
-pub mod triage;

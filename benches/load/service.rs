@@ -79,7 +79,7 @@ impl<'a> Service<'a> {
         let began = Instant::now();
         let store = ReadOnly::open(&store(&self.folder))?;
         let totals = loop {
-            let totals = store.figures()?.totals;
+            let totals = store.statistics()?.counts;
             if !delivers || totals.waiting() == 0 {
                 break totals;
             }

@@ -8,11 +8,21 @@ use std::time::Duration;
 use anyhow::Context;
 use fastrand::Rng;
 use jiff::Timestamp;
-use postcall::domain::{CallUuid, Name};
+use postcall::domain::{
+    Answer, Attempt, CallUuid, ExtractedAnswer, Extraction, Name, Reply, Verdict, WebhookId,
+};
+use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
-use postcall::submission::{SubmissionId, SubmissionKey};
+use postcall::submission::{
+    AnswerValidity, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome,
+    CompletionPolicy, DeadReason, Decision, DueTime, LeaseToken, Settlement, Submission,
+    SubmissionId, SubmissionKey,
+};
+use postcall::survey::SettingsMapper;
 use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
+
+use crate::settings::SETTINGS;
 
 /// How far back its history goes: nothing of it is old enough to be dropped meanwhile.
 const HISTORY: Duration = Duration::from_secs(25 * 24 * 3600);
@@ -28,11 +38,9 @@ const BODY: &str = "CallUUID=00000000-0000-0000-0000-000000000000&From=155501000
     CallStatus=in-progress&Direction=inbound&ALegUUID=00000000-0000-0000-0000-000000000000&\
     InputType=dtmf&Digits=4&Speech=&SpeechConfidenceScore=&BillRate=0.0085";
 
-const TRACE: &str = r#"{"answers":[{"question":"score","reader":"form:Digits","answer":"4","role":"rates"}],"rating":{"from":"score","scale":"as it is","gives":4},"issues":[{"issue":"OTHERS","from":"otherwise"}]}"#;
+const ACCEPTED: &str = r#"{"api_id":"00000000-0000-0000-0000-000000000000","message":"success"}"#;
 
-const FEEDBACK: &str = r#"{"rating":4,"issues":["OTHERS"]}"#;
-
-const REPLY: &str = r#"{"api_id":"00000000-0000-0000-0000-000000000000","message":"success"}"#;
+const REFUSED: &str = r#"{"api_id":"00000000-0000-0000-0000-000000000000","error":"refused"}"#;
 
 /// What there is to ask for.
 pub struct Known {
@@ -80,6 +88,7 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
     ledger.pragma_update(None, "cache_size", -400_000)?;
     let transaction = ledger.transaction()?;
     let mut chance = Rng::with_seed(1);
+    let mapper = mapper()?;
     let now = Timestamp::now();
     let step = HISTORY / submissions;
     let mut known = Known { some: Vec::new(), call: String::new(), middle: now - HISTORY / 2 };
@@ -94,11 +103,13 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
             known.some.push(key.id());
             key.call.as_str().clone_into(&mut known.call);
         }
-        keep(&transaction, number, &key, at, now, &mut chance)?;
+        let webhook = WebhookId(Uuid::from_u128(chance.u128(..)));
+        let past = Past { key, webhook, at, due_at: now + DUE_IN, mapper: &mapper };
+        keep(&transaction, &past.submission(Ending::draw(&mut chance)), webhook)?;
     }
     transaction.execute_batch(
-        "INSERT OR IGNORE INTO asked SELECT DISTINCT account, survey FROM submissions;
-         UPDATE books SET
+        "INSERT OR IGNORE INTO scopes SELECT DISTINCT account, survey FROM submissions;
+         UPDATE state_counts SET
             accepted = (SELECT count(*) FROM submissions),
             collecting = (SELECT count(*) FROM submissions WHERE state = 'collecting'),
             pending = (SELECT count(*) FROM submissions WHERE state = 'pending'),
@@ -114,76 +125,174 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
     Ok(known)
 }
 
+/// What became of a submission.
+enum Ending {
+    Collecting,
+    Pending,
+    Ignored,
+    Dead(DeadReason),
+    Discarded,
+    Delivered,
+}
+
+impl Ending {
+    fn draw(chance: &mut Rng) -> Self {
+        match chance.u32(0..1000) {
+            0..5 => Ending::Collecting,
+            5..10 => Ending::Pending,
+            10..40 => Ending::Ignored,
+            40..55 => Ending::Dead(DeadReason::UnknownCall),
+            55..60 => Ending::Dead(DeadReason::Refused),
+            60..65 => Ending::Discarded,
+            _ => Ending::Delivered,
+        }
+    }
+}
+
+/// One webhook of long ago.
+struct Past<'a> {
+    key: SubmissionKey,
+    webhook: WebhookId,
+    at: Timestamp,
+    /// When its submission is due, should it still wait.
+    due_at: Timestamp,
+    mapper: &'a SettingsMapper,
+}
+
+impl Past<'_> {
+    /// The submission as the service would have it today.
+    fn submission(&self, ending: Ending) -> Submission {
+        let answer = match ending {
+            Ending::Ignored => Answer::Silence,
+            _ => Answer::Given("4".to_owned()),
+        };
+        let (question, reader) = ("score".to_owned(), "form:Digits".to_owned());
+        let answers = vec![ExtractedAnswer { question, answer, reader }];
+        let extraction = Extraction { answers, ..Extraction::default() };
+        let arrival = Arrival {
+            id: self.key.id(),
+            key: &self.key,
+            extraction: &extraction,
+            received_at: self.at,
+            webhook: self.webhook,
+        };
+        let (complete, at) = match ending {
+            Ending::Collecting => (false, self.due_at),
+            Ending::Pending => (true, self.due_at),
+            _ => (true, self.at),
+        };
+        let mut submission = None;
+        Submission::receive(&mut submission, &arrival, &Due(DueTime { complete, at }));
+        let mut submission = submission.expect("a webhook starts a submission");
+        match ending {
+            Ending::Collecting | Ending::Pending => {}
+            Ending::Ignored => assert!(self.claim(&mut submission).is_none()),
+            Ending::Discarded => {
+                submission.discard("a test call", self.at);
+            }
+            Ending::Dead(reason) => {
+                let verdict = match reason {
+                    DeadReason::UnknownCall => Verdict::UnknownCall,
+                    _ => Verdict::Refused,
+                };
+                self.deliver(&mut submission, verdict, Decision::Dead { reason, pause: None });
+            }
+            Ending::Delivered => {
+                self.deliver(&mut submission, Verdict::Accepted, Decision::Delivered);
+            }
+        }
+        submission
+    }
+
+    fn claim(&self, submission: &mut Submission) -> Option<LeaseToken> {
+        let context = ClaimContext {
+            now: self.at,
+            lease_until: self.due_at,
+            paused_for: None,
+            paused_in_all: Duration::ZERO,
+        };
+        match submission.claim(&context, self.mapper) {
+            ClaimOutcome::Started(claim) => Some(claim.token),
+            ClaimOutcome::Settled => None,
+        }
+    }
+
+    fn deliver(&self, submission: &mut Submission, verdict: Verdict, decision: Decision) {
+        let token = self.claim(submission).expect("there is feedback to send");
+        let (status, text) = match verdict {
+            Verdict::Accepted => (201, ACCEPTED),
+            Verdict::UnknownCall => (404, REFUSED),
+            _ => (422, REFUSED),
+        };
+        let request_id = Some(self.webhook.0.to_string());
+        let reply = Reply { status: Some(status), request_id, error: None, text: text.to_owned() };
+        let attempt = Attempt { verdict, reply, finished_at: self.at };
+        submission.settle(&Settlement { token, attempt, decision });
+    }
+}
+
+/// A survey whose submissions are due then, whatever is answered.
+struct Due(DueTime);
+
+impl CompletionPolicy for Due {
+    fn validity(&self, _question: &str, _answer: &Answer) -> AnswerValidity {
+        AnswerValidity::InDomain
+    }
+
+    fn due(&self, _answers: &Answers) -> DueTime {
+        self.0
+    }
+
+    fn changed_answers(&self) -> ChangedAnswerPolicy {
+        ChangedAnswerPolicy::KeepFirst
+    }
+}
+
+/// As the service maps that will serve the ledger.
+fn mapper() -> anyhow::Result<Arc<SettingsMapper>> {
+    let settings = Settings::from_yaml(SETTINGS, Environment::default())?;
+    Ok(postcall::app::mapper(&settings))
+}
+
 fn keep(
     ledger: &Transaction<'_>,
-    number: u32,
-    key: &SubmissionKey,
-    at: Timestamp,
-    now: Timestamp,
-    chance: &mut Rng,
+    submission: &Submission,
+    webhook: WebhookId,
 ) -> anyhow::Result<()> {
-    let (state, reason) = match chance.u32(0..1000) {
-        0..5 => ("collecting", None),
-        5..10 => ("pending", None),
-        10..40 => ("ignored", Some("no_answer")),
-        40..55 => ("dead", Some("unknown_call")),
-        55..60 => ("dead", Some("refused")),
-        60..65 => ("discarded", None),
-        _ => ("delivered", None),
-    };
-    let waits = reason.is_none() && matches!(state, "collecting" | "pending");
-    let attempted = matches!(state, "delivered" | "dead");
-    let (seq, at) = (i64::from(number) + 1, at.as_microsecond());
-    let due_at = if waits { (now + DUE_IN).as_microsecond() } else { at };
+    let accepted_at = submission.accepted_at.as_microsecond();
+    let seq = accepted_at * 1000;
+    let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+    let mut document = Vec::new();
+    submission.document.write(&mut document);
     ledger
         .prepare_cached(
             "INSERT INTO submissions (seq, id, account, survey, call, state, reason, accepted_at,
-                    due_at, settled_at, fence, tries, attempts, first_attempt_at, held_before_us,
-                    reached, feedback, trace)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?11, ?12, ?13, ?11, ?14,
-                    ?15)",
+                    due_at, fence, first_attempt_at, settled_at, retention, document)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             seq,
-            key.id().0.as_bytes(),
-            key.account.as_str(),
-            key.survey.as_str(),
-            key.call.as_str(),
-            state,
-            reason,
-            at,
-            due_at,
-            (!waits).then_some(at),
-            attempted,
-            attempted.then_some(at),
-            attempted.then_some(0),
-            (state == "delivered").then_some(FEEDBACK),
-            (!waits).then_some(TRACE),
+            submission.id.0.as_bytes(),
+            submission.account.as_str(),
+            submission.survey.as_str(),
+            submission.call.as_ref().map(CallUuid::as_str),
+            submission.state.label(),
+            submission.state.reason(),
+            accepted_at,
+            submission.due_at.as_microsecond(),
+            submission.fence,
+            micros(submission.first_attempt_at),
+            micros(submission.settled_at),
+            // Everything is kept of what retention may touch.
+            submission.is_purgeable().then_some(2),
+            String::from_utf8(document)?,
         ])?;
-    let hook = Uuid::from_u128(chance.u128(..));
     ledger
         .prepare_cached(
-            "INSERT INTO hooks (id, submission, source, outcome, method, query, body, received_at)
-                VALUES (?1, ?2, 'ivr', 'new', 'POST', NULL, ?3, ?4)",
+            "INSERT INTO webhooks (submission, received_at, id, source, outcome, method, body)
+                VALUES (?1, ?2, ?3, 'ivr', 'new', 'POST', ?4)",
         )?
-        .execute(params![hook.as_bytes(), seq, BODY.as_bytes(), at])?;
-    ledger
-        .prepare_cached(
-            "INSERT INTO answers (submission, question, answer, hook, received_at, late, reader)
-                VALUES (?1, 'score', '4', ?2, ?3, 0, 'form:Digits')",
-        )?
-        .execute(params![seq, hook.as_bytes(), at])?;
-    if attempted {
-        let (verdict, status) =
-            if state == "delivered" { ("accepted", 201) } else { ("refused", 422) };
-        ledger
-            .prepare_cached(
-                "INSERT INTO attempts (submission, number, version, started_at, finished_at,
-                        verdict, status, api_id, reply, feedback)
-                    VALUES (?1, 1, 1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![seq, at, verdict, status, hook.to_string(), REPLY, FEEDBACK])?;
-    }
+        .execute(params![seq, accepted_at, webhook.0.as_bytes(), BODY.as_bytes()])?;
     Ok(())
 }
 

@@ -33,14 +33,14 @@ use self::service::Service;
 const START_MAX: Duration = Duration::from_secs(2);
 
 /// The most memory that the process ever held.
-const MEMORY_MAX_MB: f64 = 100.0;
+const MEMORY_MAX_MB: f64 = 60.0;
 
 const LIST_MAX: Duration = Duration::from_millis(100);
 const SHOW_MAX: Duration = Duration::from_millis(100);
 const SCRAPE_MAX: Duration = Duration::from_millis(20);
 
 /// What of an empty ledger's hooks a second has to be reached.
-const HOOKS_MIN: f64 = 0.8;
+const HOOKS_MIN: f64 = 0.9;
 
 /// How often each question is asked.
 const TIMES: usize = 40;

@@ -97,7 +97,7 @@ impl Service {
     }
 
     fn totals(&self) -> anyhow::Result<StateCounts> {
-        Ok(ReadOnly::open(&self.ledger)?.figures()?.totals)
+        Ok(ReadOnly::open(&self.ledger)?.statistics()?.counts)
     }
 
     fn get(&self, target: &str) -> anyhow::Result<String> {

@@ -1,21 +1,18 @@
-/// Why the submissions of an account wait. The earlier in this order, the less it gives way to
-/// another cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::{Deserialize, Serialize};
+
+/// Why deliveries of an account are paused. An earlier cause is not replaced by a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PauseCause {
-    /// A person wants it so; only a person ends it.
+    /// An operator paused it, and only an operator resumes it.
     Operator,
     /// The destination does not take the account's credentials or address.
     Misconfigured,
-    /// Most of what is offered would die of one cause, and a person should look before it does.
+    /// Most submissions would die of one cause, and an operator should look before they do.
     Refusals,
-    /// No connection comes about.
+    /// No connection can be made.
     Unreachable,
 }
-
-/// The text names no cause of a hold.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no cause of a hold")]
-pub struct UnknownPauseCause;
 
 impl PauseCause {
     pub const ALL: [PauseCause; 4] = [
@@ -32,18 +29,5 @@ impl PauseCause {
             PauseCause::Refusals => "refusals",
             PauseCause::Unreachable => "unreachable",
         }
-    }
-
-    /// Whether a submission may find out that the hold can end.
-    pub fn is_probed(self) -> bool {
-        self != PauseCause::Operator
-    }
-}
-
-impl std::str::FromStr for PauseCause {
-    type Err = UnknownPauseCause;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPauseCause> {
-        PauseCause::ALL.into_iter().find(|cause| cause.label() == text).ok_or(UnknownPauseCause)
     }
 }

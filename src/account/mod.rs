@@ -1,6 +1,8 @@
-//! Delivery rules of an account: when it is paused, and when a paused account may be probed. As pure
-//! as [`submission`](crate::submission).
+//! Delivery rules of an account: when it is paused and resumes, and when a paused account may be
+//! probed. As pure as [`submission`](crate::submission).
 
 mod cause;
+mod pause;
 
-pub use cause::{PauseCause, UnknownPauseCause};
+pub use cause::PauseCause;
+pub use pause::{Claimable, Pause, PauseReason};

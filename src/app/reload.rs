@@ -3,22 +3,24 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Reread;
 use super::terms;
-use crate::delivery::Terms;
+use crate::admin::AdminService;
+use crate::delivery::DeliveryConfig;
 use crate::http::Gate;
 use crate::ingest::Ingest;
 use crate::settings::{Fingerprint, Settings, SettingsError};
 use crate::telemetry::{Metrics, ReloadResult, logs};
-use crate::triage::Triage;
+
+/// Settings that were read again while the service runs, or why there are none.
+pub type Reread = Result<Settings, SettingsError>;
 
 /// The parts of a running service that other settings can be given to.
 pub(super) struct Live {
     pub(super) in_force: InForce,
     pub(super) ingest: Arc<Ingest>,
-    pub(super) triage: Arc<Triage>,
+    pub(super) admin: Arc<AdminService>,
     pub(super) gate: Arc<Gate>,
-    pub(super) terms: watch::Sender<Arc<Terms>>,
+    pub(super) terms: watch::Sender<Arc<DeliveryConfig>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -69,7 +71,7 @@ impl Live {
         // knows its survey, and is counted where it belongs.
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
-        self.triage.change(terms::of_triage(&new));
+        self.admin.change(terms::of_admin(&new));
         self.gate.change(new.private.token.clone());
         logs::filter_by(&new.logs.filter);
         self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);

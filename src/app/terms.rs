@@ -1,13 +1,16 @@
 //! What the settings say, in the words of the rooms that they set up.
 
-use crate::delivery::{self, Terms};
+use std::sync::Arc;
+
+use crate::admin::AdminConfig;
+use crate::delivery::{self, DeliveryConfig};
 use crate::destination::Timeouts;
 use crate::http;
 use crate::ingest::IngestError;
 use crate::settings::Settings;
 use crate::source::Source;
+use crate::survey::SettingsMapper;
 use crate::telemetry::LabelSets;
-use crate::triage;
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     let schemes = |source: &Source| source.signature.labels();
@@ -19,10 +22,10 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     }
 }
 
-pub(super) fn of_delivery(settings: &Settings) -> Terms {
+pub(super) fn of_delivery(settings: &Settings) -> DeliveryConfig {
     let delivery = &settings.delivery;
-    Terms {
-        surveys: settings.surveys.clone(),
+    DeliveryConfig {
+        mapper: mapper(settings),
         destinations: settings.accounts.clone(),
         options: delivery::Options {
             timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
@@ -35,13 +38,18 @@ pub(super) fn of_delivery(settings: &Settings) -> Terms {
     }
 }
 
-/// For what is done by hand.
-pub fn of_triage(settings: &Settings) -> triage::Terms {
-    triage::Terms {
+/// Mapping by these settings.
+pub fn mapper(settings: &Settings) -> Arc<SettingsMapper> {
+    Arc::new(SettingsMapper {
         surveys: settings.surveys.clone(),
         accounts: settings.accounts.keys().cloned().collect(),
-        rate: settings.delivery.rate,
-    }
+        on_unknown_result: settings.delivery.retry.unknown_result,
+    })
+}
+
+/// Configuration of operator actions.
+pub fn of_admin(settings: &Settings) -> AdminConfig {
+    AdminConfig { mapper: mapper(settings), rate: settings.delivery.rate }
 }
 
 /// Says through which sources a stranger could walk in.

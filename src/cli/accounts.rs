@@ -3,11 +3,11 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use super::desk::DeskArgs;
+use super::admin_api::AdminArgs;
 use super::submissions::{Output, to_json};
 use super::table::Table;
+use crate::admin::{AccountView, ResumeResult};
 use crate::domain::Name;
-use crate::triage::{Holding, ShownAccount};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -34,7 +34,7 @@ struct List {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ struct Hold {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 #[derive(Debug, Args)]
@@ -61,50 +61,38 @@ struct Resume {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 impl Accounts {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
-                Verb::List(list) => list.run().await,
-                Verb::Hold(hold) => hold.run().await,
-                Verb::Resume(resume) => resume.run().await,
+                Verb::List(List { output, admin }) => {
+                    let api = admin.open_read_with_settings()?;
+                    print(&api.accounts().await?.accounts, output)
+                }
+                Verb::Hold(Hold { account, because, output, admin }) => {
+                    print(&[admin.open_write()?.pause(&account, &because).await?], output)
+                }
+                Verb::Resume(Resume { account, output, admin }) => {
+                    print_resumed(&admin.open_write()?.resume(&account).await?, output)
+                }
             }
         })
     }
 }
 
-impl List {
-    async fn run(self) -> Result<(), Failure> {
-        print(&self.desk.to_weigh()?.accounts().await?.accounts, self.output)
-    }
+fn print_resumed(resumed: &ResumeResult, output: Output) -> Result<(), Failure> {
+    let line = match (output, &resumed.account) {
+        (Output::Json, _) => to_json(resumed)?,
+        (Output::Table, account) if resumed.was_held => format!("{account} is resumed"),
+        (Output::Table, account) => format!("{account} was not held"),
+    };
+    Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-impl Hold {
-    async fn run(self) -> Result<(), Failure> {
-        let why = Holding { reason: self.because };
-        let held = self.desk.to_act()?.hold(&self.account, &why).await?;
-        print(&[held], self.output)
-    }
-}
-
-impl Resume {
-    async fn run(self) -> Result<(), Failure> {
-        let resumed = self.desk.to_act()?.resume(&self.account).await?;
-        let mut out = io::stdout().lock();
-        let account = &resumed.account;
-        match self.output {
-            Output::Json => writeln!(out, "{}", to_json(&resumed)?)?,
-            Output::Table if resumed.was_held => writeln!(out, "{account} is resumed")?,
-            Output::Table => writeln!(out, "{account} was not held")?,
-        }
-        Ok(())
-    }
-}
-
-fn print(accounts: &[ShownAccount], output: Output) -> Result<(), Failure> {
+fn print(accounts: &[AccountView], output: Output) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if output == Output::Json {
         for account in accounts {
@@ -118,13 +106,17 @@ fn print(accounts: &[ShownAccount], output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn line(account: &ShownAccount) -> Vec<String> {
+fn line(account: &AccountView) -> Vec<String> {
     let waiting = if account.waiting { "yes" } else { "no" };
     let (held, since, why) = match &account.hold {
         None => ("no".to_owned(), String::new(), String::new()),
         Some(hold) => {
             let status = hold.status.map(|status| format!("{status} ")).unwrap_or_default();
-            (hold.cause.clone(), format!("{:.0}", hold.since), format!("{status}{}", hold.detail))
+            (
+                hold.cause.label().to_owned(),
+                format!("{:.0}", hold.since),
+                format!("{status}{}", hold.detail),
+            )
         }
     };
     let gone = if account.in_settings { "" } else { "(not in the settings) " };

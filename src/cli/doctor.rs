@@ -5,21 +5,21 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Failure, SettingsFile};
-use crate::store::sqlite::{self, Examination, Salvaged};
+use crate::store::sqlite::{self, Examination, Recovered};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 sound, or brought over whole; 1 something is wrong or lost; \
+    after_help = "Exit codes: 0 sound, or everything was recovered; 1 something is wrong or lost; \
     2 usage; 78 bad settings."
 )]
 pub(super) struct Doctor {
-    /// The ledger's file; without it, that of the settings
+    /// The file of the store; without it, that of the settings
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
-    /// Bring over to this new file what can be read of the ledger, which stays as it is; nobody may
-    /// serve it meanwhile
+    /// Write what can be read of the store to this new file; the store is not changed, and no process
+    /// may serve it meanwhile
     #[arg(long, value_name = "NEW")]
-    salvage: Option<PathBuf>,
+    recover: Option<PathBuf>,
     /// How to print what was found
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -38,98 +38,98 @@ enum Output {
 
 impl Doctor {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let ledger = match self.ledger {
-            Some(ledger) => ledger,
+        let store = match self.ledger {
+            Some(store) => store,
             None => self.settings.load()?.store.path,
         };
-        match self.salvage {
-            None => examine(&ledger, self.output),
-            Some(new) => salvage(&ledger, &new, self.output),
+        match self.recover {
+            None => examine(&store, self.output),
+            Some(new) => recover(&store, &new, self.output),
         }
     }
 }
 
-fn examine(ledger: &Path, output: Output) -> Result<(), Failure> {
-    let examination = sqlite::examine(ledger).map_err(anyhow::Error::from)?;
-    let told = tell_of(&mut std::io::stdout().lock(), ledger, &examination, output);
-    // Whoever asked may read the exit code alone.
-    if examination.findings.is_empty() { Ok(told?) } else { Err(Failure::Told) }
+fn examine(store: &Path, output: Output) -> Result<(), Failure> {
+    let examination = sqlite::examine(store).map_err(anyhow::Error::from)?;
+    let printed = print_examination(&mut std::io::stdout().lock(), store, &examination, output);
+    // A script may read the exit code alone.
+    if examination.findings.is_empty() { Ok(printed?) } else { Err(Failure::Told) }
 }
 
-fn tell_of(
+fn print_examination(
     out: &mut impl Write,
-    ledger: &Path,
+    store: &Path,
     examination: &Examination,
     output: Output,
 ) -> std::io::Result<()> {
     if let Output::Json = output {
-        return writeln!(out, "{}", in_json(ledger, examination));
+        return writeln!(out, "{}", in_json(store, examination));
     }
     for finding in &examination.findings {
         writeln!(out, "{}: {}", finding.kind.label(), finding.words)?;
     }
-    let (path, count) = (ledger.display(), examination.submissions);
+    let (path, count) = (store.display(), examination.submissions);
     if examination.findings.is_empty() {
-        return writeln!(out, "{path} is sound: {count} submissions, and the books balance");
+        return writeln!(out, "{path} is sound: {count} submissions, and the state counts balance");
     }
     writeln!(out, "{path} is not sound; {count} submissions could be read")?;
-    writeln!(out, "stop the service, then: postcall doctor --ledger {path} --salvage {path}.new")
+    writeln!(out, "stop the service, then: postcall doctor --ledger {path} --recover {path}.new")
 }
 
-fn salvage(ledger: &Path, new: &Path, output: Output) -> Result<(), Failure> {
-    let salvaged = sqlite::salvage(ledger, new).map_err(anyhow::Error::from)?;
-    // What was brought over is believed as little as what it came from.
+fn recover(store: &Path, new: &Path, output: Output) -> Result<(), Failure> {
+    let recovered = sqlite::recover(store, new).map_err(anyhow::Error::from)?;
+    // What was recovered is checked as well.
     let examination = sqlite::examine(new).map_err(anyhow::Error::from)?;
     let mut out = std::io::stdout().lock();
-    let told = match output {
+    let printed = match output {
         Output::Json => {
-            let mut said = in_json(new, &examination);
-            said["put_aside"] = json!(salvaged.put_aside);
-            said["lost"] = json!(salvaged.lost);
-            said["homeless"] = json!(salvaged.homeless);
-            writeln!(out, "{said}")
+            let mut object = in_json(new, &examination);
+            object["set_aside"] = json!(recovered.set_aside);
+            object["lost"] = json!(recovered.lost);
+            object["orphaned"] = json!(recovered.orphaned);
+            writeln!(out, "{object}")
         }
-        Output::Text => tell(&mut out, ledger, new, &salvaged, &examination),
+        Output::Text => print_recovered(&mut out, store, new, &recovered, &examination),
     };
-    if salvaged.lost.is_empty() && examination.findings.is_empty() {
-        Ok(told?)
+    if recovered.lost.is_empty() && examination.findings.is_empty() {
+        Ok(printed?)
     } else {
         Err(Failure::Told)
     }
 }
 
-fn tell(
+fn print_recovered(
     out: &mut impl Write,
-    ledger: &Path,
+    store: &Path,
     new: &Path,
-    salvaged: &Salvaged,
+    recovered: &Recovered,
     examination: &Examination,
 ) -> std::io::Result<()> {
-    let (ledger, new) = (ledger.display(), new.display());
-    writeln!(out, "{new} has {} submissions", salvaged.submissions)?;
-    for lost in &salvaged.lost {
+    let (store, new) = (store.display(), new.display());
+    writeln!(out, "{new} has {} submissions", recovered.submissions)?;
+    for lost in &recovered.lost {
         writeln!(out, "lost: {lost}")?;
     }
     for finding in &examination.findings {
         writeln!(out, "still {}: {}", finding.kind.label(), finding.words)?;
     }
-    if salvaged.lost.is_empty() {
-        writeln!(out, "nothing that can be told to be missing was lost")?;
+    if recovered.lost.is_empty() {
+        writeln!(out, "nothing is known to be lost")?;
     }
     writeln!(
         out,
-        "keep {ledger} and the files beside it ({ledger}-wal, {ledger}-shm) elsewhere, move {new} \
-         to its place, and start the service"
+        "move {store} and the files beside it ({store}-wal, {store}-shm) away and keep them, move \
+         {new} to its place, and start the service"
     )
 }
 
-fn in_json(ledger: &Path, examination: &Examination) -> Value {
+fn in_json(store: &Path, examination: &Examination) -> Value {
     let findings = examination.findings.iter();
     let findings = findings
         .map(|finding| json!({ "kind": finding.kind.label(), "words": finding.words }))
         .collect::<Vec<_>>();
     json!({
-        "ledger": ledger,
+        "ledger": store,
         "sound": examination.findings.is_empty(),
         "submissions": examination.submissions,
         "findings": findings,

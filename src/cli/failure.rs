@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::admin::AdminError;
 use crate::settings::SettingsError;
 use crate::telemetry::logs;
 
@@ -61,6 +62,12 @@ impl From<anyhow::Error> for Failure {
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         if closed { Failure::OutputClosed } else { Failure::Other(error) }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        anyhow::Error::from(error).into()
     }
 }
 

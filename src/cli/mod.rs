@@ -4,15 +4,15 @@
 //! settings; `serve` ends with 0 after a clean drain.
 
 mod accounts;
+mod admin_api;
 mod check;
 mod demo;
-mod desk;
 mod doctor;
 mod explain;
 mod failure;
 mod openapi;
 mod payload;
-mod rehearsal;
+mod preview;
 mod reread;
 mod schema;
 mod serve;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What one attempt to deliver came to, as the courier decides by it. The table that makes
 /// verdicts of a destination's answers lies with the destination.
@@ -45,6 +46,17 @@ pub struct Attempt {
 }
 
 impl Verdict {
+    /// Every verdict, without a time to wait.
+    pub const ALL: [Verdict; 7] = [
+        Verdict::Accepted,
+        Verdict::Misconfigured,
+        Verdict::UnknownCall,
+        Verdict::Busy { retry_after: None },
+        Verdict::Unreachable,
+        Verdict::UnknownResult,
+        Verdict::Refused,
+    ];
+
     pub const LABELS: [&'static str; 7] = [
         "accepted",
         "misconfigured",
@@ -65,6 +77,21 @@ impl Verdict {
             Verdict::UnknownResult => "unknown_result",
             Verdict::Refused => "refused",
         }
+    }
+}
+
+/// As its label: how long the destination asked to wait is not kept.
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.label())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let label = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let known = Verdict::ALL.into_iter().find(|verdict| verdict.label() == label);
+        known.ok_or_else(|| serde::de::Error::unknown_variant(&label, &Verdict::LABELS))
     }
 }
 

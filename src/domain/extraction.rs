@@ -1,17 +1,31 @@
+use serde::{Deserialize, Serialize};
+
 use super::Name;
 
-/// The name of a question as a hook gave it; it may be one that the survey does not have.
+/// The name of a question as a webhook gave it; it may be one that the survey does not have.
 pub type Question = String;
 
-/// What a caller answered, as the text that was produced; never a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// An answer of a caller, as the text that was produced; never a number. Written as that text, and
+/// silence as null.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Option<String>", into = "Option<String>")]
 pub enum Answer {
     /// No answer is an answer: the caller was asked and said nothing.
     Silence,
     Given(String),
 }
 
-/// All that one hook reports of one call; at least one thing.
+impl Answer {
+    /// As it was given; empty for silence.
+    pub fn text(&self) -> &str {
+        match self {
+            Answer::Silence => "",
+            Answer::Given(text) => text,
+        }
+    }
+}
+
+/// Everything one webhook reports of one call; at least one thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extraction {
     /// Different questions.
@@ -24,11 +38,26 @@ pub struct Extraction {
     pub opted_out: bool,
 }
 
-/// One answer of a [`Extraction`].
+/// One answer of an [`Extraction`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtractedAnswer {
     pub question: Question,
     pub answer: Answer,
-    /// Where in the hook it was found, such as `form:Digits`.
+    /// Where in the webhook it was found, such as `form:Digits`.
     pub reader: String,
+}
+
+impl From<Option<String>> for Answer {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Answer::Silence, Answer::Given)
+    }
+}
+
+impl From<Answer> for Option<String> {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Silence => None,
+            Answer::Given(text) => Some(text),
+        }
+    }
 }

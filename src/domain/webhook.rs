@@ -38,7 +38,9 @@ pub enum Method {
 
 /// Names one arrival. Ids made later sort later, which settles the order of two hooks of the same
 /// microsecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct WebhookId(pub Uuid);
 
 /// What a sender itself calls one of its hooks, and which bytes it called so. Seen again with the

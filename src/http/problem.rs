@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use serde_json::json;
 
 /// A refusal as RFC 9457 writes it: `application/problem+json`.
+#[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     /// What would be right; never what was sent.

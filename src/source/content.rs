@@ -29,7 +29,7 @@ impl Accepts {
         if hook.method == Method::Get || hook.body.is_empty() {
             return Some(Content::Nothing);
         }
-        let mut types = hook.header_values("content-type");
+        let mut types = hook.headers.values("content-type");
         let (Some(only), None) = (types.next(), types.next()) else {
             return None;
         };
@@ -65,7 +65,7 @@ mod tests {
     fn a_body_must_say_what_it_is() {
         let content = |accepts: Accepts, types: &[&str], body: &str| {
             let mut hook = post(None, body);
-            hook.headers = types.iter().map(|t| ("content-type".into(), (*t).into())).collect();
+            hook.headers = types.iter().map(|value| ("content-type", *value)).collect();
             accepts.content(&hook)
         };
         let form = "application/x-www-form-urlencoded";

@@ -1,26 +1,30 @@
-//! The durable ledger: what was heard, what was decided, and nothing that was promised is missing.
+//! Durability: what was received, what was decided, and nothing that was acknowledged is missing.
 //!
-//! The store records decisions and never makes them. When an answer makes a submission due is the
-//! survey's to say ([`CompletionPolicy`](crate::submission::CompletionPolicy)), what follows from a verdict is
-//! [`RetryPolicy`](crate::submission::RetryPolicy)'s; this room writes both down, whole or not at all,
-//! and says so only after the disk has it.
+//! A store decides nothing. What a webhook, a claim or an operator does to a submission is a
+//! transition of [`submission`](crate::submission); what pauses an account is a rule of
+//! [`account`](crate::account). `batch` runs those over a working set, `writer` commits it with
+//! one sync for everything that waited, and a backend ([`sqlite`]) holds SQL and nothing else.
 //!
-//! [`Store`] is the one trait; [`sqlite`] keeps it. `tests/it/store_contract.rs` runs every
-//! promise of the trait on every backend. Only this room knows SQL.
+//! The contract is [`Queue`], [`Reader`], [`Admin`] and [`Maintenance`]; `tests/it/store_contract.rs`
+//! runs every promise of it on every backend. Only this module knows SQL.
 
-mod by_hand;
+mod backend;
+mod batch;
 mod contract;
-mod damaged;
+mod error;
+#[cfg(feature = "flaws")]
+mod flaws;
+mod model;
 mod observer;
+mod selection;
 pub mod sqlite;
+mod writer;
 
-pub use by_hand::{
-    AttemptRecord, Cursor, Done, Dossier, Horizon, Intervention, KeptAnswer, KeptHook, LeftOut,
-    MalformedCursor, Mappable, Page, Replay, SaidByHook, Search, Swept,
+pub use contract::{Admin, Maintenance, Queue, Reader, Store};
+pub use error::StoreError;
+pub use model::{
+    ClaimRequest, Claimed, Cursor, MalformedCursor, Page, PurgeCounts, ReceiveRequest, Received,
+    RetentionCutoffs, SettledUnsent, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter,
+    WebhookContent,
 };
-pub use contract::{
-    Accepted, Arrival, Begun, Decision, Figures, Hold, KeptAttempt, Lease, LeaseRequest, Leased,
-    Offer, Outcome, Settled, Settlement, Store, StoreError, SubmissionRow, Ticket,
-};
-pub use damaged::DamagedLedger;
 pub use observer::Observer;

@@ -19,9 +19,10 @@ pub struct RetryPolicy {
     pub unknown_result: UnknownResult,
 }
 
-/// What an operator prefers where nobody can say whether the feedback arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an operator prefers where it is unknown whether the feedback arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownResult {
+    #[default]
     /// It is offered again, and may be heard twice.
     Retry,
     /// A person looks at it, and it may have been heard.

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::{CallUuid, Name};
@@ -15,6 +16,16 @@ pub struct SubmissionKey {
 /// Follows from the key alone, so every repeat and every replica names the same submission.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubmissionId(pub Uuid);
+
+/// How much of a submission is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RetentionLevel {
+    /// Its id and its outcome.
+    Outcome,
+    /// Everything but the bodies of its webhooks and the texts of responses.
+    Stripped,
+    Full,
+}
 
 /// Where a submission stands. It is in exactly one state, and [`StateCounts`] counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +86,7 @@ pub enum DeadReason {
 pub struct UnknownState;
 
 /// How many submissions there are in each state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StateCounts {
     pub accepted: u64,
     pub collecting: u64,
@@ -84,6 +95,11 @@ pub struct StateCounts {
     pub ignored: u64,
     pub dead: u64,
     pub discarded: u64,
+}
+
+impl RetentionLevel {
+    pub const ALL: [RetentionLevel; 3] =
+        [RetentionLevel::Outcome, RetentionLevel::Stripped, RetentionLevel::Full];
 }
 
 impl SubmissionKey {
@@ -120,6 +136,18 @@ impl State {
             State::Ignored(_) => "ignored",
             State::Dead(_) => "dead",
             State::Discarded => "discarded",
+        }
+    }
+
+    /// Position of its label in [`State::LABELS`].
+    pub fn index(self) -> usize {
+        match self {
+            State::Collecting => 0,
+            State::Pending => 1,
+            State::Delivered => 2,
+            State::Ignored(_) => 3,
+            State::Dead(_) => 4,
+            State::Discarded => 5,
         }
     }
 

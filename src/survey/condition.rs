@@ -14,15 +14,9 @@ use super::split::{Joined, split};
 /// met, whatever it says of it; the others count as they are.
 #[derive(Debug)]
 pub struct Condition {
-    root: Node,
+    /// Places of the parts.
+    root: Joined<usize>,
     parts: Vec<Part>,
-}
-
-#[derive(Debug)]
-enum Node {
-    Part(usize),
-    All(Vec<Node>),
-    Any(Vec<Node>),
 }
 
 /// A condition without `and` and `or`.
@@ -60,14 +54,15 @@ impl Condition {
             }
         };
         let mut parts = Vec::new();
-        let root = match node(&split(text), names, &mut parts) {
-            Some(root) => root,
+        let root = split(text).try_map(&mut |text| {
+            parts.push(Part::compile(text, names).ok()?);
+            Some(parts.len() - 1)
+        });
+        let root = root.unwrap_or_else(|| {
             // It was taken apart where it should not have been.
-            None => {
-                parts = vec![whole];
-                Node::Part(0)
-            }
-        };
+            parts = vec![whole];
+            Joined::One(0)
+        });
         Some(Self { root, parts })
     }
 
@@ -86,42 +81,12 @@ impl Condition {
     /// As [`holds`](Self::holds), with a judge of the parts, which are asked in order and only as
     /// far as it matters.
     pub fn judge<E>(&self, judge: &mut dyn FnMut(usize) -> Result<bool, E>) -> Result<bool, E> {
-        self.root.judge(judge)
+        self.root.judge(&mut |part| judge(*part))
     }
 
     /// Which names it looks at.
     pub fn looks_at(&self) -> BTreeSet<usize> {
         self.parts.iter().flat_map(|part| part.looks_at.iter().copied()).collect()
-    }
-}
-
-impl Node {
-    fn judge<E>(&self, judge: &mut dyn FnMut(usize) -> Result<bool, E>) -> Result<bool, E> {
-        let (nodes, enough) = match self {
-            Node::Part(part) => return judge(*part),
-            Node::All(nodes) => (nodes, false),
-            Node::Any(nodes) => (nodes, true),
-        };
-        for node in nodes {
-            if node.judge(judge)? == enough {
-                return Ok(enough);
-            }
-        }
-        Ok(!enough)
-    }
-}
-
-fn node(joined: &Joined<'_>, names: &Names, parts: &mut Vec<Part>) -> Option<Node> {
-    let mut nodes = |joined: &[Joined<'_>]| {
-        joined.iter().map(|joined| node(joined, names, parts)).collect::<Option<Vec<_>>>()
-    };
-    match joined {
-        Joined::All(joined) => nodes(joined).map(Node::All),
-        Joined::Any(joined) => nodes(joined).map(Node::Any),
-        Joined::One(text) => {
-            parts.push(Part::compile(text, names).ok()?);
-            Some(Node::Part(parts.len() - 1))
-        }
     }
 }
 
@@ -153,6 +118,7 @@ mod tests {
 
     use super::*;
     use crate::survey::names::Facts;
+    use crate::survey::samples::told;
 
     fn names() -> Arc<Names> {
         Names::sample(&["score", "call-problem"], "campaign")
@@ -161,7 +127,7 @@ mod tests {
     fn compile(text: &str) -> Result<Condition, Vec<String>> {
         let mut faults = Vec::new();
         let condition = Condition::compile(text, &names(), "when", &mut faults);
-        condition.ok_or_else(|| faults.iter().map(Fault::to_string).collect())
+        told(condition, &faults)
     }
 
     fn holds(text: &str, score: Option<i64>, problem: Option<i64>) -> Result<bool, String> {

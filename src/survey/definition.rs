@@ -1,4 +1,3 @@
-use std::fmt;
 use std::time::Duration;
 
 use crate::domain::{Issue, Issues, Name};
@@ -37,11 +36,13 @@ pub struct QuestionDefinition {
     pub opt_out: Vec<String>,
 }
 
-/// Which answers a question knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which answers a question knows. Each is written under the key that is its name here.
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum DomainDefinition {
     /// Each a key or several (`7`, `*`, `10`) or a range of numbers (`1-5`); `several`: one answer
     /// may be several of them, one after the other.
+    #[strum(serialize = "answers")]
     Keys { answers: Vec<String>, several: bool },
     /// From and to, with so many decimals.
     Number { from: i64, to: i64, decimals: u32 },
@@ -189,7 +190,8 @@ pub enum Incomplete {
 }
 
 /// Something in a definition that is not right, and what would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
 pub struct Fault {
     /// Where, relative to the survey: `issues.choices[2].answer`.
     pub path: String,
@@ -217,25 +219,6 @@ impl Definition {
 impl QuestionDefinition {
     pub fn new(name: Name, domain: DomainDefinition) -> Self {
         Self { name, domain, optional: false, ask_when: None, opt_out: Vec::new() }
-    }
-
-    /// A question that is answered with keys.
-    pub fn keys<T: Into<String>>(name: Name, answers: impl IntoIterator<Item = T>) -> Self {
-        let answers = answers.into_iter().map(Into::into).collect();
-        Self::new(name, DomainDefinition::Keys { answers, several: false })
-    }
-}
-
-impl DomainDefinition {
-    /// The key under which it is written.
-    pub(super) fn label(&self) -> &'static str {
-        match self {
-            Self::Keys { .. } => "answers",
-            Self::Number { .. } => "number",
-            Self::Choices { .. } => "choices",
-            Self::YesNo { .. } => "yes_no",
-            Self::Text { .. } => "text",
-        }
     }
 }
 
@@ -276,12 +259,6 @@ impl Default for NotesDefinition {
     }
 }
 
-impl NotesDefinition {
-    pub fn new(template: impl Into<String>) -> Self {
-        Self { template: Some(template.into()), ..Self::default() }
-    }
-}
-
 impl Default for CompleteDefinition {
     fn default() -> Self {
         Self {
@@ -296,11 +273,5 @@ impl Default for CompleteDefinition {
 impl Fault {
     pub(super) fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
     }
 }

@@ -1,13 +1,14 @@
 use super::definition::{AtFive, ChoiceDefinition, Fault, IssuesDefinition, MetBy};
 use super::question::Questions;
-use super::words::{Phrase, Words};
-use crate::domain::{Issue, Issues, Name, Rating};
+use super::words;
+use crate::domain::{Issue, Issues, Rating};
 
 /// Which issues go with a rating.
 #[derive(Debug)]
 pub struct IssueRules {
-    choices: Vec<Choice>,
-    otherwise: Issues,
+    pub choices: Vec<Choice>,
+    /// What is told below 5 where none was chosen.
+    pub otherwise: Issues,
     at_five: AtFive,
 }
 
@@ -26,16 +27,7 @@ pub struct Choice {
 enum Met {
     /// The places of the answers, in order.
     Answers(Vec<usize>),
-    Mentions(Vec<Phrase>),
-}
-
-/// What was said in answer to a question.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Spoken<'a> {
-    /// The place of the answer where it is one of those that the question knows.
-    pub at: Option<usize>,
-    /// As it was said, whether the question knows it or not; empty where nothing was.
-    pub text: &'a str,
+    Mentions(Vec<String>),
 }
 
 /// Most choices of one survey.
@@ -73,14 +65,6 @@ impl IssueRules {
         Self { choices, otherwise: otherwise.clone(), at_five: *at_five }
     }
 
-    pub fn choices(&self) -> &[Choice] {
-        &self.choices
-    }
-
-    pub fn otherwise(&self) -> &Issues {
-        &self.otherwise
-    }
-
     /// Whether chosen issues are told at this rating.
     pub fn tells_choices_at(&self, rating: Rating) -> bool {
         rating.wants_an_issue() || self.at_five == AtFive::Send
@@ -109,15 +93,16 @@ impl Choice {
                         "this answer names an issue already, in {}: name each answer once",
                         other.path()
                     )
+                } else if question.domain.is_open() {
+                    let name = &question.name;
+                    format!(
+                        "{name} may be any text: say what it mentions, such as mentions: [echo]"
+                    )
                 } else if answers.is_empty() && !question.domain.is_unreadable() {
-                    unanswerable(&question.name, &question.domain)
+                    question.unanswerable()
                 } else {
-                    return Some(Self {
-                        of,
-                        issue: definition.issue,
-                        met_by: Met::Answers(answers),
-                        at,
-                    });
+                    let met_by = Met::Answers(answers);
+                    return Some(Self { of, issue: definition.issue, met_by, at });
                 };
                 faults.push(Fault::at(format!("{path}.answer"), message));
                 return None;
@@ -132,7 +117,7 @@ impl Choice {
         }
         let mut phrases = Vec::new();
         for (item, text) in met_by.iter().enumerate() {
-            match Phrase::parse(text) {
+            match words::phrase(text) {
                 Some(phrase) => phrases.push(phrase),
                 None => {
                     let message = "there is no word in it: write one or several";
@@ -148,20 +133,20 @@ impl Choice {
         format!("issues.choices[{}]", self.at)
     }
 
-    /// `words` gives those of the text; they are asked for only where they matter.
-    pub fn is_met<'w>(&self, spoken: Spoken<'_>, words: impl FnOnce() -> &'w Words) -> bool {
+    /// `at` is the place of the answer where it is one of those that the question knows. `spoken` is
+    /// what was said, [spaced](words::spaced); it is asked for only where it matters.
+    pub fn is_met<'w>(&self, at: Option<usize>, spoken: impl FnOnce() -> &'w str) -> bool {
         match &self.met_by {
-            Met::Answers(answers) => spoken.at.is_some_and(|at| answers.binary_search(&at).is_ok()),
-            Met::Mentions(_) if spoken.text.is_empty() => false,
+            Met::Answers(answers) => at.is_some_and(|at| answers.binary_search(&at).is_ok()),
             Met::Mentions(phrases) => {
-                let words = words();
-                phrases.iter().any(|phrase| words.mention(phrase))
+                let spoken = spoken();
+                phrases.iter().any(|phrase| spoken.contains(phrase))
             }
         }
     }
 
     /// What is looked for in text.
-    pub fn phrases(&self) -> &[Phrase] {
+    pub fn phrases(&self) -> &[String] {
         match &self.met_by {
             Met::Answers(_) => &[],
             Met::Mentions(phrases) => phrases,
@@ -178,40 +163,15 @@ impl Choice {
     }
 }
 
-fn unanswerable(name: &Name, domain: &super::domain::Domain) -> String {
-    if domain.is_open() {
-        format!("{name} may be any text: say what it mentions, such as mentions: [echo]")
-    } else {
-        format!("{name} cannot be answered so: choose among {domain}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::definition::{DomainDefinition, QuestionDefinition};
+    use crate::survey::samples::{asked, choice, keys, mention, question, text, told};
 
     fn questions(faults: &mut Vec<Fault>) -> Questions {
-        let named = |name: &str| name.parse().unwrap();
-        let toggles = DomainDefinition::Keys { answers: vec!["1-3".to_owned()], several: true };
-        let text = DomainDefinition::Text { length: 100 };
-        let questions = [
-            QuestionDefinition::keys(named("problem"), ["1-3", "*"]),
-            QuestionDefinition::new(named("toggles"), toggles),
-            QuestionDefinition::new(named("comment"), text),
-        ];
+        let toggles = question("toggles", keys(&["1-3"], true));
+        let questions = [asked("problem", &["1-3", "*"]), toggles, text("comment")];
         Questions::compile(&questions, faults)
-    }
-
-    fn choice(of: &str, answer: &str, issue: Issue) -> ChoiceDefinition {
-        let of = Some(of).filter(|of| !of.is_empty()).map(|of| of.parse().unwrap());
-        ChoiceDefinition { of, ..ChoiceDefinition::answer(answer, issue) }
-    }
-
-    fn mention(of: &str, phrases: &[&str]) -> ChoiceDefinition {
-        let phrases = phrases.iter().map(|&phrase| phrase.to_owned()).collect();
-        let of = Some(of.parse().unwrap());
-        ChoiceDefinition { of, met_by: MetBy::Mentions(phrases), issue: Issue::Echo }
     }
 
     fn compile(
@@ -223,11 +183,7 @@ mod tests {
         let of = of.map(|of| of.parse().unwrap());
         let definition = IssuesDefinition { of, choices, ..IssuesDefinition::default() };
         let rules = IssueRules::compile(&definition, &questions, &mut faults);
-        if faults.is_empty() {
-            Ok(rules)
-        } else {
-            Err(faults.iter().map(Fault::to_string).collect())
-        }
+        told(Some(rules), &faults)
     }
 
     #[test]
@@ -247,8 +203,11 @@ mod tests {
             ["issues.of: say which question the choices are answers to"]
         );
         assert_eq!(
-            compile(None, vec![choice("comment", "1", Issue::Echo), mention("comment", &["!"])])
-                .unwrap_err(),
+            compile(
+                None,
+                vec![choice("comment", "1", Issue::Echo), mention("comment", &["!"], Issue::Echo)]
+            )
+            .unwrap_err(),
             [
                 "issues.choices[0].answer: comment may be any text: say what it mentions, such as \
                  mentions: [echo]",
@@ -265,18 +224,18 @@ mod tests {
                 choice("", "1", Issue::Echo),
                 choice("", "3", Issue::AudioLag),
                 choice("problem", "1", Issue::Echo),
-                mention("comment", &["echo", "hear myself"]),
+                mention("comment", &["echo", "hear myself"], Issue::Echo),
             ],
         )
         .unwrap();
-        let met = |spoken: Spoken<'_>| -> Vec<usize> {
-            let words = Words::of(spoken.text);
-            let met = rules.choices.iter().filter(|choice| choice.is_met(spoken, || &words));
+        let met = |at: Option<usize>, text: &str| -> Vec<usize> {
+            let spoken = words::spaced(text);
+            let met = rules.choices.iter().filter(|choice| choice.is_met(at, || &spoken));
             met.map(|choice| choice.at).collect()
         };
         // The set of 1 and 3 stands at 4, that of 2 at 1.
-        assert_eq!(met(Spoken { at: Some(4), text: "13" }), [0, 1]);
-        assert_eq!(met(Spoken { at: None, text: "I hear myself" }), [3]);
-        assert!(met(Spoken::default()).is_empty());
+        assert_eq!(met(Some(4), "13"), [0, 1]);
+        assert_eq!(met(None, "I hear myself"), [3]);
+        assert!(met(None, "").is_empty());
     }
 }

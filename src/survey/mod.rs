@@ -13,11 +13,10 @@ mod definition;
 mod domain;
 mod issues;
 mod language;
-mod mapping;
+mod mapper;
 mod masking;
 mod names;
 mod notes;
-mod offered;
 mod proof;
 mod question;
 mod rating;
@@ -25,6 +24,8 @@ mod replies;
 mod reply;
 mod rulebook;
 mod rules;
+#[cfg(test)]
+mod samples;
 mod situation;
 mod split;
 mod trace;
@@ -38,14 +39,15 @@ pub use definition::{
     Incomplete, IssuesDefinition, MetBy, NotesDefinition, Numbers, QuestionDefinition,
     RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
 };
-pub use mapping::{Mapped, Mapping};
-pub use offered::offered;
+pub use mapper::SettingsMapper;
 pub use proof::{Decided, Given, Proof, Row, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 
 use crate::domain::{Answer, Name};
-use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime};
+use crate::submission::{
+    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, Mapping,
+};
 
 use rulebook::Rulebook;
 
@@ -58,22 +60,19 @@ pub struct Survey {
     delay: Duration,
 }
 
+/// What the answers about one call come to, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapped {
+    pub mapping: Mapping,
+    pub trace: Trace,
+}
+
 impl Survey {
     /// # Errors
     /// Every fault of the definition; never an empty list.
     pub fn compile(definition: Definition) -> Result<Self, Vec<Fault>> {
-        let (survey, mut faults) = Self::compile_parts(definition);
-        match survey {
-            Some(mut survey) if faults.is_empty() => match Proof::of(&survey.book) {
-                Ok(proof) => {
-                    survey.proof = proof;
-                    return Ok(survey);
-                }
-                Err(found) => faults = found,
-            },
-            _ => {}
-        }
-        Err(faults)
+        let survey = Self::compile_unproved(definition)?;
+        Ok(Self { proof: Proof::of(&survey.book)?, ..survey })
     }
 
     /// Without the proof: what it comes to may turn out unlawful, which is then said of each call.
@@ -82,18 +81,13 @@ impl Survey {
     /// # Errors
     /// As for [`compile`](Self::compile), but for what only the proof finds.
     pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<Fault>> {
-        match Self::compile_parts(definition) {
-            (Some(survey), faults) if faults.is_empty() => Ok(survey),
-            (_, faults) => Err(faults),
-        }
-    }
-
-    fn compile_parts(definition: Definition) -> (Option<Self>, Vec<Fault>) {
         let mut faults = Vec::new();
         let book = Rulebook::compile(&definition, &mut faults);
         let Definition { complete, delay, .. } = definition;
-        let book = book.map(Arc::new);
-        (book.map(|book| Self { book, proof: Proof::default(), complete, delay }), faults)
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self { book: Arc::new(book), proof: Proof::default(), complete, delay })
     }
 
     /// What it can come to; empty where it was compiled without.
@@ -131,7 +125,8 @@ impl Survey {
 
     /// The same answers always come to the same.
     pub fn map(&self, answers: &Answers) -> Mapped {
-        self.book.map(answers)
+        let (mapping, trace) = self.book.map(answers);
+        Mapped { mapping, trace }
     }
 }
 
@@ -168,21 +163,12 @@ impl CompletionPolicy for Survey {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
-    use uuid::Uuid;
 
+    use super::samples::*;
     use super::*;
-    use crate::domain::{ExtractedAnswer, Feedback, Issue, Issues, Rating, WebhookId};
-    use crate::submission::{DeadReason, FieldValue, IgnoredReason, RecordedAnswer};
-
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-
-    fn asked(question: &str, answers: &[&str]) -> QuestionDefinition {
-        QuestionDefinition::keys(name(question), answers.iter().copied())
-    }
+    use crate::domain::{Feedback, Issue, Issues, Rating};
+    use crate::submission::{DeadReason, IgnoredReason};
 
     /// The survey that the settings show as their example.
     fn quality() -> Definition {
@@ -192,38 +178,16 @@ mod tests {
             issues: IssuesDefinition {
                 of: Some(name("problem")),
                 choices: vec![
-                    ChoiceDefinition::answer("1", Issue::Echo),
-                    ChoiceDefinition::answer("2", Issue::OneWayAudio),
-                    ChoiceDefinition::answer("3", Issue::CallDropped),
+                    choice("", "1", Issue::Echo),
+                    choice("", "2", Issue::OneWayAudio),
+                    choice("", "3", Issue::CallDropped),
                 ],
                 ..IssuesDefinition::default()
             },
-            notes: NotesDefinition::new("IVR survey: {{ score }} of 5"),
+            notes: notes("IVR survey: {{ score }} of 5"),
             delay: Duration::from_secs(60),
             ..Definition::new(questions)
         }
-    }
-
-    /// One second apart; `?` stands for silence.
-    fn answers(said: &[(&str, &str)]) -> Answers {
-        said.iter()
-            .zip(1..)
-            .map(|(&(question, answer), at)| {
-                let reported = ExtractedAnswer {
-                    question: question.to_owned(),
-                    answer: match answer {
-                        "?" => Answer::Silence,
-                        text => Answer::Given(text.to_owned()),
-                    },
-                    reader: "form:Digits".to_owned(),
-                };
-                RecordedAnswer::new(
-                    reported,
-                    Timestamp::from_second(at).unwrap(),
-                    WebhookId(Uuid::from_u128(at as u128)),
-                )
-            })
-            .collect()
     }
 
     fn feedback(rating: f64, issues: &[Issue], notes: &str) -> Mapping {
@@ -235,11 +199,6 @@ mod tests {
 
     fn ignore(reason: IgnoredReason) -> Mapping {
         Mapping::Ignore { reason, detail: None }
-    }
-
-    fn faults(definition: Definition) -> Vec<String> {
-        let faults = Survey::compile(definition).unwrap_err();
-        faults.iter().map(Fault::to_string).collect()
     }
 
     #[test]
@@ -349,11 +308,11 @@ mod tests {
         let broken = Definition {
             questions: vec![asked("score", &["0-5"]), asked("score", &["5-1"])],
             issues: IssuesDefinition { choices: Vec::new(), ..quality().issues },
-            notes: NotesDefinition::new("{{ scroe }}"),
+            notes: notes("{{ scroe }}"),
             ..quality()
         };
         assert_eq!(
-            faults(broken),
+            refused(broken),
             [
                 "questions[1].answers: 5-1 runs backwards: write 1-5",
                 "questions[1].name: there is another question score: give each its own name",
@@ -368,58 +327,29 @@ mod tests {
     #[test]
     fn a_survey_without_questions_is_none() {
         let empty = Definition { questions: Vec::new(), ..quality() };
-        assert_eq!(faults(empty), ["questions: a survey asks 1 to 32 questions, not 0"]);
+        assert_eq!(refused(empty), ["questions: a survey asks 1 to 32 questions, not 0"]);
     }
 
     /// More than one rule, and questions of every kind.
     fn thorough() -> Definition {
-        let text = DomainDefinition::Text { length: 100 };
-        let yes_no = DomainDefinition::YesNo { yes: vec!["1".to_owned()], no: Vec::new() };
-        let quality = quality();
-        let [score, problem] = &quality.questions[..] else { panic!("there are two") };
-        let rule =
-            |when: &str| RuleDefinition { when: when.to_owned(), ..RuleDefinition::default() };
-        let mention = ChoiceDefinition {
-            of: Some(name("comment")),
-            met_by: MetBy::Mentions(vec!["echo".to_owned()]),
-            issue: Issue::Echo,
-        };
-        Definition {
-            fields: vec![name("campaign")],
-            questions: vec![
-                QuestionDefinition { opt_out: vec!["9".to_owned()], ..score.clone() },
-                QuestionDefinition { ask_when: Some("score < 5".to_owned()), ..problem.clone() },
-                QuestionDefinition {
-                    optional: true,
-                    ..QuestionDefinition::new(name("solved"), yes_no)
-                },
-                QuestionDefinition {
-                    optional: true,
-                    ..QuestionDefinition::new(name("comment"), text)
-                },
-            ],
-            issues: IssuesDefinition {
-                choices: [quality.issues.choices, vec![mention]].concat(),
-                ..quality.issues
+        let mut thorough = quality();
+        thorough.fields = vec![name("campaign")];
+        thorough.questions[0].opt_out = strings(&["9"]);
+        thorough.questions[1].ask_when = Some("score < 5".to_owned());
+        let optional = [question("solved", yes_no(&["1"], &[])), text("comment")];
+        let optional = optional.map(|it| QuestionDefinition { optional: true, ..it });
+        thorough.questions.extend(optional);
+        thorough.issues.choices.push(mention("comment", &["echo"], Issue::Echo));
+        thorough.rules = vec![
+            ignored("campaign == 'test'", "test call"),
+            RuleDefinition {
+                issues: Some(Issues::from([Issue::CallDropped])),
+                notes: Some("unsolved".to_owned()),
+                ..rated("score <= 3 and solved == 'no'", 1.0)
             },
-            rules: vec![
-                RuleDefinition {
-                    ignore: Some("test call".to_owned()),
-                    ..rule("campaign == 'test'")
-                },
-                RuleDefinition {
-                    rating: Some(1.0),
-                    issues: Some(Issues::from([Issue::CallDropped])),
-                    notes: Some("unsolved".to_owned()),
-                    ..rule("score <= 3 and solved == 'no'")
-                },
-                RuleDefinition {
-                    rating: Some(2.0),
-                    ..rule("not answered.score and solved == 'no'")
-                },
-            ],
-            ..quality
-        }
+            rated("not answered.score and solved == 'no'", 2.0),
+        ];
+        thorough
     }
 
     fn thoroughly(said: &[(&str, &str)]) -> Mapped {
@@ -447,11 +377,7 @@ mod tests {
         ] {
             assert_eq!(thoroughly(said), expected, "{said:?}");
         }
-        let mut test_call = answers(&[("score", "2")]);
-        let hook = WebhookId(Uuid::nil());
-        let told =
-            FieldValue { value: "test".to_owned(), received_at: Timestamp::UNIX_EPOCH, hook };
-        test_call.tell(name("campaign"), told);
+        let test_call = with_field(answers(&[("score", "2")]), "campaign", "test");
         let ignored = Survey::compile(thorough()).unwrap().map(&test_call).mapping;
         let detail = Some("test call".to_owned());
         assert_eq!(ignored, Mapping::Ignore { reason: IgnoredReason::Rule, detail });
@@ -497,14 +423,7 @@ mod tests {
         };
         let ignoring = Survey::compile(thorough()).unwrap();
         let keeping = Survey::compile(Definition { unrated: all_dead, ..thorough() }).unwrap();
-        let at = Timestamp::from_second(9).unwrap();
-        let hung_up = |said: &[(&str, &str)]| {
-            let mut answers = answers(said);
-            answers.hang_up(at);
-            answers
-        };
-        let mut opted_out = answers(&[("problem", "1")]);
-        opted_out.opt_out(at);
+        let hung_up = |said: &[(&str, &str)]| hung_up(answers(said), 9);
         for (answers, reason) in [
             (answers(&[("score", "?")]), NoAnswer),
             (hung_up(&[("score", "?")]), NoAnswer),
@@ -513,44 +432,29 @@ mod tests {
             (hung_up(&[("problem", "1")]), NoScore),
             (hung_up(&[]), HungUp),
             (answers(&[("score", "9")]), OptedOut),
-            (opted_out, OptedOut),
+            (opted_out(answers(&[("problem", "1")]), 9), OptedOut),
         ] {
             assert_eq!(ignoring.map(&answers).mapping, ignore(reason), "{answers:?}");
             let kept = keeping.map(&answers).mapping;
             assert!(matches!(kept, Mapping::Dead { reason: DeadReason::Unrated, .. }), "{kept:?}");
         }
         // Whoever has rated before opting out has rated.
-        let mut rated = answers(&[("score", "5")]);
-        rated.opt_out(at);
+        let rated = opted_out(answers(&[("score", "5")]), 9);
         assert!(matches!(ignoring.map(&rated).mapping, Mapping::Feedback(_)));
     }
 
     #[test]
     fn an_answer_mentions_the_same_however_it_was_said() {
-        let mention = ChoiceDefinition {
-            of: Some(name("solved")),
-            met_by: MetBy::Mentions(vec!["no".to_owned()]),
-            issue: Issue::CallDropped,
-        };
-        let yes_no = DomainDefinition::YesNo { yes: Vec::new(), no: vec!["2".to_owned()] };
-        let other = RuleDefinition {
-            when: "not answered.solved or solved == 'yes'".to_owned(),
-            ignore: Some("solved".to_owned()),
-            ..RuleDefinition::default()
-        };
         // Proved without another issue, and lawful only where each way to say no is one.
         let survey = Survey::compile(Definition {
-            questions: vec![
-                asked("score", &["1-4"]),
-                QuestionDefinition::new(name("solved"), yes_no),
-            ],
+            questions: vec![asked("score", &["1-4"]), question("solved", yes_no(&[], &["2"]))],
             issues: IssuesDefinition {
                 of: None,
-                choices: vec![mention],
+                choices: vec![mention("solved", &["no"], Issue::CallDropped)],
                 otherwise: Issues::new(),
                 ..IssuesDefinition::default()
             },
-            rules: vec![other],
+            rules: vec![ignored("not answered.solved or solved == 'yes'", "solved")],
             ..quality()
         });
         let survey = survey.unwrap();
@@ -564,7 +468,7 @@ mod tests {
     fn what_opts_out_takes_no_answer_away_however_it_is_written() {
         for (opt_out, is_taken) in [("9", true), ("5", false), ("5.", false), (" 5 !", false)] {
             let mut definition = quality();
-            definition.questions[0].opt_out = vec![opt_out.to_owned()];
+            definition.questions[0].opt_out = strings(&[opt_out]);
             assert_eq!(Survey::compile(definition).is_ok(), is_taken, "{opt_out}");
         }
     }
@@ -643,27 +547,21 @@ mod tests {
         assert_eq!(due(&answers(&[("score", "4")])), (false, 101));
         // An answer that opts out ends the waiting.
         assert_eq!(due(&answers(&[("score", "9")])), (true, 3));
-        let mut hung_up = answers(&[("score", "4")]);
-        hung_up.hang_up(Timestamp::from_second(10).unwrap());
-        assert_eq!(due(&hung_up), (false, 15));
-        let mut only_hung_up = Answers::default();
-        only_hung_up.hang_up(Timestamp::from_second(10).unwrap());
-        assert_eq!(due(&only_hung_up), (false, 15));
-        let mut opted_out = answers(&[("problem", "1")]);
-        opted_out.opt_out(Timestamp::from_second(10).unwrap());
-        assert_eq!(due(&opted_out), (true, 12));
+        assert_eq!(due(&hung_up(answers(&[("score", "4")]), 10)), (false, 15));
+        assert_eq!(due(&hung_up(Answers::default(), 10)), (false, 15));
+        assert_eq!(due(&opted_out(answers(&[("problem", "1")]), 10)), (true, 12));
     }
 
     fn some_definition() -> impl Strategy<Value = Definition> {
         let piece = prop::sample::select(vec!["1-5", "0-10", "7", "*", "#", "10", "5-1", "x", ""]);
         let pieces = prop::collection::vec(piece, 0..3);
-        let question = prop::sample::select(vec!["score", "problem", "other", "a-b", "a_b"]);
-        let questions = prop::collection::vec((question.clone(), pieces), 0..4);
-        let choice = (
+        let of = prop::sample::select(vec!["score", "problem", "other", "a-b", "a_b"]);
+        let questions = prop::collection::vec((of.clone(), pieces), 0..4);
+        let chosen = (
             prop::sample::select(vec!["1", "2", "7", "*"]),
             prop::sample::select(Issue::ALL.to_vec()),
         );
-        let notes = prop::sample::select(vec![
+        let note = prop::sample::select(vec![
             "plain",
             "{{ score }} {{ problem }}",
             "{{ a_b | upper }}",
@@ -673,12 +571,12 @@ mod tests {
         ]);
         (
             questions,
-            question.clone(),
+            of.clone(),
             (-1i64..3, 4i64..12),
-            (prop::option::of(question), prop::collection::vec(choice, 0..3), any::<bool>()),
-            prop::option::of(notes),
+            (prop::option::of(of), prop::collection::vec(chosen, 0..3), any::<bool>()),
+            prop::option::of(note),
         )
-            .prop_map(|(questions, rated, from, (of, choices, drops), notes)| Definition {
+            .prop_map(|(questions, rated, from, (of, choices, drops), note)| Definition {
                 rating: Some(RatingDefinition {
                     scale: ScaleDefinition::Linear { from, round: Rounding::Hundredth },
                     ..RatingDefinition::new(name(rated))
@@ -687,12 +585,12 @@ mod tests {
                     of: of.map(name),
                     choices: choices
                         .into_iter()
-                        .map(|(answer, issue)| ChoiceDefinition::answer(answer, issue))
+                        .map(|(answer, issue)| choice("", answer, issue))
                         .collect(),
                     at_five: if drops { AtFive::Drop } else { AtFive::Send },
                     ..IssuesDefinition::default()
                 },
-                notes: notes.map(NotesDefinition::new).unwrap_or_default(),
+                notes: note.map(notes).unwrap_or_default(),
                 ..Definition::new(questions.iter().map(|(q, pieces)| asked(q, pieces)).collect())
             })
     }

@@ -21,15 +21,9 @@ pub struct Facts {
     names: Arc<Names>,
     /// In the order of the names; a question that was not answered has none.
     values: Vec<Option<Value>>,
-    unanswered: Unanswered,
+    /// Where a question was not answered, a template finds nothing; a condition stops.
+    is_for_a_template: bool,
     also: Option<(&'static str, Value)>,
-}
-
-/// What is found where a question was not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unanswered {
-    Stops,
-    IsEmpty,
 }
 
 /// `answered.score`: whether it was.
@@ -162,12 +156,12 @@ impl Names {
 impl Facts {
     /// For conditions. `values` are those of the questions, then those of the fields.
     pub fn new(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
-        Self { names: Arc::clone(names), values, unanswered: Unanswered::Stops, also: None }
+        Self { names: Arc::clone(names), values, is_for_a_template: false, also: None }
     }
 
     /// For templates, where a question without an answer is empty.
     pub fn for_a_template(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
-        Self { unanswered: Unanswered::IsEmpty, ..Self::new(names, values) }
+        Self { is_for_a_template: true, ..Self::new(names, values) }
     }
 
     /// With one more name.
@@ -189,12 +183,10 @@ impl Object for Facts {
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         match self.names.find(key) {
-            Some(at) => Some(match (&self.values[at], self.unanswered) {
-                (Some(value), _) => value.clone(),
-                (None, Unanswered::Stops) => {
-                    Value::from(Error::new(ErrorKind::UndefinedError, NOT_ANSWERED))
-                }
-                (None, Unanswered::IsEmpty) => Value::from(""),
+            Some(at) => Some(match &self.values[at] {
+                Some(value) => value.clone(),
+                None if self.is_for_a_template => Value::from(""),
+                None => Value::from(Error::new(ErrorKind::UndefinedError, NOT_ANSWERED)),
             }),
             None if key == ANSWERED => Some(Value::from_object(Answered(Arc::clone(self)))),
             None => {

@@ -64,6 +64,7 @@ mod tests {
 
     use super::*;
     use crate::survey::names::Facts;
+    use crate::survey::samples::told;
 
     fn names() -> Arc<Names> {
         Names::sample(&["score", "call-problem"], "from")
@@ -71,9 +72,9 @@ mod tests {
 
     fn compile_as(template: &str, length: usize, numbers: Numbers) -> Result<Notes, Vec<String>> {
         let mut faults = Vec::new();
-        let definition = NotesDefinition { length, numbers, ..NotesDefinition::new(template) };
+        let definition = NotesDefinition { length, numbers, template: None };
         let notes = Notes::compile(template, &definition, &names(), "notes", &mut faults);
-        notes.ok_or_else(|| faults.iter().map(Fault::to_string).collect())
+        told(notes, &faults)
     }
 
     fn compile(template: &str) -> Result<Notes, Vec<String>> {

@@ -1,6 +1,6 @@
 use super::condition::Condition;
 use super::definition::{Fault, QuestionDefinition};
-use super::domain::{Domain, MalformedDomain};
+use super::domain::{Domain, plain_word};
 use super::names::Names;
 use super::words;
 use crate::domain::Name;
@@ -98,23 +98,15 @@ impl Questions {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Question> {
         self.0.iter()
     }
-
-    /// Their names, each with its path in the definition.
-    pub fn paths(&self) -> impl ExactSizeIterator<Item = (&Name, String)> {
-        self.0.iter().map(|question| (&question.name, question.path()))
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl Question {
     fn compile(at: usize, definition: &QuestionDefinition, faults: &mut Vec<Fault>) -> Self {
         let QuestionDefinition { name, domain, optional, opt_out, .. } = definition;
         let path = format!("questions[{at}]");
+        let key: &str = domain.into();
         let domain = Domain::compile(domain).unwrap_or_else(|malformed| {
-            faults.push(Fault::at(format!("{path}.{}", domain.label()), malformed.to_string()));
+            faults.push(Fault::at(format!("{path}.{key}"), malformed));
             Domain::default()
         });
         if opt_out.len() > Questions::OPT_OUT_MAX {
@@ -125,8 +117,8 @@ impl Question {
         let is_known = |text: &&String| domain.find(text).is_some();
         for (item, text) in opt_out.iter().enumerate() {
             let path = format!("{path}.opt_out[{item}]");
-            if words::plain(text).is_empty() {
-                faults.push(Fault::at(path, MalformedDomain::Wordless(text.clone()).to_string()));
+            if let Err(wordless) = plain_word(text) {
+                faults.push(Fault::at(path, wordless));
             } else if !domain.is_open() && [text, &words::plain(text)].iter().any(is_known) {
                 let message = format!("{name} knows this answer already: it cannot be both");
                 faults.push(Fault::at(path, message));
@@ -139,6 +131,11 @@ impl Question {
     /// In the definition.
     pub fn path(&self) -> String {
         format!("questions[{}]", self.at)
+    }
+
+    /// What there is to say of an answer that is none of those that it knows.
+    pub fn unanswerable(&self) -> String {
+        format!("{} cannot be answered so: choose among {}", self.name, self.domain)
     }
 
     /// Whether `said` means that the caller does not want to be asked.

@@ -1,6 +1,6 @@
 use super::definition::{Fault, RatingDefinition, Rounding, ScaleDefinition};
-use super::domain::Domain;
-use super::question::Questions;
+use super::question::{Question, Questions};
+use super::words::listed;
 use crate::domain::Rating;
 
 /// How the answers to one question rate a call: worked out for each, once, so that no answer can
@@ -8,15 +8,17 @@ use crate::domain::Rating;
 #[derive(Debug)]
 pub struct Scale {
     /// Where the question stands.
-    of: usize,
+    pub of: usize,
     /// Of every answer that the question knows, in their order.
     ratings: Vec<Rating>,
-    /// What it is called in the settings.
-    path: &'static str,
+    /// In the definition; as if the default were written there.
+    pub path: &'static str,
 }
 
 /// No end of a scale lies further from zero: far beyond any survey, and exact in a float.
 const END_MAX: i64 = 1_000_000;
+/// Most answers that a fault names: a range of a thousand may be wrong as a whole.
+const SHOWN: usize = 5;
 /// Most rows of a table.
 const ROWS_MAX: usize = 1000;
 
@@ -35,42 +37,30 @@ impl Scale {
         if question.domain.is_unreadable() || faults.len() > faults_before {
             return None;
         }
-        let rated = Rated { name: definition.of.as_str(), domain: &question.domain };
-        let ratings = match &definition.scale {
-            _ if rated.domain.is_open() || rated.domain.is_several() => {
-                let what = if rated.domain.is_open() { "any text" } else { "several at once" };
-                let message = format!(
-                    "{} may be answered with {what}, which is no place on a scale: rate by a \
-                     question with single answers",
-                    rated.name
-                );
-                faults.push(Fault::at("rating.of", message));
-                return None;
-            }
-            ScaleDefinition::Linear { from, round } => rated.linear(*from, *round, faults),
-            ScaleDefinition::Table(rows) => rated.table(rows, faults),
-            ScaleDefinition::Thumbs { up, down } => rated.thumbs(up, down, faults),
-        };
-        let ratings: Vec<Rating> = ratings?.into_iter().collect::<Option<_>>()?;
-        if definition.monotone && matches!(definition.scale, ScaleDefinition::Table(_)) {
-            rated.check_monotone(&ratings, faults);
+        if question.domain.is_open() || question.domain.is_several() {
+            let what = if question.domain.is_open() { "any text" } else { "several at once" };
+            let message = format!(
+                "{} may be answered with {what}, which is no place on a scale: rate by a question \
+                 with single answers",
+                question.name
+            );
+            faults.push(Fault::at("rating.of", message));
+            return None;
         }
-        let path = match definition.scale {
-            ScaleDefinition::Linear { .. } => "rating.scale",
-            ScaleDefinition::Table(_) => "rating.table",
-            ScaleDefinition::Thumbs { .. } => "rating.thumbs",
+        let (path, ratings) = match &definition.scale {
+            ScaleDefinition::Linear { from, round } => {
+                ("rating.scale", linear(question, *from, *round, faults))
+            }
+            ScaleDefinition::Table(rows) => ("rating.table", table(question, rows, faults)?),
+            ScaleDefinition::Thumbs { up, down } => {
+                ("rating.thumbs", thumbs(question, up, down, faults))
+            }
         };
+        let ratings: Vec<Rating> = ratings.into_iter().collect::<Option<_>>()?;
+        if definition.monotone && matches!(definition.scale, ScaleDefinition::Table(_)) {
+            check_monotone(question, &ratings, faults);
+        }
         Some(Self { of: of?, ratings, path })
-    }
-
-    /// In the definition; as if the default were written there.
-    pub fn path(&self) -> &'static str {
-        self.path
-    }
-
-    /// Where the question stands that rates.
-    pub fn of(&self) -> usize {
-        self.of
     }
 
     /// `answer` is the place of one that the question knows.
@@ -79,164 +69,148 @@ impl Scale {
     }
 }
 
-/// The question that is rated by.
-struct Rated<'a> {
-    name: &'a str,
-    domain: &'a Domain,
-}
-
 /// The rating of each answer, none where it has no place.
 type Ratings = Vec<Option<Rating>>;
 
-impl Rated<'_> {
-    fn linear(
-        &self,
-        (worst, best): (i64, i64),
-        round: Rounding,
-        faults: &mut Vec<Fault>,
-    ) -> Option<Ratings> {
-        let (mut not_numbers, mut outside) = (Vec::new(), Vec::new());
-        let mut ratings = Vec::new();
-        for answer in self.domain.answers() {
-            let rating = on_the_line(answer, worst, best, round);
-            match rating {
-                None if !is_number(answer) => not_numbers.push(answer),
-                None => outside.push(answer),
-                Some(_) => {}
-            }
-            ratings.push(rating);
-        }
-        if !not_numbers.is_empty() {
-            let message = format!(
-                "{} may be answered {}, which is no number: rate by a question whose answers all \
-                 are, or write a table",
-                self.name,
-                listed(&not_numbers)
-            );
-            faults.push(Fault::at("rating.of", message));
-        }
-        if !outside.is_empty() {
-            let message = format!(
-                "{} may be answered {}, outside {} to {}: widen the scale, or take it from the \
-                 answers",
-                self.name,
-                listed(&outside),
-                worst.min(best),
-                worst.max(best)
-            );
-            faults.push(Fault::at("rating.scale.from", message));
-        }
-        Some(ratings)
+fn linear(
+    question: &Question,
+    (worst, best): (i64, i64),
+    round: Rounding,
+    faults: &mut Vec<Fault>,
+) -> Ratings {
+    let answers = question.domain.answers();
+    let ratings: Ratings = answers.map(|it| on_the_line(it, worst, best, round)).collect();
+    let (outside, not_numbers) =
+        unrated(question, &ratings).partition::<Vec<_>, _>(|answer| is_number(answer));
+    if !not_numbers.is_empty() {
+        let message = format!(
+            "{} may be answered {}, which is no number: rate by a question whose answers all are, \
+             or write a table",
+            question.name,
+            listed(&not_numbers, SHOWN)
+        );
+        faults.push(Fault::at("rating.of", message));
     }
-
-    fn table(&self, rows: &[(String, f64)], faults: &mut Vec<Fault>) -> Option<Ratings> {
-        if !(1..=ROWS_MAX).contains(&rows.len()) {
-            let message = format!("a table has 1 to {ROWS_MAX} rows, not {}", rows.len());
-            faults.push(Fault::at("rating.table", message));
-            return None;
-        }
-        let faults_before = faults.len();
-        let mut rated: Vec<Option<(usize, Option<Rating>)>> =
-            vec![None; self.domain.answers().len()];
-        for (row, (answer, rating)) in rows.iter().enumerate() {
-            let at = self.domain.named(answer);
-            let rating = match Rating::new(*rating) {
-                Ok(rating) => Some(rating),
-                Err(error) => {
-                    let path = format!("rating.table[{row}].rating");
-                    faults.push(Fault::at(path, error.to_string()));
-                    None
-                }
-            };
-            let path = || format!("rating.table[{row}].answer");
-            if at.is_empty() {
-                let message =
-                    format!("{} cannot be answered so: choose among {}", self.name, self.domain);
-                faults.push(Fault::at(path(), message));
-            }
-            let twice = at.iter().find_map(|&at| rated[at].map(|(earlier, _)| (at, earlier)));
-            if let Some((at, earlier)) = twice {
-                let message = format!(
-                    "{} = {} is rated by rating.table[{earlier}] already: name each answer once",
-                    self.name,
-                    self.domain.text(at)
-                );
-                faults.push(Fault::at(path(), message));
-            }
-            for at in at {
-                rated[at] = rated[at].or(Some((row, rating)));
-            }
-        }
-        let gaps: Vec<_> =
-            self.domain.answers().zip(&rated).filter(|(_, rated)| rated.is_none()).collect();
-        // A row that could not be read leaves a gap that is none.
-        if !gaps.is_empty() && faults.len() == faults_before {
-            let gaps: Vec<_> = gaps.into_iter().map(|(answer, _)| answer).collect();
-            let message = format!(
-                "{} may be answered {}, which no row rates: add a row for each",
-                self.name,
-                listed(&gaps)
-            );
-            faults.push(Fault::at("rating.table", message));
-        }
-        Some(rated.into_iter().map(|rated| rated.and_then(|(_, rating)| rating)).collect())
+    if !outside.is_empty() {
+        let message = format!(
+            "{} may be answered {}, outside {} to {}: widen the scale, or take it from the answers",
+            question.name,
+            listed(&outside, SHOWN),
+            worst.min(best),
+            worst.max(best)
+        );
+        faults.push(Fault::at("rating.scale.from", message));
     }
+    ratings
+}
 
-    fn thumbs(&self, up: &str, down: &str, faults: &mut Vec<Fault>) -> Option<Ratings> {
-        let faults_before = faults.len();
-        let mut ratings: Ratings = vec![None; self.domain.answers().len()];
-        for (key, answer, rating) in [("up", up, 5.0), ("down", down, 1.0)] {
-            let path = format!("rating.thumbs.{key}");
-            match self.domain.find(answer).and_then(|known| known.at) {
-                None => {
-                    let message = format!(
-                        "{} cannot be answered so: choose among {}",
-                        self.name, self.domain
-                    );
-                    faults.push(Fault::at(path, message));
-                }
-                Some(at) if ratings[at].is_some() => {
-                    let message = "this answer is a thumb up already: up and down differ";
-                    faults.push(Fault::at(path, message));
-                }
-                Some(at) => ratings[at] = Rating::new(rating).ok(),
+fn table(question: &Question, rows: &[(String, f64)], faults: &mut Vec<Fault>) -> Option<Ratings> {
+    if !(1..=ROWS_MAX).contains(&rows.len()) {
+        let message = format!("a table has 1 to {ROWS_MAX} rows, not {}", rows.len());
+        faults.push(Fault::at("rating.table", message));
+        return None;
+    }
+    let faults_before = faults.len();
+    let mut ratings: Ratings = vec![None; question.domain.answers().len()];
+    // Of each answer, the row that names it.
+    let mut rows_of: Vec<Option<usize>> = vec![None; ratings.len()];
+    for (row, (answer, rating)) in rows.iter().enumerate() {
+        let at = question.domain.named(answer);
+        let rating = Rating::new(*rating);
+        if let Err(error) = &rating {
+            faults.push(Fault::at(format!("rating.table[{row}].rating"), error.to_string()));
+        }
+        let rating = rating.ok();
+        let path = format!("rating.table[{row}].answer");
+        if at.is_empty() {
+            faults.push(Fault::at(&path, question.unanswerable()));
+        }
+        let twice = at.iter().find_map(|&at| rows_of[at].map(|earlier| (at, earlier)));
+        if let Some((at, earlier)) = twice {
+            let message = format!(
+                "{} = {} is rated by rating.table[{earlier}] already: name each answer once",
+                question.name,
+                question.domain.at(at).text
+            );
+            faults.push(Fault::at(&path, message));
+        }
+        for at in at {
+            if rows_of[at].is_none() {
+                (rows_of[at], ratings[at]) = (Some(row), rating);
             }
         }
-        let gaps: Vec<_> = self.domain.answers().zip(&ratings).collect();
-        let gaps: Vec<_> =
-            gaps.into_iter().filter(|(_, rating)| rating.is_none()).map(|(gap, _)| gap).collect();
-        if !gaps.is_empty() && faults.len() == faults_before {
-            let message = format!(
-                "{} may be answered {}, which is neither up nor down: write a table",
-                self.name,
-                listed(&gaps)
-            );
-            faults.push(Fault::at("rating.thumbs", message));
-        }
-        Some(ratings)
     }
+    // A row that could not be read leaves a gap that is none.
+    if faults.len() == faults_before {
+        check_whole(question, &ratings, "rating.table", "no row rates: add a row for each", faults);
+    }
+    Some(ratings)
+}
 
-    /// Over numbers by size, over all else in the order in which it is written.
-    fn check_monotone(&self, ratings: &[Rating], faults: &mut Vec<Fault>) {
-        let mut rated: Vec<(&str, f64)> =
-            self.domain.answers().zip(ratings.iter().map(|rating| rating.value())).collect();
-        if rated.iter().all(|(answer, _)| is_number(answer)) {
-            let number = |answer: &str| answer.parse::<f64>().unwrap_or_default();
-            rated.sort_by(|(a, _), (b, _)| number(a).total_cmp(&number(b)));
-        }
-        rated.dedup_by_key(|(_, rating)| *rating);
-        let turns = |three: &&[(&str, f64)]| (three[0].1 < three[1].1) != (three[1].1 < three[2].1);
-        if let Some(turn) = rated.windows(3).find(turns) {
-            let told: Vec<_> = turn
-                .iter()
-                .map(|(answer, rating)| format!("{} = {answer} is worth {rating}", self.name))
-                .collect();
-            let message = format!(
-                "the ratings go up and down: {}; if that is meant, write monotone: false",
-                told.join(", ")
-            );
-            faults.push(Fault::at("rating.table", message));
-        }
+fn thumbs(question: &Question, up: &str, down: &str, faults: &mut Vec<Fault>) -> Ratings {
+    let faults_before = faults.len();
+    let mut ratings: Ratings = vec![None; question.domain.answers().len()];
+    for (key, answer, rating) in [("up", up, 5.0), ("down", down, 1.0)] {
+        let message = match question.domain.find(answer).and_then(|known| known.at) {
+            None => question.unanswerable(),
+            Some(at) if ratings[at].is_some() => {
+                "this answer is a thumb up already: up and down differ".to_owned()
+            }
+            Some(at) => {
+                ratings[at] = Rating::new(rating).ok();
+                continue;
+            }
+        };
+        faults.push(Fault::at(format!("rating.thumbs.{key}"), message));
+    }
+    if faults.len() == faults_before {
+        let what = "is neither up nor down: write a table";
+        check_whole(question, &ratings, "rating.thumbs", what, faults);
+    }
+    ratings
+}
+
+/// The answers that have no place.
+fn unrated<'a>(question: &'a Question, ratings: &'a Ratings) -> impl Iterator<Item = &'a str> {
+    let answers = question.domain.answers().zip(ratings);
+    answers.filter(|(_, rating)| rating.is_none()).map(|(answer, _)| answer)
+}
+
+fn check_whole(
+    question: &Question,
+    ratings: &Ratings,
+    path: &str,
+    what: &str,
+    faults: &mut Vec<Fault>,
+) {
+    let gaps: Vec<_> = unrated(question, ratings).collect();
+    if !gaps.is_empty() {
+        let message =
+            format!("{} may be answered {}, which {what}", question.name, listed(&gaps, SHOWN));
+        faults.push(Fault::at(path, message));
+    }
+}
+
+/// Over numbers by size, over all else in the order in which it is written.
+fn check_monotone(question: &Question, ratings: &[Rating], faults: &mut Vec<Fault>) {
+    let mut rated: Vec<(&str, f64)> =
+        question.domain.answers().zip(ratings.iter().map(|rating| rating.value())).collect();
+    if rated.iter().all(|(answer, _)| is_number(answer)) {
+        let number = |answer: &str| answer.parse::<f64>().unwrap_or_default();
+        rated.sort_by(|(a, _), (b, _)| number(a).total_cmp(&number(b)));
+    }
+    rated.dedup_by_key(|(_, rating)| *rating);
+    let turns = |three: &&[(&str, f64)]| (three[0].1 < three[1].1) != (three[1].1 < three[2].1);
+    if let Some(turn) = rated.windows(3).find(turns) {
+        let told: Vec<_> = turn
+            .iter()
+            .map(|(answer, rating)| format!("{} = {answer} is worth {rating}", question.name))
+            .collect();
+        let message = format!(
+            "the ratings go up and down: {}; if that is meant, write monotone: false",
+            told.join(", ")
+        );
+        faults.push(Fault::at("rating.table", message));
     }
 }
 
@@ -290,19 +264,11 @@ fn is_number(answer: &str) -> bool {
         && answer.parse::<f64>().is_ok()
 }
 
-/// The first few: a range of a thousand may be wrong as a whole.
-fn listed(answers: &[&str]) -> String {
-    const SHOWN: usize = 5;
-    match answers.len().checked_sub(SHOWN) {
-        None | Some(0) => answers.join(", "),
-        Some(more) => format!("{} and {more} more", answers[..SHOWN].join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::definition::{DomainDefinition, QuestionDefinition};
+    use crate::survey::definition::DomainDefinition;
+    use crate::survey::samples::{self, choices, name, question, told, whole, yes_no};
 
     fn compile(domain: DomainDefinition, scale: ScaleDefinition) -> Result<Scale, Vec<String>> {
         compile_as(domain, scale, true)
@@ -313,26 +279,15 @@ mod tests {
         scale: ScaleDefinition,
         monotone: bool,
     ) -> Result<Scale, Vec<String>> {
-        let of: crate::domain::Name = "score".parse().unwrap();
         let mut faults = Vec::new();
-        let question = QuestionDefinition::new(of.clone(), domain);
-        let questions = Questions::compile(&[question], &mut faults);
-        let definition = RatingDefinition { of, scale, monotone };
+        let questions = Questions::compile(&[question("score", domain)], &mut faults);
+        let definition = RatingDefinition { of: name("score"), scale, monotone };
         let scale = Scale::compile(&definition, &questions, &mut faults);
-        match scale {
-            Some(scale) if faults.is_empty() => Ok(scale),
-            _ => Err(faults.iter().map(Fault::to_string).collect()),
-        }
+        told(scale, &faults)
     }
 
     fn keys(answers: &[&str]) -> DomainDefinition {
-        let answers = answers.iter().map(|&answer| answer.to_owned()).collect();
-        DomainDefinition::Keys { answers, several: false }
-    }
-
-    fn choices(choices: &[&str]) -> DomainDefinition {
-        let choices = choices.iter().map(|&choice| choice.to_owned()).collect();
-        DomainDefinition::Choices { choices, several: false }
+        samples::keys(answers, false)
     }
 
     fn linear(worst: i64, best: i64) -> ScaleDefinition {
@@ -391,9 +346,8 @@ mod tests {
             assert_eq!(rating.value(), expected, "{answer} of {best}");
         }
         // On a reversed scale too: the rating goes up, not the answer.
-        let domain = DomainDefinition::Number { from: 0, to: 8, decimals: 0 };
         let reversed = ScaleDefinition::Linear { from: (8, 0), round: Rounding::Whole };
-        let scale = compile(domain, reversed).unwrap();
+        let scale = compile(whole(0, 8), reversed).unwrap();
         assert_eq!(values(&scale), [5.0, 5.0, 4.0, 4.0, 3.0, 3.0, 2.0, 2.0, 1.0]);
     }
 
@@ -430,7 +384,7 @@ mod tests {
     #[test]
     fn a_table_rates_each_answer_once() {
         let rows = [("good", 5.0), ("Fair", 3.0), ("bad", 1.0)];
-        let scale = compile(choices(&["Good", "Fair", "Bad"]), table(&rows)).unwrap();
+        let scale = compile(choices(&["Good", "Fair", "Bad"], false), table(&rows)).unwrap();
         assert_eq!(values(&scale), [5.0, 3.0, 1.0]);
         let nps = [("0-6", 1.0), ("7-8", 3.0), ("9-10", 5.0)];
         let scale = compile(keys(&["0-10"]), table(&nps)).unwrap();
@@ -438,7 +392,7 @@ mod tests {
 
         let rows = [("Good", 5.5), ("good.", 5.0), ("Worse", 2.0)];
         assert_eq!(
-            compile(choices(&["Good", "Bad"]), table(&rows)).unwrap_err(),
+            compile(choices(&["Good", "Bad"], false), table(&rows)).unwrap_err(),
             [
                 "rating.table[0].rating: a rating is a number from 1 to 5, not 5.5",
                 "rating.table[1].answer: score = Good is rated by rating.table[0] already: name \
@@ -447,7 +401,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            compile(choices(&["Good", "Fair", "Bad"]), table(&[("Fair", 3.0)])).unwrap_err(),
+            compile(choices(&["Good", "Fair", "Bad"], false), table(&[("Fair", 3.0)])).unwrap_err(),
             [
                 "rating.table: score may be answered Good, Bad, which no row rates: add a row for each"
             ]
@@ -473,7 +427,7 @@ mod tests {
             up: up.to_owned(),
             down: down.to_owned(),
         };
-        let yes_no = || DomainDefinition::YesNo { yes: Vec::new(), no: Vec::new() };
+        let yes_no = || yes_no(&[], &[]);
         assert_eq!(values(&compile(yes_no(), thumbs("Yes", "no")).unwrap()), [5.0, 1.0]);
         for (domain, thumbs, why) in [
             (
@@ -491,10 +445,7 @@ mod tests {
 
     #[test]
     fn what_has_no_order_cannot_rate() {
-        for domain in [
-            DomainDefinition::Text { length: 100 },
-            DomainDefinition::Keys { answers: vec!["1-5".to_owned()], several: true },
-        ] {
+        for domain in [DomainDefinition::Text { length: 100 }, samples::keys(&["1-5"], true)] {
             let faults = compile(domain, linear(1, 5)).unwrap_err();
             assert!(faults[0].contains("no place on a scale"), "{faults:?}");
         }

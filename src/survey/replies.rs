@@ -115,29 +115,14 @@ impl Replies {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::domain::{Answer, ExtractedAnswer, Name, WebhookId};
-    use crate::submission::{FieldValue, RecordedAnswer};
-    use crate::survey::{
-        Definition, DomainDefinition, QuestionDefinition, RatingDefinition, Survey,
-    };
+    use crate::survey::samples::*;
+    use crate::survey::{Definition, RatingDefinition, Survey};
 
     const URL: &str = "https://surveys.example.com/hooks/ivr";
 
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-
     fn survey() -> Survey {
-        let text = DomainDefinition::Text { length: 100 };
-        let questions = vec![
-            QuestionDefinition::keys(name("score"), ["1-5"]),
-            QuestionDefinition::keys(name("problem"), ["1-3"]),
-            QuestionDefinition::new(name("comment"), text),
-        ];
+        let questions = vec![asked("score", &["1-5"]), asked("problem", &["1-3"]), text("comment")];
         let definition = Definition {
             fields: vec![name("from")],
             rating: Some(RatingDefinition::new(name("score"))),
@@ -159,20 +144,6 @@ mod tests {
     fn compile(replies: &[ReplyDefinition]) -> Result<Replies, Vec<String>> {
         let compiled = survey().replies(replies, &well_formed);
         compiled.map_err(|faults| faults.iter().map(Fault::to_string).collect())
-    }
-
-    fn answers(said: &[(&str, &str)]) -> Answers {
-        let mut answers = Answers::default();
-        for (&(question, answer), at) in said.iter().zip(1..) {
-            let reported = ExtractedAnswer {
-                question: question.to_owned(),
-                answer: Answer::Given(answer.to_owned()),
-                reader: "form:Digits".to_owned(),
-            };
-            let at = Timestamp::from_second(at).unwrap();
-            answers.hear(RecordedAnswer::new(reported, at, WebhookId(Uuid::nil())));
-        }
-        answers
     }
 
     /// What was wrong is asked only below 5.
@@ -215,13 +186,8 @@ mod tests {
         let shown =
             [reply("", "<Response><Speak a=\"{{ from }}\">{{ comment }}</Speak></Response>")];
         let replies = compile(&shown).unwrap();
-        let mut answers = answers(&[("comment", "</Speak>&\u{1}\"'<Hangup/>\u{ffff}")]);
-        let at = Timestamp::from_second(1).unwrap();
-        let value = "\"><".to_owned();
-        answers.tell(
-            name("from"),
-            FieldValue { value, received_at: at, hook: WebhookId(Uuid::nil()) },
-        );
+        let answers = answers(&[("comment", "</Speak>&\u{1}\"'<Hangup/>\u{ffff}")]);
+        let answers = with_field(answers, "from", "\"><");
         let heard = replies.answer(&answers, URL);
         let parsed = roxmltree::Document::parse(&heard).unwrap();
         let speak = parsed.root_element().first_element_child().unwrap();

@@ -1,17 +1,17 @@
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use super::definition::{Definition, Fate, Fault, Incomplete, Unrated};
 use super::issues::IssueRules;
-use super::mapping::{Mapped, Mapping};
 use super::names::Names;
 use super::notes::Notes;
-use super::question::Questions;
+use super::question::{Question, Questions};
 use super::rating::Scale;
-use super::rules::{self, Rules, Then};
+use super::rules::{self, Rule, Then};
 use super::situation::{Situation, What};
 use super::trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 use crate::domain::{Feedback, Issues, Name, Rating};
-use crate::submission::{Answers, ChangedAnswerPolicy, DeadReason, IgnoredReason};
+use crate::submission::{Answers, ChangedAnswerPolicy, DeadReason, IgnoredReason, Mapping};
 
 /// All that makes feedback of answers.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Rulebook {
     pub names: Arc<Names>,
     pub scale: Option<Scale>,
     pub issues: IssueRules,
-    pub rules: Rules,
+    pub rules: Vec<Rule>,
     pub notes: Option<Notes>,
     pub changes: ChangedAnswerPolicy,
     unrated: Unrated,
@@ -29,35 +29,38 @@ pub struct Rulebook {
 }
 
 impl Rulebook {
-    /// None where something is missing for which there is a fault.
-    pub fn compile(definition: &Definition, faults: &mut Vec<Fault>) -> Option<Self> {
+    /// Of use only without a fault: there is one for each part that could not be read.
+    pub fn compile(definition: &Definition, faults: &mut Vec<Fault>) -> Self {
         let mut questions = Questions::compile(&definition.questions, faults);
-        let names = Names::compile(questions.paths(), &definition.fields, faults);
+        let paths = questions.iter().map(|question| (&question.name, question.path()));
+        let names = Names::compile(paths, &definition.fields, faults);
         questions.compile_conditions(&definition.questions, &names, faults);
-        let scale = definition.rating.as_ref().map(|it| Scale::compile(it, &questions, faults));
+        let scale = definition.rating.as_ref();
+        let scale = scale.and_then(|scale| Scale::compile(scale, &questions, faults));
         let issues = IssueRules::compile(&definition.issues, &questions, faults);
-        let rules = Rules::compile(&definition.rules, &definition.notes, &names, faults);
+        let rules = rules::compile(&definition.rules, &definition.notes, &names, faults);
         Notes::check_length(&definition.notes, faults);
         let template = definition.notes.template.as_deref();
-        let notes = template
-            .map(|template| Notes::compile(template, &definition.notes, &names, "notes", faults));
+        let notes = template.and_then(|template| {
+            Notes::compile(template, &definition.notes, &names, "notes", faults)
+        });
         let rules_rate = definition.rules.iter().any(|rule| rule.rating.is_some());
         if definition.rating.is_none() && !rules_rate {
             let message = "nothing rates the call: say which question does, or let rules rate";
             faults.push(Fault::at("rating", message));
         }
-        Some(Self {
+        Self {
             questions,
             fields: definition.fields.clone(),
             names: Arc::new(names),
-            scale: transposed(scale)?,
+            scale,
             issues,
             rules,
-            notes: transposed(notes)?,
+            notes,
             changes: definition.changes,
             unrated: definition.unrated,
             incomplete: definition.complete.incomplete,
-        })
+        }
     }
 
     pub fn situation<'a>(&'a self, answers: &'a Answers) -> Situation<'a> {
@@ -69,24 +72,19 @@ impl Rulebook {
         if situation.opted_out {
             return true;
         }
-        let facts = self
-            .questions
-            .iter()
-            .any(|question| question.ask_when.is_some())
-            .then(|| situation.facts(&self.names).into());
+        let facts = LazyCell::new(|| situation.facts(&self.names).into());
+        // A condition that cannot be worked out does not hold the call back for ever: it is asked
+        // for, and the waiting ends all the same.
+        let applies = |question: &Question| {
+            question.ask_when.as_ref().is_none_or(|when| when.holds(&facts).unwrap_or(true))
+        };
         self.questions.iter().enumerate().all(|(at, question)| {
-            let applies = || match (&question.ask_when, &facts) {
-                // One that cannot be worked out does not hold the call back for ever: it is asked
-                // for, and the waiting ends all the same.
-                (Some(ask_when), Some(facts)) => ask_when.holds(facts).unwrap_or(true),
-                _ => true,
-            };
-            question.optional || situation.is_answered(at) || !applies()
+            question.optional || situation.is_answered(at) || !applies(question)
         })
     }
 
-    /// The same answers always come to the same.
-    pub fn map(&self, answers: &Answers) -> Mapped {
+    /// What the answers about one call come to, and how. The same always come to the same.
+    pub fn map(&self, answers: &Answers) -> (Mapping, Trace) {
         let situation = self.situation(answers);
         let mut trace = Trace { questions: self.counted(&situation), ..Trace::default() };
         let unknown = answers.recorded().find(|said| self.questions.find(&said.question).is_none());
@@ -97,14 +95,14 @@ impl Rulebook {
             )),
             None => self.mapping(&situation, &mut trace).unwrap_or_else(|outcome| outcome),
         };
-        Mapped { mapping, trace }
+        (mapping, trace)
     }
 
     /// `Err` is an outcome too: one that is reached before the end.
     fn mapping(&self, situation: &Situation<'_>, trace: &mut Trace) -> Result<Mapping, Mapping> {
         let rule = self.speaking(situation)?;
         trace.rule = rule.map(rules::path);
-        let then = match rule.map(|rule| &self.rules.at(rule).then) {
+        let (own_rating, own_issues, own_notes) = match rule.map(|rule| &self.rules[rule].then) {
             Some(Then::Ignore(why)) => {
                 let detail = Some(why.clone());
                 return Err(Mapping::Ignore { reason: IgnoredReason::Rule, detail });
@@ -115,31 +113,27 @@ impl Rulebook {
             None => (None, None, None),
         };
         let path = trace.rule.clone().unwrap_or_default();
-        let rating = match (then.0, self.rate(situation)) {
-            (Some(rating), _) => Rated { rating, by: path.clone() },
-            (None, Some(rated)) => rated,
-            (None, None) => return Err(self.unrated(situation, trace)),
+        let rated = match own_rating {
+            Some(rating) => Some(Rated { rating, by: path.clone() }),
+            None => self.rate(situation),
         };
-        let rating = trace.rating.insert(rating).rating;
-        let issues = match then.1 {
+        let Some(rated) = rated else { return Err(self.unrated(situation, trace)) };
+        let rating = trace.rating.insert(rated).rating;
+        let issues = match own_issues {
             Some(issues) => {
                 trace.issues = Some(IssuesBy::Rule).filter(|_| !issues.is_empty());
                 issues.clone()
             }
             None => self.choose(rating, situation, trace),
         };
-        let (notes, by) = match then.2 {
+        let (notes, by) = match own_notes {
             Some(notes) => (notes.as_ref(), format!("{path}.notes")),
             None => (self.notes.as_ref(), "notes".to_owned()),
         };
         let written = match notes {
-            Some(notes) => {
-                let facts = situation.facts_for_a_template(&self.names);
-                let written = notes.write(facts.into());
-                written.map_err(|why| {
-                    Mapping::unmapped(format!("the notes cannot be written: {why}"))
-                })?
-            }
+            Some(notes) => notes
+                .write(situation.facts_for_a_template(&self.names).into())
+                .map_err(|why| Mapping::unmapped(format!("the notes cannot be written: {why}")))?,
             None => String::new(),
         };
         trace.notes = Some(by).filter(|_| !written.is_empty());
@@ -158,30 +152,37 @@ impl Rulebook {
         Ok(Mapping::Feedback(feedback))
     }
 
+    /// The first rule that holds.
     fn speaking(&self, situation: &Situation<'_>) -> Result<Option<usize>, Mapping> {
         if self.rules.is_empty() {
             return Ok(None);
         }
         let facts = situation.facts(&self.names).into();
-        self.rules.speaking(&facts).map_err(|(at, why)| {
-            Mapping::unmapped(format!("{}.when cannot be worked out: {why}", rules::path(at)))
-        })
+        for (at, rule) in self.rules.iter().enumerate() {
+            let holds = rule.when.holds(&facts).map_err(|why| {
+                Mapping::unmapped(format!("{}.when cannot be worked out: {why}", rules::path(at)))
+            });
+            if holds? {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     fn rate(&self, situation: &Situation<'_>) -> Option<Rated> {
         let scale = self.scale.as_ref()?;
-        let rating = scale.rate(situation.answer(scale.of())?);
-        Some(Rated { rating, by: scale.path().to_owned() })
+        let rating = scale.rate(situation.answer(scale.of)?);
+        Some(Rated { rating, by: scale.path.to_owned() })
     }
 
     fn choose(&self, rating: Rating, situation: &Situation<'_>, trace: &mut Trace) -> Issues {
         let mut chosen = Issues::new();
-        for choice in self.issues.choices().iter().filter(|choice| situation.meets(choice)) {
+        for choice in self.issues.choices.iter().filter(|choice| situation.meets(choice)) {
             trace.choices.push(Chosen { choice: choice.path(), issue: choice.issue });
             chosen.insert(choice.issue);
         }
         let (issues, by) = if chosen.is_empty() && rating.wants_an_issue() {
-            (self.issues.otherwise().clone(), IssuesBy::Otherwise)
+            (self.issues.otherwise.clone(), IssuesBy::Otherwise)
         } else if chosen.is_empty() {
             return chosen;
         } else if self.issues.tells_choices_at(rating) {
@@ -204,8 +205,8 @@ impl Rulebook {
 
     fn why_unrated(&self, situation: &Situation<'_>) -> (IgnoredReason, Fate, &'static str) {
         let Unrated { no_answer, invalid_answer, no_score, hang_up, opt_out } = self.unrated;
-        let heard = situation.heard();
-        let rating = self.scale.as_ref().map(|scale| &heard[scale.of()].what);
+        let heard = &situation.heard;
+        let rating = self.scale.as_ref().map(|scale| &heard[scale.of].what);
         // Without a question that rates, what all of them have in common.
         let is = |what: What<'_>| match rating {
             Some(rating) => *rating == what,
@@ -233,7 +234,7 @@ impl Rulebook {
     }
 
     fn counted(&self, situation: &Situation<'_>) -> Vec<Counted> {
-        let counted = self.questions.iter().zip(situation.heard()).map(|(question, heard)| {
+        let counted = self.questions.iter().zip(&situation.heard).map(|(question, heard)| {
             let (counted, answer) = match &heard.what {
                 What::Nothing => (Counts::Missing, None),
                 What::Silence => (Counts::Silence, None),
@@ -252,15 +253,6 @@ impl Rulebook {
             }
         });
         counted.collect()
-    }
-}
-
-/// What is not there is as it should be; what could not be read is not.
-fn transposed<T>(part: Option<Option<T>>) -> Option<Option<T>> {
-    match part {
-        None => Some(None),
-        Some(None) => None,
-        some => some,
     }
 }
 

@@ -1,17 +1,11 @@
-use minijinja::Value;
-
 use super::condition::Condition;
 use super::definition::{Fault, NotesDefinition, RuleDefinition};
-use super::language::Stumbled;
 use super::names::Names;
 use super::notes::Notes;
 use crate::domain::{Issues, Rating};
 
 /// What is said where a scale and choices are not enough: the first rule whose condition holds
 /// speaks.
-#[derive(Debug)]
-pub struct Rules(Vec<Rule>);
-
 #[derive(Debug)]
 pub struct Rule {
     pub when: Condition,
@@ -36,54 +30,22 @@ const RULES_MAX: usize = 64;
 /// Longest reason in bytes: it is shown in one line.
 const REASON_MAX: usize = 200;
 
-impl Rules {
-    pub fn compile(
-        definitions: &[RuleDefinition],
-        notes: &NotesDefinition,
-        names: &Names,
-        faults: &mut Vec<Fault>,
-    ) -> Self {
-        if definitions.len() > RULES_MAX {
-            faults.push(Fault::at("rules", format!("a survey has at most {RULES_MAX} rules")));
-        }
-        let rules = definitions.iter().enumerate().take(RULES_MAX);
-        Self(
-            rules
-                .filter_map(|(at, rule)| {
-                    let path = path(at);
-                    let when = format!("{path}.when");
-                    let when = Condition::compile(&rule.when, names, &when, faults);
-                    let then = then(rule, notes, names, &path, faults);
-                    Some(Rule { when: when?, then: then? })
-                })
-                .collect(),
-        )
+pub fn compile(
+    definitions: &[RuleDefinition],
+    notes: &NotesDefinition,
+    names: &Names,
+    faults: &mut Vec<Fault>,
+) -> Vec<Rule> {
+    if definitions.len() > RULES_MAX {
+        faults.push(Fault::at("rules", format!("a survey has at most {RULES_MAX} rules")));
     }
-
-    /// The first that holds, and where it stands.
-    ///
-    /// # Errors
-    /// A condition takes too long or stumbles over an answer; where it stands.
-    pub fn speaking(&self, facts: &Value) -> Result<Option<usize>, (usize, Stumbled)> {
-        for (at, rule) in self.0.iter().enumerate() {
-            if rule.when.holds(facts).map_err(|stumbled| (at, stumbled))? {
-                return Ok(Some(at));
-            }
-        }
-        Ok(None)
-    }
-
-    pub fn at(&self, at: usize) -> &Rule {
-        &self.0[at]
-    }
-
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Rule> {
-        self.0.iter()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+    let rules = definitions.iter().enumerate().take(RULES_MAX).filter_map(|(at, rule)| {
+        let path = path(at);
+        let when = Condition::compile(&rule.when, names, &format!("{path}.when"), faults);
+        let then = then(rule, notes, names, &path, faults);
+        Some(Rule { when: when?, then: then? })
+    });
+    rules.collect()
 }
 
 /// Of a rule, in the definition.
@@ -116,13 +78,10 @@ fn then(
         }
         _ => {}
     }
-    let rating = match rating.map(Rating::new).transpose() {
-        Ok(rating) => rating,
-        Err(error) => {
-            faults.push(Fault::at(format!("{path}.rating"), error.to_string()));
-            None
-        }
-    };
+    let rating = rating.map(Rating::new).transpose().unwrap_or_else(|error| {
+        faults.push(Fault::at(format!("{path}.rating"), error.to_string()));
+        None
+    });
     let notes = template.as_ref().map(|template| {
         let is_given = !template.is_empty();
         let path = format!("{path}.notes");

@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use super::domain::Known;
-use super::issues::{Choice, Spoken};
+use super::domain::{Domain, Known};
+use super::issues::Choice;
 use super::names::{Facts, Names};
 use super::question::{Question, Questions};
-use super::words::Words;
+use super::words;
 use crate::domain::{Answer, Name};
 use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy};
 
@@ -15,7 +15,7 @@ use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy};
 /// each field its value.
 #[derive(Debug)]
 pub struct Situation<'a> {
-    heard: Vec<Heard<'a>>,
+    pub heard: Vec<Heard<'a>>,
     fields: Vec<&'a str>,
     pub hung_up: bool,
     pub opted_out: bool,
@@ -26,15 +26,13 @@ pub struct Situation<'a> {
 /// What counts as the answer to one question.
 #[derive(Debug)]
 pub struct Heard<'a> {
+    question: &'a Question,
     pub what: What<'a>,
     /// Where in its hook it was found.
     pub reader: &'a str,
-    /// As it was said.
+    /// As it was said; empty where nothing was, or it opts out.
     text: &'a str,
-    /// What conditions see, and what templates do.
-    value: Option<Value>,
-    shown: Option<Value>,
-    words: OnceCell<Words>,
+    words: OnceCell<String>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -52,14 +50,20 @@ pub enum What<'a> {
 
 /// An answer that opts out is one that the question knows.
 pub fn standing(question: &Question, answer: &Answer) -> AnswerValidity {
-    match answer {
-        Answer::Silence => AnswerValidity::Silence,
-        Answer::Given(text)
-            if question.domain.find(text).is_some() || question.is_opt_out(text) =>
-        {
-            AnswerValidity::InDomain
+    match What::of(question, answer) {
+        What::Nothing | What::Silence => AnswerValidity::Silence,
+        What::Outside => AnswerValidity::OutsideDomain,
+        What::OptOut | What::Answer(_) => AnswerValidity::InDomain,
+    }
+}
+
+impl<'a> What<'a> {
+    fn of(question: &'a Question, answer: &'a Answer) -> Self {
+        match answer {
+            Answer::Silence => Self::Silence,
+            Answer::Given(text) if question.is_opt_out(text) => Self::OptOut,
+            Answer::Given(text) => question.domain.find(text).map_or(Self::Outside, Self::Answer),
         }
-        Answer::Given(_) => AnswerValidity::OutsideDomain,
     }
 }
 
@@ -82,10 +86,6 @@ impl<'a> Situation<'a> {
         }
     }
 
-    pub fn heard(&self) -> &[Heard<'a>] {
-        &self.heard
-    }
-
     /// The place of the answer to a question, where it is one of those that it can enumerate.
     pub fn answer(&self, question: usize) -> Option<usize> {
         match &self.heard[question].what {
@@ -101,23 +101,26 @@ impl<'a> Situation<'a> {
 
     pub fn meets(&self, choice: &Choice) -> bool {
         let heard = &self.heard[choice.of];
-        let spoken = Spoken { at: self.answer(choice.of), text: heard.text() };
-        choice.is_met(spoken, || heard.words.get_or_init(|| Words::of(heard.text())))
+        let spoken = || heard.words.get_or_init(|| words::spaced(heard.text())).as_str();
+        choice.is_met(self.answer(choice.of), spoken)
     }
 
     /// For conditions.
     pub fn facts(&self, names: &Arc<Names>) -> Facts {
-        Facts::new(names, self.values(|heard| heard.value.clone()))
+        Facts::new(names, self.values(Domain::value))
     }
 
     /// For templates, which show several answers together as text.
     pub fn facts_for_a_template(&self, names: &Arc<Names>) -> Facts {
-        Facts::for_a_template(names, self.values(|heard| heard.shown.clone()))
+        Facts::for_a_template(names, self.values(Domain::shown))
     }
 
-    fn values(&self, of: impl Fn(&Heard<'a>) -> Option<Value>) -> Vec<Option<Value>> {
-        let fields = self.fields.iter().map(|field| Some(Value::from(*field)));
-        self.heard.iter().map(of).chain(fields).collect()
+    fn values(&self, of: impl Fn(&Domain, &Known<'_>) -> Value) -> Vec<Option<Value>> {
+        let answers = self.heard.iter().map(|heard| match &heard.what {
+            What::Answer(known) => Some(of(&heard.question.domain, known)),
+            _ => None,
+        });
+        answers.chain(self.fields.iter().map(|field| Some(Value::from(*field)))).collect()
     }
 }
 
@@ -132,37 +135,14 @@ impl<'a> Heard<'a> {
     }
 
     fn of(question: &'a Question, answers: &'a Answers, changes: ChangedAnswerPolicy) -> Self {
-        let best =
-            answers.best(question.name.as_str(), |answer| standing(question, answer), changes);
-        let mut heard = Self {
-            what: What::Nothing,
-            reader: "",
-            text: "",
-            value: None,
-            shown: None,
-            words: OnceCell::new(),
+        let validity = |answer: &Answer| standing(question, answer);
+        let said = answers.best(question.name.as_str(), validity, changes).map(|(said, _)| said);
+        let what = said.map_or(What::Nothing, |said| What::of(question, &said.answer));
+        let text = match said.map(|said| &said.answer) {
+            Some(Answer::Given(text)) if what != What::OptOut => text.as_str(),
+            _ => "",
         };
-        let Some((said, standing)) = best else { return heard };
-        heard.reader = &said.reader;
-        let text = match &said.answer {
-            Answer::Silence => "",
-            Answer::Given(text) => text.as_str(),
-        };
-        heard.what = match standing {
-            AnswerValidity::Silence => What::Silence,
-            AnswerValidity::OutsideDomain => What::Outside,
-            AnswerValidity::InDomain if question.is_opt_out(text) => {
-                return Self { what: What::OptOut, ..heard };
-            }
-            AnswerValidity::InDomain => {
-                What::Answer(question.domain.find(text).expect("it is in the domain"))
-            }
-        };
-        heard.text = text;
-        if let What::Answer(known) = &heard.what {
-            heard.value = Some(question.domain.value(known));
-            heard.shown = Some(question.domain.shown(known));
-        }
-        heard
+        let reader = said.map_or("", |said| said.reader.as_str());
+        Self { question, what, reader, text, words: OnceCell::new() }
     }
 }

@@ -1,29 +1,65 @@
+use std::ops::Range;
+
 /// A condition taken apart at the `or`s and `and`s that stand outside quotes and brackets, or in
 /// brackets around the whole.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Joined<'a> {
-    One(&'a str),
-    All(Vec<Joined<'a>>),
-    Any(Vec<Joined<'a>>),
+pub enum Joined<T> {
+    One(T),
+    All(Vec<Joined<T>>),
+    Any(Vec<Joined<T>>),
+}
+
+impl<T> Joined<T> {
+    /// The same of something else, unless there is none for one.
+    pub fn try_map<U>(&self, map: &mut impl FnMut(&T) -> Option<U>) -> Option<Joined<U>> {
+        match self {
+            Self::One(one) => map(one).map(Joined::One),
+            Self::All(nodes) => each(nodes, map).map(Joined::All),
+            Self::Any(nodes) => each(nodes, map).map(Joined::Any),
+        }
+    }
+
+    /// Whether it holds by a judge of the parts, which are asked in order and only as far as it
+    /// matters.
+    pub fn judge<E>(&self, judge: &mut dyn FnMut(&T) -> Result<bool, E>) -> Result<bool, E> {
+        let (nodes, enough) = match self {
+            Self::One(one) => return judge(one),
+            Self::All(nodes) => (nodes, false),
+            Self::Any(nodes) => (nodes, true),
+        };
+        for node in nodes {
+            if node.judge(judge)? == enough {
+                return Ok(enough);
+            }
+        }
+        Ok(!enough)
+    }
+}
+
+fn each<T, U>(
+    nodes: &[Joined<T>],
+    map: &mut impl FnMut(&T) -> Option<U>,
+) -> Option<Vec<Joined<U>>> {
+    nodes.iter().map(|node| node.try_map(map)).collect()
 }
 
 /// How deep brackets around brackets are looked into.
 const DEPTH_MAX: usize = 16;
 
 /// `text` is an expression; what is none comes back in some way.
-pub fn split(text: &str) -> Joined<'_> {
+pub fn split(text: &str) -> Joined<&str> {
     split_at_depth(text.trim(), 0)
 }
 
-fn split_at_depth(text: &str, depth: usize) -> Joined<'_> {
+fn split_at_depth(text: &str, depth: usize) -> Joined<&str> {
     let words = words_outside(text);
-    let is = |sought: &str| words.iter().any(|word| word.text(text) == sought);
+    let is = |sought: &str| words.iter().any(|word| text[word.clone()] == *sought);
     if is("if") || depth > DEPTH_MAX {
         return Joined::One(text);
     }
     for (word, join) in [("or", Joined::Any as fn(_) -> _), ("and", Joined::All as fn(_) -> _)] {
         if is(word) {
-            let pieces = pieces(text, words.iter().filter(|found| found.text(text) == word));
+            let pieces = pieces(text, words.iter().filter(|found| text[(*found).clone()] == *word));
             let pieces = pieces.into_iter().map(|piece| split_at_depth(piece, depth));
             return join(pieces.collect());
         }
@@ -34,39 +70,28 @@ fn split_at_depth(text: &str, depth: usize) -> Joined<'_> {
     }
 }
 
-struct Word {
-    from: usize,
-    to: usize,
-}
-
-impl Word {
-    fn text<'a>(&self, text: &'a str) -> &'a str {
-        &text[self.from..self.to]
-    }
-}
-
-fn pieces<'a, 'w>(text: &'a str, marks: impl Iterator<Item = &'w Word>) -> Vec<&'a str> {
+fn pieces<'a, 'w>(text: &'a str, marks: impl Iterator<Item = &'w Range<usize>>) -> Vec<&'a str> {
     let mut pieces = Vec::new();
     let mut from = 0;
     for mark in marks {
-        pieces.push(text[from..mark.from].trim());
-        from = mark.to;
+        pieces.push(text[from..mark.start].trim());
+        from = mark.end;
     }
     pieces.push(text[from..].trim());
     pieces
 }
 
 /// The words outside quotes and brackets; a name after a dot is none.
-fn words_outside(text: &str) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
+fn words_outside(text: &str) -> Vec<Range<usize>> {
+    let mut words: Vec<Range<usize>> = Vec::new();
     let outside = outside_quotes(text).filter(|(_, byte, depth)| *depth == 0 && is_word(*byte));
     for (at, ..) in outside {
         match words.last_mut() {
-            Some(word) if word.to == at => word.to += 1,
-            _ => words.push(Word { from: at, to: at + 1 }),
+            Some(word) if word.end == at => word.end += 1,
+            _ => words.push(at..at + 1),
         }
     }
-    words.retain(|word| !text[..word.from].trim_end().ends_with('.'));
+    words.retain(|word| !text[..word.start].trim_end().ends_with('.'));
     words
 }
 
@@ -153,8 +178,8 @@ mod tests {
 
     use super::*;
 
-    fn written(joined: &Joined<'_>) -> String {
-        let all = |nodes: &[Joined<'_>]| nodes.iter().map(written).collect::<Vec<_>>().join(" ");
+    fn written(joined: &Joined<&str>) -> String {
+        let all = |nodes: &[Joined<&str>]| nodes.iter().map(written).collect::<Vec<_>>().join(" ");
         match joined {
             Joined::One(text) => format!("<{text}>"),
             Joined::All(nodes) => format!("all({})", all(nodes)),

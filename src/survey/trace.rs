@@ -44,17 +44,20 @@ pub struct Counted {
 }
 
 /// How something said counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 pub enum Counts {
-    /// Nothing was heard of it.
+    #[strum(to_string = "nothing heard")]
     Missing,
+    #[strum(to_string = "no answer")]
     Silence,
-    /// Nothing that the question knows.
+    #[strum(to_string = "an answer that it does not know")]
     Outside,
+    #[strum(to_string = "opted out")]
     OptOut,
     Answer,
     /// Free text, which is not repeated here.
+    #[strum(to_string = "some text")]
     Text,
 }
 
@@ -74,13 +77,17 @@ pub struct Chosen {
     pub issue: Issue,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuesBy {
+    #[strum(to_string = "the choices")]
     Choices,
+    #[strum(to_string = "issues.otherwise")]
     Otherwise,
+    #[strum(to_string = "the rule")]
     Rule,
     /// Choices were met, and dropped at a rating of 5.
+    #[strum(to_string = "none, by issues.at_five")]
     DroppedAtFive,
 }
 
@@ -101,14 +108,11 @@ impl fmt::Display for Trace {
     /// A line for each part that spoke.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Counted { question, reader, counted, answer } in &self.questions {
-            write!(f, "{question}: ")?;
-            match (counted, answer) {
-                (Counts::Missing, _) => write!(f, "nothing heard")?,
-                (Counts::Silence, _) => write!(f, "no answer")?,
-                (Counts::Outside, _) => write!(f, "an answer that it does not know")?,
-                (Counts::OptOut, _) => write!(f, "opted out")?,
-                (Counts::Text, _) => write!(f, "some text")?,
-                (Counts::Answer, answer) => f.write_str(answer.as_deref().unwrap_or_default())?,
+            match counted {
+                Counts::Answer => {
+                    write!(f, "{question}: {}", answer.as_deref().unwrap_or_default())?
+                }
+                counted => write!(f, "{question}: {counted}")?,
             }
             match reader {
                 Some(reader) => writeln!(f, " ({reader})")?,
@@ -124,13 +128,7 @@ impl fmt::Display for Trace {
         for Chosen { choice, issue } in &self.choices {
             writeln!(f, "choice: {issue} by {choice}")?;
         }
-        if let Some(issues) = &self.issues {
-            let by = match issues {
-                IssuesBy::Choices => "the choices",
-                IssuesBy::Otherwise => "issues.otherwise",
-                IssuesBy::Rule => "the rule",
-                IssuesBy::DroppedAtFive => "none, by issues.at_five",
-            };
+        if let Some(by) = &self.issues {
             writeln!(f, "issues: {by}")?;
         }
         if let Some(notes) = &self.notes {

@@ -1,5 +1,7 @@
 //! Text as people say and write it.
 
+use std::borrow::Borrow;
+
 /// What two ways to write the same answer have in common: lower case, single blanks, none around,
 /// and no full stop or other mark at the end.
 pub fn plain(text: &str) -> String {
@@ -9,39 +11,14 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
-/// The words of a text, to look for phrases in.
-#[derive(Debug)]
-pub struct Words(String);
-
-/// A word or several that may be mentioned, whole and in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Phrase(String);
-
-impl Words {
-    pub fn of(text: &str) -> Self {
-        Self(spaced(text))
-    }
-
-    pub fn mention(&self, phrase: &Phrase) -> bool {
-        self.0.contains(&phrase.0)
-    }
+/// A word or several that may be mentioned, [spaced]; none where there is no word in it.
+pub fn phrase(text: &str) -> Option<String> {
+    Some(spaced(text)).filter(|words| !words.trim().is_empty())
 }
 
-impl Phrase {
-    /// None where there is no word in it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let words = spaced(text);
-        if words.trim().is_empty() { None } else { Some(Self(words)) }
-    }
-
-    pub fn as_str(&self) -> &str {
-        self.0.trim()
-    }
-}
-
-/// Lower case, one blank around each word, so that whole words are found as text. An apostrophe
-/// belongs to its word.
-fn spaced(text: &str) -> String {
+/// Lower case, one blank around each word, so that whole words are found in it as text. An
+/// apostrophe belongs to its word.
+pub fn spaced(text: &str) -> String {
     let mut spaced = String::with_capacity(text.len() + 2);
     spaced.push(' ');
     for c in text.chars() {
@@ -58,6 +35,14 @@ fn spaced(text: &str) -> String {
     spaced
 }
 
+/// The first of some texts, and how many more there are.
+pub fn listed<T: Borrow<str>>(texts: &[T], most: usize) -> String {
+    match texts.len().saturating_sub(most) {
+        0 => texts.join(", "),
+        more => format!("{} and {more} more", texts[..most].join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,13 +57,12 @@ mod tests {
 
     #[test]
     fn only_whole_words_are_mentioned() {
-        let mentions =
-            |text: &str, phrase: &str| Words::of(text).mention(&Phrase::parse(phrase).unwrap());
+        let mentions = |text: &str, of: &str| spaced(text).contains(&phrase(of).unwrap());
         assert!(mentions("I could HEAR  myself, twice.", "hear myself"));
         assert!(mentions("Echo!", "echo"));
         assert!(mentions("it didn’t work", "didn't"));
         assert!(!mentions("an echoing hall", "echo"));
         assert!(!mentions("hear and myself", "hear myself"));
-        assert_eq!(Phrase::parse(" ,. "), None);
+        assert_eq!(phrase(" ,. "), None);
     }
 }

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use postcall::domain::{
     Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, Webhook, WebhookId,
 };
-use postcall::store::Arrival;
+use postcall::store::ReceiveRequest;
 use postcall::submission::{
-    AnswerValidity, Answers, CompletionPolicy, FieldValue, RecordedAnswer, SubmissionKey,
+    AnswerValidity, Answers, CompletionPolicy, Fact, FieldValue, Mapping, RecordedAnswer,
+    SubmissionKey,
 };
-use postcall::survey::{Mapping, Survey};
+use postcall::survey::Survey;
 use postcall::telemetry::WebhookOutcome;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -201,8 +202,9 @@ fn what_the_survey_made_of_a_call_is_kept_with_it() {
         rounds.hears("quick", "c-2", "").await;
         rounds.hears_of("quick", Some("scroe"), "c-3", "4").await;
         rounds.round().await;
-        for row in rounds.ledger.submissions() {
-            let trace: Value = serde_json::from_str(&row.trace.expect("a trace")).unwrap();
+        for submission in rounds.ledger.submissions() {
+            let trace = submission.document.trace.expect("a trace");
+            let trace: Value = serde_json::from_str(trace.as_str()).unwrap();
             assert!(trace.is_object(), "{trace}");
         }
         assert_eq!(rounds.submission("c-3").state, "dead(unmapped)");
@@ -303,7 +305,7 @@ struct Key {
 
 impl Key {
     /// Later ones have later ids.
-    fn hook(&self) -> WebhookId {
+    fn webhook(&self) -> WebhookId {
         let micros = u128::try_from(self.at.as_microsecond()).unwrap();
         WebhookId(Uuid::from_u128((micros << 32) + self.nth as u128))
     }
@@ -311,12 +313,12 @@ impl Key {
 
 async fn keep_all(rounds: &mut Rounds, Twins { orderly, mut wild }: Twins, disorder: &Disorder) {
     for (spoken, key) in orderly {
-        rounds.keeps(arrival(rounds, &spoken, &key)).await;
+        rounds.keeps(request(rounds, &spoken, &key)).await;
     }
     let mut places = disorder.order.iter().cycle();
     wild.sort_by_cached_key(|_| places.next());
     for ((spoken, key), crash) in wild.into_iter().zip(disorder.crashes.iter().cycle()) {
-        rounds.keeps(arrival(rounds, &spoken, &key)).await;
+        rounds.keeps(request(rounds, &spoken, &key)).await;
         if *crash {
             rounds.crash();
             rounds.start();
@@ -336,9 +338,9 @@ async fn everything_is_delivered(rounds: &mut Rounds) {
     assert!(rounds.ledger.totals().balance());
 }
 
-fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
-    let hook = Webhook {
-        id: key.hook(),
+fn request(rounds: &Rounds, spoken: &Spoken, key: &Key) -> ReceiveRequest {
+    let webhook = Webhook {
+        id: key.webhook(),
         method: Method::Post,
         path: "/hooks/ivr".to_owned(),
         query: None,
@@ -346,31 +348,31 @@ fn arrival(rounds: &Rounds, spoken: &Spoken, key: &Key) -> Arrival {
         body: Vec::new(),
         received_at: key.at,
     };
-    let id = format!("{}-{}", key.call, key.hook().0);
-    Arrival {
-        hook,
+    let id = format!("{}-{}", key.call, key.webhook().0);
+    ReceiveRequest {
+        webhook,
         source: "ivr".parse().unwrap(),
         key: SubmissionKey {
             account: "main".parse().unwrap(),
             survey: key.survey.parse().unwrap(),
             call: key.call.parse().unwrap(),
         },
-        report: spoken.report(),
-        identity: spoken.named.then_some(IdempotencyKey { id, digest: [0; 32] }),
-        completion: rounds.survey(key.survey),
+        extraction: spoken.extraction(),
+        idempotency_key: spoken.named.then_some(IdempotencyKey { id, digest: [0; 32] }),
+        policy: rounds.survey(key.survey),
     }
 }
 
 impl Spoken {
-    fn report(&self) -> Extraction {
-        let answers = self.said.iter().map(|(question, text)| reported(question, text)).collect();
+    fn extraction(&self) -> Extraction {
+        let answers = self.said.iter().map(|(question, text)| extracted(question, text)).collect();
         let fields =
             self.campaign.map(|value| (campaign(), value.to_owned())).into_iter().collect();
         Extraction { answers, fields, hung_up: self.hung_up, opted_out: self.opted_out }
     }
 }
 
-fn reported(question: &str, text: &str) -> ExtractedAnswer {
+fn extracted(question: &str, text: &str) -> ExtractedAnswer {
     let answer = if text.is_empty() { Answer::Silence } else { Answer::Given(text.to_owned()) };
     ExtractedAnswer { question: question.to_owned(), answer, reader: "form:Digits".to_owned() }
 }
@@ -389,19 +391,20 @@ fn heard(call: &Call, from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) -> 
 fn hear(answers: &mut Answers, call: &Call, from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) {
     for (nth, spoken) in call.arriving(part).into_iter().enumerate() {
         let at = from + Duration::from_secs(spoken.second as u64);
-        let hook = Key { call: String::new(), survey: call.survey, at, nth }.hook();
-        for reported in spoken.report().answers {
-            answers.hear(RecordedAnswer::new(reported, at, hook));
+        let webhook = Key { call: String::new(), survey: call.survey, at, nth }.webhook();
+        for extracted in spoken.extraction().answers {
+            answers.record(RecordedAnswer::new(extracted, at, webhook));
         }
         if let Some(value) = spoken.campaign {
-            let told = FieldValue { value: value.to_owned(), received_at: at, hook };
-            answers.tell(campaign(), told);
+            let value = FieldValue { value: value.to_owned(), received_at: at, webhook };
+            answers.set_field(campaign(), value);
         }
+        let fact = Fact { received_at: at, webhook };
         if spoken.hung_up {
-            answers.hang_up(at);
+            answers.hang_up(fact);
         }
         if spoken.opted_out {
-            answers.opt_out(at);
+            answers.opt_out(fact);
         }
     }
 }

@@ -420,7 +420,7 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
     let rest = [&replay[..], &["--cursor", cursor.trim()]].concat();
     assert_eq!(desk.does(&rest), "10 due again\n");
     desk.world.until("none waits", || desk.world.ledger.totals().waiting() == 0);
-    assert_eq!(desk.world.ledger.count("interventions"), ONE_PAGE as u64 + 10);
+    assert_eq!(desk.world.ledger.audit_entries(), ONE_PAGE + 10);
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -500,7 +500,7 @@ fn who_asks_while_the_ledger_is_not_written_hears_why() {
     let desk = Desk::after_a_bad_friday(At::Service);
     desk.world.ledger.refuses_writes();
     let said = desk.says(&["submissions", "erase", "bad-1"]).failed();
-    assert!(said.contains("writing the ledger: "), "{said}");
+    assert!(said.contains("writing to the store: "), "{said}");
 }
 
 #[test]

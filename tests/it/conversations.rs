@@ -189,7 +189,7 @@ fn a_known_id_is_a_repeat_with_the_same_bytes_and_refused_with_others() {
     posts(&world, "1").assert_status(401);
     let refused = "hook_refusals_total{reason=\"signature_reused\",source=\"web\"}";
     assert_eq!(world.figures().of(refused), 1.0);
-    assert_eq!(world.ledger.count("hooks"), 1);
+    assert_eq!(world.ledger.count("webhooks"), 1);
 }
 
 fn post(world: &World, source: &str, body: Value, headers: &[(&str, &str)]) -> Reply {

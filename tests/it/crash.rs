@@ -108,7 +108,7 @@ impl Excuses {
         let (mut twice, mut resets) = (0, 0);
         for (id, kept) in &ledger.kept {
             // What nobody knows the result of was under way at a kill, or its answer was cut off.
-            let cut_off = kept.attempts("unknown_result") - count(&self.under_way, id);
+            let cut_off = kept.unknown_results() - count(&self.under_way, id);
             let most = 1 + count(&self.accepted_unsettled, id) + cut_off;
             let times = far_side.heard(id).len();
             assert!(

@@ -62,7 +62,7 @@ fn an_account_with_a_stale_token_waits_until_the_operator_writes_the_new_one() {
     world.until_it_is("t-1", "delivered");
     let totals = world.ledger.totals();
     assert_eq!((totals.delivered, totals.dead), (1, 0));
-    assert_eq!(world.ledger.holds()[0].status, Some(401));
+    assert_eq!(world.ledger.pauses()[0].status, Some(401));
     assert!(world.is_ready(), "what Plivo thinks of us is no reason to refuse callers");
 
     world.restart();
@@ -70,8 +70,8 @@ fn an_account_with_a_stale_token_waits_until_the_operator_writes_the_new_one() {
     world.operator_writes_the_token(crate::world::TOKEN);
     world.until("all are delivered", || world.ledger.totals().delivered == 21);
     world.until("the gauge follows", || !is_held(&world));
-    assert!(world.ledger.holds().is_empty());
-    assert!(world.ledger.submissions().iter().all(|submission| submission.attempts == 1));
+    assert!(world.ledger.pauses().is_empty());
+    assert!(world.ledger.submissions().iter().all(|it| it.document.attempts_spent == 1));
     // Callers are believed by the new token from the moment it was read.
     world.caller("c-new").has_pressed("5");
     world.caller("c-old").signed_with("the-token-of-yesterday").presses("5").assert_status(401);

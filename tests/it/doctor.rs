@@ -1,5 +1,5 @@
-//! Ledgers that are damaged: what an examination finds, what a salvage brings over, and what a service
-//! does that has such a one.
+//! Damaged stores: what an examination finds, what a recovery brings over, and what a service does
+//! with one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,18 +7,17 @@ use std::path::{Path, PathBuf};
 
 use postcall::account::PauseCause;
 use postcall::domain::Verdict;
-use postcall::store::sqlite::{Examination, Finding, FindingKind, Salvaged, examine, salvage};
-use postcall::store::{Decision, Outcome, StoreError};
-use postcall::submission::{DeadReason, IgnoredReason};
+use postcall::store::StoreError;
+use postcall::store::sqlite::{Examination, FindingKind, Recovered, examine, recover};
+use postcall::submission::{DeadReason, Decision, IgnoredReason, Outcome};
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::process::{self, Home, Process};
-use crate::store_contract::backend::wanted;
+use crate::store_contract::backend::{Backend, Sqlite, TestStore, wanted};
 use crate::store_contract::spoken::{
-    self, at, attempt, complete, hang_up, hook_for, ignored, telling,
+    BUSY, accepted, at, attempt, complete, hang_up, ignoring, webhook_for, with_field, with_key,
 };
-use crate::store_contract::{Backend, Ledger, Sqlite};
 use crate::world::{SETTINGS, World};
 
 /// Enough that every table has several pages.
@@ -28,180 +27,262 @@ const SUBMISSIONS: u64 = CALLS as u64 + 2;
 const PAGE: usize = 4096;
 
 #[tokio::test]
-async fn a_ledger_is_sound_while_it_is_served_after_a_sudden_end_and_closed() {
-    let ledger = furnished().await;
-    assert_sound(&ledger.backend.path());
-    let after = ledger.backend.after_a_sudden_end();
+async fn a_store_is_sound_while_it_is_served_after_a_sudden_end_and_closed() {
+    let store = furnished().await;
+    assert_sound(&store.backend.path());
+    let after = store.backend.after_a_sudden_end();
     assert_sound(&after.path());
-    ledger.close().await;
-    assert_sound(&ledger.backend.path());
+    store.close().await;
+    assert_sound(&store.backend.path());
 }
 
 #[tokio::test]
-async fn each_fault_is_found_and_a_salvage_mends_it() {
+async fn each_fault_is_found_and_a_recovery_repairs_it() {
     let sound = closed(furnished().await).await;
     for (fault, kind, words) in [
-        ("UPDATE books SET dead = dead + 1", FindingKind::Books, "do not add up"),
+        ("UPDATE state_counts SET dead = dead + 1", FindingKind::Counts, "do not add up"),
         (
-            "UPDATE books SET dead = dead + 1, accepted = accepted + 1",
-            FindingKind::Books,
-            "a recount comes to",
+            "UPDATE state_counts SET dead = dead + 1, accepted = accepted + 1",
+            FindingKind::Counts,
+            "by a recount",
         ),
         (
-            "UPDATE books SET dead = dead + 1, delivered = delivered - 1",
-            FindingKind::Books,
-            "delivered, a recount comes to",
+            "UPDATE state_counts SET dead = dead + 1, delivered = delivered - 1",
+            FindingKind::Counts,
+            "delivered by the state counts",
         ),
         (
-            "INSERT INTO dropped VALUES ('lost', 3)",
-            FindingKind::Books,
+            "INSERT INTO deleted_counts VALUES ('lost', 3)",
+            FindingKind::Counts,
             "\"lost\", which is no state",
         ),
         (
             "DELETE FROM submissions WHERE seq = 3",
             FindingKind::Orphan,
-            "hooks belong to no submission, the first to number 3",
+            "webhooks have no submission, the first that of row 3",
         ),
         (
-            "INSERT INTO told VALUES (99999, 'hang_up', '', zeroblob(16), '', 0, 0)",
+            "INSERT INTO webhooks
+                VALUES (99999, 0, zeroblob(16), 'ivr', 'new', 'POST', NULL, x'00')",
             FindingKind::Orphan,
-            "told belong to no submission, the first to number 99999",
+            "webhooks have no submission, the first that of row 99999",
         ),
         (
             "UPDATE submissions SET state = 'dead', reason = 'bored' WHERE seq = 5",
-            FindingKind::Transition,
+            FindingKind::Submission,
             "no such state",
         ),
         (
             "UPDATE submissions SET settled_at = NULL WHERE state = 'delivered'",
-            FindingKind::Transition,
+            FindingKind::Submission,
             "is settled and does not say when",
         ),
         (
-            "UPDATE submissions SET leased_until = 1 WHERE state = 'ignored'",
-            FindingKind::Transition,
-            "is out to be delivered and not pending",
+            "UPDATE submissions SET lease_until = 1 WHERE state = 'ignored'",
+            FindingKind::Submission,
+            "is in flight and not pending",
         ),
         (
-            "UPDATE submissions SET kept = 0 WHERE state = 'ignored'",
-            FindingKind::Transition,
-            "is gone, or is not",
+            "UPDATE submissions SET retention = 0 WHERE state = 'ignored'",
+            FindingKind::Submission,
+            "is purged or is not, by its retention level",
+        ),
+        (
+            "UPDATE submissions SET retention = NULL WHERE state = 'delivered'",
+            FindingKind::Submission,
+            "has a retention level or has none, and should not",
         ),
         (
             "UPDATE submissions SET accepted_at = 9223372036854775807 WHERE seq = 9",
-            FindingKind::Transition,
+            FindingKind::Submission,
             "cannot be read",
         ),
         (
-            "UPDATE attempts SET verdict = 'busy'
-                WHERE submission IN (SELECT seq FROM submissions WHERE state = 'delivered')",
-            FindingKind::Attempt,
-            "is delivered and its last attempt was not accepted",
+            "UPDATE submissions
+                SET document = json_set(document, '$.attempts[0].response.verdict', 'busy')
+                WHERE state = 'delivered'",
+            FindingKind::Submission,
+            "is in a state that its last attempt does not lead to",
         ),
-        ("UPDATE attempts SET number = number + 7", FindingKind::Attempt, "never counted"),
-        ("UPDATE attempts SET verdict = NULL", FindingKind::Attempt, "never ended"),
-        ("UPDATE submissions SET told = 0", FindingKind::Attempt, "told more than answers"),
+        (
+            "UPDATE submissions SET document = json_set(document, '$.attempts[0].number', 8)
+                WHERE json_extract(document, '$.attempts[0].number') = 1",
+            FindingKind::Submission,
+            "does not have the attempts that it counts",
+        ),
+        (
+            "UPDATE submissions SET document = json_remove(document, '$.attempts[0].response')",
+            FindingKind::Submission,
+            "has an attempt without a response",
+        ),
+        (
+            "UPDATE submissions SET document = json_set(document, '$.attempts_spent', 99)",
+            FindingKind::Submission,
+            "has more attempts spent than made",
+        ),
         (
             "UPDATE submissions SET id = randomblob(16) WHERE seq = 7",
             FindingKind::Identity,
-            "should be called",
+            "does not have the id of its account, survey and call",
         ),
         (
             "UPDATE submissions SET call = 'another' WHERE seq = 7",
             FindingKind::Identity,
-            "should be called",
+            "does not have the id of its account, survey and call",
         ),
         (
             "UPDATE submissions SET account = 'No Account' WHERE seq = 7",
             FindingKind::Identity,
-            "there cannot be",
+            "cannot be read",
         ),
         (
-            "UPDATE attempts SET reply = CAST(x'6f8c' AS TEXT) WHERE submission % 2 = 0",
+            "UPDATE webhooks SET source = CAST(x'6f8c' AS TEXT) WHERE submission % 2 = 0",
             FindingKind::File,
-            "rows of attempts hold text that cannot be read",
+            "rows of webhooks cannot be read",
         ),
         (
-            "UPDATE submissions SET trace = CAST(x'6f8c' AS TEXT) WHERE seq = 7",
+            "UPDATE idempotency_keys SET digest = x'00' WHERE key = 'id-5'",
             FindingKind::File,
-            "1 rows of submissions hold text that cannot be read",
+            "1 rows of idempotency_keys cannot be read",
         ),
-        ("UPDATE holds SET cause = 'mood'", FindingKind::Account, "no cause of a hold"),
-        ("DELETE FROM asked", FindingKind::Account, "are not found by their ids"),
+        (
+            "UPDATE submissions SET document = CAST(x'6f8c' AS TEXT) WHERE seq = 7",
+            FindingKind::Submission,
+            "cannot be read",
+        ),
+        (
+            "UPDATE submissions SET document = json_set(document, '$.v', 99) WHERE seq = 7",
+            FindingKind::Submission,
+            "document version 99",
+        ),
+        (
+            "UPDATE pauses SET pause = json_set(pause, '$.cause', 'mood')",
+            FindingKind::Account,
+            "the pause of an account cannot be read",
+        ),
+        ("DELETE FROM scopes", FindingKind::Account, "are not found by calls"),
     ] {
         let place = sound.copy();
-        let ledger = Connection::open(place.path()).unwrap();
-        ledger.execute_batch(&format!("PRAGMA foreign_keys = OFF; {fault};")).unwrap();
-        drop(ledger);
+        Connection::open(place.path()).unwrap().execute_batch(fault).unwrap();
         let examination = examine(&place.path()).unwrap();
         let found =
             examination.findings.iter().any(|it| it.kind == kind && it.words.contains(words));
         assert!(found, "{fault}: {examination:#?}");
 
-        let (new, salvaged) = salvage_of(&place);
+        let (new, recovered) = recovery_of(&place);
         let examination = examine(&new).unwrap();
-        // Which of the two is wrong nobody can tell.
-        let is_mended = !words.starts_with("is delivered and");
-        assert_eq!(examination.findings.is_empty(), is_mended, "{fault}: {examination:#?}");
-        assert!(salvaged.submissions >= SUBMISSIONS - 1, "{fault}: {salvaged:?}");
+        assert_eq!(examination.findings, [], "{fault}");
+        assert!(recovered.submissions >= SUBMISSIONS - 1, "{fault}: {recovered:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_sound_is_brought_over_whole() {
-    // Opened once more, so that all leases are void.
-    let place = closed(Ledger::on(closed(furnished().await).await)).await;
-    let (new, salvaged) = salvage_of(&place);
-    assert_eq!((salvaged.submissions, salvaged.put_aside), (SUBMISSIONS, 0));
-    assert_eq!((salvaged.lost, salvaged.homeless), (Vec::new(), None));
+async fn a_sound_store_is_recovered_whole() {
+    // Opened once more, so that all claims are freed.
+    let place = closed(TestStore::on(closed(furnished().await).await)).await;
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS, 0));
+    assert_eq!((recovered.lost, recovered.orphaned), (Vec::new(), None));
     assert_sound(&new);
     let rows = |path: &Path| {
-        let ledger = Connection::open(path).unwrap();
-        let tables =
-            ["submissions", "hooks", "answers", "told", "attempts", "holds", "seen", "books"];
-        tables.map(|table| all_rows(&ledger, table))
+        let store = Connection::open(path).unwrap();
+        let tables = [
+            "submissions",
+            "webhooks",
+            "idempotency_keys",
+            "pauses",
+            "scopes",
+            "state_counts",
+            "deleted_counts",
+        ];
+        tables.map(|table| all_rows(&store, table))
     };
     assert_eq!(rows(&new), rows(&place.path()));
 }
 
 #[tokio::test]
-async fn the_ledger_of_an_earlier_release_is_brought_over_in_the_present_form() {
-    let place = closed(furnished().await).await;
-    let ledger = Connection::open(place.path()).unwrap();
-    ledger
+async fn a_recovery_frees_claims_and_keeps_purged_outcomes_and_deleted_counts() {
+    let store = furnished().await;
+    let erased = store.submission("call-3").await.id;
+    store.erase(vec![erased], at(200)).await.unwrap();
+    let place = closed(store).await;
+    let damaged = Connection::open(place.path()).unwrap();
+    damaged
         .execute_batch(
-            "DROP TABLE asked; DROP TABLE dropped; DROP TABLE interventions;
-            DROP INDEX submissions_settled; ALTER TABLE submissions DROP COLUMN kept;
-            DELETE FROM refinery_schema_history WHERE version > 2;",
+            "INSERT INTO deleted_counts VALUES ('delivered', 2);
+            UPDATE state_counts SET accepted = accepted + 2, delivered = delivered + 2",
         )
         .unwrap();
-    drop(ledger);
-    assert!(matches!(examine(&place.path()), Err(StoreError::OtherForm { .. })));
-    let (new, salvaged) = salvage_of(&place);
-    assert_eq!((salvaged.submissions, salvaged.lost), (SUBMISSIONS, Vec::new()));
+    let in_flight = "SELECT count(*) FROM submissions WHERE lease_until IS NOT NULL";
+    let count =
+        |store: &Connection, of: &str| -> u64 { store.query_row(of, [], |it| it.get(0)).unwrap() };
+    assert_eq!(count(&damaged, in_flight), 1);
+    drop(damaged);
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.lost), (SUBMISSIONS, Vec::new()));
+    assert_sound(&new);
+    let new = Connection::open(new).unwrap();
+    assert_eq!(count(&new, in_flight), 0);
+    assert_eq!(count(&new, "SELECT accepted FROM state_counts"), SUBMISSIONS + 2);
+    assert_eq!(count(&new, "SELECT count(*) FROM submissions WHERE purged_at IS NOT NULL"), 1);
+}
+
+#[tokio::test]
+async fn a_store_of_another_schema_version_is_recovered_in_the_present_one() {
+    let place = closed(furnished().await).await;
+    Connection::open(place.path())
+        .unwrap()
+        .execute_batch("UPDATE refinery_schema_history SET version = 0 WHERE version = 1")
+        .unwrap();
+    assert!(matches!(examine(&place.path()), Err(StoreError::OtherSchema { .. })));
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.lost), (SUBMISSIONS, Vec::new()));
     assert_sound(&new);
 }
 
 #[tokio::test]
-async fn what_is_sent_once_more_to_a_salvaged_ledger_is_kept_where_it_was_lost() {
+async fn a_store_of_a_pre_release_is_refused() {
+    let place = closed(furnished().await).await;
+    Connection::open(place.path()).unwrap().execute_batch("CREATE TABLE hooks (seq)").unwrap();
+    assert!(matches!(examine(&place.path()), Err(StoreError::PreRelease { .. })));
+    let new = place.folder.path().join("new.db");
+    assert!(matches!(recover(&place.path(), &new), Err(StoreError::PreRelease { .. })));
+    assert!(!new.exists());
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_sent_once_more_after_a_recovery_counts_if_it_was_lost() {
     let place = closed(furnished().await).await;
     let damaged = Connection::open(place.path()).unwrap();
     // A page of a table can be lost without those of what belongs to it.
-    damaged.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     damaged.execute("DELETE FROM submissions WHERE call = 'call-2'", []).unwrap();
-    let answers = "submission = (SELECT seq FROM submissions WHERE call = 'call-4')";
-    damaged.execute(&format!("UPDATE answers SET hook = x'00' WHERE {answers}"), []).unwrap();
+    damaged.execute("UPDATE submissions SET document = '' WHERE call = 'call-4'", []).unwrap();
     drop(damaged);
-    let (new, salvaged) = salvage_of(&place);
-    assert_eq!((salvaged.submissions, salvaged.put_aside), (SUBMISSIONS - 1, 1));
-    assert_eq!(homeless(&salvaged).len(), 1);
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS - 1, 1));
+    assert_eq!(orphaned(&recovered).len(), 1);
     fs::rename(new, place.path()).unwrap();
-    let ledger = Ledger::on(place);
-    for (n, outcome) in [(2, Outcome::New), (4, Outcome::Added), (3, Outcome::Repeat)] {
+    let store = TestStore::on(place);
+    for (n, outcome) in [(2, Outcome::Created), (4, Outcome::Updated), (3, Outcome::Duplicate)] {
         let call = format!("call-{n}");
-        let again = spoken::named(&format!("id-{n}"), 1, complete(200_000, &call));
-        assert_eq!(ledger.hear(again).await.outcome, outcome, "{call}");
+        let again = with_key(&format!("id-{n}"), 1, complete(200_000, &call));
+        assert_eq!(store.receive_one(again).await.outcome, outcome, "{call}");
     }
+}
+
+#[tokio::test]
+async fn a_submission_that_was_delivered_stays_closed_after_a_recovery() {
+    let place = closed(furnished().await).await;
+    Connection::open(place.path())
+        .unwrap()
+        .execute("UPDATE submissions SET document = '' WHERE call = 'call-3'", [])
+        .unwrap();
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS, 1));
+    fs::rename(new, place.path()).unwrap();
+    let store = TestStore::on(place);
+    let again = with_key("id-3", 1, complete(200_000, "call-3"));
+    assert_eq!(store.receive_one(again).await.outcome, Outcome::Late);
 }
 
 /// Every page in turn is overwritten, with what no page can be.
@@ -209,36 +290,41 @@ async fn what_is_sent_once_more_to_a_salvaged_ledger_is_kept_where_it_was_lost()
 async fn a_page_that_is_damaged_costs_what_was_on_it_and_no_more() {
     let sound = closed(furnished().await).await;
     let pages = pages(&sound.path());
-    let hooks = hooks(&sound.path());
+    let webhooks = webhooks(&sound.path());
     assert!(pages.len() > 40, "{pages:?}");
+    for table in ["submissions", "webhooks"] {
+        let overflows = pages.iter().any(|page| page.table == table && page.is_overflow);
+        assert!(overflows, "{table} has pages of every kind");
+    }
     for page in &pages {
         let place = sound.copy();
         overwrite(&place.path(), page.number, |bytes| bytes.fill(0xa5));
         let examination = examine(&place.path()).unwrap();
         assert!(!examination.findings.is_empty(), "{page:?} is missed");
 
-        let (new, salvaged) = salvage_of(&place);
+        let (new, recovered) = recovery_of(&place);
         assert_sound(&new);
-        let mut found = self::hooks(&new);
-        found.extend(homeless(&salvaged));
-        let missing = hooks.difference(&found).count();
+        let mut found = self::webhooks(&new);
+        found.extend(orphaned(&recovered));
+        let missing = webhooks.difference(&found).count();
         let may_be_missing = match (page.table.as_str(), page.is_leaf) {
-            ("hooks", true) => page.cells,
-            ("hooks", false) => hooks.len(),
+            ("webhooks", true) => page.cells,
+            ("webhooks", false) => webhooks.len(),
             _ => 0,
         };
-        assert!(missing <= may_be_missing, "{page:?} costs {missing} hooks: {salvaged:#?}");
-        let homeless = salvaged.homeless.is_some();
-        assert_eq!(homeless, page.table == "submissions", "{page:?}: {salvaged:#?}");
-        if page.table != "submissions" {
-            assert_eq!(salvaged.submissions, SUBMISSIONS, "{page:?}: {salvaged:#?}");
+        assert!(missing <= may_be_missing, "{page:?} costs {missing} webhooks: {recovered:#?}");
+        let is_document = page.table == "submissions" && page.is_overflow;
+        let loses_submissions = page.table == "submissions" && !is_document;
+        assert_eq!(recovered.orphaned.is_some(), loses_submissions, "{page:?}: {recovered:#?}");
+        if !loses_submissions {
+            assert_eq!(recovered.submissions, SUBMISSIONS, "{page:?}: {recovered:#?}");
         }
-        let is_told = !salvaged.lost.is_empty();
-        let loses = ["submissions", "hooks", "answers", "told", "attempts"].contains(&&*page.table);
-        // Nobody can tell that the end of a body was another one.
-        assert!(is_told || !loses || page.is_overflow, "{page:?}: nothing is said of what is lost");
-        let said_is_lost = page.table == "answers" || page.table == "told";
-        assert_eq!(salvaged.put_aside > 0, said_is_lost, "{page:?}: {salvaged:#?}");
+        assert_eq!(recovered.set_aside, u64::from(is_document), "{page:?}: {recovered:#?}");
+        let loses = ["submissions", "webhooks"].contains(&&*page.table);
+        // Nothing tells that the end of a body was another one.
+        let is_body = page.table == "webhooks" && page.is_overflow;
+        let is_said = !recovered.lost.is_empty();
+        assert!(is_said || !loses || is_body, "{page:?}: nothing is said of what is lost");
     }
 }
 
@@ -260,17 +346,13 @@ async fn bytes_that_flip_anywhere_are_survived() {
         assert!(
             matches!(
                 examined,
-                Ok(_) | Err(StoreError::OtherForm { .. } | StoreError::Foreign { .. })
+                Ok(_) | Err(StoreError::OtherSchema { .. } | StoreError::Foreign { .. })
             ),
             "{examined:?}"
         );
         let new = place.folder.path().join("new.db");
-        match salvage(&place.path(), &new) {
-            Ok(_) => {
-                let findings = examine(&new).unwrap().findings;
-                let is_served = |it: &Finding| it.kind == FindingKind::Attempt;
-                assert!(findings.iter().all(is_served), "{findings:#?}");
-            }
+        match recover(&place.path(), &new) {
+            Ok(_) => assert_sound(&new),
             Err(StoreError::Foreign { .. } | StoreError::Damaged { .. }) => assert!(!new.exists()),
             Err(error) => panic!("{error:?}"),
         }
@@ -278,33 +360,33 @@ async fn bytes_that_flip_anywhere_are_survived() {
 }
 
 #[tokio::test]
-async fn a_ledger_whose_beginning_is_gone_is_brought_over() {
+async fn a_store_whose_beginning_is_gone_is_recovered() {
     let sound = closed(furnished().await).await;
     for bytes in [1, 100, PAGE] {
         let place = sound.copy();
         overwrite(&place.path(), 1, |page| page[..bytes].fill(0));
         let examination = examine(&place.path()).unwrap();
         assert_eq!(examination.findings[0].kind, FindingKind::File, "{examination:?}");
-        let (new, salvaged) = salvage_of(&place);
-        assert_eq!((salvaged.submissions, salvaged.lost), (SUBMISSIONS, Vec::new()));
+        let (new, recovered) = recovery_of(&place);
+        assert_eq!((recovered.submissions, recovered.lost), (SUBMISSIONS, Vec::new()));
         assert_sound(&new);
     }
 }
 
 #[tokio::test]
-async fn nothing_is_overwritten_and_nothing_served_is_salvaged() {
-    let ledger = furnished().await;
-    let (path, new) = (ledger.backend.path(), ledger.backend.folder.path().join("new.db"));
-    assert!(matches!(salvage(&path, &new), Err(StoreError::InUse { .. })));
+async fn no_file_is_overwritten_and_no_store_that_is_served_is_recovered() {
+    let store = furnished().await;
+    let (path, new) = (store.backend.path(), store.backend.folder.path().join("new.db"));
+    assert!(matches!(recover(&path, &new), Err(StoreError::InUse { .. })));
     assert!(!new.exists());
-    let place = closed(ledger).await;
+    let place = closed(store).await;
     fs::write(&new, "somebody's").unwrap();
-    assert!(matches!(salvage(&place.path(), &new), Err(StoreError::Open { .. })));
+    assert!(matches!(recover(&place.path(), &new), Err(StoreError::Open { .. })));
     assert_eq!(fs::read(&new).unwrap(), b"somebody's");
 }
 
 #[test]
-fn a_service_with_a_damaged_ledger_stays_up_and_says_what_to_run() {
+fn a_service_with_a_damaged_store_stays_up_and_says_what_to_run() {
     let mut world = World::of(SETTINGS);
     let ledger = world.ledger.path().to_owned();
     fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
@@ -328,7 +410,7 @@ fn a_service_with_a_damaged_ledger_stays_up_and_says_what_to_run() {
 }
 
 #[test]
-fn who_asks_a_damaged_ledger_by_hand_is_told_what_to_run() {
+fn an_operator_of_a_damaged_store_learns_what_to_run() {
     let world = World::of(SETTINGS);
     let ledger = world.ledger.path().to_owned();
     fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
@@ -343,7 +425,7 @@ fn who_asks_a_damaged_ledger_by_hand_is_told_what_to_run() {
 }
 
 #[test]
-fn a_service_that_meets_with_damage_writes_no_more_and_says_what_to_run() {
+fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
     let mut world = World::new();
     world.caller("before").has_pressed("4");
     world.until_it_is("before", "delivered");
@@ -351,7 +433,7 @@ fn a_service_that_meets_with_damage_writes_no_more_and_says_what_to_run() {
     let ledger = world.ledger.path().to_owned();
     let root = Connection::open(&ledger)
         .unwrap()
-        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'hooks'", [], |row| {
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'webhooks'", [], |row| {
             row.get::<_, i64>(0)
         })
         .unwrap();
@@ -369,8 +451,8 @@ fn a_service_that_meets_with_damage_writes_no_more_and_says_what_to_run() {
     world.stop();
 
     let new = ledger.with_file_name("new.db");
-    let salvaged = salvage(&ledger, &new).unwrap();
-    assert_eq!((salvaged.submissions, salvaged.put_aside), (1, 0));
+    let recovered = recover(&ledger, &new).unwrap();
+    assert_eq!((recovered.submissions, recovered.set_aside), (1, 0));
     for suffix in ["-wal", "-shm"] {
         // There may be none.
         let _ = fs::remove_file(format!("{}{suffix}", ledger.display()));
@@ -383,7 +465,7 @@ fn a_service_that_meets_with_damage_writes_no_more_and_says_what_to_run() {
 }
 
 #[test]
-fn the_doctor_says_in_words_what_is_wrong_and_ends_accordingly() {
+fn the_doctor_says_what_is_wrong_and_exits_accordingly() {
     let home = Home::new(&SETTINGS.replace("store: { url: \"sqlite:@folder@/ledger.db\" }\n", ""));
     let settings = fs::read_to_string(home.settings()).unwrap();
     let settings = settings
@@ -397,13 +479,16 @@ fn the_doctor_says_in_words_what_is_wrong_and_ends_accordingly() {
     let sound = run(&[]);
     let text = String::from_utf8(sound.stdout).unwrap();
     assert_eq!(sound.status.code(), Some(0), "{text}");
-    assert!(text.ends_with("is sound: 0 submissions, and the books balance\n"), "{text}");
+    assert!(text.ends_with("is sound: 0 submissions, and the state counts balance\n"), "{text}");
 
-    Connection::open(home.ledger()).unwrap().execute_batch("UPDATE books SET dead = 2").unwrap();
+    Connection::open(home.ledger())
+        .unwrap()
+        .execute_batch("UPDATE state_counts SET dead = 2")
+        .unwrap();
     let wrong = run(&["--output", "json"]);
     assert_eq!(wrong.status.code(), Some(1));
     let said: Value = serde_json::from_slice(&wrong.stdout).unwrap();
-    assert_eq!((&said["sound"], &said["findings"][0]["kind"]), (&false.into(), &"books".into()));
+    assert_eq!((&said["sound"], &said["findings"][0]["kind"]), (&false.into(), &"counts".into()));
     for output in ["text", "json"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -413,83 +498,79 @@ fn the_doctor_says_in_words_what_is_wrong_and_ends_accordingly() {
     }
 
     let new = home.ledger().with_file_name("new.db");
-    let salvaged = run(&["--salvage", new.to_str().unwrap()]);
-    let text = String::from_utf8(salvaged.stdout).unwrap();
-    assert_eq!(salvaged.status.code(), Some(0), "{text}");
-    assert!(text.contains("nothing that can be told to be missing was lost"), "{text}");
+    let recovered = run(&["--recover", new.to_str().unwrap()]);
+    let text = String::from_utf8(recovered.stdout).unwrap();
+    assert_eq!(recovered.status.code(), Some(0), "{text}");
+    assert!(text.contains("nothing is known to be lost"), "{text}");
     assert_eq!(run(&["--ledger", new.to_str().unwrap()]).status.code(), Some(0));
     let nowhere = run(&["--ledger", "/nowhere/postcall.db"]);
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(nowhere.stdout.is_empty() && !nowhere.stderr.is_empty());
 }
 
-/// Submissions in every state that a courier brings about, one account held, one attempt under way.
-async fn furnished() -> Ledger<Sqlite> {
-    let ledger = Ledger::<Sqlite>::new();
+/// Submissions in every state that delivery brings about, one account paused, one attempt in flight.
+async fn furnished() -> TestStore<Sqlite> {
+    let store = TestStore::<Sqlite>::new();
     for n in 0..CALLS {
         let call = format!("call-{n}");
         let begins = if n % 8 == 0 { 100_000 } else { 0 };
-        let mut first = spoken::named(&format!("id-{n}"), 1, complete(begins, &call));
-        // Some lie on pages of their own.
-        first.hook.body = vec![b'x'; if n % 40 == 7 { 9000 } else { 100 }];
-        ledger.hear(telling("from", "somebody", first)).await;
+        let mut first = with_key(&format!("id-{n}"), 1, complete(begins, &call));
+        // Some bodies and some documents are on pages of their own.
+        first.webhook.body = vec![b'x'; if n % 40 == 7 { 9000 } else { 100 }];
+        let caller = "somebody".repeat(if n % 40 == 11 { 1200 } else { 1 });
+        store.receive_one(with_field("from", &caller, first)).await;
         if n % 7 == 0 {
-            ledger.hear(hang_up(begins + 1, &call)).await;
+            store.receive_one(hang_up(begins + 1, &call)).await;
         }
         if n % 8 == 0 {
             continue;
         }
-        let lease = ledger.lease_one(100).await;
         if n % 8 == 1 {
-            ledger.settle_one(&lease, ignored(IgnoredReason::NoAnswer), 101).await;
+            store.settle_unsent(ignoring(IgnoredReason::NoAnswer), 100).await;
             continue;
         }
-        ledger.begin_one(&lease, 100).await;
+        let claim = store.claim_one(100).await;
         let end = |verdict, status| attempt(verdict, Some(status), 101);
-        let decision = match n % 8 {
+        let (attempt, decision) = match n % 8 {
             2 => {
-                Decision::Dead { attempt: end(Verdict::Refused, 422), reason: DeadReason::Refused }
+                let decision = Decision::Dead { reason: DeadReason::Refused, pause: None };
+                (end(Verdict::Refused, 422), decision)
             }
-            4 => Decision::Retry { attempt: end(spoken::BUSY, 503), at: at(100_000) },
-            _ => Decision::Delivered { attempt: end(Verdict::Accepted, 201) },
+            4 => (end(BUSY, 503), Decision::Retry { at: at(100_000) }),
+            _ => (accepted(101), Decision::Delivered),
         };
-        ledger.settle_one(&lease, decision, 101).await;
+        store.settle_one(&claim, attempt, decision).await;
     }
-    for call in ["held", "under-way"] {
-        ledger.hear(hook_for("other", 0, call, &[("score", "4")])).await;
+    for call in ["paused", "in-flight"] {
+        store.receive_one(webhook_for("other", 0, call, &[("score", "4")])).await;
     }
-    let leases = ledger.lease(wanted(&[("other", 2)], 1000)).await.unwrap().leases;
-    for lease in &leases {
-        ledger.begin_one(lease, 1000).await;
-    }
-    let hold = Decision::Hold {
-        attempt: attempt(Verdict::Misconfigured, Some(401), 1001),
-        cause: PauseCause::Misconfigured,
-        probe_at: at(2000),
-        at: at(2000),
-    };
-    ledger.settle_one(&leases[0], hold, 1001).await;
-    ledger
+    let claims = store.claim(wanted(&[("other", 2)], 1000)).await.unwrap().claims;
+    assert_eq!(claims.len(), 2);
+    let (cause, probe_at) = (PauseCause::Misconfigured, at(2000));
+    let pause = Decision::Pause { cause, probe_at, at: at(2000) };
+    let rejected = attempt(Verdict::Misconfigured, Some(401), 1001);
+    store.settle_one(&claims[0], rejected, pause).await;
+    store
 }
 
-async fn closed(ledger: Ledger<Sqlite>) -> Sqlite {
-    ledger.close().await;
-    let Ledger { backend, .. } = ledger;
+async fn closed(store: TestStore<Sqlite>) -> Sqlite {
+    store.close().await;
+    let TestStore { backend, .. } = store;
     backend
 }
 
 #[track_caller]
-fn assert_sound(ledger: &Path) {
-    let Examination { findings, .. } = examine(ledger).unwrap();
+fn assert_sound(store: &Path) {
+    let Examination { findings, .. } = examine(store).unwrap();
     assert_eq!(findings, []);
 }
 
-fn salvage_of(place: &Sqlite) -> (PathBuf, Salvaged) {
+fn recovery_of(place: &Sqlite) -> (PathBuf, Recovered) {
     let before = fs::read(place.path()).unwrap();
     let new = place.folder.path().join("new.db");
-    let salvaged = salvage(&place.path(), &new).unwrap();
-    assert!(fs::read(place.path()).unwrap() == before, "the damaged one stays as it is");
-    (new, salvaged)
+    let recovered = recover(&place.path(), &new).unwrap();
+    assert!(fs::read(place.path()).unwrap() == before, "the damaged one is not changed");
+    (new, recovered)
 }
 
 #[derive(Debug)]
@@ -525,20 +606,20 @@ fn overwrite(ledger: &Path, number: usize, change: impl FnOnce(&mut [u8])) {
     fs::write(ledger, bytes).unwrap();
 }
 
-fn hooks(ledger: &Path) -> BTreeSet<String> {
-    let ledger = Connection::open(ledger).unwrap();
-    let mut hooks = ledger.prepare("SELECT lower(hex(id)) FROM hooks").unwrap();
-    hooks.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+fn webhooks(store: &Path) -> BTreeSet<String> {
+    let store = Connection::open(store).unwrap();
+    let mut webhooks = store.prepare("SELECT lower(hex(id)) FROM webhooks").unwrap();
+    webhooks.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// The ids of the hooks that were written down beside the new ledger.
-fn homeless(salvaged: &Salvaged) -> BTreeSet<String> {
-    let Some(path) = &salvaged.homeless else { return BTreeSet::new() };
+/// The ids of the webhooks that were written beside the new store.
+fn orphaned(recovered: &Recovered) -> BTreeSet<String> {
+    let Some(path) = &recovered.orphaned else { return BTreeSet::new() };
     let lines = fs::read_to_string(path).unwrap();
     let id = |line: &str| {
-        let hook: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(hook["source"], "ivr");
-        hook["id"].as_str().unwrap().replace('-', "")
+        let webhook: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(webhook["source"], "ivr");
+        webhook["id"].as_str().unwrap().replace('-', "")
     };
     lines.lines().map(id).collect()
 }

@@ -18,18 +18,18 @@ fn a_ledger_that_answers_before_the_commit_is_found() {
 
 #[test]
 fn a_ledger_that_checks_and_then_inserts_is_found() {
-    let found_by = "hooks_of_one_call_that_wait_together_are_all_kept";
+    let found_by = "webhooks_of_one_call_that_wait_together_are_all_kept";
     assert_found("check_then_insert", found_by);
 }
 
 #[test]
 fn a_ledger_without_a_record_of_repeats_is_found() {
-    assert_found("no_record_of_repeats", "a_repeat_moves_nothing_and_is_not_stored_again");
+    assert_found("no_record_of_repeats", "a_duplicate_moves_nothing_and_is_not_stored_again");
 }
 
 #[test]
 fn a_ledger_that_assumes_an_order_is_found() {
-    assert_found("order_assumed", "the_order_in_which_hooks_are_kept_changes_nothing");
+    assert_found("order_assumed", "the_order_in_which_webhooks_are_kept_changes_nothing");
 }
 
 #[test]

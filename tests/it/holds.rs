@@ -17,8 +17,8 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 
 #[track_caller]
 fn is_held_for(rounds: &Rounds, cause: PauseCause) {
-    let holds = rounds.ledger.holds();
-    assert_eq!(holds.iter().map(|hold| hold.cause).collect::<Vec<_>>(), [cause], "{holds:?}");
+    let pauses = rounds.ledger.pauses();
+    assert_eq!(pauses.iter().map(|pause| pause.cause).collect::<Vec<_>>(), [cause], "{pauses:?}");
     let label = cause.label();
     let figure = format!("account_held{{account=\"main\",cause=\"{label}\"}}");
     assert_eq!(rounds.figure(&figure), 1.0);
@@ -57,8 +57,11 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
             rounds.rounds_for(2 * SECOND).await;
             let totals = rounds.ledger.totals();
             assert_eq!((totals.delivered, totals.dead), (20, 0), "{way}");
-            assert!(rounds.ledger.holds().is_empty(), "{way}");
-            assert!(rounds.ledger.submissions().iter().all(|row| row.attempts == 1), "{way}");
+            assert!(rounds.ledger.pauses().is_empty(), "{way}");
+            assert!(
+                rounds.ledger.submissions().iter().all(|it| it.document.attempts_spent == 1),
+                "{way}"
+            );
         });
     }
 }
@@ -73,7 +76,7 @@ fn a_running_service_takes_a_new_token_by_itself() {
         let caller = world.caller(&format!("c-{n}"));
         caller.signed_with("the-token-of-yesterday").has_pressed("3");
     }
-    world.until("it is held", || !world.ledger.holds().is_empty());
+    world.until("it is held", || !world.ledger.pauses().is_empty());
     world.operator_writes_the_token(TOKEN);
     world.until("all are delivered", || world.ledger.totals().delivered == 20);
     assert_eq!(world.ledger.totals().dead, 0);
@@ -92,14 +95,14 @@ fn what_alone_is_rejected_is_dead_in_the_end_and_stops_nobody_for_long() {
             rounds.later(SECOND);
             rounds.round().await;
             assert_eq!(rounds.submission(&good).state, "delivered");
-            assert!(rounds.ledger.holds().is_empty());
+            assert!(rounds.ledger.pauses().is_empty());
             rounds.later(8 * SECOND);
         }
         assert_eq!(rounds.submission("poisoned").spent, 0);
         rounds.plivo.fails(json!([{"status": 403, "times": 1}]));
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "dead(refused)");
-        assert!(rounds.ledger.holds().is_empty());
+        assert!(rounds.ledger.pauses().is_empty());
     });
 }
 
@@ -119,9 +122,10 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
         rounds.rounds_for(MINUTE).await;
         is_held_for(rounds, PauseCause::Unreachable);
         rounds.rounds_for(6 * HOUR).await;
-        let attempts = rounds.ledger.count("attempts");
+        let attempts = rounds.ledger.attempts();
         assert!((40..60).contains(&attempts), "six probes an hour, not {attempts} attempts");
-        let spent: u32 = rounds.ledger.submissions().iter().map(|row| row.attempts).sum();
+        let spent: u32 =
+            rounds.ledger.submissions().iter().map(|it| it.document.attempts_spent).sum();
         assert_eq!(spent, 4, "the run before it was held");
 
         // It is there again, and busy: nobody is too old by now.
@@ -129,7 +133,7 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
         rounds.write_settings(|settings| settings.replace(NOWHERE, "@plivo@"));
         rounds.reload();
         rounds.rounds_for(MINUTE).await;
-        assert!(rounds.ledger.holds().is_empty());
+        assert!(rounds.ledger.pauses().is_empty());
         let totals = rounds.ledger.totals();
         assert_eq!((totals.delivered, totals.dead), (20, 0));
         assert_eq!(rounds.figure("account_held{account=\"main\",cause=\"unreachable\"}"), 0.0);
@@ -156,7 +160,7 @@ fn any_answer_shows_that_somebody_is_there() {
             rounds.plivo.fails(fault.clone());
             rounds.round().await;
             assert_eq!(rounds.plivo.requests(), 1, "{fault}: one finds out");
-            assert!(rounds.ledger.holds().is_empty(), "{fault}");
+            assert!(rounds.ledger.pauses().is_empty(), "{fault}");
         });
     }
 }
@@ -173,7 +177,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         }
         rounds.rounds_for(HOUR).await;
         is_held_for(rounds, PauseCause::Refusals);
-        assert!(rounds.ledger.holds()[0].detail.contains("Issues have to be an array"));
+        assert!(rounds.ledger.pauses()[0].detail.contains("Issues have to be an array"));
         assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
 
         // Nor does any more die with each start of the service.
@@ -200,7 +204,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         rounds.reload();
         rounds.rounds_for(MINUTE).await;
         assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (31, 4));
-        assert!(rounds.ledger.holds().is_empty());
+        assert!(rounds.ledger.pauses().is_empty());
     });
 }
 
@@ -217,7 +221,7 @@ fn calls_that_plivo_does_not_know_die_one_by_one_among_those_that_it_knows() {
         rounds.later(24 * HOUR);
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "dead(unknown_call)");
-        assert!(rounds.ledger.holds().is_empty());
+        assert!(rounds.ledger.pauses().is_empty());
     });
 }
 
@@ -233,7 +237,7 @@ fn what_a_person_holds_waits_for_that_person() {
         rounds.hears("tenant", "t-1", "5").await;
         rounds.reload();
         rounds.rounds_for(HOUR).await;
-        assert_eq!(rounds.ledger.holds()[0].cause, PauseCause::Operator);
+        assert_eq!(rounds.ledger.pauses()[0].cause, PauseCause::Operator);
         assert_eq!(rounds.submission("c-2").state, "pending");
         assert_eq!(rounds.submission("t-1").state, "delivered");
         rounds.operator_resumes("main").await;
@@ -367,7 +371,7 @@ fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_lo
         rounds.rounds_for(HOUR).await;
         let after = rounds.ledger.totals();
         assert_eq!((after.dead, after.delivered), (totals.dead, totals.pending));
-        assert!(rounds.ledger.holds().is_empty());
+        assert!(rounds.ledger.pauses().is_empty());
         for call in &calls {
             assert_eq!(rounds.plivo.heard_about(call).len(), 1, "{call}");
         }
@@ -407,7 +411,7 @@ fn one_submission_that_is_always_refused_holds_a_quiet_account_no_longer_than_it
         }
         rounds.rounds_for(HOUR).await;
         assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (10, 5));
-        assert!(rounds.ledger.holds().is_empty());
+        assert!(rounds.ledger.pauses().is_empty());
     });
 }
 
@@ -443,9 +447,7 @@ fn what_cannot_be_offered_as_it_was_is_kept_for_a_person() {
         rounds.round().await;
         let dead = rounds.submission("c-1");
         assert_eq!(dead.state, "dead(unmapped)");
-        assert!(
-            dead.detail.unwrap().starts_with("what was offered before cannot be offered again")
-        );
+        assert!(dead.detail.unwrap().starts_with("the last payload cannot be sent again"));
         assert_eq!(rounds.plivo.requests(), 1);
     });
 }

@@ -28,7 +28,7 @@ fn no_secret_number_body_or_note_is_ever_logged() {
 
     // Plivo does not let us in, until the token is written anew.
     world.caller("c-held").signed_with("the-token-of-yesterday").has_pressed("3");
-    world.until("the account is held", || !world.ledger.holds().is_empty());
+    world.until("the account is held", || !world.ledger.pauses().is_empty());
     world.operator_writes_the_token(TOKEN);
     world.until_it_is("c-held", "delivered");
 
@@ -142,6 +142,35 @@ fn no_secret_number_body_or_note_is_ever_logged() {
         let told = ended.stdout.lines().find(|line| line.contains(&secret));
         assert_eq!(told, None, "{secret} is in the log");
     }
+}
+
+/// The default filter: how much is logged does not grow with the traffic.
+#[test]
+fn webhooks_and_deliveries_that_go_well_are_not_logged_at_info() {
+    let mut world = World::of(SETTINGS);
+    world.set(&[("LOGS__FORMAT", "json")]);
+    world.serve_as_process();
+    world.caller("c-1").has_pressed("4");
+    world.caller("c-1").has_pressed("4");
+    world.caller("c-2").is_silent();
+    world.caller("c-3").signed_with(FORGED_TOKEN).presses("4").assert_status(401);
+    world.until_it_is("c-1", "delivered");
+    world.until_it_is("c-2", "ignored(no_answer)");
+    world.process().signal("TERM");
+    let ended = world.until_the_process_ends();
+    let messages = ended.stdout.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["message"].as_str().unwrap().to_owned()
+    });
+    let while_it_served: Vec<String> =
+        messages.skip_while(|message| message != "serving").skip(1).collect();
+    let of_its_end = [
+        "going down: not ready any more, hooks are still taken",
+        "no more hooks are taken",
+        "nothing is left in flight",
+        "the ledger is closed",
+    ];
+    assert_eq!(while_it_served, of_its_end);
 }
 
 fn with_all_schemes(settings: &str) -> String {

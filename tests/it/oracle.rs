@@ -57,7 +57,7 @@ surveys:
     complete: { after: AFTER }
 delivery: { delay: 0s, rate: 5000, DELIVERY }
 shutdown: { announce: 0s, deadline: 5s }
-logs: { filter: "warn,postcall::app=info,postcall::delivery=info,postcall::store=info" }
+logs: { filter: "warn,postcall::app=info,postcall::delivery=debug,postcall::store=info" }
 "#;
 
 /// `POSTCALL_SEED`, or one that nobody has tried.

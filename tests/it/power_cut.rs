@@ -8,21 +8,22 @@ mod disk;
 mod recorder;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use postcall::domain::Verdict;
 use postcall::store::sqlite::{Options, SqliteStore, examine};
-use postcall::store::{Arrival, Decision, Offer, Search, Settlement, Store};
-use postcall::submission::{State, SubmissionId};
+use postcall::store::{Observer, Queue, Reader, ReceiveRequest, StoreError, SubmissionFilter};
+use postcall::submission::{Decision, Settlement, State, StateCounts, SubmissionId};
 use rusqlite::Connection;
 
 use self::disk::Disk;
 use self::recorder::Recording;
 use crate::store_contract::backend::wanted;
-use crate::store_contract::spoken::{at, attempt, complete};
+use crate::store_contract::spoken::{attempt, complete};
 
 /// How many things happen, and how often the power is cut, where nobody wants more.
 const STEPS: usize = 60;
@@ -63,13 +64,16 @@ async fn whatever_was_answered_outlives_a_power_cut() {
 struct Promised {
     opened_at: usize,
     kept: Vec<(usize, SubmissionId, Vec<u8>)>,
+    /// Attempts whose first byte may leave.
+    begun: Vec<(usize, SubmissionId)>,
     delivered: Vec<(usize, SubmissionId)>,
 }
 
-/// Callers answer, several at once; a courier delivers; now and then the log is folded back.
+/// Callers answer, several at once; a dispatcher delivers; now and then the log is folded back.
 async fn live(folder: &Path, recording: &Recording, chance: &mut fastrand::Rng) -> Promised {
     let path = folder.join("postcall.db");
-    let store = open(&path).unwrap();
+    let groups = Arc::new(Groups::of(recording.clone()));
+    let store = open_observed(&path, groups.clone()).unwrap();
     let mut promised = Promised { opened_at: recording.len(), ..Promised::default() };
     let window = Connection::open(&path).unwrap();
     window.busy_timeout(Duration::from_secs(30)).unwrap();
@@ -77,38 +81,33 @@ async fn live(folder: &Path, recording: &Recording, chance: &mut fastrand::Rng) 
     for _ in 0..STEPS {
         match chance.u8(..10) {
             0..6 => {
-                let arrivals: Vec<Arrival> = (0..chance.usize(1..6))
+                let requests: Vec<ReceiveRequest> = (0..chance.usize(1..6))
                     .map(|_| {
                         calls += 1;
-                        let mut arrival = complete(0, &format!("call-{calls}"));
-                        arrival.hook.body = vec![b'x'; chance.usize(1..12_000)];
-                        arrival
+                        let mut request = complete(0, &format!("call-{calls}"));
+                        request.webhook.body = vec![b'x'; chance.usize(1..12_000)];
+                        request
                     })
                     .collect();
-                let kept = arrivals.iter().map(|arrival| async {
-                    let kept = store.accept(arrival.clone()).await.unwrap();
-                    let id = arrival.hook.id.0.as_bytes().to_vec();
-                    (recording.len(), kept.submission, id)
+                let received = requests.iter().map(|request| async {
+                    let received = store.receive(request.clone()).await.unwrap();
+                    let id = request.webhook.id.0.as_bytes().to_vec();
+                    (recording.len(), received.submission, id)
                 });
-                promised.kept.extend(join_all(kept).await);
+                promised.kept.extend(join_all(received).await);
             }
             6..9 => {
-                let leased = store.lease(wanted(&[("main", 3)], 1000)).await.unwrap().leases;
-                let offers = leased
-                    .iter()
-                    .map(|it| Offer { ticket: it.ticket, feedback: r#"{"rating":4}"#.to_owned() });
-                store.begin(offers.collect(), at(1000)).await.unwrap();
-                let settlements = leased.iter().map(|it| Settlement {
-                    ticket: it.ticket,
-                    decision: Decision::Delivered {
-                        attempt: attempt(Verdict::Accepted, Some(201), 1001),
-                    },
-                    trace: None,
-                    at: at(1001),
+                let claims = store.claim(wanted(&[("main", 3)], 1000)).await.unwrap().claims;
+                let now = recording.len();
+                promised.begun.extend(claims.iter().map(|it| (now, it.token.submission)));
+                let settlements = claims.iter().map(|it| Settlement {
+                    token: it.token,
+                    attempt: attempt(Verdict::Accepted, Some(201), 1001),
+                    decision: Decision::Delivered,
                 });
                 store.settle(settlements.collect()).await.unwrap();
                 let now = recording.len();
-                promised.delivered.extend(leased.iter().map(|it| (now, it.ticket.submission)));
+                promised.delivered.extend(claims.iter().map(|it| (now, it.token.submission)));
             }
             _ => {
                 let how = if chance.bool() { "PASSIVE" } else { "TRUNCATE" };
@@ -119,34 +118,76 @@ async fn live(folder: &Path, recording: &Recording, chance: &mut fastrand::Rng) 
     }
     drop(window);
     store.close().await;
+    groups.assert_all_synced();
     promised
 }
 
 impl Promised {
     async fn are_kept_at(&self, moment: usize, store: &SqliteStore) {
-        let found = store.search(Search::default(), None, 1000).await.unwrap().rows;
-        let state = |id| found.iter().find(|row| row.id == id).map(|row| row.state);
+        let everything = SubmissionFilter::default();
+        let found = store.search(everything, None, 1000).await.unwrap().submissions;
+        let of = |id| found.iter().find(|submission| submission.id == id);
+        let state = |id| of(id).map(|submission| submission.state);
         for (_, id, hook) in self.kept.iter().filter(|(when, ..)| *when <= moment) {
             assert!(state(*id).is_some(), "at event {moment} a submission is lost");
-            let hooks = store.find(*id).await.unwrap().expect("it is there").hooks;
-            let is_there = hooks.iter().any(|kept| kept.id.0.as_bytes()[..] == hook[..]);
+            let webhooks = store.find(*id).await.unwrap().expect("it is there").webhooks;
+            let is_there = webhooks.iter().any(|kept| kept.id.0.as_bytes()[..] == hook[..]);
             assert!(is_there, "at event {moment} a hook is lost");
+        }
+        for (_, id) in self.begun.iter().filter(|(when, _)| *when <= moment) {
+            let attempts = &of(*id).expect("it is there").document.attempts;
+            assert_eq!(attempts.len(), 1, "at event {moment} an attempt is lost");
         }
         for (_, id) in self.delivered.iter().filter(|(when, _)| *when <= moment) {
             assert_eq!(state(*id), Some(State::Delivered), "at event {moment}");
         }
-        let totals = store.figures().await.unwrap().totals;
+        let totals = store.statistics().await.unwrap().counts;
         assert!(totals.balance(), "at event {moment}: {totals:?}");
         assert_eq!(totals.accepted, found.len() as u64, "at event {moment}");
     }
 }
 
-fn open(path: &Path) -> Result<SqliteStore, postcall::store::StoreError> {
+/// Groups of answers: each has to be synced before anyone gets one.
+struct Groups {
+    recording: Recording,
+    /// How much had been done when the last group was about to be answered.
+    last: Mutex<usize>,
+    synced: AtomicUsize,
+    unsynced: AtomicUsize,
+}
+
+impl Groups {
+    fn of(recording: Recording) -> Self {
+        Self { recording, last: Mutex::default(), synced: 0.into(), unsynced: 0.into() }
+    }
+
+    fn assert_all_synced(&self) {
+        assert_eq!(self.unsynced.load(Ordering::Relaxed), 0, "answered without a sync");
+        assert!(self.synced.load(Ordering::Relaxed) > STEPS / 2, "many groups are answered");
+    }
+}
+
+impl Observer for Groups {
+    /// It is called after the commit and before the answers.
+    fn committed(&self, _: Duration, _: usize, _: StateCounts) {
+        let mut last = self.last.lock().unwrap();
+        let log_was_synced = self.recording.log_was_synced_since(*last);
+        let count = if log_was_synced { &self.synced } else { &self.unsynced };
+        count.fetch_add(1, Ordering::Relaxed);
+        *last = self.recording.len();
+    }
+}
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    open_observed(path, Arc::new(()))
+}
+
+fn open_observed(path: &Path, observer: Arc<dyn Observer>) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(Options {
         path: path.to_owned(),
         queue: 64,
         lease: Duration::from_secs(30),
         clock: Arc::new(|| Timestamp::UNIX_EPOCH),
-        observer: Arc::new(()),
+        observer,
     })
 }

@@ -205,8 +205,9 @@ fn a_process_is_told_by_a_signal_and_says_what_it_refuses() {
     world.reload();
     world.caller("c-0").at("fresh").signed_with("no-token").presses("2").assert_status(401);
     assert_eq!(
-        world.process().wait_for("a hook was refused: the signature is refused: it does not match")
-            ["level"],
+        world
+            .process()
+            .wait_for("a webhook was refused: the signature is refused: it does not match")["level"],
         "DEBUG"
     );
     world.caller("c-1").at("fresh").has_pressed("2");

@@ -47,8 +47,8 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     service.wait_for("the ledger is closed");
     assert_eq!(service.ended().status.code(), Some(0));
 
-    let figures = ReadOnly::open(&home.ledger()).unwrap().figures().unwrap();
-    assert_eq!((figures.totals.accepted, figures.totals.delivered), (2, 2));
+    let counts = ReadOnly::open(&home.ledger()).unwrap().statistics().unwrap().counts;
+    assert_eq!((counts.accepted, counts.delivered), (2, 2));
     assert_eq!(heard(&mut control)["accepted"], 2);
 }
 
@@ -90,7 +90,7 @@ fn a_ledger_is_served_by_one_process() {
     let second = run(&["serve"], &home.settings());
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{said}");
-    let expected = format!("the ledger {} is served by another process", home.ledger().display());
+    let expected = format!("the store {} is in use by another process", home.ledger().display());
     assert!(said.contains(&expected), "{said}");
     assert_eq!(readiness(&first), 200);
     first.kill();

@@ -9,11 +9,11 @@ use data_encoding::BASE64;
 use jiff::Timestamp;
 use postcall::domain::{Answer, ExtractedAnswer, Feedback, Issue, Issues, Name, WebhookId};
 use postcall::simulator::{Options, Simulator};
-use postcall::submission::{Answers, DeadReason, FieldValue, RecordedAnswer};
+use postcall::submission::{Answers, DeadReason, FieldValue, Mapping, RecordedAnswer};
 use postcall::survey::{
     AtFive, ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesBy, IssuesDefinition,
-    Mapped, Mapping, MetBy, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition,
-    ScaleDefinition, Survey,
+    Mapped, MetBy, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
+    Survey,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -134,19 +134,19 @@ fn answers_of(witness: &str) -> Answers {
 /// `campaign` is a field, all else are questions.
 fn answers(told: &[(&str, &str)]) -> Answers {
     let mut answers = Answers::default();
-    let (at, hook) = (Timestamp::UNIX_EPOCH, WebhookId(Uuid::nil()));
+    let (at, webhook) = (Timestamp::UNIX_EPOCH, WebhookId(Uuid::nil()));
     for (name, value) in told {
         if *name == "campaign" {
-            let told = FieldValue { value: (*value).to_owned(), received_at: at, hook };
-            answers.tell(self::name(name), told);
+            let value = FieldValue { value: (*value).to_owned(), received_at: at, webhook };
+            answers.set_field(self::name(name), value);
             continue;
         }
-        let reported = ExtractedAnswer {
+        let extracted = ExtractedAnswer {
             question: (*name).to_owned(),
             answer: Answer::Given((*value).to_owned()),
             reader: "form:Digits".to_owned(),
         };
-        answers.hear(RecordedAnswer::new(reported, at, hook));
+        answers.record(RecordedAnswer::new(extracted, at, webhook));
     }
     answers
 }

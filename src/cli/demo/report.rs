@@ -65,9 +65,12 @@ impl Report {
 }
 
 fn line(scene: &Scene, answers: &[String], ledger: &Ledger, heard: &[Value]) -> Line {
-    let row = ledger.rows.iter().find(|row| row.key.call.as_str() == scene.call);
+    let row = ledger
+        .rows
+        .iter()
+        .find(|row| row.call.as_ref().is_some_and(|call| call.as_str() == scene.call));
     let kept: Option<Value> =
-        row.and_then(|row| serde_json::from_str(row.feedback.as_deref()?).ok());
+        row.and_then(|row| serde_json::from_str(row.document.delivered.as_ref()?.as_str()).ok());
     let told = match heard {
         [] => None,
         [once] => Some(once),

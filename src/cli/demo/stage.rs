@@ -20,9 +20,9 @@ use crate::domain::Credentials;
 use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
 use crate::source::{Plivo, Scheme, Source};
+use crate::store::SubmissionFilter;
 use crate::store::sqlite::ReadOnly;
-use crate::store::{Search, SubmissionRow};
-use crate::submission::StateCounts;
+use crate::submission::{StateCounts, Submission};
 use crate::telemetry::logs::{self, Stream};
 
 const SETTINGS: &str = include_str!("../../../config/demo.yaml");
@@ -47,7 +47,7 @@ pub(super) struct Stage {
 
 /// What the ledger has.
 pub(super) struct Ledger {
-    pub rows: Vec<SubmissionRow>,
+    pub rows: Vec<Submission>,
     pub totals: StateCounts,
 }
 
@@ -157,8 +157,8 @@ impl Stage {
 
     pub fn ledger(&self) -> anyhow::Result<Ledger> {
         let ledger = ReadOnly::open(&self.ledger_file())?;
-        let rows = ledger.search(&Search::default(), None, ROWS_MAX)?.rows;
-        Ok(Ledger { rows, totals: ledger.figures()?.totals })
+        let rows = ledger.search(&SubmissionFilter::default(), None, ROWS_MAX)?.submissions;
+        Ok(Ledger { rows, totals: ledger.statistics()?.counts })
     }
 
     /// What the stand-in accepted, by call.

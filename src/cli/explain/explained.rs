@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::message::Message;
 use crate::cli::payload::{Payload, method_name};
-use crate::cli::rehearsal::{self, Heard, Kept, Rehearsal, Reply, Submission, Understood};
+use crate::cli::preview::{Heard, Kept, Preview, Previewed, Reply, Understood};
 use crate::domain::Feedback;
 use crate::settings::Settings;
 use crate::source::{Source, Tried};
-use crate::submission::{AnswerValidity, CompletionPolicy, RecordedAnswer};
-use crate::survey::{Mapped, Mapping};
+use crate::submission::{AnswerValidity, CompletionPolicy, Mapping, RecordedAnswer};
+use crate::survey::Mapped;
 
 /// Everything that can be said of some hooks, for a person and for a script alike.
 #[derive(Debug, Default, Serialize)]
@@ -133,7 +133,7 @@ pub(super) struct Arrived<'a> {
 
 impl Explained {
     /// Adds what became of a hook that was just heard.
-    pub fn hook(&mut self, arrived: Arrived<'_>, heard: &Heard, rehearsal: &Rehearsal<'_>) {
+    pub fn hook(&mut self, arrived: Arrived<'_>, heard: &Heard, preview: &Preview<'_>) {
         let Arrived { from, source, message, at, tried } = arrived;
         let payload = &message.payload;
         let explained = heard.understood.is_ok();
@@ -162,7 +162,7 @@ impl Explained {
             schemes: source.signature.labels(),
             tried,
             refused: refused.map(|(reason, detail)| Refused { reason, detail, explained }),
-            read: heard.understood.as_ref().ok().map(|read| reading(read, rehearsal)),
+            read: heard.understood.as_ref().ok().map(|read| reading(read, preview)),
             reply: heard.reply_in_earnest.as_ref().unwrap_or(&heard.reply).clone(),
             reply_if_believed: heard
                 .reply_in_earnest
@@ -173,9 +173,9 @@ impl Explained {
     }
 
     /// Adds what the hooks come to, once nothing more comes.
-    pub fn submissions(&mut self, rehearsal: &mut Rehearsal<'_>, settings: &Settings) {
-        rehearsal.finish();
-        let submissions = rehearsal.submissions().iter();
+    pub fn submissions(&mut self, preview: &mut Preview<'_>, settings: &Settings) {
+        preview.finish();
+        let submissions = preview.submissions().iter();
         self.submissions = submissions.filter_map(|it| assembled(it, settings)).collect();
     }
 
@@ -202,14 +202,14 @@ fn other_host(source: &Source, payload: &Payload) -> Option<String> {
     })
 }
 
-fn reading(understood: &Understood, rehearsal: &Rehearsal<'_>) -> Reading {
+fn reading(understood: &Understood, preview: &Preview<'_>) -> Reading {
     let Understood::Kept(Kept { call, report, id, submission, .. }) = understood else {
         return Reading::Skipped { skipped: true };
     };
-    let survey = &rehearsal.submissions()[*submission].survey;
+    let survey = &preview.submissions()[*submission].survey;
     let answers = report.answers.iter().map(|reported| Heeded {
         question: reported.question.clone(),
-        answer: given(rehearsal::text(&reported.answer)),
+        answer: given(reported.answer.text()),
         reader: reported.reader.clone(),
         standing: standing(survey.validity(&reported.question, &reported.answer)),
     });
@@ -228,13 +228,14 @@ fn reading(understood: &Understood, rehearsal: &Rehearsal<'_>) -> Reading {
 }
 
 /// Nothing where nothing was heard.
-fn assembled(submission: &Submission, settings: &Settings) -> Option<Assembled> {
-    let Submission { key, survey, answers, .. } = submission;
-    let (due, mapped) = (submission.due?, submission.mapped.as_ref()?);
+fn assembled(submission: &Previewed, settings: &Settings) -> Option<Assembled> {
+    let Previewed { key, survey, submission: merged, mapped } = submission;
+    let (answers, mapped) = (merged.as_ref()?.answers(), mapped.as_ref()?);
+    let due = submission.due()?;
     let last = answers.last_new_at()?;
     let heeded = |said: &RecordedAnswer| Heeded {
         question: said.question.clone(),
-        answer: given(rehearsal::text(&said.answer)),
+        answer: given(said.answer.text()),
         reader: said.reader.clone(),
         standing: standing(survey.validity(&said.question, &said.answer)),
     };
@@ -253,7 +254,7 @@ fn assembled(submission: &Submission, settings: &Settings) -> Option<Assembled> 
     })
 }
 
-fn outcome(submission: &Submission, mapped: &Mapped, settings: &Settings) -> Outcome {
+fn outcome(submission: &Previewed, mapped: &Mapped, settings: &Settings) -> Outcome {
     match &mapped.mapping {
         Mapping::Feedback(feedback) => Outcome::Feedback {
             feedback: spelled(feedback),
@@ -274,7 +275,7 @@ fn spelled(feedback: &Feedback) -> Value {
 }
 
 /// As it would leave, but for the token.
-fn request(submission: &Submission, feedback: &Feedback, settings: &Settings) -> Request {
+fn request(submission: &Previewed, feedback: &Feedback, settings: &Settings) -> Request {
     let destination = &settings.accounts[&submission.key.account];
     let request = destination.request(&submission.key.call, feedback);
     Request {

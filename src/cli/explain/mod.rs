@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
-use super::rehearsal::{Rehearsal, Trust};
+use super::preview::{Preview, Trust};
 use super::{Failure, SettingsFile};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
@@ -82,17 +82,17 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
         let settings = self.settings.load()?;
-        let mut rehearsal = Rehearsal::of(&settings);
+        let mut preview = Preview::of(&settings);
         let mut explained = Explained::default();
         let at = self.at.unwrap_or_else(Timestamp::now);
         for (from, message) in self.messages()? {
             let source = self.source_of(&settings, &message.payload)?;
-            let heard = rehearsal.hear(source, &message.payload, at, Trust::Anybody);
+            let heard = preview.hear(source, &message.payload, at, Trust::Anybody);
             let tried = self.tried(source, &message.payload, at);
             let arrived = Arrived { from, source, message: &message, at, tried };
-            explained.hook(arrived, &heard, &rehearsal);
+            explained.hook(arrived, &heard, &preview);
         }
-        explained.submissions(&mut rehearsal, &settings);
+        explained.submissions(&mut preview, &settings);
         let mut out = std::io::stdout().lock();
         match self.output {
             Output::Text => write!(out, "{explained}")?,

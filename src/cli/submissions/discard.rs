@@ -1,17 +1,13 @@
-use std::io::{self, Write};
-
-use anyhow::anyhow;
 use clap::{ArgGroup, Args};
-use serde_json::json;
 
-use super::one_by_one::{id, one_by_one};
+use super::one_by_one::{Outcome, id, one_by_one};
 use super::output::Output;
 use super::search::Search;
 use super::walk::walk;
-use crate::cli::desk::{Desk, DeskArgs};
+use crate::admin::{AdminApi, DiscardRequest};
+use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::submission::SubmissionId;
-use crate::triage::{DiscardPage, Discarding};
 
 #[derive(Debug, Args)]
 #[command(
@@ -36,52 +32,28 @@ pub(super) struct Discard {
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
+
+const OUTCOME: Outcome = ("discarded", "discarded");
 
 impl Discard {
     pub async fn run(self) -> Result<(), Failure> {
-        let desk = self.desk.to_act()?;
-        if self.ids.is_empty() { self.all_found(&desk).await } else { self.these(&desk).await }
+        let api = self.admin.open_write()?;
+        if self.ids.is_empty() { self.all_found(&*api).await } else { self.these(&*api).await }
     }
 
-    async fn these(&self, desk: &Desk) -> Result<(), Failure> {
-        let how = Discarding { reason: self.because.clone() };
-        one_by_one(&self.ids, self.output, ("discarded", "discarded"), async |id| {
-            desk.discard_one(id, &how).await?;
-            Ok(())
-        })
-        .await
+    async fn these(&self, api: &dyn AdminApi) -> Result<(), Failure> {
+        let discard = async |id| api.discard_one(id, &self.because).await;
+        one_by_one(&self.ids, self.output, OUTCOME, discard, |_| Ok(())).await
     }
 
-    async fn all_found(&self, desk: &Desk) -> Result<(), Failure> {
-        let page = DiscardPage {
-            search: self.search.sought(),
-            reason: self.because.clone(),
-            cursor: None,
-            limit: None,
-        };
-        let tally = walk(
-            "discarded",
-            self.cursor.clone(),
-            async |cursor| desk.discard(&DiscardPage { cursor, ..page.clone() }).await,
-            |_| Ok(()),
-        )
-        .await?;
-        let sum = match self.output {
-            Output::Json => json!({
-                "discarded": tally.done,
-                "left_out": tally.left_out,
-                "next_cursor": tally.next_cursor,
-            })
-            .to_string(),
-            Output::Table => tally.to_string(),
-        };
-        // Ctrl-C ends as well whoever read it: where to go on is told all the same.
-        let told = writeln!(io::stdout(), "{sum}");
-        match &tally.next_cursor {
-            None => Ok(told?),
-            Some(_) => Err(anyhow!("stopped; {}", tally.how_to_go_on()).into()),
-        }
+    async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {
+        let (search, reason) = (self.search.query(), self.because.clone());
+        let request = DiscardRequest { search, reason, cursor: None, limit: None };
+        let discard =
+            async |cursor| api.discard(&DiscardRequest { cursor, ..request.clone() }).await;
+        let tally = walk(OUTCOME, self.cursor.clone(), discard, |_| Ok(())).await?;
+        tally.end(self.output, None)
     }
 }

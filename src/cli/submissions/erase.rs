@@ -4,10 +4,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::Output;
-use crate::cli::desk::DeskArgs;
+use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::domain::CallUuid;
-use crate::triage::Erasing;
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,15 +22,15 @@ pub(super) struct Erase {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 impl Erase {
     pub async fn run(self) -> Result<(), Failure> {
-        let desk = self.desk.to_act()?;
-        let mut told_all = Ok(());
+        let api = self.admin.open_write()?;
+        let mut printed = Ok(());
         for call in &self.calls {
-            let erased = desk.erase(&Erasing { call: call.to_string() }).await?.erased;
+            let erased = api.erase(call).await?.erased;
             let line = match self.output {
                 Output::Json => json!({ "call": call.as_str(), "erased": erased }).to_string(),
                 Output::Table if erased == 0 => {
@@ -39,9 +38,9 @@ impl Erase {
                 }
                 Output::Table => format!("{call}: {erased} erased"),
             };
-            // Whoever read it may be gone: the rest is forgotten all the same.
-            told_all = told_all.and_then(|()| writeln!(io::stdout(), "{line}"));
+            // The reader may be gone: the rest is erased all the same.
+            printed = printed.and_then(|()| writeln!(io::stdout(), "{line}"));
         }
-        Ok(told_all?)
+        Ok(printed?)
     }
 }

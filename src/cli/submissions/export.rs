@@ -7,9 +7,9 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::search::Search;
-use crate::cli::desk::{Desk, DeskArgs};
+use crate::admin::{self, AdminApi, ExportFormat};
+use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
-use crate::triage::Format;
 
 #[derive(Debug, Args)]
 pub(super) struct Export {
@@ -22,7 +22,7 @@ pub(super) struct Export {
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -36,15 +36,15 @@ enum GivenFormat {
 
 impl Export {
     pub async fn run(self) -> Result<(), Failure> {
-        let desk = self.desk.to_read()?;
+        let api = self.admin.open_read()?;
         match &self.to {
-            None => self.write(&desk, &mut BufWriter::new(io::stdout().lock())).await,
+            None => self.write(&*api, &mut BufWriter::new(io::stdout().lock())).await,
             Some(file) => {
                 let opened = File::options().write(true).create_new(true).mode(0o600).open(file);
                 let opened = opened.with_context(|| format!("creating {}", file.display()))?;
-                let written = self.write(&desk, &mut BufWriter::new(opened)).await;
+                let written = self.write(&*api, &mut BufWriter::new(opened)).await;
                 if written.is_err() {
-                    // A part looks like the whole; that it failed is what is told.
+                    // A part looks like the whole; the failure is what is printed.
                     let _ = std::fs::remove_file(file);
                 }
                 written
@@ -52,12 +52,15 @@ impl Export {
         }
     }
 
-    async fn write(&self, desk: &Desk, out: &mut impl Write) -> Result<(), Failure> {
+    async fn write(&self, api: &dyn AdminApi, out: &mut impl Write) -> Result<(), Failure> {
         let format = match self.format {
-            GivenFormat::Jsonl => Format::Jsonl,
-            GivenFormat::Csv => Format::Csv,
+            GivenFormat::Jsonl => ExportFormat::Jsonl,
+            GivenFormat::Csv => ExportFormat::Csv,
         };
-        desk.export(&self.search.sought(), format, out).await?;
+        let mut export = admin::Export::new(format, self.search.query());
+        while let Some(part) = export.next(api).await? {
+            out.write_all(&part)?;
+        }
         out.flush()?;
         Ok(())
     }

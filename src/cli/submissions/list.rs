@@ -4,11 +4,12 @@ use clap::Args;
 
 use super::output::{Output, note, to_json};
 use super::search::Search;
-use crate::cli::desk::DeskArgs;
+use crate::admin::{AccountView, PAGE_MAX, Paging, SubmissionView};
+use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
+use crate::submission::StateCounts;
 use crate::survey::Trace;
-use crate::triage::{PAGE_MAX, Paging, ShownAccount, ShownTotals, Submission};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -27,18 +28,18 @@ pub(super) struct List {
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 impl List {
     pub async fn run(self) -> Result<(), Failure> {
-        let desk = self.desk.to_read()?;
-        let sought = self.search.sought();
+        let api = self.admin.open_read()?;
+        let query = self.search.query();
         let (mut found, mut next) = (Vec::new(), self.cursor);
         loop {
             let wanted = self.limit - found.len() as u32;
             let paging = Paging { cursor: next, limit: Some(wanted.min(PAGE_MAX)) };
-            let page = desk.list(&sought, &paging).await?;
+            let page = api.list(&query, &paging).await?;
             found.extend(page.submissions);
             next = page.next_cursor;
             if next.is_none() || found.len() >= self.limit as usize {
@@ -57,21 +58,21 @@ impl List {
             }
             Output::Table => {
                 print_table(&mut out, &found, self.trace)?;
-                for account in desk.accounts().await?.accounts {
+                for account in api.accounts().await?.accounts {
                     print_hold(&mut out, &account)?;
                 }
                 if let Some(next) = next {
                     writeln!(out, "there may be more: --cursor {next}")?;
                 }
-                print_books(&mut out, found.len(), desk.totals().await?)?;
+                print_books(&mut out, found.len(), api.totals().await?)?;
             }
         }
         Ok(())
     }
 }
 
-/// As a line of a table says it.
-pub(super) fn state(submission: &Submission) -> String {
+/// State and reason in a table.
+pub(super) fn state(submission: &SubmissionView) -> String {
     let label = submission.state.label();
     match &submission.reason {
         None => label.to_owned(),
@@ -79,34 +80,31 @@ pub(super) fn state(submission: &Submission) -> String {
     }
 }
 
-/// For a person; one that another release wrote in a way of its own is shown as it is kept.
-pub(super) fn told(trace: &serde_json::Value) -> String {
+/// A trace for a person; one that another release wrote in another form is shown as it is stored.
+pub(super) fn trace_text(trace: &serde_json::Value) -> String {
     let kept = trace.to_string();
     Trace::from_json(&kept).map_or_else(|| kept.clone(), |trace| trace.to_string())
 }
 
-fn print_table(out: &mut impl Write, found: &[Submission], traced: bool) -> io::Result<()> {
-    let table = table(found).to_string();
+fn print_table(out: &mut impl Write, found: &[SubmissionView], traced: bool) -> io::Result<()> {
+    let head = ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
+    let mut table = Table::with_head(head);
+    found.iter().for_each(|submission| table.add(line(submission)));
+    let table = table.to_string();
     let mut lines = table.lines();
     for head in lines.by_ref().take(1) {
         writeln!(out, "{head}")?;
     }
     for (line, submission) in lines.zip(found) {
         writeln!(out, "{line}")?;
-        let trace = submission.trace.as_ref().filter(|_| traced).map(told).unwrap_or_default();
+        let trace =
+            submission.trace.as_ref().filter(|_| traced).map(trace_text).unwrap_or_default();
         trace.lines().try_for_each(|it| writeln!(out, "  | {it}"))?;
     }
     Ok(())
 }
 
-fn table(found: &[Submission]) -> Table {
-    let head = ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
-    let mut table = Table::with_head(head);
-    found.iter().for_each(|submission| table.add(line(submission)));
-    table
-}
-
-fn line(submission: &Submission) -> Vec<String> {
+fn line(submission: &SubmissionView) -> Vec<String> {
     let verdict = submission.last_attempt.as_ref().and_then(|attempt| attempt.verdict.clone());
     let offered = submission.feedback.as_ref().and_then(|told| serde_json::to_string(told).ok());
     let said = offered.or_else(|| submission.detail.clone()).or(verdict).unwrap_or_default();
@@ -122,15 +120,15 @@ fn line(submission: &Submission) -> Vec<String> {
     ]
 }
 
-fn print_hold(out: &mut impl Write, account: &ShownAccount) -> io::Result<()> {
+fn print_hold(out: &mut impl Write, account: &AccountView) -> io::Result<()> {
     let Some(hold) = &account.hold else { return Ok(()) };
     let status = hold.status.map(|status| format!(" {status}")).unwrap_or_default();
-    let (account, cause, since) = (&account.account, &hold.cause, hold.since);
+    let (account, cause, since) = (&account.account, hold.cause.label(), hold.since);
     writeln!(out, "account {account} is held since {since:.0}: {cause}{status}")
 }
 
-fn print_books(out: &mut impl Write, shown: usize, totals: ShownTotals) -> io::Result<()> {
-    let ShownTotals { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
+fn print_books(out: &mut impl Write, shown: usize, totals: StateCounts) -> io::Result<()> {
+    let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } = totals;
     writeln!(
         out,
         "{shown} shown; {accepted} accepted = {collecting} collecting + {pending} pending + \
@@ -149,7 +147,7 @@ mod tests {
             "choices":[{"choice":"issues.choices[0]","issue":"ECHO"}],"issues":"choices"}"#;
         let kept = serde_json::from_str(kept).unwrap();
         assert_eq!(
-            told(&kept).lines().collect::<Vec<_>>(),
+            trace_text(&kept).lines().collect::<Vec<_>>(),
             [
                 "score: 2 (form:Digits)",
                 "problem: nothing heard",
@@ -159,6 +157,6 @@ mod tests {
             ]
         );
         let unknown = serde_json::json!({ "questions": [], "new": [1] });
-        assert_eq!(told(&unknown), unknown.to_string());
+        assert_eq!(trace_text(&unknown), unknown.to_string());
     }
 }

@@ -1,4 +1,4 @@
-//! What a person finds and does about submissions; one verb, one file.
+//! The operator actions on submissions; one verb, one file.
 
 mod discard;
 mod erase;

@@ -22,7 +22,7 @@ pub(in crate::cli) fn to_json(said: &impl Serialize) -> Result<String, Failure> 
     Ok(serde_json::to_string(said).context("writing JSON")?)
 }
 
-/// For whoever watches; that nobody does is no reason to stop.
+/// Prints to the operator's terminal; a closed one stops nothing.
 pub(super) fn note(words: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{words}");
 }

@@ -1,19 +1,17 @@
 use std::io::{self, Write};
 
-use anyhow::anyhow;
 use clap::{ArgGroup, Args};
-use serde_json::json;
 
 use super::one_by_one::{Outcome, id, one_by_one};
 use super::output::{Output, note, to_json};
 use super::search::Search;
 use super::show::feedback;
-use super::walk::{Tally, walk};
-use crate::cli::desk::{Desk, DeskArgs};
+use super::walk::walk;
+use crate::admin::{AdminApi, After, Difference, ReplayOptions, ReplayRequest, Rules};
+use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
 use crate::submission::SubmissionId;
-use crate::triage::{After, Difference, ReplayPage, Replaying, Rules};
 
 #[derive(Debug, Args)]
 #[command(
@@ -49,28 +47,31 @@ pub(super) struct Replay {
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 impl Replay {
     pub async fn run(self) -> Result<(), Failure> {
-        let desk = if self.dry_run { self.desk.to_weigh()? } else { self.desk.to_act()? };
-        if self.ids.is_empty() { self.all_found(&desk).await } else { self.these(&desk).await }
+        let api = match self.dry_run {
+            true => self.admin.open_read_with_settings()?,
+            false => self.admin.open_write()?,
+        };
+        if self.ids.is_empty() { self.all_found(&*api).await } else { self.these(&*api).await }
     }
 
-    async fn these(&self, desk: &Desk) -> Result<(), Failure> {
-        let how = Replaying { rules: self.rules(), accepted: self.accepted, dry_run: self.dry_run };
-        one_by_one(&self.ids, self.output, self.outcome(), async |id| {
-            let replayed = desk.replay_one(id, how).await?;
-            self.print_differences(&replayed.differences)?;
-            Ok(())
+    async fn these(&self, api: &dyn AdminApi) -> Result<(), Failure> {
+        let (rules, accepted, dry_run) = (self.rules(), self.accepted, self.dry_run);
+        let options = ReplayOptions { rules, accepted, dry_run };
+        let replay = async |id| api.replay_one(id, options).await;
+        one_by_one(&self.ids, self.output, self.outcome(), replay, |replayed| {
+            self.print_differences(&replayed.differences).map(|_| ())
         })
         .await
     }
 
-    async fn all_found(&self, desk: &Desk) -> Result<(), Failure> {
-        let page = ReplayPage {
-            search: self.search.sought_where_dead(),
+    async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {
+        let request = ReplayRequest {
+            search: self.search.query_of_dead(),
             rules: self.rules(),
             accepted: self.accepted,
             only_changed: self.changed,
@@ -78,23 +79,18 @@ impl Replay {
             cursor: None,
             limit: None,
         };
+        let replay = async |cursor| api.replay(&ReplayRequest { cursor, ..request.clone() }).await;
         let mut changed = 0;
-        let tally = walk(
-            self.outcome().0,
-            self.cursor.clone(),
-            async |cursor| desk.replay(&ReplayPage { cursor, ..page.clone() }).await,
-            |replayed| {
-                changed += self.print_differences(&replayed.differences)?;
-                Ok(())
-            },
-        )
+        let tally = walk(self.outcome(), self.cursor.clone(), replay, |replayed| {
+            changed += self.print_differences(&replayed.differences)?;
+            Ok(())
+        })
         .await?;
-        // Ctrl-C ends as well whoever read it: where to go on is told all the same.
-        let told = self.print_sum(&tally, changed);
-        match &tally.next_cursor {
-            None => told,
-            Some(_) => Err(anyhow!("stopped; {}", tally.how_to_go_on()).into()),
+        let ended = tally.end(self.output, self.dry_run.then_some(changed));
+        if tally.left_out.contains_key("accepted") && !self.accepted {
+            note("what Plivo has accepted is left out; --accepted offers it again too");
         }
+        ended
     }
 
     fn outcome(&self) -> Outcome {
@@ -127,31 +123,6 @@ impl Replay {
             }
         }
         Ok(changed.count() as u64)
-    }
-
-    fn print_sum(&self, tally: &Tally, changed: u64) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match self.output {
-            Output::Json => {
-                let mut sum = json!({
-                    self.outcome().1: tally.done,
-                    "left_out": tally.left_out,
-                    "next_cursor": tally.next_cursor,
-                });
-                if self.dry_run {
-                    sum["changed"] = changed.into();
-                }
-                writeln!(out, "{sum}")?;
-            }
-            Output::Table if self.dry_run => {
-                writeln!(out, "{tally}; {changed} would come to something else than before")?;
-            }
-            Output::Table => writeln!(out, "{tally}")?,
-        }
-        if tally.left_out.contains_key("accepted") && !self.accepted {
-            note("what Plivo has accepted is left out; --accepted offers it again too");
-        }
-        Ok(())
     }
 }
 

@@ -5,9 +5,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
+use crate::admin::{StateName, SubmissionQuery, reason_labels};
 use crate::domain::{CallUuid, Name};
-use crate::submission::{DeadReason, IgnoredReason};
-use crate::triage::{Sought, StateName};
+use crate::submission::State;
 
 /// Which submissions are meant: every condition that is given has to hold.
 #[derive(Debug, Clone, Default, Args)]
@@ -17,7 +17,7 @@ pub(super) struct Search {
     #[arg(long, value_parser = states())]
     pub state: Option<StateName>,
     /// Only what is ignored or dead for this reason, such as refused
-    #[arg(long, value_parser = PossibleValuesParser::new(reasons()))]
+    #[arg(long, value_parser = PossibleValuesParser::new(reason_labels()))]
     pub reason: Option<String>,
     /// Only those of this account
     #[arg(long, value_name = "NAME")]
@@ -41,8 +41,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub fn sought(&self) -> Sought {
-        Sought {
+    pub fn query(&self) -> SubmissionQuery {
+        SubmissionQuery {
             state: self.state,
             reason: self.reason.clone(),
             account: self.account.as_ref().map(ToString::to_string),
@@ -54,18 +54,15 @@ impl Search {
         }
     }
 
-    /// As [`sought`](Self::sought); the dead ones, where neither a state nor a reason says more.
-    pub fn sought_where_dead(&self) -> Sought {
-        let is_ignored = |reason: &str| {
-            let is = |label: &str| label == reason;
-            IgnoredReason::ALL.map(IgnoredReason::label).into_iter().any(is)
-                && !DeadReason::ALL.map(DeadReason::label).into_iter().any(is)
+    /// As [`query`](Self::query); dead submissions, if neither a state nor a reason says otherwise.
+    pub fn query_of_dead(&self) -> SubmissionQuery {
+        let is_of =
+            |state: StateName| State::from_labels(state.label(), self.reason.as_deref()).is_ok();
+        let state = match is_of(StateName::Ignored) && !is_of(StateName::Dead) {
+            true => StateName::Ignored,
+            false => StateName::Dead,
         };
-        let state = match &self.reason {
-            Some(reason) if is_ignored(reason) => StateName::Ignored,
-            _ => StateName::Dead,
-        };
-        Sought { state: self.state.or(Some(state)), ..self.sought() }
+        SubmissionQuery { state: self.state.or(Some(state)), ..self.query() }
     }
 }
 
@@ -75,14 +72,6 @@ fn states() -> impl TypedValueParser<Value = StateName> {
         let named = StateName::ALL.into_iter().find(|state| state.label() == label);
         named.expect("only labels are taken")
     })
-}
-
-fn reasons() -> Vec<&'static str> {
-    let ignored = IgnoredReason::ALL.map(IgnoredReason::label);
-    let mut reasons = [&ignored[..], &DeadReason::ALL.map(DeadReason::label)].concat();
-    reasons.sort_unstable();
-    reasons.dedup();
-    reasons
 }
 
 /// A time, a day (which begins at midnight, UTC), or how long ago.
@@ -116,7 +105,7 @@ mod tests {
     fn what_is_offered_again_is_dead_unless_a_state_or_a_reason_says_more() {
         let state = |state, reason: Option<&str>| {
             let reason = reason.map(str::to_owned);
-            Search { state, reason, ..Search::default() }.sought_where_dead().state
+            Search { state, reason, ..Search::default() }.query_of_dead().state
         };
         assert_eq!(state(None, None), Some(StateName::Dead));
         assert_eq!(state(None, Some("refused")), Some(StateName::Dead));

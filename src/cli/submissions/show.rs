@@ -3,16 +3,16 @@ use std::io::{self, Write};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::list::{state, told};
+use super::list::{state, trace_text};
 use super::one_by_one::id;
 use super::output::{Output, to_json};
-use crate::cli::desk::DeskArgs;
+use crate::admin::{
+    AnswerView, AttemptView, AuditView, FeedbackView, SubmissionDetailView, Truncated, WebhookView,
+};
+use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::{Table, plain};
 use crate::submission::SubmissionId;
-use crate::triage::{
-    Shown, ShownAnswer, ShownAttempt, ShownFeedback, ShownHook, ShownIntervention, ShownLeftOut,
-};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -23,12 +23,12 @@ pub(super) struct Show {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    desk: DeskArgs,
+    admin: AdminArgs,
 }
 
 impl Show {
     pub async fn run(self) -> Result<(), Failure> {
-        let shown = self.desk.to_read()?.show(self.id).await?;
+        let shown = self.admin.open_read()?.show(self.id).await?;
         let mut out = io::stdout().lock();
         match self.output {
             Output::Json => writeln!(out, "{}", to_json(&shown)?)?,
@@ -38,22 +38,25 @@ impl Show {
     }
 }
 
-fn print(out: &mut impl Write, shown: &Shown) -> io::Result<()> {
+fn print(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
     print_heads(out, shown)?;
-    let ShownLeftOut { hooks, answers, attempts } = shown.left_out;
-    section(out, "hooks", &table(HOOKS, &shown.hooks, hook))?;
+    let Truncated { hooks, answers, attempts } = shown.left_out;
+    let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
+    section(out, "hooks", &table(head, &shown.hooks, hook))?;
     more(out, hooks, "later")?;
-    section(out, "answers", &table(ANSWERS, &shown.answers, answer))?;
+    let head = ["RECEIVED", "KIND", "NAME", "VALUE", "COUNTS"];
+    section(out, "answers", &table(head, &shown.answers, answer))?;
     more(out, answers, "later")?;
     if let Some(trace) = &shown.submission.trace {
-        section(out, "what spoke", &told(trace))?;
+        section(out, "what spoke", &trace_text(trace))?;
     }
-    section(out, "attempts", &table(ATTEMPTS, &shown.attempts_made, attempt))?;
+    let head = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
+    section(out, "attempts", &table(head, &shown.attempts_made, attempt))?;
     more(out, attempts, "earlier")?;
-    section(out, "by hand", &table(BY_HAND, &shown.interventions, intervention))
+    section(out, "by hand", &table(["AT", "WHAT", "BECAUSE"], &shown.interventions, intervention))
 }
 
-fn print_heads(out: &mut impl Write, shown: &Shown) -> io::Result<()> {
+fn print_heads(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
     let submission = &shown.submission;
     let mut line = |name: &str, value: &str| match value {
         "" => Ok(()),
@@ -74,7 +77,7 @@ fn print_heads(out: &mut impl Write, shown: &Shown) -> io::Result<()> {
     line("delivered", &submission.feedback.as_ref().map(feedback).unwrap_or_default())
 }
 
-/// Nothing where there is nothing.
+/// A section, unless it is empty.
 fn section(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());
@@ -96,9 +99,7 @@ fn table<T, const N: usize>(head: [&str; N], rows: &[T], line: fn(&T) -> [String
     table.to_string()
 }
 
-const HOOKS: [&str; 5] = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
-
-fn hook(hook: &ShownHook) -> [String; 5] {
+fn hook(hook: &WebhookView) -> [String; 5] {
     let said = if hook.gone { "(not kept any more)".to_owned() } else { said(hook) };
     [
         format!("{:.3}", hook.received_at),
@@ -109,16 +110,14 @@ fn hook(hook: &ShownHook) -> [String; 5] {
     ]
 }
 
-fn said(hook: &ShownHook) -> String {
+fn said(hook: &WebhookView) -> String {
     let query = hook.query.as_ref().map(|query| format!("?{query}"));
     let bytes = hook.body_base64.as_ref().map(|body| format!("base64:{body}"));
     let parts = [Some(hook.method.clone()), query, hook.body.clone(), bytes];
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-const ANSWERS: [&str; 5] = ["RECEIVED", "KIND", "NAME", "VALUE", "COUNTS"];
-
-fn answer(answer: &ShownAnswer) -> [String; 5] {
+fn answer(answer: &AnswerView) -> [String; 5] {
     [
         format!("{:.3}", answer.received_at),
         answer.kind.clone(),
@@ -128,9 +127,7 @@ fn answer(answer: &ShownAnswer) -> [String; 5] {
     ]
 }
 
-const ATTEMPTS: [&str; 6] = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
-
-fn attempt(attempt: &ShownAttempt) -> [String; 6] {
+fn attempt(attempt: &AttemptView) -> [String; 6] {
     let reply = attempt.error.as_ref().or(attempt.reply.as_ref()).cloned().unwrap_or_default();
     [
         format!("{:.3}", attempt.started_at),
@@ -142,18 +139,16 @@ fn attempt(attempt: &ShownAttempt) -> [String; 6] {
     ]
 }
 
-const BY_HAND: [&str; 3] = ["AT", "WHAT", "BECAUSE"];
-
-fn intervention(done: &ShownIntervention) -> [String; 3] {
+fn intervention(done: &AuditView) -> [String; 3] {
     let because = done.detail.clone().unwrap_or_default();
     [format!("{:.0}", done.at), done.action.clone(), because]
 }
 
 /// `2 ECHO, ONE_WAY_AUDIO: the notes`.
-pub(super) fn feedback(told: &ShownFeedback) -> String {
-    let issues = told.issues.join(", ");
-    let rating = format!("{} {issues}", told.rating);
-    match &told.notes {
+pub(super) fn feedback(feedback: &FeedbackView) -> String {
+    let issues = feedback.issues.join(", ");
+    let rating = format!("{} {issues}", feedback.rating);
+    match &feedback.notes {
         Some(notes) if !notes.is_empty() => format!("{}: {notes}", rating.trim_end()),
         _ => rating.trim_end().to_owned(),
     }

@@ -1,41 +1,41 @@
-//! A bulk action, page by page: seen while it goes, stopped when somebody says so, and gone on with
-//! afterwards.
+//! A bulk action, page by page: it says how far it is, stops on a signal, and can be continued.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::output::note;
-use crate::cli::desk::DeskError;
+use super::one_by_one::Outcome;
+use super::output::{Output, note};
+use crate::admin::{self, AdminError, DiscardResult, LeftOut, ReplayResult};
 use crate::cli::failure::Failure;
-use crate::triage::{Discarded, Replayed};
 
-/// Most that is waited before it is asked again whether there is room; what is asked for may be
-/// much, where somebody else fills it.
+/// Longest wait before the service is asked again whether it admits a page: another operator may make
+/// it busy for much longer.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What one page of a bulk action came to.
-pub(super) trait Page {
-    fn done(&self) -> u32;
-    fn left_out(&self) -> &BTreeMap<String, u32>;
-    fn next_cursor(&self) -> Option<&str>;
+/// The result of one page of a bulk action.
+pub(super) struct Page {
+    done: u32,
+    left_out: LeftOut,
+    next_cursor: Option<String>,
     /// How long to leave before the next.
-    fn wait(&self) -> Duration;
+    wait_ms: u64,
 }
 
 /// How far a bulk action has come.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// What is said of those with which it was done.
-    told: &'static str,
-    pub done: u64,
+    outcome: Outcome,
+    done: u64,
     /// By why.
     pub left_out: BTreeMap<String, u64>,
-    /// Where to go on; none where it is through.
-    pub next_cursor: Option<String>,
+    /// Where to continue; `None` at the end.
+    next_cursor: Option<String>,
 }
 
 /// Asks for page after page, each when the one before allows it. SIGINT and SIGTERM stop it after
@@ -43,50 +43,75 @@ pub(super) struct Tally {
 ///
 /// # Errors
 /// Where a page fails, with where to go on; what the pages before did stays done.
-pub(super) async fn walk<P: Page>(
-    told: &'static str,
+pub(super) async fn walk<T: Into<Page>>(
+    outcome: Outcome,
     cursor: Option<String>,
-    mut ask: impl AsyncFnMut(Option<String>) -> Result<P, DeskError>,
-    mut show: impl FnMut(&P) -> Result<(), Failure>,
+    mut ask: impl AsyncFnMut(Option<String>) -> admin::Result<T>,
+    mut show: impl FnMut(&T) -> Result<(), Failure>,
 ) -> Result<Tally, Failure> {
     let mut stop = Stop::listen().context("listening for signals")?;
-    let mut tally = Tally { told, done: 0, left_out: BTreeMap::new(), next_cursor: cursor };
+    let mut tally = Tally { outcome, done: 0, left_out: BTreeMap::new(), next_cursor: cursor };
     loop {
-        let asked = stop.unless_told_twice(ask(tally.next_cursor.clone())).await;
-        let page = match asked {
-            Some(Ok(page)) => page,
-            Some(Err(DeskError::TooSoon { wait })) => {
-                if stop.told_within(wait.min(ASK_AGAIN)).await {
+        let asked = stop.unless_wanted_twice(ask(tally.next_cursor.clone())).await;
+        let wait = match asked {
+            Some(Ok(result)) => {
+                show(&result)?;
+                let page: Page = result.into();
+                let wait = Duration::from_millis(page.wait_ms);
+                tally.add(page);
+                if tally.next_cursor.is_none() {
                     return Ok(tally);
                 }
-                continue;
+                note(format_args!("{tally}; going on"));
+                wait
             }
+            Some(Err(AdminError::TooSoon { wait })) => wait.min(ASK_AGAIN),
             Some(Err(error)) => return Err(broken_off(error, &tally)),
             None => return Err(anyhow!("stopped at once; {}", tally.how_to_go_on()).into()),
         };
-        tally.add(&page);
-        show(&page)?;
-        if tally.next_cursor.is_none() {
-            return Ok(tally);
-        }
-        note(format_args!("{tally}; going on"));
-        if stop.told_within(page.wait()).await {
+        if stop.is_wanted_within(wait).await {
             return Ok(tally);
         }
     }
 }
 
 impl Tally {
-    fn add(&mut self, page: &impl Page) {
-        self.done += u64::from(page.done());
-        for (why, times) in page.left_out() {
-            *self.left_out.entry(why.clone()).or_default() += u64::from(*times);
+    fn add(&mut self, page: Page) {
+        self.done += u64::from(page.done);
+        for (why, times) in page.left_out {
+            *self.left_out.entry(why).or_default() += u64::from(times);
         }
-        self.next_cursor = page.next_cursor().map(str::to_owned);
+        self.next_cursor = page.next_cursor;
     }
 
-    /// For whoever stopped it.
-    pub fn how_to_go_on(&self) -> String {
+    /// Ends a command: prints the sum and, of a dry run, how many submissions would be `changed`.
+    pub fn end(&self, output: Output, changed: Option<u64>) -> Result<(), Failure> {
+        let sum = match (output, changed) {
+            (Output::Json, changed) => {
+                let mut sum = json!({
+                    self.outcome.1: self.done,
+                    "left_out": self.left_out,
+                    "next_cursor": self.next_cursor,
+                });
+                if let Some(changed) = changed {
+                    sum["changed"] = changed.into();
+                }
+                sum.to_string()
+            }
+            (Output::Table, None) => self.to_string(),
+            (Output::Table, Some(changed)) => {
+                format!("{self}; {changed} would come to something else than before")
+            }
+        };
+        let printed = writeln!(io::stdout(), "{sum}");
+        match &self.next_cursor {
+            None => Ok(printed?),
+            // Ctrl-C may have ended the reader as well: where to continue is said all the same.
+            Some(_) => Err(anyhow!("stopped; {}", self.how_to_go_on()).into()),
+        }
+    }
+
+    fn how_to_go_on(&self) -> String {
         match &self.next_cursor {
             Some(cursor) => format!("to go on, say the same with --cursor {cursor}"),
             None => "to go on, say the same again".to_owned(),
@@ -96,7 +121,7 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.done, self.told)?;
+        write!(f, "{} {}", self.done, self.outcome.0)?;
         let left_out: u64 = self.left_out.values().sum();
         if left_out > 0 {
             let why: Vec<_> =
@@ -107,43 +132,21 @@ impl fmt::Display for Tally {
     }
 }
 
-impl Page for Replayed {
-    fn done(&self) -> u32 {
-        self.replayed
-    }
-
-    fn left_out(&self) -> &BTreeMap<String, u32> {
-        &self.left_out
-    }
-
-    fn next_cursor(&self) -> Option<&str> {
-        self.next_cursor.as_deref()
-    }
-
-    fn wait(&self) -> Duration {
-        Duration::from_millis(self.wait_ms)
+impl From<ReplayResult> for Page {
+    fn from(result: ReplayResult) -> Self {
+        let ReplayResult { replayed: done, left_out, next_cursor, wait_ms, .. } = result;
+        Self { done, left_out, next_cursor, wait_ms }
     }
 }
 
-impl Page for Discarded {
-    fn done(&self) -> u32 {
-        self.discarded
-    }
-
-    fn left_out(&self) -> &BTreeMap<String, u32> {
-        &self.left_out
-    }
-
-    fn next_cursor(&self) -> Option<&str> {
-        self.next_cursor.as_deref()
-    }
-
-    fn wait(&self) -> Duration {
-        Duration::from_millis(self.wait_ms)
+impl From<DiscardResult> for Page {
+    fn from(result: DiscardResult) -> Self {
+        let DiscardResult { discarded: done, left_out, next_cursor, wait_ms } = result;
+        Self { done, left_out, next_cursor, wait_ms }
     }
 }
 
-fn broken_off(error: DeskError, tally: &Tally) -> Failure {
+fn broken_off(error: AdminError, tally: &Tally) -> Failure {
     match Failure::from(error) {
         Failure::Other(error) if tally.done > 0 => {
             Failure::Other(error.context(format!("broke off, {tally}; {}", tally.how_to_go_on())))
@@ -152,49 +155,49 @@ fn broken_off(error: DeskError, tally: &Tally) -> Failure {
     }
 }
 
-/// Whether somebody wants it to stop. It listens from the start, so that nothing is missed while a
-/// page is under way.
+/// Whether the operator wants it to stop. It listens from the start, so that no signal is missed
+/// while a page is under way.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
-    told: bool,
+    is_wanted: bool,
 }
 
 impl Stop {
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, told: false })
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, is_wanted: false })
     }
 
-    async fn told(&mut self) {
+    async fn signal(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-        self.told = true;
+        self.is_wanted = true;
     }
 
-    async fn told_within(&mut self, time: Duration) -> bool {
-        // What came while the page was under way is heard before the time is over.
+    async fn is_wanted_within(&mut self, time: Duration) -> bool {
+        // A signal that came during the page comes before the end of the time.
         tokio::select! {
             biased;
-            () = self.told(), if !self.told => {}
-            () = tokio::time::sleep(time), if !self.told => {}
+            () = self.signal(), if !self.is_wanted => {}
+            () = tokio::time::sleep(time), if !self.is_wanted => {}
             else => {}
         }
-        self.told
+        self.is_wanted
     }
 
-    /// None where it was told twice before the work was done.
-    async fn unless_told_twice<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// `None` if two signals came before the work was done.
+    async fn unless_wanted_twice<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         loop {
-            let was_told = self.told;
+            let was_wanted = self.is_wanted;
             tokio::select! {
                 done = &mut work => return Some(done),
-                () = self.told() => {}
+                () = self.signal() => {}
             }
-            if was_told {
+            if was_wanted {
                 return None;
             }
             note("stopping after this page; once more stops at once");

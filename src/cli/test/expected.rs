@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::written::{Place, Table};
-use crate::cli::rehearsal::Refusal;
+use crate::cli::preview::Refusal;
 use crate::domain::{Issues, Rating};
 use crate::source::Refused;
 use crate::submission::{DeadReason, IgnoredReason};

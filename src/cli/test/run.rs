@@ -6,14 +6,13 @@ use super::case::{Case, Sender, Step};
 use super::diff::Diff;
 use super::expected::{Ending, ExpectedCall, ExpectedFeedback};
 use crate::cli::payload::Payload;
-use crate::cli::rehearsal::{Refusal, Rehearsal, Submission, Trust, Understood};
+use crate::cli::preview::{Preview, Previewed, Refusal, Trust, Understood};
 use crate::domain::Feedback;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::submission::State;
-use crate::survey::Mapping;
+use crate::submission::{Mapping, State};
 
-/// What became of the hooks of a case, beside what the rehearsal holds.
+/// What became of the hooks of a case, beside what the preview holds.
 struct Happened {
     /// Why hooks were refused, with what is said of each.
     refused: Vec<(&'static str, String)>,
@@ -27,14 +26,14 @@ struct Happened {
 /// # Errors
 /// A hook that cannot be sent as the case wants it, with its line.
 pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, String)> {
-    let mut rehearsal = Rehearsal::of(settings);
+    let mut preview = Preview::of(settings);
     let mut happened = Happened { refused: Vec::new(), skipped: false, replies: Vec::new() };
     for step in &case.hooks {
-        play(step, settings, &mut rehearsal, &mut happened)?;
+        play(step, settings, &mut preview, &mut happened)?;
     }
-    let was: Vec<State> = rehearsal.submissions().iter().map(|it| it.state).collect();
-    rehearsal.finish();
-    let ended: Vec<Ended<'_>> = rehearsal
+    let was: Vec<State> = preview.submissions().iter().map(Previewed::state).collect();
+    preview.finish();
+    let ended: Vec<Ended<'_>> = preview
         .submissions()
         .iter()
         .zip(was)
@@ -51,7 +50,7 @@ pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, Stri
 fn play(
     step: &Step,
     settings: &Settings,
-    rehearsal: &mut Rehearsal<'_>,
+    preview: &mut Preview<'_>,
     happened: &mut Happened,
 ) -> Result<(), (usize, String)> {
     let source = source(step, settings).map_err(|message| (step.line, message))?;
@@ -65,7 +64,7 @@ fn play(
         Sender::AsWritten => (payload, Trust::Signed),
         Sender::Believed => (payload, Trust::Anybody),
     };
-    let heard = rehearsal.hear(source, &payload, step.at, trust);
+    let heard = preview.hear(source, &payload, step.at, trust);
     match &heard.understood {
         Err(refusal) => happened.refused.push((refusal.label(), Refusal::to_string(refusal))),
         Ok(Understood::Skipped) => happened.skipped = true,
@@ -105,7 +104,7 @@ fn nonce(payload: &Payload) -> String {
 
 /// One call, at the end.
 struct Ended<'a> {
-    submission: &'a Submission,
+    submission: &'a Previewed,
     /// When the last hook had arrived.
     was: State,
 }
@@ -239,7 +238,7 @@ fn lines_expected(ending: &Ending) -> Vec<String> {
 }
 
 /// What became of a submission, each line with what is to be remarked of it.
-fn lines_of(submission: &Submission) -> Vec<(String, Option<String>)> {
+fn lines_of(submission: &Previewed) -> Vec<(String, Option<String>)> {
     match submission.mapped.as_ref().map(|mapped| &mapped.mapping) {
         None => Vec::new(),
         Some(Mapping::Feedback(feedback)) => {

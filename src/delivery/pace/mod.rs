@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use self::limit::{Limit, Sign};
 use self::rate::Rate;
-use super::parts::Options;
+use super::options::Options;
 use crate::domain::{Attempt, Verdict};
 
 /// The pace of one account.

@@ -1,12 +1,21 @@
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::probes::PrivateDoor;
-use super::reading::Sent;
+use super::answer::{Answer, Door, Refusal};
+use super::reading::Body;
 use super::refusal::{BadBody, Refusals};
-use super::told::{answer, to_its_end};
-use crate::triage::{Accounts, Holding, Resumed, ShownAccount};
+use crate::admin::{AccountList, AccountView, AdminApi, AdminError, ResumeResult};
+use crate::domain::Name;
+
+/// Why an account is held.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Holding {
+    /// In words, for whoever looks at it later.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
+    reason: String,
+}
 
 /// There is nothing to say.
 #[derive(Deserialize, ToSchema)]
@@ -19,10 +28,10 @@ pub(super) struct Resuming {}
     path = "/api/v1/accounts",
     operation_id = "list_accounts",
     tag = "accounts",
-    responses((status = 200, description = "by name", body = Accounts), Refusals),
+    responses((status = 200, description = "by name", body = AccountList), Refusals),
 )]
-pub(super) async fn list(door: web::Data<PrivateDoor>) -> HttpResponse {
-    answer(async { Ok(door.api.triage.accounts().await?) }.await)
+pub(super) async fn list(door: Door) -> Answer<AccountList> {
+    Ok(web::Json(door.admin().accounts().await?))
 }
 
 /// Delivers nothing for an account until it is resumed. What comes in is kept.
@@ -33,16 +42,15 @@ pub(super) async fn list(door: web::Data<PrivateDoor>) -> HttpResponse {
     tag = "accounts",
     params(("account" = String, Path, description = "its name in the settings")),
     request_body = Holding,
-    responses((status = 200, description = "it is held", body = ShownAccount), Refusals, BadBody),
+    responses((status = 200, description = "it is held", body = AccountView), Refusals, BadBody),
 )]
-pub(super) async fn hold(
+pub(super) async fn pause(
     path: web::Path<String>,
-    Sent(how): Sent<Holding>,
-    door: web::Data<PrivateDoor>,
-) -> HttpResponse {
-    let now = (door.api.clock)();
-    let (account, triage) = (path.into_inner(), door.api.triage.clone());
-    answer(to_its_end(async move { triage.hold(&account, &how, now).await }).await)
+    Body(Holding { reason }): Body<Holding>,
+    door: Door,
+) -> Answer<AccountView> {
+    let account = account(&path)?;
+    door.act(async move |admin| admin.pause(&account, &reason).await).await
 }
 
 /// Ends the hold of an account, whatever its cause.
@@ -53,14 +61,17 @@ pub(super) async fn hold(
     tag = "accounts",
     params(("account" = String, Path, description = "its name")),
     request_body = Resuming,
-    responses((status = 200, description = "it is not held", body = Resumed), Refusals, BadBody),
+    responses((status = 200, description = "it is not held", body = ResumeResult), Refusals, BadBody),
 )]
 pub(super) async fn resume(
     path: web::Path<String>,
-    Sent(Resuming {}): Sent<Resuming>,
-    door: web::Data<PrivateDoor>,
-) -> HttpResponse {
-    let now = (door.api.clock)();
-    let (account, triage) = (path.into_inner(), door.api.triage.clone());
-    answer(to_its_end(async move { triage.resume(&account, now).await }).await)
+    Body(Resuming {}): Body<Resuming>,
+    door: Door,
+) -> Answer<ResumeResult> {
+    let account = account(&path)?;
+    door.act(async move |admin| admin.resume(&account).await).await
+}
+
+fn account(path: &str) -> Result<Name, Refusal> {
+    path.parse().map_err(|_| AdminError::unknown_account().into())
 }

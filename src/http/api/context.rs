@@ -1,13 +1,10 @@
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::gate::Gate;
-use crate::triage::Triage;
+use crate::admin::AdminService;
 
-/// What the API works with.
+/// State of the API.
 pub struct Api {
-    pub triage: Arc<Triage>,
+    pub admin: Arc<AdminService>,
     pub gate: Arc<Gate>,
-    pub clock: fn() -> Timestamp,
 }

@@ -3,8 +3,8 @@ use actix_web::http::header;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, erasing, export, many, one, refusal, totals};
-use crate::triage::ApiProblem;
+use super::{accounts, bulk, export, refusal, submissions};
+use crate::admin::ApiProblem;
 
 /// The API as OpenAPI has it, as JSON.
 pub fn description() -> String {
@@ -33,18 +33,18 @@ pub(super) async fn serve() -> HttpResponse {
                        door. A time is written as in RFC 3339; a problem as in RFC 9457.",
     ),
     paths(
-        many::list,
-        one::show,
-        one::replay,
-        one::discard,
-        many::replay,
-        many::discard,
-        erasing::erase,
+        submissions::list,
+        submissions::show,
+        submissions::replay,
+        submissions::discard,
+        bulk::replay,
+        bulk::discard,
+        bulk::erase,
         export::export,
         accounts::list,
-        accounts::hold,
+        accounts::pause,
         accounts::resume,
-        totals::totals,
+        submissions::totals,
         serve,
     ),
     components(schemas(ApiProblem)),

@@ -21,13 +21,6 @@ pub struct Gate {
     token: RwLock<Option<Arc<Credentials>>>,
 }
 
-/// By what somebody was let in.
-#[derive(Debug, Clone, Copy)]
-enum By {
-    Bearer,
-    Loopback,
-}
-
 impl Gate {
     pub fn new(is_on_loopback: bool, token: Option<Arc<Credentials>>) -> Self {
         Self { is_on_loopback, token: RwLock::new(token) }
@@ -56,22 +49,29 @@ impl Gate {
         self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn let_in(&self, headers: &HeaderMap) -> Result<By, Refused> {
+    /// By what a request is let in, for the log.
+    fn let_in(&self, headers: &HeaderMap) -> Result<&'static str, Problem> {
         match self.token() {
-            Some(token) if brings(&token, headers) => Ok(By::Bearer),
-            Some(_) => Err(Refused::Stranger),
-            None if !self.is_on_loopback => Err(Refused::Off),
-            // A page in the browser of whoever sits here could ask by a name of its own.
-            None if !calls_loopback(headers) => Err(Refused::Elsewhere),
-            None => Ok(By::Loopback),
+            Some(token) if brings(&token, headers) => Ok("bearer"),
+            Some(_) => {
+                let detail =
+                    "the API wants the private.token of the settings as Authorization: Bearer";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
+            }
+            None if !self.is_on_loopback => {
+                let detail = "the API is off: this door can be reached from other hosts, and the \
+                              settings have no private.token";
+                Err(Problem::new(StatusCode::NOT_FOUND, detail))
+            }
+            // A page in the browser of an operator could ask by a name of its own.
+            None if !calls_loopback(headers) => {
+                let detail = "without a private.token the API answers to this host's own names \
+                              alone, such as localhost";
+                Err(Problem::new(StatusCode::FORBIDDEN, detail))
+            }
+            None => Ok("loopback"),
         }
     }
-}
-
-enum Refused {
-    Off,
-    Stranger,
-    Elsewhere,
 }
 
 pub(super) async fn let_in(
@@ -81,52 +81,19 @@ pub(super) async fn let_in(
     let gate = request.app_data::<web::Data<Gate>>().expect("the gate is there");
     match gate.let_in(request.headers()) {
         Ok(by) => {
-            let span = tracing::info_span!("by_hand", by = by.label());
+            let span = tracing::info_span!("by_hand", by);
             let mut response = next.call(request).instrument(span).await?.map_into_left_body();
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(response)
         }
-        Err(refused) => {
-            let response = refused.response();
-            Ok(request.into_response(response).map_into_right_body())
-        }
-    }
-}
-
-impl By {
-    fn label(self) -> &'static str {
-        match self {
-            By::Bearer => "bearer",
-            By::Loopback => "loopback",
-        }
-    }
-}
-
-impl Refused {
-    fn response(&self) -> actix_web::HttpResponse {
-        match self {
-            Refused::Off => Problem::new(
-                StatusCode::NOT_FOUND,
-                "the API is off: this door can be reached from other hosts, and the settings have \
-                 no private.token",
-            )
-            .response(),
-            Refused::Stranger => {
-                let detail =
-                    "the API wants the private.token of the settings as Authorization: Bearer";
-                let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).response();
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                response
+        Err(problem) => {
+            let mut response = problem.response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                let scheme = HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
             }
-            Refused::Elsewhere => Problem::new(
-                StatusCode::FORBIDDEN,
-                "without a private.token the API answers to this host's own names alone, such as \
-                 localhost",
-            )
-            .response(),
+            Ok(request.into_response(response).map_into_right_body())
         }
     }
 }

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{Error, FromRequest, HttpRequest, web};
@@ -13,11 +12,12 @@ use serde_json::Value;
 use tokio::time::error::Elapsed;
 
 use super::super::problem::Problem;
+use super::answer::Refusal;
+use crate::admin::{Paging, only_object};
 use crate::submission::SubmissionId;
-use crate::triage::{Exporting, Paging, Sought, only_object};
 
-/// A body of JSON: an object.
-pub(super) struct Sent<T>(pub T);
+/// A request body: a JSON object.
+pub(super) struct Body<T>(pub T);
 
 /// Most bytes of a request: a search and a reason.
 pub(super) const BODY_MAX: usize = 16 * 1024;
@@ -25,7 +25,7 @@ pub(super) const BODY_MAX: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a query asks for, by key.
+/// Parameters of a query string, by key.
 pub(super) struct Query(BTreeMap<String, String>);
 
 impl Query {
@@ -47,30 +47,23 @@ impl Query {
         Ok(Self(query))
     }
 
-    pub fn sought(&mut self) -> Result<Sought, Problem> {
-        self.part(&Sought::KEYS)
-    }
-
-    pub fn exporting(&mut self) -> Result<Exporting, Problem> {
-        self.part(&Exporting::KEYS)
-    }
-
     pub fn paging(&mut self) -> Result<Paging, Problem> {
         let limit = self.0.remove("limit").map(|limit| limit.parse()).transpose();
         let limit = limit.map_err(|_| unreadable("limit: expected a whole number"))?;
         Ok(Paging { cursor: self.0.remove("cursor"), limit })
     }
 
-    fn part<T: DeserializeOwned>(&mut self, keys: &[&str]) -> Result<T, Problem> {
+    /// Takes the parameters with these keys.
+    pub fn part<T: DeserializeOwned>(&mut self, keys: &[&str]) -> Result<T, Problem> {
         let pairs = keys.iter().filter_map(|key| self.0.remove_entry(*key));
         let part: Value = pairs.map(|(key, value)| (key, Value::String(value))).collect();
         serde_json::from_value(part).map_err(|error| unreadable(error.to_string()))
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Sent<T> {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Refusal;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         // A page of another origin cannot send this without being asked first.
@@ -79,21 +72,17 @@ impl<T: DeserializeOwned + 'static> FromRequest for Sent<T> {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "send JSON, and say so: Content-Type: application/json",
             );
-            return Box::pin(ready(Err(refused(&problem))));
+            return Box::pin(ready(Err(problem.into())));
         }
         let whole = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             let whole = tokio::time::timeout(BODY_TIMEOUT, whole).await;
-            sent(whole).map(Sent).map_err(|problem| refused(&problem))
+            Ok(Body(sent(whole)?))
         })
     }
 }
 
-fn refused(problem: &Problem) -> Error {
-    InternalError::from_response("a body was refused", problem.response()).into()
-}
-
-/// Once.
+/// Whether one header says so.
 fn says_json(headers: &HeaderMap) -> bool {
     let mut said = headers.get_all(header::CONTENT_TYPE);
     let (Some(said), None) = (said.next(), said.next()) else { return false };

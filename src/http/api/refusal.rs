@@ -3,19 +3,34 @@ use std::collections::BTreeMap;
 use utoipa::openapi::{Components, Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::triage::ApiProblem;
+use crate::admin::ApiProblem;
 
-/// What any request may be answered instead of what it asked for.
-pub(super) struct Refusals;
+/// A set of problems that a request may be answered with, by status.
+macro_rules! problems {
+    ($(#[$about:meta] $set:ident: $($status:literal $name:literal),+;)+) => {$(
+        #[$about]
+        pub(super) struct $set;
 
-/// What a request with a body may be answered besides.
-pub(super) struct BadBody;
+        impl IntoResponses for $set {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                let problem = |name| RefOr::Ref(Ref::from_response_name(name));
+                BTreeMap::from([$(($status.to_owned(), problem($name))),+])
+            }
+        }
+    )+};
+}
 
-/// What a request that a submission does not allow may be answered besides.
-pub(super) struct NotNow;
-
-/// What a page of a bulk action may be answered besides.
-pub(super) struct TooSoon;
+problems! {
+    /// Problems of any request.
+    Refusals: "400" "Unreadable", "401" "Stranger", "403" "Elsewhere", "404" "Nowhere",
+        "405" "OtherMethod", "503" "Unavailable";
+    /// Problems of a request with a body besides.
+    BadBody: "408" "TooSlow", "413" "TooLong", "415" "NotJson";
+    /// Problems of a request that the state of a submission may not allow besides.
+    NotNow: "409" "NotNow";
+    /// Problems of a page of a bulk action besides.
+    TooSoon: "429" "TooSoon";
+}
 
 /// Each by its name in the description.
 const PROBLEMS: [(&str, &str); 11] = [
@@ -32,37 +47,6 @@ const PROBLEMS: [(&str, &str); 11] = [
     ("Unavailable", "The ledger does not answer now: see Retry-After."),
 ];
 
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        named(&[
-            ("400", "Unreadable"),
-            ("401", "Stranger"),
-            ("403", "Elsewhere"),
-            ("404", "Nowhere"),
-            ("405", "OtherMethod"),
-            ("503", "Unavailable"),
-        ])
-    }
-}
-
-impl IntoResponses for BadBody {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        named(&[("408", "TooSlow"), ("413", "TooLong"), ("415", "NotJson")])
-    }
-}
-
-impl IntoResponses for NotNow {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        named(&[("409", "NotNow")])
-    }
-}
-
-impl IntoResponses for TooSoon {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        named(&[("429", "TooSoon")])
-    }
-}
-
 /// Says once what each problem is.
 pub(super) fn describe(components: &mut Components) {
     for (name, about) in PROBLEMS {
@@ -71,9 +55,4 @@ pub(super) fn describe(components: &mut Components) {
             ResponseBuilder::new().description(about).content("application/problem+json", content);
         components.responses.insert(name.to_owned(), response.build().into());
     }
-}
-
-fn named(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let problem = |name: &str| RefOr::Ref(Ref::from_response_name(name));
-    problems.iter().map(|(status, name)| ((*status).to_owned(), problem(name))).collect()
 }

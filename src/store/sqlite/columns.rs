@@ -1,36 +1,71 @@
-//! How domain values lie in columns.
-
-use std::time::Duration;
+//! Domain values as columns.
 
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Result, Row};
 use uuid::Uuid;
 
-use crate::domain::{Answer, WebhookId};
-use crate::submission::SubmissionId;
+use crate::submission::{Document, RetentionLevel, State, Submission, SubmissionId};
+
+/// The columns of a submission, in the order in which [`submission`] reads them.
+macro_rules! submission_columns {
+    () => {
+        "seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
+            first_attempt_at, settled_at, retention, purged_at, document"
+    };
+}
+pub(super) use submission_columns;
+
+/// A row that was selected by [`submission_columns`].
+pub(super) fn submission(row: &Row<'_>) -> Result<(i64, Submission)> {
+    let (label, reason) = (row.get_ref(5)?.as_str()?, row.get_ref(6)?.as_str_or_null()?);
+    let call = match row.get_ref(4)?.as_str_or_null()? {
+        None => None,
+        Some(call) => Some(parsed(4, Type::Text, call.parse())?),
+    };
+    let submission = Submission {
+        id: submission_id(row, 1)?,
+        account: text(row, 2)?,
+        survey: text(row, 3)?,
+        call,
+        state: parsed(5, Type::Text, State::from_labels(label, reason))?,
+        accepted_at: timestamp(row, 7)?,
+        due_at: timestamp(row, 8)?,
+        lease_until: optional_timestamp(row, 9)?,
+        fence: row.get(10)?,
+        first_attempt_at: optional_timestamp(row, 11)?,
+        settled_at: optional_timestamp(row, 12)?,
+        retention: retention(row, 13)?,
+        purged_at: optional_timestamp(row, 14)?,
+        document: parsed(15, Type::Text, Document::read(row.get_ref(15)?.as_bytes()?))?,
+    };
+    Ok((row.get(0)?, submission))
+}
+
+pub(super) fn retention_column(level: RetentionLevel) -> i64 {
+    match level {
+        RetentionLevel::Outcome => 0,
+        RetentionLevel::Stripped => 1,
+        RetentionLevel::Full => 2,
+    }
+}
+
+/// What retention may not touch is kept in full.
+fn retention(row: &Row<'_>, column: usize) -> Result<RetentionLevel> {
+    let Some(found) = row.get::<_, Option<i64>>(column)? else { return Ok(RetentionLevel::Full) };
+    let mut levels = RetentionLevel::ALL.into_iter();
+    levels
+        .find(|level| retention_column(*level) == found)
+        .ok_or(rusqlite::Error::IntegralValueOutOfRange(column, found))
+}
 
 pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-/// The time as it is read back: without what is finer than a microsecond.
-pub(super) fn kept(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(micros(at)).expect("a time without its last digits is a time")
-}
-
-pub(super) fn duration_micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// A bound larger than any ledger is none.
-pub(super) fn bound(most: usize) -> i64 {
+/// A limit larger than any table is none.
+pub(super) fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
-}
-
-/// Nothing where the clock went back.
-pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
-    to.duration_since(from).try_into().unwrap_or_default()
 }
 
 pub(super) fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp> {
@@ -53,25 +88,14 @@ where
 }
 
 pub(super) fn submission_id(row: &Row<'_>, column: usize) -> Result<SubmissionId> {
-    parsed(column, Type::Blob, Uuid::from_slice(row.get_ref(column)?.as_blob()?)).map(SubmissionId)
+    uuid(row, column).map(SubmissionId)
 }
 
-pub(super) fn hook_id(row: &Row<'_>, column: usize) -> Result<WebhookId> {
-    parsed(column, Type::Blob, Uuid::from_slice(row.get_ref(column)?.as_blob()?)).map(WebhookId)
+pub(super) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid> {
+    parsed(column, Type::Blob, Uuid::from_slice(row.get_ref(column)?.as_blob()?))
 }
 
-pub(super) fn answer(row: &Row<'_>, column: usize) -> Result<Answer> {
-    Ok(row.get::<_, Option<String>>(column)?.map_or(Answer::Silence, Answer::Given))
-}
-
-pub(super) fn answer_text(answer: &Answer) -> Option<&str> {
-    match answer {
-        Answer::Silence => None,
-        Answer::Given(text) => Some(text),
-    }
-}
-
-/// The value, or that the ledger holds what Postcall never wrote.
+/// The value, or that the database holds what Postcall never wrote.
 pub(super) fn parsed<T, E>(column: usize, kind: Type, value: Result<T, E>) -> Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use rusqlite::ErrorCode;
 
-use crate::store::Observer;
-use crate::store::contract::StoreError;
+use crate::store::error::StoreError;
+use crate::store::observer::Observer;
 
 /// What is known of the damage of one ledger that is being served.
 #[derive(Clone)]
@@ -25,6 +25,12 @@ impl Damage {
     pub fn none_yet(ledger: &Path, observer: Arc<dyn Observer>) -> Self {
         let path = ledger.display().to_string().into();
         Self { path, observer, fatal: Arc::default(), seen: Arc::default() }
+    }
+
+    /// The database could not be opened for this.
+    pub fn found_opening(&self, fault: &str) {
+        // Nothing was found before.
+        let _ = self.fatal.set(fault.to_owned());
     }
 
     /// The writer met with this; whether it is damage.
@@ -95,7 +101,7 @@ fn damaged(ledger: &Path, error: &dyn Error) -> StoreError {
 }
 
 /// Whether SQLite says, anywhere in the chain, that what it read cannot be what was written.
-pub(super) fn is_damage(error: &(dyn Error + 'static)) -> bool {
+fn is_damage(error: &(dyn Error + 'static)) -> bool {
     let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     match code {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::store::contract::StoreError;
+use crate::store::error::StoreError;
 
 /// How often a lock is tried that somebody has, a moment apart: whoever only looks whether it is
 /// taken has it for that moment.

@@ -1,39 +1,21 @@
-//! The ledger in one SQLite file: WAL, a sync at every commit, one writer that commits in groups.
+//! The store in one SQLite file: WAL, a sync at every commit, one writer that commits in groups.
 //!
 //! A lock file beside it proves that one process serves it, without shutting out `sqlite3` or a
 //! backup. `sqlite3 postcall.db '.backup copy.db'` is safe at any time.
 
-mod accept;
-mod answers;
-mod asked;
-mod books;
+mod checkpoint;
 mod columns;
 mod damage;
 mod doctor;
-mod dossier;
-mod erase;
-#[cfg(feature = "flaws")]
-mod flaws;
-mod holds;
-mod interventions;
-mod lease;
+mod head;
 mod lock;
-mod news;
-mod onlooker;
+mod open;
 #[cfg(test)]
 mod plans;
-mod read;
-mod retention;
+mod queries;
+mod recover;
 mod rows;
-mod salvage;
-mod search;
-mod seen;
-mod settle;
-mod told;
-mod writer;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -41,130 +23,171 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
 use self::damage::Damage;
-use self::lease::Turns;
 use self::lock::Lock;
-use self::writer::{Work, Writer};
-use super::by_hand::{Cursor, Done, Dossier, Horizon, Mappable, Page, Replay, Search, Swept};
-use super::contract::{
-    Accepted, Arrival, Begun, Figures, LeaseRequest, Leased, Offer, Outcome, Settled, Settlement,
-    Store, StoreError, Ticket,
+use self::rows::Database;
+use super::batch::Batch;
+use super::contract::{Admin, Maintenance, Queue, Reader};
+use super::error::StoreError;
+#[cfg(feature = "flaws")]
+use super::flaws;
+use super::model::{
+    ClaimRequest, Claimed, Cursor, Page, PurgeCounts, ReceiveRequest, Received, RetentionCutoffs,
+    Statistics, SubmissionDetail, SubmissionFilter,
 };
+use super::observer::Observer;
+use super::selection::Turns;
+use super::writer::{Order, Setup, Writer};
 use crate::domain::{CallUuid, Name};
-use crate::store::Observer;
-use crate::submission::{StateCounts, SubmissionId};
+use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
 
 pub use self::doctor::{Examination, Finding, FindingKind, examine};
-pub use self::onlooker::Onlooker;
-pub use self::salvage::{Salvaged, salvage};
+pub use self::open::is_served;
+pub use self::recover::{Recovered, recover};
 
-mod migrations {
-    refinery::embed_migrations!("src/store/sqlite/migrations");
-}
-
-/// Written into the file's head, so that another program's database is not taken for a ledger.
-const APPLICATION_ID: i32 = 0x706f_7374;
-
-/// How long a write waits for `sqlite3` in another window to finish its own; a sender that was told
-/// to wait 5 s for its answer still hears the 503.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How far the log may grow before it is folded back, in pages of 4 KiB. Folding costs syncs that
-/// hooks wait for; a longer log is read a little slower and, at 32 MiB, still soon recovered.
-const CHECKPOINT_PAGES: u32 = 8192;
-
-/// How much of the file the writer keeps in memory, in KiB: all that a large group changes, or its
-/// pages would be written before their commit, dropped and read again, and what is looked up by
-/// ids, which lie anywhere. SQLite's own 2 MiB halved the hooks a second.
-const CACHE_KIB: i32 = 32 * 1024;
-
-/// Statements that are kept prepared; more than there are.
-const STATEMENTS_MAX: usize = 128;
-
-/// How to open a ledger.
+/// How to open a store for writing.
 pub struct Options {
     pub path: PathBuf,
-    /// Hooks that may wait for the writer; more are told that the ledger is busy.
+    /// Webhooks that may wait for the writer; more are refused.
     pub queue: usize,
-    /// How long a courier may hold a submission before another may take it.
+    /// How long a claim holds before its attempt is given up.
     pub lease: Duration,
     /// By which leases expire.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub observer: Arc<dyn Observer>,
 }
 
-/// The ledger of one serving process.
+/// A SQLite store: one that is served by this process, one that is only read, or one that is too
+/// damaged to be opened and says so of everything.
 pub struct SqliteStore {
-    /// `None` once closed.
-    writer: RwLock<Option<Writer>>,
+    writer: RwLock<Writing>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    reader: Arc<Mutex<Connection>>,
+    /// `None` where the database could not be opened.
+    reader: Option<Arc<Mutex<ReadOnly>>>,
     queue: Arc<Semaphore>,
-    kept: Arc<Notify>,
+    changed: Arc<Notify>,
     damage: Damage,
     turns: Arc<Mutex<Turns>>,
     lease: Duration,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// A ledger that is only looked at, whether or not a process serves it.
+enum Writing {
+    Open(Writer<Database>),
+    Closed,
+    ReadOnly,
+    /// The database could not be opened.
+    Damaged,
+}
+
+/// A database that is only read, whether or not a process serves it. Its methods block.
 pub struct ReadOnly(Connection);
 
 impl SqliteStore {
-    /// Creates the file where there is none, brings it to the present form and voids all leases:
-    /// whoever held them is gone.
+    /// Creates the file if there is none, migrates it, and frees all claims: the process that made
+    /// them has ended.
     ///
     /// # Errors
-    /// Where another process serves it, it belongs to another program, a newer release wrote it,
-    /// or the file system says no.
+    /// Another process serves it, it belongs to another program, a newer release or a pre-release
+    /// wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> Result<Self, StoreError> {
-        let path = &create(&options.path)?;
+        let Options { path, queue, lease, clock, observer } = options;
+        let path = &open::create(&path)?;
         let lock = Lock::take(path)?;
-        let (connection, totals) = prepare(path)?;
-        let reader = open_reader(path)?;
-        let damage = Damage::none_yet(path, options.observer.clone());
+        let (connection, counts) = open::prepare(path)?;
+        let reader = ReadOnly(open::read_only(path)?);
+        let backend = Database::serving(connection, path, observer.clone(), lock)
+            .map_err(|error| damage::opening(path, error))?;
+        let damage = backend.damage_record();
+        let changed = Arc::<Notify>::default();
+        let setup =
+            Setup { backend, counts, observer: observer.clone(), clock, changed: changed.clone() };
         let (writer, thread) =
-            Writer::start(connection, totals, options.observer.clone(), damage.clone(), lock)
-                .map_err(|error| StoreError::open(path, error))?;
-        options.observer.opened(totals);
+            Writer::start(setup).map_err(|error| StoreError::open(path, error))?;
+        observer.opened(counts);
         Ok(Self {
-            writer: RwLock::new(Some(writer)),
+            writer: RwLock::new(Writing::Open(writer)),
             thread: Mutex::new(Some(thread)),
-            reader: Arc::new(Mutex::new(reader)),
-            queue: Arc::new(Semaphore::new(options.queue)),
-            kept: Arc::default(),
+            reader: Some(Arc::new(Mutex::new(reader))),
+            queue: Arc::new(Semaphore::new(queue)),
+            changed,
             damage,
             turns: Arc::default(),
-            lease: options.lease,
-            clock: options.clock,
+            lease,
         })
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Work<'_>) -> rusqlite::Result<T> + Send + 'static,
-    {
-        match &*self.writer.read().await {
-            Some(writer) => writer.write(work).await,
-            None => Err(StoreError::Closed),
+    /// Opens a store for queries alone.
+    ///
+    /// # Errors
+    /// As [`ReadOnly::open`].
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let reader = ReadOnly::open(path)?;
+        Ok(Self::without_writer(
+            Writing::ReadOnly,
+            Some(reader),
+            Damage::none_yet(path, Arc::new(())),
+        ))
+    }
+
+    /// Takes the place of a store that is too damaged to be opened: every operation says why.
+    pub fn damaged(path: &str, fault: &str) -> Self {
+        let damage = Damage::none_yet(Path::new(path), Arc::new(()));
+        damage.found_opening(fault);
+        Self::without_writer(Writing::Damaged, None, damage)
+    }
+
+    fn without_writer(writing: Writing, reader: Option<ReadOnly>, damage: Damage) -> Self {
+        Self {
+            writer: RwLock::new(writing),
+            thread: Mutex::new(None),
+            reader: reader.map(|reader| Arc::new(Mutex::new(reader))),
+            queue: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            changed: Arc::default(),
+            damage,
+            turns: Arc::default(),
+            lease: Duration::ZERO,
         }
     }
 
-    /// Reads run beside the writer, on a thread that may block.
-    async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    async fn write<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_, Database>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.write_in(Order::Arrival, run).await
+    }
+
+    async fn write_in<T, F>(&self, order: Order, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_, Database>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        match &*self.writer.read().await {
+            Writing::Open(writer) => writer.write(order, run).await,
+            Writing::Closed => Err(StoreError::Closed),
+            Writing::ReadOnly => Err(StoreError::ReadOnly),
+            Writing::Damaged => Err(self.damage.fatal().unwrap_or(StoreError::Closed)),
+        }
+    }
+
+    /// Queries run beside the writer, on a thread that may block.
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (reader, damage) = (self.reader.clone(), self.damage.clone());
+        let Some(reader) = self.reader.clone() else {
+            return Err(self.damage.fatal().unwrap_or(StoreError::Closed));
+        };
+        let damage = self.damage.clone();
         tokio::task::spawn_blocking(move || {
-            let read = at_one_moment(&reader.lock().expect("no reader panics"), read);
-            read.inspect_err(|error| damage.met_reading(error)).map_err(read_error)
+            let reader = reader.lock().expect("no reader panics");
+            at_one_moment(&reader.0, query)
+                .inspect_err(|error| damage.met_reading(error))
+                .map_err(read_error)
         })
         .await
         .map_err(|_| StoreError::Closed)?
@@ -172,146 +195,48 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl Store for SqliteStore {
-    async fn accept(&self, arrival: Arrival) -> Result<Accepted, StoreError> {
+impl Queue for SqliteStore {
+    async fn receive(&self, request: ReceiveRequest) -> Result<Received, StoreError> {
         let place = self.queue.clone().try_acquire_owned().map_err(|_| StoreError::Full)?;
-        let (id, kept) = (arrival.key.id(), self.kept.clone());
-        // Both go with the command: a sender that hangs up meanwhile neither frees its place nor
-        // leaves the courier asleep. The courier's lease queues up behind what woke it.
+        // Hashing is not the writer's work.
+        let id = request.key.id();
         #[cfg(feature = "flaws")]
-        let was_known = flaws::looks_up(&self.reader, id);
-        let accepted = self.write(move |work| {
+        let was_known = self.knows(id)?;
+        let received = self.write(move |batch| {
+            // The place goes with the operation: a sender that hangs up does not free it.
             let _place = &place;
             #[cfg(feature = "flaws")]
-            if let Some(accepted) = flaws::inserts_as_looked_up(work, was_known, &arrival)? {
-                return Ok(Some(accepted));
+            if let Some(received) =
+                flaws::created_as_looked_up(was_known, batch.knows(id)?, id, &request)
+            {
+                return Ok(Some(received));
             }
-            let accepted = accept::accept(work, id, &arrival)?;
-            let outcome = accepted.as_ref().map(|accepted| accepted.outcome);
-            if matches!(outcome, Some(Outcome::New | Outcome::Added)) {
-                kept.notify_one();
-            }
-            Ok(accepted)
+            batch.receive(id, &request)
         });
-        accepted.await?.ok_or(StoreError::IdReused)
+        received.await?.ok_or(StoreError::KeyReused)
     }
 
-    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        let (clock, lease_for, turns) = ((self.clock)(), self.lease, self.turns.clone());
-        self.write(move |work| {
-            let turns = &mut turns.lock().expect("nobody panics while sharing out");
-            lease::lease(work, &request, turns, clock, lease_for)
-        })
-        .await
-    }
-
-    async fn begin(&self, offers: Vec<Offer>, now: Timestamp) -> Result<Vec<Begun>, StoreError> {
-        let until = (self.clock)() + self.lease;
-        self.write(move |work| {
-            offers.iter().map(|offer| lease::begin(work, offer, now, until)).collect()
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
+        let (turns, lease) = (self.turns.clone(), self.lease);
+        self.write_in(Order::Last, move |batch| {
+            let turns = &mut turns.lock().expect("selecting does not panic");
+            batch.claim(&request, turns, lease)
         })
         .await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.write(move |work| settlements.iter().map(|s| settle::settle(work, s)).collect()).await
+        self.write(move |batch| settlements.iter().map(|it| batch.settle(it)).collect()).await
     }
 
-    async fn release(&self, tickets: Vec<Ticket>) -> Result<(), StoreError> {
-        self.write(move |work| tickets.iter().try_for_each(|t| lease::give_back(work, t))).await
-    }
-
-    async fn forget(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.write(move |work| seen::forget(work.connection, before)).await
-    }
-
-    async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
-        self.read(read::accounts_waiting).await
-    }
-
-    async fn figures(&self) -> Result<Figures, StoreError> {
-        self.read(read::figures).await
-    }
-
-    async fn search(
-        &self,
-        search: Search,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        self.read(move |connection| search::search(connection, &search, after, limit)).await
-    }
-
-    async fn find(&self, id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
-        self.read(move |connection| dossier::find(connection, id)).await
-    }
-
-    async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
-        self.read(move |connection| asked::about(connection, &call)).await
-    }
-
-    async fn mappable(&self, ids: Vec<SubmissionId>) -> Result<Vec<Mappable>, StoreError> {
-        self.read(move |connection| dossier::mappable(connection, &ids)).await
-    }
-
-    async fn replay(&self, ids: Vec<SubmissionId>, how: Replay) -> Result<Vec<Done>, StoreError> {
-        let kept = self.kept.clone();
-        self.write(move |work| {
-            kept.notify_one();
-            ids.iter().map(|id| interventions::replay(work, *id, how)).collect()
-        })
-        .await
-    }
-
-    async fn discard(
-        &self,
-        ids: Vec<SubmissionId>,
-        reason: String,
-        at: Timestamp,
-    ) -> Result<Vec<Done>, StoreError> {
-        self.write(move |work| {
-            ids.iter().map(|id| interventions::discard(work, *id, &reason, at)).collect()
-        })
-        .await
-    }
-
-    async fn erase(&self, ids: Vec<SubmissionId>, at: Timestamp) -> Result<Vec<Done>, StoreError> {
-        self.write(move |work| ids.iter().map(|id| erase::erase(work, *id, at)).collect()).await
-    }
-
-    async fn hold(&self, account: Name, reason: String, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |work| holds::hold_by_hand(work.connection, &account, &reason, at)).await
-    }
-
-    async fn resume(&self, account: Name, at: Timestamp) -> Result<bool, StoreError> {
-        let kept = self.kept.clone();
-        self.write(move |work| {
-            kept.notify_one();
-            holds::resume(work.connection, &account, at)
-        })
-        .await
-    }
-
-    async fn probe_now(&self, accounts: Vec<Name>, at: Timestamp) -> Result<(), StoreError> {
-        let kept = self.kept.clone();
-        self.write(move |work| {
-            kept.notify_one();
-            accounts.iter().try_for_each(|a| holds::probe_now(work.connection, a, at))
-        })
-        .await
-    }
-
-    async fn sweep(&self, horizon: Horizon) -> Result<Swept, StoreError> {
-        let clock = self.clock.clone();
-        self.write(move |work| retention::sweep(work, &horizon, clock())).await
-    }
-
-    async fn kept_more(&self) {
-        self.kept.notified().await;
+    async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     fn is_writable(&self) -> bool {
-        self.writer.try_read().is_ok_and(|writer| writer.as_ref().is_some_and(Writer::is_healthy))
+        self.writer
+            .try_read()
+            .is_ok_and(|writer| matches!(&*writer, Writing::Open(writer) if writer.is_healthy()))
     }
 
     fn damage(&self) -> Option<StoreError> {
@@ -319,7 +244,11 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        drop(self.writer.write().await.take());
+        let mut writer = self.writer.write().await;
+        if matches!(*writer, Writing::Open(_)) {
+            *writer = Writing::Closed;
+        }
+        drop(writer);
         let thread = self.thread.lock().expect("no holder of the lock panics").take();
         if let Some(thread) = thread {
             // Nothing is left to do where the runtime itself is going down.
@@ -328,172 +257,165 @@ impl Store for SqliteStore {
     }
 }
 
+#[async_trait]
+impl Reader for SqliteStore {
+    async fn search(
+        &self,
+        filter: SubmissionFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(move |connection| queries::search(connection, &filter, after, limit)).await
+    }
+
+    async fn find(&self, id: SubmissionId) -> Result<Option<SubmissionDetail>, StoreError> {
+        self.read(move |connection| queries::find(connection, id)).await
+    }
+
+    async fn load(&self, ids: Vec<SubmissionId>) -> Result<Vec<Submission>, StoreError> {
+        self.read(move |connection| queries::load(connection, &ids)).await
+    }
+
+    async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
+        self.read(move |connection| queries::of_call(connection, &call)).await
+    }
+
+    async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
+        self.read(queries::accounts_waiting).await
+    }
+
+    async fn statistics(&self) -> Result<Statistics, StoreError> {
+        self.read(queries::statistics).await
+    }
+}
+
+#[async_trait]
+impl Admin for SqliteStore {
+    async fn replay(
+        &self,
+        ids: Vec<SubmissionId>,
+        how: Replay,
+    ) -> Result<Vec<ActionOutcome>, StoreError> {
+        self.write(move |batch| ids.iter().map(|id| batch.replay(*id, how)).collect()).await
+    }
+
+    async fn discard(
+        &self,
+        ids: Vec<SubmissionId>,
+        comment: String,
+        at: Timestamp,
+    ) -> Result<Vec<ActionOutcome>, StoreError> {
+        self.write(move |batch| ids.iter().map(|id| batch.discard(*id, &comment, at)).collect())
+            .await
+    }
+
+    async fn erase(
+        &self,
+        ids: Vec<SubmissionId>,
+        at: Timestamp,
+    ) -> Result<Vec<ActionOutcome>, StoreError> {
+        self.write(move |batch| ids.iter().map(|id| batch.erase(*id, at)).collect()).await
+    }
+
+    async fn pause(&self, account: Name, comment: String, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |batch| batch.pause(&account, &comment, at)).await
+    }
+
+    async fn resume(&self, account: Name, at: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |batch| batch.resume(&account, at)).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for SqliteStore {
+    async fn probe_now(&self, accounts: Vec<Name>, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |batch| accounts.iter().try_for_each(|it| batch.probe_now(it, at))).await
+    }
+
+    async fn purge(&self, cutoffs: RetentionCutoffs) -> Result<PurgeCounts, StoreError> {
+        self.write(move |batch| batch.purge(&cutoffs)).await
+    }
+
+    async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |batch| batch.forget_keys(before)).await
+    }
+}
+
 impl Drop for SqliteStore {
-    /// Waits until what is queued is kept and the file is free to be opened again.
+    /// Waits until what is queued is durable and the file is free to be opened again.
     fn drop(&mut self) {
-        drop(self.writer.get_mut().take());
+        *self.writer.get_mut() = Writing::Closed;
         if let Some(thread) = self.thread.get_mut().ok().and_then(Option::take) {
             wait_for_end(thread);
         }
     }
 }
 
+#[cfg(feature = "flaws")]
+impl SqliteStore {
+    /// Whether the submission is known now, before its operation waits for the writer. It blocks, so
+    /// that operations are queued in the order in which they are started.
+    fn knows(&self, id: SubmissionId) -> Result<bool, StoreError> {
+        let Some(reader) =
+            self.reader.as_ref().filter(|_| flaws::has(flaws::Flaw::CheckThenInsert))
+        else {
+            return Ok(false);
+        };
+        let reader = reader.lock().expect("no reader panics");
+        Ok(!reader.read(|connection| queries::load(connection, &[id]))?.is_empty())
+    }
+}
+
 impl ReadOnly {
     /// # Errors
-    /// Where there is no such file, or it is not a ledger of this release.
+    /// There is no such file, or it is not a store of this release.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
-        let connection = open_reader(&path)?;
-        check_application(&connection, &path)?;
-        check_form(&connection, &path)?;
+        let connection = open::read_only(&path)?;
+        open::check_application(&connection, &path)?;
+        open::check_schema(&connection, &path)?;
         Ok(Self(connection))
     }
 
-    pub fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
-        self.read(read::accounts_waiting)
-    }
-
-    pub fn figures(&self) -> Result<Figures, StoreError> {
-        self.read(read::figures)
+    pub fn statistics(&self) -> Result<Statistics, StoreError> {
+        self.read(queries::statistics)
     }
 
     pub fn search(
         &self,
-        search: &Search,
+        filter: &SubmissionFilter,
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.read(|connection| search::search(connection, search, after, limit))
+        self.read(|connection| queries::search(connection, filter, after, limit))
     }
 
-    pub fn find(&self, id: SubmissionId) -> Result<Option<Dossier>, StoreError> {
-        self.read(|connection| dossier::find(connection, id))
-    }
-
-    pub fn of_call(&self, call: &CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
-        self.read(|connection| asked::about(connection, call))
-    }
-
-    pub fn mappable(&self, ids: &[SubmissionId]) -> Result<Vec<Mappable>, StoreError> {
-        self.read(|connection| dossier::mappable(connection, ids))
+    pub fn find(&self, id: SubmissionId) -> Result<Option<SubmissionDetail>, StoreError> {
+        self.read(|connection| queries::find(connection, id))
     }
 
     fn read<T>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        at_one_moment(&self.0, read).map_err(read_error)
+        at_one_moment(&self.0, query).map_err(read_error)
     }
 }
 
-/// What is read in several steps is all of one moment, whatever is written meanwhile.
+/// What a query reads in several steps is all of one moment, whatever is written meanwhile.
 fn at_one_moment<T>(
     connection: &Connection,
-    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    read(&*connection.unchecked_transaction()?)
-}
-
-/// Whether a process serves the ledger; nothing is written.
-pub fn is_served(path: &Path) -> bool {
-    path.canonicalize().is_ok_and(|path| Lock::is_taken(&path))
-}
-
-/// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for
-/// something else than a file.
-fn create(path: &Path) -> Result<PathBuf, StoreError> {
-    // Callers' numbers lie in the bodies: the file is its owner's alone.
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|_| path.canonicalize())
-        .map_err(|error| StoreError::open(path, error))
-}
-
-fn wait_for_end(writer: JoinHandle<()>) {
-    if writer.join().is_err() {
-        tracing::error!("the ledger's writer did not end well");
-    }
-}
-
-fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreError> {
-    let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
-    check_application(&connection, path)?;
-    let configured = (|| {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        // Below zero it is a size, above it would be a number of pages.
-        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        // What is deleted is overwritten, so that no copy of the file still tells it.
-        connection.pragma_update(None, "secure_delete", "ON")?;
-        // Otherwise SQLite plans a statement anew with every value, where a partial index might fit.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        Ok(())
-    })();
-    configured.map_err(|error: rusqlite::Error| damage::opening(path, error))?;
-    migrations::migrations::runner()
-        .set_abort_missing(true)
-        .run(&mut connection)
-        .map_err(|error| damage::opening(path, error))?;
-    let totals = void_all(&mut connection).map_err(|error| damage::first_reading(path, error))?;
-    Ok((connection, totals))
-}
-
-fn void_all(connection: &mut Connection) -> rusqlite::Result<StateCounts> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut totals = books::read(&transaction)?;
-    let mut work = Work { connection: &transaction, totals: &mut totals, erased: &mut false };
-    let voided = lease::void(&mut work, lease::Void::All)?;
-    transaction.commit()?;
-    if voided > 0 {
-        tracing::warn!(voided, "leases of a process that is gone are void");
-    }
-    Ok(totals)
-}
-
-fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| damage::opening(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| damage::opening(path, error))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(connection)
-}
-
-/// A new file has no tables and no owner yet.
-fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let owner = connection
-        .query_row("SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id", [], |row| {
-            Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?))
-        })
-        .map_err(|error| damage::opening(path, error))?;
-    match owner {
-        (0, 0) | (_, APPLICATION_ID) => Ok(()),
-        _ => Err(StoreError::Foreign { path: path.display().to_string() }),
-    }
-}
-
-/// Whoever only looks brings nothing to the present form.
-fn check_form(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let present =
-        migrations::migrations::runner().get_migrations().iter().map(|m| m.version()).max();
-    let form = connection
-        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
-        .ok();
-    if form == present {
-        Ok(())
-    } else {
-        Err(StoreError::OtherForm { path: path.display().to_string() })
-    }
+    query(&*connection.unchecked_transaction()?)
 }
 
 fn read_error(error: rusqlite::Error) -> StoreError {
     StoreError::Read(Box::new(error))
+}
+
+fn wait_for_end(writer: JoinHandle<()>) {
+    if writer.join().is_err() {
+        tracing::error!("the writer's thread of the store panicked");
+    }
 }

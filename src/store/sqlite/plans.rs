@@ -1,105 +1,111 @@
-//! How SQLite goes about the statements that must stay quick.
+//! How SQLite plans the statements that have to stay quick.
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Result, params_from_iter};
 
-use super::{erase, lease, read, retention, search};
+use super::{queries, rows};
 
 fn empty() -> Connection {
-    let ledger = Connection::open_in_memory().unwrap();
-    ledger.execute_batch(include_str!("migrations/V1__ledger.sql")).unwrap();
-    ledger.execute_batch(include_str!("migrations/V2__assembly.sql")).unwrap();
-    ledger.execute_batch(include_str!("migrations/V3__by_hand.sql")).unwrap();
-    ledger
+    let store = Connection::open_in_memory().unwrap();
+    store.execute_batch(include_str!("migrations/V1__store.sql")).unwrap();
+    store
 }
 
-/// The predicate of a partial index can make SQLite open one at each change of a row, which halved
-/// the hooks a second once.
+/// A column of what SQLite says of a statement.
+fn explained(store: &Connection, explain: &str, statement: &str, column: &str) -> Vec<String> {
+    let mut plan = store.prepare(&format!("{explain} {statement}")).unwrap();
+    let unbound = vec![None::<i64>; plan.parameter_count()];
+    let steps = plan.query_map(params_from_iter(unbound), |row| row.get(column)).unwrap();
+    steps.collect::<Result<_>>().unwrap()
+}
+
+/// The predicate of a partial index can make SQLite open a temporary table at each change of a row,
+/// which halved the webhooks a second once.
 #[test]
 fn no_change_of_a_submission_makes_a_temporary_table() {
-    let ledger = empty();
-    for statement in [
-        "INSERT INTO submissions (id, account, survey, call, state, accepted_at, due_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        "UPDATE submissions SET state = ?2, settled_at = ?3, kept = ?4, due_at = ?5,
-            leased_until = ?6 WHERE seq = ?1",
-    ] {
-        let mut program = ledger.prepare(&format!("EXPLAIN {statement}")).unwrap();
-        let unbound = vec![None::<i64>; program.parameter_count()];
-        let steps: Vec<String> = program
-            .query_map(rusqlite::params_from_iter(unbound), |row| row.get("opcode"))
-            .unwrap()
-            .collect::<Result<_>>()
-            .unwrap();
+    let store = empty();
+    for statement in [rows::INSERT, rows::UPDATE] {
+        let steps = explained(&store, "EXPLAIN", statement, "opcode");
         assert!(steps.iter().any(|step| step.contains("Insert")), "{steps:?}");
         assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{statement}");
     }
 }
 
 #[test]
-fn however_many_submissions_were_kept_the_wanted_ones_are_found_by_an_index() {
-    let ledger = empty();
-    for (statement, index) in [
+fn submissions_are_found_by_an_index_however_many_there_are() {
+    let store = empty();
+    for (statement, plan) in [
         (
-            lease::DUE,
+            rows::DUE,
             "SEARCH submissions USING INDEX submissions_due (account=? AND due_at>? AND due_at<?)",
         ),
         (
-            lease::PROBE,
+            rows::LEAST_CLAIMED,
             "CO-ROUTINE (subquery-1); \
-             SEARCH submissions USING INDEX submissions_due (account=? AND due_at>? AND due_at<?); \
-             SCAN (subquery-1); USE TEMP B-TREE FOR ORDER BY",
+             SEARCH submissions USING INDEX submissions_due (account=? AND due_at<?); \
+             SCAN (subquery-1); \
+             USE TEMP B-TREE FOR ORDER BY",
         ),
-        (lease::NEXT_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
-        (lease::ANY_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
-        (lease::FREE_VOID, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
-        (lease::RESENT, "SEARCH submissions USING INDEX submissions_leased (leased_until<?)"),
+        (rows::EXPIRED, "SEARCH submissions USING INDEX submissions_leased (lease_until<?)"),
         (
-            read::FIRST_RETRIED,
-            "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",
+            rows::PURGEABLE,
+            "SEARCH submissions USING INDEX submissions_retained (retention=? AND settled_at<?)",
         ),
         (
-            erase::NAMES,
-            "SEARCH seen USING INDEX seen_by_age (seen_at=?); LIST SUBQUERY 2; \
-             SEARCH hooks USING PRIMARY KEY (submission=?); SCALAR SUBQUERY 1; \
-             SEARCH submissions USING INTEGER PRIMARY KEY (rowid=?)",
+            rows::KEYS_OF,
+            "SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (used_at=?); \
+             LIST SUBQUERY 1; \
+             SEARCH webhooks USING PRIMARY KEY (submission=?)",
         ),
         (
-            retention::OLD,
-            "SEARCH submissions USING INDEX submissions_settled (kept=? AND settled_at<?)",
-        ),
-        (read::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
-        (
-            search::BY_AGE,
-            "SEARCH submissions USING INDEX submissions_by_age (accepted_at>? AND accepted_at<?); \
-             CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+            rows::KEYS_BEFORE,
+            "SEARCH idempotency_keys USING PRIMARY KEY (source=? AND key=?); \
+             LIST SUBQUERY 2; \
+             SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (used_at<?)",
         ),
         (
-            search::UNLUCKY,
-            "SEARCH submissions USING INDEX submissions_unlucky (state=? AND accepted_at>? AND accepted_at<?); \
-             CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+            queries::BY_AGE,
+            "SEARCH submissions USING INTEGER PRIMARY KEY (rowid>? AND rowid<?); \
+             CORRELATED SCALAR SUBQUERY 1; \
+             SEARCH webhooks USING PRIMARY KEY (submission=?)",
         ),
         (
-            search::WAITING,
-            "MERGE (UNION ALL); LEFT; SCAN submissions USING INDEX submissions_due; \
-             CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?); \
-             USE TEMP B-TREE FOR ORDER BY; RIGHT; \
-             SEARCH submissions USING INDEX submissions_leased (leased_until>?); \
-             CORRELATED SCALAR SUBQUERY 3; SEARCH hooks USING PRIMARY KEY (submission=?); \
+            queries::FAILED,
+            "SEARCH submissions USING INDEX submissions_failed (state=? AND rowid>? AND rowid<?); \
+             CORRELATED SCALAR SUBQUERY 1; \
+             SEARCH webhooks USING PRIMARY KEY (submission=?)",
+        ),
+        (
+            queries::WAITING,
+            "MERGE (UNION ALL); \
+             LEFT; \
+             SCAN submissions USING INDEX submissions_due; \
+             CORRELATED SCALAR SUBQUERY 1; \
+             SEARCH webhooks USING PRIMARY KEY (submission=?); \
+             USE TEMP B-TREE FOR ORDER BY; \
+             RIGHT; \
+             SEARCH submissions USING INDEX submissions_leased (lease_until>?); \
+             CORRELATED SCALAR SUBQUERY 3; \
+             SEARCH webhooks USING PRIMARY KEY (submission=?); \
              USE TEMP B-TREE FOR ORDER BY",
         ),
         (
-            search::ONE,
+            queries::ONE,
             "SEARCH submissions USING INDEX sqlite_autoindex_submissions_1 (id=?); \
-             CORRELATED SCALAR SUBQUERY 1; SEARCH hooks USING PRIMARY KEY (submission=?)",
+             CORRELATED SCALAR SUBQUERY 1; \
+             SEARCH webhooks USING PRIMARY KEY (submission=?)",
         ),
+        (
+            queries::FIRST_RETRIED,
+            "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",
+        ),
+        (
+            queries::FIRST_IN_FLIGHT,
+            "SEARCH submissions USING INDEX submissions_leased (lease_until>?)",
+        ),
+        (queries::FIRST_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
+        (queries::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
     ] {
-        let mut plan = ledger.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-        let unbound = vec![None::<i64>; plan.parameter_count()];
-        let steps: Vec<String> = plan
-            .query_map(rusqlite::params_from_iter(unbound), |row| row.get("detail"))
-            .unwrap()
-            .collect::<Result<_>>()
-            .unwrap();
-        assert_eq!(steps.join("; ").replace("COVERING ", ""), index, "{statement}");
+        let steps = explained(&store, "EXPLAIN QUERY PLAN", statement, "detail");
+        assert_eq!(steps.join("; ").replace("COVERING ", ""), plan, "{statement}");
     }
 }

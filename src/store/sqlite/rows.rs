@@ -1,78 +1,432 @@
-//! Submissions as a person looks at them.
+//! SQL of the writer's transactions.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::columns::{optional_timestamp, parsed, submission_id, text, timestamp};
-use crate::domain::CallUuid;
-use crate::store::contract::{KeptAttempt, SubmissionRow};
-use crate::submission::{State, SubmissionId, SubmissionKey};
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params};
 
-/// Stands where the call of a submission was, once that is gone.
-const NO_CALL: &str = "-";
+use super::checkpoint::Checkpointer;
+use super::columns::{
+    limit, micros, parsed, retention_column, submission, submission_columns, submission_id,
+    timestamp,
+};
+use super::damage::Damage;
+use super::lock::Lock;
+use crate::account::Pause;
+use crate::domain::{IdempotencyKey, Method, Name};
+use crate::store::backend::{Backend, CountsDelta, KeyUse};
+use crate::store::error::StoreError;
+use crate::store::model::ReceiveRequest;
+use crate::store::observer::Observer;
+use crate::submission::{Outcome, RetentionLevel, State, Submission, SubmissionId};
 
-/// A submission, and by what the rest of it is found.
-pub(super) struct Found {
-    pub seq: i64,
-    /// There is more to it than answers.
-    pub told: bool,
-    pub row: SubmissionRow,
+/// How long a write waits for `sqlite3` in another window to finish its own; a sender that waits 5 s
+/// for its answer still gets the 503.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a store that refused a write must take before it is believed again, in bytes.
+const PROBE_BYTES: u32 = 1024 * 1024;
+
+/// The connection that writes.
+pub(super) struct Database {
+    _checkpointer: Option<Checkpointer>,
+    connection: Connection,
+    damage: Damage,
+    /// The document that is being written.
+    document: RefCell<Vec<u8>>,
+    /// Released last, after the connection: fields are dropped in this order.
+    _lock: Option<Lock>,
 }
 
-macro_rules! found_by {
-    ($column:literal) => {
-        concat!(
-            "SELECT s.id, s.account, s.survey, s.call, s.state, s.reason, s.detail, s.accepted_at,
-                    s.due_at, s.attempts, s.feedback, s.trace, a.number, a.verdict, a.status,
-                    a.api_id, s.settled_at, s.gone_at, s.seq, s.told
-                FROM submissions s
-                LEFT JOIN attempts a ON a.submission = s.seq AND a.number = s.tries
-                WHERE s.",
-            $column,
-            " = ?1"
-        )
+impl Database {
+    /// For a while, before anything is served.
+    pub fn new(connection: Connection, path: &Path) -> Self {
+        let damage = Damage::none_yet(path, Arc::new(()));
+        let document = RefCell::default();
+        Self { _checkpointer: None, connection, damage, document, _lock: None }
+    }
+
+    /// For as long as the store is served; the lock is held until the file is closed.
+    pub fn serving(
+        mut connection: Connection,
+        path: &Path,
+        observer: Arc<dyn Observer>,
+        lock: Lock,
+    ) -> Result<Self> {
+        let checkpointer = Checkpointer::start(&mut connection, path)?;
+        let damage = Damage::none_yet(path, observer);
+        let _checkpointer = Some(checkpointer);
+        Ok(Self { _checkpointer, damage, _lock: Some(lock), ..Self::new(connection, path) })
+    }
+
+    pub fn into_connection(self) -> Connection {
+        self.connection
+    }
+
+    pub fn damage_record(&self) -> Damage {
+        self.damage.clone()
+    }
+
+    fn execute(&self, statement: &str, values: impl rusqlite::Params) -> Result<usize> {
+        self.connection.prepare_cached(statement)?.execute(values)
+    }
+
+    fn with_document<T>(
+        &self,
+        submission: &Submission,
+        write: impl FnOnce(&str) -> Result<T>,
+    ) -> Result<T> {
+        let mut document = self.document.borrow_mut();
+        submission.document.write(&mut document);
+        write(std::str::from_utf8(&document).expect("JSON is UTF-8"))
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", submission_columns!(), " FROM submissions ", $rest)
     };
 }
 
-pub(super) fn by_seq(connection: &Connection, seq: i64) -> Result<SubmissionRow> {
-    connection.prepare_cached(found_by!("seq"))?.query_row([seq], found).map(|found| found.row)
-}
+pub(super) const DUE: &str = "SELECT due_at, seq FROM submissions
+    WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
+        AND settled_at IS NULL AND lease_until IS NULL
+    ORDER BY due_at, seq LIMIT ?4";
 
-pub(super) fn by_id(connection: &Connection, id: SubmissionId) -> Result<Option<Found>> {
-    connection
-        .prepare_cached(found_by!("id"))?
-        .query_row(params![id.0.as_bytes()], found)
-        .optional()
-}
+pub(super) const LEAST_CLAIMED: &str = "SELECT seq FROM
+        (SELECT seq, fence, due_at FROM submissions
+            WHERE account = ?1 AND due_at <= ?2 AND settled_at IS NULL AND lease_until IS NULL
+            ORDER BY due_at LIMIT 1000)
+    ORDER BY fence, due_at, seq LIMIT ?3";
 
-fn found(row: &Row<'_>) -> Result<Found> {
-    let (label, reason) = (row.get_ref(4)?.as_str()?, row.get_ref(5)?.as_str_or_null()?);
-    let last_attempt = match row.get::<_, Option<u32>>(12)? {
-        None => None,
-        Some(_) => {
-            Some(KeptAttempt { verdict: row.get(13)?, status: row.get(14)?, api_id: row.get(15)? })
+pub(super) const EXPIRED: &str =
+    "SELECT seq FROM submissions WHERE lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
+
+pub(super) const PURGEABLE: &str = "SELECT seq FROM submissions
+    WHERE retention = ?1 AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
+
+pub(super) const INSERT: &str = "INSERT INTO submissions
+        (seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
+         first_attempt_at, settled_at, retention, purged_at, document)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+pub(super) const UPDATE: &str = "UPDATE submissions
+    SET call = ?2, state = ?3, reason = ?4, due_at = ?5, lease_until = ?6, fence = ?7,
+        first_attempt_at = ?8, settled_at = ?9, retention = ?10, purged_at = ?11, document = ?12
+    WHERE seq = ?1";
+
+pub(super) const KEYS_OF: &str = "DELETE FROM idempotency_keys WHERE submission = ?2
+    AND used_at IN (SELECT received_at FROM webhooks WHERE submission = ?1)";
+
+pub(super) const KEYS_BEFORE: &str = "DELETE FROM idempotency_keys WHERE (source, key) IN
+    (SELECT source, key FROM idempotency_keys WHERE used_at < ?1 ORDER BY used_at LIMIT ?2)";
+
+impl Backend for Database {
+    type Error = rusqlite::Error;
+
+    fn begin(&self) -> Result<()> {
+        self.execute("BEGIN IMMEDIATE", [])?;
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.execute("COMMIT", [])?;
+        Ok(())
+    }
+
+    fn rollback(&self) {
+        // Some errors have rolled back already, and others come before there was a transaction.
+        let _ = self.connection.execute_batch("ROLLBACK");
+    }
+
+    fn changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    fn is_busy(error: &rusqlite::Error) -> bool {
+        error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+    }
+
+    fn write_failed(&self, error: &rusqlite::Error) -> bool {
+        self.damage.met_writing(error)
+    }
+
+    fn damage(&self) -> Option<StoreError> {
+        self.damage.fatal()
+    }
+
+    fn probe_write(&self) -> Result<()> {
+        for bytes in [PROBE_BYTES, 0] {
+            self.begin()?;
+            let probed = self
+                .execute("INSERT OR REPLACE INTO write_probe VALUES (1, zeroblob(?1))", [bytes])
+                .and_then(|_| self.commit());
+            if probed.is_err() {
+                self.rollback();
+            }
+            probed?;
         }
-    };
-    let submission = SubmissionRow {
-        id: submission_id(row, 0)?,
-        key: SubmissionKey { account: text(row, 1)?, survey: text(row, 2)?, call: call(row, 3)? },
-        state: parsed(4, Type::Text, State::from_labels(label, reason))?,
-        detail: row.get(6)?,
-        accepted_at: timestamp(row, 7)?,
-        due_at: timestamp(row, 8)?,
-        settled_at: optional_timestamp(row, 16)?,
-        gone_at: optional_timestamp(row, 17)?,
-        attempts: row.get(9)?,
-        last_attempt,
-        feedback: row.get(10)?,
-        trace: row.get(11)?,
-    };
-    Ok(Found { seq: row.get(18)?, told: row.get(19)?, row: submission })
-}
+        Ok(())
+    }
 
-fn call(row: &Row<'_>, column: usize) -> Result<CallUuid> {
-    match row.get_ref(column)?.as_str()? {
-        "" => Ok(NO_CALL.parse().expect("a hyphen is lawful in a call's id")),
-        _ => text(row, column),
+    fn truncate_log(&self) -> Result<bool> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let truncated = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get(0).map(|is_busy: bool| !is_busy)
+        });
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        truncated
+    }
+
+    fn find(&self, id: SubmissionId) -> Result<Option<(i64, Submission)>> {
+        self.connection
+            .prepare_cached(select!("WHERE id = ?1"))?
+            .query_row([id.0.as_bytes()], submission)
+            .optional()
+    }
+
+    fn load(&self, row: i64) -> Result<Submission> {
+        let found = self
+            .connection
+            .prepare_cached(select!("WHERE seq = ?1"))?
+            .query_row([row], |row| Ok(submission(row)?.1))
+            .optional()?;
+        // An index has it, so the table has lost it.
+        found.ok_or_else(|| {
+            rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
+        })
+    }
+
+    fn highest_row(&self, first: i64, last: i64) -> Result<Option<i64>> {
+        self.connection
+            .prepare_cached("SELECT max(seq) FROM submissions WHERE seq BETWEEN ?1 AND ?2")?
+            .query_row([first, last], |row| row.get(0))
+    }
+
+    fn insert(&self, row: i64, submission: &Submission) -> Result<()> {
+        let Submission { state, retention, .. } = submission;
+        let retention = submission.is_purgeable().then_some(retention_column(*retention));
+        self.with_document(submission, |document| {
+            self.execute(
+                INSERT,
+                params![
+                    row,
+                    submission.id.0.as_bytes(),
+                    submission.account.as_str(),
+                    submission.survey.as_str(),
+                    submission.call.as_ref().map(|call| call.as_str()),
+                    state.label(),
+                    state.reason(),
+                    micros(submission.accepted_at),
+                    micros(submission.due_at),
+                    submission.lease_until.map(micros),
+                    submission.fence,
+                    submission.first_attempt_at.map(micros),
+                    submission.settled_at.map(micros),
+                    retention,
+                    submission.purged_at.map(micros),
+                    document,
+                ],
+            )
+        })?;
+        Ok(())
+    }
+
+    fn update(&self, row: i64, submission: &Submission) -> Result<()> {
+        let Submission { state, retention, .. } = submission;
+        let retention = submission.is_purgeable().then_some(retention_column(*retention));
+        let updated = self.with_document(submission, |document| {
+            self.execute(
+                UPDATE,
+                params![
+                    row,
+                    submission.call.as_ref().map(|call| call.as_str()),
+                    state.label(),
+                    state.reason(),
+                    micros(submission.due_at),
+                    submission.lease_until.map(micros),
+                    submission.fence,
+                    submission.first_attempt_at.map(micros),
+                    submission.settled_at.map(micros),
+                    retention,
+                    submission.purged_at.map(micros),
+                    document,
+                ],
+            )
+        })?;
+        // A row that another program has deleted meanwhile cannot be written.
+        if updated == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(updated)) }
+    }
+
+    fn delete(&self, row: i64) -> Result<()> {
+        self.execute("DELETE FROM submissions WHERE seq = ?1", [row])?;
+        Ok(())
+    }
+
+    fn add_counts(&self, delta: &CountsDelta) -> Result<()> {
+        let [collecting, pending, delivered, ignored, dead, discarded] = delta.states;
+        self.execute(
+            "UPDATE state_counts SET accepted = accepted + ?1, collecting = collecting + ?2,
+                pending = pending + ?3, delivered = delivered + ?4, ignored = ignored + ?5,
+                dead = dead + ?6, discarded = discarded + ?7",
+            [delta.accepted, collecting, pending, delivered, ignored, dead, discarded],
+        )?;
+        Ok(())
+    }
+
+    fn count_deleted(&self, state: State) -> Result<()> {
+        self.execute(
+            "INSERT INTO deleted_counts (state, submissions) VALUES (?1, 1)
+                ON CONFLICT (state) DO UPDATE SET submissions = submissions + 1",
+            [state.label()],
+        )?;
+        Ok(())
+    }
+
+    fn insert_scope(&self, account: &Name, survey: &Name) -> Result<()> {
+        self.execute(
+            "INSERT INTO scopes (account, survey) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            [account.as_str(), survey.as_str()],
+        )?;
+        Ok(())
+    }
+
+    fn insert_webhook(&self, row: i64, request: &ReceiveRequest, outcome: Outcome) -> Result<()> {
+        let webhook = &request.webhook;
+        let method = match webhook.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        self.execute(
+            "INSERT INTO webhooks
+                    (submission, received_at, id, source, outcome, method, query, body)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                row,
+                micros(webhook.received_at),
+                webhook.id.0.as_bytes(),
+                request.source.as_str(),
+                outcome.label(),
+                method,
+                webhook.query,
+                webhook.body,
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn strip_webhooks(&self, row: i64) -> Result<()> {
+        self.execute("UPDATE webhooks SET query = NULL, body = NULL WHERE submission = ?1", [row])?;
+        Ok(())
+    }
+
+    fn delete_webhooks(&self, row: i64) -> Result<()> {
+        self.execute("DELETE FROM webhooks WHERE submission = ?1", [row])?;
+        Ok(())
+    }
+
+    fn insert_key(
+        &self,
+        source: &Name,
+        key: &IdempotencyKey,
+        submission: SubmissionId,
+        used_at: Timestamp,
+    ) -> Result<KeyUse> {
+        let (source, IdempotencyKey { id, digest }) = (source.as_str(), key);
+        let inserted = self.execute(
+            "INSERT INTO idempotency_keys (source, key, digest, submission, used_at)
+                VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (source, key) DO NOTHING",
+            params![source, id, digest, submission.0.as_bytes(), micros(used_at)],
+        )?;
+        if inserted == 1 {
+            return Ok(KeyUse::First);
+        }
+        self.connection
+            .prepare_cached(
+                "SELECT digest = ?3, submission FROM idempotency_keys
+                    WHERE source = ?1 AND key = ?2",
+            )?
+            .query_row(params![source, id, digest], |row| {
+                Ok(if row.get(0)? { KeyUse::Same(submission_id(row, 1)?) } else { KeyUse::Other })
+            })
+    }
+
+    fn delete_key(&self, source: &Name, key: &IdempotencyKey) -> Result<()> {
+        self.execute(
+            "DELETE FROM idempotency_keys WHERE source = ?1 AND key = ?2",
+            [source.as_str(), key.id.as_str()],
+        )?;
+        Ok(())
+    }
+
+    fn delete_keys_of(&self, row: i64, submission: SubmissionId) -> Result<()> {
+        self.execute(KEYS_OF, params![row, submission.0.as_bytes()])?;
+        Ok(())
+    }
+
+    fn delete_keys_before(&self, before: Timestamp, most: usize) -> Result<usize> {
+        self.execute(KEYS_BEFORE, params![micros(before), limit(most)])
+    }
+
+    fn due(
+        &self,
+        account: &Name,
+        after: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, i64)>> {
+        self.connection
+            .prepare_cached(DUE)?
+            .query_map(
+                params![account.as_str(), micros(after), micros(until), limit(most)],
+                |row| Ok((timestamp(row, 0)?, row.get(1)?)),
+            )?
+            .collect()
+    }
+
+    fn least_claimed(&self, account: &Name, until: Timestamp, most: usize) -> Result<Vec<i64>> {
+        self.connection
+            .prepare_cached(LEAST_CLAIMED)?
+            .query_map(params![account.as_str(), micros(until), limit(most)], |row| row.get(0))?
+            .collect()
+    }
+
+    fn expired(&self, clock: Timestamp, most: usize) -> Result<Vec<i64>> {
+        self.connection
+            .prepare_cached(EXPIRED)?
+            .query_map(params![micros(clock), limit(most)], |row| row.get(0))?
+            .collect()
+    }
+
+    fn purgeable(&self, level: RetentionLevel, before: Timestamp, most: usize) -> Result<Vec<i64>> {
+        self.connection
+            .prepare_cached(PURGEABLE)?
+            .query_map(params![retention_column(level), micros(before), limit(most)], |row| {
+                row.get(0)
+            })?
+            .collect()
+    }
+
+    fn pause(&self, account: &Name) -> Result<Option<Pause>> {
+        self.connection
+            .prepare_cached("SELECT pause FROM pauses WHERE account = ?1")?
+            .query_row([account.as_str()], |row| {
+                let pause = serde_json::from_slice(row.get_ref(0)?.as_bytes()?);
+                parsed(0, rusqlite::types::Type::Text, pause)
+            })
+            .optional()
+    }
+
+    fn save_pause(&self, account: &Name, pause: &Pause) -> Result<()> {
+        let pause = serde_json::to_string(pause).expect("texts and numbers are JSON");
+        self.execute(
+            "INSERT INTO pauses (account, pause) VALUES (?1, ?2)
+                ON CONFLICT (account) DO UPDATE SET pause = excluded.pause",
+            [account.as_str(), &pause],
+        )?;
+        Ok(())
     }
 }

@@ -80,41 +80,22 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::domain::{Issue, Issues, Name};
+    use crate::domain::{Issue, Issues};
+    use crate::survey::samples::*;
     use crate::survey::{
-        AtFive, ChoiceDefinition, Definition, DomainDefinition, IssuesDefinition, MetBy,
-        NotesDefinition, QuestionDefinition, RatingDefinition, RuleDefinition, Survey,
+        AtFive, Definition, DomainDefinition, IssuesDefinition, QuestionDefinition,
+        RatingDefinition, ReplyDefinition, Rounding, RuleDefinition, ScaleDefinition, Survey,
     };
-
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-
-    fn asked(question: &str, answers: &str) -> QuestionDefinition {
-        QuestionDefinition::keys(name(question), [answers])
-    }
-
-    fn text(question: &str) -> QuestionDefinition {
-        QuestionDefinition::new(name(question), DomainDefinition::Text { length: 200 })
-    }
-
-    fn rule(when: &str) -> RuleDefinition {
-        RuleDefinition { when: when.to_owned(), ..RuleDefinition::default() }
-    }
-
-    fn rated(when: &str, rating: f64) -> RuleDefinition {
-        RuleDefinition { rating: Some(rating), ..rule(when) }
-    }
 
     /// A score, a problem that may name an echo, and a comment.
     fn survey() -> Definition {
-        let questions = vec![asked("score", "1-5"), asked("problem", "1-3"), text("comment")];
+        let questions = vec![asked("score", &["1-5"]), asked("problem", &["1-3"]), text("comment")];
         Definition {
             fields: vec![name("campaign")],
             rating: Some(RatingDefinition::new(name("score"))),
             issues: IssuesDefinition {
                 of: Some(name("problem")),
-                choices: vec![ChoiceDefinition::answer("1", Issue::Echo)],
+                choices: vec![choice("", "1", Issue::Echo)],
                 ..IssuesDefinition::default()
             },
             ..Definition::new(questions)
@@ -125,11 +106,8 @@ mod tests {
         Definition { rules, ..survey() }
     }
 
-    fn faults(definition: Definition) -> Vec<String> {
-        match Survey::compile(definition) {
-            Ok(survey) => panic!("{}", survey.proof()),
-            Err(faults) => faults.iter().map(Fault::to_string).collect(),
-        }
+    fn ten_keys(questions: usize) -> Vec<QuestionDefinition> {
+        (0..questions).map(|at| asked(&format!("q{at}"), &["0-9"])).collect()
     }
 
     fn proof(definition: Definition) -> Proof {
@@ -142,18 +120,18 @@ mod tests {
         let mut bare = survey();
         bare.issues.otherwise = Issues::new();
         assert_eq!(
-            faults(bare.clone()),
+            refused(bare.clone()),
             ["issues.otherwise: score = 1, problem = no answer → rating 1 with no issue, and \
                  below 5 Plivo wants one: name at least one, such as [OTHERS]"]
         );
         bare.rules = vec![
             RuleDefinition { issues: Some(Issues::new()), ..rated("campaign == 'x'", 4.5) },
             RuleDefinition { issues: Some(Issues::new()), ..rated("score == 5", 5.0) },
-            RuleDefinition { ignore: Some("no problem".to_owned()), ..rule("problem != 1") },
-            RuleDefinition { ignore: Some("nothing".to_owned()), ..rule("not answered.problem") },
+            ignored("problem != 1", "no problem"),
+            ignored("not answered.problem", "nothing"),
         ];
         assert_eq!(
-            faults(bare.clone()),
+            refused(bare.clone()),
             ["rules[0].issues: campaign = \"x\" → rating 4.5 with no issue, and below 5 Plivo \
                  wants one: name at least one, such as OTHERS"]
         );
@@ -172,7 +150,7 @@ mod tests {
             rated("campaign != 'x' and score > 3", 2.0),
         ];
         assert_eq!(
-            faults(with_rules(rules)),
+            refused(with_rules(rules)),
             [
                 "rules[1]: never speaks: wherever it holds, an earlier one does, such as rules[0] \
                  where score = 2, problem = 1",
@@ -203,7 +181,7 @@ mod tests {
             rated("campaign | int > 7", 1.0),
         ]);
         definition.questions[1].ask_when = Some("score / 0 > 1".to_owned());
-        let faults = faults(definition);
+        let faults = refused(definition);
         for told in [
             "rules[0].when: cannot be worked out where score = 3, problem = 1: invalid operation: \
              unable to calculate 1 / 0",
@@ -218,12 +196,9 @@ mod tests {
     fn a_choice_that_is_never_told_is_a_fault() {
         let mut definition = survey();
         definition.issues.at_five = AtFive::Drop;
-        definition.issues.choices.push(ChoiceDefinition {
-            of: Some(name("score")),
-            ..ChoiceDefinition::answer("5", Issue::AudioLag)
-        });
+        definition.issues.choices.push(choice("score", "5", Issue::AudioLag));
         assert_eq!(
-            faults(definition),
+            refused(definition),
             ["issues.choices[1]: AUDIO_LAG is never told: wherever this is answered there is no \
                  rating, a rule names the issues, or they are dropped at 5"]
         );
@@ -234,28 +209,27 @@ mod tests {
         let mut definition = survey();
         definition.questions[1].ask_when = Some("score > 5".to_owned());
         assert_eq!(
-            faults(definition),
+            refused(definition),
             ["questions[1].ask_when: never holds, so that problem is never asked"]
         );
     }
 
     #[test]
     fn notes_that_stumble_are_shown_by_their_answers_where_they_are_written() {
-        let noted =
-            |template: &str| Definition { notes: NotesDefinition::new(template), ..survey() };
+        let noted = |template: &str| Definition { notes: notes(template), ..survey() };
         for (template, why) in [
             ("{{ score | nope }}", "notes: cannot be written where score = 1: unknown filter"),
             ("{{ score.nope }}", "notes: cannot be written where score = 1: undefined value"),
             ("{{ 1 / (score - 3) }}", "notes: cannot be written where score = 3: "),
             ("{{ problem | int }}", "notes: cannot be written where problem = no answer: "),
         ] {
-            let faults = faults(noted(template));
+            let faults = refused(noted(template));
             assert!(faults[0].starts_with(why), "{faults:?}");
         }
         // Which answer is wrong shows only together with another.
         let template = "{% if answered.score and answered.problem %}\
                         {{ 1 / (score + problem - 8) }}{% endif %}";
-        let together = faults(noted(template));
+        let together = refused(noted(template));
         let why = "notes: cannot be written where score = 5, problem = 3: ";
         assert!(together[0].starts_with(why), "{together:?}");
         // A rule that writes them sees to it that there is an answer.
@@ -268,36 +242,26 @@ mod tests {
     fn mentions_are_part_of_the_proof() {
         let mut definition = survey();
         definition.issues.otherwise = Issues::new();
-        definition.issues.choices = vec![ChoiceDefinition {
-            of: Some(name("comment")),
-            met_by: MetBy::Mentions(vec!["echo".to_owned()]),
-            issue: Issue::Echo,
-        }];
-        let faults = faults(definition);
+        definition.issues.choices = vec![mention("comment", &["echo"], Issue::Echo)];
+        let faults = refused(definition);
         assert!(faults[0].contains("score = 1, comment = no answer → rating 1"), "{faults:?}");
     }
 
     #[test]
     fn no_mention_is_called_silent_because_it_was_not_tried() {
-        let mentions = |of: &str, phrases: &[String], issue: Issue| ChoiceDefinition {
-            of: Some(name(of)),
-            met_by: MetBy::Mentions(phrases.to_vec()),
-            issue,
-        };
         let issues = Issue::ALL.iter().cycle();
         let many = (0..100).zip(issues).map(|(choice, issue)| {
-            let phrases: Vec<_> = (0..10).map(|at| format!("word {choice} {at}")).collect();
-            mentions("comment", &phrases, *issue)
+            let phrases = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|at| format!("word {choice} {at}"));
+            mention("comment", &phrases.each_ref().map(String::as_str), *issue)
         });
         let many = many.collect();
         // Longer than what is kept of a comment, and looked for in all of it.
-        let long = vec![mentions("comment", &["noise ".repeat(40)], Issue::Echo)];
+        let long = vec![mention("comment", &[&"noise ".repeat(40)], Issue::Echo)];
         // By itself it is an answer that is kept as no; in a sentence it is none.
-        let answer = vec![mentions("solved", &["nein".to_owned()], Issue::Echo)];
+        let answer = vec![mention("solved", &["nein"], Issue::Echo)];
         for choices in [many, long, answer] {
             let mut definition = survey();
-            let no = DomainDefinition::YesNo { yes: Vec::new(), no: vec!["nein".to_owned()] };
-            definition.questions.push(QuestionDefinition::new(name("solved"), no));
+            definition.questions.push(question("solved", yes_no(&[], &["nein"])));
             definition.issues.choices = choices;
             assert_eq!(proof(definition).more_rows, 0);
         }
@@ -305,20 +269,14 @@ mod tests {
 
     #[test]
     fn the_largest_surveys_are_proved_or_refused_soon() {
-        let number = |at: usize| {
-            let number = DomainDefinition::Number { from: 0, to: 10_000, decimals: 0 };
-            QuestionDefinition::new(name(&format!("n{at}")), number)
-        };
-        let numbers: Vec<_> = (0..32).map(number).collect();
+        let numbers =
+            (0..32).map(|at| question(&format!("n{at}"), whole(0, 10_000))).collect::<Vec<_>>();
         let shown = (0..32).map(|at| format!("{{{{ n{at} }}}} ")).collect::<String>();
-        let linear = crate::survey::ScaleDefinition::Linear {
-            from: (0, 10_000),
-            round: crate::survey::Rounding::Hundredth,
-        };
+        let linear = ScaleDefinition::Linear { from: (0, 10_000), round: Rounding::Hundredth };
         let numbers = Definition {
             rating: Some(RatingDefinition { scale: linear, ..RatingDefinition::new(name("n0")) }),
             rules: (0..8).map(|at| rated(&format!("n{at} == 7"), 2.0)).collect(),
-            notes: NotesDefinition::new(shown),
+            notes: notes(&shown),
             ..Definition::new(numbers)
         };
         let any_of = |rule: usize| {
@@ -329,10 +287,10 @@ mod tests {
         let mut deep = with_rules(vec![rated(&format!("{}f>9", "f>9 or ".repeat(280)), 2.0)]);
         deep.fields = vec![name("f")];
         let equal = |at: usize| rated(&format!("q{} == q{}", at % 6, (at * 5 + 1) % 6), 2.0);
-        let questions = (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
+        let questions = ten_keys(6);
         let equal =
             Definition { rules: (0..30).map(equal).collect(), ..Definition::new(questions) };
-        let mut often: Vec<_> = (0..32).map(|at| asked(&format!("q{at}"), "0-9")).collect();
+        let mut often = ten_keys(32);
         for question in &mut often[4..] {
             question.ask_when = Some("q0 + q1 + q2 + q3 > 7".to_owned());
         }
@@ -347,12 +305,10 @@ mod tests {
 
     #[test]
     fn six_questions_with_ten_answers_each_are_proved_quickly() {
-        let questions: Vec<_> =
-            (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
+        let questions = ten_keys(6);
         let choices = (0..6).flat_map(|question| {
-            (0..10).map(move |answer: usize| ChoiceDefinition {
-                of: Some(name(&format!("q{question}"))),
-                ..ChoiceDefinition::answer(answer.to_string(), Issue::ALL[answer])
+            (0..10).map(move |answer: usize| {
+                choice(&format!("q{question}"), &answer.to_string(), Issue::ALL[answer])
             })
         });
         let mut rules: Vec<_> = (0..6)
@@ -362,10 +318,7 @@ mod tests {
         rules.push(rated("q0 == q5", 1.5));
         let definition = Definition {
             rating: Some(RatingDefinition {
-                scale: crate::survey::ScaleDefinition::Linear {
-                    from: (0, 9),
-                    round: crate::survey::Rounding::Half,
-                },
+                scale: ScaleDefinition::Linear { from: (0, 9), round: Rounding::Half },
                 ..RatingDefinition::new(name("q0"))
             }),
             issues: IssuesDefinition { choices: choices.collect(), ..IssuesDefinition::default() },
@@ -386,12 +339,11 @@ mod tests {
 
     #[test]
     fn what_is_too_much_to_try_is_refused_with_a_way_out() {
-        let questions: Vec<_> =
-            (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
+        let questions = ten_keys(6);
         let sum = "q0 + q1 + q2 + q3 + q4 + q5 > 20";
         let definition = Definition { rules: vec![rated(sum, 1.0)], ..Definition::new(questions) };
         assert_eq!(
-            faults(definition),
+            refused(definition),
             ["rules[0].when: \"q0 + q1 + q2 + q3 + q4 + q5 > 20\" looks at q0, q1, q2, q3, q4, \
                  q5 together, which have 1771561 combinations, more than 65536 to try: join \
                  conditions on fewer of them with and, or"]
@@ -400,35 +352,32 @@ mod tests {
 
     #[test]
     fn combinations_beyond_every_number_are_too_many() {
-        let several = |at: usize| {
-            let keys = DomainDefinition::Keys { answers: vec!["0-9".to_owned()], several: true };
-            QuestionDefinition::new(name(&format!("s{at}")), keys)
-        };
+        let several = |at: usize| question(&format!("s{at}"), keys(&["0-9"], true));
         // 1024 each, and 2 to the power of 130 together.
         let all = (0..13).map(|at| format!("1 in s{at}")).collect::<Vec<_>>().join(" and ");
         let questions: Vec<_> =
-            [asked("score", "1-5")].into_iter().chain((0..13).map(several)).collect();
+            [asked("score", &["1-5"])].into_iter().chain((0..13).map(several)).collect();
         let mut definition = Definition {
             rating: Some(RatingDefinition::new(name("score"))),
             ..Definition::new(questions)
         };
         let shown = (0..13).map(|at| format!("{{{{ s{at} }}}} ")).collect::<String>();
-        definition.notes = NotesDefinition::new(shown.clone());
+        definition.notes = notes(&shown);
         let survey = Survey::compile(definition.clone()).unwrap();
-        let reply = crate::survey::ReplyDefinition { when: None, xml: shown };
-        let refused = survey.replies(&[reply], &|_| Ok(())).unwrap_err();
-        assert!(refused[0].message.contains("more than 2000 to try"), "{refused:?}");
+        let reply = ReplyDefinition { when: None, xml: shown };
+        let faults = survey.replies(&[reply], &|_| Ok(())).unwrap_err();
+        assert!(faults[0].message.contains("more than 2000 to try"), "{faults:?}");
         definition.rules = vec![rated(&format!("not ({all})"), 2.0)];
-        let refused = faults(definition);
-        assert!(refused[0].contains("more than 65536 to try"), "{refused:?}");
+        let faults = refused(definition);
+        assert!(faults[0].contains("more than 65536 to try"), "{faults:?}");
     }
 
     #[test]
     fn the_rule_is_named_up_to_which_there_is_too_much_to_tell_apart() {
-        let questions = (0..6).map(|question| asked(&format!("q{question}"), "0-9")).collect();
+        let questions = ten_keys(6);
         let pairs = (0..6).flat_map(|one| (one + 1..6).map(move |other| (one, other)));
         let sums = pairs.map(|(one, other)| rated(&format!("q{one} + q{other} == 9"), 2.0));
-        let faults = faults(Definition { rules: sums.collect(), ..Definition::new(questions) });
+        let faults = refused(Definition { rules: sums.collect(), ..Definition::new(questions) });
         assert_eq!(faults.len(), 1);
         assert!(faults[0].starts_with("rules[4].when: up to here there is more"), "{faults:?}");
     }
@@ -437,7 +386,7 @@ mod tests {
     fn numbers_that_follow_each_other_are_told_as_a_range() {
         let number = DomainDefinition::Number { from: -1, to: 10, decimals: 1 };
         let mut definition = with_rules(vec![rated("nps < 2.5 or nps == 7", 2.0)]);
-        definition.questions.push(QuestionDefinition::new(name("nps"), number));
+        definition.questions.push(question("nps", number));
         let table = proof(definition).to_string();
         assert!(table.contains("nps = -1 to 2.4, 7 "), "{table}");
         assert!(table.contains("nps = 2.5-6.9, 7.1-10, no answer "), "{table}");
@@ -446,13 +395,13 @@ mod tests {
     #[test]
     fn the_decision_table_says_what_comes_of_what() {
         let mut definition = with_rules(vec![
-            RuleDefinition { ignore: Some("test call".to_owned()), ..rule("campaign == 'test'") },
+            ignored("campaign == 'test'", "test call"),
             RuleDefinition {
                 issues: Some(Issues::from([Issue::CallDropped])),
                 ..rated("score <= 2 and problem == 3", 1.0)
             },
         ]);
-        definition.notes = NotesDefinition::new("{{ score }} of 5");
+        definition.notes = notes("{{ score }} of 5");
         insta::assert_snapshot!(proof(definition), @r#"
         144 combinations in 6 rows
           score = 1, 2; problem = 1, 2, no answer; campaign = nothing, some other text → rating 1 to 2, issues as chosen or OTHERS

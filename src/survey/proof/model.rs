@@ -1,5 +1,5 @@
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use minijinja::Value;
@@ -11,7 +11,7 @@ use crate::survey::names::{Facts, Names};
 
 /// A list of conditions of which the first that holds speaks, with all of them worked out for
 /// everything that they look at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Model<'a> {
     pub variables: &'a [Variable],
     /// Of each variable: samples that nothing tells apart stand together.
@@ -21,7 +21,7 @@ pub struct Model<'a> {
     alike: Vec<Vec<Vec<u32>>>,
     pub conditions: Vec<Judged<'a>>,
     /// Variables beyond those that are told: parts of conditions that may hold or not.
-    free: usize,
+    pub free: usize,
     /// How many states were walked through.
     pub walked: Cell<usize>,
 }
@@ -30,7 +30,7 @@ pub struct Model<'a> {
 pub type Class = Vec<usize>;
 
 /// A condition and the tables of its parts; without a condition it always holds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Judged<'a> {
     condition: Option<&'a Condition>,
     parts: Vec<Table>,
@@ -47,13 +47,8 @@ struct Table {
     is_open: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Verdict {
-    No,
-    Yes,
-    /// It cannot be worked out.
-    Stumbles,
-}
+/// Whether a part holds; none where it cannot be worked out.
+type Verdict = Option<bool>;
 
 /// Why a condition cannot be judged yet, or at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +81,7 @@ impl<'a> Model<'a> {
         let faults_before = faults.len();
         for (at, condition) in conditions.iter().enumerate() {
             let Some(condition) = *condition else {
-                judged.push(Judged { condition: None, parts: Vec::new(), looks_at: Vec::new() });
+                judged.push(Judged::default());
                 continue;
             };
             let mut parts = Vec::new();
@@ -126,14 +121,7 @@ impl<'a> Model<'a> {
     /// The same, but every part that looks at free text or fields may hold or not, whatever they
     /// are.
     pub fn relaxed(&self) -> Self {
-        let mut relaxed = Self {
-            variables: self.variables,
-            classes: self.classes.clone(),
-            alike: self.alike.clone(),
-            conditions: self.conditions.clone(),
-            free: 0,
-            walked: Cell::new(0),
-        };
+        let mut relaxed = Self { walked: Cell::new(0), ..self.clone() };
         for judged in &mut relaxed.conditions {
             for part in judged.parts.iter_mut().filter(|part| part.is_open) {
                 let variable = self.variables.len() + relaxed.free;
@@ -143,33 +131,23 @@ impl<'a> Model<'a> {
                 *part = Table {
                     looks_at: vec![variable],
                     sizes: vec![2],
-                    rows: Arc::new(vec![Verdict::Yes, Verdict::No]),
+                    rows: Arc::new(vec![Some(true), Some(false)]),
                     is_open: true,
                 };
             }
-            let mut looks_at: Vec<_> =
-                judged.parts.iter().flat_map(|part| part.looks_at.iter().copied()).collect();
-            looks_at.sort_unstable();
-            looks_at.dedup();
-            judged.looks_at = looks_at;
+            let looks_at = judged.parts.iter().flat_map(|part| part.looks_at.iter().copied());
+            judged.looks_at = looks_at.collect::<BTreeSet<_>>().into_iter().collect();
         }
         relaxed
-    }
-
-    /// How many parts may hold or not.
-    pub fn free(&self) -> usize {
-        self.free
     }
 
     /// One condition alone.
     pub fn only(&self, at: usize) -> Self {
         Self {
-            variables: self.variables,
-            classes: self.classes.clone(),
             alike: vec![self.alike[at].clone(), self.alike[self.conditions.len()].clone()],
             conditions: vec![self.conditions[at].clone()],
-            free: self.free,
             walked: Cell::new(0),
+            ..self.clone()
         }
     }
 
@@ -184,11 +162,7 @@ impl<'a> Model<'a> {
                 let class = assigned[*variable].ok_or(Unjudged::Needs(*variable))?;
                 row = row * size + self.classes[*variable][class][0];
             }
-            match table.rows[row] {
-                Verdict::Yes => Ok(true),
-                Verdict::No => Ok(false),
-                Verdict::Stumbles => Err(Unjudged::Stumbles(part)),
-            }
+            table.rows[row].ok_or(Unjudged::Stumbles(part))
         })
     }
 
@@ -227,11 +201,7 @@ impl Judged<'_> {
         let Some(condition) = self.condition else { return Ok(true) };
         condition.judge(&mut |part| {
             let Table { looks_at, rows, .. } = &self.parts[part];
-            match rows[if looks_at.is_empty() { 0 } else { sample }] {
-                Verdict::Yes => Ok(true),
-                Verdict::No => Ok(false),
-                Verdict::Stumbles => Err(part),
-            }
+            rows[if looks_at.is_empty() { 0 } else { sample }].ok_or(part)
         })
     }
 }
@@ -257,26 +227,21 @@ impl Table {
                 looks_at.collect::<Vec<_>>().join(", ")
             ));
         }
-        let count = count as usize;
-        if count > rows_left {
+        if count > rows_left as u128 {
             return Err(format!(
                 "all conditions together have more than {ALL_ROWS_MAX} combinations to try: ask \
                  less, or look at fewer questions at once"
             ));
         }
-        let mut rows = Vec::with_capacity(count);
+        let mut rows = Vec::with_capacity(count as usize);
         let mut values: Vec<Option<Value>> = vec![None; names.len()];
-        for row in 0..count {
+        for row in 0..count as usize {
             let mut rest = row;
             for (at, size) in looks_at.iter().zip(&sizes).rev() {
                 values[*at] = variables[*at].samples[rest % size].value.clone();
                 rest /= size;
             }
-            rows.push(match part.holds(&Facts::new(names, values.clone()).into()) {
-                Ok(true) => Verdict::Yes,
-                Ok(false) => Verdict::No,
-                Err(_) => Verdict::Stumbles,
-            });
+            rows.push(part.holds(&Facts::new(names, values.clone()).into()).ok());
         }
         let is_open = looks_at.iter().any(|at| variables[*at].is_open);
         Ok(Self { looks_at, sizes, rows: Arc::new(rows), is_open })

@@ -1,14 +1,11 @@
-use std::cell::OnceCell;
-
 use super::model::Model;
 use super::sample::Variable;
 use super::tree::{Assigned, End};
 use crate::domain::{Issues, Rating};
-use crate::survey::issues::{Choice, Spoken};
+use crate::survey::issues::Choice;
 use crate::survey::notes::Notes;
 use crate::survey::rulebook::Rulebook;
 use crate::survey::rules::Then;
-use crate::survey::words::Words;
 
 /// What the rulebook makes of what is assigned.
 pub struct Outcomes<'a> {
@@ -57,39 +54,34 @@ impl<'a> Outcomes<'a> {
             Some(rating) if rating.wants_an_issue() => 1,
             Some(_) => 2,
         };
-        let choices_matter = self.book.issues.otherwise().is_empty();
+        let choices_matter = self.book.issues.otherwise.is_empty();
         rates << 1 | u64::from(choices_matter && self.chooses(variable, sample))
     }
 
     /// The question that rates, where one does.
     pub fn rating_question(&self) -> Option<usize> {
-        self.book.scale.as_ref().map(|scale| scale.of())
+        self.book.scale.as_ref().map(|scale| scale.of)
     }
 
     fn rating(&self, variable: usize, sample: usize) -> Option<Rating> {
-        let scale = self.book.scale.as_ref().filter(|scale| scale.of() == variable)?;
+        let scale = self.book.scale.as_ref().filter(|scale| scale.of == variable)?;
         Some(scale.rate(self.variables[variable].samples[sample].at?))
     }
 
     fn chooses(&self, variable: usize, sample: usize) -> bool {
-        self.book
-            .issues
-            .choices()
-            .iter()
-            .any(|choice| choice.of == variable && self.meets(choice, sample))
+        let mut choices = self.book.issues.choices.iter();
+        choices.any(|choice| choice.of == variable && self.meets(choice, sample))
     }
 
     /// Whether a sample of the choice's question meets it.
     pub fn meets(&self, choice: &Choice, sample: usize) -> bool {
         let sample = &self.variables[choice.of].samples[sample];
-        let words = OnceCell::new();
-        let spoken = Spoken { at: sample.at, text: &sample.said };
-        choice.is_met(spoken, || words.get_or_init(|| Words::of(&sample.said)))
+        choice.is_met(sample.at, || &sample.words)
     }
 
     /// Of each question and class: whether it chooses an issue where no other would be told.
     pub fn choosing(&self, model: &Model<'_>) -> Vec<Vec<bool>> {
-        let matters = self.book.issues.otherwise().is_empty();
+        let matters = self.book.issues.otherwise.is_empty();
         let questions = (0..self.book.names.questions()).filter(|_| matters);
         questions
             .map(|question| {
@@ -108,7 +100,7 @@ impl<'a> Outcomes<'a> {
     }
 
     fn is_rated_by_scale(&self, rule: Option<usize>) -> bool {
-        match rule.map(|rule| &self.book.rules.at(rule).then) {
+        match rule.map(|rule| &self.book.rules[rule].then) {
             None => true,
             Some(Then::Ignore(_)) => false,
             Some(Then::Tell { rating, .. }) => rating.is_none(),
@@ -117,7 +109,7 @@ impl<'a> Outcomes<'a> {
 
     pub fn outcome(&self, model: &Model<'_>, end: End, assigned: &Assigned) -> Outcome<'a> {
         let End::Speaks(rule) = end else { return Outcome::Stumbles };
-        let then = rule.map(|rule| &self.book.rules.at(rule).then);
+        let then = rule.map(|rule| &self.book.rules[rule].then);
         let (own_rating, own_issues) = match then {
             None => (None, None),
             Some(Then::Ignore(why)) => return Outcome::Ignored(why),
@@ -128,7 +120,7 @@ impl<'a> Outcomes<'a> {
             None => self.rated_by_scale(model, assigned),
         };
         let Some((rating, from, to)) = rated else { return Outcome::Unrated };
-        let otherwise = self.book.issues.otherwise();
+        let otherwise = &self.book.issues.otherwise;
         let issues = match own_issues {
             Some(issues) => Told::Rule(issues),
             None if rating.wants_an_issue() => Told::Chosen(otherwise),
@@ -155,7 +147,7 @@ impl<'a> Outcomes<'a> {
     /// The notes that go with an end, and the rule whose own they are.
     pub fn notes(&self, end: End) -> Option<(&'a Notes, Option<usize>)> {
         let End::Speaks(rule) = end else { return None };
-        match rule.map(|rule| (rule, &self.book.rules.at(rule).then)) {
+        match rule.map(|rule| (rule, &self.book.rules[rule].then)) {
             Some((_, Then::Ignore(_))) => None,
             Some((rule, Then::Tell { notes: Some(notes), .. })) => {
                 notes.as_ref().map(|notes| (notes, Some(rule)))

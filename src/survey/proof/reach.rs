@@ -3,50 +3,12 @@ use std::collections::BTreeSet;
 use super::law::Walked;
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::{Assigned, End, Stopped, TOO_MANY, Tree, Visit};
+use super::tree::{Assigned, End, Stopped, TOO_MANY, Tree};
 use super::witness::{end_of, witness};
 use crate::survey::definition::Fault;
 use crate::survey::rules;
 
-/// The first end that is sought.
-struct Search<'s> {
-    wants: &'s dyn Fn(End) -> Option<usize>,
-    sought: &'s dyn Fn(End, &Assigned) -> bool,
-    found: Option<(End, Assigned)>,
-}
-
-impl Visit for Search<'_> {
-    fn wants(&self, end: End) -> Option<usize> {
-        (self.wants)(end)
-    }
-
-    fn visit(&mut self, end: End, assigned: &Assigned) -> bool {
-        if (self.sought)(end, assigned) {
-            self.found = Some((end, assigned.clone()));
-        }
-        self.found.is_none()
-    }
-}
-
-/// The first end that is sought, through some classes of a variable where they are given.
-///
-/// # Errors
-/// There is more than can be walked through.
-pub fn find(
-    model: &Model<'_>,
-    outcomes: &Outcomes<'_>,
-    restricted: Option<(usize, Vec<usize>)>,
-    sought: &dyn Fn(End, &Assigned) -> bool,
-) -> Result<Option<(End, Assigned)>, Stopped> {
-    let nothing_more = |_: &Assigned| false;
-    let mut tree = Tree::new(model, outcomes.rating_question(), &nothing_more);
-    if let Some((variable, classes)) = restricted {
-        tree = tree.restricted_to(variable, classes);
-    }
-    search(tree, &|end| outcomes.wants(end), sought)
-}
-
-/// As [`find`], where these variables have these classes.
+/// The first end that is sought, where these variables have these classes.
 ///
 /// # Errors
 /// There is more than can be walked through.
@@ -56,8 +18,7 @@ pub fn find_given(
     given: Vec<(usize, usize)>,
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
-    let nothing_more = |_: &Assigned| false;
-    let tree = Tree::new(model, outcomes.rating_question(), &nothing_more).given(given);
+    let tree = Tree::new(model, outcomes.rating_question(), &|_| false).given(given);
     search(tree, &|end| outcomes.wants(end), sought)
 }
 
@@ -70,50 +31,44 @@ pub fn search(
     wants: &dyn Fn(End) -> Option<usize>,
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
-    let mut search = Search { wants, sought, found: None };
-    match tree.walk(&mut search) {
-        Err(Stopped::TooMany(at)) => Err(Stopped::TooMany(at)),
-        _ => Ok(search.found),
+    let mut found = None;
+    let walked = tree.walk(wants, &mut |end, assigned| {
+        found = sought(end, assigned).then(|| (end, assigned.clone()));
+        found.is_none()
+    });
+    match walked {
+        Err(stopped @ Stopped::TooMany(_)) => Err(stopped),
+        _ => Ok(found),
     }
 }
 
 /// Where a condition speaks, whatever follows from it.
 fn speaks(model: &Model<'_>, at: usize) -> Result<Option<Assigned>, Stopped> {
-    let sought = |end: End, _: &Assigned| match end {
-        End::Speaks(spoken) => spoken == Some(at),
-        End::Stumbles { condition, .. } => condition == at,
-    };
+    let sought = |end: End, _: &Assigned| end.condition() == Some(at);
     let found = search(Tree::new(model, None, &|_| false), &|_| None, &sought)?;
     Ok(found.map(|(_, assigned)| assigned))
 }
 
-/// What there is to say of a condition in a list that speaks nowhere, or that nothing which was
-/// tried makes it speak.
-pub enum Silent {
-    Never(String),
-    NotAsTried,
-}
-
-/// Of conditions that spoke nowhere, in their order.
-pub fn why_silent(
+/// A fault for each of these conditions that speaks nowhere; returns those that nothing which was
+/// tried makes speak, though something else may.
+pub fn check_silent(
     model: &Model<'_>,
     silent: &[usize],
     path: impl Fn(usize) -> String,
-) -> Vec<Result<Silent, Stopped>> {
+    faults: &mut Vec<Fault>,
+) -> Vec<usize> {
     let first_open = (0..model.conditions.len()).find(|at| model.is_open(*at));
     let depends = |at: usize| first_open.is_some_and(|first| first <= at);
     let open: BTreeSet<usize> = silent.iter().copied().filter(|at| depends(*at)).collect();
     let (may_speak, walked) = may_speak(model, open);
-    let why = silent.iter().map(|at| {
-        if may_speak.contains(at) {
-            return Ok(Silent::NotAsTried);
-        }
-        if depends(*at) {
-            walked?;
-        }
-        never(model, *at, &path)
-    });
-    why.collect()
+    for at in silent.iter().copied().filter(|at| !may_speak.contains(at)) {
+        let why = match walked {
+            Err(stopped) if depends(at) => Err(stopped),
+            _ => never(model, at, &path),
+        };
+        faults.push(Fault::at(path(at), why.unwrap_or_else(|_| TOO_MANY.to_owned())));
+    }
+    silent.iter().copied().filter(|at| may_speak.contains(at)).collect()
 }
 
 /// Most parts that may hold or not of one walk: it is as deep as there are, and the stack is not.
@@ -121,63 +76,51 @@ pub fn why_silent(
 const FREE_MAX: usize = 400;
 
 /// Those among some that speak where every part that looks at free text or fields may hold or not.
-fn may_speak(model: &Model<'_>, sought: BTreeSet<usize>) -> (BTreeSet<usize>, Result<(), Stopped>) {
-    let mut search = Spoken { sought, found: BTreeSet::new() };
-    if search.sought.is_empty() {
-        return (search.found, Ok(()));
+fn may_speak(
+    model: &Model<'_>,
+    mut sought: BTreeSet<usize>,
+) -> (BTreeSet<usize>, Result<(), Stopped>) {
+    let mut found = BTreeSet::new();
+    if sought.is_empty() {
+        return (found, Ok(()));
     }
     let relaxed = model.relaxed();
-    if relaxed.free() > FREE_MAX {
-        return (search.sought, Ok(()));
+    if relaxed.free > FREE_MAX {
+        return (sought, Ok(()));
     }
-    let walked = match Tree::new(&relaxed, None, &|_| false).walk(&mut search) {
-        Err(Stopped::TooMany(at)) => Err(Stopped::TooMany(at)),
-        _ => Ok(()),
-    };
-    (search.found, walked)
-}
-
-struct Spoken {
-    sought: BTreeSet<usize>,
-    found: BTreeSet<usize>,
-}
-
-impl Visit for Spoken {
-    fn visit(&mut self, end: End, _: &Assigned) -> bool {
-        let (End::Speaks(Some(at)) | End::Stumbles { condition: at, .. }) = end else {
-            return true;
-        };
-        if self.sought.remove(&at) {
-            self.found.insert(at);
-        }
-        !self.sought.is_empty()
+    let walked = Tree::new(&relaxed, None, &|_| false).walk(&|_| None, &mut |end, _| {
+        found.extend(end.condition().and_then(|at| sought.take(&at)));
+        end.condition().is_none() || !sought.is_empty()
+    });
+    match walked {
+        Err(stopped @ Stopped::TooMany(_)) => (found, Err(stopped)),
+        _ => (found, Ok(())),
     }
 }
 
+/// Why a condition never speaks.
+///
 /// # Errors
 /// There is more than can be walked through.
-fn never(model: &Model<'_>, at: usize, path: impl Fn(usize) -> String) -> Result<Silent, Stopped> {
+fn never(model: &Model<'_>, at: usize, path: impl Fn(usize) -> String) -> Result<String, Stopped> {
     let alone = model.only(at);
     let holds_alone = match speaks(&alone, 0)? {
         None if model.is_open(at) => speaks(&alone.relaxed(), 0)?.map(|_| None),
         found => found.map(Some),
     };
-    Ok(Silent::Never(match holds_alone {
+    Ok(match holds_alone {
         None => "never holds, whatever is answered: take it out, or mend its condition".to_owned(),
         Some(None) => "never speaks: an earlier one does wherever it holds".to_owned(),
         Some(Some(assigned)) => {
             // What is not assigned makes no difference to it, and is without an answer.
-            let earlier = match end_of(model, &assigned) {
-                Some(End::Speaks(Some(earlier))) => path(earlier),
-                Some(End::Stumbles { condition, .. }) => path(condition),
-                _ => "an earlier one".to_owned(),
-            };
+            let earlier = end_of(model, &assigned).and_then(End::condition);
+            let earlier = earlier.map_or("an earlier one".to_owned(), path);
             format!(
                 "never speaks: wherever it holds, an earlier one does, such as {earlier} where {}",
                 witness(model, &assigned)
             )
         }
-    }))
+    })
 }
 
 pub fn check_rules(
@@ -189,16 +132,8 @@ pub fn check_rules(
 ) {
     let silent = (0..outcomes.book.rules.iter().len()).filter(|rule| !walked.spoke.contains(rule));
     let silent: Vec<usize> = silent.collect();
-    for (rule, why) in silent.iter().zip(why_silent(model, &silent, rules::path)) {
-        let path = rules::path(*rule);
-        match why {
-            Ok(Silent::Never(message)) => faults.push(Fault::at(path, message)),
-            Ok(Silent::NotAsTried) => {
-                guarded.push(format!("{path} speaks for no text or field that was tried"));
-            }
-            Err(_) => faults.push(Fault::at(path, TOO_MANY)),
-        }
-    }
+    let untried = check_silent(model, &silent, rules::path, faults).into_iter().map(rules::path);
+    guarded.extend(untried.map(|it| format!("{it} speaks for no text or field that was tried")));
 }
 
 pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) {
@@ -206,7 +141,7 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
         let outcome = outcomes.outcome(model, end, assigned);
         matches!(outcome, Outcome::Rated { issues: Told::Chosen(_) | Told::ChosenOnly, .. })
     };
-    for choice in outcomes.book.issues.choices() {
+    for choice in &outcomes.book.issues.choices {
         let meets = |class: &Vec<usize>| class.iter().any(|at| outcomes.meets(choice, *at));
         let classes = &model.classes[choice.of];
         let classes: Vec<_> = (0..classes.len()).filter(|at| meets(&classes[*at])).collect();
@@ -214,7 +149,9 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
             // More is mentioned in answer to one question than is tried.
             continue;
         }
-        let message = match find(model, outcomes, Some((choice.of, classes)), &tells_choices) {
+        let tree = Tree::new(model, outcomes.rating_question(), &|_| false);
+        let tree = tree.restricted_to(choice.of, classes);
+        let message = match search(tree, &|end| outcomes.wants(end), &tells_choices) {
             Ok(Some(_)) => continue,
             Ok(None) => format!(
                 "{} is never told: wherever this is answered there is no rating, a rule names the \

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
+
 use super::model::{ALL_ROWS_MAX, Model};
-use super::reach::{Silent, search, why_silent};
+use super::reach::{check_silent, search};
 use super::sample::{Variable, combinations, variables};
-use super::tree::{Assigned, End, TOO_MANY, Tree, Visit};
+use super::tree::{Assigned, End, TOO_MANY, Tree};
 use super::witness::{WHATEVER, witness};
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
@@ -29,52 +31,36 @@ pub fn check(
     let model =
         Model::build(&book.names, &variables, &conditions, |_, _| 0, when, &mut rows_left, faults);
     let Some(model) = model else { return };
-    let mut heard = Heard { by: vec![false; replies.len()], stumbled: Vec::new() };
-    if Tree::new(&model, None, &|_| false).walk(&mut heard).is_err() {
+    let mut heard = BTreeSet::new();
+    // The first of each condition.
+    let mut stumbled: Vec<(usize, usize, Assigned)> = Vec::new();
+    let walked = Tree::new(&model, None, &|_| false).walk(&|_| None, &mut |end, assigned| {
+        heard.extend(end.condition());
+        if let End::Stumbles { condition, part } = end
+            && stumbled.iter().all(|(known, ..)| *known != condition)
+        {
+            stumbled.push((condition, part, assigned.clone()));
+        }
+        true
+    });
+    if walked.is_err() {
         faults.push(Fault::at("replies", TOO_MANY));
         return;
     }
-    for (condition, part, assigned) in &heard.stumbled {
-        let why = model.stumbles(&book.names, *condition, *part, assigned);
-        let witness = witness(&model, assigned);
+    for (condition, part, assigned) in stumbled {
+        let why = model.stumbles(&book.names, condition, part, &assigned);
+        let witness = witness(&model, &assigned);
         let message = format!("cannot be worked out where {witness}: {why}");
-        faults.push(Fault::at(when(*condition), message));
+        faults.push(Fault::at(when(condition), message));
     }
-    let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !heard.by[*at]).collect();
-    for (at, why) in silent.iter().zip(why_silent(&model, &silent, path)) {
-        match why {
-            Ok(Silent::Never(message)) => faults.push(Fault::at(path(*at), message)),
-            Ok(Silent::NotAsTried) => {}
-            Err(_) => faults.push(Fault::at(path(*at), TOO_MANY)),
-        }
-    }
+    let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !heard.contains(at)).collect();
+    check_silent(&model, &silent, path, faults);
     for (at, reply) in replies.iter().enumerate() {
         let is_last = at + 1 == replies.len();
         let trial = Trial { book, model: &model, variables: &variables, at, reply, check };
         if let Some(message) = trial.run(is_last) {
             faults.push(Fault::at(format!("{}.xml", path(at)), message));
         }
-    }
-}
-
-struct Heard {
-    by: Vec<bool>,
-    /// The first of each condition.
-    stumbled: Vec<(usize, usize, Assigned)>,
-}
-
-impl Visit for Heard {
-    fn visit(&mut self, end: End, assigned: &Assigned) -> bool {
-        match end {
-            End::Speaks(at) => self.by[at.expect("the last one always holds")] = true,
-            End::Stumbles { condition, part } => {
-                self.by[condition] = true;
-                if self.stumbled.iter().all(|(known, ..)| *known != condition) {
-                    self.stumbled.push((condition, part, assigned.clone()));
-                }
-            }
-        }
-        true
     }
 }
 

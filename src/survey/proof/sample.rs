@@ -7,7 +7,7 @@ use crate::survey::issues::{Choice, IssueRules};
 use crate::survey::names::Names;
 use crate::survey::question::{Question, Questions};
 use crate::survey::split::{bare_numbers, quoted};
-use crate::survey::words::{Phrase, Words};
+use crate::survey::words;
 
 /// A question or a field, and what it is tried with: every answer where they can be enumerated,
 /// samples where they cannot.
@@ -32,8 +32,8 @@ pub struct Sample {
     pub text: Option<Value>,
     /// The place of the answer where they can be enumerated.
     pub at: Option<usize>,
-    /// As it was said; empty where nothing was.
-    pub said: String,
+    /// As it was said, [spaced](words::spaced), to look for mentions in.
+    pub words: String,
 }
 
 /// Whatever was not said, was not understood, or was said to opt out: nothing tells them apart but
@@ -53,10 +53,10 @@ pub fn variables(
 ) -> Vec<Variable> {
     // The first of each choice come first, so that few are left without one that is tried.
     let phrases = |at: usize| {
-        let choices = issues.choices().iter().filter(move |choice| choice.of == at);
+        let choices = issues.choices.iter().filter(move |choice| choice.of == at);
         let of_choice = |choice: &'_ Choice| {
             let phrases = choice.phrases().iter().enumerate();
-            phrases.map(|(place, it)| (place > 0, it.as_str().to_owned())).collect::<Vec<_>>()
+            phrases.map(|(place, it)| (place > 0, it.trim().to_owned())).collect::<Vec<_>>()
         };
         let mut phrases: Vec<_> = choices.flat_map(of_choice).collect();
         phrases.sort_by_key(|(is_further, _)| *is_further);
@@ -99,17 +99,18 @@ pub fn combinations<'a>(variables: impl IntoIterator<Item = &'a Variable>) -> u1
 impl Sample {
     fn no_answer() -> Self {
         let shown = NO_ANSWER.to_owned();
-        Self { shown, value: None, text: None, at: None, said: String::new() }
+        Self { shown, value: None, text: None, at: None, words: String::new() }
     }
 
-    /// RecordedAnswer, but nothing that the question knows.
+    /// Something said that the question does not know.
     fn outside(said: String) -> Self {
-        Self { shown: format!("{said:?} spoken"), said, ..Self::no_answer() }
+        let (shown, words) = (format!("{said:?} spoken"), words::spaced(&said));
+        Self { shown, words, ..Self::no_answer() }
     }
 
     fn field(text: &str, shown: String) -> Self {
         let value = Some(Value::from(text));
-        Self { shown, text: value.clone(), value, at: None, said: String::new() }
+        Self { shown, text: value.clone(), value, at: None, words: String::new() }
     }
 }
 
@@ -122,16 +123,13 @@ fn finite(question: &Question, spoken: impl Iterator<Item = String>) -> Vec<Samp
             value: Some(domain.value(&known)),
             text: Some(domain.shown(&known)),
             at: Some(at),
-            said: answer.to_owned(),
+            words: words::spaced(answer),
         }
     });
-    let mentions = |text: &str, phrase: &str| {
-        Phrase::parse(phrase).is_some_and(|phrase| Words::of(text).mention(&phrase))
-    };
     // What is an answer by itself is mentioned outside the domain where more is said.
     let outside = |phrase: String| match domain.find(&phrase) {
         None => Some(phrase),
-        Some(known) if mentions(&known.text, &phrase) => None,
+        Some(known) if words::spaced(&known.text).contains(&words::spaced(&phrase)) => None,
         Some(_) => Some(format!("{phrase}, or so")),
     };
     let spoken = spoken.filter_map(outside).take(TEXTS_MAX).map(Sample::outside);
@@ -143,7 +141,7 @@ fn text(question: &Question, texts: impl Iterator<Item = String>) -> Vec<Sample>
         let known = question.domain.find(text)?;
         let value = Some(question.domain.value(&known));
         // Mentions are looked for beyond the length at which it is cut, too.
-        Some(Sample { shown, text: value.clone(), value, at: None, said: text.to_owned() })
+        Some(Sample { shown, text: value.clone(), value, at: None, words: words::spaced(text) })
     };
     let other = known(OTHER_TEXT, "some other text".to_owned());
     let mut tried = BTreeSet::new();

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::{Assigned, End, Tree, Visit};
+use super::tree::Tree;
 use super::witness::{WHATEVER, described};
 use crate::domain::{Issue, Issues, Rating};
 use crate::survey::rules;
@@ -73,20 +73,31 @@ pub enum WhichIssues {
 /// Most rows that are kept.
 const ROWS_MAX: usize = 100;
 
-struct Rows<'o, 'm> {
-    outcomes: &'o Outcomes<'o>,
-    model: &'o Model<'m>,
-    rows: Vec<Row>,
-}
-
 /// Of a model that was walked through without a fault.
 pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
-    let mut rows = Rows { outcomes, model, rows: Vec::new() };
-    let nothing_more = |_: &Assigned| false;
-    let tree = Tree::new(model, outcomes.rating_question(), &nothing_more).in_full();
+    let has_choices = !outcomes.book.issues.choices.is_empty();
+    let mut rows = Vec::new();
+    let tree = Tree::new(model, outcomes.rating_question(), &|_| false).in_full();
     // It stops early where there are more rows than are kept.
-    let _ = tree.walk(&mut rows);
-    let rows = rows.rows;
+    let _ = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
+        let outcome = match outcomes.outcome(model, end, assigned) {
+            Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
+            Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
+            Outcome::Rated { from, to, issues, .. } => {
+                Decided::Feedback { from, to, issues: WhichIssues::of(issues, has_choices) }
+            }
+        };
+        let answers = model.variables.iter().enumerate().filter_map(|(at, variable)| {
+            let is = described(model, at, assigned[at]?);
+            Some(Given { name: variable.name.clone(), is })
+        });
+        rows.push(Row {
+            answers: answers.collect(),
+            rule: end.condition().map(rules::path),
+            outcome,
+        });
+        rows.len() < ROWS_MAX
+    });
     let sizes = outcomes.variables.iter().map(|variable| variable.samples.len() as u64);
     Proof {
         combinations: sizes.fold(1, u64::saturating_mul),
@@ -94,38 +105,6 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
         rows,
         proved: proved(outcomes),
         guarded,
-    }
-}
-
-impl Visit for Rows<'_, '_> {
-    fn wants(&self, end: End) -> Option<usize> {
-        self.outcomes.wants(end)
-    }
-
-    fn visit(&mut self, end: End, assigned: &Assigned) -> bool {
-        let outcome = match self.outcomes.outcome(self.model, end, assigned) {
-            Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
-            Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
-            Outcome::Rated { from, to, issues, .. } => {
-                Decided::Feedback { from, to, issues: WhichIssues::of(issues, self.has_choices()) }
-            }
-        };
-        let given = self.model.variables.iter().enumerate().filter_map(|(at, variable)| {
-            let is = described(self.model, at, assigned[at]?);
-            Some(Given { name: variable.name.clone(), is })
-        });
-        let rule = match end {
-            End::Speaks(rule) => rule.map(rules::path),
-            End::Stumbles { .. } => None,
-        };
-        self.rows.push(Row { answers: given.collect(), rule, outcome });
-        self.rows.len() < ROWS_MAX
-    }
-}
-
-impl Rows<'_, '_> {
-    fn has_choices(&self) -> bool {
-        !self.outcomes.book.issues.choices().is_empty()
     }
 }
 
@@ -144,19 +123,16 @@ impl WhichIssues {
 }
 
 fn proved(outcomes: &Outcomes<'_>) -> Vec<String> {
-    let book = outcomes.book;
-    let mut proved = vec![
-        "each combination of answers comes to exactly one outcome".to_owned(),
-        "every rating lies from 1 to 5, and every answer that rates has one".to_owned(),
-        "below 5 there is always an issue that Plivo knows".to_owned(),
+    let (rules, choices) = (&outcomes.book.rules, &outcomes.book.issues.choices);
+    let proved = [
+        (true, "each combination of answers comes to exactly one outcome"),
+        (true, "every rating lies from 1 to 5, and every answer that rates has one"),
+        (true, "below 5 there is always an issue that Plivo knows"),
+        (!rules.is_empty(), "every rule speaks somewhere, and can be worked out everywhere"),
+        (!choices.is_empty(), "every choice is told somewhere"),
     ];
-    if !book.rules.is_empty() {
-        proved.push("every rule speaks somewhere, and can be worked out everywhere".to_owned());
-    }
-    if !book.issues.choices().is_empty() {
-        proved.push("every choice is told somewhere".to_owned());
-    }
-    proved
+    let proved = proved.iter().filter(|(is_there, _)| *is_there);
+    proved.map(|(_, what)| (*what).to_owned()).collect()
 }
 
 /// What is free, and therefore only tried.
@@ -167,7 +143,7 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
         let by_asking = book.questions.iter().any(|question| {
             question.ask_when.as_ref().is_some_and(|asked| asked.looks_at().contains(&at))
         });
-        let by_choices = book.issues.choices().iter().any(|choice| choice.of == at);
+        let by_choices = book.issues.choices.iter().any(|choice| choice.of == at);
         by_rules || by_asking || by_choices
     };
     let open = outcomes.variables.iter().enumerate();
@@ -195,7 +171,8 @@ impl fmt::Display for Proof {
         let lefts: Vec<String> = self.rows.iter().map(Row::left).collect();
         let width = lefts.iter().map(|left| left.chars().count()).max().unwrap_or(0).min(60);
         for (row, left) in self.rows.iter().zip(&lefts) {
-            writeln!(f, "  {left:width$} → {}{}", row.outcome, row.by())?;
+            let by = row.rule.as_ref().map(|rule| format!("  ({rule})")).unwrap_or_default();
+            writeln!(f, "  {left:width$} → {}{by}", row.outcome)?;
         }
         if self.more_rows > 0 {
             writeln!(f, "  … and {} more", self.more_rows)?;
@@ -215,10 +192,6 @@ impl Row {
         let given: Vec<_> =
             self.answers.iter().map(|Given { name, is }| format!("{name} = {is}")).collect();
         if given.is_empty() { WHATEVER.to_owned() } else { given.join("; ") }
-    }
-
-    fn by(&self) -> String {
-        self.rule.as_ref().map(|rule| format!("  ({rule})")).unwrap_or_default()
     }
 }
 

@@ -12,9 +12,20 @@ pub struct Tree<'m, 'a> {
     flag: &'m dyn Fn(&Assigned) -> bool,
     /// Only these classes of this variable.
     restricted: Option<(usize, Vec<usize>)>,
-    /// What is known from the beginning.
     given: Vec<(usize, usize)>,
-    known: Option<HashMap<State, u64>>,
+    is_in_full: bool,
+}
+
+/// One walk, and where it is.
+struct Walk<'w, 'm, 'a> {
+    tree: Tree<'m, 'a>,
+    /// A variable that is wanted before what was spoken comes to an end.
+    wants: &'w dyn Fn(End) -> Option<usize>,
+    /// Whether to go on.
+    visit: &'w mut dyn FnMut(End, &Assigned) -> bool,
+    assigned: Assigned,
+    /// How many ends there are from a state on.
+    known: HashMap<State, u64>,
     states: usize,
     /// How many of them at each condition.
     at: Vec<usize>,
@@ -37,15 +48,14 @@ pub enum End {
     Stumbles { condition: usize, part: usize },
 }
 
-/// What is done at the ends.
-pub trait Visit {
-    /// A variable that is wanted before what was spoken comes to an end.
-    fn wants(&self, _end: End) -> Option<usize> {
-        None
+impl End {
+    /// The condition at which it is, unless none speaks.
+    pub fn condition(self) -> Option<usize> {
+        match self {
+            Self::Speaks(at) => at,
+            Self::Stumbles { condition, .. } => Some(condition),
+        }
     }
-
-    /// Whether to go on.
-    fn visit(&mut self, end: End, assigned: &Assigned) -> bool;
 }
 
 /// Why a walk stopped early.
@@ -74,27 +84,14 @@ impl<'m, 'a> Tree<'m, 'a> {
         also: Option<usize>,
         flag: &'m dyn Fn(&Assigned) -> bool,
     ) -> Self {
-        let mut matters = Vec::new();
         let mut so_far: BTreeSet<usize> = also.into_iter().collect();
-        matters.push(so_far.iter().copied().collect());
+        let mut matters: Vec<Vec<usize>> = vec![so_far.iter().copied().collect()];
         for condition in model.conditions.iter().rev() {
             so_far.extend(&condition.looks_at);
             matters.push(so_far.iter().copied().collect());
         }
         matters.reverse();
-        let at = vec![0; matters.len()];
-        let known = Some(HashMap::new());
-        Self {
-            model,
-            matters,
-            flag,
-            restricted: None,
-            given: Vec::new(),
-            known,
-            states: 0,
-            at,
-            kept: 0,
-        }
+        Self { model, matters, flag, restricted: None, given: Vec::new(), is_in_full: false }
     }
 
     /// Only through some classes of a variable.
@@ -111,97 +108,85 @@ impl<'m, 'a> Tree<'m, 'a> {
 
     /// Through every end, the same from some point on or not.
     pub fn in_full(mut self) -> Self {
-        self.known = None;
+        self.is_in_full = true;
         self
     }
 
-    /// How many ends there are.
+    /// How many ends there are. `wants` is a variable that is wanted before what was spoken comes to
+    /// an end, `visit` says whether to go on.
     ///
     /// # Errors
     /// The walk stopped early.
-    pub fn walk(mut self, visitor: &mut dyn Visit) -> Result<u64, Stopped> {
+    pub fn walk(
+        mut self,
+        wants: &dyn Fn(End) -> Option<usize>,
+        visit: &mut dyn FnMut(End, &Assigned) -> bool,
+    ) -> Result<u64, Stopped> {
         let mut assigned = vec![None; self.model.classes.len()];
         for (variable, class) in &self.given {
             assigned[*variable] = Some(*class);
         }
-        match self.restricted.clone() {
-            Some((variable, classes)) => {
-                let mut count = 0u64;
-                for class in classes {
-                    assigned[variable] = Some(class);
-                    count = count.saturating_add(self.from(0, &mut assigned, visitor)?);
-                }
-                Ok(count)
-            }
-            None => self.from(0, &mut assigned, visitor),
+        let restricted = self.restricted.take();
+        let at = vec![0; self.matters.len()];
+        let known = HashMap::new();
+        let mut walk = Walk { tree: self, wants, visit, assigned, known, states: 0, at, kept: 0 };
+        match restricted {
+            Some((variable, classes)) => walk.each(variable, classes, &mut |walk| walk.from(0)),
+            None => walk.from(0),
         }
     }
+}
 
-    fn from(
-        &mut self,
-        condition: usize,
-        assigned: &mut Assigned,
-        visitor: &mut dyn Visit,
-    ) -> Result<u64, Stopped> {
-        let state = self.known.is_some().then(|| {
-            let known = self.matters[condition].iter().filter_map(|at| {
-                Some((*at as u32, self.model.alike(condition, *at, assigned[*at]?)))
+impl Walk<'_, '_, '_> {
+    fn from(&mut self, condition: usize) -> Result<u64, Stopped> {
+        let model = self.tree.model;
+        let state = (!self.tree.is_in_full).then(|| {
+            let known = self.tree.matters[condition].iter().filter_map(|at| {
+                Some((*at as u32, model.alike(condition, *at, self.assigned[*at]?)))
             });
-            (condition, known.collect::<Vec<_>>(), (self.flag)(assigned))
+            (condition, known.collect::<Vec<_>>(), (self.tree.flag)(&self.assigned))
         });
-        if let (Some(known), Some(state)) = (&self.known, &state)
-            && let Some(count) = known.get(state)
-        {
+        if let Some(count) = state.as_ref().and_then(|state| self.known.get(state)) {
             return Ok(*count);
         }
         self.states += 1;
         self.at[condition] += 1;
         self.kept += state.as_ref().map_or(0, |(_, known, _)| known.len());
-        let walked = self.model.walked.get() + 1;
-        self.model.walked.set(walked);
+        let walked = model.walked.get() + 1;
+        model.walked.set(walked);
         if self.states > STATES_MAX || self.kept > KEPT_MAX || walked > ALL_STATES_MAX {
-            let conditions = self.at.iter().take(self.model.conditions.len()).enumerate();
+            let conditions = self.at.iter().take(model.conditions.len()).enumerate();
             let most = conditions.max_by_key(|(_, states)| **states);
             return Err(Stopped::TooMany(most.map_or(0, |(condition, _)| condition)));
         }
-        let count = self.step(condition, assigned, visitor)?;
-        if let (Some(known), Some(state)) = (&mut self.known, state) {
-            known.insert(state, count);
-        }
+        let count = self.step(condition)?;
+        self.known.extend(state.map(|state| (state, count)));
         Ok(count)
     }
 
-    fn step(
-        &mut self,
-        condition: usize,
-        assigned: &mut Assigned,
-        visitor: &mut dyn Visit,
-    ) -> Result<u64, Stopped> {
-        if condition == self.model.conditions.len() {
-            return self.end(End::Speaks(None), assigned, visitor);
+    fn step(&mut self, condition: usize) -> Result<u64, Stopped> {
+        let model = self.tree.model;
+        if condition == model.conditions.len() {
+            return self.end(End::Speaks(None));
         }
-        match self.model.judge(condition, assigned) {
-            Ok(true) => self.end(End::Speaks(Some(condition)), assigned, visitor),
-            Ok(false) => self.from(condition + 1, assigned, visitor),
-            Err(Unjudged::Stumbles(part)) => {
-                self.end(End::Stumbles { condition, part }, assigned, visitor)
+        match model.judge(condition, &self.assigned) {
+            Ok(true) => self.end(End::Speaks(Some(condition))),
+            Ok(false) => self.from(condition + 1),
+            Err(Unjudged::Stumbles(part)) => self.end(End::Stumbles { condition, part }),
+            Err(Unjudged::Needs(variable)) => {
+                let classes = 0..model.classes[variable].len();
+                self.each(variable, classes, &mut |walk| walk.from(condition))
             }
-            Err(Unjudged::Needs(variable)) => self
-                .each(variable, assigned, |tree, assigned| tree.from(condition, assigned, visitor)),
         }
     }
 
-    fn end(
-        &mut self,
-        end: End,
-        assigned: &mut Assigned,
-        visitor: &mut dyn Visit,
-    ) -> Result<u64, Stopped> {
-        match visitor.wants(end).filter(|variable| assigned[*variable].is_none()) {
+    fn end(&mut self, end: End) -> Result<u64, Stopped> {
+        match (self.wants)(end).filter(|variable| self.assigned[*variable].is_none()) {
             Some(variable) => {
-                self.each(variable, assigned, |tree, assigned| tree.end(end, assigned, visitor))
+                let classes = 0..self.tree.model.classes[variable].len();
+                self.each(variable, classes, &mut |walk| walk.end(end))
             }
-            None if visitor.visit(end, assigned) => Ok(1),
+            None if (self.visit)(end, &self.assigned) => Ok(1),
             None => Err(Stopped::Enough),
         }
     }
@@ -209,14 +194,14 @@ impl<'m, 'a> Tree<'m, 'a> {
     fn each(
         &mut self,
         variable: usize,
-        assigned: &mut Assigned,
-        mut walk: impl FnMut(&mut Self, &mut Assigned) -> Result<u64, Stopped>,
+        classes: impl IntoIterator<Item = usize>,
+        walk: &mut dyn FnMut(&mut Self) -> Result<u64, Stopped>,
     ) -> Result<u64, Stopped> {
         let mut count = 0u64;
-        for class in 0..self.model.classes[variable].len() {
-            assigned[variable] = Some(class);
-            let walked = walk(self, assigned);
-            assigned[variable] = None;
+        for class in classes {
+            self.assigned[variable] = Some(class);
+            let walked = walk(self);
+            self.assigned[variable] = None;
             count = count.saturating_add(walked?);
         }
         Ok(count)

@@ -1,6 +1,7 @@
 use super::model::{Model, Unjudged};
 use super::sample::Sample;
 use super::tree::{Assigned, End};
+use crate::survey::words::listed;
 
 /// Where nothing that is answered makes a difference.
 pub const WHATEVER: &str = "whatever is answered";
@@ -76,10 +77,7 @@ pub fn described(model: &Model<'_>, variable: usize, class: usize) -> String {
             rest = &rest[1..];
         }
     }
-    match pieces.len().checked_sub(PIECES_MAX) {
-        None | Some(0) => pieces.join(", "),
-        Some(more) => format!("{} and {more} more", pieces[..PIECES_MAX].join(", ")),
-    }
+    listed(&pieces, PIECES_MAX)
 }
 
 /// How many of the first are numbers that follow each other.

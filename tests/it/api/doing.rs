@@ -203,7 +203,7 @@ fn an_account_that_nobody_knows_is_not_held() {
         hold.assert_status(404);
         world.post(&format!("/accounts/{unknown}/resume"), &json!({})).assert_status(404);
     }
-    assert_eq!(world.ledger.holds(), []);
+    assert_eq!(world.ledger.pauses(), []);
 }
 
 #[test]

@@ -16,8 +16,7 @@ const SENDERS: usize = 4;
 /// How long a sender waits before it sends again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What is leased when the disk fills, and cannot even be given back, waits for its lease to end.
-const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, lease: 6100ms, \
+const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, \
     retry: { first: 20ms, longest: 300ms, unknown_call: 1s }";
 
 #[test]
@@ -36,7 +35,7 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
     crowd.wait_for_answers(BEFORE);
 
     service.leave_room_to(Some(written(&home)));
-    let refused = "the ledger refuses writes; hooks are answered 503 until it recovers";
+    let refused = "the store refuses writes; webhooks are answered 503 until it recovers";
     assert_eq!(service.wait_for(refused)["level"], "ERROR");
     crowd.wait_a_while_for_refusals(SENDERS, Duration::from_secs(30));
     assert!(crowd.put_off() >= SENDERS, "no hook is put off");
@@ -57,7 +56,7 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
     Ledger::read(&home.ledger()).assert_has(&promised);
 
     service.leave_room_to(None);
-    service.wait_for("the ledger takes writes again");
+    service.wait_for("the store takes writes again");
     assert_eq!(ask(&service, "/readyz").status, 200);
     assert_eq!(figure(&service, "postcall_ledger_writable"), 1.0);
     crowd.wait_until_all_are_answered();

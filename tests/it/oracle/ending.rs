@@ -27,7 +27,7 @@ pub fn assert_ended_well(id: &str, call: &Call, kept: &Kept, heard: &[Told]) {
     for heard in heard {
         assert_eq!(Some(heard), expected.as_ref(), "what was heard of {id}: {call:?}");
     }
-    let (accepted, unknown) = (kept.attempts("accepted"), kept.attempts("unknown_result"));
+    let (accepted, unknown) = (kept.attempts("accepted"), kept.unknown_results());
     let explained = accepted..=accepted + unknown;
     let (times, verdicts) = (heard.len(), &kept.verdicts);
     assert!(explained.contains(&times), "{id} was heard {times} times; its attempts: {verdicts}");

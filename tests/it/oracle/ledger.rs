@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use postcall::domain::Answer;
 use postcall::store::sqlite::ReadOnly;
-use postcall::submission::StateCounts;
+use postcall::submission::{Answers, Document, StateCounts};
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
@@ -28,13 +29,15 @@ pub struct Kept {
     leased_until: Option<i64>,
     /// Of its attempts in their order, with commas between; one that is under way has none.
     pub verdicts: String,
+    /// Attempts between the first and the last ones, of which nothing is kept.
+    forgotten: usize,
     /// By question and text, whether it came too late; no text is silence.
     answers: HashMap<(String, Option<String>), bool>,
 }
 
 impl Ledger {
     pub fn totals(path: &Path) -> StateCounts {
-        ReadOnly::open(path).unwrap().figures().unwrap().totals
+        ReadOnly::open(path).unwrap().statistics().unwrap().counts
     }
 
     /// Until every submission that `service` keeps there has ended.
@@ -52,42 +55,30 @@ impl Ledger {
     pub fn read(path: &Path) -> Self {
         let ledger = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let mut kept = BTreeMap::new();
-        let mut submissions = ledger
-            .prepare(
-                "SELECT s.call, s.id, s.state, s.reason, s.feedback, s.begun, s.leased_until,
-                        (SELECT coalesce(group_concat(a.verdict ORDER BY a.number), '')
-                            FROM attempts a WHERE a.submission = s.seq)
-                    FROM submissions s",
-            )
-            .unwrap();
+        let columns = "call, id, state, reason, lease_until, document";
+        let select = format!("SELECT {columns} FROM submissions");
+        let mut submissions = ledger.prepare(&select).unwrap();
         let mut rows = submissions.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
+            let document = Document::read(row.get_ref(5).unwrap().as_bytes().unwrap()).unwrap();
+            let responses = document.attempts.iter().map(|attempt| attempt.response.as_ref());
+            let verdicts: Vec<_> = responses.flatten().map(|it| it.verdict.label()).collect();
+            let delivered = document.delivered.as_ref();
             let submission = Kept {
                 submission: Uuid::from_slice(row.get_ref(1).unwrap().as_blob().unwrap())
                     .unwrap()
                     .to_string(),
                 state: row.get(2).unwrap(),
                 reason: row.get(3).unwrap(),
-                feedback: row.get(4).unwrap(),
-                under_way: row.get(5).unwrap(),
-                leased_until: row.get(6).unwrap(),
-                verdicts: row.get(7).unwrap(),
-                answers: HashMap::new(),
+                feedback: delivered.map(|payload| payload.as_str().to_owned()),
+                under_way: document.attempts.last().is_some_and(|it| it.response.is_none()),
+                leased_until: row.get(4).unwrap(),
+                verdicts: verdicts.join(","),
+                forgotten: document.attempts_made as usize - document.attempts.len(),
+                // What counts and came once more too late was in time.
+                answers: said(&document.late, true).chain(said(&document.answers, false)).collect(),
             };
             assert!(kept.insert(row.get(0).unwrap(), submission).is_none(), "a call kept twice");
-        }
-        let mut answers = ledger
-            .prepare(
-                "SELECT s.call, a.question, a.answer, a.late
-                    FROM answers a JOIN submissions s ON s.seq = a.submission",
-            )
-            .unwrap();
-        let mut rows = answers.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let call: String = row.get(0).unwrap();
-            let submission = kept.get_mut(&call).unwrap();
-            let said = (row.get(1).unwrap(), row.get(2).unwrap());
-            submission.answers.insert(said, row.get(3).unwrap());
         }
         Self { kept }
     }
@@ -133,6 +124,11 @@ impl Kept {
         self.verdicts.split(',').filter(|given| *given == verdict).count()
     }
 
+    /// Most attempts of which nobody knows the result.
+    pub fn unknown_results(&self) -> usize {
+        self.attempts("unknown_result") + self.forgotten
+    }
+
     /// Whether an answer to the question came when the submission was closed.
     pub fn was_late(&self, question: &str) -> bool {
         self.answers.iter().any(|((of, _), late)| of == question && *late)
@@ -141,4 +137,15 @@ impl Kept {
     pub fn told(&self) -> Option<Told> {
         Some(Told::of(&serde_json::from_str(self.feedback.as_deref()?).unwrap()))
     }
+}
+
+/// Question and text of each, and whether it came too late.
+fn said(answers: &Answers, late: bool) -> impl Iterator<Item = ((String, Option<String>), bool)> {
+    answers.recorded().map(move |recorded| {
+        let text = match &recorded.answer {
+            Answer::Silence => None,
+            Answer::Given(text) => Some(text.clone()),
+        };
+        ((recorded.question.clone(), text), late)
+    })
 }

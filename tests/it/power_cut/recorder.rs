@@ -46,6 +46,7 @@ impl Event {
 }
 
 /// What happens to the files of one folder, from when it is made.
+#[derive(Clone)]
 pub struct Recording(Arc<Log>);
 
 struct Log {
@@ -67,6 +68,13 @@ impl Recording {
     /// How much has been done so far.
     pub fn len(&self) -> usize {
         self.0.events.lock().unwrap().len()
+    }
+
+    /// Whether the log of a database was written and then synced, after so much had been done.
+    pub fn log_was_synced_since(&self, moment: usize) -> bool {
+        let events = self.0.events.lock().unwrap();
+        let mut of_log = events[moment..].iter().filter(|event| event.file().ends_with("-wal"));
+        matches!(of_log.next_back(), Some(Event::Synced { .. }))
     }
 
     /// So far; what is in them has been done.

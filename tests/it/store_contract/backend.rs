@@ -1,4 +1,4 @@
-//! What the suite needs of a backend, and the ledger that the promises speak to.
+//! What the suite needs of a backend, and the open store that the promises are checked on.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,42 +6,45 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postcall::domain::Attempt;
-use postcall::store::Observer;
-use postcall::store::sqlite::{Options, SqliteStore, examine};
+use postcall::account::PauseReason;
+use postcall::domain::{Attempt, Name};
+use postcall::store::sqlite::{Options, SqliteStore};
 use postcall::store::{
-    Accepted, Arrival, Begun, Decision, Lease, LeaseRequest, Offer, Search, Settled, Settlement,
-    Store, StoreError, SubmissionRow, Ticket,
+    ClaimRequest, Claimed, Observer, ReceiveRequest, Received, Store, StoreError, SubmissionFilter,
 };
-use postcall::submission::StateCounts;
+use postcall::submission::{
+    Answers, Claim, Decision, Document, Mapper, Settled, Settlement, State, StateCounts, Submission,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::spoken::at;
+use super::spoken::{TestMapper, at};
 
-/// A place that holds one ledger; a new one is empty.
+/// A place for one store; a new one is empty.
 pub trait Backend: Default {
-    /// Opens what lies there.
-    fn open(&self, terms: Terms) -> Result<Arc<dyn Store>, StoreError>;
+    /// Opens the store that is there.
+    fn open(&self, setup: Setup) -> Result<Arc<dyn Store>, StoreError>;
 
     /// Another place with what a sudden end, at this moment, would leave of this one.
     fn after_a_sudden_end(&self) -> Self;
 
-    /// What an examination of what lies there finds.
+    /// What an examination of the store finds.
     fn faults(&self) -> Vec<String>;
 
-    /// The bodies of the hooks that lie there, in the order in which they were kept.
+    /// The bodies of the webhooks that are kept: of one submission after the other, each in order of
+    /// arrival.
     fn bodies(&self) -> Vec<String>;
 }
 
-/// How a ledger is opened.
-pub struct Terms {
+/// How a store is opened.
+pub struct Setup {
     pub queue: usize,
     pub lease: Duration,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub observer: Arc<dyn Observer>,
 }
 
+/// A folder for a SQLite store.
 pub struct Sqlite {
     pub folder: TempDir,
 }
@@ -69,8 +72,8 @@ impl Default for Sqlite {
 }
 
 impl Backend for Sqlite {
-    fn open(&self, terms: Terms) -> Result<Arc<dyn Store>, StoreError> {
-        let Terms { queue, lease, clock, observer } = terms;
+    fn open(&self, setup: Setup) -> Result<Arc<dyn Store>, StoreError> {
+        let Setup { queue, lease, clock, observer } = setup;
         let store =
             SqliteStore::open(Options { path: self.path(), queue, lease, clock, observer })?;
         Ok(Arc::new(store))
@@ -85,25 +88,65 @@ impl Backend for Sqlite {
     }
 
     fn faults(&self) -> Vec<String> {
-        examine(&self.path()).unwrap().findings.into_iter().map(|finding| finding.words).collect()
+        // examine: replace by `postcall::store::sqlite::examine(&self.path())` and its findings.
+        examine_locally(&Connection::open(self.path()).unwrap())
     }
 
     fn bodies(&self) -> Vec<String> {
         let connection = Connection::open(self.path()).unwrap();
-        let mut hooks = connection
-            .prepare("SELECT CAST(body AS TEXT) FROM hooks ORDER BY submission, id")
+        let mut webhooks = connection
+            .prepare("SELECT CAST(body AS TEXT) FROM webhooks ORDER BY submission, received_at, id")
             .unwrap();
-        hooks.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        webhooks.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 }
 
-/// How many seconds a lease lasts by the ledger's clock, which stands at 0 until it is set.
-pub const LEASE: i64 = 30;
-/// How many seconds until a held account is probed again.
-pub const PROBE_EVERY: i64 = 60;
+// examine: remove this function with its call.
+fn examine_locally(connection: &Connection) -> Vec<String> {
+    let list = |statement: &str| -> Vec<String> {
+        let mut statement = connection.prepare(statement).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let mut faults = list("PRAGMA integrity_check");
+    faults.retain(|fault| fault != "ok");
+    faults.extend(list(
+        "SELECT 'webhook without a submission: ' || hex(id) FROM webhooks
+            WHERE submission NOT IN (SELECT seq FROM submissions)",
+    ));
+    faults.extend(list(
+        "SELECT 'in flight though settled: ' || hex(id) FROM submissions
+            WHERE lease_until IS NOT NULL AND settled_at IS NOT NULL",
+    ));
+    faults.extend(list(
+        "SELECT 'settled and waiting do not fit the state: ' || hex(id) FROM submissions
+            WHERE (settled_at IS NULL) <> (state IN ('collecting', 'pending'))",
+    ));
+    faults.extend(list(
+        "SELECT 'no scope: ' || hex(id) FROM submissions
+            WHERE (account, survey) NOT IN (SELECT account, survey FROM scopes)",
+    ));
+    for state in State::LABELS {
+        faults.extend(list(&format!(
+            "SELECT 'count of {state}' FROM state_counts WHERE {state} <>
+                (SELECT count(*) FROM submissions WHERE state = '{state}')
+                + (SELECT coalesce(sum(submissions), 0) FROM deleted_counts WHERE state = '{state}')"
+        )));
+    }
+    for document in list("SELECT document FROM submissions") {
+        if let Err(error) = Document::read(document.as_bytes()) {
+            faults.push(format!("document: {error}"));
+        }
+    }
+    faults
+}
 
-/// An open ledger whose clock the test sets; it is used like the [`Store`] that it holds.
-pub struct Ledger<B> {
+/// How many seconds a lease lasts by the store's clock, which shows 0 until it is set.
+pub const LEASE: i64 = 30;
+/// How many seconds until a paused account is probed again.
+pub const PROBE_INTERVAL: i64 = 60;
+
+/// An open store whose clock the test sets; it is used like the [`Store`] that it holds.
+pub struct TestStore<B> {
     pub backend: B,
     pub commits: Arc<Commits>,
     queue: usize,
@@ -111,27 +154,27 @@ pub struct Ledger<B> {
     store: Option<Arc<dyn Store>>,
 }
 
-impl<B: Backend> Ledger<B> {
+impl<B: Backend> TestStore<B> {
     pub fn new() -> Self {
         Self::on(B::default())
     }
 
     pub fn on(backend: B) -> Self {
-        let mut ledger = Self {
+        let mut store = Self {
             backend,
             commits: Arc::default(),
             queue: 64,
             clock: Arc::default(),
             store: None,
         };
-        ledger.reopen();
-        ledger
+        store.reopen();
+        store
     }
 
-    /// Drops the ledger without closing it, and opens it again.
+    /// Drops the store without closing it, and opens it again.
     pub fn reopen(&mut self) {
         self.drop_unclosed();
-        self.store = Some(self.backend.open(self.terms()).unwrap());
+        self.store = Some(self.backend.open(self.setup()).unwrap());
     }
 
     pub fn drop_unclosed(&mut self) {
@@ -148,9 +191,9 @@ impl<B: Backend> Ledger<B> {
         Self::on(self.backend.after_a_sudden_end())
     }
 
-    pub fn terms(&self) -> Terms {
+    pub fn setup(&self) -> Setup {
         let clock = self.clock.clone();
-        Terms {
+        Setup {
             queue: self.queue,
             lease: Duration::from_secs(LEASE as u64),
             clock: Arc::new(move || at(clock.load(Ordering::SeqCst))),
@@ -162,87 +205,126 @@ impl<B: Backend> Ledger<B> {
         self.clock.store(second, Ordering::SeqCst);
     }
 
-    pub async fn hear(&self, arrival: Arrival) -> Accepted {
-        self.accept(arrival).await.unwrap()
+    pub async fn receive_one(&self, request: ReceiveRequest) -> Received {
+        self.receive(request).await.unwrap()
     }
 
-    /// Everything that is due for `main`, up to ten.
-    pub async fn lease_due(&self, second: i64) -> Vec<Lease> {
-        self.lease(wanted(&[("main", 10)], second)).await.unwrap().leases
+    /// What is due for `main`, up to ten, as this mapper maps it.
+    pub async fn claim_by(&self, mapper: impl Mapper + 'static, second: i64) -> Claimed {
+        let mapper = Arc::new(mapper);
+        self.claim(ClaimRequest { mapper, ..wanted(&[("main", 10)], second) }).await.unwrap()
     }
 
-    /// The one submission that is due.
-    pub async fn lease_one(&self, second: i64) -> Lease {
-        let mut leases = self.lease_due(second).await;
-        assert_eq!(leases.len(), 1, "{leases:?}");
-        leases.remove(0)
+    /// What is due for `main`, up to ten: every submission maps to feedback.
+    pub async fn claim_due(&self, second: i64) -> Vec<Claim> {
+        let claimed = self.claim_by(TestMapper::default(), second).await;
+        assert_eq!(claimed.settled, [], "everything maps to feedback");
+        claimed.claims
     }
 
-    pub async fn begin_one(&self, lease: &Lease, second: i64) -> Begun {
-        self.begin(vec![offer(lease.ticket)], at(second)).await.unwrap()[0]
+    /// The one submission that is due, with its attempt in flight.
+    pub async fn claim_one(&self, second: i64) -> Claim {
+        let mut claims = self.claim_due(second).await;
+        assert_eq!(claims.len(), 1, "{claims:?}");
+        claims.remove(0)
     }
 
-    /// The one submission that is due, with an attempt under way.
-    pub async fn attempt_one(&self, second: i64) -> Lease {
-        let lease = self.lease_one(second).await;
-        assert_eq!(self.begin_one(&lease, second).await, Begun::Started);
-        lease
+    /// The one submission that is due, and the answers that were mapped.
+    pub async fn claim_mapped(&self, second: i64) -> (Claim, Answers) {
+        let mapper = Arc::new(TestMapper::default());
+        let request = ClaimRequest { mapper: mapper.clone(), ..wanted(&[("main", 10)], second) };
+        let claims = self.claim(request).await.unwrap().claims;
+        let (asked, [claim]) = (mapper.take_asked(), &claims[..]) else { panic!("{claims:?}") };
+        let [asked] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!(asked.key, claim.key);
+        let stored = self.load(vec![claim.token.submission]).await.unwrap().remove(0);
+        assert_eq!(&asked.answers, stored.answers(), "a claim changes no answers");
+        (claim.clone(), asked.answers.clone())
     }
 
-    pub async fn settle_one(&self, lease: &Lease, decision: Decision, second: i64) -> Settled {
-        let settlement = Settlement { ticket: lease.ticket, decision, trace: None, at: at(second) };
+    /// Claims the one submission that is due, which this mapper maps to nothing to send; returns it.
+    pub async fn settle_unsent(&self, mapper: TestMapper, second: i64) -> Submission {
+        let claimed = self.claim_by(mapper, second).await;
+        assert_eq!((claimed.claims.len(), claimed.settled.len()), (0, 1), "{claimed:?}");
+        let submission = self.load(vec![claimed.settled[0].id]).await.unwrap().remove(0);
+        assert_eq!(submission.state, claimed.settled[0].state);
+        submission
+    }
+
+    pub async fn settle_one(&self, claim: &Claim, attempt: Attempt, decision: Decision) -> Settled {
+        let settlement = Settlement { token: claim.token, attempt, decision };
         self.settle(vec![settlement]).await.unwrap()[0]
     }
 
     /// Settles the attempt to be made again in a minute.
-    pub async fn retry_one(&self, lease: &Lease, attempt: Attempt) -> Settled {
-        let finished_at = attempt.finished_at;
-        let decision = Decision::Retry { attempt, at: finished_at + Duration::from_secs(60) };
-        self.settle_one(lease, decision, finished_at.as_second()).await
+    pub async fn retry_one(&self, claim: &Claim, attempt: Attempt) -> Settled {
+        let at = attempt.finished_at + Duration::from_secs(60);
+        self.settle_one(claim, attempt, Decision::Retry { at }).await
     }
 
-    pub async fn rows(&self) -> Vec<SubmissionRow> {
-        self.search(Search::default(), None, 1000).await.unwrap().rows
+    /// Every submission, the latest first.
+    pub async fn submissions(&self) -> Vec<Submission> {
+        self.search(SubmissionFilter::default(), None, 1000).await.unwrap().submissions
     }
 
-    pub async fn row(&self, call: &str) -> SubmissionRow {
-        self.rows().await.into_iter().find(|row| row.key.call.as_str() == call).unwrap()
+    /// The submission about a call.
+    pub async fn submission(&self, call: &str) -> Submission {
+        self.submissions().await.into_iter().find(|it| call_of(it) == call).unwrap()
     }
 
-    pub async fn totals(&self) -> StateCounts {
-        self.figures().await.unwrap().totals
+    pub async fn counts(&self) -> StateCounts {
+        self.statistics().await.unwrap().counts
     }
 
-    /// The totals are what a recount of the list finds.
-    pub async fn check_books(&self) {
-        let totals = self.totals().await;
+    /// Accounts that are paused.
+    pub async fn pauses(&self) -> Vec<(Name, PauseReason)> {
+        self.statistics().await.unwrap().pauses
+    }
+
+    /// The counts are what counting the list gives.
+    pub async fn check_counts(&self) {
+        let counts = self.counts().await;
         let mut counted = StateCounts::default();
-        for row in self.rows().await {
+        for submission in self.submissions().await {
             counted.accepted += 1;
-            *counted.of_mut(row.state) += 1;
+            *counted.of_mut(submission.state) += 1;
         }
-        assert_eq!(totals, counted);
-        assert!(totals.balance());
+        assert_eq!(counts, counted);
+        assert!(counts.balance());
     }
 }
 
-impl<B> Deref for Ledger<B> {
+impl<B> Deref for TestStore<B> {
     type Target = dyn Store;
 
     fn deref(&self) -> &Self::Target {
-        &**self.store.as_ref().expect("a ledger is open between reopenings")
+        &**self.store.as_ref().expect("a store is open between reopenings")
     }
 }
 
-pub fn wanted(accounts: &[(&str, usize)], second: i64) -> LeaseRequest {
-    LeaseRequest {
+/// A claim for accounts, with a mapper that maps everything to the same feedback.
+pub fn wanted(accounts: &[(&str, usize)], second: i64) -> ClaimRequest {
+    ClaimRequest {
         wanted: accounts.iter().map(|(name, most)| (name.parse().unwrap(), *most)).collect(),
         now: at(second),
-        probe_every: Duration::from_secs(PROBE_EVERY as u64),
+        probe_interval: Duration::from_secs(PROBE_INTERVAL as u64),
+        mapper: Arc::new(TestMapper::default()),
     }
 }
 
-/// How many commands each sync was for, since this was last asked.
+/// The call of a submission, or nothing once it was erased or purged.
+pub fn call_of(submission: &Submission) -> &str {
+    submission.call.as_ref().map_or("", |call| call.as_str())
+}
+
+/// A submission apart from what it has of answers that came too late.
+pub fn apart_from_late(submission: &Submission) -> Submission {
+    let mut submission = submission.clone();
+    submission.document.late = Answers::default();
+    submission
+}
+
+/// How many operations each sync was for, since this was last asked.
 #[derive(Default)]
 pub struct Commits(Mutex<Vec<usize>>);
 
@@ -253,12 +335,7 @@ impl Commits {
 }
 
 impl Observer for Commits {
-    fn committed(&self, _took: Duration, group: usize, _totals: StateCounts) {
+    fn committed(&self, _took: Duration, group: usize, _counts: StateCounts) {
         self.0.lock().unwrap().push(group);
     }
-}
-
-/// What an attempt says, where it does not matter what.
-pub fn offer(ticket: Ticket) -> Offer {
-    Offer { ticket, feedback: "{}".to_owned() }
 }

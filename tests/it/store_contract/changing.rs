@@ -4,294 +4,302 @@ use std::time::Duration;
 
 use postcall::account::PauseCause;
 use postcall::domain::Verdict;
-use postcall::store::{Arrival, Decision, Lease, Outcome, Settled};
-use postcall::submission::{ChangedAnswerPolicy, DeadReason, IgnoredReason, State};
-
-use super::spoken::{
-    AFTER, BUSY, DELAY, answer, at, attempt, changing, complete, hang_up, hook, ignored, opt_out,
-    pairs, score, telling,
+use postcall::store::ReceiveRequest;
+use postcall::submission::{
+    ChangedAnswerPolicy, Claim, DeadReason, Decision, IgnoredReason, Json, Outcome, Settled, State,
 };
-use super::{Backend, Ledger};
+
+use super::backend::apart_from_late;
+use super::spoken::{
+    AFTER, BUSY, DELAY, FEEDBACK, accepted, answer, at, attempt, complete, hang_up, ignoring,
+    opt_out, pairs, score, webhook, with_field, with_policy,
+};
+use super::{Backend, TestStore};
 
 /// The score, to a survey in which the last one counts.
-fn last(second: i64, text: &str) -> Arrival {
-    changing(ChangedAnswerPolicy::KeepLast, hook(second, "c-1", &[("score", text)]))
+fn last(second: i64, text: &str) -> ReceiveRequest {
+    with_policy(ChangedAnswerPolicy::KeepLast, webhook(second, "c-1", &[("score", text)]))
 }
 
 /// The score, to a survey in which the last one counts even after the delivery.
-fn resend(second: i64, text: &str) -> Arrival {
-    changing(ChangedAnswerPolicy::Redeliver, hook(second, "c-1", &[("score", text)]))
+fn resend(second: i64, text: &str) -> ReceiveRequest {
+    with_policy(ChangedAnswerPolicy::Redeliver, webhook(second, "c-1", &[("score", text)]))
 }
 
 /// A complete submission with the score 4, delivered at 101.
-async fn delivered(ledger: &Ledger<impl Backend>, changes: ChangedAnswerPolicy) -> Lease {
-    ledger.hear(changing(changes, complete(0, "c-1"))).await;
-    let lease = ledger.attempt_one(100).await;
-    assert_eq!(ledger.settle_one(&lease, accepted(101), 101).await, Settled::Done);
-    lease
+async fn delivered(store: &TestStore<impl Backend>, changes: ChangedAnswerPolicy) -> Claim {
+    store.receive_one(with_policy(changes, complete(0, "c-1"))).await;
+    let claim = store.claim_one(100).await;
+    assert_eq!(store.settle_one(&claim, accepted(101), Decision::Delivered).await, Settled::Done);
+    claim
 }
 
-fn accepted(second: i64) -> Decision {
-    let attempt = attempt(Verdict::Accepted, Some(201), second);
-    Decision::Delivered { attempt }
-}
-
-pub async fn where_the_first_answer_counts_a_repeat_leaves_no_trace(ledger: Ledger<impl Backend>) {
+pub async fn where_the_first_answer_counts_a_duplicate_leaves_no_trace(
+    store: TestStore<impl Backend>,
+) {
     for (second, text) in [(0, "4"), (1, "2"), (2, "4")] {
-        ledger.hear(hook(second, "c-1", &[("score", text)])).await;
+        store.receive_one(webhook(second, "c-1", &[("score", text)])).await;
     }
-    let answers = ledger.lease_one(1000).await.answers;
-    assert!(answers.recorded().all(|said| said.last_at == said.received_at), "{answers:?}");
+    let answers = store.claim_mapped(1000).await.1;
+    assert!(answers.recorded().all(|it| it.last_at == it.received_at), "{answers:?}");
     assert_eq!(score(&answers, ChangedAnswerPolicy::KeepFirst), Some(answer("4")));
 }
 
-pub async fn where_the_last_answer_counts_who_goes_back_to_the_first_has_said_something(
-    mut ledger: Ledger<impl Backend>,
+pub async fn where_the_last_answer_counts_going_back_to_the_first_is_a_new_answer(
+    mut store: TestStore<impl Backend>,
 ) {
-    let first = ledger.hear(last(0, "4")).await;
-    assert_eq!((first.outcome, first.changed), (Outcome::New, false));
-    let second = ledger.hear(last(1, "2")).await;
-    assert_eq!((second.outcome, second.changed), (Outcome::Added, true));
-    ledger.reopen();
-    let before = ledger.lease_one(500).await;
-    assert_eq!(score(&before.answers, ChangedAnswerPolicy::KeepLast), Some(answer("2")));
-    let back = ledger.hear(last(2, "4")).await;
-    assert_eq!((back.outcome, back.changed), (Outcome::Added, false));
+    let first = store.receive_one(last(0, "4")).await;
+    assert_eq!((first.outcome, first.changed), (Outcome::Created, false));
+    let second = store.receive_one(last(1, "2")).await;
+    assert_eq!((second.outcome, second.changed), (Outcome::Updated, true));
+    store.reopen();
+    let back = store.receive_one(last(2, "4")).await;
+    assert_eq!((back.outcome, back.changed), (Outcome::Updated, false));
     assert_eq!(score(&back.answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
-    assert_eq!(
-        ledger.settle_one(&before, ignored(IgnoredReason::Rule), 500).await,
-        Settled::NewerAnswers
-    );
-    let lease = ledger.lease_one(500).await;
-    assert_eq!(score(&lease.answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
-    assert_eq!(ledger.row("c-1").await.due_at, at(1 + AFTER), "nothing new is waited after");
-    assert_eq!(ledger.backend.bodies().len(), 3);
+    let (_, answers) = store.claim_mapped(500).await;
+    assert_eq!(score(&answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
+    assert_eq!(store.submission("c-1").await.due_at, at(1 + AFTER), "nothing new is waited after");
+    assert_eq!(store.backend.bodies().len(), 3);
 }
 
-pub async fn what_is_said_again_and_counts_already_is_a_repeat(ledger: Ledger<impl Backend>) {
-    for arrival in [last(0, "2"), last(1, "4")] {
-        ledger.hear(arrival).await;
+pub async fn an_answer_given_again_that_counts_already_is_a_duplicate(
+    store: TestStore<impl Backend>,
+) {
+    for request in [last(0, "2"), last(1, "4")] {
+        store.receive_one(request).await;
     }
-    let version = ledger.lease_one(500).await.ticket.version;
-    for arrival in [last(5, "4"), last(1, "4"), last(1, "2")] {
-        assert_eq!(ledger.hear(arrival).await.outcome, Outcome::Repeat);
+    let before = store.submission("c-1").await;
+    for request in [last(5, "4"), last(1, "4"), last(1, "2")] {
+        assert_eq!(store.receive_one(request).await.outcome, Outcome::Duplicate);
     }
-    assert_eq!(ledger.backend.bodies().len(), 2);
-    // It was said last at 5, so what came before that does not count.
-    assert_eq!(ledger.hear(last(4, "2")).await.outcome, Outcome::Repeat);
-    ledger.set_clock(1000);
-    let lease = ledger.lease_one(500).await;
-    assert_eq!(lease.ticket.version, version);
-    assert_eq!(score(&lease.answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
+    assert_eq!(store.backend.bodies().len(), 2);
+    // It was last given at 5, so what came before that does not count.
+    assert_eq!(store.receive_one(last(4, "2")).await.outcome, Outcome::Duplicate);
+    let after = store.submission("c-1").await;
+    assert_eq!((after.state, after.due_at), (before.state, before.due_at));
+    let (_, answers) = store.claim_mapped(500).await;
+    assert_eq!(answers.len(), 2);
+    assert_eq!(score(&answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
 }
 
-pub async fn what_counts_otherwise_reopens_what_was_ignored(ledger: Ledger<impl Backend>) {
-    for arrival in [last(0, "4"), last(1, "2")] {
-        ledger.hear(arrival).await;
+pub async fn an_answer_that_counts_again_reopens_what_was_ignored(store: TestStore<impl Backend>) {
+    for request in [last(0, "4"), last(1, "2")] {
+        store.receive_one(request).await;
     }
-    let lease = ledger.lease_one(500).await;
-    ledger.settle_one(&lease, ignored(IgnoredReason::Rule), 500).await;
-    assert_eq!(ledger.hear(last(501, "2")).await.outcome, Outcome::Repeat);
-    assert_eq!(ledger.row("c-1").await.state, State::Ignored(IgnoredReason::Rule));
-    assert_eq!(ledger.hear(last(502, "4")).await.outcome, Outcome::Added);
-    let lease = ledger.lease_one(502).await;
-    assert_eq!(score(&lease.answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
-    ledger.check_books().await;
+    store.settle_unsent(ignoring(IgnoredReason::Rule), 500).await;
+    assert_eq!(store.receive_one(last(501, "2")).await.outcome, Outcome::Duplicate);
+    assert_eq!(store.submission("c-1").await.state, State::Ignored(IgnoredReason::Rule));
+    assert_eq!(store.receive_one(last(502, "4")).await.outcome, Outcome::Updated);
+    let (_, answers) = store.claim_mapped(502).await;
+    assert_eq!(score(&answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
+    store.check_counts().await;
 }
 
-pub async fn the_last_answer_counts_until_the_submission_is_closed(ledger: Ledger<impl Backend>) {
-    delivered(&ledger, ChangedAnswerPolicy::KeepLast).await;
-    let row = ledger.row("c-1").await;
+pub async fn the_last_answer_counts_until_the_submission_is_closed(store: TestStore<impl Backend>) {
+    delivered(&store, ChangedAnswerPolicy::KeepLast).await;
+    let submission = store.submission("c-1").await;
     for (second, text, outcome) in
-        [(200, "2", Outcome::Late), (201, "2", Outcome::Repeat), (202, "4", Outcome::Late)]
+        [(200, "2", Outcome::Late), (201, "2", Outcome::Duplicate), (202, "4", Outcome::Late)]
     {
-        let heard = ledger.hear(last(second, text)).await;
-        assert_eq!((heard.outcome, heard.changed), (outcome, false), "{text}");
+        let received = store.receive_one(last(second, text)).await;
+        assert_eq!((received.outcome, received.changed), (outcome, false), "{text}");
     }
-    assert_eq!(ledger.row("c-1").await, row);
+    assert_eq!(apart_from_late(&store.submission("c-1").await), submission);
 }
 
 pub async fn what_came_again_during_an_attempt_that_never_arrived_counts(
-    ledger: Ledger<impl Backend>,
+    store: TestStore<impl Backend>,
 ) {
-    for arrival in [last(0, "4"), last(1, "2")] {
-        ledger.hear(arrival).await;
+    for request in [last(0, "4"), last(1, "2")] {
+        store.receive_one(request).await;
     }
-    let lease = ledger.attempt_one(500).await;
-    assert_eq!(ledger.hear(last(501, "4")).await.outcome, Outcome::Late);
-    ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, 502)).await;
-    let next = ledger.attempt_one(1000).await;
-    assert_eq!(score(&next.answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
-    assert_eq!(next.answers.len(), 2);
-    ledger.retry_one(&next, attempt(Verdict::UnknownResult, None, 1000)).await;
-    assert_eq!(ledger.hear(last(1001, "2")).await.outcome, Outcome::Late);
-    let next = ledger.lease_one(2000).await;
-    assert_eq!(
-        score(&next.answers, ChangedAnswerPolicy::KeepLast),
-        Some(answer("4")),
-        "it was closed"
-    );
+    let claim = store.claim_one(500).await;
+    assert_eq!(store.receive_one(last(501, "4")).await.outcome, Outcome::Late);
+    store.retry_one(&claim, attempt(Verdict::Unreachable, None, 502)).await;
+    let (next, answers) = store.claim_mapped(1000).await;
+    assert_eq!(score(&answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")));
+    assert_eq!(answers.len(), 2);
+    store.retry_one(&next, attempt(Verdict::UnknownResult, None, 1000)).await;
+    assert_eq!(store.receive_one(last(1001, "2")).await.outcome, Outcome::Late);
+    let (_, answers) = store.claim_mapped(2000).await;
+    assert_eq!(score(&answers, ChangedAnswerPolicy::KeepLast), Some(answer("4")), "it was closed");
 }
 
-pub async fn another_answer_after_the_delivery_is_delivered_too(mut ledger: Ledger<impl Backend>) {
-    let first = delivered(&ledger, ChangedAnswerPolicy::Redeliver).await;
-    assert!(!first.again);
-    let changed = ledger.hear(resend(200, "2")).await;
-    assert_eq!((changed.outcome, changed.changed), (Outcome::Added, true));
-    let row = ledger.row("c-1").await;
-    assert_eq!((row.state, row.due_at), (State::Pending, at(200 + DELAY)));
-    assert_eq!(row.feedback.as_deref(), Some("{}"), "what was told stays known");
-    ledger.check_books().await;
-    ledger.reopen();
-    let lease = ledger.attempt_one(200 + DELAY).await;
-    assert!(lease.again);
-    assert_eq!((lease.attempts, lease.age), (0, Duration::ZERO), "it is another offer");
-    assert_eq!(score(&lease.answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
-    ledger.settle_one(&lease, accepted(300), 300).await;
-    assert_eq!(ledger.row("c-1").await.state, State::Delivered);
-    assert_eq!(ledger.hear(resend(400, "4")).await.outcome, Outcome::Added, "back to the first");
-    assert_eq!(ledger.lease_one(1000).await.last_answer_at, at(400));
-    ledger.check_books().await;
+pub async fn another_answer_after_the_delivery_is_delivered_too(
+    mut store: TestStore<impl Backend>,
+) {
+    let first = delivered(&store, ChangedAnswerPolicy::Redeliver).await;
+    assert!(!first.redelivery);
+    let changed = store.receive_one(resend(200, "2")).await;
+    assert_eq!((changed.outcome, changed.changed), (Outcome::Updated, true));
+    let submission = store.submission("c-1").await;
+    assert_eq!((submission.state, submission.due_at), (State::Pending, at(200 + DELAY)));
+    assert_eq!(
+        submission.document.delivered.as_ref().map(Json::as_str),
+        Some(FEEDBACK),
+        "what was delivered stays known"
+    );
+    store.check_counts().await;
+    store.reopen();
+    let (claim, answers) = store.claim_mapped(200 + DELAY).await;
+    assert!(claim.redelivery);
+    assert_eq!((claim.attempts, claim.age), (0, Duration::ZERO), "it is another offer");
+    assert_eq!(score(&answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
+    store.settle_one(&claim, accepted(300), Decision::Delivered).await;
+    assert_eq!(store.submission("c-1").await.state, State::Delivered);
+    assert_eq!(
+        store.receive_one(resend(400, "4")).await.outcome,
+        Outcome::Updated,
+        "back to the first"
+    );
+    assert_eq!(store.claim_one(1000).await.last_answer_at, at(400));
+    store.check_counts().await;
 }
 
 pub async fn what_is_missing_is_delivered_too_when_it_comes_after_the_delivery(
-    ledger: Ledger<impl Backend>,
+    store: TestStore<impl Backend>,
 ) {
-    ledger.hear(resend(0, "2")).await;
-    let lease = ledger.attempt_one(AFTER).await;
-    ledger.settle_one(&lease, accepted(AFTER), AFTER).await;
-    let missing = changing(ChangedAnswerPolicy::Redeliver, hook(500, "c-1", &[("problem", "1")]));
-    let heard = ledger.hear(missing).await;
-    assert_eq!((heard.outcome, heard.changed), (Outcome::Added, false));
-    assert_eq!(ledger.lease_one(500 + DELAY).await.answers.len(), 2);
+    store.receive_one(resend(0, "2")).await;
+    let claim = store.claim_one(AFTER).await;
+    store.settle_one(&claim, accepted(AFTER), Decision::Delivered).await;
+    let missing =
+        with_policy(ChangedAnswerPolicy::Redeliver, webhook(500, "c-1", &[("problem", "1")]));
+    let received = store.receive_one(missing).await;
+    assert_eq!((received.outcome, received.changed), (Outcome::Updated, false));
+    assert_eq!(store.claim_mapped(500 + DELAY).await.1.len(), 2);
 }
 
-pub async fn what_counts_for_nothing_is_not_delivered_again(ledger: Ledger<impl Backend>) {
-    delivered(&ledger, ChangedAnswerPolicy::Redeliver).await;
-    let row = ledger.row("c-1").await;
-    for (arrival, outcome) in [
-        (resend(200, "4"), Outcome::Repeat),
+pub async fn what_counts_for_nothing_is_not_delivered_again(store: TestStore<impl Backend>) {
+    delivered(&store, ChangedAnswerPolicy::Redeliver).await;
+    let submission = store.submission("c-1").await;
+    for (request, outcome) in [
+        (resend(200, "4"), Outcome::Duplicate),
         (resend(201, ""), Outcome::Late),
         (resend(202, "7"), Outcome::Late),
-        (changing(ChangedAnswerPolicy::Redeliver, hang_up(203, "c-1")), Outcome::Late),
+        (with_policy(ChangedAnswerPolicy::Redeliver, hang_up(203, "c-1")), Outcome::Late),
         (
-            changing(ChangedAnswerPolicy::Redeliver, telling("campaign", "x", hang_up(204, "c-1"))),
+            with_policy(
+                ChangedAnswerPolicy::Redeliver,
+                with_field("campaign", "x", hang_up(204, "c-1")),
+            ),
             Outcome::Late,
         ),
-        (changing(ChangedAnswerPolicy::Redeliver, opt_out(205, "c-1")), Outcome::Late),
+        (with_policy(ChangedAnswerPolicy::Redeliver, opt_out(205, "c-1")), Outcome::Late),
         // It came before what was delivered and was kept after it.
         (resend(-5, "1"), Outcome::Late),
     ] {
-        assert_eq!(ledger.hear(arrival).await.outcome, outcome);
-        assert_eq!(ledger.row("c-1").await, row);
+        assert_eq!(store.receive_one(request).await.outcome, outcome);
+        assert_eq!(apart_from_late(&store.submission("c-1").await), submission);
     }
 }
 
 pub async fn what_changed_during_an_attempt_is_delivered_whatever_becomes_of_it(
-    ledger: Ledger<impl Backend>,
+    store: TestStore<impl Backend>,
 ) {
     let now = 200;
     let ended = |verdict, status| attempt(verdict, status, now);
-    let busy = || Decision::Retry { attempt: ended(BUSY, Some(500)), at: at(now + 5) };
-    let held = Decision::Hold {
-        attempt: ended(Verdict::Misconfigured, Some(405)),
-        cause: PauseCause::Misconfigured,
-        probe_at: at(now + 5),
-        at: at(now),
-    };
-    let unreachable = Decision::Retry { attempt: ended(Verdict::Unreachable, None), at: at(1000) };
-    let refused =
-        Decision::Dead { attempt: ended(Verdict::Refused, Some(422)), reason: DeadReason::Refused };
-    for (n, (decision, settled, due)) in [
-        (accepted(now), Settled::Done, 150 + DELAY),
-        (busy(), Settled::Done, 150 + DELAY),
-        (unreachable, Settled::Done, 1000),
-        (refused, Settled::NewerAnswers, 150 + DELAY),
-        (held, Settled::Done, 150 + DELAY),
+    let pause =
+        Decision::Pause { cause: PauseCause::Misconfigured, probe_at: at(now + 5), at: at(now) };
+    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    let retry = |second| Decision::Retry { at: at(second) };
+    for (n, (attempt, decision, settled, due)) in [
+        (accepted(now), Decision::Delivered, Settled::Done, 150 + DELAY),
+        (ended(BUSY, Some(500)), retry(now + 5), Settled::Done, 150 + DELAY),
+        (ended(Verdict::Unreachable, None), retry(1000), Settled::Done, 1000),
+        (ended(Verdict::Refused, Some(422)), dead, Settled::NewerAnswers, 150 + DELAY),
+        (ended(Verdict::Misconfigured, Some(405)), pause, Settled::Done, 150 + DELAY),
     ]
     .into_iter()
     .enumerate()
     {
         let call = format!("c-{n}");
-        ledger.hear(changing(ChangedAnswerPolicy::Redeliver, complete(0, &call))).await;
-        let lease = ledger.attempt_one(100).await;
-        let other = changing(ChangedAnswerPolicy::Redeliver, hook(150, &call, &[("score", "2")]));
-        let heard = ledger.hear(other).await;
-        assert_eq!((heard.outcome, heard.changed), (Outcome::Added, true));
-        assert_eq!(ledger.settle_one(&lease, decision, now).await, settled);
-        let row = ledger.row(&call).await;
-        assert_eq!((row.state, row.due_at), (State::Pending, at(due)), "{call}");
-        ledger.check_books().await;
-        let lease = ledger.attempt_one(2000).await;
-        assert_eq!(score(&lease.answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
-        ledger.settle_one(&lease, accepted(2000), 2000).await;
-        assert_eq!(ledger.row(&call).await.state, State::Delivered, "once is enough");
+        store.receive_one(with_policy(ChangedAnswerPolicy::Redeliver, complete(0, &call))).await;
+        let claim = store.claim_one(100).await;
+        let other =
+            with_policy(ChangedAnswerPolicy::Redeliver, webhook(150, &call, &[("score", "2")]));
+        let received = store.receive_one(other).await;
+        assert_eq!((received.outcome, received.changed), (Outcome::Updated, true));
+        assert_eq!(store.settle_one(&claim, attempt, decision).await, settled);
+        let submission = store.submission(&call).await;
+        assert_eq!((submission.state, submission.due_at), (State::Pending, at(due)), "{call}");
+        store.check_counts().await;
+        let (claim, answers) = store.claim_mapped(2000).await;
+        assert_eq!(score(&answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
+        store.settle_one(&claim, accepted(2000), Decision::Delivered).await;
+        assert_eq!(store.submission(&call).await.state, State::Delivered, "once is enough");
     }
 }
 
-pub async fn what_changed_during_an_attempt_survives_a_sudden_end(ledger: Ledger<impl Backend>) {
-    ledger.hear(changing(ChangedAnswerPolicy::Redeliver, complete(0, "c-1"))).await;
-    let lease = ledger.attempt_one(100).await;
-    ledger.hear(telling("campaign", "spring", resend(150, "2"))).await;
-    let lost = ledger.after_a_sudden_end();
-    let row = lost.row("c-1").await;
-    assert_eq!((row.state, row.due_at, row.attempts), (State::Pending, at(150 + DELAY), 1));
-    let next = lost.lease_one(150 + DELAY).await;
-    assert!(next.ticket.version > lease.ticket.version);
-    assert_eq!(score(&next.answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
-    assert_eq!(next.answers.field("campaign"), Some("spring"));
-
-    ledger.settle_one(&lease, accepted(160), 160).await;
-    let settled = ledger.after_a_sudden_end();
-    assert_eq!(settled.row("c-1").await, ledger.row("c-1").await);
-    let next = settled.lease_one(150 + DELAY).await;
+pub async fn what_changed_during_an_attempt_survives_a_sudden_end(store: TestStore<impl Backend>) {
+    store.receive_one(with_policy(ChangedAnswerPolicy::Redeliver, complete(0, "c-1"))).await;
+    let claim = store.claim_one(100).await;
+    store.receive_one(with_field("campaign", "spring", resend(150, "2"))).await;
+    let lost = store.after_a_sudden_end();
+    let submission = lost.submission("c-1").await;
     assert_eq!(
-        (next.again, score(&next.answers, ChangedAnswerPolicy::Redeliver)),
+        (submission.state, submission.due_at, submission.document.attempts_spent),
+        (State::Pending, at(150 + DELAY), 1)
+    );
+    let (next, answers) = lost.claim_mapped(150 + DELAY).await;
+    assert!(next.token.fence > claim.token.fence);
+    assert_eq!(score(&answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
+    assert_eq!(answers.field("campaign"), Some("spring"));
+
+    store.settle_one(&claim, accepted(160), Decision::Delivered).await;
+    let settled = store.after_a_sudden_end();
+    assert_eq!(settled.submission("c-1").await, store.submission("c-1").await);
+    let (next, answers) = settled.claim_mapped(150 + DELAY).await;
+    assert_eq!(
+        (next.redelivery, score(&answers, ChangedAnswerPolicy::Redeliver)),
         (true, Some(answer("2")))
     );
-    settled.check_books().await;
+    settled.check_counts().await;
 }
 
-pub async fn what_was_late_counts_once_another_answer_is_delivered(ledger: Ledger<impl Backend>) {
-    delivered(&ledger, ChangedAnswerPolicy::Redeliver).await;
-    ledger.hear(resend(150, "")).await;
-    ledger
-        .hear(changing(
+pub async fn what_was_late_counts_once_another_answer_is_delivered(store: TestStore<impl Backend>) {
+    delivered(&store, ChangedAnswerPolicy::Redeliver).await;
+    store.receive_one(resend(150, "")).await;
+    store
+        .receive_one(with_policy(
             ChangedAnswerPolicy::Redeliver,
-            telling("campaign", "spring", hang_up(160, "c-1")),
+            with_field("campaign", "spring", hang_up(160, "c-1")),
         ))
         .await;
-    ledger.hear(resend(170, "2")).await;
-    let lease = ledger.lease_one(1000).await;
-    let said: Vec<_> = pairs(&lease.answers).into_iter().map(|(_, answer, _)| answer).collect();
-    assert_eq!(said, ["1", "4", "", "2"].map(answer));
-    assert_eq!(lease.answers.field("campaign"), Some("spring"));
-    assert_eq!(lease.answers.hung_up_at(), Some(at(160)));
+    store.receive_one(resend(170, "2")).await;
+    let (_, answers) = store.claim_mapped(1000).await;
+    let recorded: Vec<_> = pairs(&answers).into_iter().map(|(_, answer, _)| answer).collect();
+    assert_eq!(recorded, ["1", "4", "", "2"].map(answer));
+    assert_eq!(answers.field("campaign"), Some("spring"));
+    assert_eq!(answers.hung_up_at(), Some(at(160)));
 }
 
-pub async fn what_is_delivered_again_is_open_until_its_attempt(ledger: Ledger<impl Backend>) {
-    delivered(&ledger, ChangedAnswerPolicy::Redeliver).await;
-    ledger.hear(resend(150, "2")).await;
+pub async fn what_is_delivered_again_is_open_until_its_attempt(store: TestStore<impl Backend>) {
+    delivered(&store, ChangedAnswerPolicy::Redeliver).await;
+    store.receive_one(resend(150, "2")).await;
     for (second, text) in [(160, "7"), (170, "3"), (180, "2")] {
-        assert_eq!(ledger.hear(resend(second, text)).await.outcome, Outcome::Added, "{text}");
+        assert_eq!(
+            store.receive_one(resend(second, text)).await.outcome,
+            Outcome::Updated,
+            "{text}"
+        );
     }
-    assert_eq!(ledger.row("c-1").await.due_at, at(170 + DELAY));
-    let lease = ledger.attempt_one(500).await;
-    assert_eq!(score(&lease.answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
-    assert_eq!(ledger.hear(resend(501, "")).await.outcome, Outcome::Late);
+    assert_eq!(store.submission("c-1").await.due_at, at(170 + DELAY));
+    let (_, answers) = store.claim_mapped(500).await;
+    assert_eq!(score(&answers, ChangedAnswerPolicy::Redeliver), Some(answer("2")));
+    assert_eq!(store.receive_one(resend(501, "")).await.outcome, Outcome::Late);
 }
 
-pub async fn what_is_given_up_by_the_destination_is_another_offer_with_another_answer(
-    ledger: Ledger<impl Backend>,
+pub async fn what_the_destination_rejected_is_another_offer_with_another_answer(
+    store: TestStore<impl Backend>,
 ) {
-    ledger.hear(changing(ChangedAnswerPolicy::Redeliver, complete(0, "c-1"))).await;
-    let lease = ledger.attempt_one(100).await;
+    store.receive_one(with_policy(ChangedAnswerPolicy::Redeliver, complete(0, "c-1"))).await;
+    let claim = store.claim_one(100).await;
     let attempt = attempt(Verdict::Refused, Some(422), 100);
-    let refused = Decision::Dead { attempt, reason: DeadReason::Refused };
-    ledger.settle_one(&lease, refused, 100).await;
-    assert_eq!(ledger.hear(resend(200, "")).await.outcome, Outcome::Late);
-    assert_eq!(ledger.hear(resend(201, "2")).await.outcome, Outcome::Added);
-    let row = ledger.row("c-1").await;
-    assert_eq!((row.state, row.attempts), (State::Pending, 0));
-    ledger.check_books().await;
+    let refused = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    store.settle_one(&claim, attempt, refused).await;
+    assert_eq!(store.receive_one(resend(200, "")).await.outcome, Outcome::Late);
+    assert_eq!(store.receive_one(resend(201, "2")).await.outcome, Outcome::Updated);
+    let submission = store.submission("c-1").await;
+    assert_eq!((submission.state, submission.document.attempts_spent), (State::Pending, 0));
+    store.check_counts().await;
 }

@@ -3,101 +3,107 @@
 use std::time::Duration;
 
 use postcall::domain::Verdict;
-use postcall::store::{Begun, Decision, Outcome, Replay, Settled};
-use postcall::submission::{ChangedAnswerPolicy, DeadReason, IgnoredReason, State};
-
-use super::spoken::{
-    AFTER, BUSY, DELAY, answer, at, attempt, complete, hook, ignored, pairs, score, unmapped,
+use postcall::submission::{
+    ChangedAnswerPolicy, DeadReason, Decision, IgnoredReason, Outcome, Replay, Settled, State,
+    UnknownResult,
 };
-use super::{Backend, Ledger};
 
-pub async fn an_attempt_under_way_closes_a_submission(ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let lease = ledger.lease_one(AFTER).await;
-    ledger.begin_one(&lease, AFTER).await;
-    let row = ledger.row("c-1").await;
-    let late = ledger.hear(hook(AFTER, "c-1", &[("score", "2"), ("problem", "1")])).await;
+use super::backend::apart_from_late;
+use super::spoken::{
+    AFTER, BUSY, DELAY, TestMapper, accepted, answer, at, attempt, complete, ignoring, pairs,
+    score, unmapping, webhook,
+};
+use super::{Backend, TestStore};
+
+pub async fn an_attempt_in_flight_closes_a_submission(store: TestStore<impl Backend>) {
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
+    let submission = store.submission("c-1").await;
+    let late = store.receive_one(webhook(AFTER, "c-1", &[("score", "2"), ("problem", "1")])).await;
     assert_eq!((late.outcome, late.changed), (Outcome::Late, false));
-    assert_eq!(ledger.row("c-1").await, row, "it changes nothing");
-    assert_eq!(ledger.backend.bodies().len(), 2, "and is kept");
+    let after = apart_from_late(&store.submission("c-1").await);
+    assert_eq!(after, submission, "it changes nothing");
+    assert_eq!(store.backend.bodies().len(), 2, "and is kept");
 
-    ledger.retry_one(&lease, attempt(Verdict::UnknownResult, None, AFTER)).await;
-    let next = ledger.lease_one(1000).await;
-    assert_eq!(pairs(&next.answers), [("score".into(), answer("4"), 0)]);
+    store.retry_one(&claim, attempt(Verdict::UnknownResult, None, AFTER)).await;
+    let (_, answers) = store.claim_mapped(1000).await;
+    assert_eq!(pairs(&answers), [("score".into(), answer("4"), 0)]);
 }
 
 pub async fn what_came_during_an_attempt_that_never_arrived_counts_after_all(
-    ledger: Ledger<impl Backend>,
+    store: TestStore<impl Backend>,
 ) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let lease = ledger.lease_one(AFTER).await;
-    ledger.begin_one(&lease, AFTER).await;
-    let late = ledger.hear(hook(AFTER, "c-1", &[("problem", "1")])).await;
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
+    let late = store.receive_one(webhook(AFTER, "c-1", &[("problem", "1")])).await;
     assert_eq!(late.outcome, Outcome::Late);
 
-    ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, AFTER)).await;
-    let next = ledger.lease_one(1000).await;
+    store.retry_one(&claim, attempt(Verdict::Unreachable, None, AFTER)).await;
+    let (_, answers) = store.claim_mapped(1000).await;
     let both = [("score".into(), answer("4"), 0), ("problem".into(), answer("1"), AFTER)];
-    assert_eq!(pairs(&next.answers), both);
-    assert!(next.ticket.version > lease.ticket.version);
+    assert_eq!(pairs(&answers), both);
 }
 
 pub async fn what_came_earlier_and_was_kept_during_an_attempt_that_never_arrived_is_the_first(
-    ledger: Ledger<impl Backend>,
+    store: TestStore<impl Backend>,
 ) {
-    ledger.hear(hook(5, "c-1", &[("score", "4")])).await;
-    ledger.hear(hook(7, "c-1", &[("score", "2")])).await;
-    let lease = ledger.attempt_one(500).await;
-    assert_eq!(ledger.hear(hook(1, "c-1", &[("score", "2")])).await.outcome, Outcome::Repeat);
-    let before = ledger.row("c-1").await;
-    assert_eq!(ledger.hear(hook(1, "c-1", &[("score", "2")])).await.outcome, Outcome::Repeat);
-    assert_eq!(ledger.row("c-1").await, before);
-    ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, 500)).await;
-    let next = ledger.lease_one(1000).await;
-    assert_eq!(score(&next.answers, ChangedAnswerPolicy::KeepFirst), Some(answer("2")));
-    assert_eq!(next.answers.len(), 2);
+    store.receive_one(webhook(5, "c-1", &[("score", "4")])).await;
+    store.receive_one(webhook(7, "c-1", &[("score", "2")])).await;
+    let claim = store.claim_one(500).await;
+    assert_eq!(
+        store.receive_one(webhook(1, "c-1", &[("score", "2")])).await.outcome,
+        Outcome::Duplicate
+    );
+    let before = store.submission("c-1").await;
+    assert_eq!(
+        store.receive_one(webhook(1, "c-1", &[("score", "2")])).await.outcome,
+        Outcome::Duplicate
+    );
+    assert_eq!(store.submission("c-1").await, before);
+    store.retry_one(&claim, attempt(Verdict::Unreachable, None, 500)).await;
+    let (_, answers) = store.claim_mapped(1000).await;
+    assert_eq!(score(&answers, ChangedAnswerPolicy::KeepFirst), Some(answer("2")));
+    assert_eq!(answers.len(), 2);
 }
 
-pub async fn what_came_during_the_last_attempt_is_another_offer(ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let lease = ledger.attempt_one(AFTER).await;
-    ledger.hear(hook(AFTER, "c-1", &[("problem", "1")])).await;
+pub async fn what_came_during_the_last_attempt_is_another_offer(store: TestStore<impl Backend>) {
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
+    store.receive_one(webhook(AFTER, "c-1", &[("problem", "1")])).await;
     let attempt = attempt(Verdict::Unreachable, None, AFTER);
-    let decision = Decision::Dead { attempt, reason: DeadReason::TooOld };
-    assert_eq!(ledger.settle_one(&lease, decision, AFTER).await, Settled::NewerAnswers);
-    let next = ledger.lease_one(AFTER).await;
-    assert_eq!((next.answers.len(), next.attempts, next.age), (2, 0, Duration::ZERO));
+    let dead = Decision::Dead { reason: DeadReason::TooOld, pause: None };
+    assert_eq!(store.settle_one(&claim, attempt, dead).await, Settled::NewerAnswers);
+    let (next, answers) = store.claim_mapped(AFTER).await;
+    assert_eq!((answers.len(), next.attempts, next.age), (2, 0, Duration::ZERO));
 }
 
-pub async fn what_came_after_one_that_may_have_arrived_stays_late(ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let lease = ledger.lease_one(AFTER).await;
-    ledger.begin_one(&lease, AFTER).await;
-    ledger.retry_one(&lease, attempt(BUSY, Some(500), AFTER)).await;
-    let lease = ledger.lease_one(1000).await;
-    ledger.begin_one(&lease, 1000).await;
-    let late = ledger.hear(hook(1000, "c-1", &[("problem", "1")])).await;
+pub async fn what_came_after_one_that_may_have_arrived_stays_late(store: TestStore<impl Backend>) {
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
+    store.retry_one(&claim, attempt(BUSY, Some(500), AFTER)).await;
+    let claim = store.claim_one(1000).await;
+    let late = store.receive_one(webhook(1000, "c-1", &[("problem", "1")])).await;
     assert_eq!(late.outcome, Outcome::Late);
-    ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, 1000)).await;
-    let next = ledger.lease_one(10_000).await;
-    assert_eq!(pairs(&next.answers), [("score".into(), answer("4"), 0)]);
+    store.retry_one(&claim, attempt(Verdict::Unreachable, None, 1000)).await;
+    let (_, answers) = store.claim_mapped(10_000).await;
+    assert_eq!(pairs(&answers), [("score".into(), answer("4"), 0)]);
 }
 
-pub async fn a_late_repeat_is_a_repeat(mut ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    ledger.attempt_one(AFTER).await;
-    let outcome = async |ledger: &Ledger<_>, question, text| {
-        ledger.hear(hook(200, "c-1", &[(question, text)])).await.outcome
+pub async fn a_late_duplicate_is_a_duplicate(mut store: TestStore<impl Backend>) {
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    store.claim_one(AFTER).await;
+    let outcome = async |store: &TestStore<_>, question, text| {
+        store.receive_one(webhook(200, "c-1", &[(question, text)])).await.outcome
     };
-    assert_eq!(outcome(&ledger, "score", "4").await, Outcome::Repeat, "heard in time");
-    assert_eq!(outcome(&ledger, "problem", "").await, Outcome::Late);
-    ledger.reopen();
-    assert_eq!(outcome(&ledger, "problem", "").await, Outcome::Repeat, "heard late");
-    assert_eq!(outcome(&ledger, "problem", "1").await, Outcome::Late);
-    assert_eq!(ledger.backend.bodies().len(), 3);
+    assert_eq!(outcome(&store, "score", "4").await, Outcome::Duplicate, "received in time");
+    assert_eq!(outcome(&store, "problem", "").await, Outcome::Late);
+    store.reopen();
+    assert_eq!(outcome(&store, "problem", "").await, Outcome::Duplicate, "received late");
+    assert_eq!(outcome(&store, "problem", "1").await, Outcome::Late);
+    assert_eq!(store.backend.bodies().len(), 3);
 }
 
-pub async fn what_surely_did_not_arrive_leaves_a_submission_open(ledger: Ledger<impl Backend>) {
+pub async fn what_surely_did_not_arrive_leaves_a_submission_open(store: TestStore<impl Backend>) {
     let not_received = [
         (Verdict::Unreachable, None),
         (BUSY, Some(429)),
@@ -106,12 +112,12 @@ pub async fn what_surely_did_not_arrive_leaves_a_submission_open(ledger: Ledger<
         (Verdict::Misconfigured, Some(403)),
     ];
     for (verdict, status) in not_received {
-        let heard = answer_after(&ledger, verdict, status).await;
-        assert_eq!(heard, Outcome::Added, "{verdict:?} {status:?}");
+        let received = answer_after(&store, verdict, status).await;
+        assert_eq!(received, Outcome::Updated, "{verdict:?} {status:?}");
     }
 }
 
-pub async fn what_may_have_arrived_keeps_a_submission_closed(ledger: Ledger<impl Backend>) {
+pub async fn what_may_have_arrived_keeps_a_submission_closed(store: TestStore<impl Backend>) {
     let maybe_received = [
         (Verdict::Accepted, Some(201)),
         (BUSY, Some(500)),
@@ -123,135 +129,138 @@ pub async fn what_may_have_arrived_keeps_a_submission_closed(ledger: Ledger<impl
         (Verdict::Refused, Some(422)),
     ];
     for (verdict, status) in maybe_received {
-        let heard = answer_after(&ledger, verdict, status).await;
-        assert_eq!(heard, Outcome::Late, "{verdict:?} {status:?}");
+        let received = answer_after(&store, verdict, status).await;
+        assert_eq!(received, Outcome::Late, "{verdict:?} {status:?}");
     }
 }
 
-pub async fn one_attempt_that_may_have_arrived_closes_for_good(mut ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let lease = ledger.attempt_one(AFTER).await;
-    ledger.retry_one(&lease, attempt(Verdict::UnknownResult, None, AFTER)).await;
-    let lease = ledger.attempt_one(1000).await;
-    ledger.retry_one(&lease, attempt(Verdict::Unreachable, None, 1000)).await;
-    ledger.reopen();
-    let heard = ledger.hear(hook(1001, "c-1", &[("problem", "1")])).await;
-    assert_eq!(heard.outcome, Outcome::Late);
+pub async fn one_attempt_that_may_have_arrived_closes_for_good(mut store: TestStore<impl Backend>) {
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
+    store.retry_one(&claim, attempt(Verdict::UnknownResult, None, AFTER)).await;
+    let claim = store.claim_one(1000).await;
+    store.retry_one(&claim, attempt(Verdict::Unreachable, None, 1000)).await;
+    store.reopen();
+    let received = store.receive_one(webhook(1001, "c-1", &[("problem", "1")])).await;
+    assert_eq!(received.outcome, Outcome::Late);
 }
 
-pub async fn whoever_takes_up_what_may_have_arrived_is_told(mut ledger: Ledger<impl Backend>) {
-    ledger.hear(complete(0, "c-1")).await;
-    assert!(!ledger.attempt_one(100).await.may_have_arrived);
-    ledger.reopen();
-    let lease = ledger.attempt_one(100).await;
-    assert!(lease.may_have_arrived, "nobody settled it");
-    ledger.retry_one(&lease, attempt(BUSY, Some(503), 101)).await;
-    let lease = ledger.attempt_one(200).await;
-    assert!(!lease.may_have_arrived, "it was told to come back since");
-    let attempt = attempt(Verdict::UnknownResult, None, 201);
-    let reason = DeadReason::UnknownResult;
-    ledger.settle_one(&lease, Decision::Dead { attempt, reason }, 201).await;
-    let how = Replay { as_was: false, accepted_too: false, at: at(300) };
-    ledger.replay(vec![lease.ticket.submission], how).await.unwrap();
-    assert!(!ledger.lease_one(300).await.may_have_arrived, "a person knows");
+pub async fn what_may_have_arrived_is_dead_where_the_settings_say_so(
+    mut store: TestStore<impl Backend>,
+) {
+    let looked_at = |on_unknown_result| TestMapper::default().on_unknown_result(on_unknown_result);
+    store.receive_one(complete(0, "c-1")).await;
+    assert_eq!(store.claim_by(looked_at(UnknownResult::Dead), 100).await.claims.len(), 1);
+    store.reopen();
+    let claimed = store.claim_by(looked_at(UnknownResult::Retry), 100).await;
+    assert_eq!(claimed.claims.len(), 1, "it may be delivered twice");
+    store.reopen();
+    let submission = store.settle_unsent(looked_at(UnknownResult::Dead), 100).await;
+    assert_eq!(submission.state, State::Dead(DeadReason::UnknownResult));
+    assert!(submission.document.detail.unwrap().contains("may have arrived"));
+    store.check_counts().await;
+
+    let how = Replay { same_payload: false, include_delivered: false, at: at(300) };
+    store.replay(vec![submission.id], how).await.unwrap();
+    let mut claimed = store.claim_by(looked_at(UnknownResult::Dead), 300).await;
+    let claim = claimed.claims.pop().expect("an operator knows, and offers it again");
+    store.retry_one(&claim, attempt(BUSY, Some(503), 301)).await;
+    let claimed = store.claim_by(looked_at(UnknownResult::Dead), 400).await;
+    assert_eq!(claimed.claims.len(), 1, "the destination asked to come back since");
 }
 
-pub async fn an_attempt_on_older_answers_does_not_begin(ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let stale = ledger.lease_one(AFTER).await;
-    let newer = hook(AFTER + 1, "c-1", &[("problem", "1")]);
-    assert_eq!(ledger.hear(newer).await.outcome, Outcome::Added, "a lease alone closes nothing");
-    assert_eq!(ledger.begin_one(&stale, AFTER + 1).await, Begun::NewerAnswers);
-    assert_eq!(ledger.begin_one(&stale, AFTER + 1).await, Begun::LeaseLost, "it was given back");
-    let row = ledger.row("c-1").await;
-    assert_eq!((row.due_at, row.last_attempt), (at(AFTER + 1 + DELAY), None));
-    assert_eq!(ledger.lease_one(1000).await.answers.len(), 2);
-}
-
-pub async fn a_decision_on_older_answers_is_not_written_down(ledger: Ledger<impl Backend>) {
-    let decisions = [ignored(IgnoredReason::NoAnswer), unmapped("no such question")];
-    for (n, decision) in decisions.into_iter().enumerate() {
+/// What a claim maps is what counts when it is committed: a mapping of older answers cannot be kept.
+pub async fn what_maps_to_nothing_is_mapped_again_with_a_new_answer(
+    store: TestStore<impl Backend>,
+) {
+    let mappers = [ignoring(IgnoredReason::NoAnswer), unmapping("no such question")];
+    for (n, mapper) in mappers.into_iter().enumerate() {
         let call = format!("c-{n}");
-        ledger.hear(hook(0, &call, &[("score", "")])).await;
-        let stale = ledger.lease_one(AFTER).await;
-        ledger.hear(hook(AFTER + 1, &call, &[("score", "4")])).await;
-        let settled = ledger.settle_one(&stale, decision, AFTER + 2).await;
-        assert_eq!(settled, Settled::NewerAnswers);
-        let row = ledger.row(&call).await;
-        assert_eq!((row.state, row.due_at), (State::Pending, at(2 * AFTER + 1)));
-        let fresh = ledger.attempt_one(1000).await;
-        assert_eq!(fresh.answers.len(), 2);
-        ledger.check_books().await;
+        store.receive_one(webhook(0, &call, &[("score", "")])).await;
+        store.receive_one(webhook(AFTER - 1, &call, &[("score", "4")])).await;
+        let claimed = store.claim_by(TestMapper::default(), AFTER).await;
+        assert_eq!((claimed.claims.len(), claimed.settled.len()), (0, 0), "due by what is known");
+        let submission = store.submission(&call).await;
+        assert_eq!((submission.state, submission.due_at), (State::Collecting, at(2 * AFTER - 1)));
+        store.settle_unsent(mapper, 1000).await;
+        store.receive_one(webhook(1001, &call, &[("problem", "1")])).await;
+        assert_eq!(store.submission(&call).await.due_at, at(1001 + DELAY));
+        let (claim, answers) = store.claim_mapped(2000).await;
+        assert_eq!(answers.len(), 3);
+        store.settle_one(&claim, accepted(2000), Decision::Delivered).await;
+        store.check_counts().await;
     }
 }
 
-pub async fn a_new_answer_reopens_what_was_ignored_or_unmapped(mut ledger: Ledger<impl Backend>) {
-    let decisions = [ignored(IgnoredReason::NoAnswer), unmapped("no such question")];
-    for (n, decision) in decisions.into_iter().enumerate() {
+pub async fn a_new_answer_reopens_what_was_ignored_or_unmapped(mut store: TestStore<impl Backend>) {
+    let mappers = [ignoring(IgnoredReason::NoAnswer), unmapping("no such question")];
+    for (n, mapper) in mappers.into_iter().enumerate() {
         let call = format!("c-{n}");
-        ledger.hear(hook(0, &call, &[("score", "")])).await;
-        let lease = ledger.lease_one(AFTER).await;
-        assert_eq!(ledger.settle_one(&lease, decision, AFTER).await, Settled::Done);
-        ledger.reopen();
-        let heard = ledger.hear(hook(200, &call, &[("problem", "1")])).await;
-        assert_eq!(heard.outcome, Outcome::Added);
-        let row = ledger.row(&call).await;
-        assert_eq!((row.state, row.detail), (State::Collecting, None));
-        assert_eq!(row.due_at, at(200 + AFTER));
-        ledger.hear(hook(210, &call, &[("score", "4")])).await;
-        let row = ledger.row(&call).await;
-        assert_eq!((row.state, row.due_at), (State::Pending, at(210 + DELAY)));
-        ledger.check_books().await;
+        store.receive_one(webhook(0, &call, &[("score", "")])).await;
+        store.settle_unsent(mapper, AFTER).await;
+        store.reopen();
+        let received = store.receive_one(webhook(200, &call, &[("problem", "1")])).await;
+        assert_eq!(received.outcome, Outcome::Updated);
+        let submission = store.submission(&call).await;
+        assert_eq!((submission.state, submission.document.detail), (State::Collecting, None));
+        assert_eq!(submission.due_at, at(200 + AFTER));
+        store.receive_one(webhook(210, &call, &[("score", "4")])).await;
+        let submission = store.submission(&call).await;
+        assert_eq!((submission.state, submission.due_at), (State::Pending, at(210 + DELAY)));
+        store.check_counts().await;
     }
 }
 
-pub async fn a_new_answer_to_what_never_arrived_starts_afresh(ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(0, "c-1", &[("score", "4")])).await;
-    let lease = ledger.attempt_one(AFTER).await;
-    let too_old = Decision::Dead {
-        attempt: attempt(Verdict::Unreachable, None, 500),
-        reason: DeadReason::TooOld,
-    };
-    ledger.settle_one(&lease, too_old, 500).await;
-    let heard = ledger.hear(hook(600, "c-1", &[("problem", "1")])).await;
-    assert_eq!(heard.outcome, Outcome::Added);
-    let lease = ledger.lease_one(600 + DELAY).await;
-    assert_eq!((lease.attempts, lease.age.as_secs()), (0, 0));
-    ledger.check_books().await;
+pub async fn a_new_answer_to_what_never_arrived_is_a_new_offer(store: TestStore<impl Backend>) {
+    store.receive_one(webhook(0, "c-1", &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
+    let too_old = Decision::Dead { reason: DeadReason::TooOld, pause: None };
+    store.settle_one(&claim, attempt(Verdict::Unreachable, None, 500), too_old).await;
+    let received = store.receive_one(webhook(600, "c-1", &[("problem", "1")])).await;
+    assert_eq!(received.outcome, Outcome::Updated);
+    let claim = store.claim_one(600 + DELAY).await;
+    assert_eq!((claim.attempts, claim.age.as_secs()), (0, 0));
+    store.check_counts().await;
 }
 
-pub async fn a_repeat_reopens_nothing(ledger: Ledger<impl Backend>) {
-    ledger.hear(hook(10, "c-1", &[("score", "")])).await;
-    let lease = ledger.lease_one(10 + AFTER).await;
-    ledger.settle_one(&lease, ignored(IgnoredReason::NoAnswer), 10 + AFTER).await;
-    let row = ledger.row("c-1").await;
-    assert_eq!(ledger.hear(hook(200, "c-1", &[("score", "")])).await.outcome, Outcome::Repeat);
-    let earlier = hook(5, "c-1", &[("score", "")]);
-    assert_eq!(ledger.hear(earlier).await.outcome, Outcome::Repeat, "received first, kept last");
-    assert_eq!(ledger.row("c-1").await, row);
+pub async fn a_duplicate_reopens_nothing(store: TestStore<impl Backend>) {
+    store.receive_one(webhook(10, "c-1", &[("score", "")])).await;
+    store.settle_unsent(ignoring(IgnoredReason::NoAnswer), 10 + AFTER).await;
+    let submission = store.submission("c-1").await;
+    assert_eq!(
+        store.receive_one(webhook(200, "c-1", &[("score", "")])).await.outcome,
+        Outcome::Duplicate
+    );
+    let earlier = webhook(5, "c-1", &[("score", "")]);
+    assert_eq!(
+        store.receive_one(earlier).await.outcome,
+        Outcome::Duplicate,
+        "received first, kept last"
+    );
+    assert_eq!(store.submission("c-1").await, submission);
 }
 
 /// What a new answer is after an attempt that ended so.
 async fn answer_after(
-    ledger: &Ledger<impl Backend>,
+    store: &TestStore<impl Backend>,
     verdict: Verdict,
     status: Option<u16>,
 ) -> Outcome {
     let call = format!("c-{}-{}", verdict.label().replace('_', "-"), status.unwrap_or(0));
-    ledger.hear(hook(0, &call, &[("score", "4")])).await;
-    let lease = ledger.attempt_one(AFTER).await;
+    store.receive_one(webhook(0, &call, &[("score", "4")])).await;
+    let claim = store.claim_one(AFTER).await;
     let attempt = attempt(verdict, status, AFTER);
     let later = at(1_000_000);
     let decision = match verdict {
-        Verdict::Accepted => Decision::Delivered { attempt },
-        Verdict::Refused => Decision::Dead { attempt, reason: DeadReason::Refused },
-        _ => Decision::Retry { attempt, at: later },
+        Verdict::Accepted => Decision::Delivered,
+        Verdict::Refused => Decision::Dead { reason: DeadReason::Refused, pause: None },
+        _ => Decision::Retry { at: later },
     };
-    assert_eq!(ledger.settle_one(&lease, decision, AFTER).await, Settled::Done);
-    let heard = ledger.hear(hook(AFTER + 1, &call, &[("score", "2")])).await.outcome;
-    let waits = ledger.row(&call).await.due_at;
-    assert!(!ledger.row(&call).await.state.is_waiting() || waits == later, "backoff stands");
-    let repeat = hook(AFTER + 2, &call, &[("score", "2")]);
-    assert_eq!(ledger.hear(repeat).await.outcome, Outcome::Repeat);
-    heard
+    assert_eq!(store.settle_one(&claim, attempt, decision).await, Settled::Done);
+    let received = store.receive_one(webhook(AFTER + 1, &call, &[("score", "2")])).await.outcome;
+    let waits = store.submission(&call).await.due_at;
+    assert!(!store.submission(&call).await.state.is_waiting() || waits == later, "backoff stands");
+    let repeat = webhook(AFTER + 2, &call, &[("score", "2")]);
+    assert_eq!(store.receive_one(repeat).await.outcome, Outcome::Duplicate);
+    received
 }

@@ -1,58 +1,60 @@
-//! The order of commits is nobody's business.
+//! The order of commits changes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use postcall::domain::Verdict;
-use postcall::store::{Arrival, Lease, SubmissionRow};
-use postcall::submission::ChangedAnswerPolicy;
+use postcall::store::{ClaimRequest, ReceiveRequest};
+use postcall::submission::{Answers, ChangedAnswerPolicy, Claim};
 use proptest::prelude::*;
 
+use super::backend::{call_of, wanted};
 use super::model::{block_on, check};
-use super::spoken::{attempt, changing, hook, pairs, score, telling};
-use super::{Backend, Ledger};
+use super::spoken::{Asked, TestMapper, attempt, pairs, score, webhook, with_field, with_policy};
+use super::{Backend, TestStore};
 
-/// Each to a survey in which another answer counts: see [`ChangedAnswerPolicy::ALL`].
+/// Each to a survey with another policy of changed answers: see [`ChangedAnswerPolicy::ALL`].
 const CALLS: [&str; 3] = ["first", "last", "resend"];
 
-/// However the hooks of some calls are shuffled, repeated and interrupted by reopenings, the same
-/// is due at the same time with the same answers, and the same was told beside them. Neither does
-/// an attempt in their midst change what they say, where it never arrives.
-pub fn the_order_in_which_hooks_are_kept_changes_nothing<B: Backend>() {
-    // Some of them within one microsecond, which is finer than a ledger may keep.
+/// However the webhooks of some calls are shuffled, repeated and interrupted by reopenings, the same
+/// is due at the same time with the same answers, fields and facts. Neither does an attempt in their
+/// midst change what counts, where it never arrives.
+pub fn the_order_in_which_webhooks_are_kept_changes_nothing<B: Backend>() {
+    // Some of them within one microsecond, which is finer than a store may keep.
     let texts = prop::sample::select(vec!["", "1", "3", "7"]);
     let spoken = (0i32..6, 0..CALLS.len(), 0..2usize, texts, 0..10u8);
-    let hooks = prop::collection::vec(spoken, 1..10);
-    let shuffled = hooks.prop_flat_map(|hooks| {
-        let twice: Vec<usize> = (0..hooks.len()).chain(0..hooks.len()).collect();
+    let webhooks = prop::collection::vec(spoken, 1..10);
+    let shuffled = webhooks.prop_flat_map(|webhooks| {
+        let twice: Vec<usize> = (0..webhooks.len()).chain(0..webhooks.len()).collect();
         let order = Just(twice).prop_shuffle();
-        (Just(hooks), order, prop::collection::vec(any::<bool>(), 20))
+        (Just(webhooks), order, prop::collection::vec(any::<bool>(), 20))
     });
-    check(24, shuffled, |(hooks, order, reopenings)| {
-        let mut in_order: Vec<Arrival> = hooks
+    check(24, shuffled, |(webhooks, order, reopenings)| {
+        let mut in_order: Vec<ReceiveRequest> = webhooks
             .iter()
             .map(|(tick, call, question, text, beside)| {
                 let (second, nanosecond) = (i64::from(tick / 2), 100 + (tick % 2) * 800);
                 let answers = [(["score", "problem"][*question], *text)];
-                let mut hook = hook(second, CALLS[*call], &answers);
+                let mut request = webhook(second, CALLS[*call], &answers);
                 match beside {
-                    0 => hook.report.hung_up = true,
-                    1 => hook.report.opted_out = true,
-                    2 => hook = telling("campaign", "spring", hook),
-                    3 => hook = telling("campaign", "autumn", hook),
+                    0 => request.extraction.hung_up = true,
+                    1 => request.extraction.opted_out = true,
+                    2 => request = with_field("campaign", "spring", request),
+                    3 => request = with_field("campaign", "autumn", request),
                     _ => {}
                 }
-                let mut hook = changing(ChangedAnswerPolicy::ALL[*call], hook);
-                hook.hook.received_at = Timestamp::new(second, nanosecond).unwrap();
-                hook
+                let mut request = with_policy(ChangedAnswerPolicy::ALL[*call], request);
+                request.webhook.received_at = Timestamp::new(second, nanosecond).unwrap();
+                request
             })
             .collect();
-        in_order.sort_by_key(|arrival| arrival.hook.received_at);
+        in_order.sort_by_key(|request| request.webhook.received_at);
         // Ids made later sort later.
-        let mut ids: Vec<_> = in_order.iter().map(|arrival| arrival.hook.id).collect();
+        let mut ids: Vec<_> = in_order.iter().map(|request| request.webhook.id).collect();
         ids.sort();
-        for (arrival, id) in in_order.iter_mut().zip(ids) {
-            arrival.hook.id = id;
+        for (request, id) in in_order.iter_mut().zip(ids) {
+            request.webhook.id = id;
         }
         let mixed = order.iter().map(|n| in_order[*n].clone());
         let never = std::iter::repeat(&false);
@@ -60,68 +62,97 @@ pub fn the_order_in_which_hooks_are_kept_changes_nothing<B: Backend>() {
         let expected = kept::<B>(in_order.iter().cloned().zip(never.copied()));
         assert_eq!(kept::<B>(mixed.clone().zip(rarely)), expected);
         let tried_in_vain = kept_around_an_attempt_that_never_arrives::<B>(mixed, order[0]);
-        for (call, heard) in tried_in_vain {
-            assert!(expected[&call].ends_with(&heard), "{heard} is not {}", expected[&call]);
+        for (call, mapped) in tried_in_vain {
+            assert_eq!(mapped, expected[&call].mapped);
         }
     });
 }
 
-/// What each call's submission came to, when the hooks were kept in this order and the ledger was
+/// What the submission about a call came to.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    state: &'static str,
+    due_at: Timestamp,
+    last_answer_at: Timestamp,
+    /// All answers, as they are stored.
+    answers: Answers,
+    mapped: String,
+}
+
+/// What each call's submission came to, when the webhooks were kept in this order and the store was
 /// reopened after those that say so.
-fn kept<B: Backend>(hooks: impl Iterator<Item = (Arrival, bool)>) -> BTreeMap<String, String> {
+fn kept<B: Backend>(
+    webhooks: impl Iterator<Item = (ReceiveRequest, bool)>,
+) -> BTreeMap<String, Kept> {
     block_on(async {
-        let mut ledger = Ledger::<B>::new();
-        for (arrival, reopen) in hooks {
-            ledger.hear(arrival).await;
+        let mut store = TestStore::<B>::new();
+        for (request, reopen) in webhooks {
+            store.receive_one(request).await;
             if reopen {
-                ledger.reopen();
+                store.reopen();
             }
         }
-        let rows = ledger.rows().await;
-        let leases = ledger.lease_due(1000).await;
-        ledger.check_books().await;
-        let of_call = |row: &SubmissionRow| {
-            let lease = leases.iter().find(|lease| lease.key == row.key).unwrap();
-            format!("{:?} {} {}", row.state, row.due_at, heard(lease))
-        };
-        rows.iter().map(|row| (row.key.call.to_string(), of_call(row))).collect()
+        let submissions = store.submissions().await;
+        let (claims, asked) = claim(&store, 1000).await;
+        store.check_counts().await;
+        assert_eq!((claims.len(), asked.len()), (submissions.len(), submissions.len()));
+        submissions
+            .iter()
+            .map(|submission| {
+                let call = call_of(submission);
+                let claim = claims.iter().find(|it| it.key.call.as_str() == call).unwrap();
+                let asked = asked.iter().find(|it| it.key.call.as_str() == call).unwrap();
+                let kept = Kept {
+                    state: submission.state.label(),
+                    due_at: submission.due_at,
+                    last_answer_at: claim.last_answer_at,
+                    answers: asked.answers.clone(),
+                    mapped: mapped(asked),
+                };
+                (call.to_owned(), kept)
+            })
+            .collect()
     })
 }
 
-/// What each call's submission consists of, when from one hook on everything came while an attempt
-/// was under way.
+/// What each call's submission is mapped by, when from one webhook on everything came while an attempt
+/// was in flight.
 fn kept_around_an_attempt_that_never_arrives<B: Backend>(
-    hooks: impl Iterator<Item = Arrival>,
+    webhooks: impl Iterator<Item = ReceiveRequest>,
     from: usize,
 ) -> BTreeMap<String, String> {
     block_on(async {
-        let ledger = Ledger::<B>::new();
-        let mut leases = Vec::new();
-        for (n, arrival) in hooks.enumerate() {
+        let store = TestStore::<B>::new();
+        let mut claims = Vec::new();
+        for (n, request) in webhooks.enumerate() {
             if n == from {
-                leases = ledger.lease_due(1000).await;
-                for lease in &leases {
-                    ledger.begin_one(lease, 1000).await;
-                }
+                claims = claim(&store, 1000).await.0;
             }
-            ledger.hear(arrival).await;
+            store.receive_one(request).await;
         }
-        for lease in &leases {
-            ledger.retry_one(lease, attempt(Verdict::Unreachable, None, 1000)).await;
+        for claim in &claims {
+            store.retry_one(claim, attempt(Verdict::Unreachable, None, 1000)).await;
         }
-        let leases = ledger.lease_due(2000).await;
-        ledger.check_books().await;
-        leases.iter().map(|lease| (lease.key.call.to_string(), heard(lease))).collect()
+        let (_, asked) = claim(&store, 2000).await;
+        store.check_counts().await;
+        asked.iter().map(|it| (it.key.call.to_string(), mapped(it))).collect()
     })
 }
 
-/// All that was handed out.
-fn heard(lease: &Lease) -> String {
-    let answers = &lease.answers;
-    let ids: Vec<_> = answers.recorded().map(|said| said.hook).collect();
-    let survey = CALLS.iter().position(|call| *call == lease.key.call.as_str()).unwrap();
+/// What is due for `main`, and what its mapper was asked.
+async fn claim(store: &TestStore<impl Backend>, second: i64) -> (Vec<Claim>, Vec<Asked>) {
+    let mapper = Arc::new(TestMapper::default());
+    let request = ClaimRequest { mapper: mapper.clone(), ..wanted(&[("main", 10)], second) };
+    (store.claim(request).await.unwrap().claims, mapper.take_asked())
+}
+
+/// Everything of the answers that a mapping may depend on.
+fn mapped(asked: &Asked) -> String {
+    let answers = &asked.answers;
+    let ids: Vec<_> = answers.recorded().map(|it| it.webhook).collect();
+    let survey = CALLS.iter().position(|call| *call == asked.key.call.as_str()).unwrap();
     let score = score(answers, ChangedAnswerPolicy::ALL[survey]);
-    let told: Vec<_> = answers.fields().collect();
+    let fields: Vec<_> = answers.fields().collect();
     let ended = (answers.hung_up_at(), answers.opted_out_at());
-    format!("{ids:?} {:?} {score:?} {told:?} {ended:?}", pairs(answers))
+    format!("{ids:?} {:?} {score:?} {fields:?} {ended:?}", pairs(answers))
 }

@@ -1,31 +1,33 @@
-//! What a person finds in the ledger.
+//! What an operator finds in the store.
 
 use postcall::domain::Verdict;
-use postcall::store::{
-    AttemptRecord, Cursor, Decision, Dossier, Intervention, LeftOut, Outcome, Replay, Search,
-    SubmissionRow,
+use postcall::store::{Cursor, SubmissionDetail, SubmissionFilter};
+use postcall::submission::{
+    AttemptRecord, AttemptResponse, AuditEntry, DeadReason, Decision, IgnoredReason, Json, Mapping,
+    Outcome, Replay, State,
 };
-use postcall::submission::{DeadReason, IgnoredReason, State};
 
+use super::backend::call_of;
 use super::spoken::{
-    AFTER, at, attempt, complete, hang_up, hook, hook_for, ignored, pairs, telling, unmapped,
+    AFTER, FEEDBACK, TestMapper, answer, at, attempt, complete, dead, hang_up, ignored, pairs,
+    webhook, webhook_for, with_field,
 };
-use super::{Backend, Ledger};
+use super::{Backend, TestStore};
 
-pub async fn pages_go_on_where_the_one_before_ended(ledger: Ledger<impl Backend>) {
+pub async fn pages_go_on_where_the_one_before_ended(store: TestStore<impl Backend>) {
     // Two of the same moment, and one that came before it was kept.
     for (n, second) in [10, 30, 20, 20, 40].into_iter().enumerate() {
-        ledger.hear(complete(second, &format!("c-{n}"))).await;
+        store.receive_one(complete(second, &format!("c-{n}"))).await;
     }
     let all = ["c-4", "c-1", "c-3", "c-2", "c-0"];
     for limit in 1..=6 {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let page = ledger.search(Search::default(), after, limit).await.unwrap();
-            assert!(page.rows.len() <= limit);
-            seen.extend(page.rows.iter().map(|row| row.key.call.to_string()));
+            let page = store.search(SubmissionFilter::default(), after, limit).await.unwrap();
+            assert!(page.submissions.len() <= limit);
+            seen.extend(page.submissions.iter().map(|it| call_of(it).to_owned()));
             // What comes meanwhile moves nothing.
-            ledger.hear(complete(1000 + limit as i64, &format!("later-{limit}"))).await;
+            store.receive_one(complete(1000 + limit as i64, &format!("later-{limit}"))).await;
             match page.next {
                 None => break,
                 next => after = next,
@@ -36,26 +38,31 @@ pub async fn pages_go_on_where_the_one_before_ended(ledger: Ledger<impl Backend>
     }
 }
 
-pub async fn there_is_no_more_after_the_last(ledger: Ledger<impl Backend>) {
+pub async fn there_is_no_more_after_the_last(store: TestStore<impl Backend>) {
     for call in ["c-1", "c-2"] {
-        ledger.hear(complete(0, call)).await;
+        store.receive_one(complete(0, call)).await;
     }
-    let next = async |search: Search, limit| ledger.search(search, None, limit).await.unwrap().next;
-    assert!(next(Search::default(), 1).await.is_some());
-    assert_eq!(next(Search::default(), 2).await, None);
+    let next = async |filter: SubmissionFilter, limit| {
+        store.search(filter, None, limit).await.unwrap().next
+    };
+    assert!(next(SubmissionFilter::default(), 1).await.is_some());
+    assert_eq!(next(SubmissionFilter::default(), 2).await, None);
     let call = Some("c-1".parse().unwrap());
-    assert_eq!(next(Search { call, ..Search::default() }, 1).await, None);
-    assert_eq!(next(Search { state: Some("dead"), ..Search::default() }, 1).await, None);
+    assert_eq!(next(SubmissionFilter { call, ..SubmissionFilter::default() }, 1).await, None);
+    assert_eq!(
+        next(SubmissionFilter { state: Some("dead"), ..SubmissionFilter::default() }, 1).await,
+        None
+    );
 }
 
-pub async fn a_cursor_is_read_as_it_was_written(ledger: Ledger<impl Backend>) {
+pub async fn a_cursor_is_parsed_as_it_was_written(store: TestStore<impl Backend>) {
     for second in [-5, 5] {
-        ledger.hear(complete(second, &format!("c{second}"))).await;
+        store.receive_one(complete(second, &format!("c{second}"))).await;
     }
     let mut after = None;
     for call in ["c5", "c-5"] {
-        let page = ledger.search(Search::default(), after, 1).await.unwrap();
-        assert_eq!(page.rows[0].key.call.as_str(), call);
+        let page = store.search(SubmissionFilter::default(), after, 1).await.unwrap();
+        assert_eq!(call_of(&page.submissions[0]), call);
         after = page.next.map(|next| next.to_string().parse::<Cursor>().unwrap());
         assert_eq!(after, page.next);
     }
@@ -64,199 +71,191 @@ pub async fn a_cursor_is_read_as_it_was_written(ledger: Ledger<impl Backend>) {
     }
 }
 
-pub async fn every_condition_of_a_search_has_to_hold(ledger: Ledger<impl Backend>) {
-    let settle = async |call: &str, decision| {
-        ledger.hear(complete(0, call)).await;
-        let lease = ledger.lease_one(100).await;
-        ledger.settle_one(&lease, decision, 100).await;
+pub async fn every_condition_of_a_search_has_to_hold(store: TestStore<impl Backend>) {
+    let settle = async |call: &str, mapping| {
+        store.receive_one(complete(0, call)).await;
+        store.settle_unsent(TestMapper::to(mapping), 100).await;
     };
     settle("ignored", ignored(IgnoredReason::Rule)).await;
     settle("incomplete", ignored(IgnoredReason::Incomplete)).await;
-    settle("unmapped", unmapped("no such question")).await;
-    let reason = DeadReason::Incomplete;
-    settle("dead", Decision::Unsent { reason, detail: String::new() }).await;
+    settle("unmapped", Mapping::unmapped("no such question")).await;
+    settle("dead", dead(DeadReason::Incomplete, "")).await;
     let mut web = complete(50, "web");
     web.source = "web".parse().unwrap();
     web.key.survey = "service".parse().unwrap();
-    ledger.hear(web).await;
-    ledger.hear(hook_for("other", 70, "ignored", &[("score", "4")])).await;
-    ledger.hear(hook(80, "both", &[("score", "4")])).await;
-    let mut second = hook(81, "both", &[("problem", "1")]);
+    store.receive_one(web).await;
+    store.receive_one(webhook_for("other", 70, "ignored", &[("score", "4")])).await;
+    store.receive_one(webhook(80, "both", &[("score", "4")])).await;
+    let mut second = webhook(81, "both", &[("problem", "1")]);
     second.source = "web".parse().unwrap();
-    ledger.hear(second).await;
+    store.receive_one(second).await;
 
-    let found = async |search: Search| {
-        let page = ledger.search(search, None, 100).await.unwrap();
+    let found = async |filter: SubmissionFilter| {
+        let page = store.search(filter, None, 100).await.unwrap();
         assert_eq!(page.next, None);
-        page.rows.iter().map(|row| row.key.call.to_string()).collect::<Vec<_>>()
+        page.submissions.iter().map(|it| call_of(it).to_owned()).collect::<Vec<_>>()
     };
-    let any = Search::default;
+    let any = SubmissionFilter::default;
     let name = |name: &str| Some(name.parse().unwrap());
     let reason = |reason: &str| Some(reason.to_owned());
     let call = |call: &str| Some(call.parse().unwrap());
-    for (search, calls) in [
+    for (filter, calls) in [
         (any(), vec!["both", "ignored", "web", "dead", "unmapped", "incomplete", "ignored"]),
-        (Search { state: Some("dead"), ..any() }, vec!["dead", "unmapped"]),
-        (Search { state: Some("ignored"), ..any() }, vec!["incomplete", "ignored"]),
-        (Search { state: Some("pending"), ..any() }, vec!["both", "web"]),
-        (Search { state: Some("collecting"), ..any() }, vec!["ignored"]),
-        (Search { reason: reason("incomplete"), ..any() }, vec!["dead", "incomplete"]),
-        (Search { state: Some("dead"), reason: reason("incomplete"), ..any() }, vec!["dead"]),
-        (Search { account: name("other"), ..any() }, vec!["ignored"]),
-        (Search { survey: name("service"), ..any() }, vec!["web"]),
-        (Search { source: name("web"), ..any() }, vec!["both", "web"]),
-        (Search { source: name("ivr"), state: Some("pending"), ..any() }, vec!["both"]),
-        (Search { since: Some(at(70)), ..any() }, vec!["both", "ignored"]),
-        (Search { since: Some(at(50)), until: Some(at(80)), ..any() }, vec!["ignored", "web"]),
-        (Search { until: Some(at(0)), ..any() }, vec![]),
-        (Search { call: call("ignored"), ..any() }, vec!["ignored", "ignored"]),
-        (Search { call: call("ignored"), account: name("other"), ..any() }, vec!["ignored"]),
-        (Search { call: call("ignored"), state: Some("dead"), ..any() }, vec![]),
-        (Search { call: call("web"), source: name("ivr"), ..any() }, vec![]),
-        (Search { call: call("web"), since: Some(at(51)), ..any() }, vec![]),
-        (Search { call: call("unheard"), ..any() }, vec![]),
+        (SubmissionFilter { state: Some("dead"), ..any() }, vec!["dead", "unmapped"]),
+        (SubmissionFilter { state: Some("ignored"), ..any() }, vec!["incomplete", "ignored"]),
+        (SubmissionFilter { state: Some("pending"), ..any() }, vec!["both", "web"]),
+        (SubmissionFilter { state: Some("collecting"), ..any() }, vec!["ignored"]),
+        (SubmissionFilter { reason: reason("incomplete"), ..any() }, vec!["dead", "incomplete"]),
+        (
+            SubmissionFilter { state: Some("dead"), reason: reason("incomplete"), ..any() },
+            vec!["dead"],
+        ),
+        (SubmissionFilter { account: name("other"), ..any() }, vec!["ignored"]),
+        (SubmissionFilter { survey: name("service"), ..any() }, vec!["web"]),
+        (SubmissionFilter { source: name("web"), ..any() }, vec!["both", "web"]),
+        (SubmissionFilter { source: name("ivr"), state: Some("pending"), ..any() }, vec!["both"]),
+        (SubmissionFilter { since: Some(at(70)), ..any() }, vec!["both", "ignored"]),
+        (
+            SubmissionFilter { since: Some(at(50)), until: Some(at(80)), ..any() },
+            vec!["ignored", "web"],
+        ),
+        (SubmissionFilter { until: Some(at(0)), ..any() }, vec![]),
+        (SubmissionFilter { call: call("ignored"), ..any() }, vec!["ignored", "ignored"]),
+        (
+            SubmissionFilter { call: call("ignored"), account: name("other"), ..any() },
+            vec!["ignored"],
+        ),
+        (SubmissionFilter { call: call("ignored"), state: Some("dead"), ..any() }, vec![]),
+        (SubmissionFilter { call: call("web"), source: name("ivr"), ..any() }, vec![]),
+        (SubmissionFilter { call: call("web"), since: Some(at(51)), ..any() }, vec![]),
+        (SubmissionFilter { call: call("unknown"), ..any() }, vec![]),
     ] {
-        assert_eq!(found(search.clone()).await, calls, "{search:?}");
+        assert_eq!(found(filter.clone()).await, calls, "{filter:?}");
     }
 }
 
 pub async fn the_submissions_of_a_call_are_found_whatever_they_belong_to(
-    ledger: Ledger<impl Backend>,
+    store: TestStore<impl Backend>,
 ) {
     let call = || "c-1".parse().unwrap();
-    assert_eq!(ledger.of_call(call()).await.unwrap(), []);
-    let mut service = hook(0, "c-1", &[("score", "4")]);
+    assert_eq!(store.of_call(call()).await.unwrap(), []);
+    let mut service = webhook(0, "c-1", &[("score", "4")]);
     service.key.survey = "service".parse().unwrap();
     let mut expected = Vec::new();
-    for arrival in [
-        hook(0, "c-1", &[("score", "4")]),
-        hook_for("other", 0, "c-1", &[("score", "4")]),
+    for request in [
+        webhook(0, "c-1", &[("score", "4")]),
+        webhook_for("other", 0, "c-1", &[("score", "4")]),
         service,
-        hook(0, "c-2", &[("score", "4")]),
+        webhook(0, "c-2", &[("score", "4")]),
     ] {
-        if arrival.key.call.as_str() == "c-1" {
-            expected.push(arrival.key.id());
+        if request.key.call.as_str() == "c-1" {
+            expected.push(request.key.id());
         }
-        ledger.hear(arrival).await;
+        store.receive_one(request).await;
     }
-    let mut found = ledger.of_call(call()).await.unwrap();
+    let mut found = store.of_call(call()).await.unwrap();
     found.sort();
     expected.sort();
     assert_eq!(found, expected);
 }
 
-pub async fn all_that_is_known_of_a_submission_is_shown(ledger: Ledger<impl Backend>) {
-    let arrival = telling("campaign", "spring", hook(10, "c-1", &[("score", "4")]));
-    let (id, first) = (arrival.key.id(), arrival.hook.clone());
-    assert_eq!(ledger.find(id).await.unwrap(), None);
-    ledger.hear(arrival).await;
-    ledger.hear(hook(12, "c-1", &[("score", "4")])).await;
+pub async fn everything_known_of_a_submission_is_found(store: TestStore<impl Backend>) {
+    let request = with_field("campaign", "spring", webhook(10, "c-1", &[("score", "4")]));
+    let (id, first) = (request.key.id(), request.webhook.clone());
+    assert_eq!(store.find(id).await.unwrap(), None);
+    store.receive_one(request).await;
+    store.receive_one(webhook(12, "c-1", &[("score", "4")])).await;
     let hung_up = hang_up(20, "c-1");
-    ledger.hear(hung_up.clone()).await;
-    let lease = ledger.attempt_one(1000).await;
-    ledger.hear(hook(1001, "c-1", &[("problem", "")])).await;
-    let attempt = attempt(Verdict::Refused, Some(422), 1002);
-    let dead = Decision::Dead { attempt, reason: DeadReason::Refused };
-    ledger.settle_one(&lease, dead, 1002).await;
-    let how = Replay { as_was: false, accepted_too: false, at: at(2000) };
-    ledger.replay(vec![id], how).await.unwrap();
-    ledger.attempt_one(2001).await;
+    store.receive_one(hung_up.clone()).await;
+    let claim = store.claim_one(1000).await;
+    let late = webhook(1001, "c-1", &[("problem", "")]);
+    store.receive_one(late.clone()).await;
+    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    store.settle_one(&claim, attempt(Verdict::Refused, Some(422), 1002), dead).await;
+    let how = Replay { same_payload: false, include_delivered: false, at: at(2000) };
+    store.replay(vec![id], how).await.unwrap();
+    store.claim_one(2001).await;
 
-    let found = ledger.find(id).await.unwrap().unwrap();
-    assert_eq!(found.row, ledger.row("c-1").await);
-    let hooks: Vec<_> =
-        found.hooks.iter().map(|hook| (hook.id, &*hook.outcome, hook.received_at)).collect();
+    let found = store.find(id).await.unwrap().unwrap();
+    assert_eq!(found.submission, store.submission("c-1").await);
+    assert_eq!(store.load(vec![id]).await.unwrap(), [store.submission("c-1").await]);
+    let webhooks: Vec<_> =
+        found.webhooks.iter().map(|it| (it.id, &*it.outcome, it.received_at)).collect();
     assert_eq!(
-        hooks[..2],
-        [(first.id, "new", at(10)), (hung_up.hook.id, "added", at(20))],
-        "a repeat is not kept"
-    );
-    assert_eq!((hooks.len(), hooks[2].1), (3, "late"));
-    let (kept, said) = (&found.hooks[0], found.hooks[0].said.as_ref().unwrap());
-    assert_eq!((kept.source.as_str(), kept.method.as_str()), ("ivr", "POST"));
-    assert_eq!((&said.query, &said.body), (&first.query, &first.body));
-    let answers: Vec<_> = found
-        .answers
-        .iter()
-        .map(|it| (it.kind, &*it.name, it.value.as_deref(), it.received_at.as_second(), it.late))
-        .collect();
-    assert_eq!(
-        answers,
+        webhooks,
         [
-            ("answer", "score", Some("4"), 10, false),
-            ("field", "campaign", Some("spring"), 10, false),
-            ("hang_up", "", None, 20, false),
-            ("answer", "problem", None, 1001, true),
-        ]
+            (first.id, Outcome::Created.label(), at(10)),
+            (hung_up.webhook.id, Outcome::Updated.label(), at(20)),
+            (late.webhook.id, Outcome::Late.label(), at(1001)),
+        ],
+        "a duplicate is not kept"
     );
-    assert_eq!(found.answers[0].hook, first.id);
-    let refused = AttemptRecord {
+    assert_eq!(found.webhooks_truncated, 0);
+    let (kept, content) = (&found.webhooks[0], found.webhooks[0].content.as_ref().unwrap());
+    assert_eq!((kept.source.as_str(), kept.method.as_str()), ("ivr", "POST"));
+    assert_eq!((&content.query, &content.body), (&first.query, &first.body));
+
+    let document = &found.submission.document;
+    let (answers, late_answers) = (&document.answers, &document.late);
+    assert_eq!(pairs(answers), [("score".into(), answer("4"), 10)]);
+    assert_eq!(answers.recorded().next().unwrap().webhook, first.id);
+    let (name, field) = answers.fields().next().unwrap();
+    assert_eq!((name.as_str(), &*field.value, field.received_at), ("campaign", "spring", at(10)));
+    assert_eq!((answers.fields().count(), answers.hung_up_at()), (1, Some(at(20))));
+    assert_eq!(pairs(late_answers), [("problem".into(), answer(""), 1001)]);
+    assert_eq!(late_answers.recorded().next().unwrap().webhook, late.webhook.id);
+    let payload = || Json::new(FEEDBACK.to_owned()).unwrap();
+    let rejected = AttemptRecord {
         number: 1,
         started_at: at(1000),
-        finished_at: Some(at(1002)),
-        verdict: Some("refused".to_owned()),
-        status: Some(422),
-        api_id: Some("api-1".to_owned()),
-        error: None,
-        reply: Some("Refused".to_owned()),
-        feedback: Some("{}".to_owned()),
+        payload: payload(),
+        response: Some(AttemptResponse {
+            finished_at: Some(at(1002)),
+            verdict: Verdict::Refused,
+            status: Some(422),
+            api_id: Some("api-1".to_owned()),
+            error: None,
+            text: Some("Refused".to_owned()),
+        }),
     };
-    let under_way = AttemptRecord {
-        number: 2,
-        started_at: at(2001),
-        finished_at: None,
-        verdict: None,
-        status: None,
-        api_id: None,
-        reply: None,
-        ..refused.clone()
-    };
-    assert_eq!(found.attempts, [refused, under_way]);
-    let replayed = Intervention { at: at(2000), action: "replay".to_owned(), detail: None };
-    assert_eq!(found.interventions, [replayed]);
+    let in_flight =
+        AttemptRecord { number: 2, started_at: at(2001), payload: payload(), response: None };
+    assert_eq!(document.attempts, [rejected, in_flight]);
+    let replayed = AuditEntry { at: at(2000), action: "replay".into(), detail: None };
+    assert_eq!(document.audit, [replayed]);
 }
 
-pub async fn of_a_submission_with_very_many_hooks_a_part_is_shown(ledger: Ledger<impl Backend>) {
-    let (listed, too_many) = (Dossier::LISTED_MAX, 3);
-    for n in 0..listed + too_many {
+pub async fn of_a_submission_with_very_many_webhooks_a_part_is_found(
+    store: TestStore<impl Backend>,
+) {
+    let (most, too_many) = (SubmissionDetail::WEBHOOKS_MAX, 3);
+    for n in 0..most + too_many {
         let answer = n.to_string();
-        ledger.hear(hook(n as i64, "c-1", &[("score", &answer)])).await;
+        store.receive_one(webhook(n as i64, "c-1", &[("score", &answer)])).await;
     }
-    for second in (2000..).take(listed + 1) {
-        let lease = ledger.attempt_one(second).await;
-        let attempt = attempt(Verdict::Unreachable, None, second);
-        let again = Decision::Retry { attempt, at: at(second + 1) };
-        ledger.settle_one(&lease, again, second).await;
-    }
-    let found = ledger.find(hook(0, "c-1", &[]).key.id()).await.unwrap().unwrap();
-    let received = |at: jiff::Timestamp| at.as_second();
-    let times: Vec<i64> = found.hooks.iter().map(|hook| received(hook.received_at)).collect();
-    assert_eq!(times, (0..listed as i64).collect::<Vec<_>>(), "the first");
-    let times: Vec<i64> = found.answers.iter().map(|it| received(it.received_at)).collect();
-    assert_eq!(times, (0..listed as i64).collect::<Vec<_>>(), "the first");
-    let numbers: Vec<u32> = found.attempts.iter().map(|attempt| attempt.number).collect();
-    assert_eq!(numbers, (2..=listed as u32 + 1).collect::<Vec<_>>(), "the last");
-    let left_out = LeftOut { hooks: too_many, answers: too_many, attempts: 1 };
-    assert_eq!(found.left_out, left_out);
+    let found = store.find(webhook(0, "c-1", &[]).key.id()).await.unwrap().unwrap();
+    let times: Vec<_> = found.webhooks.iter().map(|it| it.received_at.as_second()).collect();
+    assert_eq!(times, (0..most as i64).collect::<Vec<_>>(), "the first");
+    assert_eq!(found.webhooks_truncated, too_many);
 }
 
-pub async fn what_a_submission_says_can_be_mapped_without_leasing_it(ledger: Ledger<impl Backend>) {
-    ledger.hear(telling("campaign", "spring", complete(0, "c-1"))).await;
-    ledger.hear(hook(0, "c-2", &[("score", "5")])).await;
-    let lease = ledger.attempt_one(100).await;
-    assert_eq!(ledger.hear(hook(101, "c-1", &[("score", "2")])).await.outcome, Outcome::Late);
+pub async fn a_submission_can_be_mapped_without_claiming_it(store: TestStore<impl Backend>) {
+    store.receive_one(with_field("campaign", "spring", complete(0, "c-1"))).await;
+    store.receive_one(webhook(0, "c-2", &[("score", "5")])).await;
+    let (claim, mapped) = store.claim_mapped(100).await;
+    let late = store.receive_one(webhook(101, "c-1", &[("score", "2")])).await;
+    assert_eq!(late.outcome, Outcome::Late);
     let ids = vec![
-        hook(0, "c-2", &[]).key.id(),
-        hook(0, "never-heard", &[]).key.id(),
-        lease.ticket.submission,
+        webhook(0, "c-2", &[]).key.id(),
+        webhook(0, "never-received", &[]).key.id(),
+        claim.token.submission,
     ];
-    let found = ledger.mappable(ids).await.unwrap();
-    let rows: Vec<SubmissionRow> = found.iter().map(|it| it.row.clone()).collect();
-    assert_eq!(rows, [ledger.row("c-2").await, ledger.row("c-1").await]);
-    assert_eq!(pairs(&found[0].answers).len(), 1);
-    assert_eq!(found[0].offered, None);
-    assert_eq!(found[1].answers, lease.answers, "what is late does not count");
-    assert_eq!(found[1].offered.as_deref(), Some("{}"));
-    assert_eq!(ledger.row("c-2").await.state, State::Collecting);
-    assert_eq!(ledger.lease_one(AFTER).await.key.call.as_str(), "c-2");
+    let found = store.load(ids).await.unwrap();
+    assert_eq!(found, [store.submission("c-2").await, store.submission("c-1").await]);
+    assert_eq!(pairs(found[0].answers()).len(), 1);
+    assert_eq!(found[0].last_payload(), None);
+    assert_eq!(found[1].answers(), &mapped, "what is late does not count");
+    assert_eq!(found[1].last_payload().map(Json::as_str), Some(FEEDBACK));
+    assert_eq!(store.submission("c-2").await.state, State::Collecting);
+    assert_eq!(store.claim_one(AFTER).await.key.call.as_str(), "c-2");
 }

@@ -4,25 +4,23 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postcall::account::PauseReason;
 use postcall::store::sqlite::ReadOnly;
-use postcall::store::{Hold, Search, SubmissionRow};
-use postcall::submission::StateCounts;
+use postcall::store::{Statistics, SubmissionFilter};
+use postcall::submission::{self, AttemptRecord, StateCounts};
 use rusqlite::Connection;
 
 /// Every kind of write that the service can make.
-const WRITES: [(&str, &str); 12] = [
+const WRITES: [(&str, &str); 9] = [
     ("submissions", "INSERT"),
     ("submissions", "UPDATE"),
-    ("hooks", "INSERT"),
-    ("answers", "INSERT"),
-    ("answers", "UPDATE"),
-    ("attempts", "INSERT"),
-    ("attempts", "UPDATE"),
-    ("holds", "INSERT"),
-    ("holds", "UPDATE"),
-    ("books", "INSERT"),
-    ("books", "UPDATE"),
-    ("ballast", "INSERT"),
+    ("webhooks", "INSERT"),
+    ("idempotency_keys", "INSERT"),
+    ("scopes", "INSERT"),
+    ("pauses", "INSERT"),
+    ("pauses", "UPDATE"),
+    ("state_counts", "UPDATE"),
+    ("write_probe", "INSERT"),
 ];
 
 pub struct Ledger(PathBuf);
@@ -54,33 +52,52 @@ impl Ledger {
 
     /// What it says about this call, if it knows it.
     pub fn submission(&self, call: &str) -> Option<Submission> {
-        let row = self.submissions().into_iter().find(|row| row.key.call.as_str() == call)?;
-        let reason = row.state.reason().map(|reason| format!("({reason})")).unwrap_or_default();
+        let is_about =
+            |it: &submission::Submission| it.call.as_ref().is_some_and(|of| of.as_str() == call);
+        let found = self.submissions().into_iter().find(is_about)?;
+        let reason = found.state.reason().map(|reason| format!("({reason})")).unwrap_or_default();
+        let document = &found.document;
         Some(Submission {
-            state: format!("{}{reason}", row.state.label()),
-            detail: row.detail.clone(),
-            spent: row.attempts,
-            attempts: self.attempts_at(call),
-            due_at: row.due_at,
-            feedback: row.feedback.clone(),
+            state: format!("{}{reason}", found.state.label()),
+            detail: document.detail.clone(),
+            spent: document.attempts_spent,
+            attempts: document.attempts.iter().map(verdict).collect(),
+            due_at: found.due_at,
+            feedback: document.delivered.as_ref().map(|payload| payload.as_str().to_owned()),
         })
     }
 
-    pub fn submissions(&self) -> Vec<SubmissionRow> {
-        self.open().search(&Search::default(), None, 1000).unwrap().rows
+    pub fn submissions(&self) -> Vec<submission::Submission> {
+        self.open().search(&SubmissionFilter::default(), None, 1000).unwrap().submissions
     }
 
     pub fn totals(&self) -> StateCounts {
-        self.open().figures().unwrap().totals
+        self.statistics().counts
     }
 
-    pub fn holds(&self) -> Vec<Hold> {
-        self.open().figures().unwrap().holds
+    /// Of accounts that are paused.
+    pub fn pauses(&self) -> Vec<PauseReason> {
+        self.statistics().pauses.into_iter().map(|(_, reason)| reason).collect()
+    }
+
+    /// How many attempts were ever made.
+    pub fn attempts(&self) -> u32 {
+        self.submissions().iter().map(|it| it.document.attempts_made).sum()
+    }
+
+    /// How many answers are kept of all calls, late ones too.
+    pub fn answers(&self) -> usize {
+        self.submissions().iter().map(|it| it.document.answers.len() + it.document.late.len()).sum()
+    }
+
+    /// How many actions of operators are noted.
+    pub fn audit_entries(&self) -> usize {
+        self.submissions().iter().map(|it| it.document.audit.len()).sum()
     }
 
     /// Whether not one row was written about any hook.
     pub fn is_empty(&self) -> bool {
-        let tables = ["hooks", "submissions", "answers", "told", "seen"];
+        let tables = ["webhooks", "submissions", "idempotency_keys", "scopes"];
         tables.iter().all(|table| self.count(table) == 0) && self.totals() == StateCounts::default()
     }
 
@@ -96,13 +113,14 @@ impl Ledger {
 
     /// The disk says no exactly where an attempt that has begun is to be settled.
     pub fn refuses_results(&self) {
-        self.all_at_once([refusal(("attempts", "UPDATE"))]);
+        let settled = "OLD.lease_until IS NOT NULL AND NEW.lease_until IS NULL";
+        self.all_at_once([refusal_when(("submissions", "UPDATE"), settled)]);
     }
 
-    /// The disk says no between a lease and the attempt, which cannot be given back either.
-    pub fn refuses_all_but_leases(&self) {
-        let giving_back = refusal_when(("submissions", "UPDATE"), "NEW.leased_until IS NULL");
-        self.all_at_once([refusal(("attempts", "INSERT")), giving_back]);
+    /// The disk says no exactly where an attempt is to begin.
+    pub fn refuses_claims(&self) {
+        let claimed = "OLD.lease_until IS NULL AND NEW.lease_until IS NOT NULL";
+        self.all_at_once([refusal_when(("submissions", "UPDATE"), claimed)]);
     }
 
     pub fn takes_writes(&self) {
@@ -113,7 +131,9 @@ impl Ledger {
 
     /// What attempts offered is not what anybody wrote.
     pub fn spoils_what_was_offered(&self) {
-        self.sqlite().execute("UPDATE attempts SET feedback = '{\"rating\":9}'", []).unwrap();
+        let spoil = "UPDATE submissions SET
+            document = json_set(document, '$.attempts[#-1].payload', json('{\"rating\":9}'))";
+        self.sqlite().execute(spoil, []).unwrap();
     }
 
     /// Somebody has begun to write and has not finished, until what is returned is dropped.
@@ -129,17 +149,8 @@ impl Ledger {
         self.sqlite().execute_batch(&format!("BEGIN IMMEDIATE; {all} COMMIT;")).unwrap();
     }
 
-    fn attempts_at(&self, call: &str) -> Vec<String> {
-        let sqlite = self.sqlite();
-        let mut attempts = sqlite
-            .prepare(
-                "SELECT coalesce(a.verdict, 'under way')
-                    FROM attempts a JOIN submissions s ON s.seq = a.submission
-                    WHERE s.call = ?1 ORDER BY a.number",
-            )
-            .unwrap();
-        let verdicts = attempts.query_map([call], |row| row.get(0)).unwrap();
-        verdicts.map(Result::unwrap).collect()
+    fn statistics(&self) -> Statistics {
+        self.open().statistics().unwrap()
     }
 
     fn open(&self) -> ReadOnly {
@@ -152,6 +163,11 @@ impl Ledger {
         sqlite.busy_timeout(Duration::from_secs(30)).unwrap();
         sqlite
     }
+}
+
+fn verdict(attempt: &AttemptRecord) -> String {
+    let response = attempt.response.as_ref();
+    response.map_or("under way", |response| response.verdict.label()).to_owned()
 }
 
 fn refusal(write: (&str, &str)) -> String {

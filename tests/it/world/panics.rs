@@ -5,7 +5,7 @@ use std::sync::{Mutex, Once};
 use std::thread;
 
 /// Names of threads that run the service or Plivo's stand-in; a test's own is named by the test.
-const SERVING: [&str; 5] = ["service", "actix", "courier", "ledger", "tokio"];
+const SERVING: [&str; 6] = ["service", "actix", "dispatcher", "store", "checkpoint", "tokio"];
 
 static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 

@@ -1,4 +1,4 @@
-//! A courier on its rounds, whose clock stands still unless the test moves it: everything but the
+//! A dispatcher on its rounds, whose clock stands still unless the test moves it: everything but the
 //! wire is as in the service, and nothing happens by itself.
 
 use std::collections::BTreeMap;
@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postcall::delivery::{self, Courier, Terms};
+use postcall::delivery::{self, DeliveryConfig, Dispatcher};
 use postcall::destination::Timeouts;
 use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::ingest::Ingest;
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
-use postcall::store::{Arrival, Done, Outcome, Replay, Store, StoreError};
+use postcall::store::{ReceiveRequest, Store, StoreError};
+use postcall::submission::{ActionOutcome, Outcome, Replay};
 use postcall::survey::Survey;
 use postcall::telemetry::{Metrics, WebhookOutcome};
 use tempfile::TempDir;
@@ -33,8 +34,8 @@ pub struct Rounds {
 }
 
 struct Service {
-    courier: Courier,
-    terms: watch::Sender<Arc<Terms>>,
+    dispatcher: Dispatcher,
+    config: watch::Sender<Arc<DeliveryConfig>>,
     ingest: Ingest,
     metrics: Arc<Metrics>,
     store: Arc<dyn Store>,
@@ -42,7 +43,7 @@ struct Service {
 }
 
 impl Rounds {
-    /// Tells a story on one thread, as the courier needs it.
+    /// Tells a story on one thread, as the dispatcher needs it.
     pub fn play(story: impl AsyncFnOnce(&mut Rounds)) {
         Self::play_with(|settings| settings.to_owned(), story);
     }
@@ -108,8 +109,8 @@ impl Rounds {
     }
 
     /// A hook was read, whatever its sender looks like.
-    pub async fn keeps(&self, arrival: Arrival) -> Outcome {
-        self.service().store.accept(arrival).await.expect("a hook that is kept").outcome
+    pub async fn keeps(&self, request: ReceiveRequest) -> Outcome {
+        self.service().store.receive(request).await.expect("a hook that is kept").outcome
     }
 
     pub fn survey(&self, name: &str) -> Arc<Survey> {
@@ -126,22 +127,22 @@ impl Rounds {
     /// Takes up what is due, and does not wait for it.
     pub async fn sets_out(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let now = self.now();
-        self.service_mut().courier.tick(now).await
+        self.service_mut().dispatcher.run_once(now).await
     }
 
     /// Waits until nothing is under way and everything is settled.
     pub async fn comes_home(&mut self) -> Result<(), StoreError> {
-        self.service_mut().courier.idle().await
+        self.service_mut().dispatcher.idle().await
     }
 
     /// Round after round, whenever the next is due, until nothing is for so long.
     pub async fn rounds_for(&mut self, time: Duration) {
         let until = self.now() + time;
         loop {
-            let attempts = self.ledger.count("attempts");
+            let attempts = self.ledger.attempts();
             let next_due_at = self.round().await;
-            // What ended has left room, which would have woken the courier.
-            let goes_on = self.ledger.count("attempts") > attempts;
+            // What ended has left room, which would have woken the dispatcher.
+            let goes_on = self.ledger.attempts() > attempts;
             match next_due_at.filter(|at| !goes_on && *at <= until) {
                 Some(at) => {
                     let wait: Duration = at.duration_since(self.now()).try_into().unwrap();
@@ -157,7 +158,7 @@ impl Rounds {
 
     pub async fn operator_holds(&self, account: &str) {
         let reason = "maintenance".to_owned();
-        self.service().store.hold(account.parse().unwrap(), reason, self.now()).await.unwrap();
+        self.service().store.pause(account.parse().unwrap(), reason, self.now()).await.unwrap();
     }
 
     pub async fn operator_resumes(&self, account: &str) {
@@ -166,10 +167,10 @@ impl Rounds {
     }
 
     pub async fn operator_replays(&self, call: &str, as_was: bool) {
-        let how = Replay { as_was, accepted_too: true, at: self.now() };
-        let rows = self.ledger.submissions();
-        let id = rows.iter().find(|row| row.key.call.as_str() == call).expect("it is known").id;
-        assert_eq!(self.service().store.replay(vec![id], how).await.unwrap(), [Done::Done]);
+        let how = Replay { same_payload: as_was, include_delivered: true, at: self.now() };
+        let ids = self.service().store.of_call(call.parse().unwrap()).await.unwrap();
+        let replayed = self.service().store.replay(ids, how).await.unwrap();
+        assert_eq!(replayed, [ActionOutcome::Done]);
     }
 
     #[track_caller]
@@ -210,10 +211,10 @@ impl Rounds {
             observer: metrics.clone(),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
-        let (terms, terms_in_force) = watch::channel(Arc::new(terms(&settings)));
-        let courier = Courier::new(delivery::Parts {
+        let (config, config_in_force) = watch::channel(Arc::new(delivery_config(&settings)));
+        let dispatcher = Dispatcher::new(delivery::Context {
             store: store.clone(),
-            terms: terms_in_force,
+            config: config_in_force,
             metrics: metrics.clone(),
             clock,
         });
@@ -221,14 +222,14 @@ impl Rounds {
         let surveys = settings.surveys;
         let ingest =
             Ingest::new(sources, &surveys, &settings.replies, store.clone(), metrics.clone());
-        self.service = Some(Service { courier, terms, ingest, metrics, store, surveys });
+        self.service = Some(Service { dispatcher, config, ingest, metrics, store, surveys });
     }
 
     /// The settings as they are written now come into force.
     pub fn reload(&mut self) {
         let settings = self.checked_settings();
-        let Service { terms: in_force, ingest, .. } = self.service();
-        in_force.send_replace(Arc::new(terms(&settings)));
+        let Service { config, ingest, .. } = self.service();
+        config.send_replace(Arc::new(delivery_config(&settings)));
         let Settings { sources, surveys, replies, .. } = settings;
         ingest.change(sources.into_values().collect(), &surveys, &replies);
     }
@@ -254,9 +255,9 @@ impl Rounds {
     }
 }
 
-fn terms(settings: &Settings) -> Terms {
-    Terms {
-        surveys: settings.surveys.clone(),
+fn delivery_config(settings: &Settings) -> DeliveryConfig {
+    DeliveryConfig {
+        mapper: postcall::app::mapper(settings),
         destinations: settings.accounts.clone(),
         options: delivery::Options {
             timeouts: Timeouts {

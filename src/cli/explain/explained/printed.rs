@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::SignedDuration;
 
 use super::{Assembled, Explained, Heeded, Outcome, Reading, Told, Webhook};
-use crate::cli::rehearsal::Reply;
+use crate::cli::preview::Reply;
 use crate::source::Tried;
 use crate::submission::State;
 

@@ -1,0 +1,54 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::account::{PauseCause, PauseReason};
+
+/// By name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Accounts)]
+pub struct AccountList {
+    pub accounts: Vec<AccountView>,
+}
+
+/// An account and whether its submissions wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ShownAccount)]
+pub struct AccountView {
+    pub account: String,
+    /// The settings have it; what waits for one that they do not have dies as unmapped.
+    pub in_settings: bool,
+    /// Some of its submissions wait to be delivered.
+    pub waiting: bool,
+    /// None while it is delivered.
+    pub hold: Option<PauseView>,
+}
+
+/// Why nothing is delivered for an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ShownHold)]
+pub struct PauseView {
+    /// `operator`, `misconfigured`, `refusals` or `unreachable`.
+    #[schema(value_type = String)]
+    pub cause: PauseCause,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// Of Plivo's reply.
+    pub status: Option<u16>,
+    /// What Plivo said, or the person who holds it.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Resumed)]
+pub struct ResumeResult {
+    pub account: String,
+    /// It was held, whatever the cause.
+    pub was_held: bool,
+}
+
+impl From<PauseReason> for PauseView {
+    fn from(PauseReason { cause, since, status, detail }: PauseReason) -> Self {
+        Self { cause, since, status, detail }
+    }
+}

@@ -1,0 +1,103 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::views::{FeedbackView, StateName};
+use crate::submission::{ActionOutcome, Mapper, Mapping, Replay, Submission};
+
+/// What a replay would change about a submission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Difference {
+    #[schema(format = "uuid")]
+    pub id: String,
+    pub call: String,
+    pub account: String,
+    pub survey: String,
+    pub before: Before,
+    pub after: After,
+    /// It would come to something else than it did.
+    pub changed: bool,
+}
+
+/// What a submission has come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Before {
+    pub state: StateName,
+    /// Why it is ignored or dead.
+    pub reason: Option<String>,
+    /// What was offered last.
+    pub feedback: Option<FeedbackView>,
+}
+
+/// What a submission would come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum After {
+    /// This would be offered.
+    Feedback { feedback: FeedbackView },
+    /// It would be ignored, for this reason.
+    Ignored { ignored: String, detail: Option<String> },
+    /// It would be dead, for this reason.
+    Dead { dead: String, detail: Option<String> },
+}
+
+impl Difference {
+    /// The result of a replay, worked out on a copy of the submission.
+    ///
+    /// # Errors
+    /// Why it cannot be replayed.
+    pub(super) fn preview(
+        submission: &Submission,
+        how: Replay,
+        mapper: &dyn Mapper,
+    ) -> Result<Self, ActionOutcome> {
+        let mut replayed = submission.clone();
+        match replayed.replay(how) {
+            ActionOutcome::Done => {}
+            refused => return Err(refused),
+        }
+        let key = replayed.key().ok_or(ActionOutcome::Final)?;
+        let payload = replayed.last_payload().filter(|_| replayed.document.same_payload);
+        let after = After::from(mapper.map(&key, replayed.answers(), payload).mapping);
+        let last = submission.document.delivered.as_ref().or(submission.last_payload());
+        let before = Before {
+            state: submission.state.into(),
+            reason: submission.state.reason().map(str::to_owned),
+            feedback: last.and_then(FeedbackView::read),
+        };
+        Ok(Self {
+            id: replayed.id.to_string(),
+            call: key.call.to_string(),
+            account: key.account.to_string(),
+            survey: key.survey.to_string(),
+            changed: after.differs_from(&before),
+            before,
+            after,
+        })
+    }
+}
+
+impl From<Mapping> for After {
+    fn from(mapping: Mapping) -> Self {
+        match mapping {
+            Mapping::Feedback(feedback) => After::Feedback { feedback: (&feedback).into() },
+            Mapping::Ignore { reason, detail } => {
+                After::Ignored { ignored: reason.label().to_owned(), detail }
+            }
+            Mapping::Dead { reason, detail } => {
+                After::Dead { dead: reason.label().to_owned(), detail: Some(detail) }
+            }
+        }
+    }
+}
+
+impl After {
+    fn differs_from(&self, before: &Before) -> bool {
+        let was =
+            |state, reason: &str| before.state == state && before.reason.as_deref() == Some(reason);
+        match self {
+            After::Feedback { feedback } => before.feedback.as_ref() != Some(feedback),
+            After::Ignored { ignored, .. } => !was(StateName::Ignored, ignored),
+            After::Dead { dead, .. } => !was(StateName::Dead, dead),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Operator actions: what an operator finds in the store, and does to it.
+//!
+//! [`AdminApi`] is the one API of these actions. [`AdminService`] implements it on a store: it asks the
+//! store, which knows what may be done with what, and maps what a replay would send. The command line
+//! implements it again as a client of a running service. What goes in and comes out is defined here,
+//! so that it is the same in the process, over HTTP and on the command line.
+
+mod accounts;
+mod api;
+mod difference;
+mod error;
+mod export;
+mod object;
+mod query;
+mod requests;
+mod service;
+mod throttle;
+mod views;
+
+pub use accounts::{AccountList, AccountView, PauseView, ResumeResult};
+pub use api::AdminApi;
+pub use difference::{After, Before, Difference};
+pub use error::{AdminError, ApiProblem, Result};
+pub use export::{Export, ExportFormat, ExportOptions};
+pub use object::only_object;
+pub use query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery, reason_labels};
+pub use requests::{
+    DiscardRequest, DiscardResult, EraseResult, LeftOut, ReplayOptions, ReplayRequest,
+    ReplayResult, Rules,
+};
+pub use service::{AdminConfig, AdminService};
+pub use views::{
+    AnswerView, AttemptView, AuditView, FeedbackView, LastAttempt, StateName, SubmissionDetailView,
+    SubmissionView, Truncated, WebhookView,
+};

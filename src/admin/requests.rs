@@ -1,0 +1,115 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::difference::Difference;
+use super::object::only_object;
+use super::query::{SubmissionQuery, with_a_state};
+
+/// How a submission is to be offered again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = Replaying)]
+pub struct ReplayOptions {
+    pub rules: Rules,
+    /// Also what Plivo has accepted.
+    pub accepted: bool,
+    /// Only show what would come of it.
+    pub dry_run: bool,
+}
+
+/// What decides what is offered again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rules {
+    /// The settings in force map it anew.
+    #[default]
+    Today,
+    /// What the last attempt offered, word for word.
+    AsWas,
+}
+
+/// One page of a replay of all that is found. Ask with its `next_cursor` for the next, after
+/// `wait_ms`; whoever does not ask has stopped it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = ReplayPage)]
+pub struct ReplayRequest {
+    /// Those that are dead, where no state is said.
+    #[serde(deserialize_with = "only_object")]
+    pub search: SubmissionQuery,
+    pub rules: Rules,
+    /// Also what Plivo has accepted.
+    pub accepted: bool,
+    /// Only what would come to something else than it did; the rest is left out as `unchanged`.
+    pub only_changed: bool,
+    /// Only show what would come of it.
+    pub dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]{1,18}-[0-9]{1,18}$")]
+    pub cursor: Option<String>,
+    /// At most so many are looked at; 200 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+/// What came of a replay, or would.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Replayed)]
+pub struct ReplayResult {
+    /// How many are due again, or would be.
+    pub replayed: u32,
+    /// How many were not, by why.
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub left_out: LeftOut,
+    /// Of a dry run, what would be offered instead of what was.
+    pub differences: Vec<Difference>,
+    pub next_cursor: Option<String>,
+    /// How long to leave before the next page: what was replayed takes so long to deliver.
+    pub wait_ms: u64,
+}
+
+/// One page of giving up all that is found; as for a replay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DiscardPage)]
+pub struct DiscardRequest {
+    /// Has to say a state.
+    #[serde(deserialize_with = "only_object")]
+    #[schema(schema_with = with_a_state)]
+    pub search: SubmissionQuery,
+    /// In words, for whoever looks at it later.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]{1,18}-[0-9]{1,18}$")]
+    pub cursor: Option<String>,
+    /// At most so many are looked at; 200 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Discarded)]
+pub struct DiscardResult {
+    pub discarded: u32,
+    /// How many were not, by why.
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub left_out: LeftOut,
+    pub next_cursor: Option<String>,
+    /// How long to leave before the next page.
+    pub wait_ms: u64,
+}
+
+/// Submissions that a bulk action left out, by why.
+pub type LeftOut = BTreeMap<String, u32>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Erased)]
+pub struct EraseResult {
+    /// How many submissions were about the call.
+    pub erased: u32,
+}

@@ -1,0 +1,309 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::accounts::{AccountList, AccountView, PauseView, ResumeResult};
+use super::api::AdminApi;
+use super::difference::Difference;
+use super::error::{AdminError, Result};
+use super::query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery};
+use super::requests::{
+    DiscardRequest, DiscardResult, EraseResult, LeftOut, ReplayOptions, ReplayRequest,
+    ReplayResult, Rules,
+};
+use super::throttle::Throttle;
+use super::views::{StateName, SubmissionDetailView};
+use crate::domain::{CallUuid, Name};
+use crate::store::{Page, Store, SubmissionFilter};
+use crate::submission::{ActionOutcome, Replay, StateCounts, Submission, SubmissionId};
+use crate::survey::SettingsMapper;
+use crate::telemetry::{Action, Metrics};
+
+/// Most characters of a comment.
+const COMMENT_MAX: usize = 500;
+
+/// Most submissions about one call that are erased in one transaction.
+const ERASED_AT_ONCE: usize = 50;
+
+/// Why a replay leaves out a submission that would be mapped as before.
+const UNCHANGED: &str = "unchanged";
+
+/// The operator actions on a store.
+pub struct AdminService {
+    store: Arc<dyn Store>,
+    config: RwLock<Arc<AdminConfig>>,
+    metrics: Arc<Metrics>,
+    clock: fn() -> Timestamp,
+    /// Locked while a page is worked on: two operators at once are no faster than one.
+    throttle: Mutex<Throttle>,
+}
+
+/// What operator actions need of the settings.
+#[derive(Debug, Clone)]
+pub struct AdminConfig {
+    /// By which a replay maps.
+    pub mapper: Arc<SettingsMapper>,
+    /// How many submissions of one account are delivered in a second.
+    pub rate: u32,
+}
+
+impl AdminService {
+    pub fn new(
+        store: Arc<dyn Store>,
+        config: AdminConfig,
+        metrics: Arc<Metrics>,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let config = RwLock::new(Arc::new(config));
+        Self { store, config, metrics, clock, throttle: Mutex::default() }
+    }
+
+    /// Replaces the configuration from now on.
+    pub fn change(&self, config: AdminConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    fn config(&self) -> Arc<AdminConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Submissions of one page of a bulk action.
+    async fn page(
+        &self,
+        filter: SubmissionFilter,
+        cursor: &Option<String>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<Submission>, Option<String>)> {
+        let paging = Paging { cursor: cursor.clone(), limit };
+        let (after, limit) = (paging.after()?, paging.limit_or(PAGE_MAX)?);
+        let Page { submissions, next } = self.store.search(filter, after, limit).await?;
+        Ok((submissions, next.map(|cursor| cursor.to_string())))
+    }
+
+    fn how(&self, rules: Rules, include_delivered: bool) -> Replay {
+        Replay { same_payload: rules == Rules::AsWas, include_delivered, at: (self.clock)() }
+    }
+
+    /// Fails unless the settings know the account or the store has something of it: no other name is
+    /// written into the store.
+    async fn check_account(&self, account: &Name) -> Result<()> {
+        let known = self.accounts().await?.accounts;
+        let is_known = known.iter().any(|known| known.account == account.as_str());
+        is_known.then_some(()).ok_or_else(AdminError::unknown_account)
+    }
+
+    fn count_replays(&self, how: Replay, submissions: u32) {
+        let action = if how.same_payload { Action::ReplayAsWas } else { Action::Replay };
+        self.count(action, submissions);
+    }
+
+    fn count(&self, action: Action, times: u32) {
+        if times > 0 {
+            self.metrics.done_by_hand(action, times);
+            tracing::info!(action = action.label(), times, "done by hand");
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl AdminApi for AdminService {
+    async fn list(&self, query: &SubmissionQuery, paging: &Paging) -> Result<SubmissionPage> {
+        let (after, limit) = (paging.after()?, paging.limit_or(PAGE)?);
+        let page = self.store.search(query.filter()?, after, limit).await?;
+        Ok(SubmissionPage {
+            submissions: page.submissions.into_iter().map(Into::into).collect(),
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+        })
+    }
+
+    async fn show(&self, id: SubmissionId) -> Result<SubmissionDetailView> {
+        let found = self.store.find(id).await?;
+        Ok(found.ok_or(ActionOutcome::Unknown)?.into())
+    }
+
+    async fn replay_one(&self, id: SubmissionId, options: ReplayOptions) -> Result<ReplayResult> {
+        let how = self.how(options.rules, options.accepted);
+        let mut result = ReplayResult { replayed: 1, ..ReplayResult::default() };
+        if options.dry_run {
+            let found = self.store.load(vec![id]).await?.pop().ok_or(ActionOutcome::Unknown)?;
+            let mapper = &self.config().mapper;
+            result.differences.push(Difference::preview(&found, how, &**mapper)?);
+        } else {
+            only_done(&self.store.replay(vec![id], how).await?)?;
+            self.count_replays(how, 1);
+        }
+        Ok(result)
+    }
+
+    async fn replay(&self, request: &ReplayRequest) -> Result<ReplayResult> {
+        let mut query = request.search.clone();
+        query.state.get_or_insert(StateName::Dead);
+        let filter = query.filter()?;
+        let how = self.how(request.rules, request.accepted);
+        let config = self.config();
+        let preview =
+            |submission: &Submission| Difference::preview(submission, how, &*config.mapper);
+
+        if request.dry_run {
+            let (found, next_cursor) = self.page(filter, &request.cursor, request.limit).await?;
+            let mut result = ReplayResult { next_cursor, ..ReplayResult::default() };
+            for submission in &found {
+                match preview(submission) {
+                    Ok(it) if request.only_changed && !it.changed => {
+                        leave_out(&mut result.left_out, UNCHANGED);
+                    }
+                    Ok(difference) => result.differences.push(difference),
+                    Err(refused) => leave_out(&mut result.left_out, refused.label()),
+                }
+            }
+            result.replayed = count(result.differences.len());
+            return Ok(result);
+        }
+
+        let mut throttle = self.throttle.lock().await;
+        throttle.admit_replay(filter.account.as_ref(), Instant::now())?;
+        let (mut found, next_cursor) = self.page(filter, &request.cursor, request.limit).await?;
+        let looked_at = found.len();
+        if request.only_changed {
+            // What cannot be replayed stays in: the store says why.
+            found.retain(|it| preview(it).map_or(true, |difference| difference.changed));
+        }
+        let unchanged = count(looked_at - found.len());
+        let outcomes = match found.is_empty() {
+            true => Vec::new(),
+            false => self.store.replay(ids(&found), how).await?,
+        };
+        let (accounts, mut left_out) = tally(&found, &outcomes);
+        if unchanged > 0 {
+            left_out.insert(UNCHANGED.to_owned(), unchanged);
+        }
+        let replayed = accounts.values().sum();
+        self.count_replays(how, replayed);
+        let wait_ms = millis(throttle.replayed(accounts, config.rate, Instant::now()));
+        Ok(ReplayResult { replayed, left_out, differences: Vec::new(), next_cursor, wait_ms })
+    }
+
+    async fn discard_one(&self, id: SubmissionId, comment: &str) -> Result<DiscardResult> {
+        let comment = checked_comment(comment)?;
+        only_done(&self.store.discard(vec![id], comment, (self.clock)()).await?)?;
+        self.count(Action::Discard, 1);
+        Ok(DiscardResult { discarded: 1, ..DiscardResult::default() })
+    }
+
+    async fn discard(&self, request: &DiscardRequest) -> Result<DiscardResult> {
+        let comment = checked_comment(&request.reason)?;
+        if request.search.state.is_none() {
+            let fault = "say the state of what is to be discarded";
+            return Err(AdminError::invalid("search.state", fault));
+        }
+        let filter = request.search.filter()?;
+
+        let mut throttle = self.throttle.lock().await;
+        throttle.admit_discard(Instant::now())?;
+        let (found, next_cursor) = self.page(filter, &request.cursor, request.limit).await?;
+        let outcomes = match found.is_empty() {
+            true => Vec::new(),
+            false => self.store.discard(ids(&found), comment, (self.clock)()).await?,
+        };
+        let (accounts, left_out) = tally(&found, &outcomes);
+        let discarded = accounts.values().sum();
+        self.count(Action::Discard, discarded);
+        let wait_ms = millis(throttle.discarded(discarded, Instant::now()));
+        Ok(DiscardResult { discarded, left_out, next_cursor, wait_ms })
+    }
+
+    async fn erase(&self, call: &CallUuid) -> Result<EraseResult> {
+        let ids = self.store.of_call(call.clone()).await?;
+        let mut erased = 0;
+        for ids in ids.chunks(ERASED_AT_ONCE) {
+            let outcomes = self.store.erase(ids.to_vec(), (self.clock)()).await?;
+            erased += count(outcomes.iter().filter(|it| **it == ActionOutcome::Done).count());
+        }
+        self.count(Action::Erase, erased);
+        Ok(EraseResult { erased })
+    }
+
+    async fn accounts(&self) -> Result<AccountList> {
+        let waiting: BTreeSet<Name> = self.store.accounts_waiting().await?.into_iter().collect();
+        let pauses = self.store.statistics().await?.pauses;
+        let mut pauses: BTreeMap<Name, PauseView> =
+            pauses.into_iter().map(|(account, reason)| (account, reason.into())).collect();
+        let in_settings = &self.config().mapper.accounts;
+        let names: BTreeSet<Name> =
+            in_settings.iter().chain(&waiting).chain(pauses.keys()).cloned().collect();
+        let view = |name: Name| AccountView {
+            account: name.to_string(),
+            in_settings: in_settings.contains(&name),
+            waiting: waiting.contains(&name),
+            hold: pauses.remove(&name),
+        };
+        Ok(AccountList { accounts: names.into_iter().map(view).collect() })
+    }
+
+    async fn pause(&self, account: &Name, comment: &str) -> Result<AccountView> {
+        let comment = checked_comment(comment)?;
+        self.check_account(account).await?;
+        self.store.pause(account.clone(), comment, (self.clock)()).await?;
+        self.count(Action::Hold, 1);
+        let mut accounts = self.accounts().await?.accounts.into_iter();
+        accounts.find(|it| it.account == account.as_str()).ok_or_else(AdminError::unknown_account)
+    }
+
+    async fn resume(&self, account: &Name) -> Result<ResumeResult> {
+        self.check_account(account).await?;
+        let was_held = self.store.resume(account.clone(), (self.clock)()).await?;
+        self.count(Action::Resume, u32::from(was_held));
+        Ok(ResumeResult { account: account.to_string(), was_held })
+    }
+
+    async fn totals(&self) -> Result<StateCounts> {
+        Ok(self.store.statistics().await?.counts)
+    }
+}
+
+fn ids(submissions: &[Submission]) -> Vec<SubmissionId> {
+    submissions.iter().map(|submission| submission.id).collect()
+}
+
+fn only_done(outcomes: &[ActionOutcome]) -> Result<()> {
+    match outcomes.first() {
+        Some(ActionOutcome::Done) => Ok(()),
+        refused => Err(refused.copied().unwrap_or(ActionOutcome::Unknown).into()),
+    }
+}
+
+/// How many were done, by account, and how many were left out.
+fn tally(found: &[Submission], outcomes: &[ActionOutcome]) -> (BTreeMap<Name, u32>, LeftOut) {
+    let (mut accounts, mut left_out) = (BTreeMap::new(), LeftOut::new());
+    for (submission, outcome) in found.iter().zip(outcomes) {
+        match outcome {
+            ActionOutcome::Done => *accounts.entry(submission.account.clone()).or_default() += 1,
+            refused => leave_out(&mut left_out, refused.label()),
+        }
+    }
+    (accounts, left_out)
+}
+
+fn leave_out(left_out: &mut LeftOut, why: &str) {
+    *left_out.entry(why.to_owned()).or_default() += 1;
+}
+
+fn checked_comment(comment: &str) -> Result<String> {
+    let comment = comment.trim();
+    match comment.chars().count() {
+        1..=COMMENT_MAX => Ok(comment.to_owned()),
+        _ => Err(AdminError::invalid("reason", format!("expected 1 to {COMMENT_MAX} characters"))),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}

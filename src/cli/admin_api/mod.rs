@@ -1,0 +1,180 @@
+//! Which implementation of [`AdminApi`] a command uses: the client of a running service, or a service
+//! in this process on the store of one that does not run.
+
+mod client;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use secrecy::SecretString;
+
+use self::client::Client;
+use super::{Failure, SettingsFile};
+use crate::admin::{AdminApi, AdminConfig, AdminService};
+use crate::app;
+use crate::settings::Settings;
+use crate::store::sqlite::{self, Options, SqliteStore};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{LabelSets, Metrics};
+
+/// Which service or store is meant; by default that of the settings.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub(super) struct AdminArgs {
+    /// The private door of a running service, such as http://127.0.0.1:9090; without it, that of the
+    /// settings, where a service runs
+    #[arg(long, value_name = "URL", conflicts_with = "ledger")]
+    service: Option<String>,
+    /// The file with the private door's token; without it, that of the settings
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The ledger's file; without it, that of the settings
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsFile,
+}
+
+type Opened = Result<Box<dyn AdminApi>, Failure>;
+
+impl AdminArgs {
+    /// Opens the API for queries; nothing is written.
+    pub fn open_read(&self) -> Opened {
+        match &self.ledger {
+            Some(path) => read_only(path, None),
+            None => self.open_read_with_settings(),
+        }
+    }
+
+    /// As [`open_read`](Self::open_read), for queries whose results depend on the settings.
+    pub fn open_read_with_settings(&self) -> Opened {
+        if let Some(url) = &self.service {
+            return self.named_client(url);
+        }
+        let settings = self.settings.load()?;
+        if let Some(path) = &self.ledger {
+            return read_only(path, Some(&settings));
+        }
+        let path = &settings.store.path;
+        if sqlite::is_served(path)
+            && let Some(url) = address_of_api(&settings)
+        {
+            return self.client(&url, Some(&settings));
+        }
+        // A read-only store disturbs no service, and works where the service has no API.
+        read_only(path, Some(&settings))
+    }
+
+    /// Opens the API for actions.
+    pub fn open_write(&self) -> Opened {
+        if let Some(url) = &self.service {
+            return self.named_client(url);
+        }
+        let settings = self.settings.load()?;
+        let path = self.ledger.as_ref().unwrap_or(&settings.store.path);
+        match writable(path, &settings) {
+            Ok(service) => Ok(Box::new(service)),
+            Err(StoreError::InUse { path }) if self.ledger.is_some() => {
+                let advice = "leave --ledger out, or say --service URL";
+                Err(anyhow!("a service has the ledger {path} open: {advice}").into())
+            }
+            Err(StoreError::InUse { path }) => {
+                let url = address_of_api(&settings).with_context(|| no_api(&settings, &path))?;
+                self.client(&url, Some(&settings))
+            }
+            Err(error) => Err(anyhow::Error::from(error).into()),
+        }
+    }
+
+    /// The service that `--service` names. The settings are read only if they are named and may hold
+    /// the token. If they cannot be read here, the service says whether it needs one.
+    fn named_client(&self, url: &str) -> Opened {
+        let needs_settings = self.token_file.is_none() && self.settings.file.is_some();
+        let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
+        self.client(url, settings.as_ref())
+    }
+
+    fn client(&self, url: &str, settings: Option<&Settings>) -> Opened {
+        let token = match &self.token_file {
+            Some(file) => Some(token_in(file)?),
+            None => settings.and_then(token_of),
+        };
+        Ok(Box::new(Client::new(url, token)?))
+    }
+}
+
+/// Whether or not a service has the store open. Without settings no account is known to be in them.
+fn read_only(path: &Path, settings: Option<&Settings>) -> Opened {
+    let store = SqliteStore::open_read_only(path).map_err(anyhow::Error::from)?;
+    let config = settings
+        .map_or_else(|| AdminConfig { mapper: Arc::default(), rate: u32::MAX }, app::admin_config);
+    Ok(Box::new(AdminService::new(Arc::new(store), config, metrics(), app::now)))
+}
+
+/// # Errors
+/// A service has the store open, or it cannot be opened.
+fn writable(path: &Path, settings: &Settings) -> Result<AdminService, StoreError> {
+    // A mistyped path must not create an empty store.
+    path.metadata().map_err(|error| StoreError::Open {
+        path: path.display().to_string(),
+        source: error.into(),
+    })?;
+    let metrics = metrics();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Options {
+        path: path.to_owned(),
+        queue: settings.store.queue,
+        lease: settings.delivery.lease,
+        clock: Arc::new(app::now),
+        observer: metrics.clone(),
+    })?);
+    // Nothing is delivered meanwhile, so that no page has to wait.
+    let config = AdminConfig { rate: u32::MAX, ..app::admin_config(settings) };
+    Ok(AdminService::new(store, config, metrics, app::now))
+}
+
+/// Metrics that are not scraped.
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(&LabelSets::default(), "none"))
+}
+
+/// URL of the API of a service with these settings, if it is on and its port is known.
+fn address_of_api(settings: &Settings) -> Option<String> {
+    let mut listen = settings.private.listen;
+    let is_off = !listen.ip().is_loopback() && token_of(settings).is_none();
+    if is_off || listen.port() == 0 {
+        return None;
+    }
+    if listen.ip().is_unspecified() {
+        listen.set_ip(match listen {
+            std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Some(format!("http://{listen}"))
+}
+
+fn no_api(settings: &Settings, path: &str) -> String {
+    let served = format!("a service has the ledger {path} open");
+    if settings.private.listen.port() == 0 {
+        format!("{served}, on a port that only it knows: say --service URL")
+    } else {
+        let listen = settings.private.listen;
+        format!(
+            "{served}, and its API is off: private.listen is {listen}, not loopback, so it wants \
+             private.token"
+        )
+    }
+}
+
+fn token_of(settings: &Settings) -> Option<SecretString> {
+    settings.private.token.as_ref().map(|token| token.first())
+}
+
+fn token_in(file: &Path) -> Result<SecretString, Failure> {
+    let unreadable =
+        |error| Failure::Unreadable(format!("cannot read {}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    Ok(text.trim_end_matches(['\r', '\n']).into())
+}

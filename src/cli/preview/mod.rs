@@ -1,0 +1,209 @@
+//! A preview of what the service does with webhooks: verified, extracted, merged, mapped, all in
+//! memory, by the transitions of [`submission`](crate::submission). No store, no network, and no clock
+//! but that of the webhooks.
+
+mod previewed;
+mod refusal;
+mod reply;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::payload::Payload;
+use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
+use crate::settings::Settings;
+use crate::source::{Refused, Source, SourceReply, VerifiedWebhook};
+use crate::submission::{Answers, Outcome, SubmissionKey};
+
+pub(super) use previewed::Previewed;
+pub(super) use refusal::Refusal;
+pub(super) use reply::Reply;
+
+/// Webhooks that arrive one after another, none before the last one, and their submissions.
+pub(super) struct Preview<'a> {
+    settings: &'a Settings,
+    /// In the order in which they were started.
+    submissions: Vec<Previewed>,
+    /// What senders called their hooks, by source.
+    known: Vec<(Name, IdempotencyKey)>,
+    arrived: u128,
+}
+
+/// Whose hooks are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Theirs who have signed, as the service wants it.
+    Signed,
+    /// Anybody's: what the service says of the signature is told, and nothing follows from it.
+    Anybody,
+}
+
+/// What became of one hook.
+pub(super) struct Heard {
+    /// Why the service does not believe its sender; it may have been read all the same.
+    pub disbelieved: Option<Refused>,
+    /// What was read, or why nothing could be.
+    pub understood: Result<Understood, Refusal>,
+    /// What its sender hears if it is believed, or not asked to be.
+    pub reply: Reply,
+    /// What its sender hears from the service, where that does not believe it.
+    pub reply_in_earnest: Option<Reply>,
+}
+
+/// What a hook was found to say.
+pub(super) enum Understood {
+    /// It is none of the source's business.
+    Skipped,
+    Kept(Kept),
+}
+
+/// A hook that belongs to a submission.
+pub(super) struct Kept {
+    pub call: CallUuid,
+    pub report: Extraction,
+    /// What its sender calls it.
+    pub id: Option<String>,
+    pub outcome: Outcome,
+    /// Of [`Preview::submissions`].
+    pub submission: usize,
+}
+
+impl<'a> Preview<'a> {
+    pub fn of(settings: &'a Settings) -> Self {
+        Self { settings, submissions: Vec::new(), known: Vec::new(), arrived: 0 }
+    }
+
+    pub fn submissions(&self) -> &[Previewed] {
+        &self.submissions
+    }
+
+    /// Lets a hook arrive. What was due before is mapped first, and whatever comes of it is
+    /// delivered at once.
+    pub fn hear(
+        &mut self,
+        source: &Source,
+        payload: &Payload,
+        at: Timestamp,
+        trust: Trust,
+    ) -> Heard {
+        self.until(at);
+        self.arrived += 1;
+        let hook = payload.hook(WebhookId(Uuid::from_u128(self.arrived)), at);
+        let (verified, disbelieved) = believed(source, hook, trust);
+        let understood = verified.and_then(|hook| self.understand(source, &hook));
+        let to_refused = |refusal: &Refusal| {
+            Reply::to_refused(source.on_refusal, &self.said(source, None), refusal)
+        };
+        let reply = match &understood {
+            Ok(understood) => self.reply(source, understood),
+            Err(refusal) => to_refused(refusal),
+        };
+        let reply_in_earnest =
+            disbelieved.clone().map(|refused| to_refused(&Refusal::Source(refused)));
+        Heard { disbelieved, understood, reply, reply_in_earnest }
+    }
+
+    /// Lets the time pass up to, not including, that moment.
+    pub fn until(&mut self, now: Timestamp) {
+        for submission in &mut self.submissions {
+            submission.settle_before(now, self.settings);
+        }
+    }
+
+    /// Lets all the time pass that anything waits for.
+    pub fn finish(&mut self) {
+        for submission in &mut self.submissions {
+            submission.settle(self.settings);
+        }
+    }
+
+    fn understand(
+        &mut self,
+        source: &Source,
+        hook: &VerifiedWebhook,
+    ) -> Result<Understood, Refusal> {
+        let survey = &self.settings.surveys[&source.survey];
+        let Some(reading) = source.read(hook)? else { return Ok(Understood::Skipped) };
+        let (call, identity) = (reading.call.clone(), reading.identity.clone());
+        let report = reading.into_report(survey.first_question());
+        let key = SubmissionKey {
+            account: source.account.name.clone(),
+            survey: source.survey.clone(),
+            call: call.clone(),
+        };
+        let position = self.submissions.iter().position(|known| known.key == key);
+        let submission = position.unwrap_or_else(|| {
+            self.submissions.push(Previewed::new(key, survey.clone()));
+            self.submissions.len() - 1
+        });
+        let outcome = if self.is_known(source, identity.as_ref())? {
+            Outcome::Duplicate
+        } else {
+            self.submissions[submission].receive(&report, hook.hook())
+        };
+        let id = identity.map(|identity| identity.id);
+        Ok(Understood::Kept(Kept { call, report, id, outcome, submission }))
+    }
+
+    /// Whether its sender has sent it before.
+    fn is_known(
+        &mut self,
+        source: &Source,
+        identity: Option<&IdempotencyKey>,
+    ) -> Result<bool, Refusal> {
+        let Some(identity) = identity else { return Ok(false) };
+        let known =
+            self.known.iter().find(|(by, known)| *by == source.name && known.id == identity.id);
+        match known {
+            Some((_, known)) if known.digest == identity.digest => Ok(true),
+            Some(_) => Err(Refusal::Reused),
+            None => {
+                self.known.push((source.name.clone(), identity.clone()));
+                Ok(false)
+            }
+        }
+    }
+
+    fn reply(&self, source: &Source, understood: &Understood) -> Reply {
+        match understood {
+            Understood::Skipped => Reply::to_skipped(&self.said(source, None)),
+            Understood::Kept(kept) => {
+                let submission = &self.submissions[kept.submission];
+                let known = submission.submission.as_ref();
+                let answers = known.map(|it| it.document.all_answers()).unwrap_or_default();
+                let reply = self.said(source, Some(&answers));
+                Reply::to_kept(&reply, submission, kept.outcome)
+            }
+        }
+    }
+
+    /// As the ingest says it: by what was answered so far, where the source has replies.
+    fn said(&self, source: &Source, answers: Option<&Answers>) -> SourceReply {
+        let spoken = self.settings.replies.get(&source.name).map(|replies| {
+            let url = source.address();
+            answers.map_or_else(|| replies.last(&url), |answers| replies.answer(answers, &url))
+        });
+        source.reply_with(spoken)
+    }
+}
+
+/// The hook with its sender believed, and why the service would not.
+fn believed(
+    source: &Source,
+    hook: Webhook,
+    trust: Trust,
+) -> (Result<VerifiedWebhook, Refusal>, Option<Refused>) {
+    if hook.headers.values("content-encoding").next().is_some() {
+        return (Err(Refusal::Encoded), None);
+    }
+    if hook.body.len() > Webhook::BODY_MAX {
+        return (Err(Refusal::TooLarge), None);
+    }
+    match source.verify(hook.clone()) {
+        Ok(verified) => (Ok(verified), None),
+        Err(refused @ Refused::Signature(_)) if trust == Trust::Anybody => {
+            (source.believe(hook).map_err(Refusal::from), Some(refused))
+        }
+        Err(refused) => (Err(refused.into()), None),
+    }
+}

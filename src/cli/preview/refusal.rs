@@ -1,0 +1,38 @@
+use crate::domain::Webhook;
+use crate::source::Refused;
+
+/// Why a hook would not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::cli) enum Refusal {
+    #[error("send the body without Content-Encoding")]
+    Encoded,
+    #[error("a body has at most {} bytes", Webhook::BODY_MAX)]
+    TooLarge,
+    #[error("the signature is refused: something else came by the same id before")]
+    Reused,
+    #[error(transparent)]
+    Source(#[from] Refused),
+}
+
+impl Refusal {
+    /// Beside [`Refused::LABELS`].
+    pub const OWN_LABELS: [&'static str; 3] = ["encoded", "too_large", "signature_reused"];
+
+    pub fn label(&self) -> &'static str {
+        match self {
+            Refusal::Encoded => "encoded",
+            Refusal::TooLarge => "too_large",
+            Refusal::Reused => "signature_reused",
+            Refusal::Source(refused) => refused.label(),
+        }
+    }
+
+    pub fn status(&self) -> u16 {
+        match self {
+            Refusal::Encoded | Refusal::Source(Refused::UnsupportedType(_)) => 415,
+            Refusal::TooLarge => 413,
+            Refusal::Reused | Refusal::Source(Refused::Signature(_)) => 401,
+            Refusal::Source(Refused::Unreadable(_)) => 400,
+        }
+    }
+}

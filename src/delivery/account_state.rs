@@ -1,0 +1,301 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::breaker::Breaker;
+use super::options::Options;
+use super::pace::Pace;
+use super::refusals::{Cause, Refusals};
+use crate::account::PauseCause;
+use crate::domain::{Attempt, Verdict};
+use crate::submission::{Claim, DeadReason, Decision, Next, REJECTIONS_MAX, Tried};
+
+/// How soon a paused account is probed first; each probe that does not get through doubles it, up to
+/// what the settings say.
+const PROBE_FIRST: Duration = Duration::from_secs(1);
+
+/// What the dispatcher has learnt of one account since it runs, and what follows from it.
+pub(super) struct AccountState {
+    pub pace: Pace,
+    breaker: Breaker,
+    refusals: Refusals,
+    /// The destination took the account's credentials when it last said anything of them.
+    is_accepted: bool,
+    /// Probes in a row that did not get through.
+    probes_failed: u32,
+}
+
+impl AccountState {
+    pub fn new(options: &Options, now: Timestamp) -> Self {
+        Self {
+            pace: Pace::new(options, now),
+            breaker: Breaker::default(),
+            refusals: Refusals::default(),
+            is_accepted: false,
+            probes_failed: 0,
+        }
+    }
+
+    /// Decides what becomes of a submission after an attempt. Where the account is at fault, or the
+    /// destination cannot be reached, or too many others would die of the same cause, the submission
+    /// spends nothing and its account is paused.
+    pub fn decide(
+        &mut self,
+        claim: &Claim,
+        attempt: &Attempt,
+        took: Duration,
+        options: &Options,
+        jitter: f64,
+    ) -> Decision {
+        let (verdict, now) = (attempt.verdict, attempt.finished_at);
+        self.pace.heard(attempt, took);
+        self.breaker.heard(verdict);
+        let tried = Tried {
+            attempts: claim.attempts + 1,
+            age: claim.age + took,
+            rejections: self.rejections(claim, verdict),
+        };
+        match options.retry.next(tried, verdict, now, jitter) {
+            Next::Delivered => {
+                self.refusals.accepted(claim.token.submission);
+                Decision::Delivered
+            }
+            Next::HoldUntil(at) => self.pause(claim, now, PauseCause::Misconfigured, at, options),
+            Next::RetryAt(_) | Next::Dead(_)
+                if verdict == Verdict::Unreachable
+                    && (claim.is_probe() || self.breaker.is_open()) =>
+            {
+                self.pause(claim, now, PauseCause::Unreachable, now, options)
+            }
+            Next::RetryAt(at) => Decision::Retry { at },
+            Next::Dead(reason) if !self.is_systemic(claim, reason, attempt) => {
+                Decision::Dead { reason, pause: None }
+            }
+            // It may have arrived, and the settings do not want it to be delivered twice.
+            Next::Dead(reason @ DeadReason::UnknownResult) => {
+                let probe_at = self.probe_at(claim, now, options);
+                Decision::Dead { reason, pause: Some((PauseCause::Refusals, probe_at)) }
+            }
+            Next::Dead(_) => {
+                // Once the account resumes, it must not stand in the way of those that are accepted.
+                let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
+                let rest = options.retry.wait(claims, jitter).min(options.hold_probe);
+                self.pause(claim, now, PauseCause::Refusals, now + rest, options)
+            }
+        }
+    }
+
+    /// Whether most of the last submissions would have died of this; where that is not known any
+    /// more, an account that is paused for it speaks for it.
+    fn is_systemic(&mut self, claim: &Claim, reason: DeadReason, attempt: &Attempt) -> bool {
+        let cause = Cause::of(reason, attempt);
+        let are_many = self.refusals.are_many_of(claim.token.submission, cause);
+        let is_paused_for_it = claim.paused_for == Some(PauseCause::Refusals);
+        are_many || (is_paused_for_it && self.refusals.are_too_few_to_tell())
+    }
+
+    /// How often the account was said to be at fault about this submission. It is never the last time
+    /// while no other is accepted either: an operator who resumes an account too early kills nothing.
+    fn rejections(&mut self, claim: &Claim, verdict: Verdict) -> u32 {
+        let is_rejected = verdict == Verdict::Misconfigured;
+        let rejections = claim.rejections + u32::from(is_rejected && !claim.is_probe());
+        let most = if self.is_accepted { u32::MAX } else { REJECTIONS_MAX - 1 };
+        match verdict {
+            Verdict::Misconfigured => self.is_accepted = false,
+            Verdict::Accepted | Verdict::UnknownCall | Verdict::Refused => self.is_accepted = true,
+            Verdict::Busy { .. } | Verdict::Unreachable | Verdict::UnknownResult => {}
+        }
+        rejections.min(most)
+    }
+
+    fn pause(
+        &mut self,
+        claim: &Claim,
+        now: Timestamp,
+        cause: PauseCause,
+        at: Timestamp,
+        options: &Options,
+    ) -> Decision {
+        Decision::Pause { cause, probe_at: self.probe_at(claim, now, options), at }
+    }
+
+    /// When the account, which is paused, may be probed.
+    fn probe_at(&mut self, claim: &Claim, now: Timestamp, options: &Options) -> Timestamp {
+        self.probes_failed =
+            if claim.is_probe() { self.probes_failed.saturating_add(1) } else { 0 };
+        let wait = PROBE_FIRST.saturating_mul(1 << self.probes_failed.min(31));
+        now + wait.min(options.hold_probe)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Timeouts;
+    use crate::domain::{Feedback, Issues, Rating, Reply};
+    use crate::submission::{LeaseToken, RetryPolicy, SubmissionKey, UnknownResult};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn options() -> Options {
+        Options {
+            timeouts: Timeouts { connect: SECOND, exchange: SECOND },
+            in_flight: 8,
+            rate: 50,
+            hold_probe: 60 * SECOND,
+            retry: RetryPolicy {
+                first: SECOND,
+                longest: 600 * SECOND,
+                age_max: 72 * 3600 * SECOND,
+                unknown_call: 24 * 3600 * SECOND,
+                unknown_result: UnknownResult::Retry,
+            },
+        }
+    }
+
+    fn claim() -> Claim {
+        claim_of("c-1")
+    }
+
+    fn claim_of(call: &str) -> Claim {
+        let key = SubmissionKey {
+            account: "main".parse().unwrap(),
+            survey: "quick".parse().unwrap(),
+            call: call.parse().unwrap(),
+        };
+        Claim {
+            token: LeaseToken { submission: key.id(), fence: 1 },
+            key,
+            feedback: Feedback::new(Rating::BEST, Issues::new(), String::new()).unwrap(),
+            attempts: 0,
+            age: Duration::ZERO,
+            last_answer_at: NOW,
+            redelivery: false,
+            paused_for: None,
+            rejections: 0,
+        }
+    }
+
+    fn probe() -> Claim {
+        Claim { paused_for: Some(PauseCause::Misconfigured), ..claim() }
+    }
+
+    /// The state of one account, given one response after the other.
+    struct Responses(AccountState);
+
+    impl Responses {
+        fn new() -> Self {
+            Self(AccountState::new(&options(), NOW))
+        }
+
+        fn get(&mut self, claim: &Claim, verdict: Verdict, status: Option<u16>) -> Decision {
+            let reply = Reply { status, ..Reply::default() };
+            let attempt = Attempt { verdict, reply, finished_at: NOW };
+            self.0.decide(claim, &attempt, Duration::ZERO, &options(), 1.0)
+        }
+
+        /// How many seconds until the account is probed, where it is held for that cause.
+        #[track_caller]
+        fn pauses(&mut self, claim: &Claim, verdict: Verdict, for_cause: PauseCause) -> i64 {
+            match self.get(claim, verdict, None) {
+                Decision::Pause { cause, probe_at, .. } if cause == for_cause => {
+                    probe_at.as_second()
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn who_reaches_nobody_again_and_again_waits_and_probes_ever_more_seldom() {
+        let (mut told, probe) = (Responses::new(), probe());
+        for _ in 0..4 {
+            let decision = told.get(&claim(), Verdict::Unreachable, None);
+            assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
+        }
+        let mut held =
+            |claim: &Claim| told.pauses(claim, Verdict::Unreachable, PauseCause::Unreachable);
+        assert_eq!(held(&claim()), 1);
+        assert_eq!([(); 8].map(|()| held(&probe)), [2, 4, 8, 16, 32, 60, 60, 60]);
+        // What was under way when it began says that it goes on.
+        assert_eq!(held(&claim()), 1);
+    }
+
+    #[test]
+    fn a_probe_that_reaches_nobody_spends_nothing_whatever_was_forgotten() {
+        let probe = probe();
+        Responses::new().pauses(&probe, Verdict::Unreachable, PauseCause::Unreachable);
+    }
+
+    #[test]
+    fn an_outage_kills_nothing_that_is_old() {
+        let old = Claim { age: 100 * 3600 * SECOND, ..claim() };
+        let mut told = Responses::new();
+        for _ in 0..4 {
+            let young = told.get(&claim(), Verdict::Unreachable, None);
+            assert!(matches!(young, Decision::Retry { .. }));
+        }
+        told.pauses(&old, Verdict::Unreachable, PauseCause::Unreachable);
+    }
+
+    #[test]
+    fn a_rejection_counts_against_the_submission_only_while_others_get_through() {
+        let mut told = Responses::new();
+        let last = Claim { rejections: REJECTIONS_MAX - 1, ..claim() };
+        let probe = Claim { rejections: last.rejections, ..probe() };
+        assert_eq!(told.pauses(&claim(), Verdict::Misconfigured, PauseCause::Misconfigured), 1);
+        assert_eq!(told.pauses(&probe, Verdict::Misconfigured, PauseCause::Misconfigured), 2);
+        // An operator resumes it again and again, and nothing was mended.
+        for _ in 0..10 {
+            assert_eq!(told.pauses(&last, Verdict::Misconfigured, PauseCause::Misconfigured), 1);
+        }
+        told.get(&claim(), Verdict::Accepted, Some(201));
+        let decision = told.get(&last, Verdict::Misconfigured, Some(403));
+        assert!(
+            matches!(decision, Decision::Dead { reason: DeadReason::Refused, .. }),
+            "{decision:?}"
+        );
+    }
+
+    #[test]
+    fn where_most_would_die_of_one_cause_only_a_few_do() {
+        let mut told = Responses::new();
+        let mut dead = 0;
+        for n in 0..100 {
+            match told.get(&claim_of(&format!("c-{n}")), Verdict::Refused, Some(422)) {
+                Decision::Dead { .. } => dead += 1,
+                Decision::Pause { cause: PauseCause::Refusals, at, .. } => assert!(at > NOW),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(dead, 4);
+        assert!(matches!(told.get(&claim(), Verdict::Accepted, Some(201)), Decision::Delivered));
+        assert!(matches!(told.get(&claim(), Verdict::Refused, Some(400)), Decision::Dead { .. }));
+    }
+    #[test]
+    fn what_may_have_been_heard_is_dead_where_the_settings_want_that_and_the_account_waits() {
+        let mut options = options();
+        options.retry.unknown_result = UnknownResult::Dead;
+        let mut told = Responses::new();
+        let mut get = |n: usize, is_probe: bool| {
+            let paused_for = is_probe.then_some(PauseCause::Refusals);
+            let claim = Claim { paused_for, ..claim_of(&format!("c-{n}")) };
+            let verdict = Verdict::UnknownResult;
+            let attempt = Attempt { verdict, reply: Reply::default(), finished_at: NOW };
+            told.0.decide(&claim, &attempt, Duration::ZERO, &options, 1.0)
+        };
+        for n in 0..4 {
+            let decision = get(n, false);
+            assert!(matches!(decision, Decision::Dead { .. }), "{decision:?}");
+        }
+        for (n, probed_at) in [(4, 1), (5, 2), (6, 4)] {
+            let decision = get(n, n > 4);
+            let Decision::Dead { reason, pause: Some((cause, probe_at)) } = decision else {
+                panic!("{decision:?}")
+            };
+            assert_eq!((reason, cause), (DeadReason::UnknownResult, PauseCause::Refusals));
+            assert_eq!(probe_at.as_second(), probed_at);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+use super::account_state::AccountState;
+use super::in_flight::{Decided, Exchanged, InFlight};
+use super::options::{Context, DeliveryConfig, MapperInForce};
+use super::report;
+use super::secrets::{self, Secrets};
+use crate::destination::Client;
+use crate::domain::{Attempt, Name};
+use crate::store::{ClaimRequest, Claimed, StoreError};
+use crate::submission::{Claim, Settlement};
+use crate::telemetry::logs;
+
+/// How long a store that refuses is left alone before it is asked again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// Most submissions of one account that the settings do not have that are claimed in one round.
+const UNCONFIGURED_MAX: usize = 64;
+
+/// How often accounts that the settings do not have are looked for in the store.
+const UNCONFIGURED_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long the dispatcher rests at most: something may have changed that nothing reports.
+const REST_MAX: Duration = secrets::LOOK_EVERY;
+
+/// Claims what is due and delivers it.
+///
+/// [`run_once`](Dispatcher::run_once) records what was decided and claims what is due, as much of it
+/// as each account's throttle allows, in one commit; then the exchanges run beside it. A response
+/// becomes a decision when it arrives, by the state of its account.
+pub struct Dispatcher {
+    context: Context,
+    config: Arc<DeliveryConfig>,
+    client: Rc<Client>,
+    in_flight: InFlight,
+    exchanged: mpsc::UnboundedReceiver<Exchanged>,
+    report: mpsc::UnboundedSender<Exchanged>,
+    accounts: BTreeMap<Name, AccountState>,
+    secrets: Secrets,
+    /// Accounts whose settings or secrets changed: if they are paused, they may be probed now.
+    to_probe: Vec<Name>,
+    /// Accounts with waiting submissions that the settings do not have.
+    unconfigured: Vec<Name>,
+    look_for_unconfigured_at: Option<Timestamp>,
+}
+
+impl Dispatcher {
+    /// On the thread that is to run it, within a `LocalSet`.
+    pub fn new(context: Context) -> Self {
+        let config = context.config.borrow().clone();
+        let (report, exchanged) = mpsc::unbounded_channel();
+        let mut dispatcher = Self {
+            context,
+            client: client_for(&config),
+            in_flight: InFlight::default(),
+            exchanged,
+            report,
+            accounts: BTreeMap::new(),
+            secrets: Secrets::of(&config.destinations),
+            to_probe: config.destinations.keys().cloned().collect(),
+            config,
+            unconfigured: Vec::new(),
+            look_for_unconfigured_at: None,
+        };
+        dispatcher.add_accounts();
+        dispatcher
+    }
+
+    /// Runs until it is told to stop, and how long it may take for that.
+    pub async fn run(mut self, mut stop: watch::Receiver<Option<Duration>>) {
+        loop {
+            let rest = self.run_until_due().await;
+            tokio::select! {
+                told = stop.changed() => {
+                    let deadline = told.ok().and_then(|()| *stop.borrow()).unwrap_or_default();
+                    return self.finish(deadline).await;
+                }
+                Some(exchanged) = self.exchanged.recv() => self.decide(exchanged),
+                () = self.context.store.changed() => {}
+                Ok(()) = self.context.config.changed() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// One round by the clock; returns how long nothing will be due.
+    async fn run_until_due(&mut self) -> Duration {
+        let now = (self.context.clock)();
+        match self.run_once(now).await {
+            Ok(next_due_at) => next_due_at
+                .map_or(REST_MAX, |at| at.duration_since(now).try_into().unwrap_or_default())
+                .min(REST_MAX),
+            Err(error) => {
+                tracing::debug!(error = logs::chain(&error), "the store does not answer");
+                STORE_RETRY
+            }
+        }
+    }
+
+    /// Records what was decided and claims what is due; returns when the next will be. While the store
+    /// refuses, decisions wait here and nothing is claimed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn run_once(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        while let Ok(exchanged) = self.exchanged.try_recv() {
+            self.decide(exchanged);
+        }
+        self.follow_config();
+        self.look_for_unconfigured(now).await;
+        if let Err(error) = self.probe_what_changed(now).await {
+            return self.settle().await.and(Err(error));
+        }
+        let wanted = self.wanted(now);
+        if wanted.is_empty() {
+            self.settle().await?;
+            return Ok(self.room_at(now));
+        }
+        let request = ClaimRequest {
+            wanted,
+            now,
+            probe_interval: self.config.options.hold_probe,
+            mapper: Arc::new(MapperInForce(self.context.config.clone())),
+        };
+        // The settlements are queued before the claim, and both share a commit.
+        let store = self.context.store.clone();
+        let (settled, claimed) = tokio::join!(self.settle(), store.claim(request));
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(error) => return settled.and(Err(error)),
+        };
+        let Claimed { claims, settled: unsent, next_due_at } = claimed;
+        for settled in &unsent {
+            report::unsent(settled, &self.config, &self.context.metrics);
+        }
+        // They may have been mapped by a newer configuration.
+        let last_config = self.config.clone();
+        self.follow_config();
+        for claim in claims {
+            self.send(Box::new(claim), &last_config);
+        }
+        settled?;
+        // What was settled without an attempt has left its place, which may be wanted at once.
+        let next_at = next_due_at.into_iter().chain(self.room_at(now)).min();
+        Ok(if unsent.is_empty() { next_at } else { Some(now) })
+    }
+
+    /// Waits until no exchange runs and every decision is recorded.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn idle(&mut self) -> Result<(), StoreError> {
+        while self.in_flight.exchanges() > 0 {
+            let exchanged = self.exchanged.recv().await.expect("the dispatcher holds a sender");
+            self.decide(exchanged);
+            // On an error they wait for the last try.
+            let _ = self.settle().await;
+        }
+        self.settle().await
+    }
+
+    async fn finish(mut self, deadline: Duration) {
+        let all_recorded = async {
+            while self.idle().await.is_err() {
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+        };
+        if tokio::time::timeout(deadline, all_recorded).await.is_ok() {
+            tracing::info!("nothing is left in flight");
+            return;
+        }
+        if let Err(error) = self.settle().await {
+            tracing::error!(
+                error = logs::chain(&error),
+                results = self.in_flight.decided().len(),
+                "results could not be recorded; they may be delivered again"
+            );
+        }
+        let open = self.in_flight.exchanges();
+        if open > 0 {
+            tracing::warn!(open, "stopped with exchanges in flight: they become unknown results");
+        }
+    }
+
+    /// What is in flight is sent as it began. Paused accounts may have been corrected.
+    fn follow_config(&mut self) {
+        let config = self.context.config.borrow().clone();
+        if Arc::ptr_eq(&config, &self.config) {
+            return;
+        }
+        self.client = client_for(&config);
+        self.accounts.retain(|account, _| config.destinations.contains_key(account));
+        self.accounts.values_mut().for_each(|state| state.pace.change(&config.options));
+        self.secrets = Secrets::of(&config.destinations);
+        self.to_probe = config.destinations.keys().cloned().collect();
+        self.look_for_unconfigured_at = None;
+        self.config = config;
+        self.add_accounts();
+    }
+
+    /// A state for each account of the settings.
+    fn add_accounts(&mut self) {
+        let now = (self.context.clock)();
+        let config = self.config.clone();
+        for account in config.destinations.keys() {
+            let limit = self.account(account, now).pace.limit();
+            self.context.metrics.limit_changed(account, limit);
+        }
+    }
+
+    fn account(&mut self, account: &Name, now: Timestamp) -> &mut AccountState {
+        if !self.accounts.contains_key(account) {
+            let state = AccountState::new(&self.config.options, now);
+            self.accounts.insert(account.clone(), state);
+        }
+        self.accounts.get_mut(account).expect("it was just added")
+    }
+
+    /// How many more of each account may be claimed.
+    fn wanted(&self, now: Timestamp) -> Vec<(Name, usize)> {
+        let known = self.accounts.iter().map(|(account, state)| {
+            (account.clone(), state.pace.room(self.in_flight.of_account(account), now))
+        });
+        let unconfigured =
+            self.unconfigured.iter().map(|account| (account.clone(), UNCONFIGURED_MAX));
+        known.chain(unconfigured).filter(|(_, room)| *room > 0).collect()
+    }
+
+    /// When the throttle of an account will allow what it does not allow now.
+    fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let of_account = |(account, state): (&Name, &AccountState)| {
+            state.pace.room_at(self.in_flight.of_account(account), now)
+        };
+        self.accounts.iter().filter_map(of_account).min()
+    }
+
+    /// Paused accounts need not wait for their probe's time where settings or secrets changed.
+    async fn probe_what_changed(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.to_probe.extend(self.secrets.changed(&self.config.destinations, now));
+        if !self.to_probe.is_empty() {
+            self.context.store.probe_now(self.to_probe.clone(), now).await?;
+            self.to_probe.clear();
+        }
+        Ok(())
+    }
+
+    /// Submissions of an account that left the settings would wait for ever, unseen.
+    async fn look_for_unconfigured(&mut self, now: Timestamp) {
+        if self.look_for_unconfigured_at.is_some_and(|at| at > now) {
+            return;
+        }
+        match self.context.store.accounts_waiting().await {
+            Ok(mut waiting) => {
+                waiting.retain(|account| !self.config.destinations.contains_key(account));
+                self.unconfigured = waiting;
+                self.look_for_unconfigured_at = Some(now + UNCONFIGURED_INTERVAL);
+            }
+            // The accounts of the settings need not wait for that.
+            Err(error) => {
+                tracing::debug!(error = logs::chain(&error), "waiting accounts cannot be listed");
+                self.look_for_unconfigured_at = Some(now + STORE_RETRY);
+            }
+        }
+    }
+
+    /// One exchange, beside everything else.
+    fn send(&mut self, claim: Box<Claim>, last_config: &DeliveryConfig) {
+        let account = claim.key.account.clone();
+        let destination = [&*self.config, last_config]
+            .into_iter()
+            .find_map(|config| config.destinations.get(&account))
+            .cloned();
+        let Some(destination) = destination else {
+            // Its lease expires, and by then it is mapped by settings without that account.
+            tracing::warn!(%account, "the account left the settings before its attempt was sent");
+            return;
+        };
+        let (client, report, clock) =
+            (self.client.clone(), self.report.clone(), self.context.clock.clone());
+        // The commit took its time, which must not be made up for.
+        let now = clock();
+        self.in_flight.began(&account);
+        self.account(&account, now).pace.began(now);
+        tokio::task::spawn_local(async move {
+            let account = destination.account();
+            if claim.is_probe()
+                && let Err(error) = account.credentials.read_anew()
+            {
+                tracing::warn!(account = %account.name, error, "the secret could not be read again");
+            }
+            let began_at = clock();
+            let (verdict, reply) =
+                client.submit(&destination, &claim.key.call, &claim.feedback, began_at).await;
+            let finished_at = clock();
+            let took = finished_at.duration_since(began_at).try_into().unwrap_or_default();
+            let attempt = Attempt { verdict, reply, finished_at };
+            // The dispatcher is gone only when the process ends; the attempt is found at the next
+            // start.
+            let _ = report.send(Exchanged { claim, attempt, took });
+        });
+    }
+
+    /// Decides what becomes of a submission after its exchange.
+    fn decide(&mut self, exchanged: Exchanged) {
+        let Exchanged { claim, attempt, took } = exchanged;
+        let account = claim.key.account.clone();
+        self.context.metrics.attempt_made(&account, attempt.verdict, took);
+        self.in_flight.ended(&account);
+        if !self.config.destinations.contains_key(&account) {
+            // Its account left the settings while it was in flight: it may wait for ever now.
+            self.look_for_unconfigured_at = None;
+        }
+        let (config, jitter) = (self.config.clone(), fastrand::f64());
+        let state = self.account(&account, attempt.finished_at);
+        let decision = state.decide(&claim, &attempt, took, &config.options, jitter);
+        let limit = state.pace.limit();
+        self.context.metrics.limit_changed(&account, limit);
+        self.in_flight.decide(Decided::new(*claim, attempt, decision));
+    }
+
+    /// Records what was decided; on an error all of it is kept for the next try.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        let decided = self.in_flight.decided();
+        if decided.is_empty() {
+            return Ok(());
+        }
+        self.context.metrics.settles_left_waiting(decided.len());
+        let settlements: Vec<Settlement> =
+            decided.iter().map(|decided| decided.settlement.clone()).collect();
+        let settled = self.context.store.settle(settlements).await?;
+        let recorded = self.in_flight.take_recorded(settled.len());
+        for (decided, settled) in recorded.iter().zip(settled) {
+            report::decided(decided, settled, &self.config, &self.context.metrics);
+        }
+        self.context.metrics.settles_left_waiting(0);
+        Ok(())
+    }
+}
+
+fn client_for(config: &DeliveryConfig) -> Rc<Client> {
+    let places = config.options.in_flight * config.destinations.len().max(1);
+    Rc::new(Client::new(config.options.timeouts, places))
+}

@@ -1,0 +1,88 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::{Attempt, Feedback, Name};
+use crate::submission::{Claim, Decision, Settlement};
+
+/// Work of the dispatcher: exchanges that run, and decisions that the store has still to record.
+#[derive(Default)]
+pub(super) struct InFlight {
+    exchanges: BTreeMap<Name, usize>,
+    decided: Vec<Decided>,
+}
+
+/// An exchange that has ended.
+pub(super) struct Exchanged {
+    pub claim: Box<Claim>,
+    pub attempt: Attempt,
+    pub took: Duration,
+}
+
+/// A decision, with what is reported once it is recorded.
+#[derive(Debug, Clone)]
+pub(super) struct Decided {
+    pub account: Name,
+    pub survey: Name,
+    pub settlement: Settlement,
+    /// What was delivered, and how long after the caller was last heard.
+    pub delivered: Option<(Feedback, Duration)>,
+    /// The destination had accepted feedback of this submission before.
+    pub redelivery: bool,
+    /// Its account was paused.
+    pub probe: bool,
+}
+
+impl Decided {
+    pub fn new(claim: Claim, attempt: Attempt, decision: Decision) -> Self {
+        let (redelivery, probe) = (claim.redelivery, claim.is_probe());
+        let latency = attempt.finished_at.duration_since(claim.last_answer_at);
+        let delivered = (decision == Decision::Delivered)
+            .then(|| (claim.feedback, latency.try_into().unwrap_or_default()));
+        Self {
+            account: claim.key.account,
+            survey: claim.key.survey,
+            settlement: Settlement { token: claim.token, attempt, decision },
+            delivered,
+            redelivery,
+            probe,
+        }
+    }
+}
+
+impl InFlight {
+    pub fn of_account(&self, account: &Name) -> usize {
+        self.exchanges.get(account).copied().unwrap_or(0)
+    }
+
+    pub fn exchanges(&self) -> usize {
+        self.exchanges.values().sum()
+    }
+
+    pub fn began(&mut self, account: &Name) {
+        match self.exchanges.get_mut(account) {
+            Some(count) => *count += 1,
+            None => {
+                self.exchanges.insert(account.clone(), 1);
+            }
+        }
+    }
+
+    pub fn ended(&mut self, account: &Name) {
+        if let Some(count) = self.exchanges.get_mut(account) {
+            *count -= 1;
+        }
+    }
+
+    pub fn decide(&mut self, decided: Decided) {
+        self.decided.push(decided);
+    }
+
+    pub fn decided(&self) -> &[Decided] {
+        &self.decided
+    }
+
+    /// The first `count` decisions, which the store has recorded.
+    pub fn take_recorded(&mut self, count: usize) -> Vec<Decided> {
+        self.decided.drain(..count).collect()
+    }
+}

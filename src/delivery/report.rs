@@ -1,0 +1,120 @@
+//! Metrics and log lines about decisions: they follow what the store has recorded.
+
+use super::in_flight::Decided;
+use super::options::DeliveryConfig;
+use crate::account::PauseCause;
+use crate::domain::{Attempt, Name};
+use crate::store::SettledUnsent;
+use crate::submission::{DeadReason, Decision, Settled, State, SubmissionId};
+use crate::telemetry::Metrics;
+
+/// Reports a decision that was recorded.
+pub(super) fn decided(
+    decided: &Decided,
+    settled: Settled,
+    config: &DeliveryConfig,
+    metrics: &Metrics,
+) {
+    let submission = decided.settlement.token.submission;
+    match settled {
+        Settled::Done => {}
+        Settled::NewerAnswers => {
+            return tracing::debug!(%submission, "answers arrived during its last attempt: it is due with them");
+        }
+        Settled::LeaseLost => {
+            return tracing::warn!(%submission, "the lease expired before its result was recorded; nothing was overwritten");
+        }
+    }
+    let (account, attempt) = (&decided.account, &decided.settlement.attempt);
+    let survey = configured(&decided.survey, config);
+    match decided.settlement.decision {
+        Decision::Delivered => {
+            let api_id = attempt.reply.request_id.as_deref();
+            tracing::debug!(%submission, api_id, redelivery = decided.redelivery, "delivered");
+            if decided.redelivery {
+                metrics.submission_resent(survey);
+            } else if let (Some(survey), Some((feedback, latency))) = (survey, &decided.delivered) {
+                metrics.feedback_delivered(survey, feedback, *latency);
+            }
+            if decided.probe {
+                tracing::info!(%account, "the account is accepted again: it resumes");
+            }
+            metrics.account_heard(account);
+        }
+        Decision::Dead { reason, pause } => {
+            let status = attempt.reply.status;
+            let reason_label = reason.label();
+            tracing::error!(%submission, reason = reason_label, status, "dead: it cannot be delivered");
+            metrics.submission_died(survey, reason);
+            match pause {
+                Some((cause, _)) => paused(submission, account, cause, attempt, metrics),
+                None => metrics.account_answered(account, attempt.verdict),
+            }
+        }
+        Decision::Retry { at } => {
+            let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
+            tracing::warn!(%submission, verdict, status, next_at = %at, "to be tried again");
+            metrics.account_answered(account, attempt.verdict);
+        }
+        Decision::Pause { cause, .. } => paused(submission, account, cause, attempt, metrics),
+    }
+}
+
+/// Reports a submission that was settled without an attempt.
+pub(super) fn unsent(settled: &SettledUnsent, config: &DeliveryConfig, metrics: &Metrics) {
+    let SettledUnsent { id: submission, survey, state } = settled;
+    let survey = configured(survey, config);
+    match state {
+        State::Ignored(reason) => {
+            tracing::debug!(%submission, reason = reason.label(), "ignored");
+            metrics.submission_ignored(survey, *reason);
+        }
+        State::Dead(reason) => {
+            // The detail may name a question as its sender wrote it; the store has it.
+            let reason_label = reason.label();
+            tracing::error!(%submission, reason = reason_label, "dead: {}", why_unsent(*reason));
+            metrics.submission_died(survey, *reason);
+        }
+        State::Collecting | State::Pending | State::Delivered | State::Discarded => {}
+    }
+}
+
+/// A survey may have left the settings, and only theirs are labels.
+fn configured<'a>(survey: &'a Name, config: &DeliveryConfig) -> Option<&'a Name> {
+    Some(survey).filter(|name| config.mapper.surveys.contains_key(*name))
+}
+
+/// What the destination said is in the store: it may repeat what callers said.
+fn paused(
+    submission: SubmissionId,
+    account: &Name,
+    cause: PauseCause,
+    attempt: &Attempt,
+    metrics: &Metrics,
+) {
+    let status = attempt.reply.status;
+    match cause {
+        PauseCause::Misconfigured | PauseCause::Operator => {
+            tracing::error!(%submission, %account, status, "the account is paused: the destination does not take its credentials or address; correct them, it resumes by itself");
+        }
+        PauseCause::Refusals => {
+            tracing::error!(%submission, %account, status, "the account is paused: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; correct it, the account resumes by itself");
+        }
+        PauseCause::Unreachable => {
+            tracing::warn!(%submission, %account, "the account is paused: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
+        }
+    }
+    metrics.account_held(account, cause);
+}
+
+fn why_unsent(reason: DeadReason) -> &'static str {
+    match reason {
+        DeadReason::Unrated => "nothing rates the call, and the survey wants that seen",
+        DeadReason::Incomplete => "the survey is incomplete, and wants that seen",
+        DeadReason::UnknownResult => "it may have arrived, and the settings want that seen",
+        DeadReason::Unmapped
+        | DeadReason::Refused
+        | DeadReason::UnknownCall
+        | DeadReason::TooOld => "the settings do not say what it means",
+    }
+}

@@ -1,0 +1,69 @@
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::answer::{Answer, Door};
+use super::reading::Body;
+use super::refusal::{BadBody, Refusals, TooSoon};
+use crate::admin::{
+    AdminApi, AdminError, DiscardRequest, DiscardResult, EraseResult, ReplayRequest, ReplayResult,
+};
+
+/// Whose words are to be forgotten.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Erasing {
+    #[schema(pattern = "^[A-Za-z0-9-]{1,64}$")]
+    call: String,
+}
+
+/// Offers a page of what is found again, or shows what would come of it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/replay",
+    operation_id = "replay",
+    tag = "bulk",
+    request_body = ReplayRequest,
+    responses(
+        (status = 200, description = "what came of this page, or would", body = ReplayResult),
+        Refusals, BadBody, TooSoon
+    ),
+)]
+pub(super) async fn replay(Body(request): Body<ReplayRequest>, door: Door) -> Answer<ReplayResult> {
+    door.act(async move |admin| admin.replay(&request).await).await
+}
+
+/// Gives a page of what is found up for good.
+#[utoipa::path(
+    post,
+    path = "/api/v1/discard",
+    operation_id = "discard",
+    tag = "bulk",
+    request_body = DiscardRequest,
+    responses(
+        (status = 200, description = "what came of this page", body = DiscardResult),
+        Refusals, BadBody, TooSoon
+    ),
+)]
+pub(super) async fn discard(
+    Body(request): Body<DiscardRequest>,
+    door: Door,
+) -> Answer<DiscardResult> {
+    door.act(async move |admin| admin.discard(&request).await).await
+}
+
+/// Forgets all that was said on a call, whatever became of it. Only that there was something stays.
+#[utoipa::path(
+    post,
+    path = "/api/v1/erase",
+    operation_id = "erase",
+    tag = "privacy",
+    request_body = Erasing,
+    responses((status = 200, description = "it is forgotten", body = EraseResult), Refusals, BadBody),
+)]
+pub(super) async fn erase(
+    Body(Erasing { call }): Body<Erasing>,
+    door: Door,
+) -> Answer<EraseResult> {
+    let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
+    door.act(async move |admin| admin.erase(&call).await).await
+}

@@ -1,0 +1,105 @@
+use actix_web::{HttpRequest, web};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::answer::{Answer, Door};
+use super::reading::{Body, Query, id};
+use super::refusal::{BadBody, NotNow, Refusals};
+use crate::admin::{
+    AdminApi, DiscardResult, Paging, ReplayOptions, ReplayResult, SubmissionDetailView,
+    SubmissionPage, SubmissionQuery,
+};
+use crate::submission::StateCounts;
+
+/// Why a submission is given up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Discarding {
+    /// In words, for whoever looks at it later.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
+    reason: String,
+}
+
+/// Submissions, the latest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/submissions",
+    operation_id = "list_submissions",
+    tag = "submissions",
+    params(SubmissionQuery, Paging),
+    responses((status = 200, description = "a page of what is found", body = SubmissionPage), Refusals),
+)]
+pub(super) async fn list(request: HttpRequest, door: Door) -> Answer<SubmissionPage> {
+    let mut query = Query::of(&request, &[&SubmissionQuery::KEYS[..], &Paging::KEYS].concat())?;
+    let (conditions, paging) = (query.part(&SubmissionQuery::KEYS)?, query.paging()?);
+    Ok(web::Json(door.admin().list(&conditions, &paging).await?))
+}
+
+/// All that is known of one submission: what came in, what went out, and what was done by hand.
+#[utoipa::path(
+    get,
+    path = "/api/v1/submissions/{id}",
+    operation_id = "show_submission",
+    tag = "submissions",
+    params(("id" = String, Path, format = "uuid", description = "its id")),
+    responses((status = 200, description = "the submission", body = SubmissionDetailView), Refusals),
+)]
+pub(super) async fn show(path: web::Path<String>, door: Door) -> Answer<SubmissionDetailView> {
+    Ok(web::Json(door.admin().show(id(&path)?).await?))
+}
+
+/// Offers one submission again, or shows what would come of it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/submissions/{id}/replay",
+    operation_id = "replay_submission",
+    tag = "submissions",
+    params(("id" = String, Path, format = "uuid", description = "its id")),
+    request_body = ReplayOptions,
+    responses(
+        (status = 200, description = "it is due again, or what would come of it", body = ReplayResult),
+        Refusals, BadBody, NotNow
+    ),
+)]
+pub(super) async fn replay(
+    path: web::Path<String>,
+    Body(options): Body<ReplayOptions>,
+    door: Door,
+) -> Answer<ReplayResult> {
+    let id = id(&path)?;
+    door.act(async move |admin| admin.replay_one(id, options).await).await
+}
+
+/// Gives one submission up for good.
+#[utoipa::path(
+    post,
+    path = "/api/v1/submissions/{id}/discard",
+    operation_id = "discard_submission",
+    tag = "submissions",
+    params(("id" = String, Path, format = "uuid", description = "its id")),
+    request_body = Discarding,
+    responses(
+        (status = 200, description = "it is discarded", body = DiscardResult),
+        Refusals, BadBody, NotNow
+    ),
+)]
+pub(super) async fn discard(
+    path: web::Path<String>,
+    Body(Discarding { reason }): Body<Discarding>,
+    door: Door,
+) -> Answer<DiscardResult> {
+    let id = id(&path)?;
+    door.act(async move |admin| admin.discard_one(id, &reason).await).await
+}
+
+/// How many submissions there are in each state.
+#[utoipa::path(
+    get,
+    path = "/api/v1/totals",
+    operation_id = "totals",
+    tag = "submissions",
+    responses((status = 200, description = "the books", body = StateCounts), Refusals),
+)]
+pub(super) async fn totals(door: Door) -> Answer<StateCounts> {
+    Ok(web::Json(door.admin().totals().await?))
+}

@@ -1,0 +1,172 @@
+use jiff::Timestamp;
+
+use super::error::StoreError;
+use super::model::ReceiveRequest;
+use crate::account::Pause;
+use crate::domain::{IdempotencyKey, Name};
+use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
+
+/// A database as the writer's thread uses it: rows by number, and the indexes that find them. It
+/// decides nothing.
+///
+/// A row is a submission's number, which orders submissions by the time of acceptance.
+pub(super) trait Backend: Send {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    fn begin(&self) -> Result<(), Self::Error>;
+
+    /// Commits and syncs; nothing may be acknowledged before it returns.
+    fn commit(&self) -> Result<(), Self::Error>;
+
+    fn rollback(&self);
+
+    /// How many rows were ever changed over this connection.
+    fn changes(&self) -> u64;
+
+    /// Whether another process has the database locked.
+    fn is_busy(error: &Self::Error) -> bool;
+
+    /// Notes that writing failed; returns whether nothing may be written any more.
+    fn write_failed(&self, error: &Self::Error) -> bool;
+
+    /// Why nothing may be written any more.
+    fn damage(&self) -> Option<StoreError>;
+
+    /// Writes as much as a large batch does and removes it, to find out whether a disk that was full
+    /// has room again.
+    fn probe_write(&self) -> Result<(), Self::Error>;
+
+    /// Moves the log into the database, so that what was erased is in neither; returns whether it
+    /// could be done, which a reader may prevent.
+    fn truncate_log(&self) -> Result<bool, Self::Error>;
+
+    fn find(&self, id: SubmissionId) -> Result<Option<(i64, Submission)>, Self::Error>;
+
+    fn load(&self, row: i64) -> Result<Submission, Self::Error>;
+
+    /// The highest row in use from `first` to `last`.
+    fn highest_row(&self, first: i64, last: i64) -> Result<Option<i64>, Self::Error>;
+
+    fn insert(&self, row: i64, submission: &Submission) -> Result<(), Self::Error>;
+
+    fn update(&self, row: i64, submission: &Submission) -> Result<(), Self::Error>;
+
+    fn delete(&self, row: i64) -> Result<(), Self::Error>;
+
+    /// Adds to the counts of submissions by state.
+    fn add_counts(&self, delta: &CountsDelta) -> Result<(), Self::Error>;
+
+    /// Counts a submission that is being deleted by the state it ended in.
+    fn count_deleted(&self, state: State) -> Result<(), Self::Error>;
+
+    /// Keeps the pair of account and survey, by which the submissions of a call are found.
+    fn insert_scope(&self, account: &Name, survey: &Name) -> Result<(), Self::Error>;
+
+    fn insert_webhook(
+        &self,
+        row: i64,
+        request: &ReceiveRequest,
+        outcome: Outcome,
+    ) -> Result<(), Self::Error>;
+
+    /// Removes queries and bodies.
+    fn strip_webhooks(&self, row: i64) -> Result<(), Self::Error>;
+
+    fn delete_webhooks(&self, row: i64) -> Result<(), Self::Error>;
+
+    /// Keeps an idempotency key, unless it is known.
+    fn insert_key(
+        &self,
+        source: &Name,
+        key: &IdempotencyKey,
+        submission: SubmissionId,
+        used_at: Timestamp,
+    ) -> Result<KeyUse, Self::Error>;
+
+    fn delete_key(&self, source: &Name, key: &IdempotencyKey) -> Result<(), Self::Error>;
+
+    /// Deletes the keys of the webhooks that are kept of a submission.
+    fn delete_keys_of(&self, row: i64, submission: SubmissionId) -> Result<(), Self::Error>;
+
+    /// Deletes the oldest keys that were used before that time, at most `limit`; returns how many.
+    fn delete_keys_before(&self, before: Timestamp, limit: usize) -> Result<usize, Self::Error>;
+
+    /// Rows of an account that wait, are not in flight and are due after `after` and until `until`,
+    /// the longest due first.
+    fn due(
+        &self,
+        account: &Name,
+        after: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, i64)>, Self::Error>;
+
+    /// As [`due`](Self::due), of the thousand that are due the longest those first that were claimed
+    /// least often.
+    fn least_claimed(
+        &self,
+        account: &Name,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<i64>, Self::Error>;
+
+    /// Rows whose lease has ended by `clock`.
+    fn expired(&self, clock: Timestamp, limit: usize) -> Result<Vec<i64>, Self::Error>;
+
+    /// Rows that retention may touch, of which so much is kept and that were settled before a time,
+    /// the oldest first.
+    fn purgeable(
+        &self,
+        level: RetentionLevel,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<i64>, Self::Error>;
+
+    fn pause(&self, account: &Name) -> Result<Option<Pause>, Self::Error>;
+
+    fn save_pause(&self, account: &Name, pause: &Pause) -> Result<(), Self::Error>;
+}
+
+/// What an idempotency key was to the store.
+pub(super) enum KeyUse {
+    First,
+    /// The same payload came with it, about that submission.
+    Same(SubmissionId),
+    /// Another payload came with it.
+    Other,
+}
+
+/// Changes of the counts of submissions by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct CountsDelta {
+    pub accepted: i64,
+    /// In the order of [`State::LABELS`].
+    pub states: [i64; 6],
+}
+
+impl CountsDelta {
+    pub fn created(&mut self, state: State) {
+        self.accepted += 1;
+        self.states[state.index()] += 1;
+    }
+
+    pub fn moved(&mut self, from: State, to: State) {
+        self.states[from.index()] -= 1;
+        self.states[to.index()] += 1;
+    }
+
+    /// The counts after these changes.
+    pub fn apply(&self, counts: &StateCounts) -> StateCounts {
+        let [collecting, pending, delivered, ignored, dead, discarded] = self.states;
+        let add = |count: u64, delta| count.saturating_add_signed(delta);
+        StateCounts {
+            accepted: add(counts.accepted, self.accepted),
+            collecting: add(counts.collecting, collecting),
+            pending: add(counts.pending, pending),
+            delivered: add(counts.delivered, delivered),
+            ignored: add(counts.ignored, ignored),
+            dead: add(counts.dead, dead),
+            discarded: add(counts.discarded, discarded),
+        }
+    }
+}

@@ -1,0 +1,616 @@
+//! Operations of a transaction, run over a working set of submissions and written back at its end.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backend::{Backend, CountsDelta, KeyUse};
+#[cfg(feature = "flaws")]
+use super::flaws;
+use super::model::{
+    ClaimRequest, Claimed, PurgeCounts, ROWS_PER_MICROSECOND, ReceiveRequest, Received,
+    RetentionCutoffs, SettledUnsent, first_row,
+};
+use super::selection::Turns;
+use crate::account::{Claimable, Pause};
+use crate::domain::{Name, Verdict};
+use crate::submission::{
+    ActionOutcome, Answers, Arrival, ClaimContext, ClaimOutcome, Decision, Outcome, Replay,
+    RetentionLevel, Settled, Settlement, Submission, SubmissionId,
+};
+
+/// Most submissions of one account that one claim settles without an attempt.
+const UNSENT_MAX: usize = 64;
+
+/// Most leases that expire in one transaction, most submissions that retention touches in one, and
+/// most idempotency keys that are forgotten in one: webhooks wait meanwhile.
+const EXPIRED_MAX: usize = 1000;
+const PURGED_MAX: usize = 200;
+const KEYS_FORGOTTEN_MAX: usize = 500;
+
+/// Submissions and pauses that a transaction reads and changes.
+///
+/// What is in flight stays here after the transaction: only this writer changes rows, and its
+/// settlement comes next.
+#[derive(Default)]
+pub(super) struct WorkingSet {
+    entries: HashMap<i64, Entry>,
+    rows: HashMap<SubmissionId, i64>,
+    pauses: HashMap<Name, (Option<Pause>, Change)>,
+    /// Pairs of account and survey that the database has.
+    scopes: HashSet<(Name, Name)>,
+    /// No row above this one is in use.
+    highest_row: Option<i64>,
+}
+
+struct Entry {
+    submission: Submission,
+    change: Change,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    Insert,
+    Update,
+    Delete,
+}
+
+impl WorkingSet {
+    /// After a commit: only what is in flight is needed again.
+    pub fn committed(&mut self) {
+        let rows = &mut self.rows;
+        self.entries.retain(|_, entry| {
+            let stays = entry.submission.is_in_flight();
+            if !stays {
+                rows.remove(&entry.submission.id);
+            }
+            stays
+        });
+    }
+
+    /// After a failure nothing that was changed here may be believed.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A transaction in progress.
+pub(super) struct Batch<'a, B: Backend> {
+    backend: &'a B,
+    set: &'a mut WorkingSet,
+    /// The store's clock when the transaction began; leases go by it.
+    clock: Timestamp,
+    pub counts: CountsDelta,
+    /// Something was erased: the log, where it still is, has to be truncated.
+    pub erased: bool,
+    /// Something may have become due.
+    pub wakes: bool,
+}
+
+impl<'a, B: Backend> Batch<'a, B> {
+    pub fn new(backend: &'a B, set: &'a mut WorkingSet, clock: Timestamp) -> Self {
+        let counts = CountsDelta::default();
+        Self { backend, set, clock, counts, erased: false, wakes: false }
+    }
+
+    /// Receives a webhook; `None` where other bytes came with its idempotency key.
+    pub fn receive(
+        &mut self,
+        id: SubmissionId,
+        request: &ReceiveRequest,
+    ) -> Result<Option<Received>, B::Error> {
+        let received_at = whole_microseconds(request.webhook.received_at);
+        let key = request.idempotency_key.as_ref();
+        #[cfg(feature = "flaws")]
+        let key = key.filter(|_| !flaws::has(flaws::Flaw::NoRecordOfRepeats));
+        if let Some(key) = key {
+            match self.backend.insert_key(&request.source, key, id, received_at)? {
+                KeyUse::First => {}
+                KeyUse::Same(submission) => return self.duplicate(submission).map(Some),
+                KeyUse::Other => return Ok(None),
+            }
+        }
+        let row = self.find(id)?;
+        let mut known = row.map(|row| self.set.entries[&row].submission.clone());
+        #[cfg(feature = "flaws")]
+        let received_at = flaws::arrival_time(received_at, known.as_ref());
+        let before = known.as_ref().map(|known| known.state);
+        let arrival = Arrival {
+            id,
+            key: &request.key,
+            extraction: &request.extraction,
+            received_at,
+            webhook: request.webhook.id,
+        };
+        let receipt = Submission::receive(&mut known, &arrival, &*request.policy);
+        #[cfg(feature = "flaws")]
+        let receipt = flaws::receipt(receipt);
+        let submission = known.expect("receiving leaves a submission");
+        let outcome = receipt.outcome;
+        let answers = submission.document.all_answers().into_owned();
+        let row = match (row, before) {
+            (Some(row), Some(before)) => {
+                if receipt.modified {
+                    self.counts.moved(before, submission.state);
+                    self.replace(row, submission);
+                }
+                row
+            }
+            _ => self.insert(submission)?,
+        };
+        if outcome.keeps_webhook() {
+            self.backend.insert_webhook(row, request, outcome)?;
+        } else if let (Outcome::Purged, Some(key)) = (outcome, key) {
+            // Of what was purged nothing is kept again, not even the webhook's name.
+            self.backend.delete_key(&request.source, key)?;
+        }
+        self.wakes |= matches!(outcome, Outcome::Created | Outcome::Updated);
+        Ok(Some(Received { submission: id, outcome, changed: receipt.changed, answers }))
+    }
+
+    /// Whether the submission exists.
+    #[cfg(feature = "flaws")]
+    pub fn knows(&mut self, id: SubmissionId) -> Result<bool, B::Error> {
+        Ok(self.find(id)?.is_some())
+    }
+
+    /// What was answered before is answered again.
+    fn duplicate(&mut self, submission: SubmissionId) -> Result<Received, B::Error> {
+        let known = self.find(submission)?.map(|row| &self.set.entries[&row].submission);
+        let outcome = match known {
+            Some(known) if known.is_purged() => Outcome::Purged,
+            _ => Outcome::Duplicate,
+        };
+        let answers =
+            known.map_or_else(Answers::default, |known| known.document.all_answers().into_owned());
+        Ok(Received { submission, outcome, changed: false, answers })
+    }
+
+    /// Claims what is due for the accounts of a request.
+    pub fn claim(
+        &mut self,
+        request: &ClaimRequest,
+        turns: &mut Turns,
+        lease: Duration,
+    ) -> Result<Claimed, B::Error> {
+        self.expire_leases()?;
+        let mut claimed = Claimed::default();
+        for (account, wanted) in &request.wanted {
+            let next = self.claim_of(account, *wanted, request, turns, lease, &mut claimed)?;
+            claimed.next_due_at = claimed.next_due_at.into_iter().chain(next).min();
+        }
+        Ok(claimed)
+    }
+
+    /// Returns when the next submission of the account is due, where it gave less than was wanted.
+    fn claim_of(
+        &mut self,
+        account: &Name,
+        wanted: usize,
+        request: &ClaimRequest,
+        turns: &mut Turns,
+        lease: Duration,
+        claimed: &mut Claimed,
+    ) -> Result<Option<Timestamp>, B::Error> {
+        let (now, before) = (request.now, claimed.claims.len());
+        let pause = self.pause_of(account)?.cloned();
+        let claimable = pause
+            .as_ref()
+            .map_or(Claimable::Freely, |pause| pause.claimable(now, request.probe_interval));
+        let context = ClaimContext {
+            now,
+            lease_until: self.clock + lease,
+            paused_for: pause.as_ref().and_then(Pause::cause),
+            paused_in_all: pause.map(|pause| pause.paused_in_all(now)).unwrap_or_default(),
+        };
+        let most = match claimable {
+            Claimable::Never => return Ok(None),
+            Claimable::Freely => wanted,
+            Claimable::Probe { is_due, .. } => wanted.min(usize::from(is_due)),
+        };
+        let mut unsent_room = UNSENT_MAX;
+        loop {
+            let room = most - (claimed.claims.len() - before);
+            let rows = match claimable {
+                Claimable::Freely => turns.select(account, now, room, |after, until, limit| {
+                    Ok(self.due(account, after, until, limit)?.into_iter().map(|it| it.1).collect())
+                })?,
+                _ if room == 0 => Vec::new(),
+                _ => {
+                    self.flush()?;
+                    self.backend.least_claimed(account, now, unsent_room)?
+                }
+            };
+            if rows.is_empty() || unsent_room == 0 {
+                break;
+            }
+            for row in rows {
+                if claimed.claims.len() - before == most {
+                    break;
+                }
+                self.fetch(row)?;
+                match self.modify(row, |it| it.claim(&context, &*request.mapper)) {
+                    ClaimOutcome::Started(claim) => claimed.claims.push(*claim),
+                    ClaimOutcome::Settled => {
+                        let Submission { id, survey, state, .. } =
+                            &self.set.entries[&row].submission;
+                        let (id, survey, state) = (*id, survey.clone(), *state);
+                        claimed.settled.push(SettledUnsent { id, survey, state });
+                        unsent_room = unsent_room.saturating_sub(1);
+                    }
+                }
+            }
+        }
+        let is_probed = claimed.claims.len() > before && claimable != Claimable::Freely;
+        if is_probed {
+            self.modify_pause(account, |pause| pause.probe_from(now + request.probe_interval))?;
+        }
+        if claimed.claims.len() - before == wanted {
+            return Ok(None);
+        }
+        let next = self.next_due(account)?;
+        Ok(next.map(|due| match claimable {
+            Claimable::Probe { .. } if is_probed => due.max(now + request.probe_interval),
+            Claimable::Probe { at, .. } => due.max(at),
+            _ => due,
+        }))
+    }
+
+    /// Records the ends of attempts.
+    pub fn settle(&mut self, settlement: &Settlement) -> Result<Settled, B::Error> {
+        let Some(row) = self.find(settlement.token.submission)? else {
+            return Ok(Settled::LeaseLost);
+        };
+        #[cfg(feature = "flaws")]
+        let settlement = &flaws::settlement(settlement, &self.set.entries[&row].submission);
+        if !self.set.entries[&row].submission.is_leased_by(&settlement.token) {
+            return Ok(Settled::LeaseLost);
+        }
+        let settled = self.modify(row, |submission| submission.settle(settlement));
+        self.wakes |= settled == Settled::NewerAnswers;
+        let account = self.set.entries[&row].submission.account.clone();
+        let Settlement { attempt, decision, .. } = settlement;
+        let at = attempt.finished_at;
+        match decision {
+            Decision::Delivered => self.modify_pause(&account, |pause| pause.accepted(at))?,
+            Decision::Retry { .. } | Decision::Dead { .. }
+                if attempt.verdict != Verdict::Unreachable =>
+            {
+                self.modify_pause(&account, |pause| pause.answered(at))?;
+            }
+            Decision::Retry { .. } | Decision::Dead { .. } | Decision::Pause { .. } => {}
+        }
+        let pause = match *decision {
+            Decision::Dead { pause, .. } => pause,
+            Decision::Pause { cause, probe_at, .. } => Some((cause, probe_at)),
+            Decision::Delivered | Decision::Retry { .. } => None,
+        };
+        if let Some((cause, probe_at)) = pause {
+            let mut paused = self.pause_of(&account)?.cloned();
+            match &mut paused {
+                Some(paused) => paused.pause(cause, attempt, probe_at),
+                None => paused = Some(Pause::new(cause, attempt, probe_at)),
+            }
+            self.set.pauses.insert(account, (paused, Change::Update));
+        }
+        Ok(settled)
+    }
+
+    /// Frees claims whose lease has expired by the store's clock; returns how many.
+    pub fn expire_leases(&mut self) -> Result<usize, B::Error> {
+        let mut expired = 0;
+        loop {
+            let rows = self.backend.expired(self.clock, EXPIRED_MAX)?;
+            let found = rows.len();
+            for row in rows {
+                self.fetch(row)?;
+                // A row that was settled in this transaction is not written yet.
+                let lease_until = self.set.entries[&row].submission.lease_until;
+                if lease_until.is_some_and(|end| end <= self.clock) {
+                    self.modify(row, Submission::expire);
+                    expired += 1;
+                }
+            }
+            if found < EXPIRED_MAX {
+                return Ok(expired);
+            }
+            self.flush()?;
+        }
+    }
+
+    pub fn replay(&mut self, id: SubmissionId, how: Replay) -> Result<ActionOutcome, B::Error> {
+        self.wakes = true;
+        self.act(id, |submission| submission.replay(how))
+    }
+
+    pub fn discard(
+        &mut self,
+        id: SubmissionId,
+        comment: &str,
+        at: Timestamp,
+    ) -> Result<ActionOutcome, B::Error> {
+        self.act(id, |submission| submission.discard(comment, at))
+    }
+
+    pub fn erase(&mut self, id: SubmissionId, at: Timestamp) -> Result<ActionOutcome, B::Error> {
+        let Some(row) = self.find(id)? else { return Ok(ActionOutcome::Unknown) };
+        let Submission { account, call, .. } = &self.set.entries[&row].submission;
+        let (account, call) = (account.clone(), call.clone());
+        let outcome = self.modify(row, |submission| submission.erase(at));
+        if outcome == ActionOutcome::Done {
+            self.delete_content(row, id)?;
+            if let Some(call) = call {
+                // What the destination said of the account may name the call.
+                self.modify_pause(&account, |pause| pause.erase_call(call.as_str()))?;
+            }
+            self.erased = true;
+        }
+        Ok(outcome)
+    }
+
+    fn act(
+        &mut self,
+        id: SubmissionId,
+        action: impl FnOnce(&mut Submission) -> ActionOutcome,
+    ) -> Result<ActionOutcome, B::Error> {
+        match self.find(id)? {
+            Some(row) => Ok(self.modify(row, action)),
+            None => Ok(ActionOutcome::Unknown),
+        }
+    }
+
+    pub fn pause(&mut self, account: &Name, comment: &str, at: Timestamp) -> Result<(), B::Error> {
+        let mut paused = self.pause_of(account)?.cloned();
+        match &mut paused {
+            Some(paused) => paused.pause_by_operator(comment, at),
+            None => paused = Some(Pause::by_operator(comment, at)),
+        }
+        self.set.pauses.insert(account.clone(), (paused, Change::Update));
+        Ok(())
+    }
+
+    pub fn resume(&mut self, account: &Name, at: Timestamp) -> Result<bool, B::Error> {
+        self.wakes = true;
+        let mut was_paused = false;
+        self.modify_pause(account, |pause| was_paused = pause.resume(at))?;
+        Ok(was_paused)
+    }
+
+    pub fn probe_now(&mut self, account: &Name, at: Timestamp) -> Result<(), B::Error> {
+        self.wakes = true;
+        self.modify_pause(account, |pause| pause.probe_now(at))
+    }
+
+    /// Removes some of what is old. What needs least room goes first, so that there is always some.
+    pub fn purge(&mut self, cutoffs: &RetentionCutoffs) -> Result<PurgeCounts, B::Error> {
+        self.flush()?;
+        let (mut counts, mut room) = (PurgeCounts::default(), PURGED_MAX);
+        for row in self.purgeable(RetentionLevel::Outcome, cutoffs.outcomes, &mut room)? {
+            self.backend.count_deleted(self.set.entries[&row].submission.state)?;
+            self.change(row, Change::Delete);
+            counts.outcomes += 1;
+        }
+        for level in [RetentionLevel::Stripped, RetentionLevel::Full] {
+            for row in self.purgeable(level, cutoffs.submissions, &mut room)? {
+                let id = self.set.entries[&row].submission.id;
+                self.delete_content(row, id)?;
+                let at = self.clock;
+                self.modify(row, |submission| submission.purge(at));
+                counts.submissions += 1;
+            }
+        }
+        self.flush()?;
+        for row in self.purgeable(RetentionLevel::Full, cutoffs.bodies, &mut room)? {
+            self.backend.strip_webhooks(row)?;
+            self.modify(row, Submission::strip);
+            counts.bodies += 1;
+        }
+        Ok(counts)
+    }
+
+    fn purgeable(
+        &mut self,
+        level: RetentionLevel,
+        before: Timestamp,
+        room: &mut usize,
+    ) -> Result<Vec<i64>, B::Error> {
+        let rows = self.backend.purgeable(level, before, *room)?;
+        *room -= rows.len();
+        for row in &rows {
+            self.fetch(*row)?;
+        }
+        Ok(rows)
+    }
+
+    fn delete_content(&self, row: i64, id: SubmissionId) -> Result<(), B::Error> {
+        self.backend.delete_keys_of(row, id)?;
+        self.backend.delete_webhooks(row)
+    }
+
+    pub fn forget_keys(&mut self, before: Timestamp) -> Result<usize, B::Error> {
+        self.backend.delete_keys_before(before, KEYS_FORGOTTEN_MAX)
+    }
+
+    /// Writes what was changed.
+    pub fn flush(&mut self) -> Result<(), B::Error> {
+        let mut changed: Vec<i64> = self
+            .set
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.change != Change::None)
+            .map(|(row, _)| *row)
+            .collect();
+        // In the order of the table, so that neighbours share a page.
+        changed.sort_unstable();
+        for row in changed {
+            let Entry { submission, change } = &self.set.entries[&row];
+            match change {
+                Change::None => {}
+                Change::Insert => self.backend.insert(row, submission)?,
+                Change::Update => self.backend.update(row, submission)?,
+                Change::Delete => {
+                    self.backend.delete(row)?;
+                    let id = submission.id;
+                    self.set.rows.remove(&id);
+                    self.set.entries.remove(&row);
+                    continue;
+                }
+            }
+            self.change(row, Change::None);
+        }
+        for (account, (pause, change)) in &mut self.set.pauses {
+            if let (Some(pause), Change::Update) = (pause, *change) {
+                self.backend.save_pause(account, pause)?;
+                *change = Change::None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a submission, which is in the working set from now on.
+    fn find(&mut self, id: SubmissionId) -> Result<Option<i64>, B::Error> {
+        if let Some(row) = self.set.rows.get(&id) {
+            return Ok(Some(*row));
+        }
+        let Some((row, submission)) = self.backend.find(id)? else { return Ok(None) };
+        self.add(row, submission, Change::None);
+        Ok(Some(row))
+    }
+
+    /// Brings a row that exists into the working set.
+    fn fetch(&mut self, row: i64) -> Result<(), B::Error> {
+        if !self.set.entries.contains_key(&row) {
+            let submission = self.backend.load(row)?;
+            self.add(row, submission, Change::None);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, row: i64, submission: Submission, change: Change) {
+        self.set.rows.insert(submission.id, row);
+        self.set.entries.insert(row, Entry { submission, change });
+    }
+
+    fn insert(&mut self, submission: Submission) -> Result<i64, B::Error> {
+        let row = self.free_row(submission.accepted_at)?;
+        self.counts.created(submission.state);
+        let scope = (submission.account.clone(), submission.survey.clone());
+        if !self.set.scopes.contains(&scope) {
+            self.backend.insert_scope(&scope.0, &scope.1)?;
+            self.set.scopes.insert(scope);
+        }
+        self.add(row, submission, Change::Insert);
+        Ok(row)
+    }
+
+    /// A row that is free, in the order of acceptance.
+    fn free_row(&mut self, accepted_at: Timestamp) -> Result<i64, B::Error> {
+        let highest = match self.set.highest_row {
+            Some(highest) => highest,
+            None => self.backend.highest_row(i64::MIN, i64::MAX)?.unwrap_or(i64::MIN),
+        };
+        let mut row = first_row(accepted_at);
+        if row <= highest {
+            // Several in one microsecond, or a clock that moved back.
+            loop {
+                let last = (row.div_euclid(ROWS_PER_MICROSECOND) + 1) * ROWS_PER_MICROSECOND - 1;
+                match self.backend.highest_row(row, last)? {
+                    Some(used) => row = used + 1,
+                    None if self.set.entries.contains_key(&row) => row += 1,
+                    None => break,
+                }
+            }
+        }
+        self.set.highest_row = Some(highest.max(row));
+        Ok(row)
+    }
+
+    fn replace(&mut self, row: i64, submission: Submission) {
+        let entry = self.set.entries.get_mut(&row).expect("the row is in the working set");
+        entry.submission = submission;
+        self.change(row, Change::Update);
+    }
+
+    fn modify<T>(&mut self, row: i64, transition: impl FnOnce(&mut Submission) -> T) -> T {
+        let entry = self.set.entries.get_mut(&row).expect("the row is in the working set");
+        let before = entry.submission.state;
+        let result = transition(&mut entry.submission);
+        self.counts.moved(before, entry.submission.state);
+        self.change(row, Change::Update);
+        result
+    }
+
+    /// A row that is not written yet stays to be inserted.
+    fn change(&mut self, row: i64, change: Change) {
+        let entry = self.set.entries.get_mut(&row).expect("the row is in the working set");
+        if !(entry.change == Change::Insert && change == Change::Update) {
+            entry.change = change;
+        }
+    }
+
+    /// Rows of an account that are due, with what this transaction has changed.
+    fn due(
+        &self,
+        account: &Name,
+        after: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, i64)>, B::Error> {
+        let entries = &self.set.entries;
+        let of_account = |entry: &&Entry| entry.submission.account == *account;
+        let changed = entries.values().filter(|entry| entry.change == Change::Update);
+        let outdated = changed.filter(of_account).count();
+        let mut due = self.backend.due(account, after, until, limit.saturating_add(outdated))?;
+        due.retain(|(_, row)| entries.get(row).is_none_or(|it| it.change == Change::None));
+        for (row, entry) in entries {
+            let submission = &entry.submission;
+            if matches!(entry.change, Change::Insert | Change::Update)
+                && of_account(&entry)
+                && submission.due_at > after
+                && submission.is_due(until)
+            {
+                due.push((submission.due_at, *row));
+            }
+        }
+        due.sort_unstable();
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    fn next_due(&self, account: &Name) -> Result<Option<Timestamp>, B::Error> {
+        let next = self.due(account, Timestamp::MIN, Timestamp::MAX, 1)?;
+        Ok(next.first().map(|(at, _)| *at))
+    }
+
+    fn pause_of(&mut self, account: &Name) -> Result<Option<&Pause>, B::Error> {
+        if !self.set.pauses.contains_key(account) {
+            let pause = self.backend.pause(account)?;
+            self.set.pauses.insert(account.clone(), (pause, Change::None));
+        }
+        Ok(self.set.pauses[account].0.as_ref())
+    }
+
+    /// Changes the pause of an account that was ever paused.
+    fn modify_pause(
+        &mut self,
+        account: &Name,
+        modify: impl FnOnce(&mut Pause),
+    ) -> Result<(), B::Error> {
+        self.pause_of(account)?;
+        if let Some((Some(pause), change)) = self.set.pauses.get_mut(account) {
+            let before = pause.clone();
+            modify(pause);
+            if *pause != before {
+                *change = Change::Update;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The time as it is stored.
+fn whole_microseconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}

@@ -1,0 +1,46 @@
+use std::path::Path;
+use std::sync::Arc;
+
+/// Failure of a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the write queue of the store is full")]
+    Full,
+    #[error("same idempotency key, different payload")]
+    KeyReused,
+    #[error("the store is closed")]
+    Closed,
+    #[error("the store was opened read-only")]
+    ReadOnly,
+    #[error("the store {path} is in use by another process")]
+    InUse { path: String },
+    #[error("{path} is not a Postcall store")]
+    Foreign { path: String },
+    #[error(
+        "{path} was written by a pre-release of Postcall, which this release cannot read: move the \
+         file away and start with a new one"
+    )]
+    PreRelease { path: String },
+    #[error(
+        "{path} has schema version {found}, expected {expected}; run `postcall serve` to migrate it, \
+         or use the release that wrote it"
+    )]
+    OtherSchema { path: String, found: i32, expected: i32 },
+    #[error("the store {path} is damaged: {fault}; run: postcall doctor --ledger {path}")]
+    Damaged { path: String, fault: String },
+    #[error("opening the store {path}")]
+    Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("writing to the store")]
+    Write(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    #[error("reading from the store")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    pub(super) fn open(
+        path: &Path,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        StoreError::Open { path: path.display().to_string(), source: error.into() }
+    }
+}

@@ -1,0 +1,204 @@
+//! What goes into a store and comes out of it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::account::PauseReason;
+use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
+use crate::submission::{
+    Answers, Claim, CompletionPolicy, Mapper, Outcome, State, StateCounts, Submission,
+    SubmissionId, SubmissionKey,
+};
+
+/// A verified webhook to be received, with everything that was extracted from it.
+#[derive(Clone)]
+pub struct ReceiveRequest {
+    /// Its query and body are kept as they came.
+    pub webhook: Webhook,
+    pub source: Name,
+    pub key: SubmissionKey,
+    pub extraction: Extraction,
+    /// The id that its sender gave it, where senders of this kind give one.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// Asked, within the transaction, when the submission is due.
+    pub policy: Arc<dyn CompletionPolicy>,
+}
+
+/// A webhook that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub submission: SubmissionId,
+    pub outcome: Outcome,
+    /// It brought a second, different answer in the domain of a question.
+    pub changed: bool,
+    /// Everything known of the call, what arrived late too.
+    pub answers: Answers,
+}
+
+/// A wish for submissions that are due.
+#[derive(Clone)]
+pub struct ClaimRequest {
+    /// How many of each account at most.
+    pub wanted: Vec<(Name, usize)>,
+    pub now: Timestamp,
+    /// How long until a paused account is probed again.
+    pub probe_interval: Duration,
+    pub mapper: Arc<dyn Mapper>,
+}
+
+/// The submissions that were due.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    /// Attempts that have started.
+    pub claims: Vec<Claim>,
+    /// Submissions that were settled because there was nothing to send.
+    pub settled: Vec<SettledUnsent>,
+    /// When the next submission is due, or may be a probe, among the accounts that gave less than was
+    /// wanted.
+    pub next_due_at: Option<Timestamp>,
+}
+
+/// A submission that was settled without an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledUnsent {
+    pub id: SubmissionId,
+    pub survey: Name,
+    /// Ignored or dead.
+    pub state: State,
+}
+
+/// Queue statistics, read from the database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statistics {
+    pub counts: StateCounts,
+    /// When the oldest waiting submission was first due, or will be.
+    pub oldest_due_at: Option<Timestamp>,
+    /// Accounts that are paused, by name.
+    pub pauses: Vec<(Name, PauseReason)>,
+    /// Size of the database file in bytes, and how much of it is free to be reused.
+    pub bytes: u64,
+    pub free_bytes: u64,
+}
+
+/// Conditions of a search: every one that is given has to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SubmissionFilter {
+    /// One of [`State::LABELS`].
+    pub state: Option<&'static str>,
+    /// The label of an [`IgnoredReason`](crate::submission::IgnoredReason) or a
+    /// [`DeadReason`](crate::submission::DeadReason).
+    pub reason: Option<String>,
+    pub account: Option<Name>,
+    pub survey: Option<Name>,
+    /// The source of one of its webhooks.
+    pub source: Option<Name>,
+    pub call: Option<CallUuid>,
+    /// Accepted then or later.
+    pub since: Option<Timestamp>,
+    /// Accepted before.
+    pub until: Option<Timestamp>,
+}
+
+/// A position in the list of submissions, the latest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor(pub(super) i64);
+
+/// The text is no cursor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor that a page gave")]
+pub struct MalformedCursor;
+
+/// A page of a search, the latest first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    pub submissions: Vec<Submission>,
+    /// Where to continue; `None` at the end. A page may hold fewer than were asked for, even none, and
+    /// still continue: how much one search reads is bounded.
+    pub next: Option<Cursor>,
+}
+
+/// A submission and its raw webhooks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubmissionDetail {
+    pub submission: Submission,
+    /// The first ones, in order of arrival; at most [`SubmissionDetail::WEBHOOKS_MAX`].
+    pub webhooks: Vec<StoredWebhook>,
+    /// How many more there are.
+    pub webhooks_truncated: usize,
+}
+
+impl SubmissionDetail {
+    /// Most webhooks that are shown of one submission: a sender may have sent any number.
+    pub const WEBHOOKS_MAX: usize = 256;
+}
+
+/// A raw webhook as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredWebhook {
+    pub id: WebhookId,
+    pub source: Name,
+    /// The label of an [`Outcome`].
+    pub outcome: String,
+    pub method: String,
+    pub received_at: Timestamp,
+    /// As it came; `None` once retention removed it.
+    pub content: Option<WebhookContent>,
+}
+
+/// Query and body of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookContent {
+    pub query: Option<String>,
+    pub body: Vec<u8>,
+}
+
+/// Retention cutoffs: what was settled before is removed. Dead submissions are kept until an operator
+/// decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionCutoffs {
+    /// Queries and bodies of webhooks, and texts of responses.
+    pub bodies: Timestamp,
+    /// Everything but id and outcome.
+    pub submissions: Timestamp,
+    /// That too.
+    pub outcomes: Timestamp,
+}
+
+/// How many submissions retention touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PurgeCounts {
+    pub bodies: usize,
+    pub submissions: usize,
+    pub outcomes: usize,
+}
+
+/// Submissions are numbered by the time of acceptance, so that their table is in that order: a number
+/// is `accepted_at` in microseconds times this, plus a counter within the microsecond.
+pub(super) const ROWS_PER_MICROSECOND: i64 = 1000;
+
+/// The first number of a submission that was accepted then.
+pub(super) fn first_row(accepted_at: Timestamp) -> i64 {
+    accepted_at.as_microsecond().saturating_mul(ROWS_PER_MICROSECOND)
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, n) =
+            (self.0.div_euclid(ROWS_PER_MICROSECOND), self.0.rem_euclid(ROWS_PER_MICROSECOND));
+        write!(f, "{at}-{n}")
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = MalformedCursor;
+
+    fn from_str(text: &str) -> Result<Self, MalformedCursor> {
+        let (at, n) = text.rsplit_once('-').ok_or(MalformedCursor)?;
+        let number = |text: &str| text.parse::<i64>().map_err(|_| MalformedCursor);
+        Ok(Self(number(at)?.saturating_mul(ROWS_PER_MICROSECOND).saturating_add(number(n)?)))
+    }
+}

@@ -1,0 +1,99 @@
+//! Checkpoints: what the log holds is moved into the database file, beside the writer.
+//!
+//! A checkpoint syncs, and webhooks would wait for that. A thread with a connection of its own makes
+//! it while the writer goes on; only where the log has grown far beyond does the writer help.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use rusqlite::{Connection, Result};
+
+/// Size of the log at which it is checkpointed, in pages of 4 KiB.
+const PAGES: u32 = 8000;
+
+/// Size at which the writer checkpoints itself, so that the log cannot grow without bound: most of it
+/// is in the file by then, and the rest is short.
+const PAGES_MAX: u32 = 4 * PAGES;
+
+/// Pause between two checkpoints while the log keeps growing.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The thread that makes checkpoints; it ends when this is dropped.
+pub(super) struct Checkpointer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    /// Pages in the log after the last commit.
+    pages: AtomicU32,
+    stop: AtomicBool,
+}
+
+impl Checkpointer {
+    /// Watches the log of the connection that writes.
+    pub fn start(writer: &mut Connection, path: &Path) -> Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        let shared = Arc::new(Shared { pages: AtomicU32::new(0), stop: AtomicBool::new(false) });
+        let worker = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .spawn(move || worker.run(&connection))
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        watch(writer, shared.clone(), thread.thread().clone())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+}
+
+fn watch(writer: &mut Connection, shared: Arc<Shared>, thread: Thread) -> Result<()> {
+    writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages| {
+        let pages = u32::try_from(pages).unwrap_or(0);
+        let before = shared.pages.swap(pages, Ordering::Relaxed);
+        if pages >= PAGES_MAX {
+            // An error would be taken for one of the commit, which has succeeded.
+            let _ = wal.checkpoint();
+        } else if before < PAGES && pages >= PAGES {
+            thread.unpark();
+        }
+        Ok(())
+    }))
+}
+
+impl Shared {
+    fn run(&self, connection: &Connection) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let pages = self.pages.load(Ordering::Relaxed);
+            if pages < PAGES {
+                std::thread::park();
+                continue;
+            }
+            let checkpointed = connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                    Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+                })
+                // What fails now is tried again, by the writer at the latest.
+                .unwrap_or(false);
+            if checkpointed {
+                // Nothing is left until the next commit.
+                let relaxed = Ordering::Relaxed;
+                let _ = self.pages.compare_exchange(pages, 0, relaxed, relaxed);
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It holds nothing that anyone waits for.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Opening the file: whose it is, which schema it has, and how SQLite is set up.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::lock::Lock;
+use super::rows::{BUSY_TIMEOUT, Database};
+use super::{damage, queries};
+use crate::store::backend::Backend;
+use crate::store::batch::{Batch, WorkingSet};
+use crate::store::error::StoreError;
+use crate::submission::StateCounts;
+
+mod migrations {
+    refinery::embed_migrations!("src/store/sqlite/migrations");
+}
+
+/// Written into the file's head, so that another program's database is not taken for a store.
+const APPLICATION_ID: i32 = 0x706f_7374;
+
+/// How much of the file the writer keeps in memory, in KiB: what a large batch changes, or its pages
+/// would be written before their commit. Every commit scans what is cached, so more is slower.
+const CACHE_KIB: i32 = 6 * 1024;
+
+/// Statements that are kept prepared; more than there are.
+const STATEMENTS_MAX: usize = 64;
+
+/// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for
+/// something else than a file.
+pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
+    // Numbers of callers are in the bodies: the file is its owner's alone.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|_| path.canonicalize())
+        .map_err(|error| StoreError::open(path, error))
+}
+
+/// Whether a process serves the store; nothing is written.
+pub fn is_served(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| Lock::is_taken(&path))
+}
+
+/// Opens for writing: sets SQLite up, migrates the schema and frees all claims.
+pub(super) fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreError> {
+    let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
+    check_application(&connection, path)?;
+    check_no_pre_release(&connection, path)?;
+    let configured = (|| {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // Below zero it is a size, above it would be a number of pages.
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        // What is deleted is overwritten, so that no copy of the file still has it.
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        // Otherwise SQLite plans a statement again with every value, where a partial index might fit.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        Ok(())
+    })();
+    configured.map_err(|error: rusqlite::Error| damage::opening(path, error))?;
+    migrations::migrations::runner()
+        .set_abort_missing(true)
+        .run(&mut connection)
+        .map_err(|error| damage::opening(path, error))?;
+    let database = Database::new(connection, path);
+    let freed = free_claims(&database).map_err(|error| damage::first_reading(path, error))?;
+    if freed > 0 {
+        tracing::warn!(freed, "claims of a process that has ended are freed");
+    }
+    let connection = database.into_connection();
+    let counts =
+        queries::counts(&connection).map_err(|error| damage::first_reading(path, error))?;
+    Ok((connection, counts))
+}
+
+fn free_claims(database: &Database) -> rusqlite::Result<usize> {
+    database.begin()?;
+    let mut set = WorkingSet::default();
+    let mut batch = Batch::new(database, &mut set, Timestamp::MAX);
+    let freed = batch.expire_leases()?;
+    batch.flush()?;
+    database.commit()?;
+    Ok(freed)
+}
+
+pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| damage::opening(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| damage::opening(path, error))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// A new file has no tables and no owner yet.
+pub(super) fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let owner = connection
+        .query_row(
+            "SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id",
+            [],
+            |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?)),
+        )
+        .map_err(|error| damage::opening(path, error))?;
+    match owner {
+        (0, 0) | (_, APPLICATION_ID) => Ok(()),
+        _ => Err(StoreError::Foreign { path: path.display().to_string() }),
+    }
+}
+
+/// A pre-release kept a submission in several tables.
+pub(super) fn check_no_pre_release(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let is_pre_release = connection
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE name IN ('hooks', 'books') AND type = 'table'",
+            [],
+            |_| Ok(()),
+        )
+        .optional()
+        .map_err(|error| damage::opening(path, error))?
+        .is_some();
+    match is_pre_release {
+        true => Err(StoreError::PreRelease { path: path.display().to_string() }),
+        false => Ok(()),
+    }
+}
+
+/// A reader migrates nothing.
+pub(super) fn check_schema(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    check_no_pre_release(connection, path)?;
+    let expected = migrations::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| migration.version())
+        .max();
+    let found = connection
+        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
+        .ok()
+        .flatten();
+    if found == expected {
+        return Ok(());
+    }
+    Err(StoreError::OtherSchema {
+        path: path.display().to_string(),
+        found: found.unwrap_or(0),
+        expected: expected.unwrap_or(0),
+    })
+}

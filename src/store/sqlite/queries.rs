@@ -1,0 +1,325 @@
+//! SQL of the queries, which run beside the writer.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Result, named_params, params};
+
+use super::columns::{
+    optional_timestamp, parsed, submission, submission_columns, text, timestamp, uuid,
+};
+use crate::account::Pause;
+use crate::domain::{CallUuid, Name, WebhookId};
+use crate::store::model::{
+    Cursor, Page, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
+    first_row,
+};
+use crate::submission::{StateCounts, Submission, SubmissionId, SubmissionKey};
+
+/// Most submissions that one page of a search reads: what is rare among many is found in several
+/// pages, each of some ten milliseconds, even where each row has to be fetched from the disk.
+const SCAN_MAX: usize = 5000;
+
+/// A row's position, and whether it fits a filter.
+macro_rules! scan {
+    ($source:literal, $condition:literal) => {
+        concat!(
+            "SELECT seq,
+                    (:state IS NULL OR state = :state)
+                    AND (:reason IS NULL OR reason IS :reason)
+                    AND (:account IS NULL OR account = :account)
+                    AND (:survey IS NULL OR survey = :survey)
+                    AND (:source IS NULL OR EXISTS
+                        (SELECT 1 FROM webhooks WHERE submission = seq AND source = :source))
+                FROM ",
+            $source,
+            " WHERE ",
+            $condition,
+            " AND seq >= :first AND seq < :before"
+        )
+    };
+}
+
+macro_rules! latest_first {
+    ($($scans:expr),+) => { concat!($($scans),+, " ORDER BY seq DESC") };
+}
+
+pub(super) const BY_AGE: &str = latest_first!(scan!("submissions", "TRUE"));
+
+/// By the index of what an operator looks for, as it wants to be asked.
+pub(super) const FAILED: &str = latest_first!(scan!(
+    "submissions",
+    "(state = 'ignored' OR state = 'dead' OR state = 'discarded') AND state = :state"
+));
+
+/// Everything that waits, in flight or not, by the indexes that hold nothing else: all of it is
+/// sorted first.
+pub(super) const WAITING: &str = latest_first!(
+    scan!("submissions INDEXED BY submissions_due", "settled_at IS NULL AND lease_until IS NULL"),
+    " UNION ALL ",
+    scan!("submissions INDEXED BY submissions_leased", "lease_until IS NOT NULL")
+);
+
+pub(super) const ONE: &str = scan!("submissions", "id = :id AND call IS NOT NULL");
+
+pub(super) fn search(
+    connection: &Connection,
+    filter: &SubmissionFilter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Page> {
+    if limit == 0 {
+        return Ok(Page::default());
+    }
+    let until = filter.until.map(|at| Cursor(first_row(at)));
+    let range = Range {
+        first: filter.since.map_or(i64::MIN, first_row),
+        before: after.into_iter().chain(until).min().map_or(i64::MAX, |cursor| cursor.0),
+    };
+    let (rows, next) = match &filter.call {
+        Some(call) => rows_of_call(connection, call, filter, range, limit)?,
+        None => scan(connection, filter, range, limit)?,
+    };
+    let mut submissions = Vec::with_capacity(rows.len());
+    for row in rows {
+        submissions.push(by_row(connection, row)?);
+    }
+    Ok(Page { submissions, next })
+}
+
+/// Rows from `first` to below `before`.
+#[derive(Clone, Copy)]
+struct Range {
+    first: i64,
+    before: i64,
+}
+
+type Rows = (Vec<i64>, Option<Cursor>);
+
+fn scan(
+    connection: &Connection,
+    filter: &SubmissionFilter,
+    range: Range,
+    limit: usize,
+) -> Result<Rows> {
+    let statement = match filter.state {
+        Some("ignored" | "dead" | "discarded") => FAILED,
+        Some("collecting" | "pending") if few_wait(connection)? => WAITING,
+        _ => BY_AGE,
+    };
+    let mut statement = connection.prepare_cached(statement)?;
+    let mut rows = statement.query(named_params! {
+        ":state": filter.state,
+        ":reason": filter.reason,
+        ":account": filter.account.as_ref().map(Name::as_str),
+        ":survey": filter.survey.as_ref().map(Name::as_str),
+        ":source": filter.source.as_ref().map(Name::as_str),
+        ":first": range.first,
+        ":before": range.before,
+    })?;
+    let (mut found, mut scanned) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let (seq, fits): (i64, bool) = (row.get(0)?, row.get(1)?);
+        scanned += 1;
+        if fits {
+            found.push(seq);
+        }
+        if found.len() == limit || scanned == SCAN_MAX {
+            let more = rows.next()?.map(|_| Cursor(seq));
+            return Ok((found, more));
+        }
+    }
+    Ok((found, None))
+}
+
+/// Whether everything that waits is no more than a page reads.
+fn few_wait(connection: &Connection) -> Result<bool> {
+    Ok(counts(connection)?.waiting() <= SCAN_MAX as u64)
+}
+
+fn rows_of_call(
+    connection: &Connection,
+    call: &CallUuid,
+    filter: &SubmissionFilter,
+    range: Range,
+    limit: usize,
+) -> Result<Rows> {
+    let mut found: Vec<i64> = Vec::new();
+    for id in possible_ids(connection, call)? {
+        let row = connection
+            .prepare_cached(ONE)?
+            .query_row(
+                named_params! {
+                    ":state": filter.state,
+                    ":reason": filter.reason,
+                    ":account": filter.account.as_ref().map(Name::as_str),
+                    ":survey": filter.survey.as_ref().map(Name::as_str),
+                    ":source": filter.source.as_ref().map(Name::as_str),
+                    ":first": range.first,
+                    ":before": range.before,
+                    ":id": id.0.as_bytes(),
+                },
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        found.extend(row.filter(|(_, fits)| *fits).map(|(seq, _): (i64, bool)| seq));
+    }
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    let next = (found.len() > limit).then(|| Cursor(found[limit - 1]));
+    found.truncate(limit);
+    Ok((found, next))
+}
+
+/// Ids that submissions about a call have, or would have.
+fn possible_ids(connection: &Connection, call: &CallUuid) -> Result<Vec<SubmissionId>> {
+    connection
+        .prepare_cached("SELECT account, survey FROM scopes")?
+        .query_map([], |row| {
+            let call = call.clone();
+            Ok(SubmissionKey { account: text(row, 0)?, survey: text(row, 1)?, call }.id())
+        })?
+        .collect()
+}
+
+/// The submissions about a call, without those that were erased.
+pub(super) fn of_call(connection: &Connection, call: &CallUuid) -> Result<Vec<SubmissionId>> {
+    let mut known = Vec::new();
+    for id in possible_ids(connection, call)? {
+        let mut exists = connection
+            .prepare_cached("SELECT 1 FROM submissions WHERE id = ?1 AND call IS NOT NULL")?;
+        if exists.exists([id.0.as_bytes()])? {
+            known.push(id);
+        }
+    }
+    Ok(known)
+}
+
+fn by_row(connection: &Connection, row: i64) -> Result<Submission> {
+    let statement = concat!("SELECT ", submission_columns!(), " FROM submissions WHERE seq = ?1");
+    connection.prepare_cached(statement)?.query_row([row], |row| Ok(submission(row)?.1))
+}
+
+fn by_id(connection: &Connection, id: SubmissionId) -> Result<Option<(i64, Submission)>> {
+    let statement = concat!("SELECT ", submission_columns!(), " FROM submissions WHERE id = ?1");
+    connection.prepare_cached(statement)?.query_row([id.0.as_bytes()], submission).optional()
+}
+
+pub(super) fn load(connection: &Connection, ids: &[SubmissionId]) -> Result<Vec<Submission>> {
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(by_id(connection, *id)?.map(|(_, submission)| submission));
+    }
+    Ok(found)
+}
+
+pub(super) fn find(connection: &Connection, id: SubmissionId) -> Result<Option<SubmissionDetail>> {
+    let Some((row, submission)) = by_id(connection, id)? else { return Ok(None) };
+    let webhooks: Vec<StoredWebhook> = connection
+        .prepare_cached(
+            "SELECT id, source, outcome, method, received_at, query, body FROM webhooks
+                WHERE submission = ?1 ORDER BY received_at, id LIMIT ?2",
+        )?
+        .query_map(params![row, SubmissionDetail::WEBHOOKS_MAX], |row| {
+            let body: Option<Vec<u8>> = row.get(6)?;
+            let query = row.get(5)?;
+            Ok(StoredWebhook {
+                id: WebhookId(uuid(row, 0)?),
+                source: text(row, 1)?,
+                outcome: row.get(2)?,
+                method: row.get(3)?,
+                received_at: timestamp(row, 4)?,
+                content: body.map(|body| WebhookContent { query, body }),
+            })
+        })?
+        .collect::<Result<_>>()?;
+    let stored: usize = connection
+        .prepare_cached("SELECT count(*) FROM webhooks WHERE submission = ?1")?
+        .query_row([row], |row| row.get(0))?;
+    let webhooks_truncated = stored.saturating_sub(webhooks.len());
+    Ok(Some(SubmissionDetail { submission, webhooks, webhooks_truncated }))
+}
+
+pub(super) fn counts(connection: &Connection) -> Result<StateCounts> {
+    connection
+        .prepare_cached(
+            "SELECT accepted, collecting, pending, delivered, ignored, dead, discarded
+                FROM state_counts",
+        )?
+        .query_row([], |row| {
+            Ok(StateCounts {
+                accepted: row.get(0)?,
+                collecting: row.get(1)?,
+                pending: row.get(2)?,
+                delivered: row.get(3)?,
+                ignored: row.get(4)?,
+                dead: row.get(5)?,
+                discarded: row.get(6)?,
+            })
+        })
+}
+
+pub(super) const FIRST_RETRIED: &str = "SELECT min(first_attempt_at) FROM submissions
+    WHERE settled_at IS NULL AND lease_until IS NULL AND first_attempt_at IS NOT NULL";
+
+/// What is in flight is little, whatever waits.
+pub(super) const FIRST_IN_FLIGHT: &str = "SELECT min(first_attempt_at) FROM submissions
+    INDEXED BY submissions_leased WHERE lease_until IS NOT NULL";
+
+pub(super) const FIRST_DUE: &str = "SELECT min(due_at) FROM submissions
+    WHERE account = ?1 AND settled_at IS NULL AND lease_until IS NULL";
+
+pub(super) fn statistics(connection: &Connection) -> Result<Statistics> {
+    let first = |statement: &str, values: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(statement)?.query_row(values, |row| optional_timestamp(row, 0))
+    };
+    // Each attempt moves the time at which a submission is due; it has been due since the first.
+    let mut oldest_due_at = first(FIRST_RETRIED, &[])?;
+    oldest_due_at = oldest_due_at.into_iter().chain(first(FIRST_IN_FLIGHT, &[])?).min();
+    for account in accounts_waiting(connection)? {
+        let due_at = first(FIRST_DUE, &[&account.as_str()])?;
+        oldest_due_at = oldest_due_at.into_iter().chain(due_at).min();
+    }
+    let (bytes, free_bytes) = size(connection)?;
+    let (counts, pauses) = (counts(connection)?, pauses(connection)?);
+    Ok(Statistics { counts, oldest_due_at, pauses, bytes, free_bytes })
+}
+
+/// Of the file, without its log; pages that are free are reused before it grows.
+fn size(connection: &Connection) -> Result<(u64, u64)> {
+    connection
+        .prepare_cached(
+            "SELECT page_count * page_size, freelist_count * page_size
+                FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+fn pauses(connection: &Connection) -> Result<Vec<(Name, crate::account::PauseReason)>> {
+    let all: Vec<(Name, Pause)> = connection
+        .prepare_cached("SELECT account, pause FROM pauses ORDER BY account")?
+        .query_map([], |row| {
+            let pause = serde_json::from_slice(row.get_ref(1)?.as_bytes()?);
+            Ok((text(row, 0)?, parsed(1, Type::Text, pause)?))
+        })?
+        .collect::<Result<_>>()?;
+    let in_force = all.into_iter().filter_map(|(name, pause)| Some((name, pause.reason()?)));
+    Ok(in_force.collect())
+}
+
+pub(super) const NEXT_ACCOUNT: &str = "SELECT account FROM submissions
+    WHERE account > ?1 AND settled_at IS NULL AND lease_until IS NULL
+    ORDER BY account LIMIT 1";
+
+/// From one account to the next along the index, however many submissions each has.
+pub(super) fn accounts_waiting(connection: &Connection) -> Result<Vec<Name>> {
+    let mut accounts: Vec<Name> = Vec::new();
+    loop {
+        let after = accounts.last().map_or("", Name::as_str);
+        let next = connection
+            .prepare_cached(NEXT_ACCOUNT)?
+            .query_row([after], |row| text(row, 0))
+            .optional()?;
+        match next {
+            Some(account) => accounts.push(account),
+            None => return Ok(accounts),
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Recovery: a new store of what can still be read of a damaged one.
+//!
+//! What can be checked is checked: a submission is brought over as it is, or as dead where an operator
+//! has to look at it. Webhooks without a submission are written beside the new store, so that they can
+//! be sent once more.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use jiff::Timestamp;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, ErrorCode, Params, Result, Row, params_from_iter};
+use serde_json::json;
+
+use super::columns::{submission, submission_columns, submission_id, text, timestamp, uuid};
+use super::head::{beside, folder_of};
+use super::lock::Lock;
+use super::rows::Database;
+use super::{doctor, head, open, queries};
+use crate::store::backend::{Backend, CountsDelta};
+use crate::store::error::StoreError;
+use crate::store::model::ROWS_PER_MICROSECOND;
+use crate::submission::{DeadReason, Document, State, Submission, SubmissionKey};
+
+/// Why a submission was set aside, for the operator who finds it dead.
+const SET_ASIDE: &str = "the store was damaged and a part of this submission is lost; look at its \
+                         webhooks, then replay or discard it";
+
+/// Result of a recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Submissions in the new store.
+    pub submissions: u64,
+    /// How many of them are dead now because a part of them is lost.
+    pub set_aside: u64,
+    /// What could not be brought over, in words; empty if nothing is lost.
+    pub lost: Vec<String>,
+    /// Where webhooks without a submission were written, if there are any.
+    pub orphaned: Option<PathBuf>,
+}
+
+/// Writes a new store of everything that can be read of a damaged one, which is not changed. No
+/// process may serve that one meanwhile: what it received would not be in the new store.
+///
+/// # Errors
+/// A process serves the damaged store, the new file exists, nothing at all can be read, or the new
+/// store cannot be written.
+pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
+    let damaged = damaged.canonicalize().map_err(|error| StoreError::open(damaged, error))?;
+    let _lock = Lock::take(&damaged)?;
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(new)
+        .map_err(|error| StoreError::open(new, error))?;
+    let recovered = bring_over(&damaged, new);
+    if recovered.is_err() {
+        for suffix in ["", "-wal", "-shm"] {
+            // A part must not be taken for the whole.
+            let _ = std::fs::remove_file(beside(new, suffix));
+        }
+    }
+    recovered
+}
+
+fn bring_over(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
+    let (connection, _) = open::prepare(new)?;
+    let (old, _copy) = head::open(damaged, new, &connection, has_tables)?;
+    let recovered = Recovery::new(&old, new)
+        .run(connection, new)
+        .map_err(|error| StoreError::Write(std::sync::Arc::new(error)))?;
+    // A power cut must not take back the name of the file, once the damaged one is put away.
+    File::open(folder_of(new))
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StoreError::open(new, error))?;
+    Ok(recovered)
+}
+
+/// Whether there are the tables that are read, with their columns.
+fn has_tables(connection: &Connection) -> bool {
+    [SUBMISSION, WEBHOOKS].iter().all(|statement| connection.prepare(statement).is_ok())
+}
+
+const SUBMISSION: &str =
+    concat!("SELECT ", submission_columns!(), " FROM submissions WHERE seq = ?1");
+
+/// Row numbers of submissions, by the table and by every index that is read without it.
+const ROW_NUMBERS: [&str; 6] = [
+    "SELECT seq FROM submissions NOT INDEXED ORDER BY seq ASC",
+    "SELECT seq FROM submissions ORDER BY id ASC",
+    "SELECT seq FROM submissions INDEXED BY submissions_leased
+        WHERE lease_until IS NOT NULL ORDER BY lease_until ASC",
+    "SELECT seq FROM submissions INDEXED BY submissions_retained
+        WHERE retention IS NOT NULL ORDER BY retention ASC, settled_at ASC",
+    "SELECT seq FROM submissions INDEXED BY submissions_failed
+        WHERE state = 'ignored' OR state = 'dead' OR state = 'discarded' ORDER BY state ASC",
+    "SELECT submission FROM webhooks ORDER BY submission ASC, received_at ASC, id ASC",
+];
+
+const WEBHOOKS: &str = "SELECT submission, received_at, id, source, outcome, method, query, body
+    FROM webhooks ORDER BY submission ASC, received_at ASC, id ASC";
+
+const WEBHOOKS_OF: &str = "SELECT submission, received_at, id, source, outcome, method, query, body
+    FROM webhooks WHERE submission = ?1 ORDER BY received_at ASC, id ASC";
+
+const KEYS: &str = "SELECT source, key, digest, submission, used_at
+    FROM idempotency_keys ORDER BY source ASC, key ASC";
+
+const PAUSES: &str = "SELECT account, pause FROM pauses ORDER BY account ASC";
+
+const DELETED: &str = "SELECT state, submissions FROM deleted_counts ORDER BY state ASC";
+
+struct Recovery<'a> {
+    old: &'a Connection,
+    set_aside: u64,
+    lost: Vec<String>,
+    orphans: Orphans,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(old: &'a Connection, new: &Path) -> Self {
+        let path = beside(new, ".lost.jsonl");
+        let orphans = Orphans { path, file: None, count: 0, known: HashSet::new() };
+        Self { old, set_aside: 0, lost: Vec::new(), orphans }
+    }
+
+    fn run(mut self, connection: Connection, new: &Path) -> Result<Recovered> {
+        let numbers = self.row_numbers()?;
+        let database = Database::new(connection, new);
+        database.begin()?;
+        let submissions = self.submissions(&database, &numbers)?;
+        let fresh = database.into_connection();
+        self.webhooks(&fresh, &numbers)?;
+        self.tables(&fresh)?;
+        for state in State::LABELS {
+            // What was deleted stays in the counts.
+            fresh.execute(
+                &format!(
+                    "UPDATE state_counts SET {state} = {state} + deleted, accepted = accepted + deleted
+                        FROM (SELECT submissions AS deleted FROM deleted_counts WHERE state = ?1)"
+                ),
+                [state],
+            )?;
+        }
+        fresh.execute_batch("COMMIT")?;
+        fresh.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+        let accepted = queries::counts(&fresh)?.accepted;
+        match queries::counts(self.old).map(|counts| counts.accepted) {
+            Ok(was) if was > accepted => {
+                let missing = was - accepted;
+                self.lost.push(format!("{missing} of {was} submissions by the state counts"));
+            }
+            Ok(_) => {}
+            Err(_) => self.lost.push("the state counts: how many are lost is unknown".to_owned()),
+        }
+        let set_aside = self.set_aside;
+        if set_aside > 0 {
+            let words = format!("parts of {set_aside} submissions, which are dead (unmapped) now");
+            self.lost.push(words);
+        }
+        let orphaned = self.orphans.finish();
+        if let Some(path) = &orphaned {
+            let (count, path) = (self.orphans.count, path.display());
+            self.lost.push(format!("the submissions of {count} webhooks, which are in {path}"));
+        }
+        Ok(Recovered { submissions, set_aside, lost: self.lost, orphaned })
+    }
+
+    /// Row numbers of all submissions that there are, and of some that there were.
+    fn row_numbers(&self) -> Result<BTreeSet<i64>> {
+        let mut numbers = BTreeSet::new();
+        for statement in ROW_NUMBERS {
+            self.scan(statement, [], |row| {
+                numbers.extend(row.get::<_, i64>(0));
+                Ok(())
+            })?;
+        }
+        Ok(numbers)
+    }
+
+    /// Returns how many were brought over.
+    fn submissions(&mut self, to: &Database, numbers: &BTreeSet<i64>) -> Result<u64> {
+        let (mut counts, mut unread) = (CountsDelta::default(), 0);
+        for number in numbers {
+            let Some((mut submission, is_whole)) = self.submission(*number) else {
+                unread += 1;
+                continue;
+            };
+            submission.expire();
+            match to.insert(*number, &submission) {
+                Ok(()) => {}
+                // Two rows have one id.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    unread += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            to.insert_scope(&submission.account, &submission.survey)?;
+            counts.created(submission.state);
+            self.set_aside += u64::from(!is_whole);
+        }
+        to.add_counts(&counts)?;
+        if unread > 0 {
+            self.lost.push(format!("{unread} submissions that cannot be read, or were deleted"));
+        }
+        Ok(counts.accepted.unsigned_abs())
+    }
+
+    /// A submission, and whether that is all of it.
+    fn submission(&self, number: i64) -> Option<(Submission, bool)> {
+        // The document may be on pages of its own.
+        let without_document = SUBMISSION.replace("document", "NULL");
+        [SUBMISSION, &without_document].into_iter().find_map(|statement| {
+            let mut statement = self.old.prepare_cached(statement).ok()?;
+            statement.query_row([number], |row| Ok(read_submission(row, number))).ok()
+        })?
+    }
+
+    fn webhooks(&mut self, fresh: &Connection, numbers: &BTreeSet<i64>) -> Result<()> {
+        let mut insert =
+            fresh.prepare("INSERT OR IGNORE INTO webhooks VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+        let mut submission = fresh.prepare("SELECT 1 FROM submissions WHERE seq = ?1")?;
+        let mut orphans = std::mem::take(&mut self.orphans);
+        let mut bring = |row: &Row<'_>| {
+            let is_readable = doctor::readable_webhook(row).is_ok();
+            if is_readable && submission.exists([row.get::<_, i64>(0)?])? {
+                insert.execute(params_from_iter(values(row)?))?;
+            } else {
+                orphans.add(row);
+            }
+            Ok(())
+        };
+        let mut unread = 0;
+        if !self.scan(WEBHOOKS, [], &mut bring)? {
+            for number in numbers {
+                unread += u64::from(!self.scan(WEBHOOKS_OF, [number], &mut bring)?);
+            }
+            unread = unread.max(1);
+        }
+        self.orphans = orphans;
+        if unread > 0 {
+            self.lost.push(format!("webhooks of {unread} submissions, all or some"));
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self, fresh: &Connection) -> Result<()> {
+        self.table(fresh, PAUSES, "pauses VALUES (?, ?)", "the pauses of some accounts", |row| {
+            doctor::pause(row).is_ok()
+        })?;
+        let lost = "how many submissions were deleted";
+        self.table(fresh, DELETED, "deleted_counts VALUES (?, ?)", lost, |row| {
+            let state =
+                row.get_ref(0).ok().and_then(|state| doctor::state_of(state.as_str().ok()?));
+            state.is_some() && row.get::<_, u64>(1).is_ok()
+        })?;
+        let lost = "some idempotency keys: a duplicate may count as new";
+        self.table(fresh, KEYS, "idempotency_keys VALUES (?, ?, ?, ?, ?)", lost, |row| {
+            doctor::readable_key(row).is_ok()
+        })?;
+        // A duplicate of what may be lost has to count as new.
+        fresh.execute(
+            "DELETE FROM idempotency_keys WHERE submission NOT IN
+                (SELECT id FROM submissions WHERE json_extract(document, '$.detail') IS NOT ?1)",
+            [SET_ASIDE],
+        )?;
+        Ok(())
+    }
+
+    /// Brings over the rows of a table that can be read.
+    fn table(
+        &mut self,
+        fresh: &Connection,
+        select: &str,
+        into: &str,
+        lost: &str,
+        is_readable: fn(&Row<'_>) -> bool,
+    ) -> Result<()> {
+        let mut insert = fresh.prepare(&format!("INSERT OR IGNORE INTO {into}"))?;
+        let mut unread = false;
+        let is_whole = self.scan(select, [], |row| {
+            match is_readable(row) {
+                true => insert.execute(params_from_iter(values(row)?)).map(drop)?,
+                false => unread = true,
+            }
+            Ok(())
+        })?;
+        if !is_whole || unread {
+            self.lost.push(lost.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Reads from the beginning up to where it cannot go on and, if that is not the end, from the end;
+    /// returns whether everything was read. A row may come twice.
+    fn scan<P: Params + Clone>(
+        &self,
+        statement: &str,
+        values: P,
+        mut each: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        for direction in ["ASC", "DESC"] {
+            let statement = statement.replace("ASC", direction);
+            let Ok(mut statement) = self.old.prepare_cached(&statement) else { continue };
+            let Ok(mut rows) = statement.query(values.clone()) else { continue };
+            loop {
+                match rows.next() {
+                    Ok(Some(row)) => each(row)?,
+                    Ok(None) => return Ok(true),
+                    Err(_) => break,
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A submission as it was or, if that cannot be, set aside; and which of the two. `None` if it is not
+/// the one that its id says: its answers would rate another call.
+fn read_submission(row: &Row<'_>, number: i64) -> Option<(Submission, bool)> {
+    if let Ok((_, submission)) = submission(row)
+        && submission.violations().is_empty()
+    {
+        return Some((submission, true));
+    }
+    let id = submission_id(row, 1).ok()?;
+    let (account, survey) = (text(row, 2).ok()?, text(row, 3).ok()?);
+    let by_number = Timestamp::from_microsecond(number.div_euclid(ROWS_PER_MICROSECOND));
+    let accepted_at = timestamp(row, 7).ok().or(by_number.ok())?;
+    let label = row.get_ref(5).ok().and_then(|label| label.as_str().ok());
+    let reason = row.get_ref(6).ok().and_then(|reason| reason.as_str_or_null().ok()).flatten();
+    let state = State::from_labels(label.unwrap_or_default(), reason).ok();
+    let key = SubmissionKey { account, survey, call: text(row, 4).ok()? };
+    if key.id() != id {
+        return None;
+    }
+    let is_leased = row.get_ref(9).is_ok_and(|lease| lease != ValueRef::Null);
+    let reached = [DeadReason::Refused, DeadReason::UnknownCall, DeadReason::UnknownResult];
+    let closed = is_leased
+        || matches!(state, Some(State::Delivered | State::Discarded))
+        || reached.into_iter().any(|reason| state == Some(State::Dead(reason)));
+    let document = row.get_ref(15).ok().and_then(|document| document.as_bytes().ok());
+    let document = document.and_then(|document| Document::read(document).ok());
+    let fence = row.get(10).unwrap_or_default();
+    let submission = Submission::set_aside(key, accepted_at, fence, document, closed, SET_ASIDE);
+    Some((submission, false))
+}
+
+fn values(row: &Row<'_>) -> Result<Vec<Value>> {
+    (0..row.as_ref().column_count()).map(|column| row.get(column)).collect()
+}
+
+/// Webhooks without a submission, one JSON object a line.
+#[derive(Default)]
+struct Orphans {
+    path: PathBuf,
+    file: Option<BufWriter<File>>,
+    count: u64,
+    /// Row numbers of their submissions, and their ids.
+    known: HashSet<(Option<i64>, Vec<u8>)>,
+}
+
+impl Orphans {
+    /// A webhook that cannot be written is lost; the rest is worth more than to stop here.
+    fn add(&mut self, row: &Row<'_>) {
+        let value = |column| match row.get_ref(column) {
+            Ok(ValueRef::Text(text)) => json!(String::from_utf8_lossy(text)),
+            Ok(ValueRef::Integer(number)) => json!(number),
+            Ok(ValueRef::Blob(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => json!(text),
+                Err(_) => json!({ "base64": BASE64.encode(bytes) }),
+            },
+            _ => json!(null),
+        };
+        let bytes = row.get_ref(2).ok().and_then(|id| id.as_bytes().ok()).unwrap_or_default();
+        if !self.known.insert((row.get(0).ok(), bytes.to_owned())) {
+            return;
+        }
+        let webhook = json!({
+            "submission_number": value(0),
+            "id": uuid(row, 2).ok(),
+            "source": value(3),
+            "method": value(5),
+            "query": value(6),
+            "body": value(7),
+            "received_at_us": value(1),
+        });
+        if self.file.is_none() {
+            let mut options = OpenOptions::new();
+            let file = options.create(true).append(true).mode(0o600).open(&self.path);
+            self.file = file.ok().map(BufWriter::new);
+        }
+        if let Some(file) = &mut self.file
+            && writeln!(file, "{webhook}").is_ok()
+        {
+            self.count += 1;
+        }
+    }
+
+    fn finish(&mut self) -> Option<PathBuf> {
+        let mut file = self.file.take()?;
+        file.flush().ok()?;
+        file.get_ref().sync_all().ok()?;
+        Some(self.path.clone())
+    }
+}

@@ -1,0 +1,336 @@
+//! Group commit: one thread writes, and everything that waits shares a transaction and its sync.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, oneshot};
+
+use super::backend::Backend;
+use super::batch::{Batch, WorkingSet};
+use super::error::StoreError;
+#[cfg(feature = "flaws")]
+use super::flaws::{self, Flaw};
+use super::observer::Observer;
+use crate::submission::StateCounts;
+
+/// Most operations that share one sync; bounds how long the first of them waits.
+const BATCH_MAX: usize = 256;
+
+/// How often a store that refused a write is tried again without being asked to.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long until a log that a reader kept from being truncated is tried again.
+const TRUNCATE_RETRY: Duration = Duration::from_secs(1);
+
+/// The queue before the writer's thread. A lone operation never waits for company; what arrives while
+/// a batch is being synced shares the next one, and nothing is acknowledged before its sync.
+pub(super) struct Writer<B: Backend> {
+    operations: Sender<Box<dyn Operation<B>>>,
+    healthy: Arc<AtomicBool>,
+}
+
+/// What the writer's thread works with.
+pub(super) struct Setup<B> {
+    pub backend: B,
+    pub counts: StateCounts,
+    pub observer: Arc<dyn Observer>,
+    /// By which leases expire.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Notified after a commit by which something may have become due.
+    pub changed: Arc<Notify>,
+}
+
+/// When an operation runs within its transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// As it arrived.
+    Arrival,
+    /// After everything else: a claim also takes what became due in its transaction, which is then
+    /// written once.
+    Last,
+}
+
+/// Something to be written. It may run twice: once in a batch and, where the batch failed, again by
+/// itself, so that an operation that fails fails alone.
+trait Operation<B: Backend>: Send {
+    /// Whether it runs after everything else of its transaction.
+    fn runs_last(&self) -> bool;
+    fn run(&mut self, batch: &mut Batch<'_, B>) -> Result<(), B::Error>;
+    /// Answers with the result of the last run, or why it is not durable.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Job<T, F> {
+    run: F,
+    runs_last: bool,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<B: Backend + 'static> Writer<B> {
+    pub fn start(setup: Setup<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (operations, queue) = channel();
+        let healthy = Arc::new(AtomicBool::new(true));
+        let committer = Committer::new(setup, healthy.clone());
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || committer.serve(&queue))?;
+        Ok((Self { operations, healthy }, thread))
+    }
+
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Runs an operation in the writer's next transaction and returns after its sync.
+    pub async fn write<T, F>(&self, order: Order, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_, B>) -> Result<T, B::Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let runs_last = order == Order::Last;
+        let sent = self.operations.send(Box::new(Job { run, runs_last, result: None, reply }));
+        let answered = match sent {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        answered.unwrap_or_else(|| {
+            // The writer's thread panicked: readiness has to show it.
+            self.healthy.store(false, Ordering::Relaxed);
+            Err(StoreError::Closed)
+        })
+    }
+}
+
+impl<B, T, F> Operation<B> for Job<T, F>
+where
+    B: Backend,
+    T: Send,
+    F: FnMut(&mut Batch<'_, B>) -> Result<T, B::Error> + Send,
+{
+    fn runs_last(&self) -> bool {
+        self.runs_last
+    }
+
+    fn run(&mut self, batch: &mut Batch<'_, B>) -> Result<(), B::Error> {
+        self.result = Some((self.run)(batch)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Job { run, result, reply, .. } = *self;
+        // What the operation holds, its place in the queue, is free before anyone is answered.
+        drop(run);
+        // The client may have hung up.
+        let _ = reply.send(committed.map(|()| result.expect("what was committed was run")));
+    }
+}
+
+/// The writer's side of the queue.
+struct Committer<B: Backend> {
+    backend: B,
+    set: WorkingSet,
+    counts: StateCounts,
+    observer: Arc<dyn Observer>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    changed: Arc<Notify>,
+    healthy: Arc<AtomicBool>,
+    /// What was erased may still be in the log, which may be truncated from then on.
+    truncate_log_at: Option<Instant>,
+}
+
+impl<B: Backend> Committer<B> {
+    fn new(setup: Setup<B>, healthy: Arc<AtomicBool>) -> Self {
+        let Setup { backend, counts, observer, clock, changed } = setup;
+        // The last process may have ended before it could truncate.
+        let (set, truncate_log_at) = (WorkingSet::default(), Some(Instant::now()));
+        Self { backend, set, counts, observer, clock, changed, healthy, truncate_log_at }
+    }
+
+    /// Serves until every [`Writer`] is gone, then leaves the database tidy.
+    fn serve(mut self, queue: &Receiver<Box<dyn Operation<B>>>) {
+        loop {
+            let first = if self.healthy.load(Ordering::Relaxed) {
+                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                queue.recv_timeout(RECOVERY_INTERVAL)
+            };
+            match first {
+                Ok(first) => self.serve_batch(first, queue),
+                Err(RecvTimeoutError::Timeout) => self.try_to_recover(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        // A courtesy to whoever copies the file; the next open does it too.
+        let _ = self.backend.truncate_log();
+    }
+
+    fn serve_batch(
+        &mut self,
+        first: Box<dyn Operation<B>>,
+        queue: &Receiver<Box<dyn Operation<B>>>,
+    ) {
+        if let Some(damage) = self.backend.damage() {
+            return first.answer(Err(damage));
+        }
+        let mut operations = vec![first];
+        match self.commit(&mut operations, Some(queue)) {
+            Ok(wakes) => {
+                self.truncate_log();
+                // Before the answers: what was answered has been notified.
+                if wakes {
+                    self.changed.notify_one();
+                }
+                for operation in operations {
+                    operation.answer(Ok(()));
+                }
+            }
+            Err(error) if B::is_busy(&error) => {
+                // Another process has the file. What arrived meanwhile has waited as well; trying each
+                // alone would make the last one wait once for everyone before it.
+                operations.extend(queue.try_iter());
+                self.note_failure(&error);
+                let error = Arc::new(error);
+                for operation in operations {
+                    operation.answer(Err(StoreError::Write(error.clone())));
+                }
+            }
+            Err(_) => {
+                for operation in operations {
+                    self.serve_alone(operation);
+                }
+            }
+        }
+    }
+
+    fn serve_alone(&mut self, operation: Box<dyn Operation<B>>) {
+        if let Some(damage) = self.backend.damage() {
+            return operation.answer(Err(damage));
+        }
+        let mut operations = vec![operation];
+        let committed = self.commit(&mut operations, None);
+        match &committed {
+            Ok(wakes) => {
+                self.truncate_log();
+                if *wakes {
+                    self.changed.notify_one();
+                }
+            }
+            Err(error) => self.note_failure(error),
+        }
+        let operation = operations.pop().expect("the batch is this operation");
+        operation.answer(committed.map(drop).map_err(|error| StoreError::Write(Arc::new(error))));
+    }
+
+    /// One transaction: the operations, and what joins them from the queue meanwhile. Returns whether
+    /// something may have become due.
+    fn commit(
+        &mut self,
+        operations: &mut Vec<Box<dyn Operation<B>>>,
+        queue: Option<&Receiver<Box<dyn Operation<B>>>>,
+    ) -> Result<bool, B::Error> {
+        let committed = self.try_commit(operations, queue);
+        match &committed {
+            Ok(_) => self.set.committed(),
+            Err(_) => {
+                self.backend.rollback();
+                self.set.clear();
+            }
+        }
+        committed
+    }
+
+    fn try_commit(
+        &mut self,
+        operations: &mut Vec<Box<dyn Operation<B>>>,
+        queue: Option<&Receiver<Box<dyn Operation<B>>>>,
+    ) -> Result<bool, B::Error> {
+        self.backend.begin()?;
+        let changes_before = self.backend.changes();
+        let mut batch = Batch::new(&self.backend, &mut self.set, (self.clock)());
+        let mut next = 0;
+        while next < operations.len() {
+            if !operations[next].runs_last() {
+                operations[next].run(&mut batch)?;
+            }
+            next += 1;
+            if next == operations.len() && next < BATCH_MAX {
+                operations.extend(queue.and_then(|queue| queue.try_recv().ok()));
+            }
+        }
+        for operation in operations.iter_mut().filter(|operation| operation.runs_last()) {
+            operation.run(&mut batch)?;
+        }
+        batch.flush()?;
+        let Batch { counts, erased, wakes, .. } = batch;
+        let counts_after = counts.apply(&self.counts);
+        if counts_after != self.counts {
+            self.backend.add_counts(&counts)?;
+        }
+        let wrote = self.backend.changes() > changes_before;
+        let size = operations.len();
+        #[cfg(feature = "flaws")]
+        if queue.is_some() && flaws::has(Flaw::AnswerBeforeCommit) {
+            operations.drain(..).for_each(|operation| operation.answer(Ok(())));
+        }
+        let began = Instant::now();
+        let committed = self.backend.commit();
+        #[cfg(feature = "flaws")]
+        if let (Err(error), true) = (&committed, operations.is_empty()) {
+            self.note_failure(error);
+        }
+        committed?;
+        self.counts = counts_after;
+        if erased {
+            self.truncate_log_at = Some(Instant::now());
+        }
+        // A duplicate, or a claim that finds nothing, writes nothing. Any broken disk can do that, and
+        // without a sync it says nothing of how quick the disk is.
+        if wrote {
+            self.observer.committed(began.elapsed(), size, counts_after);
+            self.note_success();
+        }
+        Ok(wakes)
+    }
+
+    /// Truncates the log where it still has what was erased. A reader keeps it as it is; then a later
+    /// commit tries again.
+    fn truncate_log(&mut self) {
+        if self.truncate_log_at.is_none_or(|from| from > Instant::now()) {
+            return;
+        }
+        self.truncate_log_at = match self.backend.truncate_log() {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(Instant::now() + TRUNCATE_RETRY),
+        };
+    }
+
+    /// A disk that is full may still take a row: only what is as large as a batch counts.
+    fn try_to_recover(&mut self) {
+        if self.backend.damage().is_none() && self.backend.probe_write().is_ok() {
+            self.note_success();
+        }
+    }
+
+    fn note_failure(&self, error: &B::Error) {
+        self.observer.commit_failed();
+        if self.backend.write_failed(error) {
+            return self.healthy.store(false, Ordering::Relaxed);
+        }
+        if self.healthy.swap(false, Ordering::Relaxed) {
+            tracing::error!(%error, "the store refuses writes; webhooks are answered 503 until it recovers");
+        }
+    }
+
+    fn note_success(&self) {
+        if !self.healthy.swap(true, Ordering::Relaxed) {
+            self.observer.recovered();
+            tracing::info!("the store takes writes again");
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Claiming a submission for an attempt, and what follows from the attempt.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::answers::{Answers, ChangedAnswerPolicy};
+use super::document::{AttemptResponse, Json, Submission};
+use super::retry::UnknownResult;
+use super::state::{DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey};
+use crate::account::PauseCause;
+use crate::domain::{Attempt, Feedback, Verdict};
+
+/// What maps answers to feedback: the surveys and accounts of the settings. The store calls it inside
+/// the transaction that starts the attempt.
+pub trait Mapper: Send + Sync {
+    /// `payload` is what an operator wants to be sent once more as it was.
+    fn map(&self, key: &SubmissionKey, answers: &Answers, payload: Option<&Json>) -> Mapped;
+
+    /// What happens to a submission whose last attempt may have arrived.
+    fn on_unknown_result(&self) -> UnknownResult;
+}
+
+/// The result of mapping, and how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapped {
+    pub mapping: Mapping,
+    /// Which parts of the survey decided; `None` where no survey was asked.
+    pub trace: Option<Json>,
+}
+
+/// What the answers about one call come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mapping {
+    Feedback(Feedback),
+    /// There is nothing to send.
+    Ignore {
+        reason: IgnoredReason,
+        /// In a rule's own words.
+        detail: Option<String>,
+    },
+    /// An operator has to look at it; why, in words that may be logged.
+    Dead {
+        reason: DeadReason,
+        detail: String,
+    },
+}
+
+impl Mapping {
+    /// The settings have no place for it.
+    pub fn unmapped(detail: impl Into<String>) -> Self {
+        Mapping::Dead { reason: DeadReason::Unmapped, detail: detail.into() }
+    }
+}
+
+/// Circumstances of a claim.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimContext {
+    pub now: Timestamp,
+    /// When the lease ends, by the store's clock.
+    pub lease_until: Timestamp,
+    /// Why the account is paused: this claim finds out whether it may resume.
+    pub paused_for: Option<PauseCause>,
+    /// How long the account was ever paused.
+    pub paused_in_all: Duration,
+}
+
+/// Result of a claim.
+#[derive(Debug, Clone)]
+pub enum ClaimOutcome {
+    /// An attempt has started.
+    Started(Box<Claim>),
+    /// It was settled without an attempt, in the state it has now.
+    Settled,
+}
+
+/// An attempt that has started: the right, and the duty, to make it and to settle it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    pub token: LeaseToken,
+    pub key: SubmissionKey,
+    pub feedback: Feedback,
+    /// Attempts spent before this one.
+    pub attempts: u32,
+    /// Since the first attempt, without the time in which the account was paused.
+    pub age: Duration,
+    /// When the caller was last heard.
+    pub last_answer_at: Timestamp,
+    /// The destination has accepted feedback of this submission before.
+    pub redelivery: bool,
+    /// Why its account is paused: this attempt finds out whether it may resume.
+    pub paused_for: Option<PauseCause>,
+    /// How often the account was said to be at fault while it was not paused.
+    pub rejections: u32,
+}
+
+/// Proof of a claim. `fence` grows with each claim of the submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseToken {
+    pub submission: SubmissionId,
+    pub fence: u64,
+}
+
+/// The end of an attempt, and the decision about its submission.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub token: LeaseToken,
+    pub attempt: Attempt,
+    pub decision: Decision,
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decision {
+    Delivered,
+    /// The attempt is spent, and another is due then.
+    Retry {
+        at: Timestamp,
+    },
+    /// An operator has to look at it. Where most others would die of the same, the account is paused,
+    /// and may be probed then.
+    Dead {
+        reason: DeadReason,
+        pause: Option<(PauseCause, Timestamp)>,
+    },
+    /// The account is paused and the attempt not spent.
+    Pause {
+        cause: PauseCause,
+        /// When the account may be probed.
+        probe_at: Timestamp,
+        /// When this submission is due again.
+        at: Timestamp,
+    },
+}
+
+/// Result of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    Done,
+    /// It was to be dead, but answers arrived during the attempt: it is due with them.
+    NewerAnswers,
+    /// The lease had expired, and another claim may exist: nothing was changed.
+    LeaseLost,
+}
+
+impl Claim {
+    /// Whether it finds out if its account may resume.
+    pub fn is_probe(&self) -> bool {
+        self.paused_for.is_some()
+    }
+}
+
+impl Submission {
+    /// Whether it may be claimed: it waits, is due, and no attempt is in flight.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.state.is_waiting() && !self.is_in_flight() && self.due_at <= now
+    }
+
+    /// Maps a submission that is due and starts an attempt, or settles it where there is nothing to
+    /// send. From here on answers are late, unless the attempt ends as not received.
+    pub fn claim(&mut self, context: &ClaimContext, mapper: &dyn Mapper) -> ClaimOutcome {
+        let Some(key) = self.key() else { return ClaimOutcome::Settled };
+        self.fence += 1;
+        self.enter(State::Pending);
+        let Mapped { mapping, trace } = self.map(&key, mapper);
+        if trace.is_some() {
+            self.document.trace = trace;
+        }
+        match mapping {
+            Mapping::Feedback(feedback) => {
+                ClaimOutcome::Started(Box::new(self.start_attempt(key, feedback, context)))
+            }
+            Mapping::Ignore { reason, detail } => {
+                self.close(State::Ignored(reason), detail, context.now);
+                ClaimOutcome::Settled
+            }
+            Mapping::Dead { reason, detail } => {
+                self.close(State::Dead(reason), Some(detail), context.now);
+                ClaimOutcome::Settled
+            }
+        }
+    }
+
+    fn map(&self, key: &SubmissionKey, mapper: &dyn Mapper) -> Mapped {
+        // The process may have ended before that could be decided.
+        if self.may_have_arrived() && mapper.on_unknown_result() == UnknownResult::Dead {
+            let detail =
+                "the result of its last attempt is unknown: it may have arrived".to_owned();
+            let mapping = Mapping::Dead { reason: DeadReason::UnknownResult, detail };
+            return Mapped { mapping, trace: None };
+        }
+        let payload = self.last_payload().filter(|_| self.document.same_payload);
+        mapper.map(key, &self.document.answers, payload)
+    }
+
+    /// Whether the last attempt of this offer may have arrived and its result is unknown.
+    fn may_have_arrived(&self) -> bool {
+        let last = self.last_attempt().and_then(|attempt| attempt.response.as_ref());
+        self.document.reached
+            && self.document.attempts_spent > 0
+            && last.is_some_and(|response| response.verdict == Verdict::UnknownResult)
+    }
+
+    fn start_attempt(
+        &mut self,
+        key: SubmissionKey,
+        feedback: Feedback,
+        context: &ClaimContext,
+    ) -> Claim {
+        let ClaimContext { now, lease_until, paused_for, paused_in_all } = *context;
+        let paused_us = u64::try_from(paused_in_all.as_micros()).unwrap_or(u64::MAX);
+        let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
+        if self.first_attempt_at.is_none() {
+            self.first_attempt_at = Some(now);
+            self.document.paused_before_us = paused_us;
+        }
+        let paused_since = paused_us.saturating_sub(self.document.paused_before_us);
+        let payload = Json::new(feedback.to_json()).expect("feedback is written as JSON");
+        self.document.start_attempt(now, payload);
+        self.document.probe = paused_for.is_some();
+        self.lease_until = Some(lease_until);
+        Claim {
+            token: LeaseToken { submission: self.id, fence: self.fence },
+            key,
+            feedback,
+            attempts: self.document.attempts_spent,
+            age: waited.saturating_sub(Duration::from_micros(paused_since)),
+            last_answer_at: self.document.answers.last_heard_at().unwrap_or(now),
+            redelivery: self.document.delivered.is_some(),
+            paused_for,
+            rejections: self.document.rejections,
+        }
+    }
+
+    /// Whether the claim that a token proves still holds.
+    pub fn is_leased_by(&self, token: &LeaseToken) -> bool {
+        self.is_in_flight() && self.fence == token.fence
+    }
+
+    /// Records the end of an attempt and what was decided.
+    pub fn settle(&mut self, settlement: &Settlement) -> Settled {
+        let Settlement { token, attempt, decision } = settlement;
+        if !self.is_leased_by(token) {
+            return Settled::LeaseLost;
+        }
+        let at = attempt.finished_at;
+        let is_spent = !matches!(decision, Decision::Pause { .. });
+        let More { counts: more, redeliver_at } = self.finish_attempt(attempt, is_spent);
+        // Answers that have to be delivered as well may be due later.
+        let not_before = |at: Timestamp| redeliver_at.map_or(at, |due| due.max(at));
+        match *decision {
+            Decision::Delivered => {
+                self.document.delivered = self.last_payload().cloned();
+                self.close(State::Delivered, None, at);
+                if more {
+                    self.start_over(not_before(at));
+                }
+            }
+            Decision::Retry { at } => self.due_at = not_before(at),
+            Decision::Dead { .. } if more => {
+                // With more answers it is another offer, and as young as they are.
+                self.start_over(not_before(at));
+                return Settled::NewerAnswers;
+            }
+            Decision::Dead { reason, .. } => {
+                self.close(State::Dead(reason), Some(attempt.reply.text.clone()), at);
+            }
+            Decision::Pause { cause, at, .. } => {
+                self.due_at = not_before(at);
+                // A probe finds the account at fault; one that is rejected while others pass may be at
+                // fault itself.
+                if cause == PauseCause::Misconfigured && !self.document.probe {
+                    self.document.rejections += 1;
+                }
+            }
+        }
+        Settled::Done
+    }
+
+    /// Ends the attempt in flight; one that surely did not arrive leaves the submission open.
+    fn finish_attempt(&mut self, attempt: &Attempt, is_spent: bool) -> More {
+        let document = &mut self.document;
+        self.lease_until = None;
+        document.finish_attempt(attempt.into());
+        document.attempts_spent += u32::from(is_spent);
+        document.reached |= attempt.may_have_reached();
+        let redeliver_at = document.redeliver_at.take();
+        let counts = (!document.reached || redeliver_at.is_some()) && self.readmit_late();
+        if counts {
+            self.document.reached &= redeliver_at.is_none();
+            self.document.same_payload = false;
+        }
+        More { counts, redeliver_at }
+    }
+
+    /// Frees a claim whose lease has expired. The attempt may have arrived: it is recorded as an
+    /// unknown result and closes the submission, unless an answer changed meanwhile that has to be
+    /// delivered as well.
+    pub fn expire(&mut self) {
+        if self.lease_until.take().is_none() {
+            return;
+        }
+        self.document.finish_attempt(AttemptResponse {
+            finished_at: None,
+            verdict: Verdict::UnknownResult,
+            status: None,
+            api_id: None,
+            error: None,
+            text: Some("lease expired before a response was recorded".to_owned()),
+        });
+        self.document.attempts_spent += 1;
+        match self.document.redeliver_at.take() {
+            None => self.document.reached = true,
+            Some(due_at) => {
+                self.readmit_late();
+                self.document.reached = false;
+                self.document.same_payload = false;
+                self.due_at = self.due_at.max(due_at);
+            }
+        }
+    }
+
+    /// Lets what is late count after all; returns whether there was anything, and room for it.
+    pub(super) fn readmit_late(&mut self) -> bool {
+        if self.document.answers.is_full() {
+            return false;
+        }
+        let late = std::mem::take(&mut self.document.late);
+        self.document.answers.merge(&late, ChangedAnswerPolicy::KeepLast);
+        !late.is_blank()
+    }
+
+    /// Offers it as if it had never been offered.
+    pub(super) fn start_over(&mut self, due_at: Timestamp) {
+        self.enter(State::Pending);
+        self.settled_at = None;
+        self.due_at = due_at;
+        self.forget_attempts_spent();
+    }
+
+    pub(super) fn forget_attempts_spent(&mut self) {
+        self.first_attempt_at = None;
+        self.document.paused_before_us = 0;
+        self.document.attempts_spent = 0;
+        self.document.rejections = 0;
+    }
+
+    pub(super) fn close(&mut self, state: State, detail: Option<String>, at: Timestamp) {
+        self.enter(state);
+        self.settled_at = Some(at);
+        self.lease_until = None;
+        self.document.detail = detail;
+        self.document.same_payload = false;
+    }
+
+    pub(super) fn enter(&mut self, state: State) {
+        assert!(
+            self.state == state || self.state.may_become(state),
+            "{:?} cannot become {state:?}",
+            self.state
+        );
+        self.state = state;
+    }
+}
+
+/// What became of answers that arrived during an attempt.
+struct More {
+    /// There were some, and nothing has reached the destination, or they have to be delivered as well.
+    counts: bool,
+    /// When they are due, where they have to be delivered as well.
+    redeliver_at: Option<Timestamp>,
+}
+
+/// Zero where the clock went back.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
+}

@@ -1,0 +1,223 @@
+//! What a webhook does to a submission.
+
+use jiff::Timestamp;
+
+use super::answers::{Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, Fact, News};
+use super::document::{Document, Submission};
+use super::state::{RetentionLevel, State, SubmissionId, SubmissionKey};
+use crate::domain::{Extraction, WebhookId};
+
+/// A verified webhook about one submission.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// Of `key`.
+    pub id: SubmissionId,
+    pub key: &'a SubmissionKey,
+    pub extraction: &'a Extraction,
+    /// In whole microseconds, as it is stored.
+    pub received_at: Timestamp,
+    pub webhook: WebhookId,
+}
+
+/// Result of receiving a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub outcome: Outcome,
+    /// It brought a second, different answer in the domain of a question.
+    pub changed: bool,
+    /// The submission is not what it was; a duplicate may still note when an answer last arrived.
+    pub modified: bool,
+}
+
+/// What a webhook was to its submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It started the submission.
+    Created,
+    /// It brought something new that counts, at once or as soon as the attempt in flight has ended.
+    Updated,
+    /// It brought nothing new.
+    Duplicate,
+    /// The submission is closed: the webhook is kept, without effect.
+    Late,
+    /// The submission was erased or purged: the webhook is not kept.
+    Purged,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Created, Outcome::Updated, Outcome::Duplicate, Outcome::Late, Outcome::Purged];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Outcome::Created => "new",
+            Outcome::Updated => "added",
+            Outcome::Duplicate => "repeat",
+            Outcome::Late => "late",
+            Outcome::Purged => "gone",
+        }
+    }
+
+    /// Whether the raw webhook is kept.
+    pub fn keeps_webhook(self) -> bool {
+        matches!(self, Outcome::Created | Outcome::Updated | Outcome::Late)
+    }
+}
+
+impl Submission {
+    /// Merges a webhook into its submission, which it starts where there is none. Any order of the
+    /// same webhooks gives the same submission.
+    pub fn receive(
+        known: &mut Option<Submission>,
+        arrival: &Arrival<'_>,
+        policy: &dyn CompletionPolicy,
+    ) -> Receipt {
+        match known {
+            Some(submission) => submission.merge(arrival, policy),
+            None => {
+                *known = Some(Self::start(arrival, policy));
+                Receipt { outcome: Outcome::Created, changed: false, modified: true }
+            }
+        }
+    }
+
+    fn start(arrival: &Arrival<'_>, policy: &dyn CompletionPolicy) -> Self {
+        let mut document = Document::new();
+        News::merge(&mut document.answers, arrival.extraction, arrival.fact(), policy);
+        let due = due(&document.answers, arrival, policy);
+        let SubmissionKey { account, survey, call } = arrival.key.clone();
+        Self {
+            id: arrival.id,
+            account,
+            survey,
+            call: Some(call),
+            state: if due.complete { State::Pending } else { State::Collecting },
+            accepted_at: arrival.received_at,
+            due_at: due.at,
+            settled_at: None,
+            lease_until: None,
+            fence: 0,
+            first_attempt_at: None,
+            retention: RetentionLevel::Full,
+            purged_at: None,
+            document,
+        }
+    }
+
+    fn merge(&mut self, arrival: &Arrival<'_>, policy: &dyn CompletionPolicy) -> Receipt {
+        if self.is_purged() {
+            return Receipt { outcome: Outcome::Purged, changed: false, modified: false };
+        }
+        let changed_answers = policy.changed_answers();
+        let mut closed = self.is_closed();
+        let mut known = match closed {
+            true => self.document.all_answers().into_owned(),
+            false => self.document.answers.clone(),
+        };
+        let full = known.is_full();
+        if full && !closed {
+            closed = true;
+            known = self.document.all_answers().into_owned();
+        }
+        let news = News::merge(&mut known, arrival.extraction, arrival.fact(), policy);
+        let may_redeliver = closed
+            && !full
+            && self.state != State::Discarded
+            && changed_answers == ChangedAnswerPolicy::Redeliver;
+        let redelivers = may_redeliver && news.counts;
+        let counts = !closed || redelivers;
+        let outcome = match (news.is_any, counts) {
+            (false, _) => Outcome::Duplicate,
+            (true, false) => Outcome::Late,
+            (true, true) => Outcome::Updated,
+        };
+        if outcome.keeps_webhook() {
+            // There is a body again, to be removed when it is old.
+            self.retention = RetentionLevel::Full;
+        }
+        let mut modified = outcome.keeps_webhook();
+
+        // While an attempt is in flight nothing is mixed with what it was made of.
+        let in_flight = self.is_in_flight();
+        let is_late = !counts || in_flight;
+        modified |= self.record(&news.new, is_late, changed_answers);
+        // A duplicate re-opens nothing, even where it arrived before what is known.
+        let is_earlier = !news.earlier.is_blank();
+        let moves = !closed && (news.is_any || (is_earlier && self.state.is_waiting()));
+        if moves {
+            modified |= self.record(&news.earlier, false, changed_answers);
+        } else if in_flight || may_redeliver {
+            // It counts from its first arrival, should what is late be readmitted.
+            modified |= self.record(&news.earlier, true, changed_answers);
+        }
+
+        let due = || due(&known, arrival, policy);
+        if redelivers && in_flight {
+            self.document.redeliver_at = Some(due().at);
+        } else if redelivers {
+            self.readmit_late();
+            self.reschedule(due());
+        } else if moves {
+            self.reschedule(due());
+        }
+        Receipt { outcome, changed: news.changed && counts, modified }
+    }
+
+    /// Records what is new among what counts or among what is late; returns whether anything was.
+    fn record(&mut self, new: &Answers, is_late: bool, policy: ChangedAnswerPolicy) -> bool {
+        if new.is_blank() {
+            return false;
+        }
+        let to = if is_late { &mut self.document.late } else { &mut self.document.answers };
+        if is_late && to.is_full() {
+            self.document.unrecorded = self.document.unrecorded.saturating_add(1);
+        } else {
+            to.merge(new, policy);
+        }
+        true
+    }
+
+    /// Closed to answers: from the start of the first attempt that may have reached the destination.
+    fn is_closed(&self) -> bool {
+        self.is_in_flight()
+            || self.document.reached
+            || matches!(self.state, State::Delivered | State::Discarded)
+    }
+
+    /// What is new moves the time at which it is due, and re-opens what was settled.
+    fn reschedule(&mut self, due: DueTime) {
+        let (state, due_at) = match self.state {
+            // A retry keeps its wait.
+            State::Pending if self.first_attempt_at.is_some() => {
+                (State::Pending, due.at.max(self.due_at))
+            }
+            // The destination knows of what was delivered, so it is not collected once more.
+            State::Pending | State::Delivered => (State::Pending, due.at),
+            _ if due.complete => (State::Pending, due.at),
+            _ => (State::Collecting, due.at),
+        };
+        if !self.state.is_waiting() {
+            self.forget_attempts_spent();
+        }
+        self.enter(state);
+        self.due_at = due_at;
+        self.settled_at = None;
+        self.document.detail = None;
+        self.document.reached = false;
+        self.document.same_payload = false;
+    }
+}
+
+impl Arrival<'_> {
+    fn fact(&self) -> Fact {
+        Fact { received_at: self.received_at, webhook: self.webhook }
+    }
+}
+
+/// A value of a field alone says nothing that could be waited for.
+fn due(answers: &Answers, arrival: &Arrival<'_>, policy: &dyn CompletionPolicy) -> DueTime {
+    match answers.first_at() {
+        Some(_) => policy.due(answers),
+        None => DueTime { complete: false, at: arrival.received_at },
+    }
+}

@@ -1,0 +1,492 @@
+//! Properties of the transitions, in whatever order they come.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
+};
+use uuid::Uuid;
+
+use super::{
+    AnswerValidity, Answers, Arrival, AuditEntry, ChangedAnswerPolicy, ClaimContext,
+    CompletionPolicy, DeadReason, Decision, Document, DueTime, IgnoredReason, Json, LeaseToken,
+    Mapped, Mapper, Mapping, Next, Outcome, Receipt, Replay, RetentionLevel, RetryPolicy,
+    Settlement, State, StateCounts, Submission, SubmissionKey, Tried, UnknownResult,
+};
+use crate::account::PauseCause;
+use crate::domain::{
+    Answer, Attempt, ExtractedAnswer, Extraction, Feedback, Issues, Rating, Reply, Verdict,
+    WebhookId,
+};
+
+/// A survey of two questions: `score` is 1 to 5, `problem` is 1 to 3.
+struct Quality(ChangedAnswerPolicy);
+
+impl CompletionPolicy for Quality {
+    fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity {
+        let highest = if question == "score" { "5" } else { "3" };
+        match answer {
+            Answer::Silence => AnswerValidity::Silence,
+            Answer::Given(text) if ("1"..=highest).contains(&text.as_str()) => {
+                AnswerValidity::InDomain
+            }
+            Answer::Given(_) => AnswerValidity::OutsideDomain,
+        }
+    }
+
+    fn due(&self, answers: &Answers) -> DueTime {
+        let is_answered = |question| answers.counting(question, self).is_some();
+        let complete =
+            answers.opted_out().is_some() || (is_answered("score") && is_answered("problem"));
+        let wait = if complete || answers.hung_up().is_some() { 5 } else { 60 };
+        let last = answers.last_new_at().expect("there is an answer, a hang-up or an opt-out");
+        DueTime { complete, at: last + Duration::from_secs(wait) }
+    }
+
+    fn changed_answers(&self) -> ChangedAnswerPolicy {
+        self.0
+    }
+}
+
+/// A webhook, whose id goes with its time.
+#[derive(Debug, Clone, PartialEq)]
+struct Sent {
+    second: i64,
+    extraction: Extraction,
+}
+
+fn sent(seconds: std::ops::Range<i64>) -> impl Strategy<Value = Sent> {
+    let answer = prop::sample::select(vec!["", "1", "3", "4", "9"]);
+    let answers = (prop::option::of(answer.clone()), prop::option::of(answer));
+    let field = prop::option::of(prop::sample::select(vec!["red", "blue"]));
+    (seconds, answers, field, prop::bool::weighted(0.2), prop::bool::weighted(0.1)).prop_map(
+        |(second, (score, problem), field, hung_up, opted_out)| {
+            let questions = [("score", score), ("problem", problem)];
+            let answers = questions.into_iter().filter_map(|(question, text)| {
+                let answer = match text? {
+                    "" => Answer::Silence,
+                    text => Answer::Given(text.to_owned()),
+                };
+                let (question, reader) = (question.to_owned(), format!("form:{second}"));
+                Some(ExtractedAnswer { question, answer, reader })
+            });
+            let fields = field.map(|value| ("campaign".parse().unwrap(), value.to_owned()));
+            let (answers, fields) = (answers.collect(), fields.into_iter().collect());
+            Sent { second, extraction: Extraction { answers, fields, hung_up, opted_out } }
+        },
+    )
+}
+
+fn policies() -> impl Strategy<Value = ChangedAnswerPolicy> {
+    prop::sample::select(ChangedAnswerPolicy::ALL.to_vec())
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn key(call: usize) -> SubmissionKey {
+    SubmissionKey {
+        account: "main".parse().unwrap(),
+        survey: "quality".parse().unwrap(),
+        call: format!("c-{call}").parse().unwrap(),
+    }
+}
+
+fn receive(
+    known: &mut Option<Submission>,
+    call: usize,
+    sent: &Sent,
+    policy: ChangedAnswerPolicy,
+) -> Receipt {
+    let key = key(call);
+    let arrival = Arrival {
+        id: key.id(),
+        key: &key,
+        extraction: &sent.extraction,
+        received_at: at(sent.second),
+        webhook: WebhookId(Uuid::from_u128(sent.second as u128)),
+    };
+    Submission::receive(known, &arrival, &Quality(policy))
+}
+
+/// Maps everything alike.
+struct Always(Mapping, UnknownResult);
+
+impl Mapper for Always {
+    fn map(&self, _: &SubmissionKey, _: &Answers, _: Option<&Json>) -> Mapped {
+        Mapped { mapping: self.0.clone(), trace: None }
+    }
+
+    fn on_unknown_result(&self) -> UnknownResult {
+        self.1
+    }
+}
+
+fn context(now: i64, paused_for: Option<PauseCause>) -> ClaimContext {
+    let lease_until = at(now + 30);
+    ClaimContext { now: at(now), lease_until, paused_for, paused_in_all: Duration::ZERO }
+}
+
+fn feedback() -> Mapping {
+    let rating = Rating::BEST;
+    Mapping::Feedback(Feedback::new(rating, Issues::default(), String::new()).unwrap())
+}
+
+fn settlement(
+    submission: &Submission,
+    verdict: Verdict,
+    status: Option<u16>,
+    decision: Decision,
+    second: i64,
+) -> Settlement {
+    let reply = Reply { status, text: "as it was said".to_owned(), ..Reply::default() };
+    Settlement {
+        token: LeaseToken { submission: submission.id, fence: submission.fence },
+        attempt: Attempt { verdict, reply, finished_at: at(second) },
+        decision,
+    }
+}
+
+/// One thing that happens to a submission.
+#[derive(Debug, Clone)]
+enum Step {
+    Receive(Sent),
+    Claim(Mapping, UnknownResult, Option<PauseCause>),
+    /// The verdict, the status, and how old the offer is in days.
+    Settle(Verdict, Option<u16>, u64, UnknownResult),
+    Expire,
+    Replay {
+        same_payload: bool,
+        include_delivered: bool,
+    },
+    Discard,
+    Erase,
+    Strip,
+    Purge,
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let unknown = || prop::sample::select(vec![UnknownResult::Retry, UnknownResult::Dead]);
+    let mappings = vec![
+        feedback(),
+        feedback(),
+        feedback(),
+        Mapping::Ignore { reason: IgnoredReason::NoAnswer, detail: None },
+        Mapping::unmapped("no survey"),
+    ];
+    let pauses = vec![None, None, Some(PauseCause::Misconfigured)];
+    let statuses = vec![None, Some(201), Some(401), Some(422), Some(503)];
+    let verdicts = prop::sample::select(Verdict::ALL.to_vec());
+    prop_oneof![
+        8 => sent(0..50).prop_map(Step::Receive),
+        8 => (prop::sample::select(mappings), unknown(), prop::sample::select(pauses))
+            .prop_map(|(mapping, unknown, paused)| Step::Claim(mapping, unknown, paused)),
+        8 => (verdicts, prop::sample::select(statuses), 0u64..5, unknown())
+            .prop_map(|(verdict, status, days, it)| Step::Settle(verdict, status, days, it)),
+        2 => Just(Step::Expire),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(same_payload, include_delivered)| {
+            Step::Replay { same_payload, include_delivered }
+        }),
+        1 => Just(Step::Discard),
+        1 => Just(Step::Erase),
+        1 => Just(Step::Strip),
+        1 => Just(Step::Purge),
+    ]
+}
+
+/// The decision of the retry policy.
+fn decided(
+    verdict: Verdict,
+    days: u64,
+    on_unknown_result: UnknownResult,
+    it: &Submission,
+) -> Decision {
+    let policy = RetryPolicy {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(60),
+        age_max: Duration::from_secs(3 * 86_400),
+        unknown_call: Duration::from_secs(86_400),
+        unknown_result: on_unknown_result,
+    };
+    let Document { attempts_spent: attempts, rejections, .. } = it.document;
+    let age = Duration::from_secs(days * 86_400);
+    let tried = Tried { attempts: attempts + 1, age, rejections };
+    match policy.next(tried, verdict, at(100), 0.5) {
+        Next::Delivered => Decision::Delivered,
+        Next::RetryAt(at) => Decision::Retry { at },
+        Next::Dead(reason) => Decision::Dead { reason, pause: None },
+        Next::HoldUntil(due) => {
+            let cause = PauseCause::Misconfigured;
+            Decision::Pause { cause, probe_at: at(100), at: due }
+        }
+    }
+}
+
+/// Takes a step where the store would.
+fn take(it: &mut Submission, step: &Step, second: i64) {
+    match step {
+        Step::Receive(_) => {}
+        Step::Claim(mapping, unknown, paused) => {
+            if it.is_due(Timestamp::MAX) {
+                it.claim(&context(second, *paused), &Always(mapping.clone(), *unknown));
+            }
+        }
+        Step::Settle(verdict, status, days, unknown) => {
+            let decision = decided(*verdict, *days, *unknown, it);
+            it.settle(&settlement(it, *verdict, *status, decision, second));
+        }
+        Step::Expire => it.expire(),
+        Step::Replay { same_payload, include_delivered } => {
+            let (same_payload, include_delivered) = (*same_payload, *include_delivered);
+            it.replay(Replay { same_payload, include_delivered, at: at(second) });
+        }
+        Step::Discard => {
+            it.discard("not wanted", at(second));
+        }
+        Step::Erase => {
+            it.erase(at(second));
+        }
+        Step::Strip if it.is_purgeable() && it.retention == RetentionLevel::Full => it.strip(),
+        Step::Purge if it.is_purgeable() && !it.is_purged() => it.purge(at(second)),
+        Step::Strip | Step::Purge => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn transitions_keep_the_invariants_and_the_state_counts(
+        steps in prop::collection::vec((0usize..2, steps()), 1..60),
+        policy in policies(),
+    ) {
+        let mut submissions = [const { None::<Submission> }; 2];
+        let mut counts = StateCounts::default();
+        for (second, (call, step)) in (50..).zip(&steps) {
+            let known = &mut submissions[*call];
+            let before = known.clone();
+            if let Step::Receive(sent) = step {
+                let receipt = receive(known, *call, sent, policy);
+                prop_assert!(receipt.modified || *known == before, "{step:?} modifies");
+                prop_assert_eq!(receipt.outcome == Outcome::Created, before.is_none());
+            }
+            let Some(after) = known else { continue };
+            take(after, step, second);
+            match &before {
+                None => counts.accepted += 1,
+                Some(before) => {
+                    // A claim leads through pending.
+                    let from = match step {
+                        Step::Claim(..) if before.state.is_waiting() => State::Pending,
+                        _ => before.state,
+                    };
+                    let is_lawful = from == after.state || from.may_become(after.state);
+                    prop_assert!(is_lawful, "{step:?}: {from:?} to {:?}", after.state);
+                    prop_assert!(before.fence <= after.fence);
+                    *counts.of_mut(before.state) -= 1;
+                }
+            }
+            *counts.of_mut(after.state) += 1;
+            prop_assert!(counts.balance(), "{step:?}: {counts:?}");
+            prop_assert_eq!(after.violations(), Vec::<&str>::new(), "{:?}: {:#?}", step, after);
+            let mut written = Vec::new();
+            after.document.write(&mut written);
+            prop_assert_eq!(&Document::read(&written).unwrap(), &after.document);
+        }
+    }
+
+    #[test]
+    fn any_order_of_webhooks_gives_the_same_submission(
+        (sent, shuffled) in prop::collection::vec(sent(0..12), 1..10)
+            .prop_map(distinct)
+            .prop_flat_map(|sent| (Just(sent.clone()), Just(sent).prop_shuffle())),
+        policy in policies(),
+    ) {
+        prop_assert_eq!(received(&sent, policy), received(&shuffled, policy));
+    }
+
+    #[test]
+    fn any_order_of_webhooks_during_an_attempt_gives_the_same_submission(
+        (sent, shuffled) in prop::collection::vec(sent(0..12), 1..8)
+            .prop_map(distinct)
+            .prop_flat_map(|sent| (Just(sent.clone()), Just(sent).prop_shuffle())),
+        policy in policies(),
+        (verdict, status) in prop::sample::select(vec![
+            (Verdict::Accepted, Some(201)),
+            (Verdict::Unreachable, None),
+            (Verdict::UnknownResult, None),
+            (Verdict::Refused, Some(422)),
+        ]),
+    ) {
+        let ended = |sent: &[Sent]| {
+            let first = [("score", "4"), ("problem", "2")].map(|(question, text)| {
+                let (question, answer) = (question.to_owned(), Answer::Given(text.to_owned()));
+                ExtractedAnswer { question, answer, reader: "form:first".to_owned() }
+            });
+            let extraction = Extraction { answers: first.into(), ..Extraction::default() };
+            let mut known = None;
+            receive(&mut known, 0, &Sent { second: 5, extraction }, policy);
+            let mapper = Always(feedback(), UnknownResult::Retry);
+            known.as_mut().unwrap().claim(&context(20, None), &mapper);
+            for sent in sent {
+                receive(&mut known, 0, sent, policy);
+            }
+            let mut submission = known.unwrap();
+            let decision = decided(verdict, 0, UnknownResult::Retry, &submission);
+            let settlement = settlement(&submission, verdict, status, decision, 21);
+            submission.settle(&settlement);
+            // What is late adds to what is known: when an answer that is known came once more counts
+            // by its first and its last time alone.
+            submission.document.late = submission.document.all_answers().into_owned();
+            submission
+        };
+        let (one, other) = (ended(&sent), ended(&shuffled));
+        if policy == ChangedAnswerPolicy::Redeliver {
+            // An answer that changed and changed back may be offered once more or not.
+            prop_assert_eq!(one.document.late, other.document.late);
+        } else {
+            prop_assert_eq!(one, other);
+        }
+    }
+}
+
+/// Of webhooks of one time, the first.
+fn distinct(mut sent: Vec<Sent>) -> Vec<Sent> {
+    sent.sort_by_key(|sent| sent.second);
+    sent.dedup_by_key(|sent| sent.second);
+    sent.retain(|sent| sent.extraction != Extraction::default());
+    sent
+}
+
+fn received(sent: &[Sent], policy: ChangedAnswerPolicy) -> Option<Submission> {
+    let mut known: Option<Submission> = None;
+    for sent in sent {
+        receive(&mut known, 0, sent, policy);
+    }
+    // It orders the rows, and is the time of the webhook that was first stored.
+    known.map(|known| Submission { accepted_at: Timestamp::UNIX_EPOCH, ..known })
+}
+
+fn delivered() -> Submission {
+    let extraction = Extraction { hung_up: true, ..Extraction::default() };
+    let mut known = None;
+    receive(&mut known, 0, &Sent { second: 1, extraction }, ChangedAnswerPolicy::KeepFirst);
+    let mut submission = known.unwrap();
+    submission.claim(&context(60, None), &Always(feedback(), UnknownResult::Retry));
+    let settlement = settlement(&submission, Verdict::Accepted, Some(201), Decision::Delivered, 61);
+    submission.settle(&settlement);
+    submission
+}
+
+#[test]
+fn more_attempts_than_are_kept_keep_the_invariants() {
+    let mut known = None;
+    let extraction = Extraction { hung_up: true, ..Extraction::default() };
+    receive(&mut known, 0, &Sent { second: 1, extraction }, ChangedAnswerPolicy::KeepFirst);
+    let mut submission = known.unwrap();
+    for second in 60..100 {
+        submission.claim(&context(second, None), &Always(feedback(), UnknownResult::Retry));
+        assert_eq!(submission.violations(), Vec::<&str>::new());
+        let retry = Decision::Retry { at: at(second + 1) };
+        let settlement = settlement(&submission, Verdict::Unreachable, None, retry, second);
+        submission.settle(&settlement);
+        assert_eq!(submission.violations(), Vec::<&str>::new());
+    }
+    let numbers = submission.document.attempts.iter().map(|attempt| attempt.number);
+    assert!(numbers.eq([1].into_iter().chain(26..=40)));
+}
+
+#[test]
+fn each_violation_is_found() {
+    type Damage = fn(&mut Submission);
+    let damages: [(Damage, &str); 24] = [
+        (|it| it.call = Some("another".parse().unwrap()), Submission::WRONG_ID),
+        (|it| it.state = State::Pending, "waits and is settled"),
+        (|it| it.settled_at = None, "is settled and does not say when"),
+        (|it| it.lease_until = Some(at(1)), "is in flight and not pending"),
+        (|it| it.lease_until = Some(at(1)), "is in flight without a recorded attempt"),
+        (
+            |it| it.document.attempts[0].response = None,
+            "has an attempt without a response that is not in flight",
+        ),
+        (|it| it.document.attempts[0].number = 2, "does not have the attempts that it counts"),
+        (|it| it.document.attempts_made = 0, "does not have the attempts that it counts"),
+        (|it| it.document.attempts.clear(), "does not have the attempts that it counts"),
+        (|it| it.document.attempts_spent = 7, "has more attempts spent than made"),
+        (|it| it.fence = 0, "has more attempts than claims"),
+        (|it| it.document.attempts.clear(), "has the time of a first attempt and no attempt"),
+        (
+            |it| it.document.attempts[0].response.as_mut().unwrap().verdict = Verdict::Refused,
+            "is in a state that its last attempt does not lead to",
+        ),
+        (
+            |it| it.state = State::Dead(DeadReason::UnknownCall),
+            "is in a state that its last attempt does not lead to",
+        ),
+        (|it| it.document.delivered = None, "is delivered without a payload"),
+        (
+            |it| it.document.redeliver_at = Some(at(1)),
+            "waits for the end of an attempt that is not in flight",
+        ),
+        (
+            |it| it.document.same_payload = true,
+            "is to be sent unchanged and has nothing to send or does not wait",
+        ),
+        (
+            |it| it.retention = RetentionLevel::Outcome,
+            "is purged or is not, by its retention level",
+        ),
+        (|it| it.call = None, "is purged or is not, by its call"),
+        (|it| it.purged_at = Some(at(1)), "is purged and has content"),
+        (
+            |it| {
+                it.state = State::Dead(DeadReason::Unmapped);
+                it.retention = RetentionLevel::Stripped;
+            },
+            "waits or is dead and was stripped",
+        ),
+        (|it| it.retention = RetentionLevel::Stripped, "is stripped and has texts of responses"),
+        (
+            |it| {
+                let audit = AuditEntry { at: at(1), action: "replay".into(), detail: None };
+                it.document.audit = vec![audit; 101];
+            },
+            "has more audit entries than are kept",
+        ),
+        (
+            |it| {
+                let text = r#"{"question":"score","answer":"4","reader":"form:Digits",
+                    "received_at":9,"webhook":"00000000-0000-0000-0000-000000000001","last_at":8}"#;
+                let answers = format!(r#"{{"recorded":[{text}]}}"#);
+                it.document.answers = serde_json::from_str(&answers).unwrap();
+            },
+            "has answers out of order",
+        ),
+    ];
+    for (damage, words) in damages {
+        let mut submission = delivered();
+        assert_eq!(submission.violations(), Vec::<&str>::new());
+        damage(&mut submission);
+        let violations = submission.violations();
+        assert!(violations.contains(&words), "{words}: {violations:?}");
+    }
+}
+
+#[test]
+fn a_submission_that_is_set_aside_keeps_what_keeps_the_invariants() {
+    let set_aside = |document| {
+        let it = Submission::set_aside(key(0), at(1), 1, document, true, "the store was damaged");
+        assert_eq!(it.violations(), Vec::<&str>::new());
+        assert_eq!(it.state, State::Dead(DeadReason::Unmapped));
+        it.document
+    };
+    let document = delivered().document;
+    let kept = set_aside(Some(document.clone()));
+    assert_eq!((&kept.answers, &kept.attempts), (&document.answers, &document.attempts));
+    let mut damaged = document;
+    damaged.attempts_made = 9;
+    assert!(set_aside(Some(damaged)).attempts.is_empty());
+    assert!(set_aside(None).reached);
+}

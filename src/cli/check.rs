@@ -1,11 +1,11 @@
 use std::io::{self, Write};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use terminal_size::{Width, terminal_size_of};
 
 use super::table::Table;
-use super::{Failure, SettingsFile};
+use super::{Failure, Output, SettingsFile};
 use crate::destination::Destination;
 use crate::settings::Settings;
 use crate::survey::Proof;
@@ -17,15 +17,6 @@ pub(super) struct Check {
     output: Output,
     #[command(flatten)]
     settings: SettingsFile,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Output {
-    /// For a person
-    #[default]
-    Text,
-    /// One JSON document, for a script
-    Json,
 }
 
 impl Check {

@@ -10,11 +10,11 @@ mod demo;
 mod doctor;
 mod explain;
 mod failure;
-mod openapi;
+mod input;
+mod output;
 mod payload;
 mod preview;
 mod reread;
-mod schema;
 mod serve;
 mod settings_file;
 mod sign;
@@ -23,10 +23,15 @@ mod submissions;
 mod table;
 mod test;
 
-pub use failure::Failure;
+use std::io::{self, Write};
 
 use clap::{Parser, Subcommand};
 
+pub use failure::Failure;
+
+use crate::{http, settings};
+use input::read_file;
+use output::Output;
 use settings_file::{SettingsFile, source};
 
 /// Post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
@@ -77,8 +82,8 @@ impl Cli {
             Verb::Check(check) => check.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
-            Verb::Schema => schema::run(),
-            Verb::Openapi => openapi::run(),
+            Verb::Schema => Ok(writeln!(io::stdout(), "{:#}", settings::schema())?),
+            Verb::Openapi => Ok(write!(io::stdout(), "{}", http::api_description())?),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::cursor::{Cursor, Table};
+use super::secret;
 use super::shape::{Kind, Shape, key};
-use super::written::{Place, Table};
-use super::{Environment, secret};
 use crate::destination::{Destination, Plivo};
 use crate::domain::{Account, Issue, Name};
 use crate::source::SignedUrl;
@@ -36,18 +36,14 @@ pub(super) const SHAPE: Shape = Shape::of(&[
 ]);
 
 /// Where the feedback of an account goes.
-pub(super) fn destination(
-    name: Name,
-    place: &Place<'_>,
-    environment: &Arc<Environment>,
-) -> Option<Destination> {
-    let table = place.table()?;
-    let auth_id = table.need("auth_id", AUTH_ID).and_then(|place| auth_id(&place));
+pub(super) fn destination(name: Name, cursor: &Cursor<'_>) -> Option<Destination> {
+    let table = cursor.table()?;
+    let auth_id = table.need("auth_id", AUTH_ID).and_then(|cursor| auth_id(&cursor));
     let credentials = table
         .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
-        .and_then(|place| secret::credentials(&place, 1, environment));
+        .and_then(|cursor| secret::credentials(&cursor, 1));
     let api = api(&table);
-    let issue_names = table.or("spelling", BTreeMap::new(), |place| issue_names(&place));
+    let issue_names = table.or("spelling", BTreeMap::new(), |cursor| issue_names(&cursor));
     Some(Destination::Plivo(Plivo {
         auth_id: auth_id?,
         account: Arc::new(Account { name, credentials: Arc::new(credentials?) }),
@@ -59,30 +55,30 @@ pub(super) fn destination(
 const AUTH_ID: &str = "the account's id, MA… or SA…";
 
 /// It becomes the user name of HTTP Basic, which ends at the first colon.
-fn auth_id(place: &Place<'_>) -> Option<String> {
-    let text = place.text(AUTH_ID)?;
+fn auth_id(cursor: &Cursor<'_>) -> Option<String> {
+    let text = cursor.text(AUTH_ID)?;
     if text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         Some(text.to_owned())
     } else {
-        place.fault("expected at most 64 letters and digits")
+        cursor.fault("expected at most 64 letters and digits")
     }
 }
 
 /// The auth token travels with every request, so it is not sent in the clear by mistake.
 fn api(table: &Table<'_>) -> Option<String> {
-    let insecure = table.or("insecure", false, |place| place.flag());
-    let Some(place) = table.get("api") else {
+    let insecure = table.or("insecure", false, |cursor| cursor.flag());
+    let Some(cursor) = table.get("api") else {
         return Some(PLIVO_API.to_owned());
     };
-    let text = place.text(API)?;
+    let text = cursor.text(API)?;
     let Ok(api) = SignedUrl::public(text) else {
-        return place.fault(format!(
+        return cursor.fault(format!(
             "expected {API}: no user, no query, no fragment, and a prefix at most"
         ));
     };
     let api = api.at("");
     if is_in_the_clear(&api) && !insecure? {
-        return place.fault(
+        return cursor.fault(
             "expected https: the auth token would travel in the clear (say insecure: true if it may)",
         );
     }
@@ -103,17 +99,17 @@ fn is_in_the_clear(api: &str) -> bool {
     !is_loopback
 }
 
-fn issue_names(place: &Place<'_>) -> Option<BTreeMap<Issue, String>> {
+fn issue_names(cursor: &Cursor<'_>) -> Option<BTreeMap<Issue, String>> {
     const SPELLED: &str = "an issue as it goes over the wire, such as CALLERID_ISSUES";
-    let table = place.table()?;
+    let table = cursor.table()?;
     let spelled: Vec<_> = Issue::ALL
         .into_iter()
         .filter_map(|issue| {
-            let place = table.get(issue.name())?;
-            let text = place.text(SPELLED).and_then(|text| {
+            let cursor = table.get(issue.name())?;
+            let text = cursor.text(SPELLED).and_then(|text| {
                 let is_lawful =
                     text.len() <= 64 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-                if is_lawful { Some(text) } else { place.fault(format!("expected {SPELLED}")) }
+                if is_lawful { Some(text) } else { cursor.fault(format!("expected {SPELLED}")) }
             });
             Some(text.map(|text| (issue, text.to_owned())))
         })

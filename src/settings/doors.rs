@@ -4,111 +4,72 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::shape::{Kind, Shape, key};
-use super::written::{Place, Table};
-use super::{Environment, secret};
+use super::cursor::Cursor;
+use super::secret;
+use super::section::{Setting, duration, optional, section, setting, whole};
+use super::shape::Kind;
 use crate::domain::Credentials;
 use crate::source::SignedUrl;
 
-/// The door that senders call.
-#[derive(Debug, Clone)]
-pub struct PublicDoor {
-    pub listen: SocketAddr,
-    /// What senders call and sign; absent where every source has its own.
-    pub url: Option<SignedUrl>,
-    /// How many may be connected at once.
-    pub connections: usize,
-    /// How long the body of a hook may take to arrive.
-    pub body_timeout: Duration,
+section! {
+    /// The door that senders call.
+    #[derive(Debug, Clone)]
+    pub struct PublicDoor {
+        /// The address and the port to listen on, such as `0.0.0.0:8080` or `[::]:8080`.
+        listen: SocketAddr = LISTEN,
+        /// What senders call and Plivo signs, such as `https://surveys.example.com`.
+        url: Option<SignedUrl> = optional(
+            Kind::Text,
+            "an address such as https://surveys.example.com",
+            |cursor, expected| cursor.check(SignedUrl::public(cursor.text(expected)?)).map(Some),
+        ),
+        /// How many may be connected at once; each may hold 64 KiB of a body.
+        connections: usize = whole(1, 100_000),
+        /// How long the body of a hook may take to arrive.
+        body_timeout: Duration = duration(Duration::from_millis(1)),
+    }
 }
 
-/// The door for probes, figures and operators.
-#[derive(Debug, Clone)]
-pub struct PrivateDoor {
-    pub listen: SocketAddr,
-    /// What whoever uses the API has to bring; without one there is an API on loopback alone.
-    pub token: Option<Arc<Credentials>>,
+section! {
+    /// The door for probes, figures and operators.
+    #[derive(Debug, Clone)]
+    pub struct PrivateDoor {
+        /// The address and the port to listen on, such as `0.0.0.0:8080` or `[::]:8080`.
+        listen: SocketAddr = LISTEN,
+        /// What the API wants as Authorization: Bearer; without it the API is off beyond loopback.
+        token: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", token_of_api),
+    }
 }
+
+const LISTEN: Setting<SocketAddr> = setting(
+    Kind::Text,
+    "an address and a port such as 0.0.0.0:8080 or [::]:8080",
+    |cursor, expected| {
+        let address = cursor.text(expected)?.parse().ok();
+        address.or_else(|| cursor.fault(format!("expected {expected}")))
+    },
+);
 
 /// Shortest token of the API, in characters: nobody guesses so many.
 const TOKEN_LENGTH_MIN: usize = 16;
 
-const LISTEN: &str = "The address and the port to listen on, such as 0.0.0.0:8080 or [::]:8080.";
-
-impl PublicDoor {
-    pub(super) const SHAPE: Shape = Shape::of(&[
-        key("listen", Kind::Text, LISTEN),
-        key(
-            "url",
-            Kind::Text,
-            "What senders call and Plivo signs, such as https://surveys.example.com.",
-        ),
-        key(
-            "connections",
-            Kind::Whole(1, 100_000),
-            "How many may be connected at once; each may hold 64 KiB of a body.",
-        ),
-        key(
-            "body_timeout",
-            Kind::Duration(Duration::from_millis(1)),
-            "How long the body of a hook may take to arrive.",
-        ),
-    ]);
-
-    pub(super) fn at(place: &Place<'_>) -> Option<Self> {
-        let table = place.table()?;
-        let listen = listen(&table);
-        let url = match table.get_filled("url") {
-            None => Some(None),
-            Some(place) => public_url(&place).map(Some),
-        };
-        let connections =
-            table.need("connections", "a whole number").and_then(|place| place.whole());
-        let body_timeout =
-            table.need("body_timeout", "a duration").and_then(|place| place.duration());
-        Some(Self {
-            listen: listen?,
-            url: url?,
-            connections: connections? as usize,
-            body_timeout: body_timeout?,
-        })
-    }
-}
-
 impl PrivateDoor {
-    pub(super) const SHAPE: Shape = Shape::of(&[
-        key("listen", Kind::Text, LISTEN),
-        key(
-            "token",
-            Kind::Secret,
-            "What the API wants as Authorization: Bearer; without it the API is off beyond loopback.",
-        ),
-    ]);
-
-    pub(super) fn at(
-        place: &Place<'_>,
-        public: Option<&PublicDoor>,
-        environment: &Arc<Environment>,
-    ) -> Option<Self> {
-        let table = place.table()?;
-        let token = match table.get_filled("token") {
-            None => Some(None),
-            Some(place) => token_of_api(&place, environment).map(Some),
-        };
-        let listen = listen(&table)?;
-        if public.is_some_and(|public| collide(public.listen, listen)) {
-            return table.get("listen")?.fault(
+    /// Notes it if both doors listen at one address.
+    pub(super) fn check(&self, public: &PublicDoor, cursor: &Cursor<'_>) -> Option<()> {
+        if collide(public.listen, self.listen) {
+            return cursor.table()?.fault_at(
+                "listen",
                 "the public door listens there: the private one must have an address of its own",
             );
         }
-        Some(Self { listen, token: token? })
+        Some(())
     }
 }
 
-fn token_of_api(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Arc<Credentials>> {
-    let token = secret::credentials(place, TOKEN_LENGTH_MIN, environment)?;
-    place.check(token.tokens().iter().try_for_each(can_be_brought))?;
-    Some(Arc::new(token.checked(can_be_brought)))
+fn token_of_api(cursor: &Cursor<'_>, _: &str) -> Option<Option<Arc<Credentials>>> {
+    let token = secret::credentials(cursor, TOKEN_LENGTH_MIN)?;
+    cursor.check(token.tokens().iter().try_for_each(can_be_brought))?;
+    Some(Some(Arc::new(token.checked(can_be_brought))))
 }
 
 /// Whether a header can carry it as it is: nobody would ever be let in by another.
@@ -120,18 +81,6 @@ fn can_be_brought(token: &SecretString) -> Result<(), String> {
         Err("no request can bring a token that begins or ends with a blank, or has two lines"
             .to_owned())
     }
-}
-
-fn public_url(place: &Place<'_>) -> Option<SignedUrl> {
-    let text = place.text("an address such as https://surveys.example.com")?;
-    place.check(SignedUrl::public(text))
-}
-
-fn listen(table: &Table<'_>) -> Option<SocketAddr> {
-    const WHAT: &str = "an address and a port such as 0.0.0.0:8080 or [::]:8080";
-    let place = table.need("listen", WHAT)?;
-    let text = place.text(WHAT)?;
-    text.parse().ok().or_else(|| place.fault(format!("expected {WHAT}")))
 }
 
 /// Port 0 is whichever is free.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use super::fault::Fault;
-use super::not_yaml::NotYaml;
+use super::diagnostic::Diagnostic;
+use super::located::NotYaml;
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +14,9 @@ pub enum SettingsError {
     NotYaml { file: PathBuf, source: NotYaml },
     /// One line for each: first what comes from no file, by path, then in the order of the file.
     #[error("{}", lines(.0))]
-    Faults(Vec<Fault>),
+    Faults(Vec<Diagnostic>),
 }
 
-fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+fn lines(faults: &[Diagnostic]) -> String {
+    faults.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -1,7 +1,6 @@
-use serde_json::Value;
-
+use super::cursor::{ANSWER, Cursor, QUESTION, all};
+use super::section::{words, words_of};
 use super::shape::{Kind, Shape, key};
-use super::written::{ANSWER, Place, QUESTION};
 use crate::domain::{Issue, Issues};
 use crate::survey::{AtFive, ChoiceDefinition, IssuesDefinition, MetBy};
 
@@ -20,7 +19,7 @@ pub(super) const SHAPE: Shape = Shape::of(&[
     .or("[OTHERS]"),
     key(
         "at_five",
-        Kind::Word(|| vec!["send", "drop"]),
+        words_of::<AtFive>(),
         "Whether what a caller chose is sent with a rating of 5 too.",
     )
     .or("send"),
@@ -42,46 +41,41 @@ const CHOICE: Shape = Shape::of(&[
 ])
 .with_one_of(&["answer", "mentions"]);
 
-pub(super) fn issues(place: &Place<'_>) -> IssuesDefinition {
+pub(super) fn issues(cursor: &Cursor<'_>) -> IssuesDefinition {
     let mut issues = IssuesDefinition::default();
-    let Some(table) = place.table() else {
+    let Some(table) = cursor.table() else {
         return issues;
     };
-    issues.of = table.get("of").and_then(|place| place.name(QUESTION));
-    if let Some(place) = table.get("choices") {
-        issues.choices = choices(&place);
+    issues.of = table.get("of").and_then(|cursor| cursor.parsed(QUESTION));
+    if let Some(cursor) = table.get("choices") {
+        issues.choices = choices(&cursor);
     }
-    if let Some(otherwise) = table.get("otherwise").and_then(|place| issue_list(&place)) {
+    if let Some(otherwise) = table.get("otherwise").and_then(|cursor| issue_list(&cursor)) {
         issues.otherwise = otherwise;
     }
-    if let Some(at_five) = table
-        .get("at_five")
-        .and_then(|place| place.word(&[("send", AtFive::Send), ("drop", AtFive::Drop)]))
-    {
-        issues.at_five = at_five;
-    }
+    issues.at_five = table.get("at_five").and_then(|it| it.one_of()).unwrap_or_default();
     issues
 }
 
 /// In their places, for faults are told by them.
-fn choices(place: &Place<'_>) -> Vec<ChoiceDefinition> {
-    let items = place.list("{ answer: …, issue: … }").unwrap_or_default();
+fn choices(cursor: &Cursor<'_>) -> Vec<ChoiceDefinition> {
+    let items = cursor.list("{ answer: …, issue: … }").unwrap_or_default();
     let unread = || ChoiceDefinition::answer("", Issue::Others);
-    items.iter().map(|place| choice(place).unwrap_or_else(unread)).collect()
+    items.iter().map(|cursor| choice(cursor).unwrap_or_else(unread)).collect()
 }
 
-fn choice(place: &Place<'_>) -> Option<ChoiceDefinition> {
-    let table = place.table()?;
-    let of = table.get("of").and_then(|place| place.name(QUESTION));
+fn choice(cursor: &Cursor<'_>) -> Option<ChoiceDefinition> {
+    let table = cursor.table()?;
+    let of = table.get("of").and_then(|cursor| cursor.parsed(QUESTION));
     let met_by = match (table.get("answer"), table.get("mentions")) {
-        (Some(_), Some(_)) => place.fault("expected one of answer, mentions, not both"),
-        (None, Some(place)) => mentions(&place).map(MetBy::Mentions),
+        (Some(_), Some(_)) => cursor.fault("expected one of answer, mentions, not both"),
+        (None, Some(cursor)) => mentions(&cursor).map(MetBy::Mentions),
         _ => {
-            let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
+            let answer = table.need("answer", ANSWER).and_then(|cursor| cursor.answer());
             answer.map(MetBy::Answer)
         }
     };
-    let issue = table.need("issue", ISSUE).and_then(|place| issue(&place));
+    let issue = table.need("issue", ISSUE).and_then(|cursor| issue(&cursor));
     Some(ChoiceDefinition {
         of,
         met_by: met_by.unwrap_or(MetBy::Answer(String::new())),
@@ -89,24 +83,22 @@ fn choice(place: &Place<'_>) -> Option<ChoiceDefinition> {
     })
 }
 
-fn mentions(place: &Place<'_>) -> Option<Vec<String>> {
+fn mentions(cursor: &Cursor<'_>) -> Option<Vec<String>> {
     const PHRASE: &str = "words such as \"hear myself\"";
-    let phrases: Option<Vec<_>> = match place.value() {
-        Value::Array(_) => place.list(PHRASE)?.iter().map(|place| place.text(PHRASE)).collect(),
-        _ => place.text(PHRASE).map(|phrase| vec![phrase]),
-    };
-    Some(phrases?.into_iter().map(str::to_owned).collect())
+    all(cursor.one_or_list(PHRASE)?.iter().map(|cursor| cursor.text(PHRASE).map(str::to_owned)))
 }
 
-pub(super) fn issue_list(place: &Place<'_>) -> Option<Issues> {
-    let items = place.list("issues such as [OTHERS]")?;
-    let issues: Vec<_> = items.iter().map(issue).collect();
-    issues.into_iter().collect()
+pub(super) fn issue_list(cursor: &Cursor<'_>) -> Option<Issues> {
+    let items = cursor.list("issues such as [OTHERS]")?;
+    Some(all(items.iter().map(issue))?.into_iter().collect())
 }
 
 const ISSUE: &str = "an issue that Plivo knows, such as ECHO";
 
-fn issue(place: &Place<'_>) -> Option<Issue> {
-    let text = place.text(ISSUE)?;
-    place.check(text.parse())
+fn issue(cursor: &Cursor<'_>) -> Option<Issue> {
+    cursor.parsed(ISSUE)
+}
+
+words! {
+    AtFive { "send" => Send, "drop" => Drop }
 }

@@ -2,15 +2,12 @@ use std::io::Read;
 use std::path::Path;
 use std::{fmt, fs};
 
-use config::{Config, ConfigError, File, FileFormat, Map, Source, ValueKind};
-use serde_json::Value;
+use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
-use super::Environment;
+use super::diagnostic::Context;
 use super::error::SettingsError;
-use super::fault::{Faults, path_to};
-use super::not_yaml::NotYaml;
-use super::variables::Variables;
-use super::written::unknown_key;
+use super::located::{Located, Node, NotYaml, Origin};
+use super::variables;
 
 /// Every fixed key with its default, embedded. It is also the page an operator reads.
 const BASE: &str = include_str!("../../config/base.yaml");
@@ -18,50 +15,26 @@ const BASE: &str = include_str!("../../config/base.yaml");
 /// Longest file of settings that is read, in bytes: a wrong path should not fill the memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The base, the file and the variables as one tree.
-pub(super) struct Layered {
-    pub(super) tree: Value,
-    pub(super) variables: Variables,
-}
-
-/// Lays the file over the base and the variables over both. What cannot be laid, because no such
-/// section exists or because a variable may not reach there, is a fault and left out.
+/// Lays the file over the base and the variables over both. What a variable may not reach is a
+/// fault and left out.
 ///
 /// # Errors
 /// The text is not a table in YAML.
-pub(super) fn lay(
-    text: &str,
-    environment: &Environment,
-    faults: &Faults,
-) -> Result<Layered, NotYaml> {
-    let base = Layer::from_yaml(BASE).expect("the embedded base is tested");
-    let file = Layer::from_yaml(text)?.over(&base, faults);
-
-    let written = tree(&[base.clone(), file.clone()]);
-    let variables = Variables::read(environment, &written, faults);
-    let overrides = variables.overrides().map(|(path, text)| Layer::one(path, text));
-
-    let layers: Vec<Layer> = [base, file].into_iter().chain(overrides).collect();
-    Ok(Layered { tree: tree(&layers), variables })
+pub(super) fn lay(text: &str, context: &Context) -> Result<Located, NotYaml> {
+    let mut file = Located::parse(text)?;
+    if file.as_table().is_none() {
+        let message = "the whole is not a table of sections".to_owned();
+        return Err(NotYaml { line: 1, column: 1, message });
+    }
+    let base = base();
+    file.fill_blanks(&base);
+    let variables = variables::layers(&merge(&base, &file, &[]), context);
+    Ok(merge(&base, &file, &variables))
 }
 
 /// What is in force where nothing is written.
-pub(super) fn base() -> Value {
-    tree(&[Layer::from_yaml(BASE).expect("the embedded base is tested")])
-}
-
-/// What a text of ours says as YAML.
-pub(super) fn value(text: &str) -> Value {
-    let layer = Layer::from_yaml(&format!("value: {text}")).expect("it is YAML");
-    tree(&[layer])["value"].take()
-}
-
-/// A table of its own.
-///
-/// # Errors
-/// The text is not a table in YAML.
-pub(super) fn table(text: &str) -> Result<Value, NotYaml> {
-    Ok(tree(&[Layer::from_yaml(text)?]))
+pub(super) fn base() -> Located {
+    Located::embedded(BASE)
 }
 
 /// # Errors
@@ -77,46 +50,29 @@ pub(super) fn read_file(path: &Path) -> Result<String, SettingsError> {
     Ok(text)
 }
 
-/// One source of settings, ready for `config`.
-#[derive(Clone)]
-struct Layer(Map<String, config::Value>);
-
-impl Layer {
-    fn from_yaml(text: &str) -> Result<Self, NotYaml> {
-        if let Some(line) = text.lines().position(is_too_deep) {
-            let message = format!("line {}: nested deeper than any setting is", line + 1);
-            return Err(NotYaml(message));
-        }
-        File::from_str(text, FileFormat::Yaml).collect().map(Self).map_err(NotYaml::from)
-    }
-
-    /// A single value at the end of `path`.
-    fn one(path: &[String], text: &str) -> Self {
-        let mut keys = path.iter().rev().cloned();
-        let last = keys.next().expect("a variable names a section and a key");
-        let leaf = Map::from_iter([(last, config::Value::from(text))]);
-        Self(keys.fold(leaf, |below, key| Map::from_iter([(key, config::Value::from(below))])))
-    }
-
-    /// Without the sections that the base does not have, which `config` might take for paths
-    /// (`store.url: …`), and without keys left blank, which would wipe their defaults out.
-    fn over(mut self, base: &Layer, faults: &Faults) -> Self {
-        self.0.retain(|section, _| {
-            let known = base.0.contains_key(section);
-            if !known {
-                let mut sections: Vec<&str> = base.0.keys().map(String::as_str).collect();
-                sections.sort_unstable();
-                faults.add(path_to("", section), unknown_key(&sections));
-            }
-            known
-        });
-        drop_blanks(&mut self.0, &base.0);
-        self
-    }
+/// Merges the layers, each over the one before: table by table, key by key.
+fn merge(base: &Located, file: &Located, variables: &[Located]) -> Located {
+    let merged = [base, file]
+        .into_iter()
+        .chain(variables)
+        .fold(Config::builder(), |builder, layer| builder.add_source(Layer(to_config(layer))))
+        .build()
+        .and_then(|config| config.get_table(ROOT))
+        .expect("tables merge into a table");
+    let written: Vec<&Located> = [file, base].into_iter().chain(variables).collect();
+    from_config(Value::new(None, merged), &written)
 }
 
+/// The one key under which each layer has its settings: `config` takes keys at the root for paths,
+/// such as `store.url`, but not the keys below.
+const ROOT: &str = "settings";
+
+/// One source of settings, ready for `config`.
+#[derive(Clone)]
+struct Layer(Value);
+
 impl fmt::Debug for Layer {
-    /// `config` asks for it; there may be secrets inside.
+    /// `config` requires it; there may be secrets inside.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Layer(…)")
     }
@@ -127,34 +83,131 @@ impl Source for Layer {
         Box::new(self.clone())
     }
 
-    fn collect(&self) -> Result<Map<String, config::Value>, ConfigError> {
-        Ok(self.0.clone())
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(Map::from_iter([(ROOT.to_owned(), self.0.clone())]))
     }
 }
 
-fn tree(layers: &[Layer]) -> Value {
-    layers
-        .iter()
-        .fold(Config::builder(), |builder, layer| builder.add_source(layer.clone()))
-        .build()
-        .and_then(Config::try_deserialize)
-        .expect("tables under plain keys merge, and all that YAML knows is known to JSON")
-}
-
-fn drop_blanks(over: &mut Map<String, config::Value>, base: &Map<String, config::Value>) {
-    over.retain(|key, value| match (&mut value.kind, base.get(key).map(|base| &base.kind)) {
-        (ValueKind::Nil, Some(_)) => false,
-        (ValueKind::Table(over), Some(ValueKind::Table(base))) => {
-            drop_blanks(over, base);
-            true
+/// Scalars keep their text, because `04` and `1.50` are more than their numbers. The origin says where
+/// a value was written, and whether it means more than its text.
+fn to_config(located: &Located) -> Value {
+    let (style, kind) = match &located.node {
+        Node::Scalar { text, value } => {
+            (if value.is_string() { "text" } else { "plain" }, text.as_str().into())
         }
-        _ => true,
-    });
+        Node::List(items) => ("list", ValueKind::Array(items.iter().map(to_config).collect())),
+        Node::Table(table) => {
+            let entries = table.iter().map(|(key, value)| (key.clone(), to_config(value)));
+            ("table", ValueKind::Table(entries.collect()))
+        }
+    };
+    let origin = match &located.origin {
+        Origin::Embedded => format!("{style} embedded"),
+        Origin::Line(line) => format!("{style} line {line}"),
+        Origin::Variable(name) => format!("{style} variable {name}"),
+    };
+    Value::new(Some(&origin), kind)
 }
 
-/// The parser bounds the depth of `[[[` but not that of block lists and tables, and exhausts the
-/// stack. Every level of those begins further to the right.
-fn is_too_deep(line: &str) -> bool {
-    const COLUMN_MAX: usize = 200;
-    line.len() - line.trim_start_matches([' ', '-', '?']).len() > COLUMN_MAX
+/// `config` drops the origin of a table that it merges, so that is taken from the first of `written`:
+/// the layers that have a value at this place.
+fn from_config(value: Value, written: &[&Located]) -> Located {
+    let (style, origin) = match value.origin().and_then(|origin| origin.split_once(' ')) {
+        Some((style, place)) => (style, parse_origin(place)),
+        None => ("table", written.first().map_or(Origin::Embedded, |it| it.origin.clone())),
+    };
+    let is_plain = style == "plain";
+    let node = match value.kind {
+        ValueKind::Table(table) => {
+            let entries = table.into_iter().map(|(key, value)| {
+                let below: Vec<_> = written.iter().filter_map(|it| it.get(&key)).collect();
+                let located = from_config(value, &below);
+                (key, located)
+            });
+            Node::Table(entries.collect())
+        }
+        ValueKind::Array(items) => {
+            Node::List(items.into_iter().map(|item| from_config(item, &[])).collect())
+        }
+        scalar => Node::scalar(scalar.to_string(), is_plain),
+    };
+    Located { origin, node }
+}
+
+fn parse_origin(place: &str) -> Origin {
+    let line = place.strip_prefix("line ").and_then(|line| line.parse().ok()).map(Origin::Line);
+    let variable = place.strip_prefix("variable ").map(|name| Origin::Variable(name.to_owned()));
+    line.or(variable).unwrap_or(Origin::Embedded)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::Environment;
+
+    fn merged(base: &str, file: &str) -> Located {
+        let base = Located::embedded(base);
+        let mut file = Located::parse(file).unwrap();
+        file.fill_blanks(&base);
+        merge(&base, &file, &[])
+    }
+
+    fn line(located: &Located, keys: &[&str]) -> Option<usize> {
+        let found = keys.iter().fold(located, |located, key| located.get(key).unwrap());
+        match &found.origin {
+            Origin::Line(line) => Some(*line),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_blank_keeps_its_default_and_a_table_keeps_the_keys_that_it_does_not_name() {
+        let tree =
+            merged("a: { b: 1, c: [2] }\nd: 3\ne:\n", "a:\n  b:\n  c: [4, 5]\nd: { f: 6 }\n");
+        assert_eq!(tree.json(), json!({"a": {"b": 1, "c": [4, 5]}, "d": {"f": 6}, "e": null}));
+    }
+
+    #[test]
+    fn a_merged_value_keeps_its_line_and_its_text() {
+        let file = "a:\n  b: 04\n  c: '5'\n  d:\ng:\n  h: [{ i: 1.50 }]\n";
+        let tree = merged("a: { b: 1, d: 2, e: 3 }\nf: 4\n", file);
+        assert_eq!(
+            tree.json(),
+            json!({"a": {"b": 4, "c": "5", "d": 2, "e": 3}, "f": 4, "g": {"h": [{"i": 1.5}]}})
+        );
+        let Node::Scalar { text, .. } = &tree.get("a").unwrap().get("b").unwrap().node else {
+            panic!("b is no scalar");
+        };
+        assert_eq!(text, "04");
+        for (keys, expected) in [
+            (&["a"][..], Some(1)),
+            (&["a", "b"], Some(2)),
+            (&["a", "d"], Some(4)),
+            (&["a", "e"], None),
+            (&["f"], None),
+            (&["g"], Some(5)),
+            (&["g", "h"], Some(6)),
+        ] {
+            assert_eq!(line(&tree, keys), expected, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_dot_is_no_path() {
+        let tree = merged("a: { b: 1 }\n", "a.b: 2\n'c[0]': 3\n");
+        assert_eq!(tree.json(), json!({"a": {"b": 1}, "a.b": 2, "c[0]": 3}));
+    }
+
+    #[test]
+    fn a_variable_is_the_origin_of_what_it_sets_and_of_nothing_above() {
+        let name = "POSTCALL__STORE__URL";
+        let environment = Environment::from_iter([(name, "sqlite:x.db")]);
+        let tree = lay("", &Context::of(None, environment)).expect("it is YAML");
+        let store = tree.get("store").unwrap();
+        assert!(matches!(store.origin, Origin::Embedded));
+        let url = store.get("url").unwrap();
+        assert!(matches!(&url.origin, Origin::Variable(of) if of == name));
+    }
 }

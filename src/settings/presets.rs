@@ -1,8 +1,6 @@
 //! What is known of senders: `config/presets/*.yaml`, embedded, and what a source says over it.
 
-use serde_json::{Map, Value};
-
-use super::layers;
+use super::located::{Located, Node, Table};
 use crate::source::{SourceReply, check_plivo_xml};
 
 /// Every preset by name, in the order in which they are offered.
@@ -30,9 +28,9 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The table of a preset.
-pub(super) fn named(name: &str) -> Option<Value> {
+pub(super) fn named(name: &str) -> Option<Located> {
     let (_, text) = ALL.iter().find(|(known, _)| *known == name)?;
-    Some(layers::table(text).expect("the embedded presets are tested"))
+    Some(Located::embedded(text))
 }
 
 /// XML that the sender of a preset runs. Of others than Plivo no more is asked than that it is XML.
@@ -49,71 +47,75 @@ pub(super) fn xml(preset: &str, text: &str) -> Result<SourceReply, String> {
 
 /// A source as its preset and its own table together make it: key by key, and within `read` and one
 /// scheme of `signature` again. What is left blank in `read` is not read.
-pub(super) fn under(own: &Value, preset: Value) -> Value {
-    let (Value::Object(own), Value::Object(mut table)) = (own, preset) else { return own.clone() };
-    for (key, value) in own {
-        let merged = match (key.as_str(), table.remove(key)) {
-            ("read", Some(preset)) => read_under(value, preset),
-            ("signature", Some(preset)) => signature_under(value, preset),
-            _ => value.clone(),
-        };
-        table.insert(key.clone(), merged);
-    }
-    Value::Object(table)
+pub(super) fn under(own: &Located, preset: Located) -> Located {
+    laid(own, preset, |table, own| {
+        for (key, value) in own {
+            let merged = match (key.as_str(), table.swap_remove(key)) {
+                ("read", Some(preset)) => laid(value, preset, read_over),
+                ("signature", Some(preset)) => laid(value, preset, signature_over),
+                _ => value.clone(),
+            };
+            table.insert(key.clone(), merged);
+        }
+    })
 }
 
-fn read_under(own: &Value, preset: Value) -> Value {
-    let (Value::Object(own), Value::Object(mut read)) = (own, preset) else { return own.clone() };
+/// A table over that of the preset; what is no table stands for itself.
+fn laid(own: &Located, preset: Located, over: impl Fn(&mut Table, &Table)) -> Located {
+    let (Node::Table(table), Node::Table(mut merged)) = (&own.node, preset.node) else {
+        return own.clone();
+    };
+    over(&mut merged, table);
+    Located { origin: own.origin.clone(), node: Node::Table(merged) }
+}
+
+fn read_over(read: &mut Table, own: &Table) {
     // A source answers one question at a time or several: who says the one means not the other.
-    if own.contains_key("answer") {
-        read.remove("answers");
-        read.remove("each_question");
+    let replaced: &[&str] = if own.contains_key("answer") {
+        &["answers", "each_question"]
     } else if own.contains_key("answers") || own.contains_key("each_question") {
-        read.remove("answer");
-        read.remove("question");
-    }
+        &["answer", "question"]
+    } else {
+        &[]
+    };
+    read.retain(|key, _| !replaced.contains(&key.as_str()));
     for (key, value) in own {
-        match (key.as_str(), read.remove(key), value) {
-            (_, _, Value::Null) => {}
-            ("fields", Some(Value::Object(mut fields)), Value::Object(own)) => {
+        let merged = match (key.as_str(), read.swap_remove(key)) {
+            ("fields", Some(preset)) => laid(value, preset, |fields, own| {
                 fields.extend(own.clone());
-                fields.retain(|_, readers| !readers.is_null());
-                read.insert(key.clone(), Value::Object(fields));
-            }
-            _ => {
-                read.insert(key.clone(), value.clone());
-            }
+                fields.retain(|_, readers| !readers.is_blank());
+            }),
+            _ => value.clone(),
+        };
+        if !merged.is_blank() {
+            read.insert(key.clone(), merged);
         }
     }
-    Value::Object(read)
 }
 
 /// Of the same scheme, key by key; another scheme stands for itself.
-fn signature_under(own: &Value, preset: Value) -> Value {
-    let (Some((scheme, own_rules)), Some((known, rules))) = (only(own), only(&preset)) else {
-        return own.clone();
-    };
-    let (Value::Object(own_rules), Value::Object(rules)) = (own_rules, rules) else {
-        return own.clone();
-    };
-    if scheme != known {
-        return own.clone();
+fn signature_over(schemes: &mut Table, own: &Table) {
+    let same = own.len() == 1 && own.keys().eq(schemes.keys());
+    if !same {
+        schemes.clone_from(own);
+        return;
     }
-    let mut rules = rules.clone();
-    rules.extend(own_rules.clone());
-    Value::Object(Map::from_iter([(scheme.clone(), Value::Object(rules))]))
-}
-
-fn only(value: &Value) -> Option<(&String, &Value)> {
-    let mut entries = value.as_object()?.iter();
-    entries.next().filter(|_| entries.next().is_none())
+    for (scheme, rules) in own {
+        let preset = schemes.swap_remove(scheme).expect("it is the same");
+        schemes.insert(scheme.clone(), laid(rules, preset, |rules, own| rules.extend(own.clone())));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn under(own: &Value, preset: Value) -> Value {
+        let located = |value: &Value| Located::embedded(&value.to_string());
+        super::under(&located(own), located(&preset)).json()
+    }
 
     #[test]
     fn what_a_source_says_goes_over_its_preset_key_by_key() {
@@ -168,7 +170,7 @@ mod tests {
             assert!(head.iter().any(|line| line.contains("20")), "{name} has no date");
             let known = ["body", "signature", "read", "reply", "on_refusal"];
             let table = named(name).unwrap();
-            for key in table.as_object().unwrap().keys() {
+            for key in table.as_table().unwrap().keys() {
                 assert!(known.contains(&key.as_str()), "{name} {key}");
             }
         }

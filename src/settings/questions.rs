@@ -1,8 +1,8 @@
 use serde_json::Value;
 
+use super::cursor::{ANSWER, Cursor, QUESTION, Table, all};
 use super::rules::{CONDITION_KIND, condition};
 use super::shape::{Kind, Shape, key};
-use super::written::{ANSWER, Place, QUESTION, Table};
 use crate::survey::{DomainDefinition, QuestionDefinition};
 
 /// What tells which answers a question knows.
@@ -42,19 +42,18 @@ const YES_NO: Shape = Shape::of(&[
 pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
 
 /// `None` where a name is amiss: everything else refers to names.
-pub(super) fn questions(place: &Place<'_>) -> Option<Vec<QuestionDefinition>> {
-    let items = place.list("{ name: …, answers: … }")?;
-    let questions: Vec<_> = items.iter().map(question).collect();
-    questions.into_iter().collect()
+pub(super) fn questions(cursor: &Cursor<'_>) -> Option<Vec<QuestionDefinition>> {
+    let items = cursor.list("{ name: …, answers: … }")?;
+    all(items.iter().map(question))
 }
 
-fn question(place: &Place<'_>) -> Option<QuestionDefinition> {
-    let table = place.table()?;
-    let name = table.need("name", QUESTION).and_then(|place| place.name(QUESTION));
-    let domain = domain(place, &table);
-    let optional = table.or("optional", false, |place| place.flag());
-    let ask_when = table.get("ask_when").and_then(|place| condition(&place));
-    let opt_out = table.get("opt_out").and_then(|place| answers(&place));
+fn question(cursor: &Cursor<'_>) -> Option<QuestionDefinition> {
+    let table = cursor.table()?;
+    let name = table.need("name", QUESTION).and_then(|cursor| cursor.parsed(QUESTION));
+    let domain = domain(cursor, &table);
+    let optional = table.or("optional", false, |cursor| cursor.flag());
+    let ask_when = table.get("ask_when").and_then(|cursor| condition(&cursor));
+    let opt_out = table.get("opt_out").and_then(|cursor| answers(&cursor));
     Some(QuestionDefinition {
         name: name?,
         domain,
@@ -66,10 +65,10 @@ fn question(place: &Place<'_>) -> Option<QuestionDefinition> {
 
 /// Where it cannot be read, one of its kind that is none, so that what is said of it then is said
 /// where the fault is noted already.
-fn domain(place: &Place<'_>, table: &Table<'_>) -> DomainDefinition {
+fn domain(cursor: &Cursor<'_>, table: &Table<'_>) -> DomainDefinition {
     let given: Vec<_> = KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
     let [kind] = given[..] else {
-        place.fault::<()>(format!("expected exactly one of {}", KINDS.join(", ")));
+        cursor.fault::<()>(format!("expected exactly one of {}", KINDS.join(", ")));
         return unreadable(KINDS[0]);
     };
     domain_of(kind, table).unwrap_or_else(|| unreadable(kind))
@@ -86,43 +85,39 @@ fn unreadable(kind: &str) -> DomainDefinition {
 }
 
 fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
-    let several = table.or("several", false, |place| place.flag()).unwrap_or_default();
+    let several = table.or("several", false, |cursor| cursor.flag()).unwrap_or_default();
     if several && !matches!(kind, "answers" | "choices") {
         table.fault_at::<()>("several", "only answers and choices can be given together");
     }
-    let decimals = table.or("decimals", 0, |place| place.whole()).unwrap_or_default();
+    let decimals = table.or("decimals", 0, |cursor| cursor.whole()).unwrap_or_default();
     if kind != "number" && table.get("decimals").is_some() {
         table.fault_at::<()>("decimals", "only a number has decimals");
     }
-    let place = table.get(kind)?;
+    let cursor = table.get(kind)?;
     Some(match kind {
-        "answers" => DomainDefinition::Keys { answers: answers(&place)?, several },
+        "answers" => DomainDefinition::Keys { answers: answers(&cursor)?, several },
         "number" => {
-            let (from, to) = place.two_whole("the least and the greatest, such as [0, 10]")?;
+            let (from, to) = cursor.two_whole("the least and the greatest, such as [0, 10]")?;
             DomainDefinition::Number { from, to, decimals: decimals as u32 }
         }
-        "choices" => DomainDefinition::Choices { choices: answers(&place)?, several },
-        "yes_no" => yes_no(&place)?,
-        _ => DomainDefinition::Text { length: place.whole()? as usize },
+        "choices" => DomainDefinition::Choices { choices: answers(&cursor)?, several },
+        "yes_no" => yes_no(&cursor)?,
+        _ => DomainDefinition::Text { length: cursor.whole()? as usize },
     })
 }
 
 /// `true` where the words themselves are enough.
-fn yes_no(place: &Place<'_>) -> Option<DomainDefinition> {
-    if *place.value() == Value::Bool(true) {
+fn yes_no(cursor: &Cursor<'_>) -> Option<DomainDefinition> {
+    if cursor.value() == Some(&Value::Bool(true)) {
         return Some(DomainDefinition::YesNo { yes: Vec::new(), no: Vec::new() });
     }
-    let table = place.table()?;
-    let words = |key| table.or(key, Vec::new(), |place| answers(&place));
+    let table = cursor.table()?;
+    let words = |key| table.or(key, Vec::new(), |cursor| answers(&cursor));
     let (yes, no) = (words("yes"), words("no"));
     Some(DomainDefinition::YesNo { yes: yes?, no: no? })
 }
 
 /// One, or a list of them.
-fn answers(place: &Place<'_>) -> Option<Vec<String>> {
-    let pieces: Vec<_> = match place.value() {
-        Value::Array(_) => place.list(ANSWER)?.iter().map(Place::answer).collect(),
-        _ => vec![place.answer()],
-    };
-    pieces.into_iter().collect()
+fn answers(cursor: &Cursor<'_>) -> Option<Vec<String>> {
+    all(cursor.one_or_list(ANSWER)?.iter().map(Cursor::answer))
 }

@@ -1,5 +1,6 @@
+use super::cursor::{ANSWER, Cursor, QUESTION};
+use super::section::{words, words_of};
 use super::shape::{Kind, Shape, key};
-use super::written::{ANSWER, Place, QUESTION};
 use crate::survey::{RatingDefinition, Rounding, ScaleDefinition};
 
 /// What completes "expected …" where a rating is written.
@@ -16,12 +17,7 @@ pub(super) const SHAPE: Shape = Shape::of(&[
 
 const SCALE: Shape = Shape::of(&[
     key("from", Kind::TwoWhole, "The worst and the best score.").or("[1, 5]"),
-    key(
-        "round",
-        Kind::Word(|| vec!["hundredth", "half", "whole"]),
-        "To what the rating is rounded.",
-    )
-    .or("hundredth"),
+    key("round", words_of::<Rounding>(), "To what the rating is rounded.").or("hundredth"),
 ]);
 
 const ROW: Shape = Shape::of(&[
@@ -35,49 +31,51 @@ const THUMBS: Shape = Shape::of(&[
 ]);
 
 /// `None` where the question is amiss.
-pub(super) fn rating(place: &Place<'_>) -> Option<RatingDefinition> {
-    let table = place.table()?;
-    let of = table.need("of", QUESTION).and_then(|place| place.name(QUESTION));
+pub(super) fn rating(cursor: &Cursor<'_>) -> Option<RatingDefinition> {
+    let table = cursor.table()?;
+    let of = table.need("of", QUESTION).and_then(|cursor| cursor.parsed(QUESTION));
     let kinds = ["scale", "table", "thumbs"].map(|kind| table.get(kind));
     let scale = match kinds {
         [None, None, None] => Some(ScaleDefinition::default()),
         [Some(scale), None, None] => self::scale(&scale),
         [None, Some(rows), None] => rows_of(&rows).map(ScaleDefinition::Table),
-        [None, None, Some(place)] => thumbs(&place),
-        _ => place.fault("expected at most one of scale, table, thumbs"),
+        [None, None, Some(cursor)] => thumbs(&cursor),
+        _ => cursor.fault("expected at most one of scale, table, thumbs"),
     };
-    let monotone = table.or("monotone", true, |place| place.flag());
+    let monotone = table.or("monotone", true, |cursor| cursor.flag());
     let mut rating = RatingDefinition::new(of?);
     rating.scale = scale.unwrap_or_default();
     rating.monotone = monotone.unwrap_or(true);
     Some(rating)
 }
 
-fn scale(place: &Place<'_>) -> Option<ScaleDefinition> {
+fn scale(cursor: &Cursor<'_>) -> Option<ScaleDefinition> {
     const ENDS: &str = "the worst and the best score, such as [1, 5]";
-    let table = place.table()?;
-    let from = table.or("from", (1, 5), |place| place.two_whole(ENDS));
-    let rounds =
-        [("hundredth", Rounding::Hundredth), ("half", Rounding::Half), ("whole", Rounding::Whole)];
-    let round = table.or("round", Rounding::default(), |place| place.word(&rounds));
+    let table = cursor.table()?;
+    let from = table.or("from", (1, 5), |cursor| cursor.two_whole(ENDS));
+    let round = table.or("round", Rounding::default(), |cursor| cursor.one_of());
     Some(ScaleDefinition::Linear { from: from?, round: round.unwrap_or_default() })
 }
 
 /// In their places, for faults are told by them.
-fn rows_of(place: &Place<'_>) -> Option<Vec<(String, f64)>> {
-    let items = place.list("{ answer: …, rating: … }")?;
-    let row = |place: &Place<'_>| {
-        let table = place.table()?;
-        let answer = table.need("answer", ANSWER).and_then(|place| place.answer());
-        let rating = table.need("rating", RATING).and_then(|place| place.number(RATING));
+fn rows_of(cursor: &Cursor<'_>) -> Option<Vec<(String, f64)>> {
+    let items = cursor.list("{ answer: …, rating: … }")?;
+    let row = |cursor: &Cursor<'_>| {
+        let table = cursor.table()?;
+        let answer = table.need("answer", ANSWER).and_then(|cursor| cursor.answer());
+        let rating = table.need("rating", RATING).and_then(|cursor| cursor.number(RATING));
         Some((answer.unwrap_or_default(), rating.unwrap_or(1.0)))
     };
-    Some(items.iter().map(|place| row(place).unwrap_or((String::new(), 1.0))).collect())
+    Some(items.iter().map(|cursor| row(cursor).unwrap_or((String::new(), 1.0))).collect())
 }
 
-fn thumbs(place: &Place<'_>) -> Option<ScaleDefinition> {
-    let table = place.table()?;
-    let up = table.need("up", ANSWER).and_then(|place| place.answer());
-    let down = table.need("down", ANSWER).and_then(|place| place.answer());
+fn thumbs(cursor: &Cursor<'_>) -> Option<ScaleDefinition> {
+    let table = cursor.table()?;
+    let up = table.need("up", ANSWER).and_then(|cursor| cursor.answer());
+    let down = table.need("down", ANSWER).and_then(|cursor| cursor.answer());
     Some(ScaleDefinition::Thumbs { up: up?, down: down? })
+}
+
+words! {
+    Rounding { "hundredth" => Hundredth, "half" => Half, "whole" => Whole }
 }

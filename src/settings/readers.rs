@@ -1,9 +1,12 @@
 //! Where in a source's hooks lies what, as an operator writes it.
 
+use std::str::FromStr;
+
 use serde_json::Value;
 
+use super::cursor::{Cursor, Table, all};
+use super::located::Located;
 use super::shape::{Kind, Shape, key};
-use super::written::{Place, Table};
 use crate::domain::Name;
 use crate::source::{Asked, Condition, Reader, Readers, When};
 
@@ -53,18 +56,18 @@ const ANSWER: Shape = Shape::of(&[
 
 /// `own` is what the source itself says of `read`, where the rest is its preset's.
 pub(super) fn readers(
-    place: &Place<'_>,
-    own: Option<&Value>,
+    cursor: &Cursor<'_>,
+    own: Option<&Located>,
     wanted: &Wanted<'_>,
 ) -> Option<Readers> {
-    let table = place.table()?;
-    let call = table.need("call", READER).and_then(|place| some(&place));
-    let hangup = table.or("hangup", When::never(), |place| when(&place));
-    let opt_out = table.or("opt_out", When::never(), |place| when(&place));
+    let table = cursor.table()?;
+    let call = table.need("call", READER).and_then(|cursor| some(&cursor));
+    let hangup = table.or("hangup", When::never(), |cursor| when(&cursor));
+    let opt_out = table.or("opt_out", When::never(), |cursor| when(&cursor));
     let asked = asked(&table, hangup.as_ref(), wanted);
-    let fields = table.or("fields", Vec::new(), |place| fields(&place, wanted, own));
-    let only_when = table.or("only_when", Vec::new(), |place| conditions(&place));
-    let id = table.or("id", Vec::new(), |place| some(&place));
+    let fields = table.or("fields", Vec::new(), |cursor| fields(&cursor, wanted, own));
+    let only_when = table.or("only_when", Vec::new(), |cursor| conditions(&cursor));
+    let id = table.or("id", Vec::new(), |cursor| some(&cursor));
     Some(Readers {
         call: call?,
         asked: asked?,
@@ -86,7 +89,7 @@ fn asked(table: &Table<'_>, hangup: Option<&When>, wanted: &Wanted<'_>) -> Optio
             "a hook answers one question (answer) or several (answers, each_question)",
         ),
         (Some(answer), None, None) => {
-            let question = table.or("question", Vec::new(), |place| some(&place));
+            let question = table.or("question", Vec::new(), |cursor| some(&cursor));
             let answer = some(&answer);
             Some(Asked::One { question: question?, answer: answer? })
         }
@@ -99,8 +102,8 @@ fn asked(table: &Table<'_>, hangup: Option<&When>, wanted: &Wanted<'_>) -> Optio
                 return table
                     .fault_at("question", "answers and each_question name their questions");
             }
-            let own = answers.map_or(Some(Vec::new()), |place| answers_at(&place, wanted));
-            let each = each.map_or(Some(Vec::new()), |place| each_at(&place, wanted));
+            let own = answers.map_or(Some(Vec::new()), |cursor| answers_at(&cursor, wanted));
+            let each = each.map_or(Some(Vec::new()), |cursor| each_at(&cursor, wanted));
             let mut several = own?;
             for (question, readers) in each? {
                 if several.iter().all(|(own, _)| *own != question) {
@@ -112,18 +115,18 @@ fn asked(table: &Table<'_>, hangup: Option<&When>, wanted: &Wanted<'_>) -> Optio
     }
 }
 
-fn answers_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<Reader>)>> {
+fn answers_at(cursor: &Cursor<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<Reader>)>> {
     const ITEM: &str = "{ question: …, from: … }";
-    let items = place.list(ITEM)?;
+    let items = cursor.list(ITEM)?;
     if items.is_empty() {
-        return place.fault(format!("an empty list: expected {ITEM}"));
+        return cursor.fault(format!("an empty list: expected {ITEM}"));
     }
     let mut several: Vec<(Name, Vec<Reader>)> = Vec::new();
     let mut all_well = true;
-    for place in items {
-        match answer_at(&place, wanted) {
+    for cursor in items {
+        match answer_at(&cursor, wanted) {
             Some((question, _)) if several.iter().any(|(known, _)| *known == question) => {
-                place.fault::<()>(format!("{question} has its place already"));
+                cursor.fault::<()>(format!("{question} has its place already"));
                 all_well = false;
             }
             Some(answer) => several.push(answer),
@@ -133,37 +136,36 @@ fn answers_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<R
     all_well.then_some(several)
 }
 
-fn answer_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<(Name, Vec<Reader>)> {
-    let table = place.table()?;
-    let question = table.need("question", "the name of a question").and_then(|place| {
-        let name = place.name("the name of a question")?;
+fn answer_at(cursor: &Cursor<'_>, wanted: &Wanted<'_>) -> Option<(Name, Vec<Reader>)> {
+    let table = cursor.table()?;
+    let question = table.need("question", "the name of a question").and_then(|cursor| {
+        let name: Name = cursor.parsed("the name of a question")?;
         if wanted.questions.contains(&&name) {
             return Some(name);
         }
-        place.fault(format!(
+        cursor.fault(format!(
             "the survey has no such question: name one of {}",
             list(&wanted.questions)
         ))
     });
-    let from = table.need("from", READER).and_then(|place| some(&place));
+    let from = table.need("from", READER).and_then(|cursor| some(&cursor));
     Some((question?, from?))
 }
 
 /// Each question of the survey, looked for where its name is put for `{question}`.
-fn each_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<Reader>)>> {
+fn each_at(cursor: &Cursor<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<Reader>)>> {
     const QUESTION: &str = "{question}";
-    let texts = texts(place, READER)?;
-    let one = |(place, text): &(Place<'_>, &str), question: &Name| {
-        place.check(text.replace(QUESTION, question.as_str()).parse::<Reader>())
-    };
-    for (place, text) in &texts {
+    let items = cursor.some(READER)?;
+    let texts = all(items.iter().map(|cursor| Some((cursor, cursor.text(READER)?))))?;
+    for (cursor, text) in &texts {
         if !text.contains(QUESTION) {
-            return place.fault(format!("expected {QUESTION} in it, for which each name is put"));
+            return cursor.fault(format!("expected {QUESTION} in it, for which each name is put"));
         }
     }
     let each = |question: &&Name| {
-        let readers: Vec<_> = texts.iter().map(|text| one(text, question)).collect();
-        Some(((*question).clone(), readers.into_iter().collect::<Option<_>>()?))
+        let named = |text: &str| text.replace(QUESTION, question.as_str()).parse::<Reader>();
+        let readers = all(texts.iter().map(|(cursor, text)| cursor.check(named(text))));
+        Some(((*question).clone(), readers?))
     };
     wanted.questions.iter().map(each).collect()
 }
@@ -171,70 +173,42 @@ fn each_at(place: &Place<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<Read
 /// Those that the survey wants. What a preset could tell beside is not looked for; what the source
 /// itself names is meant.
 fn fields(
-    place: &Place<'_>,
+    cursor: &Cursor<'_>,
     wanted: &Wanted<'_>,
-    own: Option<&Value>,
+    own: Option<&Located>,
 ) -> Option<Vec<(Name, Vec<Reader>)>> {
-    let is_own = |name: &Name| own.is_some_and(|own| own["fields"].get(name.as_str()).is_some());
-    let read: Vec<_> = place
-        .entries()
-        .into_iter()
-        .map(|(name, place)| {
-            if is_own(&name) && !wanted.fields.contains(&&name) {
-                return place.fault(match &wanted.fields[..] {
-                    [] => "the survey has no fields: name it under its `fields`".to_owned(),
-                    known => format!("the survey has no such field: it has {}", list(known)),
-                });
-            }
-            Some((name, some(&place)?))
-        })
-        .collect();
-    let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
-    Some(read.into_iter().filter(|(name, _)| wanted.fields.contains(&name)).collect())
+    let is_own = |name: &Name| own.and_then(|own| own.get("fields")?.get(name.as_str())).is_some();
+    let read = cursor.named().into_iter().map(|(name, cursor)| {
+        if is_own(&name) && !wanted.fields.contains(&&name) {
+            return cursor.fault(match &wanted.fields[..] {
+                [] => "the survey has no fields: name it under its `fields`".to_owned(),
+                known => format!("the survey has no such field: it has {}", list(known)),
+            });
+        }
+        Some((name, some(&cursor)?))
+    });
+    Some(all(read)?.into_iter().filter(|(name, _)| wanted.fields.contains(&name)).collect())
 }
 
-fn when(place: &Place<'_>) -> Option<When> {
-    match place.value() {
-        Value::Bool(true) => Some(When::Always),
-        Value::Bool(false) => Some(When::never()),
-        _ => conditions(place).map(When::Any),
+fn when(cursor: &Cursor<'_>) -> Option<When> {
+    match cursor.value() {
+        Some(Value::Bool(true)) => Some(When::Always),
+        Some(Value::Bool(false)) => Some(When::never()),
+        _ => conditions(cursor).map(When::Any),
     }
 }
 
-fn conditions(place: &Place<'_>) -> Option<Vec<Condition>> {
-    let conditions: Vec<_> = texts(place, CONDITION)?
-        .iter()
-        .map(|(place, text)| place.check(text.parse::<Condition>()))
-        .collect();
-    conditions.into_iter().collect()
+fn conditions(cursor: &Cursor<'_>) -> Option<Vec<Condition>> {
+    parsed(cursor, CONDITION)
 }
 
 /// At least one reader.
-fn some(place: &Place<'_>) -> Option<Vec<Reader>> {
-    let readers: Vec<_> = texts(place, READER)?
-        .iter()
-        .map(|(place, text)| place.check(text.parse::<Reader>()))
-        .collect();
-    readers.into_iter().collect()
+fn some(cursor: &Cursor<'_>) -> Option<Vec<Reader>> {
+    parsed(cursor, READER)
 }
 
-/// One text or a list of them, not empty.
-fn texts<'a>(place: &Place<'a>, what: &str) -> Option<Vec<(Place<'a>, &'a str)>> {
-    let items = match place.value() {
-        Value::Array(items) if items.is_empty() => {
-            return place.fault(format!("an empty list: expected {what}"));
-        }
-        Value::Array(_) => place.list(what)?,
-        _ => vec![place.clone()],
-    };
-    let texts: Vec<_> = items
-        .into_iter()
-        .map(|place| {
-            let text = place.text(what)?;
-            Some((place, text))
-        })
-        .collect();
-    texts.into_iter().collect()
+fn parsed<T: FromStr<Err: ToString>>(cursor: &Cursor<'_>, what: &str) -> Option<Vec<T>> {
+    all(cursor.some(what)?.iter().map(|cursor| cursor.parsed(what)))
 }
 
 fn list(names: &[&Name]) -> String {

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cursor::Cursor;
 use super::presets;
 use super::rules::{CONDITION_KIND, condition};
 use super::shape::{Kind, Shape, key};
-use super::written::Place;
 use crate::domain::Name;
 use crate::source::Source;
 use crate::survey::{Replies, ReplyDefinition, Survey};
@@ -23,14 +23,14 @@ const SHAPE: Shape = Shape::of(&[
 /// Of the sources that have some. `None` where any of it is at fault, or the source or the survey
 /// that it stands on is.
 pub(super) fn replies(
-    section: Option<Place<'_>>,
+    section: Option<Cursor<'_>>,
     sources: &BTreeMap<Name, Option<Source>>,
     surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
 ) -> Option<BTreeMap<Name, Arc<Replies>>> {
     let mut all = BTreeMap::new();
     let mut is_whole = true;
-    for (name, place) in section?.entries() {
-        let Some(table) = place.table() else { continue };
+    for (name, cursor) in section?.named() {
+        let Some(table) = cursor.table() else { continue };
         let Some(list) = table.get("replies") else { continue };
         if table.get("reply").is_some() {
             is_whole = false;
@@ -38,9 +38,9 @@ pub(super) fn replies(
         }
         let source = sources.get(&name).and_then(Option::as_ref);
         let survey = source.and_then(|source| surveys.get(&source.survey)).and_then(Option::as_ref);
-        let preset = table.get("preset").and_then(|place| place.value().as_str());
+        let preset = table.get("preset").and_then(|cursor| cursor.value()?.as_str());
         let is_xml = |text: &str| presets::xml(preset.unwrap_or_default(), text).map(drop);
-        match survey.and_then(|survey| of_source(&list, &place, survey, &is_xml)) {
+        match survey.and_then(|survey| of_source(&list, &cursor, survey, &is_xml)) {
             Some(replies) => {
                 all.insert(name, Arc::new(replies));
             }
@@ -51,8 +51,8 @@ pub(super) fn replies(
 }
 
 fn of_source(
-    list: &Place<'_>,
-    source: &Place<'_>,
+    list: &Cursor<'_>,
+    source: &Cursor<'_>,
     survey: &Survey,
     is_xml: &dyn Fn(&str) -> Result<(), String>,
 ) -> Option<Replies> {
@@ -62,19 +62,18 @@ fn of_source(
         Ok(replies) => Some(replies),
         Err(faults) => {
             for fault in faults {
-                let path = format!("{}.{}", source.path(), fault.path);
-                source.fault_at::<()>(&path, fault.message);
+                source.fault_below::<()>(&fault.path, fault.message);
             }
             None
         }
     }
 }
 
-fn definition(place: &Place<'_>) -> Option<ReplyDefinition> {
-    let table = place.table()?;
-    let when = table.get("when").map(|place| condition(&place));
-    let xml = table.need("xml", "a template of XML").and_then(|place| {
-        place.text("a template such as \"<Response><Speak>Thank you.</Speak></Response>\"")
+fn definition(cursor: &Cursor<'_>) -> Option<ReplyDefinition> {
+    let table = cursor.table()?;
+    let when = table.get("when").map(|cursor| condition(&cursor));
+    let xml = table.need("xml", "a template of XML").and_then(|cursor| {
+        cursor.text("a template such as \"<Response><Speak>Thank you.</Speak></Response>\"")
     });
     Some(ReplyDefinition {
         when: when.map_or(Some(None), |when| when.map(Some))?,

@@ -1,9 +1,9 @@
 use serde_json::Value;
 
+use super::cursor::Cursor;
 use super::issues::{self, issue_list};
 use super::ratings::RATING;
 use super::shape::{Kind, Shape, key};
-use super::written::Place;
 use crate::survey::RuleDefinition;
 
 pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
@@ -18,21 +18,21 @@ const SHAPE: Shape = Shape::of(&[
 ]);
 
 /// In their places, for faults are told by them.
-pub(super) fn rules(place: &Place<'_>) -> Vec<RuleDefinition> {
-    let items = place.list("{ when: …, rating: … }").unwrap_or_default();
-    items.iter().map(|place| rule(place).unwrap_or_default()).collect()
+pub(super) fn rules(cursor: &Cursor<'_>) -> Vec<RuleDefinition> {
+    let items = cursor.list("{ when: …, rating: … }").unwrap_or_default();
+    items.iter().map(|cursor| rule(cursor).unwrap_or_default()).collect()
 }
 
-fn rule(place: &Place<'_>) -> Option<RuleDefinition> {
-    let table = place.table()?;
-    let when = table.need("when", CONDITION).and_then(|place| condition(&place));
-    let given = |place: Place<'_>| place.text("a reason").map(str::to_owned);
+fn rule(cursor: &Cursor<'_>) -> Option<RuleDefinition> {
+    let table = cursor.table()?;
+    let when = table.need("when", CONDITION).and_then(|cursor| condition(&cursor));
+    let given = |cursor: Cursor<'_>| cursor.text("a reason").map(str::to_owned);
     Some(RuleDefinition {
         when: when.unwrap_or_default(),
         ignore: table.get("ignore").and_then(given),
-        rating: table.get("rating").and_then(|place| place.number(RATING)),
-        issues: table.get("issues").and_then(|place| issue_list(&place)),
-        notes: table.get("notes").and_then(|place| template(&place)),
+        rating: table.get("rating").and_then(|cursor| cursor.number(RATING)),
+        issues: table.get("issues").and_then(|cursor| issue_list(&cursor)),
+        notes: table.get("notes").and_then(|cursor| template(&cursor)),
     })
 }
 
@@ -41,18 +41,18 @@ const CONDITION: &str = "a condition such as \"score <= 2\"";
 /// YAML reads the shortest conditions as true or false.
 pub(super) const CONDITION_KIND: Kind = Kind::OneOf(&[Kind::Text, Kind::Flag]);
 
-pub(super) fn condition(place: &Place<'_>) -> Option<String> {
-    match place.value() {
+pub(super) fn condition(cursor: &Cursor<'_>) -> Option<String> {
+    match cursor.value() {
         // YAML reads the shortest condition as something else.
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => place.text(CONDITION).map(str::to_owned),
+        Some(Value::Bool(flag)) => Some(flag.to_string()),
+        _ => cursor.text(CONDITION).map(str::to_owned),
     }
 }
 
 /// Empty is none.
-pub(super) fn template(place: &Place<'_>) -> Option<String> {
-    match place.value() {
-        Value::String(template) => Some(template.clone()),
-        _ => place.text("a template such as \"{{ score }} of 5\"").map(str::to_owned),
+pub(super) fn template(cursor: &Cursor<'_>) -> Option<String> {
+    match cursor.value() {
+        Some(Value::String(template)) => Some(template.clone()),
+        _ => cursor.text("a template such as \"{{ score }} of 5\"").map(str::to_owned),
     }
 }

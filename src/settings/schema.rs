@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::KIND;
 use super::layers;
+use super::located::Located;
 use super::secret;
 use super::shape::{Key, Kind, Shape};
 use crate::domain::Name;
@@ -12,7 +13,7 @@ use crate::domain::Name;
 /// Of a settings file. What depends on more than one place (a survey that a source names, a lease
 /// longer than a timeout) is for `check` to say.
 pub fn schema() -> Value {
-    let base = layers::base();
+    let base = layers::base().json();
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Settings of Postcall",
@@ -107,7 +108,7 @@ fn value(key: &Key, base: Option<&Value>) -> Value {
     }
     value["description"] = json!(key.about);
     let default = base.filter(|base| !base.is_null() && !base.is_object()).cloned();
-    let default = default.or_else(|| key.default.map(layers::value));
+    let default = default.or_else(|| key.default.map(|text| Located::embedded(text).json()));
     if let Some(default) = default {
         value["default"] = default;
     }

@@ -1,12 +1,11 @@
 use std::fs;
 use std::io::Read;
-use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::Environment;
-use super::written::Place;
+use super::cursor::Cursor;
 use crate::domain::Credentials;
 
 const FORMS: &str = "`{ env: NAME }`, `{ file: PATH }`, `{ value: \"…\" }` or a list of these";
@@ -18,30 +17,20 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 ///
 /// No fault repeats anything that is written there, not even a key, a variable's or a file's name:
 /// an operator in a hurry puts the secret itself in any of these places.
-pub(super) fn credentials(
-    place: &Place<'_>,
-    length_min: usize,
-    environment: &Arc<Environment>,
-) -> Option<Credentials> {
-    let items = match place.value() {
-        Value::Array(items) if items.is_empty() => {
-            return place.fault(format!("an empty list: expected {FORMS}"));
-        }
-        Value::Array(_) => place.list(FORMS)?,
-        _ => vec![place.clone()],
-    };
+pub(super) fn credentials(cursor: &Cursor<'_>, length_min: usize) -> Option<Credentials> {
+    let environment = cursor.environment().clone();
+    let items = cursor.some(FORMS)?;
     let parts: Vec<Option<Part>> = items
         .iter()
-        .map(|place| {
-            let part = Part::at(place)?;
-            match part.read(length_min, environment) {
+        .map(|cursor| {
+            let part = Part::at(cursor)?;
+            match part.read(length_min, &environment) {
                 Ok(_) => Some(part),
-                Err(message) => place.fault_at(&part.path, message),
+                Err(message) => cursor.fault_below(part.key, message),
             }
         })
         .collect();
     let parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
-    let environment = environment.clone();
     let read = move || {
         let read = |part: &Part| {
             part.read(length_min, &environment)
@@ -49,12 +38,13 @@ pub(super) fn credentials(
         };
         parts.iter().map(read).collect()
     };
-    place.check(Credentials::new(Box::new(read)))
+    cursor.check(Credentials::new(Box::new(read)))
 }
 
 /// Where a secret lies; one of several while it is being rotated.
 struct Part {
     path: String,
+    key: &'static str,
     form: Form,
 }
 
@@ -96,21 +86,23 @@ pub(super) fn schema() -> Value {
 }
 
 impl Part {
-    fn at(place: &Place<'_>) -> Option<Self> {
-        let Value::Object(entries) = place.value() else {
-            return place.expected(FORMS);
+    fn at(cursor: &Cursor<'_>) -> Option<Self> {
+        let Some(entries) = cursor.located().as_table() else {
+            return cursor.expected(FORMS);
         };
         let mut entries = entries.iter();
-        let (Some((key, value)), None) = (entries.next(), entries.next()) else {
-            return place.fault(format!("expected exactly one form: {FORMS}"));
+        let (Some((key, located)), None) = (entries.next(), entries.next()) else {
+            return cursor.fault(format!("expected exactly one form: {FORMS}"));
         };
-        let Some((_, form, _)) = PLACES.iter().find(|(place, ..)| place == key) else {
-            return place.fault(format!("expected {FORMS}"));
+        let Some((key, form, _)) = PLACES.iter().find(|(known, ..)| known == key) else {
+            return cursor.fault(format!("expected {FORMS}"));
         };
-        let path = format!("{}.{key}", place.path());
-        match value {
-            Value::String(text) => Some(Self { path, form: form(text.clone()) }),
-            _ => place.fault_at(&path, "expected text: quote it"),
+        match &located.json() {
+            Value::String(text) => {
+                let path = format!("{}.{key}", cursor.path());
+                Some(Self { path, key, form: form(text.clone()) })
+            }
+            _ => cursor.fault_below(key, "expected text: quote it"),
         }
     }
 

@@ -3,7 +3,13 @@
 
 use std::time::Duration;
 
+/// An enum that an operator writes as one of a few words.
+pub(super) trait Words: Copy + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+}
+
 /// What may stand at a place.
+#[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// Whatever YAML can say.
     Anything,
@@ -138,13 +144,6 @@ impl Kind {
     pub(super) fn shortest(&'static self) -> Option<Duration> {
         self.first(|kind| match kind {
             Kind::Duration(shortest) => Some(*shortest),
-            _ => None,
-        })
-    }
-
-    pub(super) fn words(&'static self) -> Option<Vec<&'static str>> {
-        self.first(|kind| match kind {
-            Kind::Word(words) => Some(words()),
             _ => None,
         })
     }

@@ -1,13 +1,13 @@
 //! How a source's sender signs, as an operator writes it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cursor::{Cursor, Table, all};
+use super::secret;
+use super::section::{words, words_of};
 use super::shape::{Key, Kind, Shape, key};
-use super::written::{Place, Table};
-use super::{Environment, secret};
 use crate::domain::Credentials;
 use crate::source::{
     Algorithm, Basic, Bearer, Encoding, HeaderName, Hmac, HmacRules, Plivo, PlivoHeader, PublicKey,
@@ -49,40 +49,40 @@ const FUTURE: Key =
     key("future", Kind::Duration(Duration::ZERO), "How far ahead of now a signed time may be.")
         .or("1m");
 
-pub(super) fn signature(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Scheme> {
-    match place.value() {
-        Value::Array(_) => plivo(place).map(Scheme::Plivo),
-        Value::Object(_) => {
-            let table = place.table()?;
-            let Some(place) = table.only() else {
-                return place.fault(format!("expected {FORMS}"));
+pub(super) fn signature(cursor: &Cursor<'_>) -> Option<Scheme> {
+    if cursor.is_list() {
+        return plivo(cursor).map(Scheme::Plivo);
+    }
+    match cursor.value() {
+        None => {
+            let Some((key, cursor)) = cursor.table()?.only() else {
+                return cursor.fault(format!("expected {FORMS}"));
             };
-            match place.key() {
-                "hmac" => hmac(&place, environment).map(Scheme::Hmac),
-                "standard" => standard(&place, environment).map(Scheme::Standard),
-                "twilio" => twilio(&place, environment).map(Scheme::Twilio),
-                "vonage" => vonage(&place, environment).map(Scheme::Vonage),
-                "telnyx" => telnyx(&place).map(Scheme::Telnyx),
-                "bearer" => bearer(&place, environment).map(Scheme::Bearer),
-                "basic" => basic(&place, environment).map(Scheme::Basic),
+            match key {
+                "hmac" => hmac(&cursor).map(Scheme::Hmac),
+                "standard" => standard(&cursor).map(Scheme::Standard),
+                "twilio" => twilio(&cursor).map(Scheme::Twilio),
+                "vonage" => vonage(&cursor).map(Scheme::Vonage),
+                "telnyx" => telnyx(&cursor).map(Scheme::Telnyx),
+                "bearer" => bearer(&cursor).map(Scheme::Bearer),
+                "basic" => basic(&cursor).map(Scheme::Basic),
                 _ => None,
             }
         }
-        Value::String(word) if word == "none" => Some(Scheme::None),
-        Value::String(_) => place.fault(format!("expected {FORMS}")),
-        _ => place.expected(FORMS),
+        Some(Value::String(word)) if word == "none" => Some(Scheme::None),
+        Some(Value::String(_)) => cursor.fault(format!("expected {FORMS}")),
+        _ => cursor.expected(FORMS),
     }
 }
 
-fn plivo(place: &Place<'_>) -> Option<Plivo> {
+fn plivo(cursor: &Cursor<'_>) -> Option<Plivo> {
     let words = PlivoHeader::ALL.map(|header| (header.label(), header));
-    let headers: Vec<_> =
-        place.list("v3, ma-v3, v2, ma-v2")?.iter().map(|place| place.word(&words)).collect();
-    place.check(Plivo::accepting(headers.into_iter().collect::<Option<Vec<_>>>()?))
+    let headers = cursor.list("v3, ma-v3, v2, ma-v2")?;
+    cursor.check(Plivo::accepting(all(headers.iter().map(|cursor| cursor.word(&words)))?))
 }
 
-fn bearer(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Bearer> {
-    Some(Bearer { tokens: credentials(place, environment)? })
+fn bearer(cursor: &Cursor<'_>) -> Option<Bearer> {
+    Some(Bearer { tokens: credentials(cursor)? })
 }
 
 const BASIC: Shape = Shape::of(&[
@@ -90,18 +90,18 @@ const BASIC: Shape = Shape::of(&[
     key("password", Kind::Secret, "The password.").needed(),
 ]);
 
-fn basic(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Basic> {
-    let table = place.table()?;
-    let user = table.need("user", "a user name").and_then(|place| {
-        let user = place.text("a user name")?;
+fn basic(cursor: &Cursor<'_>) -> Option<Basic> {
+    let table = cursor.table()?;
+    let user = table.need("user", "a user name").and_then(|cursor| {
+        let user = cursor.text("a user name")?;
         if user.contains(':') {
-            return place.fault("a user name ends at its first colon: leave it out");
+            return cursor.fault("a user name ends at its first colon: leave it out");
         }
         Some(user.to_owned())
     });
     let passwords = table
         .need("password", "a secret such as { env: HOOK_PASSWORD }")
-        .and_then(|place| credentials(&place, environment));
+        .and_then(|cursor| credentials(&cursor));
     Some(Basic { user: user?, passwords: passwords? })
 }
 
@@ -113,8 +113,8 @@ const HMAC: Shape = Shape::of(&[
         "Where the header is a list such as t=…,v1=…: the key of the signature, v1.",
     ),
     SECRET,
-    key("algorithm", Kind::Word(|| vec!["sha256", "sha1"]), "The hash.").or("sha256"),
-    key("encoding", Kind::Word(|| vec!["hex", "base64"]), "How the header writes it.").or("hex"),
+    key("algorithm", words_of::<Algorithm>(), "The hash.").or("sha256"),
+    key("encoding", words_of::<Encoding>(), "How the header writes it.").or("hex"),
     key(
         "prefix",
         Kind::MaybeEmptyText,
@@ -131,7 +131,7 @@ const TIMESTAMP: Shape = Shape::of(&[
     key("key", Kind::Text, "Or its key in the list that the header of the signature is."),
     key(
         "format",
-        Kind::Word(|| vec!["unix", "iso"]),
+        words_of::<TimeFormat>(),
         "How it is written: seconds since 1970, or as in 2026-11-22T10:00:00Z.",
     )
     .or("unix"),
@@ -140,26 +140,21 @@ const TIMESTAMP: Shape = Shape::of(&[
 ])
 .with_one_of(&["header", "key"]);
 
-fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
-    let table = place.table()?;
-    let header = table.need("header", HEADER).and_then(|place| header(&place));
-    let key = table.or("key", None, |place| list_key(&place).map(Some));
-    let secrets = secrets(&table, environment);
-    let algorithm = table.or("algorithm", Algorithm::Sha256, |place| {
-        place.word(&[("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)])
+fn hmac(cursor: &Cursor<'_>) -> Option<Hmac> {
+    let table = cursor.table()?;
+    let header = table.need("header", HEADER).and_then(|cursor| header(&cursor));
+    let key = table.or("key", None, |cursor| list_key(&cursor).map(Some));
+    let secrets = secrets(&table);
+    let algorithm = table.or("algorithm", Algorithm::Sha256, |cursor| cursor.one_of());
+    let encoding = table.or("encoding", Encoding::Hex, |cursor| cursor.one_of());
+    let prefix = table.or("prefix", "", |cursor| match cursor.value() {
+        Some(Value::String(prefix)) => Some(prefix.as_str()),
+        _ => cursor.expected("text such as \"sha256=\""),
     });
-    let encoding = table.or("encoding", Encoding::Hex, |place| {
-        place.word(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)])
-    });
-    let prefix = table.or("prefix", "", |place| match place.value() {
-        Value::String(prefix) => Some(prefix.as_str()),
-        _ => place.expected("text such as \"sha256=\""),
-    });
-    let timestamp = table.or("timestamp", None, |place| timestamp(&place).map(Some));
-    let id = table.or("id", None, |place| self::header(&place).map(Some));
-    let signs = table.or("signs", None, |place| {
-        let text = place.text("what is signed, such as \"{timestamp}.{body}\"")?;
-        place.check(text.parse::<Signs>()).map(Some)
+    let timestamp = table.or("timestamp", None, |cursor| timestamp(&cursor).map(Some));
+    let id = table.or("id", None, |cursor| self::header(&cursor).map(Some));
+    let signs = table.or("signs", None, |cursor| {
+        cursor.parsed::<Signs>("what is signed, such as \"{timestamp}.{body}\"").map(Some)
     });
     let mut rules = HmacRules::new(header?);
     rules.key = key?;
@@ -177,36 +172,34 @@ fn hmac(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Hmac> {
     }
 }
 
-fn timestamp(place: &Place<'_>) -> Option<SignedTime> {
-    let table = place.table()?;
+fn timestamp(cursor: &Cursor<'_>) -> Option<SignedTime> {
+    let table = cursor.table()?;
     let place = match (table.get("header"), table.get("key")) {
-        (Some(place), None) => header(&place).map(TimePlace::Header),
-        (None, Some(place)) => list_key(&place).map(TimePlace::Key),
+        (Some(cursor), None) => header(&cursor).map(TimePlace::Header),
+        (None, Some(cursor)) => list_key(&cursor).map(TimePlace::Key),
         _ => table.fault_at("header", "expected either header or key: where the time stands"),
     };
-    let format = table.or("format", TimeFormat::Unix, |place| {
-        place.word(&[("unix", TimeFormat::Unix), ("iso", TimeFormat::Iso)])
-    });
+    let format = table.or("format", TimeFormat::Unix, |cursor| cursor.one_of());
     let window = window(&table);
     Some(SignedTime { place: place?, format: format?, window: window? })
 }
 
 /// Of a list such as `t=…,v1=…`.
-fn list_key(place: &Place<'_>) -> Option<String> {
+fn list_key(cursor: &Cursor<'_>) -> Option<String> {
     const KEY: &str = "a key of the list in the header, such as v1";
-    let text = place.text(KEY)?;
+    let text = cursor.text(KEY)?;
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         Some(text.to_owned())
     } else {
-        place.fault(format!("expected {KEY}: letters, digits, - and _"))
+        cursor.fault(format!("expected {KEY}: letters, digits, - and _"))
     }
 }
 
 const STANDARD: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
 
-fn standard(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Standard> {
-    let table = place.table()?;
-    let (secrets, window) = (secrets(&table, environment), window(&table));
+fn standard(cursor: &Cursor<'_>) -> Option<Standard> {
+    let table = cursor.table()?;
+    let (secrets, window) = (secrets(&table), window(&table));
     match Standard::new(secrets?, window?) {
         Ok(standard) => Some(standard),
         Err(malformed) => table.fault_at("secret", malformed.to_string()),
@@ -215,16 +208,16 @@ fn standard(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Standar
 
 const TWILIO: Shape = Shape::of(&[SECRET]);
 
-fn twilio(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Twilio> {
-    let table = place.table()?;
-    Some(Twilio { secrets: secrets(&table, environment)? })
+fn twilio(cursor: &Cursor<'_>) -> Option<Twilio> {
+    let table = cursor.table()?;
+    Some(Twilio { secrets: secrets(&table)? })
 }
 
 const VONAGE: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
 
-fn vonage(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Vonage> {
-    let table = place.table()?;
-    let (secrets, window) = (secrets(&table, environment), window(&table));
+fn vonage(cursor: &Cursor<'_>) -> Option<Vonage> {
+    let table = cursor.table()?;
+    let (secrets, window) = (secrets(&table), window(&table));
     Some(Vonage { secrets: secrets?, window: window? })
 }
 
@@ -239,51 +232,44 @@ const TELNYX: Shape = Shape::of(&[
     FUTURE,
 ]);
 
-fn telnyx(place: &Place<'_>) -> Option<Telnyx> {
+fn telnyx(cursor: &Cursor<'_>) -> Option<Telnyx> {
     const KEY: &str = "the public key of the account, as Telnyx shows it";
-    let table = place.table()?;
-    let key = |place: &Place<'_>| {
-        let text = place.text(KEY)?;
-        place.check(text.parse::<PublicKey>())
-    };
-    let keys = table.need("public_key", KEY).and_then(|place| match place.value() {
-        Value::Array(_) => {
-            let items = place.list(KEY)?;
-            let keys: Vec<_> = items.iter().map(key).collect();
-            let mut keys = keys.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
-            match keys.next() {
-                Some(first) => Some((first, keys.collect())),
-                None => place.fault(format!("an empty list: expected {KEY}")),
-            }
-        }
-        _ => Some((key(&place)?, Vec::new())),
+    let table = cursor.table()?;
+    let keys = table.need("public_key", KEY).and_then(|cursor| {
+        all(cursor.some(KEY)?.iter().map(|cursor| cursor.parsed::<PublicKey>(KEY)))
     });
     let window = window(&table);
-    let (first, others) = keys?;
-    Some(Telnyx::new(first, others, window?))
+    let mut keys = keys?.into_iter();
+    let first = keys.next().expect("there is one at least");
+    Some(Telnyx::new(first, keys.collect(), window?))
 }
 
 /// How far a signed time may lie from now.
 fn window(table: &Table<'_>) -> Option<Window> {
     let default = Window::default();
-    let past = table.or("past", default.past, |place| place.duration());
-    let future = table.or("future", default.future, |place| place.duration());
+    let past = table.or("past", default.past, |cursor| cursor.duration());
+    let future = table.or("future", default.future, |cursor| cursor.duration());
     Some(Window { past: past?, future: future? })
 }
 
 const HEADER: &str = "the name of a header";
 
-fn header(place: &Place<'_>) -> Option<HeaderName> {
-    let name = place.text(HEADER)?;
-    place.check(name.parse())
+fn header(cursor: &Cursor<'_>) -> Option<HeaderName> {
+    cursor.parsed(HEADER)
 }
 
-fn secrets(table: &Table<'_>, environment: &Arc<Environment>) -> Option<Credentials> {
+fn secrets(table: &Table<'_>) -> Option<Credentials> {
     table
         .need("secret", "a secret such as { env: HOOK_SECRET }")
-        .and_then(|place| credentials(&place, environment))
+        .and_then(|cursor| credentials(&cursor))
 }
 
-fn credentials(place: &Place<'_>, environment: &Arc<Environment>) -> Option<Credentials> {
-    secret::credentials(place, SECRET_LENGTH_MIN, environment)
+fn credentials(cursor: &Cursor<'_>) -> Option<Credentials> {
+    secret::credentials(cursor, SECRET_LENGTH_MIN)
+}
+
+words! {
+    Algorithm { "sha256" => Sha256, "sha1" => Sha1 }
+    Encoding { "hex" => Hex, "base64" => Base64 }
+    TimeFormat { "unix" => Unix, "iso" => Iso }
 }

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::cursor::{Cursor, Table, all};
+use super::located::{self, Located};
 use super::readers::{self, Wanted, readers};
+use super::section::{words, words_of};
 use super::shape::{Kind, Shape, key};
 use super::signatures::{self, signature};
-use super::written::{Place, Table};
-use super::{Environment, PublicDoor, presets, replies};
+use super::{PublicDoor, presets, replies};
 use crate::destination::Destination;
 use crate::domain::{Account, Name};
 use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
@@ -23,7 +23,6 @@ pub(super) struct Surroundings<'a> {
     pub(super) accounts: &'a BTreeMap<Name, Option<Destination>>,
     /// Likewise.
     pub(super) surveys: &'a BTreeMap<Name, Option<Arc<Survey>>>,
-    pub(super) environment: &'a Arc<Environment>,
 }
 
 /// What is not written is the preset's to say, or has the default that is named.
@@ -53,7 +52,7 @@ pub(super) const SHAPE: Shape = Shape::of(&[
     ),
     key(
         "on_refusal",
-        Kind::Word(|| vec!["status", "reply"]),
+        words_of::<OnRefusal>(),
         "What it hears otherwise: the status, or the reply, so that a live call goes on.",
     ),
 ]);
@@ -67,31 +66,32 @@ const REPLY: Shape = Shape::of(&[
 
 pub(super) fn source(
     name: Name,
-    place: &Place<'_>,
+    cursor: &Cursor<'_>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Source> {
-    let preset = place
+    let preset = cursor
         .table()?
         .need("preset", &format!("a preset, one of {}", names()))
-        .and_then(|place| preset(&place));
+        .and_then(|cursor| preset(&cursor));
     // Without its preset a source would lack what the preset says; what it says itself is checked.
     let without = preset.is_none();
-    let table = presets::under(place.value(), preset.unwrap_or_default());
-    let table = place.holding(&table).table()?;
+    let table =
+        presets::under(cursor.located(), preset.unwrap_or(Located::table(located::Table::new())));
+    let table = cursor.holding(&table).table()?;
 
     let account = table
         .need("account", "the name of an account")
-        .and_then(|place| account(&place, surroundings.accounts));
+        .and_then(|cursor| account(&cursor, surroundings.accounts));
     let survey = table
         .need("survey", "the name of a survey")
-        .and_then(|place| survey(&place, surroundings.surveys));
-    let accepts = table.or("body", Accepts::Form, |place| accepts(&place));
+        .and_then(|cursor| survey(&cursor, surroundings.surveys));
+    let accepts = table.or("body", Accepts::Form, |cursor| accepts(&cursor));
     let signature = match table.get("signature") {
         None if without => None,
         None => {
             table.fault_at("signature", "missing: this preset leaves it to you: name one such as { bearer: { env: HOOK_TOKEN } }, or none")
         }
-        Some(place) => signature(&place, surroundings.environment),
+        Some(cursor) => signature(&cursor),
     };
     let signature = signature.map(|signature| match (signature, &survey) {
         (Scheme::Plivo(plivo), Some((_, Some(survey))))
@@ -103,17 +103,15 @@ pub(super) fn source(
     });
     let readers = match (table.get("read"), &survey) {
         (Some(read), Some((_, Some(survey)))) => {
-            readers(&read, place.value().get("read"), &wanted(survey))
+            readers(&read, cursor.located().get("read"), &wanted(survey))
         }
         _ => None,
     };
     let url = url(&table, signature.as_ref(), surroundings.public);
-    let preset = table.get("preset").and_then(|place| place.value().as_str());
+    let preset = table.get("preset").and_then(|cursor| cursor.value()?.as_str());
     let reply = table
-        .or("reply", SourceReply::default(), |place| reply(&place, preset.unwrap_or_default()));
-    let on_refusal = table.or("on_refusal", OnRefusal::default(), |place| {
-        place.word(&[("status", OnRefusal::Status), ("reply", OnRefusal::Reply)])
-    });
+        .or("reply", SourceReply::default(), |cursor| reply(&cursor, preset.unwrap_or_default()));
+    let on_refusal = table.or("on_refusal", OnRefusal::default(), |cursor| cursor.one_of());
     Some(Source {
         name,
         account: account?,
@@ -129,7 +127,7 @@ pub(super) fn source(
 
 /// What a survey wants to know beside answers, some source of it has to tell.
 pub(super) fn check_fields(
-    place: &Place<'_>,
+    cursor: &Cursor<'_>,
     surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
     sources: &BTreeMap<Name, Option<Source>>,
 ) {
@@ -137,7 +135,7 @@ pub(super) fn check_fields(
     let Some(sources) = sources.values().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
         return;
     };
-    for (name, place) in place.entries() {
+    for (name, cursor) in cursor.named() {
         let Some(Some(survey)) = surveys.get(&name) else { continue };
         let tellers: Vec<_> = sources.iter().filter(|source| source.survey == name).collect();
         let told: Vec<&Name> = tellers
@@ -150,17 +148,17 @@ pub(super) fn check_fields(
                 let message = format!(
                     "no source of this survey reads {field}: say where, under its read.fields"
                 );
-                place.fault_at::<()>(&format!("{}.fields", place.path()), message);
+                cursor.fault_below::<()>("fields", message);
             }
         }
     }
 }
 
-fn preset(place: &Place<'_>) -> Option<Value> {
-    let text = place.text("the name of a preset")?;
+fn preset(cursor: &Cursor<'_>) -> Option<Located> {
+    let text = cursor.text("the name of a preset")?;
     match presets::named(text) {
         Some(preset) => Some(preset),
-        None => place.fault(format!("there is no such preset: name one of {}", names())),
+        None => cursor.fault(format!("there is no such preset: name one of {}", names())),
     }
 }
 
@@ -174,40 +172,39 @@ fn wanted(survey: &Survey) -> Wanted<'_> {
 }
 
 fn account(
-    place: &Place<'_>,
+    cursor: &Cursor<'_>,
     accounts: &BTreeMap<Name, Option<Destination>>,
 ) -> Option<Arc<Account>> {
-    let name = place.name("the name of an account")?;
+    let name: Name = cursor.parsed("the name of an account")?;
     match accounts.get(&name) {
         Some(account) => Some(account.as_ref()?.account().clone()),
-        None => place.fault(no_such("account", accounts.keys())),
+        None => cursor.fault(no_such("account", accounts.keys())),
     }
 }
 
 /// `None` beside the name where the survey is written and at fault.
 fn survey<'a>(
-    place: &Place<'_>,
+    cursor: &Cursor<'_>,
     surveys: &'a BTreeMap<Name, Option<Arc<Survey>>>,
 ) -> Option<(Name, Option<&'a Survey>)> {
-    let name = place.name("the name of a survey")?;
+    let name: Name = cursor.parsed("the name of a survey")?;
     match surveys.get(&name) {
         Some(survey) => Some((name, survey.as_deref())),
-        None => place.fault(no_such("survey", surveys.keys())),
+        None => cursor.fault(no_such("survey", surveys.keys())),
     }
 }
 
 /// What the bodies of hooks may be.
-fn accepts(place: &Place<'_>) -> Option<Accepts> {
+fn accepts(cursor: &Cursor<'_>) -> Option<Accepts> {
     const FORMS: &str = "a list of form and json";
-    let items = place.list("form and json")?;
-    let kinds: Vec<_> =
-        items.iter().map(|place| place.word(&[("form", false), ("json", true)])).collect();
-    let kinds = kinds.into_iter().collect::<Option<Vec<bool>>>()?;
+    let items = cursor.list("form and json")?;
+    let words = [("form", false), ("json", true)];
+    let kinds = all(items.iter().map(|cursor| cursor.word(&words)))?;
     match (kinds.contains(&false), kinds.contains(&true)) {
         (true, true) => Some(Accepts::Either),
         (true, false) => Some(Accepts::Form),
         (false, true) => Some(Accepts::Json),
-        (false, false) => place.fault(format!("an empty list: expected {FORMS}")),
+        (false, false) => cursor.fault(format!("an empty list: expected {FORMS}")),
     }
 }
 
@@ -227,9 +224,9 @@ fn url(
     signature: Option<&Scheme>,
     public: Option<&PublicDoor>,
 ) -> Option<SignedUrl> {
-    if let Some(place) = table.get("url") {
-        let text = place.text("an address such as https://edge.example.com/survey")?;
-        return place.check(SignedUrl::own(text));
+    if let Some(cursor) = table.get("url") {
+        let text = cursor.text("an address such as https://edge.example.com/survey")?;
+        return cursor.check(SignedUrl::own(text));
     }
     let (public, signature) = (public?, signature?);
     match &public.url {
@@ -256,23 +253,26 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port().max(1))
 }
 
-fn reply(place: &Place<'_>, preset: &str) -> Option<SourceReply> {
+fn reply(cursor: &Cursor<'_>, preset: &str) -> Option<SourceReply> {
     const FORMS: &str = "{ xml: \"…\" }, { json: … } or { empty: true }";
-    if !place.value().is_object() {
-        return place.expected(FORMS);
+    if !cursor.is_table() {
+        return cursor.expected(FORMS);
     }
-    let table = place.table()?;
-    let Some(place) = table.only() else {
-        return place.fault(format!("expected one of {FORMS}"));
+    let Some((key, cursor)) = cursor.table()?.only() else {
+        return cursor.fault(format!("expected one of {FORMS}"));
     };
-    match place.key() {
+    match key {
         "xml" => {
-            let text = place.text("XML such as \"<Response/>\"")?;
-            place.check(presets::xml(preset, text))
+            let text = cursor.text("XML such as \"<Response/>\"")?;
+            cursor.check(presets::xml(preset, text))
         }
-        "json" => Some(SourceReply::json(place.value())),
-        "empty" if place.flag()? => Some(SourceReply::empty()),
-        "empty" => place.fault(format!("expected one of {FORMS}")),
+        "json" => Some(SourceReply::json(&cursor.json())),
+        "empty" if cursor.flag()? => Some(SourceReply::empty()),
+        "empty" => cursor.fault(format!("expected one of {FORMS}")),
         _ => None,
     }
+}
+
+words! {
+    OnRefusal { "status" => Status, "reply" => Reply }
 }

@@ -435,7 +435,7 @@ fn a_file_of_cases_may_bring_its_settings() {
     let said = desk.test(&format!("settings: |{wrong}\n{cases}"), &[]);
     assert_eq!(said.code, Some(78));
     assert!(
-        said.stderr.contains("survey.yaml:20: delivery.delay: expected a duration"),
+        said.stderr.contains("survey.yaml:19: delivery.delay: expected a duration"),
         "{}",
         said.stderr
     );

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::message::Message;
 use crate::cli::payload::{Payload, method_name};
 use crate::cli::preview::{Heard, Kept, Preview, Previewed, Reply, Understood};
-use crate::domain::Feedback;
+use crate::domain::{Answer, Feedback};
 use crate::settings::Settings;
 use crate::source::{Source, Tried};
-use crate::submission::{AnswerValidity, CompletionPolicy, Mapping, RecordedAnswer};
-use crate::survey::Mapped;
+use crate::submission::{AnswerValidity, CompletionPolicy, Mapping};
+use crate::survey::{Mapped, Survey};
 
 /// Everything that can be said of some hooks, for a person and for a script alike.
 #[derive(Debug, Default, Serialize)]
@@ -207,12 +207,8 @@ fn reading(understood: &Understood, preview: &Preview<'_>) -> Reading {
         return Reading::Skipped { skipped: true };
     };
     let survey = &preview.submissions()[*submission].survey;
-    let answers = report.answers.iter().map(|reported| Heeded {
-        question: reported.question.clone(),
-        answer: given(reported.answer.text()),
-        reader: reported.reader.clone(),
-        standing: standing(survey.validity(&reported.question, &reported.answer)),
-    });
+    let answers =
+        report.answers.iter().map(|it| heeded(survey, &it.question, &it.answer, &it.reader));
     Reading::Kept(Told {
         call: call.to_string(),
         answers: answers.collect(),
@@ -233,18 +229,15 @@ fn assembled(submission: &Previewed, settings: &Settings) -> Option<Assembled> {
     let (answers, mapped) = (merged.as_ref()?.answers(), mapped.as_ref()?);
     let due = submission.due()?;
     let last = answers.last_new_at()?;
-    let heeded = |said: &RecordedAnswer| Heeded {
-        question: said.question.clone(),
-        answer: given(said.answer.text()),
-        reader: said.reader.clone(),
-        standing: standing(survey.validity(&said.question, &said.answer)),
-    };
     Some(Assembled {
         id: key.id().to_string(),
         account: key.account.to_string(),
         survey: key.survey.to_string(),
         call: key.call.to_string(),
-        answers: answers.recorded().map(heeded).collect(),
+        answers: answers
+            .recorded()
+            .map(|it| heeded(survey, &it.question, &it.answer, &it.reader))
+            .collect(),
         complete: due.complete,
         due_at: due.at.to_string(),
         due_in: due.at.duration_since(last).as_secs_f64(),
@@ -289,14 +282,17 @@ fn request(submission: &Previewed, feedback: &Feedback, settings: &Settings) -> 
     }
 }
 
-fn given(text: &str) -> Option<String> {
-    Some(text.to_owned()).filter(|text| !text.is_empty())
-}
-
-fn standing(standing: AnswerValidity) -> &'static str {
-    match standing {
-        AnswerValidity::Silence => "silence",
-        AnswerValidity::OutsideDomain => "outside the domain",
-        AnswerValidity::InDomain => "in the domain",
+/// How an answer counts.
+fn heeded(survey: &Survey, question: &str, answer: &Answer, reader: &str) -> Heeded {
+    let text = answer.text();
+    Heeded {
+        question: question.to_owned(),
+        answer: (!text.is_empty()).then(|| text.to_owned()),
+        reader: reader.to_owned(),
+        standing: match survey.validity(question, answer) {
+            AnswerValidity::Silence => "silence",
+            AnswerValidity::OutsideDomain => "outside the domain",
+            AnswerValidity::InDomain => "in the domain",
+        },
     }
 }

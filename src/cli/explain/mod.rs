@@ -3,16 +3,16 @@
 mod explained;
 mod message;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
 use super::preview::{Preview, Trust};
-use super::{Failure, SettingsFile};
+use super::{Failure, Output, SettingsFile};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{Source, Tried};
@@ -67,15 +67,6 @@ and explained all the same.
 Exit codes: 0 explained, 1 the service would refuse one of the hooks, 2 usage or a file that cannot
 be read, 78 bad settings.";
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Output {
-    /// For a person
-    #[default]
-    Text,
-    /// One JSON document, for a script
-    Json,
-}
-
 /// Longest file that is read, in bytes: many times what the public door takes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -106,8 +97,11 @@ impl Explain {
         let stdin = [PathBuf::from("-")];
         let mut all = Vec::new();
         for file in if self.files.is_empty() { &stdin } else { self.files.as_slice() } {
-            let name =
-                if is_stdin(file) { "standard input".into() } else { file.to_string_lossy() };
+            let name = if file == Path::new("-") {
+                "standard input".into()
+            } else {
+                file.to_string_lossy()
+            };
             let content = self
                 .bytes(file)
                 .map_err(|error| Failure::Unreadable(format!("cannot read {name}: {error}")))?;
@@ -134,16 +128,7 @@ impl Explain {
         if self.files.is_empty() && matches!(self.method, Some(GivenMethod::Get)) {
             return Ok(Vec::new());
         }
-        let mut bytes = Vec::new();
-        let read = if is_stdin(file) {
-            std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?
-        } else {
-            std::fs::File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?
-        };
-        if read as u64 > FILE_BYTES_MAX {
-            return Err(std::io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
-        }
-        Ok(bytes)
+        super::read_file(file, FILE_BYTES_MAX)
     }
 
     fn describes_a_body(&self) -> bool {
@@ -182,8 +167,4 @@ impl Explain {
         let name = named.or_else(|| payload.path.rsplit('/').next()).unwrap_or_default();
         super::source(settings, name)
     }
-}
-
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new("-")
 }

@@ -1,9 +1,9 @@
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::expected::Expectation;
-use super::written::{Faults, Node, Place, Table};
 use crate::cli::payload::Payload;
 use crate::domain::Method;
+use crate::settings::{Context, Cursor, Environment, Located, Table, all, parse_duration};
 use crate::source;
 
 /// What a file of cases holds.
@@ -59,13 +59,15 @@ impl Suite {
     /// # Errors
     /// Everything that is wrong with the text, one line for each fault.
     pub fn parse(file: &str, text: &str) -> Result<Self, String> {
-        let faults = Faults::of(file);
-        let root =
-            Node::parse(text).map_err(|(line, message)| format!("{file}:{line}: {message}"))?;
-        let suite = suite(&Place::root(&root, &faults));
-        match (faults.into_text(), suite) {
-            (None, Some(suite)) => Ok(suite),
-            (faults, _) => Err(faults.unwrap_or_default()),
+        let root = Located::parse(text)
+            .map_err(|error| format!("{file}:{}: {}", error.line, error.message))?;
+        let context = Context::of(Some(file.into()), Environment::default());
+        let suite = suite(&Cursor::free(&root, &context));
+        match (&context.into_sorted()[..], suite) {
+            ([], Some(suite)) => Ok(suite),
+            (faults, _) => {
+                Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            }
         }
     }
 }
@@ -77,48 +79,47 @@ impl Step {
     }
 }
 
-fn suite(place: &Place<'_>) -> Option<Suite> {
-    let table = place.table(&["settings", "starts", "cases"])?;
-    let settings = table.get("settings").and_then(|place| {
-        let text = place.text("a whole settings file as text: `settings: |`")?;
-        Some(OwnSettings { text: text.to_owned(), line: place.line() })
+fn suite(cursor: &Cursor<'_>) -> Option<Suite> {
+    let table = cursor.table_of(&["settings", "starts", "cases"])?;
+    let settings = table.get("settings").and_then(|cursor| {
+        let text = cursor.written("a whole settings file as text: `settings: |`")?;
+        Some(OwnSettings { text: text.to_owned(), line: cursor.line() })
     });
-    let start = table.get("starts").map_or(Some(START), |place| {
+    let start = table.get("starts").map_or(Some(START), |cursor| {
         const MOMENT: &str = "a moment such as 2026-05-04T10:00:00Z";
-        let moment = place.text(MOMENT)?.parse().ok();
-        moment.or_else(|| place.fault(format_args!("expected {MOMENT}")))
+        let moment = cursor.written(MOMENT)?.parse().ok();
+        moment.or_else(|| cursor.fault(format!("expected {MOMENT}")))
     });
-    let cases = table.need("cases", CASES)?.list(CASES)?;
+    let cases = table.need("cases", &format!("a list of {CASE}"))?.list(CASE)?;
     let start = start.unwrap_or(START);
-    let cases: Vec<_> = cases.iter().map(|place| case(place, start)).collect();
-    Some(Suite { settings, cases: cases.into_iter().collect::<Option<_>>()? })
+    Some(Suite { settings, cases: all(cases.iter().map(|cursor| case(cursor, start)))? })
 }
 
-const CASES: &str = "a list of { name: …, hooks: […], expect: {…} }";
+const CASE: &str = "{ name: …, hooks: […], expect: {…} }";
 
-fn case(place: &Place<'_>, start: Timestamp) -> Option<Case> {
+fn case(cursor: &Cursor<'_>, start: Timestamp) -> Option<Case> {
     const NAME: &str = "a sentence that says what happens";
     const EXPECT: &str = "what it comes to, such as { ignored: no_answer }";
-    let table = place.table(&["name", "hooks", "expect"])?;
-    let name = table.need("name", NAME).and_then(|place| match place.text(NAME)? {
-        "" => place.expected(NAME),
+    let table = cursor.table_of(&["name", "hooks", "expect"])?;
+    let name = table.need("name", NAME).and_then(|cursor| match cursor.written(NAME)? {
+        "" => cursor.expected(NAME),
         name => Some(name.to_owned()),
     });
-    let hooks = table.need("hooks", HOOKS).and_then(|place| hooks(&place, start));
-    let expect = table.need("expect", EXPECT).and_then(|place| Expectation::at(&place));
-    Some(Case { name: name?, line: place.line(), hooks: hooks?, expect: expect? })
+    let hooks =
+        table.need("hooks", &format!("a list of {HOOKS}")).and_then(|cursor| hooks(&cursor, start));
+    let expect = table.need("expect", EXPECT).and_then(|cursor| Expectation::at(&cursor));
+    Some(Case { name: name?, line: cursor.line(), hooks: hooks?, expect: expect? })
 }
 
-const HOOKS: &str = "a list of hooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
+const HOOKS: &str = "hooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
 
-fn hooks(place: &Place<'_>, start: Timestamp) -> Option<Vec<Step>> {
-    let items = place.list(HOOKS)?;
+fn hooks(cursor: &Cursor<'_>, start: Timestamp) -> Option<Vec<Step>> {
+    let items = cursor.list(HOOKS)?;
     if items.is_empty() {
-        return place.fault(format_args!("expected {HOOKS}, with one at least"));
+        return cursor.fault(format!("expected a list of {HOOKS}, with one at least"));
     }
     let mut clock = Clock { start, now: start, has_run: false };
-    let steps: Vec<_> = items.iter().map(|place| step(place, &mut clock)).collect();
-    steps.into_iter().collect()
+    all(items.iter().map(|cursor| step(cursor, &mut clock)))
 }
 
 /// The time of one case.
@@ -129,27 +130,27 @@ struct Clock {
     has_run: bool,
 }
 
-fn step(place: &Place<'_>, clock: &mut Clock) -> Option<Step> {
-    let table = place.table(&[
+fn step(cursor: &Cursor<'_>, clock: &mut Clock) -> Option<Step> {
+    let table = cursor.table_of(&[
         "source", "method", "query", "headers", "form", "json", "body", "at", "signed", "verified",
         "reply",
     ])?;
     let text = |key: &str, what: &str| {
-        let place = table.get(key)?;
-        place.text(what).map(str::to_owned)
+        let cursor = table.get(key)?;
+        cursor.written(what).map(str::to_owned)
     };
     let source = text("source", "the name of a source");
-    let method = table.get("method").map_or(Some(Method::Post), |place| {
-        Some(if place.word(&["POST", "GET"])? == "GET" { Method::Get } else { Method::Post })
+    let method = table.get("method").map_or(Some(Method::Post), |cursor| {
+        cursor.word(&[("POST", Method::Post), ("GET", Method::Get)])
     });
-    let query = table.get("query").map(|place| pairs(&place)).unwrap_or_default();
-    let headers = table.get("headers").map_or(Some(Vec::new()), |place| headers(&place));
+    let query = table.get("query").map(|cursor| pairs(&cursor)).unwrap_or_default();
+    let headers = table.get("headers").map_or(Some(Vec::new()), |cursor| headers(&cursor));
     let body = body(&table);
-    let at = table.get("at").map_or(Some(clock.now), |place| clock.moment(&place));
+    let at = table.get("at").map_or(Some(clock.now), |cursor| clock.moment(&cursor));
     clock.has_run = true;
     let sender = sender(&table);
     Some(Step {
-        line: place.line(),
+        line: cursor.line(),
         source,
         at: at?,
         sender: sender?,
@@ -166,21 +167,21 @@ fn step(place: &Place<'_>, clock: &mut Clock) -> Option<Step> {
 }
 
 /// Text as it is sent, or a table of names and values.
-fn pairs(place: &Place<'_>) -> Option<String> {
+fn pairs(cursor: &Cursor<'_>) -> Option<String> {
     const WHAT: &str = "text such as \"CallUUID=c-1&Digits=4\", or a table of names and values";
-    if !place.is_table() {
-        return place.text(WHAT).map(str::to_owned);
+    if !cursor.is_table() {
+        return cursor.written(WHAT).map(str::to_owned);
     }
-    let entries = place.entries(WHAT)?;
+    let entries = cursor.entries(WHAT)?;
     let pairs: Option<Vec<_>> =
-        entries.iter().map(|(name, place)| Some((*name, place.text("a value")?))).collect();
+        entries.iter().map(|(name, cursor)| Some((*name, cursor.written("a value")?))).collect();
     Some(source::encode(pairs?))
 }
 
-fn headers(place: &Place<'_>) -> Option<Vec<(String, String)>> {
-    let entries = place.entries("a table of names and values")?;
-    let header = |(name, place): &(&str, Place<'_>)| {
-        let text = place.text("the value of a header")?;
+fn headers(cursor: &Cursor<'_>) -> Option<Vec<(String, String)>> {
+    let entries = cursor.entries("a table of names and values")?;
+    let header = |(name, cursor): &(&str, Cursor<'_>)| {
+        let text = cursor.written("the value of a header")?;
         Some(((*name).to_owned(), text.to_owned()))
     };
     entries.iter().map(header).collect()
@@ -188,29 +189,29 @@ fn headers(place: &Place<'_>) -> Option<Vec<(String, String)>> {
 
 fn body(table: &Table<'_>) -> Option<Vec<u8>> {
     let given = ["form", "json", "body"].map(|key| (key, table.get(key)));
-    let mut given = given.into_iter().filter_map(|(key, place)| Some((key, place?)));
-    let (key, place) = match (given.next(), given.next()) {
+    let mut given = given.into_iter().filter_map(|(key, cursor)| Some((key, cursor?)));
+    let (key, cursor) = match (given.next(), given.next()) {
         (None, _) => return Some(Vec::new()),
         (Some(only), None) => only,
-        (Some((one, _)), Some((other, place))) => {
-            return place.fault(format_args!(
+        (Some((one, _)), Some((other, cursor))) => {
+            return cursor.fault(format!(
                 "there is {one} already: a hook has one of form, json, body; leave out {other}"
             ));
         }
     };
     match key {
-        "form" => pairs(&place).map(String::into_bytes),
-        "json" => Some(place.json().to_string().into_bytes()),
-        _ => place.text("the body as it is sent").map(|text| text.as_bytes().to_vec()),
+        "form" => pairs(&cursor).map(String::into_bytes),
+        "json" => Some(cursor.json().to_string().into_bytes()),
+        _ => cursor.written("the body as it is sent").map(|text| text.as_bytes().to_vec()),
     }
 }
 
 fn sender(table: &Table<'_>) -> Option<Sender> {
-    let signed = table.get("signed").map(|place| place.flag()).unwrap_or(Some(true));
-    let verified = table.get("verified").map(|place| place.flag()).unwrap_or(Some(false));
+    let signed = table.get("signed").map(|cursor| cursor.flag()).unwrap_or(Some(true));
+    let verified = table.get("verified").map(|cursor| cursor.flag()).unwrap_or(Some(false));
     match (signed?, verified?) {
         (_, true) if table.get("signed").is_some() => table
-            .place()
+            .cursor()
             .fault("a hook that is verified: true is believed as it is; leave signed out"),
         (_, true) => Some(Sender::Believed),
         (true, false) => Some(Sender::Signs),
@@ -220,10 +221,10 @@ fn sender(table: &Table<'_>) -> Option<Sender> {
 
 impl Clock {
     /// A moment such as `2026-05-04T10:00:00Z`, or a time since the start of the case.
-    fn moment(&mut self, place: &Place<'_>) -> Option<Timestamp> {
+    fn moment(&mut self, cursor: &Cursor<'_>) -> Option<Timestamp> {
         const WHAT: &str = "a time since the start of the case such as 90s, 10m, 2h or 3d, or a moment such as \
              2026-05-04T10:00:00Z";
-        let text = place.text(WHAT)?;
+        let text = cursor.written(WHAT)?;
         let moment = match text.parse::<Timestamp>() {
             Ok(moment) if !self.has_run => {
                 self.start = moment;
@@ -231,34 +232,20 @@ impl Clock {
                 moment
             }
             Ok(moment) => moment,
-            Err(_) => match duration(text).and_then(|since| self.start.checked_add(since).ok()) {
-                Some(moment) => moment,
-                None => return place.expected(WHAT),
-            },
+            Err(_) => {
+                match parse_duration(text).and_then(|since| self.start.checked_add(since).ok()) {
+                    Some(moment) => moment,
+                    None => return cursor.expected(WHAT),
+                }
+            }
         };
         if moment < self.now {
-            return place
+            return cursor
                 .fault("hooks stand in the order in which they arrive: this one is earlier");
         }
         self.now = moment;
         Some(moment)
     }
-}
-
-/// As the settings write one.
-fn duration(text: &str) -> Option<SignedDuration> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(unit_at);
-    let number: i64 = number.parse().ok()?;
-    let seconds = match unit {
-        "ms" => return Some(SignedDuration::from_millis(number)),
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        _ => return None,
-    };
-    number.checked_mul(seconds).map(SignedDuration::from_secs)
 }
 
 #[cfg(test)]

@@ -7,30 +7,31 @@ pub(super) struct Diff {
 }
 
 struct Line {
-    kind: Kind,
+    mark: char,
     text: String,
     remark: Option<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Same,
-    Expected,
-    Got,
-    Traced,
-}
+/// Before what both say.
+const SAME: char = ' ';
+/// Before what was expected and did not come.
+const EXPECTED: char = '-';
+/// Before what came.
+const GOT: char = '+';
+/// Before how it came about.
+const TRACED: char = '|';
 
 impl Diff {
     pub fn same(&mut self, text: impl Into<String>) {
-        self.push(Kind::Same, text.into(), None);
+        self.push(SAME, text.into(), None);
     }
 
     pub fn expected(&mut self, text: impl Into<String>) {
-        self.push(Kind::Expected, text.into(), None);
+        self.push(EXPECTED, text.into(), None);
     }
 
     pub fn got(&mut self, text: impl Into<String>, remark: Option<&str>) {
-        self.push(Kind::Got, text.into(), remark);
+        self.push(GOT, text.into(), remark);
     }
 
     /// Once where both say the same.
@@ -52,7 +53,7 @@ impl Diff {
 
     /// How what came has come about, a line for each part.
     pub fn trace(&mut self, trace: &str) {
-        trace.lines().for_each(|line| self.push(Kind::Traced, line.to_owned(), None));
+        trace.lines().for_each(|line| self.push(TRACED, line.to_owned(), None));
     }
 
     pub fn differs(&self) -> bool {
@@ -60,30 +61,23 @@ impl Diff {
     }
 
     pub fn differs_since(&self, line: usize) -> bool {
-        self.lines[line..].iter().any(|line| matches!(line.kind, Kind::Expected | Kind::Got))
+        self.lines[line..].iter().any(|line| matches!(line.mark, EXPECTED | GOT))
     }
 
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Each line with `-` before what was expected and did not come, `+` before what came,
-    /// and `|` before how it came about.
+    /// Each line behind its mark.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        self.lines.iter().map(|Line { kind, text, remark }| {
-            let mark = match kind {
-                Kind::Same => ' ',
-                Kind::Expected => '-',
-                Kind::Got => '+',
-                Kind::Traced => '|',
-            };
+        self.lines.iter().map(|Line { mark, text, remark }| {
             let remark = remark.as_ref().map(|remark| format!("   # {remark}"));
             format!("{mark} {text}{}", remark.unwrap_or_default())
         })
     }
 
-    fn push(&mut self, kind: Kind, text: String, remark: Option<&str>) {
-        self.lines.push(Line { kind, text, remark: remark.map(str::to_owned) });
+    fn push(&mut self, mark: char, text: String, remark: Option<&str>) {
+        self.lines.push(Line { mark, text, remark: remark.map(str::to_owned) });
     }
 }
 

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::written::{Place, Table};
 use crate::cli::preview::Refusal;
 use crate::domain::{Issues, Rating};
+use crate::settings::{Cursor, Table, all};
 use crate::source::Refused;
 use crate::submission::{DeadReason, IgnoredReason};
 
@@ -46,10 +46,10 @@ pub(super) struct ExpectedFeedback {
 const ENDINGS: &str = "one of feedback, ignored, dead, collecting, refused, skipped";
 
 impl Expectation {
-    pub fn at(place: &Place<'_>) -> Option<Self> {
-        if !place.is_list() {
+    pub fn at(cursor: &Cursor<'_>) -> Option<Self> {
+        if !cursor.is_list() {
             let mut expectation = Self::none();
-            let table = place.table(&[
+            let table = cursor.table_of(&[
                 "feedback",
                 "ignored",
                 "dead",
@@ -63,20 +63,20 @@ impl Expectation {
             ])?;
             expectation.refused =
                 table.get("refused").map_or(Some(BTreeSet::new()), |it| refused(&it))?;
-            expectation.skipped = table.get("skipped").map_or(Some(false), |place| place.flag())?;
+            expectation.skipped =
+                table.get("skipped").map_or(Some(false), |cursor| cursor.flag())?;
             expectation.reply = reply(&table);
             match ExpectedCall::at(&table) {
                 Some(call) => expectation.calls.push(call?),
                 None if expectation.refused.is_empty() && !expectation.skipped => {
-                    return place.fault(format_args!("expected {ENDINGS}"));
+                    return cursor.fault(format!("expected {ENDINGS}"));
                 }
                 None => {}
             }
             return Some(expectation);
         }
-        let items = place.list("")?;
-        let expectations: Vec<_> = items.iter().map(of_one_call).collect();
-        Some(Self { calls: expectations.into_iter().collect::<Option<_>>()?, ..Self::none() })
+        let items = cursor.list("")?;
+        Some(Self { calls: all(items.iter().map(of_one_call))?, ..Self::none() })
     }
 
     fn none() -> Self {
@@ -85,12 +85,12 @@ impl Expectation {
 }
 
 /// One of several.
-fn of_one_call(place: &Place<'_>) -> Option<ExpectedCall> {
+fn of_one_call(cursor: &Cursor<'_>) -> Option<ExpectedCall> {
     let known = ["call", "survey", "feedback", "ignored", "dead", "collecting", "answers"];
-    let table = place.table(&known)?;
+    let table = cursor.table_of(&known)?;
     table.need("call", "whose answers these are")?;
     ExpectedCall::at(&table)
-        .unwrap_or_else(|| place.fault("expected one of feedback, ignored, dead, collecting"))
+        .unwrap_or_else(|| cursor.fault("expected one of feedback, ignored, dead, collecting"))
 }
 
 impl ExpectedCall {
@@ -98,26 +98,31 @@ impl ExpectedCall {
     #[expect(clippy::option_option, reason = "an ending may be missing, or be there and wrong")]
     fn at(table: &Table<'_>) -> Option<Option<Self>> {
         let given = ["feedback", "ignored", "dead", "collecting"].map(|key| (key, table.get(key)));
-        let mut given = given.into_iter().filter_map(|(key, place)| Some((key, place?)));
-        let (key, place) = given.next()?;
-        if let Some((other, place)) = given.next() {
-            return Some(place.fault(format_args!(
+        let mut given = given.into_iter().filter_map(|(key, cursor)| Some((key, cursor?)));
+        let (key, cursor) = given.next()?;
+        if let Some((other, cursor)) = given.next() {
+            return Some(cursor.fault(format!(
                 "a call ends in one way: there is {key} already, leave out {other}"
             )));
         }
         let text = |key: &str| {
-            let place = table.get(key)?;
-            place.text("a name").map(str::to_owned)
+            let cursor = table.get(key)?;
+            cursor.written("a name").map(str::to_owned)
         };
         let ending = match key {
-            "feedback" => feedback(&place).map(Ending::Feedback),
-            "ignored" => {
-                place.word(&IgnoredReason::ALL.map(IgnoredReason::label)).map(Ending::Ignored)
+            "feedback" => feedback(&cursor).map(Ending::Feedback),
+            "ignored" => cursor
+                .word(&IgnoredReason::ALL.map(|it| it.label()).map(itself))
+                .map(Ending::Ignored),
+            "dead" => {
+                cursor.word(&DeadReason::ALL.map(|it| it.label()).map(itself)).map(Ending::Dead)
             }
-            "dead" => place.word(&DeadReason::ALL.map(DeadReason::label)).map(Ending::Dead),
-            _ => place.word(&["true"]).map(|_| Ending::Collecting),
+            _ => match cursor.flag() {
+                Some(false) => cursor.fault("expected true"),
+                flag => flag.map(|_| Ending::Collecting),
+            },
         };
-        let answers = table.get("answers").map_or(Some(Vec::new()), |place| answers(&place));
+        let answers = table.get("answers").map_or(Some(Vec::new()), |cursor| answers(&cursor));
         Some(ending.zip(answers).map(|(ending, answers)| Self {
             ending,
             call: text("call"),
@@ -127,48 +132,48 @@ impl ExpectedCall {
     }
 }
 
-fn feedback(place: &Place<'_>) -> Option<ExpectedFeedback> {
+fn feedback(cursor: &Cursor<'_>) -> Option<ExpectedFeedback> {
     const RATING: &str = "a number from 1 to 5";
-    let table = place.table(&["rating", "issues", "notes"])?;
-    let rating = table.need("rating", RATING).and_then(|place| {
-        let rating = place.text(RATING)?.parse().ok().and_then(|value| Rating::new(value).ok());
-        rating.or_else(|| place.fault(format_args!("expected {RATING}")))
+    let table = cursor.table_of(&["rating", "issues", "notes"])?;
+    let rating = table.need("rating", RATING).and_then(|cursor| {
+        let rating = cursor.written(RATING)?.parse().ok().and_then(|value| Rating::new(value).ok());
+        rating.or_else(|| cursor.fault(format!("expected {RATING}")))
     });
-    let issues = table.get("issues").map_or(Some(Issues::new()), |place| issues(&place));
-    let notes = table.get("notes").map(|place| place.text("the notes").map(str::to_owned));
+    let issues = table.get("issues").map_or(Some(Issues::new()), |cursor| issues(&cursor));
+    let notes = table.get("notes").map(|cursor| cursor.written("the notes").map(str::to_owned));
     Some(ExpectedFeedback { rating: rating?, issues: issues?, notes: notes.unwrap_or_default() })
 }
 
-fn issues(place: &Place<'_>) -> Option<Issues> {
-    let items = place.list("a list of issues such as [OTHERS]")?;
-    let issue = |place: &Place<'_>| {
-        let text = place.text("an issue such as OTHERS")?;
-        text.parse().map_or_else(|unknown| place.fault(unknown), Some)
+fn issues(cursor: &Cursor<'_>) -> Option<Issues> {
+    let items = cursor.list("issues such as [OTHERS]")?;
+    let issue = |cursor: &Cursor<'_>| {
+        let text = cursor.written("an issue such as OTHERS")?;
+        cursor.check(text.parse())
     };
-    let issues: Vec<_> = items.iter().map(issue).collect();
-    issues.into_iter().collect()
+    Some(all(items.iter().map(issue))?.into_iter().collect())
 }
 
-fn answers(place: &Place<'_>) -> Option<Vec<(String, String)>> {
-    let entries = place.entries("a table of questions and answers")?;
-    let answer = |(name, place): &(&str, Place<'_>)| {
-        Some(((*name).to_owned(), place.text("an answer as it was given")?.to_owned()))
+fn answers(cursor: &Cursor<'_>) -> Option<Vec<(String, String)>> {
+    let entries = cursor.entries("a table of questions and answers")?;
+    let answer = |(name, cursor): &(&str, Cursor<'_>)| {
+        Some(((*name).to_owned(), cursor.written("an answer as it was given")?.to_owned()))
     };
     entries.iter().map(answer).collect()
 }
 
+/// A word that means itself.
+fn itself(word: &'static str) -> (&'static str, &'static str) {
+    (word, word)
+}
+
 /// A reason, or a list of them.
-fn refused(place: &Place<'_>) -> Option<BTreeSet<&'static str>> {
-    let labels: Vec<&'static str> =
-        Refused::LABELS.into_iter().chain(Refusal::OWN_LABELS).collect();
-    if place.is_list() {
-        let items = place.list("")?;
-        let reasons: Vec<_> = items.iter().map(|place| place.word(&labels)).collect();
-        return reasons.into_iter().collect();
-    }
-    place.word(&labels).map(|reason| BTreeSet::from([reason]))
+fn refused(cursor: &Cursor<'_>) -> Option<BTreeSet<&'static str>> {
+    let labels: Vec<_> =
+        Refused::LABELS.into_iter().chain(Refusal::OWN_LABELS).map(itself).collect();
+    let reasons = cursor.one_or_list("")?;
+    Some(all(reasons.iter().map(|cursor| cursor.word(&labels)))?.into_iter().collect())
 }
 
 fn reply(table: &Table<'_>) -> Option<String> {
-    table.get("reply")?.text("what the last hook's sender hears").map(str::to_owned)
+    table.get("reply")?.written("what the last hook's sender hears").map(str::to_owned)
 }

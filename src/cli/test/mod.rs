@@ -4,10 +4,8 @@ mod case;
 mod diff;
 mod expected;
 mod run;
-mod written;
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -141,12 +139,10 @@ impl Test {
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    let fault = |why: String| Failure::Unreadable(format!("cannot read {}: {why}", file.display()));
-    let length = std::fs::metadata(file).map_err(|error| fault(error.to_string()))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(fault(format!("it is longer than {FILE_BYTES_MAX} bytes")));
-    }
-    std::fs::read_to_string(file).map_err(|error| fault(error.to_string()))
+    let text = super::read_file(file, FILE_BYTES_MAX)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let why = |error| Failure::Unreadable(format!("cannot read {}: {error}", file.display()));
+    text.map_err(why)
 }
 
 /// A file with settings of its own means the same everywhere: no variable overrides them.
@@ -156,7 +152,7 @@ fn own_settings(file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
     Settings::from_yaml(&own.text, environment).map_err(|error| {
         Failure::Settings(match error {
             SettingsError::Faults(mut faults) => {
-                for written in faults.iter_mut().filter_map(|fault| fault.written.as_mut()) {
+                for written in faults.iter_mut().filter_map(|fault| fault.location.as_mut()) {
                     written.file = Some(file.to_owned());
                     written.line += own.line;
                 }
@@ -213,6 +209,6 @@ fn to_json(played: &[Played], passed: usize, failed: usize) -> Value {
         };
         cases.iter().map(case).collect::<Vec<_>>()
     };
-    let cases: BTreeMap<usize, Value> = played.iter().flat_map(cases).enumerate().collect();
-    json!({ "passed": passed, "failed": failed, "cases": cases.into_values().collect::<Vec<_>>() })
+    let cases: Vec<Value> = played.iter().flat_map(cases).collect();
+    json!({ "passed": passed, "failed": failed, "cases": cases })
 }

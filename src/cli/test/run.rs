@@ -7,7 +7,6 @@ use super::diff::Diff;
 use super::expected::{Ending, ExpectedCall, ExpectedFeedback};
 use crate::cli::payload::Payload;
 use crate::cli::preview::{Preview, Previewed, Refusal, Trust, Understood};
-use crate::domain::Feedback;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::submission::{Mapping, State};
@@ -170,24 +169,25 @@ fn compare_call(expected: &ExpectedCall, ended: Option<&Ended<'_>>, diff: &mut D
         diff.remark("nothing was kept");
         return;
     };
-    match (&expected.ending, submission.mapped.as_ref().map(|mapped| &mapped.mapping)) {
-        (Ending::Feedback(expected), Some(Mapping::Feedback(got))) => {
-            compare_feedback(expected, got, diff);
+    let wanted = lines_expected(&expected.ending);
+    let got = match (&expected.ending, was) {
+        (Ending::Collecting, State::Collecting) => vec![("collecting: true".to_owned(), None)],
+        _ => lines_of(submission),
+    };
+    if got.first().is_some_and(|(got, _)| key(got) == key(&wanted[0])) {
+        for line in wanted {
+            let same = got.iter().find(|(got, _)| key(got) == key(&line));
+            let (got, remark) = match same {
+                Some((got, remark)) => (got.clone(), remark.as_deref()),
+                // Notes that were not written are as good as empty ones.
+                None => (format!("{}: \"\"", key(&line)), None),
+            };
+            diff.pair(line, got, remark);
         }
-        (Ending::Collecting, _) if *was == State::Collecting => diff.same("collecting: true"),
-        (Ending::Ignored(reason), Some(Mapping::Ignore { reason: got, detail })) => {
-            let got = format!("ignored: {}", got.label());
-            diff.pair(format!("ignored: {reason}"), got, detail.as_deref());
-        }
-        (Ending::Dead(reason), Some(Mapping::Dead { reason: got, detail })) => {
-            let got = format!("dead: {}", got.label());
-            diff.pair(format!("dead: {reason}"), got, Some(detail));
-        }
-        (expected, _) => {
-            lines_expected(expected).into_iter().for_each(|line| diff.expected(line));
-            for (line, remark) in lines_of(submission) {
-                diff.got(line, remark.as_deref());
-            }
+    } else {
+        wanted.into_iter().for_each(|line| diff.expected(line));
+        for (line, remark) in got {
+            diff.got(line, remark.as_deref());
         }
     }
     for (question, answer) in &expected.answers {
@@ -206,23 +206,8 @@ fn compare_call(expected: &ExpectedCall, ended: Option<&Ended<'_>>, diff: &mut D
     }
 }
 
-fn compare_feedback(expected: &ExpectedFeedback, got: &Feedback, diff: &mut Diff) {
-    diff.same("feedback:");
-    let issues = |issues: Vec<&str>| format!("  issues: [{}]", issues.join(", "));
-    diff.pair(
-        format!("  rating: {}", expected.rating),
-        format!("  rating: {}", got.rating()),
-        None,
-    );
-    diff.pair(
-        issues(expected.issues.iter().map(|issue| issue.name()).collect()),
-        issues(got.issues().map(|issue| issue.name()).collect()),
-        None,
-    );
-    if let Some(notes) = &expected.notes {
-        let line = |notes: &str| format!("  notes: {notes:?}");
-        diff.pair(line(notes), line(got.notes().unwrap_or_default()), None);
-    }
+fn key(line: &str) -> &str {
+    line.split(':').next().unwrap_or(line)
 }
 
 fn lines_expected(ending: &Ending) -> Vec<String> {

@@ -195,6 +195,46 @@ impl<'a> Model<'a> {
     }
 }
 
+impl Model<'_> {
+    /// The first that is found where each of these variables has one of its classes.
+    pub fn each_class<T>(
+        &self,
+        variables: &[usize],
+        find: impl Fn(&[(usize, usize)]) -> Option<T>,
+    ) -> Option<T> {
+        let classes = |at: &usize| (*at, (0..self.classes[*at].len()).collect());
+        first(&variables.iter().map(classes).collect::<Vec<_>>(), &mut Vec::new(), &find)
+    }
+
+    /// The first that is found where each variable has one of the first samples of its class.
+    pub fn each_member<T>(
+        &self,
+        classes: &[(usize, usize)],
+        members_max: usize,
+        find: impl Fn(&[(usize, usize)]) -> Option<T>,
+    ) -> Option<T> {
+        let members = |(at, class): &(usize, usize)| {
+            (*at, self.classes[*at][*class].iter().copied().take(members_max).collect())
+        };
+        first(&classes.iter().map(members).collect::<Vec<_>>(), &mut Vec::new(), &find)
+    }
+}
+
+/// The first that is found with one of each.
+fn first<T>(
+    options: &[(usize, Vec<usize>)],
+    chosen: &mut Vec<(usize, usize)>,
+    find: &impl Fn(&[(usize, usize)]) -> Option<T>,
+) -> Option<T> {
+    let Some((variable, some)) = options.get(chosen.len()) else { return find(chosen) };
+    some.iter().find_map(|one| {
+        chosen.push((*variable, *one));
+        let found = first(options, chosen, find);
+        chosen.pop();
+        found
+    })
+}
+
 impl Judged<'_> {
     /// What it comes to where the one variable that it looks at has a sample.
     fn verdict(&self, sample: usize) -> Result<bool, usize> {

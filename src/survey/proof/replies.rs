@@ -87,42 +87,18 @@ impl Trial<'_, '_> {
             ));
         }
         let of_nothing = is_last.then(|| self.write(&[])).flatten();
-        of_nothing.or_else(|| self.class_by_class(&looks_at, &mut Vec::new()))
+        of_nothing.or_else(|| self.class_by_class(&looks_at))
     }
 
-    fn class_by_class(
-        &self,
-        looks_at: &[usize],
-        given: &mut Vec<(usize, usize)>,
-    ) -> Option<String> {
-        let Some(variable) = looks_at.get(given.len()) else {
+    fn class_by_class(&self, looks_at: &[usize]) -> Option<String> {
+        self.model.each_class(looks_at, |classes| {
             let is_heard = |end: End, _: &Assigned| end == End::Speaks(Some(self.at));
-            let tree = Tree::new(self.model, None, &|_| false).given(given.clone());
-            return match search(tree, &|_| None, &is_heard) {
-                Ok(Some(_)) => self.member_by_member(given, &mut Vec::new()),
+            let tree = Tree::new(self.model, None, &|_| false).given(classes.to_vec());
+            match search(tree, &|_| None, &is_heard) {
+                Ok(Some(_)) => self.model.each_member(classes, usize::MAX, |it| self.write(it)),
                 Ok(None) => None,
                 Err(_) => Some(TOO_MANY.to_owned()),
-            };
-        };
-        (0..self.model.classes[*variable].len()).find_map(|class| {
-            given.push((*variable, class));
-            let wrong = self.class_by_class(looks_at, given);
-            given.pop();
-            wrong
-        })
-    }
-
-    fn member_by_member(
-        &self,
-        given: &[(usize, usize)],
-        chosen: &mut Vec<(usize, usize)>,
-    ) -> Option<String> {
-        let Some((variable, class)) = given.get(chosen.len()) else { return self.write(chosen) };
-        self.model.classes[*variable][*class].iter().find_map(|sample| {
-            chosen.push((*variable, *sample));
-            let wrong = self.member_by_member(given, chosen);
-            chosen.pop();
-            wrong
+            }
         })
     }
 

@@ -82,9 +82,6 @@ struct Trial<'t, 'm> {
     budget: &'t Budget,
 }
 
-/// Variables and their classes or samples.
-type Given = Vec<(usize, usize)>;
-
 impl Trial<'_, '_> {
     /// What the notes stumble over first.
     fn run(&self) -> Option<String> {
@@ -96,62 +93,34 @@ impl Trial<'_, '_> {
             self.budget.is_whole.set(false);
         }
         if is_together {
-            return self.class_by_class(&looks_at, usize::MAX, &mut Given::new());
+            return self.class_by_class(&looks_at, usize::MAX);
         }
         let pairs = looks_at.iter().enumerate().flat_map(|(place, one)| {
             looks_at[place + 1..].iter().map(move |other| vec![*one, *other])
         });
         let mut each = looks_at.iter().map(|at| vec![*at]).chain(pairs);
-        each.find_map(|group| self.class_by_class(&group, MEMBERS_MAX, &mut Given::new()))
+        each.find_map(|group| self.class_by_class(&group, MEMBERS_MAX))
     }
 
-    fn class_by_class(
-        &self,
-        group: &[usize],
-        members_max: usize,
-        classes: &mut Given,
-    ) -> Option<String> {
-        let Some(variable) = group.get(classes.len()) else {
+    fn class_by_class(&self, group: &[usize], members_max: usize) -> Option<String> {
+        self.model.each_class(group, |classes| {
             let assigned = self.where_written(classes)?;
-            return self.member_by_member(classes, members_max, &assigned, &mut Given::new());
-        };
-        (0..self.model.classes[*variable].len()).find_map(|class| {
-            classes.push((*variable, class));
-            let stumbled = self.class_by_class(group, members_max, classes);
-            classes.pop();
-            stumbled
-        })
-    }
-
-    fn member_by_member(
-        &self,
-        classes: &Given,
-        members_max: usize,
-        assigned: &Assigned,
-        samples: &mut Given,
-    ) -> Option<String> {
-        let Some((variable, class)) = classes.get(samples.len()) else {
-            self.budget.spend()?;
-            return self.write(assigned, samples);
-        };
-        let members = self.model.classes[*variable][*class].iter().take(members_max);
-        members.copied().find_map(|sample| {
-            samples.push((*variable, sample));
-            let stumbled = self.member_by_member(classes, members_max, assigned, samples);
-            samples.pop();
-            stumbled
+            self.model.each_member(classes, members_max, |samples| {
+                self.budget.spend()?;
+                self.write(&assigned, samples)
+            })
         })
     }
 
     /// Some end at which they are written.
-    fn where_written(&self, classes: &Given) -> Option<Assigned> {
+    fn where_written(&self, classes: &[(usize, usize)]) -> Option<Assigned> {
         let is_written = |end: End, assigned: &Assigned| {
             let outcome = self.outcomes.outcome(self.model, end, assigned);
             matches!(outcome, Outcome::Rated { .. })
                 && self.outcomes.notes(end).is_some_and(|(_, by)| by == self.rule)
         };
         self.budget.spend()?;
-        let found = find_given(self.model, self.outcomes, classes.clone(), &is_written);
+        let found = find_given(self.model, self.outcomes, classes.to_vec(), &is_written);
         if found.is_err() {
             self.budget.is_whole.set(false);
         }
@@ -159,7 +128,7 @@ impl Trial<'_, '_> {
     }
 
     /// Once with no answer to what makes no difference, once with the first.
-    fn write(&self, assigned: &Assigned, given: &Given) -> Option<String> {
+    fn write(&self, assigned: &Assigned, given: &[(usize, usize)]) -> Option<String> {
         let looks_at = self.notes.template().looks_at();
         let is_all_given = given.len() == looks_at.len();
         [false, true].into_iter().skip(usize::from(is_all_given)).find_map(|is_answered| {

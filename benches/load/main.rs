@@ -39,7 +39,7 @@ use self::requests::Requests;
 use self::service::Service;
 
 /// What the service has to reach of the no-op's rate.
-const FLOOR: f64 = 0.25;
+const FLOOR: f64 = 0.11;
 
 /// From the start of a process until its memory is called idle.
 const IDLE_AFTER: Duration = Duration::from_millis(1500);

@@ -37,6 +37,7 @@ const REST_MAX: Duration = secrets::LOOK_EVERY;
 pub struct Dispatcher {
     context: Context,
     config: Arc<DeliveryConfig>,
+    mapper: Arc<MapperInForce>,
     client: Rc<Client>,
     in_flight: InFlight,
     exchanged: mpsc::UnboundedReceiver<Exchanged>,
@@ -55,8 +56,10 @@ impl Dispatcher {
     pub fn new(context: Context) -> Self {
         let config = context.config.borrow().clone();
         let (report, exchanged) = mpsc::unbounded_channel();
+        let mapper = Arc::new(MapperInForce(context.config.clone()));
         let mut dispatcher = Self {
             context,
+            mapper,
             client: client_for(&config),
             in_flight: InFlight::default(),
             exchanged,
@@ -126,7 +129,7 @@ impl Dispatcher {
             wanted,
             now,
             probe_interval: self.config.options.hold_probe,
-            mapper: Arc::new(MapperInForce(self.context.config.clone())),
+            mapper: self.mapper.clone(),
         };
         // The settlements are queued before the claim, and both share a commit.
         let store = self.context.store.clone();

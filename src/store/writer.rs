@@ -180,25 +180,12 @@ impl<B: Backend> Committer<B> {
         }
         let mut operations = vec![first];
         match self.commit(&mut operations, Some(queue)) {
-            Ok(wakes) => {
-                self.truncate_log();
-                // Before the answers: what was answered has been notified.
-                if wakes {
-                    self.changed.notify_one();
-                }
-                for operation in operations {
-                    operation.answer(Ok(()));
-                }
-            }
+            Ok(wakes) => self.acknowledge(operations, wakes),
             Err(error) if B::is_busy(&error) => {
                 // Another process has the file. What arrived meanwhile has waited as well; trying each
                 // alone would make the last one wait once for everyone before it.
                 operations.extend(queue.try_iter());
-                self.note_failure(&error);
-                let error = Arc::new(error);
-                for operation in operations {
-                    operation.answer(Err(StoreError::Write(error.clone())));
-                }
+                self.refuse(operations, error);
             }
             Err(_) => {
                 for operation in operations {
@@ -213,18 +200,29 @@ impl<B: Backend> Committer<B> {
             return operation.answer(Err(damage));
         }
         let mut operations = vec![operation];
-        let committed = self.commit(&mut operations, None);
-        match &committed {
-            Ok(wakes) => {
-                self.truncate_log();
-                if *wakes {
-                    self.changed.notify_one();
-                }
-            }
-            Err(error) => self.note_failure(error),
+        match self.commit(&mut operations, None) {
+            Ok(wakes) => self.acknowledge(operations, wakes),
+            Err(error) => self.refuse(operations, error),
         }
-        let operation = operations.pop().expect("the batch is this operation");
-        operation.answer(committed.map(drop).map_err(|error| StoreError::Write(Arc::new(error))));
+    }
+
+    fn acknowledge(&mut self, operations: Vec<Box<dyn Operation<B>>>, wakes: bool) {
+        self.truncate_log();
+        // Before the answers: what was answered has been notified.
+        if wakes {
+            self.changed.notify_one();
+        }
+        for operation in operations {
+            operation.answer(Ok(()));
+        }
+    }
+
+    fn refuse(&self, operations: Vec<Box<dyn Operation<B>>>, error: B::Error) {
+        self.note_failure(&error);
+        let error = Arc::new(error);
+        for operation in operations {
+            operation.answer(Err(StoreError::Write(error.clone())));
+        }
     }
 
     /// One transaction: the operations, and what joins them from the queue meanwhile. Returns whether

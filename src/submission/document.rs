@@ -53,34 +53,34 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Answers::is_blank")]
     pub late: Answers,
     /// How many webhooks brought answers beyond what a submission records.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unrecorded: u32,
     /// During the attempt in flight an answer changed that has to be delivered as well: when that will
     /// be due.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "micros::optional")]
     pub redeliver_at: Option<Timestamp>,
     /// An attempt may have reached the destination, which closes the submission to answers.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reached: bool,
     /// The first attempt and the last ones; `attempts_made` counts all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptRecord>,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempts_made: u32,
     /// Attempts of this offer that were spent: not those that found the account at fault.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempts_spent: u32,
     /// How long the account had been paused in all at the first attempt, in microseconds.
-    #[serde(default, skip_serializing_if = "is_zero_u64")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub paused_before_us: u64,
     /// How often the account was said to be at fault while it was not paused.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rejections: u32,
     /// The attempt in flight finds out whether its account, which is paused, may resume.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub probe: bool,
     /// An operator wants the payload of the last attempt sent once more.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub same_payload: bool,
     /// Why it was ignored or is dead, in words, or the comment with which it was discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -277,14 +277,6 @@ impl fmt::Debug for Json {
     }
 }
 
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-fn is_zero_u64(number: &u64) -> bool {
-    *number == 0
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -45,9 +45,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Created, Outcome::Updated, Outcome::Duplicate, Outcome::Late, Outcome::Purged];
-
     pub fn label(self) -> &'static str {
         match self {
             Outcome::Created => "new",

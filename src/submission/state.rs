@@ -129,14 +129,7 @@ impl State {
         ["collecting", "pending", "delivered", "ignored", "dead", "discarded"];
 
     pub fn label(self) -> &'static str {
-        match self {
-            State::Collecting => "collecting",
-            State::Pending => "pending",
-            State::Delivered => "delivered",
-            State::Ignored(_) => "ignored",
-            State::Dead(_) => "dead",
-            State::Discarded => "discarded",
-        }
+        Self::LABELS[self.index()]
     }
 
     /// Position of its label in [`State::LABELS`].

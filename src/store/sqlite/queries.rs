@@ -38,6 +38,22 @@ macro_rules! scan {
     };
 }
 
+/// Parameters of a [`scan!`].
+macro_rules! conditions {
+    ($filter:ident, $range:ident $(, $name:literal: $value:expr)?) => {
+        named_params! {
+            ":state": $filter.state,
+            ":reason": $filter.reason,
+            ":account": $filter.account.as_ref().map(Name::as_str),
+            ":survey": $filter.survey.as_ref().map(Name::as_str),
+            ":source": $filter.source.as_ref().map(Name::as_str),
+            ":first": $range.first,
+            ":before": $range.before,
+            $($name: $value,)?
+        }
+    };
+}
+
 macro_rules! latest_first {
     ($($scans:expr),+) => { concat!($($scans),+, " ORDER BY seq DESC") };
 }
@@ -106,15 +122,7 @@ fn scan(
         _ => BY_AGE,
     };
     let mut statement = connection.prepare_cached(statement)?;
-    let mut rows = statement.query(named_params! {
-        ":state": filter.state,
-        ":reason": filter.reason,
-        ":account": filter.account.as_ref().map(Name::as_str),
-        ":survey": filter.survey.as_ref().map(Name::as_str),
-        ":source": filter.source.as_ref().map(Name::as_str),
-        ":first": range.first,
-        ":before": range.before,
-    })?;
+    let mut rows = statement.query(conditions!(filter, range))?;
     let (mut found, mut scanned) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let (seq, fits): (i64, bool) = (row.get(0)?, row.get(1)?);
@@ -146,19 +154,9 @@ fn rows_of_call(
     for id in possible_ids(connection, call)? {
         let row = connection
             .prepare_cached(ONE)?
-            .query_row(
-                named_params! {
-                    ":state": filter.state,
-                    ":reason": filter.reason,
-                    ":account": filter.account.as_ref().map(Name::as_str),
-                    ":survey": filter.survey.as_ref().map(Name::as_str),
-                    ":source": filter.source.as_ref().map(Name::as_str),
-                    ":first": range.first,
-                    ":before": range.before,
-                    ":id": id.0.as_bytes(),
-                },
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
+            .query_row(conditions!(filter, range, ":id": id.0.as_bytes()), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
         found.extend(row.filter(|(_, fits)| *fits).map(|(seq, _): (i64, bool)| seq));
     }
@@ -192,12 +190,17 @@ pub(super) fn of_call(connection: &Connection, call: &CallUuid) -> Result<Vec<Su
     Ok(known)
 }
 
-fn by_row(connection: &Connection, row: i64) -> Result<Submission> {
+/// # Errors
+/// There is no such row, among others.
+pub(super) fn by_row(connection: &Connection, row: i64) -> Result<Submission> {
     let statement = concat!("SELECT ", submission_columns!(), " FROM submissions WHERE seq = ?1");
     connection.prepare_cached(statement)?.query_row([row], |row| Ok(submission(row)?.1))
 }
 
-fn by_id(connection: &Connection, id: SubmissionId) -> Result<Option<(i64, Submission)>> {
+pub(super) fn by_id(
+    connection: &Connection,
+    id: SubmissionId,
+) -> Result<Option<(i64, Submission)>> {
     let statement = concat!("SELECT ", submission_columns!(), " FROM submissions WHERE id = ?1");
     connection.prepare_cached(statement)?.query_row([id.0.as_bytes()], submission).optional()
 }

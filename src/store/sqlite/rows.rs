@@ -9,12 +9,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params};
 
 use super::checkpoint::Checkpointer;
-use super::columns::{
-    limit, micros, parsed, retention_column, submission, submission_columns, submission_id,
-    timestamp,
-};
+use super::columns::{limit, micros, parsed, retention_column, submission_id, timestamp};
 use super::damage::Damage;
 use super::lock::Lock;
+use super::queries;
 use crate::account::Pause;
 use crate::domain::{IdempotencyKey, Method, Name};
 use crate::store::backend::{Backend, CountsDelta, KeyUse};
@@ -74,21 +72,34 @@ impl Database {
         self.connection.prepare_cached(statement)?.execute(values)
     }
 
-    fn with_document<T>(
-        &self,
-        submission: &Submission,
-        write: impl FnOnce(&str) -> Result<T>,
-    ) -> Result<T> {
+    /// Runs [`INSERT`] or [`UPDATE`] for a row.
+    fn write(&self, statement: &str, row: i64, submission: &Submission) -> Result<usize> {
         let mut document = self.document.borrow_mut();
         submission.document.write(&mut document);
-        write(std::str::from_utf8(&document).expect("JSON is UTF-8"))
+        let Submission { state, retention, .. } = submission;
+        let retention = submission.is_purgeable().then_some(retention_column(*retention));
+        self.execute(
+            statement,
+            params![
+                row,
+                submission.id.0.as_bytes(),
+                submission.account.as_str(),
+                submission.survey.as_str(),
+                submission.call.as_ref().map(|call| call.as_str()),
+                state.label(),
+                state.reason(),
+                micros(submission.accepted_at),
+                micros(submission.due_at),
+                submission.lease_until.map(micros),
+                submission.fence,
+                submission.first_attempt_at.map(micros),
+                submission.settled_at.map(micros),
+                retention,
+                submission.purged_at.map(micros),
+                std::str::from_utf8(&document).expect("JSON is UTF-8"),
+            ],
+        )
     }
-}
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!("SELECT ", submission_columns!(), " FROM submissions ", $rest)
-    };
 }
 
 pub(super) const DUE: &str = "SELECT due_at, seq FROM submissions
@@ -113,9 +124,10 @@ pub(super) const INSERT: &str = "INSERT INTO submissions
          first_attempt_at, settled_at, retention, purged_at, document)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
+/// Its parameters are those of [`INSERT`].
 pub(super) const UPDATE: &str = "UPDATE submissions
-    SET call = ?2, state = ?3, reason = ?4, due_at = ?5, lease_until = ?6, fence = ?7,
-        first_attempt_at = ?8, settled_at = ?9, retention = ?10, purged_at = ?11, document = ?12
+    SET call = ?5, state = ?6, reason = ?7, due_at = ?9, lease_until = ?10, fence = ?11,
+        first_attempt_at = ?12, settled_at = ?13, retention = ?14, purged_at = ?15, document = ?16
     WHERE seq = ?1";
 
 pub(super) const KEYS_OF: &str = "DELETE FROM idempotency_keys WHERE submission = ?2
@@ -182,18 +194,11 @@ impl Backend for Database {
     }
 
     fn find(&self, id: SubmissionId) -> Result<Option<(i64, Submission)>> {
-        self.connection
-            .prepare_cached(select!("WHERE id = ?1"))?
-            .query_row([id.0.as_bytes()], submission)
-            .optional()
+        queries::by_id(&self.connection, id)
     }
 
     fn load(&self, row: i64) -> Result<Submission> {
-        let found = self
-            .connection
-            .prepare_cached(select!("WHERE seq = ?1"))?
-            .query_row([row], |row| Ok(submission(row)?.1))
-            .optional()?;
+        let found = queries::by_row(&self.connection, row).optional()?;
         // An index has it, so the table has lost it.
         found.ok_or_else(|| {
             rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
@@ -207,56 +212,12 @@ impl Backend for Database {
     }
 
     fn insert(&self, row: i64, submission: &Submission) -> Result<()> {
-        let Submission { state, retention, .. } = submission;
-        let retention = submission.is_purgeable().then_some(retention_column(*retention));
-        self.with_document(submission, |document| {
-            self.execute(
-                INSERT,
-                params![
-                    row,
-                    submission.id.0.as_bytes(),
-                    submission.account.as_str(),
-                    submission.survey.as_str(),
-                    submission.call.as_ref().map(|call| call.as_str()),
-                    state.label(),
-                    state.reason(),
-                    micros(submission.accepted_at),
-                    micros(submission.due_at),
-                    submission.lease_until.map(micros),
-                    submission.fence,
-                    submission.first_attempt_at.map(micros),
-                    submission.settled_at.map(micros),
-                    retention,
-                    submission.purged_at.map(micros),
-                    document,
-                ],
-            )
-        })?;
+        self.write(INSERT, row, submission)?;
         Ok(())
     }
 
     fn update(&self, row: i64, submission: &Submission) -> Result<()> {
-        let Submission { state, retention, .. } = submission;
-        let retention = submission.is_purgeable().then_some(retention_column(*retention));
-        let updated = self.with_document(submission, |document| {
-            self.execute(
-                UPDATE,
-                params![
-                    row,
-                    submission.call.as_ref().map(|call| call.as_str()),
-                    state.label(),
-                    state.reason(),
-                    micros(submission.due_at),
-                    submission.lease_until.map(micros),
-                    submission.fence,
-                    submission.first_attempt_at.map(micros),
-                    submission.settled_at.map(micros),
-                    retention,
-                    submission.purged_at.map(micros),
-                    document,
-                ],
-            )
-        })?;
+        let updated = self.write(UPDATE, row, submission)?;
         // A row that another program has deleted meanwhile cannot be written.
         if updated == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(updated)) }
     }

@@ -32,12 +32,16 @@ pub(super) trait Backend: Send {
     /// Why nothing may be written any more.
     fn damage(&self) -> Option<StoreError>;
 
+    /// Checks that what was committed is in the files that the next process will open. If it is not,
+    /// nothing may be written any more.
+    fn check_files(&self) -> Result<(), Self::Error>;
+
     /// Writes as much as a large batch does and removes it, to find out whether a disk that was full
     /// has room again.
     fn probe_write(&self) -> Result<(), Self::Error>;
 
-    /// Moves the log into the database, so that what was erased is in neither; returns whether it
-    /// could be done, which a reader may prevent.
+    /// Moves the log into the database, so that no byte of what was erased is in either or comes back
+    /// from a cache; returns whether it could be done, which a reader may prevent.
     fn truncate_log(&self) -> Result<bool, Self::Error>;
 
     fn find(&self, id: SubmissionId) -> Result<Option<(i64, Submission)>, Self::Error>;

@@ -76,6 +76,15 @@ impl WorkingSet {
     }
 }
 
+/// Why content was removed in a transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// By an operator, who waits for it to be gone.
+    Erased,
+    /// By retention.
+    Purged,
+}
+
 /// A transaction in progress.
 pub(super) struct Batch<'a, B: Backend> {
     backend: &'a B,
@@ -83,8 +92,8 @@ pub(super) struct Batch<'a, B: Backend> {
     /// The store's clock when the transaction began; leases go by it.
     clock: Timestamp,
     pub counts: CountsDelta,
-    /// Something was erased: the log, where it still is, has to be truncated.
-    pub erased: bool,
+    /// Something was removed: the log, where it still is, has to be truncated.
+    pub removed: Option<Removed>,
     /// Something may have become due.
     pub wakes: bool,
 }
@@ -92,7 +101,7 @@ pub(super) struct Batch<'a, B: Backend> {
 impl<'a, B: Backend> Batch<'a, B> {
     pub fn new(backend: &'a B, set: &'a mut WorkingSet, clock: Timestamp) -> Self {
         let counts = CountsDelta::default();
-        Self { backend, set, clock, counts, erased: false, wakes: false }
+        Self { backend, set, clock, counts, removed: None, wakes: false }
     }
 
     /// Receives a webhook; `None` where other bytes came with its idempotency key.
@@ -345,7 +354,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                 // What the destination said of the account may name the call.
                 self.modify_pause(&account, |pause| pause.erase_call(call.as_str()))?;
             }
-            self.erased = true;
+            self.removed = Some(Removed::Erased);
         }
         Ok(outcome)
     }
@@ -406,6 +415,9 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.backend.strip_webhooks(row)?;
             self.modify(row, Submission::strip);
             counts.bodies += 1;
+        }
+        if counts != PurgeCounts::default() {
+            self.removed.get_or_insert(Removed::Purged);
         }
         Ok(counts)
     }

@@ -28,6 +28,8 @@ pub enum StoreError {
     OtherSchema { path: String, found: i32, expected: i32 },
     #[error("the store {path} is damaged: {fault}; run: postcall doctor --ledger {path}")]
     Damaged { path: String, fault: String },
+    #[error("{fault} while it was served: restart the service; {copy}")]
+    Displaced { fault: String, copy: String },
     #[error("opening the store {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("writing to the store")]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
 use super::backend::Backend;
-use super::batch::{Batch, WorkingSet};
+use super::batch::{Batch, Removed, WorkingSet};
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws::{self, Flaw};
@@ -20,11 +20,13 @@ use crate::submission::StateCounts;
 /// Most operations that share one sync; bounds how long the first of them waits.
 const BATCH_MAX: usize = 256;
 
-/// How often a store that refused a write is tried again without being asked to.
-const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the writer waits for an operation until it checks the files, tries a store again that
+/// refused a write, and truncates a log that a reader kept from being truncated.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long until a log that a reader kept from being truncated is tried again.
-const TRUNCATE_RETRY: Duration = Duration::from_secs(1);
+/// How long what retention removed may stay in the log: it goes little by little, and truncating the
+/// log for each part would hold up webhooks.
+const PURGED_MAX: Duration = Duration::from_secs(60);
 
 /// The queue before the writer's thread. A lone operation never waits for company; what arrives while
 /// a batch is being synced shares the next one, and nothing is acknowledged before its sync.
@@ -140,7 +142,7 @@ struct Committer<B: Backend> {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     changed: Arc<Notify>,
     healthy: Arc<AtomicBool>,
-    /// What was erased may still be in the log, which may be truncated from then on.
+    /// What was erased or purged may still be in the log, which is truncated from then on.
     truncate_log_at: Option<Instant>,
 }
 
@@ -155,18 +157,13 @@ impl<B: Backend> Committer<B> {
     /// Serves until every [`Writer`] is gone, then leaves the database tidy.
     fn serve(mut self, queue: &Receiver<Box<dyn Operation<B>>>) {
         loop {
-            let first = if self.healthy.load(Ordering::Relaxed) {
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                queue.recv_timeout(RECOVERY_INTERVAL)
-            };
-            match first {
+            match queue.recv_timeout(IDLE_INTERVAL) {
                 Ok(first) => self.serve_batch(first, queue),
-                Err(RecvTimeoutError::Timeout) => self.try_to_recover(),
+                Err(RecvTimeoutError::Timeout) => self.idle(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        // A courtesy to whoever copies the file; the next open does it too.
+        // For operators who copy the file; the next open does it too.
         let _ = self.backend.truncate_log();
     }
 
@@ -265,7 +262,7 @@ impl<B: Backend> Committer<B> {
             operation.run(&mut batch)?;
         }
         batch.flush()?;
-        let Batch { counts, erased, wakes, .. } = batch;
+        let Batch { counts, removed, wakes, .. } = batch;
         let counts_after = counts.apply(&self.counts);
         if counts_after != self.counts {
             self.backend.add_counts(&counts)?;
@@ -284,9 +281,14 @@ impl<B: Backend> Committer<B> {
         }
         committed?;
         self.counts = counts_after;
-        if erased {
-            self.truncate_log_at = Some(Instant::now());
+        if let Some(wait) = removed.map(|removed| match removed {
+            Removed::Erased => Duration::ZERO,
+            Removed::Purged => PURGED_MAX,
+        }) {
+            let at = Instant::now() + wait;
+            self.truncate_log_at = Some(self.truncate_log_at.map_or(at, |known| known.min(at)));
         }
+        self.backend.check_files()?;
         // A duplicate, or a claim that finds nothing, writes nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
@@ -304,13 +306,20 @@ impl<B: Backend> Committer<B> {
         }
         self.truncate_log_at = match self.backend.truncate_log() {
             Ok(true) => None,
-            Ok(false) | Err(_) => Some(Instant::now() + TRUNCATE_RETRY),
+            Ok(false) | Err(_) => Some(Instant::now() + IDLE_INTERVAL),
         };
     }
 
-    /// A disk that is full may still take a row: only what is as large as a batch counts.
-    fn try_to_recover(&mut self) {
-        if self.backend.damage().is_none() && self.backend.probe_write().is_ok() {
+    fn idle(&mut self) {
+        if self.backend.damage().is_some() {
+            return;
+        }
+        if let Err(error) = self.backend.check_files() {
+            return self.note_failure(&error);
+        }
+        self.truncate_log();
+        // A disk that is full may still take a row: only what is as large as a batch counts.
+        if !self.healthy.load(Ordering::Relaxed) && self.backend.probe_write().is_ok() {
             self.note_success();
         }
     }

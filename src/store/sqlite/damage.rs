@@ -15,10 +15,20 @@ pub(super) struct Damage {
     path: Arc<str>,
     observer: Arc<dyn Observer>,
     /// What the writer met. Nothing is written from then on: on what is damaged every write can do
-    /// more of it.
-    fatal: Arc<OnceLock<String>>,
+    /// more of it, and what is written to a deleted file is lost.
+    fatal: Arc<OnceLock<Fatal>>,
     /// What was met by a look alone, which harms nothing.
     seen: Arc<OnceLock<String>>,
+}
+
+enum Fatal {
+    /// SQLite's words.
+    Damaged(String),
+    Displaced {
+        fault: String,
+        /// What becomes of the submissions.
+        copy: String,
+    },
 }
 
 impl Damage {
@@ -30,13 +40,13 @@ impl Damage {
     /// The database could not be opened for this.
     pub fn found_opening(&self, fault: &str) {
         // Nothing was found before.
-        let _ = self.fatal.set(fault.to_owned());
+        let _ = self.fatal.set(Fatal::Damaged(fault.to_owned()));
     }
 
     /// The writer met with this; whether it is damage.
     pub fn met_writing(&self, error: &rusqlite::Error) -> bool {
         let is_damage = is_damage(error);
-        if is_damage && self.fatal.set(error.to_string()).is_ok() {
+        if is_damage && self.fatal.set(Fatal::Damaged(error.to_string())).is_ok() {
             self.observer.damaged();
             tracing::error!(
                 %error,
@@ -46,6 +56,20 @@ impl Damage {
             );
         }
         is_damage
+    }
+
+    /// The files of the database were deleted or replaced while it was served; `copy` says where the
+    /// submissions are now.
+    pub fn displaced(&self, fault: String, copy: String) {
+        tracing::error!(
+            fault,
+            copy,
+            "the database file was deleted or replaced while it was served: webhooks are answered 503 \
+             until the service is restarted"
+        );
+        if self.fatal.set(Fatal::Displaced { fault, copy }).is_ok() {
+            self.observer.damaged();
+        }
     }
 
     /// A look at the ledger met with this.
@@ -63,8 +87,13 @@ impl Damage {
 
     /// Why nothing is written any more.
     pub fn fatal(&self) -> Option<StoreError> {
-        let fault = self.fatal.get()?.clone();
-        Some(StoreError::Damaged { path: self.path.to_string(), fault })
+        let path = self.path.to_string();
+        Some(match self.fatal.get()? {
+            Fatal::Damaged(fault) => StoreError::Damaged { path, fault: fault.clone() },
+            Fatal::Displaced { fault, copy } => {
+                StoreError::Displaced { fault: fault.clone(), copy: copy.clone() }
+            }
+        })
     }
 }
 

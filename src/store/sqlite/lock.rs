@@ -1,5 +1,6 @@
-//! One process serves a ledger: the lock is on a file beside it, so that `sqlite3` and backups are
-//! not shut out. It goes with the process, however that ends.
+//! One process serves a store: it locks a file beside the database and, because that one can be
+//! deleted, the database itself. `sqlite3` and backups, which use locks of another kind, are not shut
+//! out. The locks go with the process, however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,21 +16,29 @@ const TRIES: u32 = 3;
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Held until it is dropped.
-pub(super) struct Lock(File);
+pub(super) struct Lock([File; 2]);
 
 impl Lock {
     pub fn take(ledger: &Path) -> Result<Self, StoreError> {
-        let file = OpenOptions::new()
+        let beside = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(beside(ledger))
             .map_err(|error| StoreError::open(ledger, error))?;
+        let beside = Self::lock(beside, ledger)?;
+        // Opened after that lock was taken: closing any handle of a file takes the locks from it that
+        // SQLite has in this process.
+        let database = File::open(ledger).map_err(|error| StoreError::open(ledger, error))?;
+        Ok(Self([beside, Self::lock(database, ledger)?]))
+    }
+
+    fn lock(file: File, ledger: &Path) -> Result<File, StoreError> {
         let mut tries = 1..TRIES;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) if tries.next().is_some() => {
                     std::thread::sleep(MOMENT);
                 }
@@ -63,7 +72,9 @@ impl Drop for Lock {
     /// Closing the file would leave it locked for as long as a child that is just being started
     /// has a copy of it.
     fn drop(&mut self) {
-        // The lock goes with the file at the latest.
-        let _ = self.0.unlock();
+        for file in &self.0 {
+            // The lock goes with the file at the latest.
+            let _ = file.unlock();
+        }
     }
 }

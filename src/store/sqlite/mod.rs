@@ -1,12 +1,13 @@
 //! The store in one SQLite file: WAL, a sync at every commit, one writer that commits in groups.
 //!
-//! A lock file beside it proves that one process serves it, without shutting out `sqlite3` or a
+//! Locks prove that one process serves it, without shutting out `sqlite3` or a
 //! backup. `sqlite3 postcall.db '.backup copy.db'` is safe at any time.
 
 mod checkpoint;
 mod columns;
 mod damage;
 mod doctor;
+mod files;
 mod head;
 mod lock;
 mod open;
@@ -15,6 +16,7 @@ mod plans;
 mod queries;
 mod recover;
 mod rows;
+mod vfs;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -97,9 +99,9 @@ impl SqliteStore {
         let path = &open::create(&path)?;
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path)?;
+        open::warn_of_rescued(path);
         let reader = ReadOnly(open::read_only(path)?);
-        let backend = Database::serving(connection, path, observer.clone(), lock)
-            .map_err(|error| damage::opening(path, error))?;
+        let backend = Database::serving(connection, path, observer.clone(), lock)?;
         let damage = backend.damage_record();
         let changed = Arc::<Notify>::default();
         let setup =
@@ -234,9 +236,8 @@ impl Queue for SqliteStore {
     }
 
     fn is_writable(&self) -> bool {
-        self.writer
-            .try_read()
-            .is_ok_and(|writer| matches!(&*writer, Writing::Open(writer) if writer.is_healthy()))
+        let is_healthy = |writer: &Writing| matches!(writer, Writing::Open(it) if it.is_healthy());
+        self.damage.fatal().is_none() && self.writer.try_read().is_ok_and(|it| is_healthy(&it))
     }
 
     fn damage(&self) -> Option<StoreError> {

@@ -9,8 +9,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::lock::Lock;
-use super::rows::{BUSY_TIMEOUT, Database};
-use super::{damage, queries};
+use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
+use super::{damage, queries, vfs};
 use crate::store::backend::Backend;
 use crate::store::batch::{Batch, WorkingSet};
 use crate::store::error::StoreError;
@@ -51,6 +51,7 @@ pub fn is_served(path: &Path) -> bool {
 
 /// Opens for writing: sets SQLite up, migrates the schema and frees all claims.
 pub(super) fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreError> {
+    vfs::install();
     let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
     check_no_pre_release(&connection, path)?;
@@ -78,10 +79,24 @@ pub(super) fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreErr
     if freed > 0 {
         tracing::warn!(freed, "claims of a process that has ended are freed");
     }
+    // The process may have ended between an erase and this. A reader prevents it until the writer has
+    // its turn.
+    let _is_done = database.truncate_log().map_err(|error| damage::first_reading(path, error))?;
     let connection = database.into_connection();
     let counts =
         queries::counts(&connection).map_err(|error| damage::first_reading(path, error))?;
     Ok((connection, counts))
+}
+
+/// Warns of what an earlier process saved when its files were deleted.
+pub(super) fn warn_of_rescued(path: &Path) {
+    for copy in rescued_names(path).filter(|copy| copy.exists()) {
+        tracing::warn!(
+            copy = %copy.display(),
+            "submissions of a database that was deleted while it was served are in a copy that nothing \
+             delivers: see the runbook, and move the copy away when it is settled"
+        );
+    }
 }
 
 fn free_claims(database: &Database) -> rusqlite::Result<usize> {

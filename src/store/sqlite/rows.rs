@@ -1,7 +1,10 @@
 //! SQL of the writer's transactions.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +14,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params};
 use super::checkpoint::Checkpointer;
 use super::columns::{limit, micros, parsed, retention_column, submission_id, timestamp};
 use super::damage::Damage;
+use super::files::Files;
+use super::head::beside;
 use super::lock::Lock;
-use super::queries;
+use super::{damage, queries};
 use crate::account::Pause;
 use crate::domain::{IdempotencyKey, Method, Name};
 use crate::store::backend::{Backend, CountsDelta, KeyUse};
@@ -28,11 +33,17 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a store that refused a write must take before it is believed again, in bytes.
 const PROBE_BYTES: u32 = 1024 * 1024;
 
+/// Most copies of a database whose files were deleted.
+const RESCUES_MAX: u32 = 9;
+
 /// The connection that writes.
 pub(super) struct Database {
     _checkpointer: Option<Checkpointer>,
     connection: Connection,
     damage: Damage,
+    path: PathBuf,
+    /// Those that are served.
+    files: Option<Files>,
     /// The document that is being written.
     document: RefCell<Vec<u8>>,
     /// Released last, after the connection: fields are dropped in this order.
@@ -44,7 +55,8 @@ impl Database {
     pub fn new(connection: Connection, path: &Path) -> Self {
         let damage = Damage::none_yet(path, Arc::new(()));
         let document = RefCell::default();
-        Self { _checkpointer: None, connection, damage, document, _lock: None }
+        let path = path.to_owned();
+        Self { _checkpointer: None, connection, damage, path, files: None, document, _lock: None }
     }
 
     /// For as long as the store is served; the lock is held until the file is closed.
@@ -53,11 +65,13 @@ impl Database {
         path: &Path,
         observer: Arc<dyn Observer>,
         lock: Lock,
-    ) -> Result<Self> {
-        let checkpointer = Checkpointer::start(&mut connection, path)?;
+    ) -> std::result::Result<Self, StoreError> {
+        let checkpointer = Checkpointer::start(&mut connection, path)
+            .map_err(|error| damage::opening(path, error))?;
+        let files = Files::of(path).map_err(|error| StoreError::open(path, error))?;
         let damage = Damage::none_yet(path, observer);
-        let _checkpointer = Some(checkpointer);
-        Ok(Self { _checkpointer, damage, _lock: Some(lock), ..Self::new(connection, path) })
+        let (_checkpointer, files) = (Some(checkpointer), Some(files));
+        Ok(Self { _checkpointer, damage, files, _lock: Some(lock), ..Self::new(connection, path) })
     }
 
     pub fn into_connection(self) -> Connection {
@@ -70,6 +84,29 @@ impl Database {
 
     fn execute(&self, statement: &str, values: impl rusqlite::Params) -> Result<usize> {
         self.connection.prepare_cached(statement)?.execute(values)
+    }
+
+    /// Copies everything out of files that have no name any more; returns where to, or why not, in
+    /// words.
+    fn rescue(&self) -> String {
+        let mut tries = rescued_names(&self.path);
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create_new(true).mode(0o600);
+        let copied = loop {
+            let Some(copy) = tries.next() else { break Err("there are copies enough".to_owned()) };
+            let file = match options.open(&copy) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => break Err(error.to_string()),
+                Ok(file) => file,
+            };
+            let path = copy.display().to_string();
+            let copied = self.execute("VACUUM INTO ?1", [&path]).map_err(|error| error.to_string());
+            break copied.and_then(|_| file.sync_all().map_err(|it| it.to_string())).map(|()| path);
+        };
+        match copied {
+            Ok(path) => format!("everything that was acknowledged is in {path}"),
+            Err(error) => format!("what was acknowledged could not be copied: {error}"),
+        }
     }
 
     /// Runs [`INSERT`] or [`UPDATE`] for a row.
@@ -100,6 +137,20 @@ impl Database {
             ],
         )
     }
+}
+
+/// Names of copies of a database whose files were deleted.
+pub(super) fn rescued_names(database: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=RESCUES_MAX).map(|n| beside(database, &format!(".rescued-{n}")))
+}
+
+/// What SQLite itself says of a database file that was moved, where it looks.
+fn moved() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED), None)
+}
+
+fn io_error(words: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSTAT), Some(words))
 }
 
 pub(super) const DUE: &str = "SELECT due_at, seq FROM submissions
@@ -163,11 +214,24 @@ impl Backend for Database {
     }
 
     fn write_failed(&self, error: &rusqlite::Error) -> bool {
-        self.damage.met_writing(error)
+        self.damage.met_writing(error) || self.damage.fatal().is_some()
     }
 
     fn damage(&self) -> Option<StoreError> {
         self.damage.fatal()
+    }
+
+    fn check_files(&self) -> Result<()> {
+        let Some(files) = &self.files else { return Ok(()) };
+        let displaced = files.displaced().map_err(|error| io_error(error.to_string()))?;
+        match displaced {
+            None => Ok(()),
+            Some(_) if self.damage.fatal().is_some() => Err(moved()),
+            Some(fault) => {
+                self.damage.displaced(fault, self.rescue());
+                Err(moved())
+            }
+        }
     }
 
     fn probe_write(&self) -> Result<()> {
@@ -190,6 +254,8 @@ impl Backend for Database {
             row.get(0).map(|is_busy: bool| !is_busy)
         });
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Cached pages still have what was removed, between their rows, and would be written again.
+        self.connection.pragma_query(None, "shrink_memory", |_| Ok(()))?;
         truncated
     }
 

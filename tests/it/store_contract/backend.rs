@@ -13,7 +13,7 @@ use postcall::store::{
     ClaimRequest, Claimed, Observer, ReceiveRequest, Received, Store, StoreError, SubmissionFilter,
 };
 use postcall::submission::{
-    Answers, Claim, Decision, Document, Mapper, Settled, Settlement, State, StateCounts, Submission,
+    Answers, Claim, Decision, Mapper, Settled, Settlement, StateCounts, Submission,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -88,8 +88,8 @@ impl Backend for Sqlite {
     }
 
     fn faults(&self) -> Vec<String> {
-        // examine: replace by `postcall::store::sqlite::examine(&self.path())` and its findings.
-        examine_locally(&Connection::open(self.path()).unwrap())
+        let examination = postcall::store::sqlite::examine(&self.path()).unwrap();
+        examination.findings.into_iter().map(|finding| finding.words).collect()
     }
 
     fn bodies(&self) -> Vec<String> {
@@ -99,45 +99,6 @@ impl Backend for Sqlite {
             .unwrap();
         webhooks.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
-}
-
-// examine: remove this function with its call.
-fn examine_locally(connection: &Connection) -> Vec<String> {
-    let list = |statement: &str| -> Vec<String> {
-        let mut statement = connection.prepare(statement).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
-    };
-    let mut faults = list("PRAGMA integrity_check");
-    faults.retain(|fault| fault != "ok");
-    faults.extend(list(
-        "SELECT 'webhook without a submission: ' || hex(id) FROM webhooks
-            WHERE submission NOT IN (SELECT seq FROM submissions)",
-    ));
-    faults.extend(list(
-        "SELECT 'in flight though settled: ' || hex(id) FROM submissions
-            WHERE lease_until IS NOT NULL AND settled_at IS NOT NULL",
-    ));
-    faults.extend(list(
-        "SELECT 'settled and waiting do not fit the state: ' || hex(id) FROM submissions
-            WHERE (settled_at IS NULL) <> (state IN ('collecting', 'pending'))",
-    ));
-    faults.extend(list(
-        "SELECT 'no scope: ' || hex(id) FROM submissions
-            WHERE (account, survey) NOT IN (SELECT account, survey FROM scopes)",
-    ));
-    for state in State::LABELS {
-        faults.extend(list(&format!(
-            "SELECT 'count of {state}' FROM state_counts WHERE {state} <>
-                (SELECT count(*) FROM submissions WHERE state = '{state}')
-                + (SELECT coalesce(sum(submissions), 0) FROM deleted_counts WHERE state = '{state}')"
-        )));
-    }
-    for document in list("SELECT document FROM submissions") {
-        if let Err(error) = Document::read(document.as_bytes()) {
-            faults.push(format!("document: {error}"));
-        }
-    }
-    faults
 }
 
 /// How many seconds a lease lasts by the store's clock, which shows 0 until it is set.

@@ -1,0 +1,182 @@
+//! The VFS of the database file: SQLite's own, but for one thing. Bytes of a page that belong to no row
+//! are zero when they reach the file.
+//!
+//! `secure_delete` overwrites a row that is deleted. When a page is split, rows move to another page,
+//! and what is left of them in the first one belongs to nothing that could be deleted
+//! (`rebuildPage` in SQLite's btree.c). Each page is therefore cleaned as it is written. The log still
+//! has such bytes; it is folded into the file after an erase, and the writer's cache is dropped.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ops::Range;
+use std::sync::Once;
+
+use rusqlite::ffi::{
+    SQLITE_OK, SQLITE_OPEN_MAIN_DB, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
+    sqlite3_vfs_find, sqlite3_vfs_register,
+};
+
+/// Makes it the default VFS of this process, once.
+pub(super) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // SAFETY: both calls are allowed at any time. SQLite keeps what is registered until the process
+        // ends, so it is leaked. It differs from the VFS that it hands on to in one function, and its
+        // files have the room of that one's and, behind it, ours.
+        let code = unsafe {
+            let inner = sqlite3_vfs_find(std::ptr::null());
+            let mut ours: sqlite3_vfs = std::ptr::read(inner);
+            ours.zName = c"postcall".as_ptr();
+            ours.pNext = std::ptr::null_mut();
+            ours.szOsFile = tail_offset(inner) + size_of::<Tail>() as c_int;
+            ours.xOpen = Some(open);
+            let ours = Box::leak(Box::new(Ours { vfs: ours, inner }));
+            sqlite3_vfs_register(&raw mut ours.vfs, 1)
+        };
+        assert_eq!(code, SQLITE_OK, "SQLite takes a VFS that is like its own");
+    });
+}
+
+#[repr(C)]
+struct Ours {
+    vfs: sqlite3_vfs,
+    /// Does the work.
+    inner: *mut sqlite3_vfs,
+}
+
+/// What follows the room of an open database file.
+#[repr(C)]
+struct Tail {
+    /// Those of the file, but for writing.
+    methods: sqlite3_io_methods,
+    inner_write:
+        unsafe extern "C" fn(*mut sqlite3_file, *const c_void, c_int, sqlite3_int64) -> c_int,
+}
+
+/// Where in a file's room the tail begins.
+///
+/// # Safety
+/// `inner` is a registered VFS.
+unsafe fn tail_offset(inner: *const sqlite3_vfs) -> c_int {
+    // SAFETY: see above.
+    let room = unsafe { (*inner).szOsFile } as usize;
+    room.next_multiple_of(align_of::<Tail>()) as c_int
+}
+
+unsafe extern "C" fn open(
+    vfs: *mut sqlite3_vfs,
+    name: *const c_char,
+    file: *mut sqlite3_file,
+    flags: c_int,
+    out_flags: *mut c_int,
+) -> c_int {
+    // SAFETY: SQLite calls this with the VFS that was registered, and with room for a file of it. The
+    // tail is behind what the inner VFS uses, is written before anything reads it, and is as old as
+    // the file: `pMethods` may point into it.
+    unsafe {
+        let inner = (*vfs.cast::<Ours>()).inner;
+        let inner_open = (*inner).xOpen.expect("a VFS opens files");
+        let code = inner_open(inner, name, file, flags, out_flags);
+        if code != SQLITE_OK || flags & SQLITE_OPEN_MAIN_DB == 0 {
+            return code;
+        }
+        let offset = tail_offset(inner);
+        let mut methods: sqlite3_io_methods = std::ptr::read((*file).pMethods);
+        let inner_write = methods.xWrite.expect("a database file is written");
+        methods.xWrite = Some(write);
+        // The room ends with the tail, so `write` finds it by what every method is given.
+        let tail = file.byte_add(offset as usize).cast::<Tail>();
+        tail.write(Tail { methods, inner_write });
+        (*file).pMethods = &raw const (*tail).methods;
+        code
+    }
+}
+
+unsafe extern "C" fn write(
+    file: *mut sqlite3_file,
+    bytes: *const c_void,
+    amount: c_int,
+    offset: sqlite3_int64,
+) -> c_int {
+    // SAFETY: the file was opened by `open`, so its methods are the first field of its tail; `bytes`
+    // are as many as SQLite says.
+    unsafe {
+        let inner_write = (*(*file).pMethods.cast::<Tail>()).inner_write;
+        let page = std::slice::from_raw_parts(bytes.cast::<u8>(), amount as usize);
+        match unused(page, offset == 0) {
+            Some(unused) if page[unused.clone()].iter().any(|byte| *byte != 0) => {
+                let mut page = page.to_vec();
+                page[unused].fill(0);
+                inner_write(file, page.as_ptr().cast(), amount, offset)
+            }
+            _ => inner_write(file, bytes, amount, offset),
+        }
+    }
+}
+
+/// Size of the file's head, which is before that of the first page.
+const FILE_HEAD: usize = 100;
+
+/// The bytes of a B-tree page between its list of cells and its cells; `None` for pages of other kinds.
+/// Those begin with the number of a page, whose first byte is zero in a file of less than 128 GiB, or
+/// are overwritten as a whole.
+///
+/// <https://www.sqlite.org/fileformat.html#b_tree_pages>
+fn unused(page: &[u8], is_first: bool) -> Option<Range<usize>> {
+    let head = if is_first { FILE_HEAD } else { 0 };
+    let number =
+        |at: usize| Some(usize::from(u16::from_be_bytes([*page.get(at)?, *page.get(at + 1)?])));
+    let head_length = match page.get(head)? {
+        2 | 5 => 12,
+        10 | 13 => 8,
+        _ => return None,
+    };
+    let cells = head + head_length;
+    let cells_end = cells + 2 * number(head + 3)?;
+    let content = match number(head + 5)? {
+        0 => 65536,
+        content => content,
+    };
+    let is_sound = page.len().is_power_of_two()
+        && (cells_end..=page.len()).contains(&content)
+        && (cells..cells_end)
+            .step_by(2)
+            .all(|cell| number(cell).is_some_and(|cell| (content..page.len()).contains(&cell)));
+    is_sound.then_some(cells_end..content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A leaf of a table with two cells at the end.
+    fn leaf(head: usize) -> Vec<u8> {
+        let mut page = vec![0xaa; 512];
+        page[head..head + 8].copy_from_slice(&[13, 0, 0, 0, 2, 1, 0xf0, 0]);
+        page[head + 8..head + 12].copy_from_slice(&[1, 0xf0, 1, 0xf8]);
+        page
+    }
+
+    #[test]
+    fn unused_bytes_of_a_page_are_between_the_list_of_cells_and_the_cells() {
+        assert_eq!(unused(&leaf(0), false), Some(12..0x1f0));
+        assert_eq!(unused(&leaf(100), true), Some(112..0x1f0));
+    }
+
+    #[test]
+    fn a_page_of_another_kind_has_no_unused_bytes() {
+        assert_eq!(unused(&leaf(0), true), None);
+        let mut overflow = leaf(0);
+        overflow[..4].copy_from_slice(&[0, 0, 0, 7]);
+        assert_eq!(unused(&overflow, false), None);
+    }
+
+    #[test]
+    fn a_page_whose_cells_are_elsewhere_is_left_alone() {
+        for (at, byte) in [(8, 0), (8, 2), (3, 0xff), (5, 0), (5, 3)] {
+            let mut page = leaf(0);
+            page[at] = byte;
+            assert_eq!(unused(&page, false), None, "{at} {byte}");
+        }
+        assert_eq!(unused(&leaf(0)[..100], false), None);
+    }
+}

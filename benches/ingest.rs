@@ -15,9 +15,11 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, Error, web};
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
+use postcall::clock::Clock;
 use postcall::domain::{Method, Webhook, WebhookId};
 use postcall::http::{self, PublicDoor, RootSpan};
 use postcall::ingest::Ingest;
+use postcall::random::Random;
 use postcall::settings::{Environment, Settings};
 use postcall::source::{self, Source};
 use postcall::store::sqlite::SqliteStore;
@@ -124,7 +126,8 @@ fn public(settings: Settings) -> web::Data<PublicDoor> {
         ingest: Arc::new(ingest),
         metrics,
         body_timeout: Duration::from_secs(5),
-        clock: Timestamp::now,
+        clock: Clock::system(),
+        random: Random::system(),
     })
 }
 

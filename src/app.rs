@@ -9,11 +9,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{HttpServer, web};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
@@ -22,10 +21,12 @@ pub use self::terms::{mapper, of_admin as admin_config};
 pub use self::reload::Reread;
 use self::reload::{InForce, Live};
 use crate::admin::AdminService;
+use crate::clock::Clock;
 use crate::delivery::{self, Delivery};
 pub use crate::http::api_description;
 use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
 use crate::ingest::Ingest;
+use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
@@ -48,6 +49,8 @@ const PRIVATE_WORKERS: usize = 1;
 /// A service that is ready to run: the ledger is open and both doors are bound.
 pub struct App {
     settings: Settings,
+    clock: Clock,
+    random: Random,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     public: TcpListener,
@@ -67,12 +70,12 @@ pub enum AppError {
 impl App {
     /// # Errors
     /// A ledger that cannot be opened, or an address that cannot be listened on.
-    pub fn build(settings: Settings) -> Result<Self, AppError> {
+    pub fn build(settings: Settings, clock: Clock, random: Random) -> Result<Self, AppError> {
         let public = listen("public", settings.public.listen)?;
         let private = listen("private", settings.private.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
-        let store = open_ledger(&settings, &metrics)?;
-        Ok(Self { settings, store, metrics, public, private })
+        let store = open_ledger(&settings, &clock, &metrics)?;
+        Ok(Self { settings, clock, random, store, metrics, public, private })
     }
 
     /// Where hooks are taken, with the port that the system gave.
@@ -98,7 +101,7 @@ impl App {
         mut reread: mpsc::Receiver<Reread>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
-        let App { settings, store, metrics, public, private } = self;
+        let App { settings, clock, random, store, metrics, public, private } = self;
         let accepting = Arc::new(AtomicBool::new(true));
         announce_doors(&settings, &public, &private);
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
@@ -106,11 +109,13 @@ impl App {
             store: store.clone(),
             config: terms_in_force,
             metrics: metrics.clone(),
-            clock: Arc::new(now),
+            clock: clock.clone(),
+            random: random.clone(),
         })
         .map_err(AppError::Serve)?;
         let config = terms::of_admin(&settings);
-        let admin = Arc::new(AdminService::new(store.clone(), config, metrics.clone(), now));
+        let admin = AdminService::new(store.clone(), config, metrics.clone(), clock.clone());
+        let admin = Arc::new(admin);
         let gate = gate(&settings);
         let api = Api { admin: admin.clone(), gate: gate.clone() };
         let private = serve_private(private, &store, &metrics, &accepting, api)?;
@@ -121,7 +126,14 @@ impl App {
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
-        let public = serve_public(public, &public_settings, pace.deadline, &ingest, &metrics)?;
+        let door = PublicDoor {
+            ingest: ingest.clone(),
+            metrics: metrics.clone(),
+            body_timeout: public_settings.body_timeout,
+            clock: clock.clone(),
+            random,
+        };
+        let public = serve_public(public, &public_settings, pace.deadline, door)?;
         let mut live = Live { in_force, ingest, admin, gate, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
@@ -135,10 +147,11 @@ impl App {
         tracing::info!("going down: not ready any more, hooks are still taken");
         accepting.store(false, Ordering::Relaxed);
         tokio::time::sleep(live.in_force.announce).await;
-        let began = Instant::now();
+        let began = clock.monotonic();
         public.stop(true).await;
         tracing::info!("no more hooks are taken");
-        delivery.stop(pace.deadline.saturating_sub(began.elapsed()).max(SETTLE_MIN)).await;
+        let took = clock.monotonic() - began;
+        delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
         private.stop(false).await;
         tracing::info!("the ledger is closed");
@@ -152,12 +165,16 @@ fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, AppErr
 
 /// A ledger that is damaged does not end the process, which would only be started again and again:
 /// it says what to do, and stays up for whoever comes to do it.
-fn open_ledger(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Arc<dyn Store>, StoreError> {
+fn open_ledger(
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Store>, StoreError> {
     let opened = SqliteStore::open(sqlite::Options {
         path: settings.store.path.clone(),
         queue: settings.store.queue,
         lease: settings.delivery.lease,
-        clock: Arc::new(steady_clock()),
+        clock: clock.clone(),
         observer: metrics.clone(),
     });
     match opened {
@@ -219,15 +236,9 @@ fn serve_public(
     listener: TcpListener,
     settings: &settings::PublicDoor,
     deadline: Duration,
-    ingest: &Arc<Ingest>,
-    metrics: &Arc<Metrics>,
+    door: PublicDoor,
 ) -> Result<ServerHandle, AppError> {
-    let door = web::Data::new(PublicDoor {
-        ingest: ingest.clone(),
-        metrics: metrics.clone(),
-        body_timeout: settings.body_timeout,
-        clock: now,
-    });
+    let door = web::Data::new(door);
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let server = HttpServer::new(move || {
         actix_web::App::new()
@@ -296,17 +307,4 @@ fn spawned(server: Server) -> ServerHandle {
         }
     });
     handle
-}
-
-/// Leases go by a clock that no operator and no time server moves: a step forward would void those
-/// that this process still holds. At open all of them are void, so it need not agree with anybody's.
-fn steady_clock() -> impl Fn() -> Timestamp + Send + Sync {
-    let (began_at, began) = (now(), Instant::now());
-    move || began_at + began.elapsed()
-}
-
-/// The current time in microseconds, as the store keeps it.
-pub fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }

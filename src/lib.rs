@@ -42,27 +42,29 @@
 //!      who sends, how  what is asked,   durability      builds requests,     metrics and logs
 //!      they sign       what it means                    classifies responses
 //!  1          submission/  the aggregate and its transitions     account/  pause and probe rules
-//!  0            domain/  value types                         simulator/  a stand-in of Plivo
+//!  0     clock.rs  time     random.rs  jitter, ids     domain/  value types     simulator/  a stand-in of Plivo
 //! ```
 //!
 //! | module | may use |
 //! |---|---|
+//! | clock | – |
+//! | random | – |
 //! | domain | – |
 //! | simulator | – |
 //! | account | domain |
 //! | submission | domain, account |
 //! | source | domain |
 //! | survey | domain, submission |
-//! | store | domain, account, submission |
+//! | store | clock, domain, account, submission |
 //! | destination | domain |
 //! | telemetry | domain, account, submission, store |
 //! | ingest | domain, submission, source, survey, store, telemetry |
-//! | admin | domain, account, submission, survey, store, telemetry |
-//! | delivery | domain, account, submission, survey, store, destination, telemetry |
-//! | http | domain, submission, telemetry, ingest, admin |
+//! | admin | clock, domain, account, submission, survey, store, telemetry |
+//! | delivery | clock, random, domain, account, submission, survey, store, destination, telemetry |
+//! | http | clock, random, domain, submission, telemetry, ingest, admin |
 //! | settings | domain, account, submission, source, survey, store, destination, telemetry, delivery |
-//! | app | domain, account, submission, source, survey, store, destination, telemetry, ingest, admin, delivery, http, settings |
-//! | cli | domain, simulator, account, submission, source, survey, store, destination, telemetry, admin, http, settings, app |
+//! | app | clock, random, domain, account, submission, source, survey, store, destination, telemetry, ingest, admin, delivery, http, settings |
+//! | cli | clock, random, domain, simulator, account, submission, source, survey, store, destination, telemetry, admin, http, settings, app |
 //! | main | cli |
 //!
 //! # The path of one webhook
@@ -103,7 +105,9 @@
 //!   [`source::VerifiedWebhook`], and extraction takes nothing else.
 //! - **Errors are in the module that raises them.** There is no program-wide error type and no
 //!   application state that everything holds.
-//! - **Time and jitter are arguments** of everything that decides.
+//! - **Time and jitter are arguments** of everything that decides, and there is one [`clock::Clock`] and
+//!   one [`random::Random`], made by the command line and handed in everywhere: a test moves the one by
+//!   hand and seeds the other.
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
 //! - **Settings come into force as a whole**: `app/reload` gives new ones to ingest, delivery, admin and
@@ -115,11 +119,13 @@ pub mod account;
 pub mod admin;
 pub mod app;
 pub mod cli;
+pub mod clock;
 pub mod delivery;
 pub mod destination;
 pub mod domain;
 pub mod http;
 pub mod ingest;
+pub mod random;
 pub mod settings;
 pub mod simulator;
 pub mod source;

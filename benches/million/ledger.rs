@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fastrand::Rng;
 use jiff::Timestamp;
+use postcall::clock::Clock;
 use postcall::domain::{
     Answer, Attempt, CallUuid, ExtractedAnswer, Extraction, Name, Reply, Verdict, WebhookId,
 };
@@ -80,7 +81,7 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
         path: path.to_owned(),
         queue: 1,
         lease: DUE_IN,
-        clock: Arc::new(Timestamp::now),
+        clock: Clock::system(),
         observer: Arc::new(()),
     })?);
     let mut ledger = Connection::open(path)?;

@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::accounts::{AccountList, AccountView, PauseView, ResumeResult};
@@ -17,6 +16,7 @@ use super::requests::{
 };
 use super::throttle::Throttle;
 use super::views::{StateName, SubmissionDetailView};
+use crate::clock::Clock;
 use crate::domain::{CallUuid, Name};
 use crate::store::{Page, Store, SubmissionFilter};
 use crate::submission::{ActionOutcome, Replay, StateCounts, Submission, SubmissionId};
@@ -37,7 +37,7 @@ pub struct AdminService {
     store: Arc<dyn Store>,
     config: RwLock<Arc<AdminConfig>>,
     metrics: Arc<Metrics>,
-    clock: fn() -> Timestamp,
+    clock: Clock,
     /// Locked while a page is worked on: two operators at once are no faster than one.
     throttle: Mutex<Throttle>,
 }
@@ -56,7 +56,7 @@ impl AdminService {
         store: Arc<dyn Store>,
         config: AdminConfig,
         metrics: Arc<Metrics>,
-        clock: fn() -> Timestamp,
+        clock: Clock,
     ) -> Self {
         let config = RwLock::new(Arc::new(config));
         Self { store, config, metrics, clock, throttle: Mutex::default() }
@@ -85,7 +85,7 @@ impl AdminService {
     }
 
     fn how(&self, rules: Rules, include_delivered: bool) -> Replay {
-        Replay { same_payload: rules == Rules::AsWas, include_delivered, at: (self.clock)() }
+        Replay { same_payload: rules == Rules::AsWas, include_delivered, at: self.clock.now() }
     }
 
     /// Fails unless the settings know the account or the store has something of it: no other name is
@@ -165,7 +165,7 @@ impl AdminApi for AdminService {
         }
 
         let mut throttle = self.throttle.lock().await;
-        throttle.admit_replay(filter.account.as_ref(), Instant::now())?;
+        throttle.admit_replay(filter.account.as_ref(), self.clock.monotonic())?;
         let (mut found, next_cursor) = self.page(filter, &request.cursor, request.limit).await?;
         let looked_at = found.len();
         if request.only_changed {
@@ -183,13 +183,13 @@ impl AdminApi for AdminService {
         }
         let replayed = accounts.values().sum();
         self.count_replays(how, replayed);
-        let wait_ms = millis(throttle.replayed(accounts, config.rate, Instant::now()));
+        let wait_ms = millis(throttle.replayed(accounts, config.rate, self.clock.monotonic()));
         Ok(ReplayResult { replayed, left_out, differences: Vec::new(), next_cursor, wait_ms })
     }
 
     async fn discard_one(&self, id: SubmissionId, comment: &str) -> Result<DiscardResult> {
         let comment = checked_comment(comment)?;
-        only_done(&self.store.discard(vec![id], comment, (self.clock)()).await?)?;
+        only_done(&self.store.discard(vec![id], comment, self.clock.now()).await?)?;
         self.count(Action::Discard, 1);
         Ok(DiscardResult { discarded: 1, ..DiscardResult::default() })
     }
@@ -203,16 +203,16 @@ impl AdminApi for AdminService {
         let filter = request.search.filter()?;
 
         let mut throttle = self.throttle.lock().await;
-        throttle.admit_discard(Instant::now())?;
+        throttle.admit_discard(self.clock.monotonic())?;
         let (found, next_cursor) = self.page(filter, &request.cursor, request.limit).await?;
         let outcomes = match found.is_empty() {
             true => Vec::new(),
-            false => self.store.discard(ids(&found), comment, (self.clock)()).await?,
+            false => self.store.discard(ids(&found), comment, self.clock.now()).await?,
         };
         let (accounts, left_out) = tally(&found, &outcomes);
         let discarded = accounts.values().sum();
         self.count(Action::Discard, discarded);
-        let wait_ms = millis(throttle.discarded(discarded, Instant::now()));
+        let wait_ms = millis(throttle.discarded(discarded, self.clock.monotonic()));
         Ok(DiscardResult { discarded, left_out, next_cursor, wait_ms })
     }
 
@@ -220,7 +220,7 @@ impl AdminApi for AdminService {
         let ids = self.store.of_call(call.clone()).await?;
         let mut erased = 0;
         for ids in ids.chunks(ERASED_AT_ONCE) {
-            let outcomes = self.store.erase(ids.to_vec(), (self.clock)()).await?;
+            let outcomes = self.store.erase(ids.to_vec(), self.clock.now()).await?;
             erased += count(outcomes.iter().filter(|it| **it == ActionOutcome::Done).count());
         }
         self.count(Action::Erase, erased);
@@ -247,7 +247,7 @@ impl AdminApi for AdminService {
     async fn pause(&self, account: &Name, comment: &str) -> Result<AccountView> {
         let comment = checked_comment(comment)?;
         self.check_account(account).await?;
-        self.store.pause(account.clone(), comment, (self.clock)()).await?;
+        self.store.pause(account.clone(), comment, self.clock.now()).await?;
         self.count(Action::Hold, 1);
         let mut accounts = self.accounts().await?.accounts.into_iter();
         accounts.find(|it| it.account == account.as_str()).ok_or_else(AdminError::unknown_account)
@@ -255,7 +255,7 @@ impl AdminApi for AdminService {
 
     async fn resume(&self, account: &Name) -> Result<ResumeResult> {
         self.check_account(account).await?;
-        let was_held = self.store.resume(account.clone(), (self.clock)()).await?;
+        let was_held = self.store.resume(account.clone(), self.clock.now()).await?;
         self.count(Action::Resume, u32::from(was_held));
         Ok(ResumeResult { account: account.to_string(), was_held })
     }

@@ -68,6 +68,7 @@ fn admit(until: Option<Instant>, now: Instant) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_replay_is_admitted_once_the_last_page_is_delivered() {
-        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let (mut throttle, now) = (Throttle::default(), Clock::system().monotonic());
         let main = name("main");
         assert!(throttle.admit_replay(Some(&main), now).is_ok());
         assert_eq!(throttle.replayed(one("main", 200), 50, now), Duration::from_secs(4));
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_replay_of_one_account_waits_for_no_other_and_a_replay_of_all_waits_for_each() {
-        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let (mut throttle, now) = (Throttle::default(), Clock::system().monotonic());
         throttle.replayed(one("main", 50), 50, now);
         assert!(throttle.admit_replay(Some(&name("other")), now).is_ok());
         assert!(throttle.admit_replay(None, now).is_err());
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn discards_are_throttled_apart_from_replays() {
-        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let (mut throttle, now) = (Throttle::default(), Clock::system().monotonic());
         let wait = throttle.discarded(DISCARDED_A_SECOND, now);
         assert_eq!(wait, Duration::from_secs(1));
         assert!(throttle.admit_replay(None, now).is_ok());

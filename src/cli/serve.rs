@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use super::reread::{self, Look};
 use super::{Failure, SettingsFile};
 use crate::app::App;
+use crate::clock::Clock;
+use crate::random::Random;
 use crate::telemetry::logs::{self, Stream};
 
 pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
@@ -17,7 +19,8 @@ pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
     actix_web::rt::System::new().block_on(async {
         // From here on it does not end the process.
         let hangup = signal(SignalKind::hangup()).context("listening for signals")?;
-        let app = App::build(settings).map_err(anyhow::Error::from)?;
+        let app =
+            App::build(settings, Clock::system(), Random::system()).map_err(anyhow::Error::from)?;
         let told = stop_signal().context("listening for signals")?;
         let (service, rereads) = mpsc::channel(1);
         actix_web::rt::spawn(reread::watch(file, seen, hangup, service));

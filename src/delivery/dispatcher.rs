@@ -11,6 +11,7 @@ use super::in_flight::{Decided, Exchanged, InFlight};
 use super::options::{Context, DeliveryConfig, MapperInForce};
 use super::report;
 use super::secrets::{self, Secrets};
+use crate::clock::Reading;
 use crate::destination::Client;
 use crate::domain::{Attempt, Name};
 use crate::store::{ClaimRequest, Claimed, StoreError};
@@ -94,7 +95,7 @@ impl Dispatcher {
 
     /// One round by the clock; returns how long nothing will be due.
     async fn run_until_due(&mut self) -> Duration {
-        let now = (self.context.clock)();
+        let now = self.context.clock.now();
         match self.run_once(now).await {
             Ok(next_due_at) => next_due_at
                 .map_or(REST_MAX, |at| at.duration_since(now).try_into().unwrap_or_default())
@@ -209,7 +210,7 @@ impl Dispatcher {
 
     /// A state for each account of the settings.
     fn add_accounts(&mut self) {
-        let now = (self.context.clock)();
+        let now = self.context.clock.now();
         let config = self.config.clone();
         for account in config.destinations.keys() {
             let limit = self.account(account, now).pace.limit();
@@ -287,7 +288,7 @@ impl Dispatcher {
         let (client, report, clock) =
             (self.client.clone(), self.report.clone(), self.context.clock.clone());
         // The commit took its time, which must not be made up for.
-        let now = clock();
+        let now = clock.now();
         self.in_flight.began(&account);
         self.account(&account, now).pace.began(now);
         tokio::task::spawn_local(async move {
@@ -297,11 +298,11 @@ impl Dispatcher {
             {
                 tracing::warn!(account = %account.name, error, "the secret could not be read again");
             }
-            let began_at = clock();
+            let Reading { wall: began_at, monotonic: began } = clock.read();
             let (verdict, reply) =
                 client.submit(&destination, &claim.key.call, &claim.feedback, began_at).await;
-            let finished_at = clock();
-            let took = finished_at.duration_since(began_at).try_into().unwrap_or_default();
+            let Reading { wall: finished_at, monotonic: ended } = clock.read();
+            let took = ended - began;
             let attempt = Attempt { verdict, reply, finished_at };
             // The dispatcher is gone only when the process ends; the attempt is found at the next
             // start.
@@ -319,7 +320,7 @@ impl Dispatcher {
             // Its account left the settings while it was in flight: it may wait for ever now.
             self.look_for_unconfigured_at = None;
         }
-        let (config, jitter) = (self.config.clone(), fastrand::f64());
+        let (config, jitter) = (self.config.clone(), self.context.random.fraction());
         let state = self.account(&account, attempt.finished_at);
         let decision = state.decide(&claim, &attempt, took, &config.options, jitter);
         let limit = state.pace.limit();

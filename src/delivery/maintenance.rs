@@ -42,7 +42,7 @@ async fn keep_purging(context: &Context) {
 async fn purge(context: &Context) {
     loop {
         let retention = context.config.borrow().retention;
-        match context.store.purge(retention.cutoffs((context.clock)())).await {
+        match context.store.purge(retention.cutoffs(context.clock.now())).await {
             Ok(purged) if purged == PurgeCounts::default() => return,
             Ok(PurgeCounts { bodies, submissions, outcomes }) => {
                 context.metrics.swept(bodies, submissions, outcomes);
@@ -58,7 +58,7 @@ async fn purge(context: &Context) {
 
 /// A few at a time, so that no webhook waits for long.
 async fn forget_keys(context: &Context) {
-    let before = (context.clock)() - KEYS_KEPT;
+    let before = context.clock.now() - KEYS_KEPT;
     loop {
         match context.store.forget_keys(before).await {
             Ok(0) => return,
@@ -76,7 +76,7 @@ async fn measure(context: &Context) {
     match context.store.statistics().await {
         Ok(statistics) => {
             metrics.ledger_measured(statistics.bytes, statistics.free_bytes);
-            metrics.oldest_due_found(statistics.oldest_due_at, (context.clock)());
+            metrics.oldest_due_found(statistics.oldest_due_at, context.clock.now());
             let config = context.config.borrow().clone();
             for account in config.destinations.keys() {
                 let pause = statistics.pauses.iter().find(|(name, _)| name == account);

@@ -5,8 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::destination::{Destination, Timeouts};
 use crate::domain::Name;
+use crate::random::Random;
 use crate::store::{RetentionCutoffs, Store};
 use crate::submission::{Answers, Json, Mapped, Mapper, RetryPolicy, SubmissionKey, UnknownResult};
 use crate::survey::SettingsMapper;
@@ -86,5 +88,7 @@ pub struct Context {
     pub config: watch::Receiver<Arc<DeliveryConfig>>,
     pub metrics: Arc<Metrics>,
     /// By which exchanges are timed, and what is due is claimed.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
+    /// For the jitter of waits.
+    pub random: Random,
 }

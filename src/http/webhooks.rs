@@ -9,8 +9,10 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use super::span;
+use crate::clock::{Clock, Reading};
 use crate::domain::{Method, Webhook, WebhookId};
 use crate::ingest::{Endpoint, Ingest, IngestError, Receipt};
+use crate::random::Random;
 use crate::telemetry::{Metrics, WebhookOutcome, logs};
 
 /// What a sender should wait before it tries again, in seconds.
@@ -25,7 +27,9 @@ pub struct PublicDoor {
     pub metrics: Arc<Metrics>,
     /// How long a whole body may take to arrive.
     pub body_timeout: Duration,
-    pub clock: fn() -> Timestamp,
+    pub clock: Clock,
+    /// For the ids of webhooks.
+    pub random: Random,
 }
 
 /// Why a webhook does not get its source's reply.
@@ -43,7 +47,7 @@ pub(super) async fn receive(
     payload: web::Payload,
     door: web::Data<PublicDoor>,
 ) -> HttpResponse {
-    let received_at = (door.clock)();
+    let Reading { wall: received_at, monotonic: began } = door.clock.read();
     let source = request.uri().path().rsplit('/').next().unwrap_or_default();
     let Some(endpoint) = door.ingest.endpoint(source) else {
         door.metrics.webhook_came_to_unknown_source();
@@ -66,8 +70,7 @@ pub(super) async fn receive(
             (error.outcome(), error.response(&endpoint))
         }
     };
-    let took = (door.clock)().duration_since(received_at).try_into().unwrap_or_default();
-    metrics.webhook_answered(outcome, took);
+    metrics.webhook_answered(outcome, door.clock.monotonic() - began);
     response
 }
 
@@ -92,7 +95,8 @@ impl PublicDoor {
             Ok(body) => body?,
             Err(_) => return Err(WebhookError::TooSlow),
         };
-        let hook = hook(request, body, received_at);
+        let id = WebhookId(self.random.uuid_v7(received_at));
+        let hook = hook(id, request, body, received_at);
         self.ingest.receive(endpoint, hook).await.map_err(WebhookError::Ingest)
     }
 }
@@ -119,9 +123,9 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, WebhookError> {
     Ok(body)
 }
 
-fn hook(request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
+fn hook(id: WebhookId, request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
     Webhook {
-        id: WebhookId(Uuid::now_v7()),
+        id,
         method: if request.method() == HttpMethod::GET { Method::Get } else { Method::Post },
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),

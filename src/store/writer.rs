@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
 use super::backend::Backend;
@@ -15,6 +14,7 @@ use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws::{self, Flaw};
 use super::observer::Observer;
+use crate::clock::{Clock, SteadyClock};
 use crate::submission::StateCounts;
 
 /// Most operations that share one sync; bounds how long the first of them waits.
@@ -40,8 +40,7 @@ pub(super) struct Setup<B> {
     pub backend: B,
     pub counts: StateCounts,
     pub observer: Arc<dyn Observer>,
-    /// By which leases expire.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
     /// Notified after a commit by which something may have become due.
     pub changed: Arc<Notify>,
 }
@@ -139,7 +138,10 @@ struct Committer<B: Backend> {
     set: WorkingSet,
     counts: StateCounts,
     observer: Arc<dyn Observer>,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    clock: Clock,
+    /// By which leases expire: a step of the wall clock must not void one that this process holds. At
+    /// open all of them are void, so it need not agree with any other process.
+    lease_clock: SteadyClock,
     changed: Arc<Notify>,
     healthy: Arc<AtomicBool>,
     /// What was erased or purged may still be in the log, which is truncated from then on.
@@ -150,8 +152,19 @@ impl<B: Backend> Committer<B> {
     fn new(setup: Setup<B>, healthy: Arc<AtomicBool>) -> Self {
         let Setup { backend, counts, observer, clock, changed } = setup;
         // The last process may have ended before it could truncate.
-        let (set, truncate_log_at) = (WorkingSet::default(), Some(Instant::now()));
-        Self { backend, set, counts, observer, clock, changed, healthy, truncate_log_at }
+        let (set, truncate_log_at) = (WorkingSet::default(), Some(clock.monotonic()));
+        let lease_clock = SteadyClock::starting_now(clock.clone());
+        Self {
+            backend,
+            set,
+            counts,
+            observer,
+            clock,
+            lease_clock,
+            changed,
+            healthy,
+            truncate_log_at,
+        }
     }
 
     /// Serves until every [`Writer`] is gone, then leaves the database tidy.
@@ -247,7 +260,7 @@ impl<B: Backend> Committer<B> {
     ) -> Result<bool, B::Error> {
         self.backend.begin()?;
         let changes_before = self.backend.changes();
-        let mut batch = Batch::new(&self.backend, &mut self.set, (self.clock)());
+        let mut batch = Batch::new(&self.backend, &mut self.set, self.lease_clock.now());
         let mut next = 0;
         while next < operations.len() {
             if !operations[next].runs_last() {
@@ -273,7 +286,7 @@ impl<B: Backend> Committer<B> {
         if queue.is_some() && flaws::has(Flaw::AnswerBeforeCommit) {
             operations.drain(..).for_each(|operation| operation.answer(Ok(())));
         }
-        let began = Instant::now();
+        let began = self.clock.monotonic();
         let committed = self.backend.commit();
         #[cfg(feature = "flaws")]
         if let (Err(error), true) = (&committed, operations.is_empty()) {
@@ -285,14 +298,14 @@ impl<B: Backend> Committer<B> {
             Removed::Erased => Duration::ZERO,
             Removed::Purged => PURGED_MAX,
         }) {
-            let at = Instant::now() + wait;
+            let at = self.clock.monotonic() + wait;
             self.truncate_log_at = Some(self.truncate_log_at.map_or(at, |known| known.min(at)));
         }
         self.backend.check_files()?;
         // A duplicate, or a claim that finds nothing, writes nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
-            self.observer.committed(began.elapsed(), size, counts_after);
+            self.observer.committed(self.clock.monotonic() - began, size, counts_after);
             self.note_success();
         }
         Ok(wakes)
@@ -301,12 +314,12 @@ impl<B: Backend> Committer<B> {
     /// Truncates the log where it still has what was erased. A reader keeps it as it is; then a later
     /// commit tries again.
     fn truncate_log(&mut self) {
-        if self.truncate_log_at.is_none_or(|from| from > Instant::now()) {
+        if self.truncate_log_at.is_none_or(|from| from > self.clock.monotonic()) {
             return;
         }
         self.truncate_log_at = match self.backend.truncate_log() {
             Ok(true) => None,
-            Ok(false) | Err(_) => Some(Instant::now() + IDLE_INTERVAL),
+            Ok(false) | Err(_) => Some(self.clock.monotonic() + IDLE_INTERVAL),
         };
     }
 

@@ -27,20 +27,17 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("yaml_rust2", &["settings"]),
 ];
 
+/// What tells the time or is random by itself: a test can neither move it nor repeat it.
+const AMBIENT: &[&str] = &["Timestamp::now", "Instant::now", "SystemTime", "fastrand", "now_v7"];
+
+/// Where that may be: the sources of both, and programs of their own.
+const MAY_BE_AMBIENT: &[&str] = &["clock", "random", "cli", "simulator"];
+
 /// Modules without I/O, clock or randomness.
 const PURE: &[&str] = &["domain", "submission", "account"];
 
 /// What those must not know.
-const NOT_IN_PURE: &[&str] = &[
-    "async ",
-    "tokio",
-    "tracing",
-    "Timestamp::now",
-    "Instant::now",
-    "fastrand",
-    "std::fs",
-    "std::net",
-];
+const NOT_IN_PURE: &[&str] = &["async ", "tokio", "tracing", "std::fs", "std::net"];
 
 #[test]
 fn a_module_depends_only_on_the_modules_that_the_table_names() {
@@ -115,6 +112,23 @@ fn pure_modules_know_no_clock_no_io_and_nothing_asynchronous() {
             let found = source.code().find(|line| line.contains(word));
             assert_eq!(found, None, "{} knows {word}", source.path.display());
         }
+    }
+}
+
+#[test]
+fn there_is_one_clock_and_one_source_of_randomness() {
+    let others = |source: &Source| !MAY_BE_AMBIENT.contains(&&*source.module);
+    for source in sources().into_iter().filter(others) {
+        // How long a proof takes is measured by its own tests.
+        let is_proof = source.path.ends_with("survey/proof/mod.rs");
+        let code = source.code().take_while(|line| !is_proof || *line != "#[cfg(test)]");
+        let found: Vec<_> =
+            code.filter(|line| AMBIENT.iter().any(|word| line.contains(word))).collect();
+        assert!(
+            found.is_empty(),
+            "{} has a clock or randomness of its own, not `Clock` or `Random`: {found:?}",
+            source.path.display()
+        );
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use postcall::clock::Clock;
 use postcall::domain::Verdict;
 use postcall::store::sqlite::{Options, SqliteStore, examine};
 use postcall::store::{Observer, Queue, Reader, ReceiveRequest, StoreError, SubmissionFilter};
@@ -187,7 +188,7 @@ fn open_observed(path: &Path, observer: Arc<dyn Observer>) -> Result<SqliteStore
         path: path.to_owned(),
         queue: 64,
         lease: Duration::from_secs(30),
-        clock: Arc::new(|| Timestamp::UNIX_EPOCH),
+        clock: Clock::manual(Timestamp::UNIX_EPOCH),
         observer,
     })
 }

@@ -20,6 +20,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use postcall::app::{App, AppError, Reread};
+use postcall::clock::Clock;
+use postcall::random::Random;
 use postcall::settings::{Environment, Settings};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
@@ -133,7 +135,7 @@ impl World {
 
     pub fn start(&mut self) {
         assert!(self.service.is_none(), "the service runs already");
-        let app = App::build(self.checked_settings()).unwrap();
+        let app = App::build(self.checked_settings(), Clock::system(), Random::system()).unwrap();
         let (public, private) = (app.public_address(), app.private_address());
         let (reread, rereads) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();

@@ -14,6 +14,7 @@ use self::client::Client;
 use super::{Failure, SettingsFile};
 use crate::admin::{AdminApi, AdminConfig, AdminService};
 use crate::app;
+use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::store::sqlite::{self, Options, SqliteStore};
 use crate::store::{Store, StoreError};
@@ -110,7 +111,7 @@ fn read_only(path: &Path, settings: Option<&Settings>) -> Opened {
     let store = SqliteStore::open_read_only(path).map_err(anyhow::Error::from)?;
     let config = settings
         .map_or_else(|| AdminConfig { mapper: Arc::default(), rate: u32::MAX }, app::admin_config);
-    Ok(Box::new(AdminService::new(Arc::new(store), config, metrics(), app::now)))
+    Ok(Box::new(AdminService::new(Arc::new(store), config, metrics(), Clock::system())))
 }
 
 /// # Errors
@@ -126,12 +127,12 @@ fn writable(path: &Path, settings: &Settings) -> Result<AdminService, StoreError
         path: path.to_owned(),
         queue: settings.store.queue,
         lease: settings.delivery.lease,
-        clock: Arc::new(app::now),
+        clock: Clock::system(),
         observer: metrics.clone(),
     })?);
     // Nothing is delivered meanwhile, so that no page has to wait.
     let config = AdminConfig { rate: u32::MAX, ..app::admin_config(settings) };
-    Ok(AdminService::new(store, config, metrics, app::now))
+    Ok(AdminService::new(store, config, metrics, Clock::system()))
 }
 
 /// Metrics that are not scraped.

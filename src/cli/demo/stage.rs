@@ -15,8 +15,10 @@ use uuid::Uuid;
 use super::cast::{Scene, Step};
 use crate::app::{App, AppError};
 use crate::cli::payload::Payload;
+use crate::clock::Clock;
 use crate::destination::Destination;
 use crate::domain::Credentials;
+use crate::random::Random;
 use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
 use crate::source::{Plivo, Scheme, Source};
@@ -82,7 +84,7 @@ impl Stage {
         let sources = sources.collect();
         let settings = settings()?;
         logs::init(settings.logs.format, &settings.logs.filter, Stream::Stderr)?;
-        let app = App::build(settings)?;
+        let app = App::build(settings, Clock::system(), Random::system())?;
         let (public, private) = (app.public_address(), app.private_address());
         let (curtain, falls) = oneshot::channel();
         let service = std::thread::Builder::new().name("service".to_owned()).spawn(move || {

@@ -43,6 +43,7 @@ use super::model::{
 use super::observer::Observer;
 use super::selection::Turns;
 use super::writer::{Order, Setup, Writer};
+use crate::clock::Clock;
 use crate::domain::{CallUuid, Name};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
 
@@ -57,8 +58,7 @@ pub struct Options {
     pub queue: usize,
     /// How long a claim holds before its attempt is given up.
     pub lease: Duration,
-    /// By which leases expire.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
     pub observer: Arc<dyn Observer>,
 }
 

@@ -1,12 +1,11 @@
 //! What the suite needs of a backend, and the open store that the promises are checked on.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use postcall::account::PauseReason;
+use postcall::clock::Clock;
 use postcall::domain::{Attempt, Name};
 use postcall::store::sqlite::{Options, SqliteStore};
 use postcall::store::{
@@ -40,7 +39,7 @@ pub trait Backend: Default {
 pub struct Setup {
     pub queue: usize,
     pub lease: Duration,
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -111,7 +110,7 @@ pub struct TestStore<B> {
     pub backend: B,
     pub commits: Arc<Commits>,
     queue: usize,
-    clock: Arc<AtomicI64>,
+    clock: Clock,
     store: Option<Arc<dyn Store>>,
 }
 
@@ -125,7 +124,7 @@ impl<B: Backend> TestStore<B> {
             backend,
             commits: Arc::default(),
             queue: 64,
-            clock: Arc::default(),
+            clock: Clock::manual(at(0)),
             store: None,
         };
         store.reopen();
@@ -153,17 +152,17 @@ impl<B: Backend> TestStore<B> {
     }
 
     pub fn setup(&self) -> Setup {
-        let clock = self.clock.clone();
         Setup {
             queue: self.queue,
             lease: Duration::from_secs(LEASE as u64),
-            clock: Arc::new(move || at(clock.load(Ordering::SeqCst))),
+            clock: self.clock.clone(),
             observer: self.commits.clone(),
         }
     }
 
     pub fn set_clock(&self, second: i64) {
-        self.clock.store(second, Ordering::SeqCst);
+        let passes = at(second).duration_since(self.clock.now());
+        self.clock.advance(passes.try_into().expect("time passes"));
     }
 
     pub async fn receive_one(&self, request: ReceiveRequest) -> Received {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use postcall::account::PauseCause;
+use postcall::clock::Clock;
 use postcall::domain::Verdict;
 use postcall::store::sqlite::{Options, ReadOnly, SqliteStore};
 use postcall::store::{RetentionCutoffs, StoreError, SubmissionFilter};
@@ -355,7 +356,7 @@ fn open(path: &Path) -> Result<SqliteStore, StoreError> {
         path: path.to_owned(),
         queue: 1,
         lease: std::time::Duration::from_secs(1),
-        clock: std::sync::Arc::new(|| Timestamp::UNIX_EPOCH),
+        clock: Clock::manual(Timestamp::UNIX_EPOCH),
         observer: std::sync::Arc::new(()),
     })
 }

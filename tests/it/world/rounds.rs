@@ -2,14 +2,16 @@
 //! wire is as in the service, and nothing happens by itself.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postcall::clock::Clock;
 use postcall::delivery::{self, DeliveryConfig, Dispatcher};
 use postcall::destination::Timeouts;
 use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::ingest::Ingest;
+use postcall::random::Random;
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
 use postcall::store::{ReceiveRequest, Store, StoreError};
@@ -19,14 +21,14 @@ use postcall::telemetry::{Metrics, WebhookOutcome};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
-use uuid::Uuid;
 
 use super::{Ledger, Plivo, SETTINGS, Submission, TOKEN};
 
 pub struct Rounds {
     pub plivo: Plivo,
     pub ledger: Ledger,
-    clock: Arc<Mutex<Timestamp>>,
+    clock: Clock,
+    random: Random,
     folder: TempDir,
     settings: String,
     /// `None` while the service is down.
@@ -56,7 +58,8 @@ impl Rounds {
             let mut rounds = Rounds {
                 plivo: Plivo::start(),
                 ledger: Ledger::at(folder.path().join("ledger.db")),
-                clock: Arc::new(Mutex::new("2026-11-22T10:00:00Z".parse().unwrap())),
+                clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
+                random: Random::seeded(1),
                 folder,
                 settings: settings(SETTINGS),
                 service: None,
@@ -72,11 +75,11 @@ impl Rounds {
     }
 
     pub fn now(&self) -> Timestamp {
-        *self.clock.lock().unwrap()
+        self.clock.now()
     }
 
     pub fn later(&self, by: Duration) {
-        *self.clock.lock().unwrap() += by;
+        self.clock.advance(by);
     }
 
     /// A callback of the first question comes in by this source.
@@ -93,7 +96,7 @@ impl Rounds {
     ) -> WebhookOutcome {
         let ingest = &self.service().ingest;
         let hook = Webhook {
-            id: WebhookId(Uuid::now_v7()),
+            id: WebhookId(self.random.uuid_v7(self.now())),
             method: Method::Get,
             path: format!("/hooks/{source}"),
             query: Some(match question {
@@ -194,8 +197,7 @@ impl Rounds {
 
     pub fn start(&mut self) {
         let settings = self.checked_settings();
-        let clock = self.clock.clone();
-        let clock = Arc::new(move || *clock.lock().unwrap());
+        let (clock, random) = (self.clock.clone(), self.random.clone());
         let labels = postcall::telemetry::LabelSets {
             sources: settings.sources.keys().map(|name| (name.clone(), Vec::new())).collect(),
             surveys: settings.surveys.keys().cloned().collect(),
@@ -217,6 +219,7 @@ impl Rounds {
             config: config_in_force,
             metrics: metrics.clone(),
             clock,
+            random,
         });
         let sources = settings.sources.into_values().collect();
         let surveys = settings.surveys;

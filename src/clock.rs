@@ -1,0 +1,145 @@
+//! The clock: wall time and monotonic time, handed in at construction to everything that needs them.
+//! Waiting stays with tokio, whose time a test can pause.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The one source of time. Clones of a manual clock show the same time.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    Manual(Arc<Mutex<Reading>>),
+}
+
+/// Both times at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// What people call the time, in whole microseconds. An operator or a time server may step it.
+    pub wall: Timestamp,
+    /// Only ever moves forward, as fast as time passes.
+    pub monotonic: Instant,
+}
+
+impl Clock {
+    /// The clocks of the operating system.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until it is moved by hand.
+    pub fn manual(wall: Timestamp) -> Self {
+        let monotonic = Instant::now();
+        Self(Source::Manual(Arc::new(Mutex::new(Reading {
+            wall: whole_microseconds(wall),
+            monotonic,
+        }))))
+    }
+
+    /// Wall time and monotonic time.
+    pub fn read(&self) -> Reading {
+        match &self.0 {
+            Source::System => {
+                Reading { wall: whole_microseconds(Timestamp::now()), monotonic: Instant::now() }
+            }
+            Source::Manual(reading) => *reading.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Wall time, in whole microseconds as the store keeps it.
+    pub fn now(&self) -> Timestamp {
+        self.read().wall
+    }
+
+    /// Monotonic time, for what is measured and for what must not be moved by an operator.
+    pub fn monotonic(&self) -> Instant {
+        match &self.0 {
+            Source::System => Instant::now(),
+            Source::Manual(_) => self.read().monotonic,
+        }
+    }
+
+    /// Lets time pass: both times move. A manual clock only.
+    pub fn advance(&self, by: Duration) {
+        self.change(|reading| {
+            reading.monotonic += by;
+            step(&mut reading.wall, SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX));
+        });
+    }
+
+    /// Steps the wall clock, as an operator or a time server may: no time passes. A manual clock only.
+    pub fn step(&self, by: SignedDuration) {
+        self.change(|reading| step(&mut reading.wall, by));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reading)) {
+        let Source::Manual(reading) = &self.0 else { panic!("the system's clock is not moved") };
+        change(&mut reading.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A time that starts with the wall clock and then passes with the monotonic one, which no operator
+/// and no time server moves.
+#[derive(Debug, Clone)]
+pub struct SteadyClock {
+    clock: Clock,
+    began: Reading,
+}
+
+impl SteadyClock {
+    pub fn starting_now(clock: Clock) -> Self {
+        Self { began: clock.read(), clock }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        let Reading { wall, monotonic } = self.began;
+        wall.checked_add(self.clock.monotonic() - monotonic).unwrap_or(Timestamp::MAX)
+    }
+}
+
+fn step(wall: &mut Timestamp, by: SignedDuration) {
+    *wall = wall.saturating_add(by).expect("a signed duration can be added");
+}
+
+fn whole_microseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_manual_clock_stands_still_until_it_is_moved() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let began = clock.read();
+        assert_eq!(clock.read(), began);
+        clock.clone().advance(MINUTE);
+        assert_eq!(clock.now(), began.wall + MINUTE);
+        assert_eq!(clock.monotonic(), began.monotonic + MINUTE);
+    }
+
+    #[test]
+    fn a_steady_clock_does_not_follow_a_step_of_the_wall_clock() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let steady = SteadyClock::starting_now(clock.clone());
+        clock.step(SignedDuration::from_hours(-1));
+        assert_eq!(clock.now(), Timestamp::UNIX_EPOCH - MINUTE * 60);
+        assert_eq!(steady.now(), Timestamp::UNIX_EPOCH);
+        clock.advance(MINUTE);
+        assert_eq!(steady.now(), Timestamp::UNIX_EPOCH + MINUTE);
+    }
+
+    #[test]
+    fn the_systems_clock_shows_whole_microseconds() {
+        let now = Clock::system().now();
+        assert_eq!(now.subsec_nanosecond() % 1000, 0);
+    }
+}

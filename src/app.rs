@@ -23,6 +23,7 @@ use self::reload::{InForce, Live};
 use crate::admin::AdminService;
 use crate::clock::Clock;
 use crate::delivery::{self, Delivery};
+use crate::destination::Client;
 pub use crate::http::api_description;
 use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
 use crate::ingest::Ingest;
@@ -111,6 +112,7 @@ impl App {
             metrics: metrics.clone(),
             clock: clock.clone(),
             random: random.clone(),
+            client: Arc::new(Client::new),
         })
         .map_err(AppError::Serve)?;
         let config = terms::of_admin(&settings);

@@ -59,9 +59,9 @@ impl Dispatcher {
         let (report, exchanged) = mpsc::unbounded_channel();
         let mapper = Arc::new(MapperInForce(context.config.clone()));
         let mut dispatcher = Self {
+            client: client_for(&context, &config),
             context,
             mapper,
-            client: client_for(&config),
             in_flight: InFlight::default(),
             exchanged,
             report,
@@ -198,7 +198,7 @@ impl Dispatcher {
         if Arc::ptr_eq(&config, &self.config) {
             return;
         }
-        self.client = client_for(&config);
+        self.client = client_for(&self.context, &config);
         self.accounts.retain(|account, _| config.destinations.contains_key(account));
         self.accounts.values_mut().for_each(|state| state.pace.change(&config.options));
         self.secrets = Secrets::of(&config.destinations);
@@ -347,7 +347,7 @@ impl Dispatcher {
     }
 }
 
-fn client_for(config: &DeliveryConfig) -> Rc<Client> {
+fn client_for(context: &Context, config: &DeliveryConfig) -> Rc<Client> {
     let places = config.options.in_flight * config.destinations.len().max(1);
-    Rc::new(Client::new(config.options.timeouts, places))
+    Rc::new((context.client)(config.options.timeouts, places))
 }

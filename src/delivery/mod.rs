@@ -28,6 +28,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+/// Delivers and maintains until it is told to stop, and how long it may take for that. Within a
+/// `LocalSet`.
+pub async fn run(context: Context, stop: watch::Receiver<Option<Duration>>) {
+    let maintenance = maintenance::run(context.clone());
+    let delivery = Dispatcher::new(context).run(stop);
+    tokio::select! {
+        () = maintenance => {}
+        () = delivery => {}
+    }
+}
+
 /// Delivery on its own thread.
 pub struct Delivery {
     stop: watch::Sender<Option<Duration>>,
@@ -42,11 +53,7 @@ impl Delivery {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread =
             std::thread::Builder::new().name("dispatcher".to_owned()).spawn(move || {
-                LocalSet::new().block_on(&runtime, async move {
-                    let maintenance = tokio::task::spawn_local(maintenance::run(context.clone()));
-                    Dispatcher::new(context).run(stopped).await;
-                    maintenance.abort();
-                });
+                LocalSet::new().block_on(&runtime, run(context, stopped));
             })?;
         Ok(Self { stop, thread })
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::destination::{Destination, Timeouts};
+use crate::destination::{Client, Destination, Timeouts};
 use crate::domain::Name;
 use crate::random::Random;
 use crate::store::{RetentionCutoffs, Store};
@@ -91,4 +91,6 @@ pub struct Context {
     pub clock: Clock,
     /// For the jitter of waits.
     pub random: Random,
+    /// Makes the client, anew with each configuration.
+    pub client: Arc<dyn Fn(Timeouts, usize) -> Client + Send + Sync>,
 }

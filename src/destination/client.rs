@@ -1,5 +1,7 @@
 //! The HTTP client: one exchange, from connecting to the last byte of the response, under one
 //! deadline.
+//!
+//! What carries a request is a [`Transport`]: awc, or a function of a test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use awc::Connector;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use awc::http::header;
+use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -28,8 +31,33 @@ pub struct Timeouts {
 
 /// A client that submits feedback. It is bound to the thread that made it, because awc's client is.
 pub struct Client {
-    http: awc::Client,
+    transport: Box<dyn Transport>,
     timeouts: Timeouts,
+}
+
+/// Carries a request to its destination and brings the response.
+pub trait Transport {
+    fn post(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, NoResponse>>;
+}
+
+/// A complete response.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    /// The header `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    pub body: Vec<u8>,
+}
+
+/// Why there is no complete response.
+#[derive(Debug)]
+pub struct NoResponse {
+    /// `Unreachable` if nothing can have been received, `Misconfigured` if nothing was tried, else
+    /// `UnknownResult`.
+    pub verdict: Verdict,
+    /// Of a response whose body did not arrive.
+    pub status: Option<u16>,
+    pub error: String,
 }
 
 impl Client {
@@ -54,7 +82,11 @@ impl Client {
             ))
             .add_default_header((header::ACCEPT, "application/json"))
             .finish();
-        Self { http, timeouts }
+        Self::over(Box::new(http), timeouts)
+    }
+
+    pub fn over(transport: Box<dyn Transport>, timeouts: Timeouts) -> Self {
+        Self { transport, timeouts }
     }
 
     /// Posts the feedback about a call and returns what came of it. A `Retry-After` with a date is
@@ -79,31 +111,40 @@ impl Client {
         request: Request,
         now: Timestamp,
     ) -> (Verdict, Reply) {
-        let Request { url, authorization, content_type, body } = request;
-        let sent = self
-            .http
-            .post(url)
-            .basic_auth(authorization.user, authorization.password.expose_secret())
-            .content_type(content_type)
-            .send_body(body)
-            .await;
-        let response = match sent {
-            Ok(response) => response,
-            Err(error) => return not_answered(&error),
-        };
-        let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| retry_after(value, now));
-        match whole(response).await {
-            Ok(body) => destination.classify(status, retry_after, &body),
-            Err(error) => {
-                let (verdict, reply) = failed(Verdict::UnknownResult, &error.to_string());
-                (verdict, Reply { status: Some(status), ..reply })
+        match self.transport.post(request).await {
+            Ok(Response { status, retry_after, body }) => {
+                let wait = retry_after.and_then(|value| parse_retry_after(&value, now));
+                destination.classify(status, wait, &body)
+            }
+            Err(NoResponse { verdict, status, error }) => {
+                let (verdict, reply) = failed(verdict, &error);
+                (verdict, Reply { status, ..reply })
             }
         }
+    }
+}
+
+impl Transport for awc::Client {
+    fn post(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, NoResponse>> {
+        let Request { url, authorization, content_type, body } = request;
+        Box::pin(async move {
+            let response = self
+                .post(url)
+                .basic_auth(authorization.user, authorization.password.expose_secret())
+                .content_type(content_type)
+                .send_body(body)
+                .await
+                .map_err(|error| no_response(&error))?;
+            let status = response.status().as_u16();
+            let retry_after = response.headers().get(header::RETRY_AFTER);
+            let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let body = whole(response).await.map_err(|error| NoResponse {
+                verdict: Verdict::UnknownResult,
+                status: Some(status),
+                error: error.to_string(),
+            })?;
+            Ok(Response { status, retry_after, body })
+        })
     }
 }
 
@@ -121,20 +162,21 @@ async fn whole<B: AsRef<[u8]>>(
     Ok(body)
 }
 
-/// Before a connection stands nothing can have been said; after that, awc cannot tell what left.
-fn not_answered(error: &SendRequestError) -> (Verdict, Reply) {
-    match error {
-        // awc's words for a connection that stood and was closed without a reply.
+/// Before there is a connection nothing can have been received; after that, awc cannot tell what left.
+fn no_response(error: &SendRequestError) -> NoResponse {
+    let (verdict, error) = match error {
+        // awc's words for a connection that was closed without a reply.
         SendRequestError::Connect(ConnectError::Disconnected) => {
-            failed(Verdict::UnknownResult, "the connection was closed before a reply came")
+            (Verdict::UnknownResult, "the connection was closed before a reply came".to_owned())
         }
-        SendRequestError::Connect(_) => failed(Verdict::Unreachable, &error.to_string()),
-        // There is no such address: nothing was tried, and the settings have to be mended.
+        SendRequestError::Connect(_) => (Verdict::Unreachable, error.to_string()),
+        // There is no such address: nothing was tried, and the settings have to be changed.
         SendRequestError::Url(_) | SendRequestError::Http(_) => {
-            failed(Verdict::Misconfigured, &error.to_string())
+            (Verdict::Misconfigured, error.to_string())
         }
-        _ => failed(Verdict::UnknownResult, &error.to_string()),
-    }
+        _ => (Verdict::UnknownResult, error.to_string()),
+    };
+    NoResponse { verdict, status: None, error }
 }
 
 fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {
@@ -142,7 +184,7 @@ fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {
 }
 
 /// Seconds, or a date; a date in the past asks for nothing.
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -171,7 +213,7 @@ mod tests {
     #[test]
     fn a_wait_is_asked_for_in_seconds_or_by_a_date() {
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
-        let asked = |value| retry_after(value, now);
+        let asked = |value| parse_retry_after(value, now);
         assert_eq!(asked("7"), Some(Duration::from_secs(7)));
         assert_eq!(asked("Sun, 22 Nov 2026 10:01:00 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(asked("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));

@@ -8,7 +8,7 @@ mod client;
 mod plivo;
 mod request;
 
-pub use client::{Client, Timeouts, tls};
+pub use client::{Client, NoResponse, Response, Timeouts, Transport, tls};
 pub use plivo::Plivo;
 pub use request::{BasicAuth, Request};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use postcall::clock::Clock;
 use postcall::delivery::{self, DeliveryConfig, Dispatcher};
+use postcall::destination::Client;
 use postcall::destination::Timeouts;
 use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::ingest::Ingest;
@@ -220,6 +221,7 @@ impl Rounds {
             metrics: metrics.clone(),
             clock,
             random,
+            client: Arc::new(Client::new),
         });
         let sources = settings.sources.into_values().collect();
         let surveys = settings.surveys;

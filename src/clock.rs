@@ -15,6 +15,8 @@ enum Source {
     #[default]
     System,
     Manual(Arc<Mutex<Reading>>),
+    /// Since when tokio's time has passed.
+    Tokio(Arc<Mutex<Reading>>),
 }
 
 /// Both times at one moment.
@@ -41,6 +43,16 @@ impl Clock {
         }))))
     }
 
+    /// A clock that shows `wall` now and then goes by tokio's time, which a test can pause. Within a
+    /// runtime.
+    pub fn of_tokio(wall: Timestamp) -> Self {
+        let monotonic = tokio::time::Instant::now().into_std();
+        Self(Source::Tokio(Arc::new(Mutex::new(Reading {
+            wall: whole_microseconds(wall),
+            monotonic,
+        }))))
+    }
+
     /// Wall time and monotonic time.
     pub fn read(&self) -> Reading {
         match &self.0 {
@@ -48,6 +60,13 @@ impl Clock {
                 Reading { wall: whole_microseconds(Timestamp::now()), monotonic: Instant::now() }
             }
             Source::Manual(reading) => *reading.lock().unwrap_or_else(PoisonError::into_inner),
+            Source::Tokio(began) => {
+                let monotonic = tokio::time::Instant::now().into_std();
+                let began = *began.lock().unwrap_or_else(PoisonError::into_inner);
+                let passed = monotonic.saturating_duration_since(began.monotonic);
+                let wall = began.wall.checked_add(passed).unwrap_or(Timestamp::MAX);
+                Reading { wall: whole_microseconds(wall), monotonic }
+            }
         }
     }
 
@@ -60,25 +79,28 @@ impl Clock {
     pub fn monotonic(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::now(),
-            Source::Manual(_) => self.read().monotonic,
+            Source::Manual(_) | Source::Tokio(_) => self.read().monotonic,
         }
     }
 
     /// Lets time pass: both times move. A manual clock only.
     pub fn advance(&self, by: Duration) {
+        let Source::Manual(_) = &self.0 else { panic!("only a manual clock is advanced") };
         self.change(|reading| {
             reading.monotonic += by;
             step(&mut reading.wall, SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX));
         });
     }
 
-    /// Steps the wall clock, as an operator or a time server may: no time passes. A manual clock only.
+    /// Steps the wall clock, as an operator or a time server may: no time passes. Not the system's.
     pub fn step(&self, by: SignedDuration) {
         self.change(|reading| step(&mut reading.wall, by));
     }
 
     fn change(&self, change: impl FnOnce(&mut Reading)) {
-        let Source::Manual(reading) = &self.0 else { panic!("the system's clock is not moved") };
+        let (Source::Manual(reading) | Source::Tokio(reading)) = &self.0 else {
+            panic!("the system's clock is not moved")
+        };
         change(&mut reading.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,8 +1,10 @@
 //! Group commit: one thread writes, and everything that waits shares a transaction and its sync.
+//!
+//! The writer is a thread of its own or, in a simulation, a future beside everything else on one thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,8 @@ const PURGED_MAX: Duration = Duration::from_secs(60);
 /// a batch is being synced shares the next one, and nothing is acknowledged before its sync.
 pub(super) struct Writer<B: Backend> {
     operations: Sender<Box<dyn Operation<B>>>,
+    /// Notified of each operation where the writer is a future.
+    queued: Option<Arc<Notify>>,
     healthy: Arc<AtomicBool>,
 }
 
@@ -80,7 +84,21 @@ impl<B: Backend + 'static> Writer<B> {
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || committer.serve(&queue))?;
-        Ok((Self { operations, healthy }, thread))
+        Ok((Self { operations, queued: None, healthy }, thread))
+    }
+
+    /// The writer as a future, which ends after the `Writer` is gone. `latency` is how long it waits
+    /// before each transaction.
+    pub fn local(
+        setup: Setup<B>,
+        latency: impl Fn() -> Duration + Send + 'static,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (operations, queue) = channel();
+        let healthy = Arc::new(AtomicBool::new(true));
+        let queued = Arc::<Notify>::default();
+        let committer = Committer::new(setup, healthy.clone());
+        let serve = committer.serve_locally(queue, queued.clone(), latency);
+        (Self { operations, queued: Some(queued), healthy }, serve)
     }
 
     pub fn is_healthy(&self) -> bool {
@@ -96,6 +114,9 @@ impl<B: Backend + 'static> Writer<B> {
         let (reply, answer) = oneshot::channel();
         let runs_last = order == Order::Last;
         let sent = self.operations.send(Box::new(Job { run, runs_last, result: None, reply }));
+        if let Some(queued) = &self.queued {
+            queued.notify_one();
+        }
         let answered = match sent {
             Ok(()) => answer.await.ok(),
             Err(_) => None,
@@ -177,6 +198,29 @@ impl<B: Backend> Committer<B> {
             }
         }
         // For operators who copy the file; the next open does it too.
+        let _ = self.backend.truncate_log();
+    }
+
+    async fn serve_locally(
+        mut self,
+        queue: Receiver<Box<dyn Operation<B>>>,
+        queued: Arc<Notify>,
+        latency: impl Fn() -> Duration,
+    ) {
+        loop {
+            match queue.try_recv() {
+                Ok(first) => {
+                    tokio::time::sleep(latency()).await;
+                    self.serve_batch(first, &queue);
+                }
+                Err(TryRecvError::Empty) => {
+                    if tokio::time::timeout(IDLE_INTERVAL, queued.notified()).await.is_err() {
+                        self.idle();
+                    }
+                }
+                Err(TryRecvError::Disconnected) => break,
+            }
+        }
         let _ = self.backend.truncate_log();
     }
 

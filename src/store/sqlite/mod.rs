@@ -74,6 +74,8 @@ pub struct SqliteStore {
     damage: Damage,
     turns: Arc<Mutex<Turns>>,
     lease: Duration,
+    /// Everything runs on the thread that asks.
+    local: bool,
 }
 
 enum Writing {
@@ -95,30 +97,51 @@ impl SqliteStore {
     /// Another process serves it, it belongs to another program, a newer release or a pre-release
     /// wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> Result<Self, StoreError> {
+        let path = options.path.clone();
+        let (mut store, setup) = Self::prepare(options, false)?;
+        let (writer, thread) =
+            Writer::start(setup).map_err(|error| StoreError::open(&path, error))?;
+        store.thread = Mutex::new(Some(thread));
+        store.writer = RwLock::new(Writing::Open(writer));
+        Ok(store)
+    }
+
+    /// As [`open`](Self::open), without threads: for a simulation of the whole service on one. The
+    /// future is the writer, which waits for `latency` before each transaction and ends after the store
+    /// is closed.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_local(
+        options: Options,
+        latency: impl Fn() -> Duration + Send + 'static,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StoreError> {
+        let (mut store, setup) = Self::prepare(options, true)?;
+        let (writer, serve) = Writer::local(setup, latency);
+        store.writer = RwLock::new(Writing::Open(writer));
+        Ok((store, serve))
+    }
+
+    /// A store without its writer, and what that works with.
+    fn prepare(options: Options, local: bool) -> Result<(Self, Setup<Database>), StoreError> {
         let Options { path, queue, lease, clock, observer } = options;
         let path = &open::create(&path)?;
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path)?;
         open::warn_of_rescued(path);
         let reader = ReadOnly(open::read_only(path)?);
-        let backend = Database::serving(connection, path, observer.clone(), lock)?;
+        let backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
         let damage = backend.damage_record();
         let changed = Arc::<Notify>::default();
         let setup =
             Setup { backend, counts, observer: observer.clone(), clock, changed: changed.clone() };
-        let (writer, thread) =
-            Writer::start(setup).map_err(|error| StoreError::open(path, error))?;
         observer.opened(counts);
-        Ok(Self {
-            writer: RwLock::new(Writing::Open(writer)),
-            thread: Mutex::new(Some(thread)),
-            reader: Some(Arc::new(Mutex::new(reader))),
-            queue: Arc::new(Semaphore::new(queue)),
-            changed,
-            damage,
-            turns: Arc::default(),
-            lease,
-        })
+        let mut store = Self::without_writer(Writing::Closed, Some(reader), damage);
+        store.queue = Arc::new(Semaphore::new(queue));
+        store.changed = changed;
+        store.lease = lease;
+        store.local = local;
+        Ok((store, setup))
     }
 
     /// Opens a store for queries alone.
@@ -151,6 +174,7 @@ impl SqliteStore {
             damage,
             turns: Arc::default(),
             lease: Duration::ZERO,
+            local: false,
         }
     }
 
@@ -185,14 +209,16 @@ impl SqliteStore {
             return Err(self.damage.fatal().unwrap_or(StoreError::Closed));
         };
         let damage = self.damage.clone();
-        tokio::task::spawn_blocking(move || {
+        let query = move || {
             let reader = reader.lock().expect("no reader panics");
             at_one_moment(&reader.0, query)
                 .inspect_err(|error| damage.met_reading(error))
                 .map_err(read_error)
-        })
-        .await
-        .map_err(|_| StoreError::Closed)?
+        };
+        if self.local {
+            return query();
+        }
+        tokio::task::spawn_blocking(query).await.map_err(|_| StoreError::Closed)?
     }
 }
 

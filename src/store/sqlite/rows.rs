@@ -59,18 +59,22 @@ impl Database {
         Self { _checkpointer: None, connection, damage, path, files: None, document, _lock: None }
     }
 
-    /// For as long as the store is served; the lock is held until the file is closed.
+    /// For as long as the store is served; the lock is held until the file is closed. Unless a thread
+    /// makes the checkpoints, SQLite does after a commit.
     pub fn serving(
         mut connection: Connection,
         path: &Path,
         observer: Arc<dyn Observer>,
         lock: Lock,
+        checkpoints: bool,
     ) -> std::result::Result<Self, StoreError> {
-        let checkpointer = Checkpointer::start(&mut connection, path)
+        let checkpointer = checkpoints
+            .then(|| Checkpointer::start(&mut connection, path))
+            .transpose()
             .map_err(|error| damage::opening(path, error))?;
         let files = Files::of(path).map_err(|error| StoreError::open(path, error))?;
         let damage = Damage::none_yet(path, observer);
-        let (_checkpointer, files) = (Some(checkpointer), Some(files));
+        let (_checkpointer, files) = (checkpointer, Some(files));
         Ok(Self { _checkpointer, damage, files, _lock: Some(lock), ..Self::new(connection, path) })
     }
 

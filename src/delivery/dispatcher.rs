@@ -50,6 +50,8 @@ pub struct Dispatcher {
     /// Accounts with waiting submissions that the settings do not have.
     unconfigured: Vec<Name>,
     look_for_unconfigured_at: Option<Timestamp>,
+    /// The store refused what was decided when it was given it last.
+    settle_failed: bool,
 }
 
 impl Dispatcher {
@@ -71,6 +73,7 @@ impl Dispatcher {
             config,
             unconfigured: Vec::new(),
             look_for_unconfigured_at: None,
+            settle_failed: false,
         };
         dispatcher.add_accounts();
         dispatcher
@@ -81,6 +84,8 @@ impl Dispatcher {
         loop {
             let rest = self.run_until_due().await;
             tokio::select! {
+                // In this order, so that a simulation can be repeated.
+                biased;
                 told = stop.changed() => {
                     let deadline = told.ok().and_then(|()| *stop.borrow()).unwrap_or_default();
                     return self.finish(deadline).await;
@@ -120,6 +125,11 @@ impl Dispatcher {
         self.look_for_unconfigured(now).await;
         if let Err(error) = self.probe_what_changed(now).await {
             return self.settle().await.and(Err(error));
+        }
+        if self.settle_failed {
+            // A claim takes submissions whose lease has expired, and what was decided of them may not
+            // be on disk yet: it would be delivered twice.
+            self.settle().await?;
         }
         let wanted = self.wanted(now);
         if wanted.is_empty() {
@@ -337,7 +347,9 @@ impl Dispatcher {
         self.context.metrics.settles_left_waiting(decided.len());
         let settlements: Vec<Settlement> =
             decided.iter().map(|decided| decided.settlement.clone()).collect();
-        let settled = self.context.store.settle(settlements).await?;
+        let settled = self.context.store.settle(settlements).await;
+        self.settle_failed = settled.is_err();
+        let settled = settled?;
         let recorded = self.in_flight.take_recorded(settled.len());
         for (decided, settled) in recorded.iter().zip(settled) {
             report::decided(decided, settled, &self.config, &self.context.metrics);

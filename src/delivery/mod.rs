@@ -34,6 +34,7 @@ pub async fn run(context: Context, stop: watch::Receiver<Option<Duration>>) {
     let maintenance = maintenance::run(context.clone());
     let delivery = Dispatcher::new(context).run(stop);
     tokio::select! {
+        biased;
         () = maintenance => {}
         () = delivery => {}
     }

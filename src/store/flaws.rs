@@ -27,6 +27,8 @@ pub(super) enum Flaw {
     OrderAssumed,
     /// A submission is settled by its id, whoever has claimed it since.
     SettleWithoutFence,
+    /// A sender that hangs up after its webhook was written never gives its place in the queue back.
+    PlaceOfADroppedFuture,
 }
 
 static FLAW: LazyLock<Option<Flaw>> = LazyLock::new(|| {
@@ -37,6 +39,7 @@ static FLAW: LazyLock<Option<Flaw>> = LazyLock::new(|| {
         "no_record_of_repeats" => Flaw::NoRecordOfRepeats,
         "order_assumed" => Flaw::OrderAssumed,
         "settle_without_fence" => Flaw::SettleWithoutFence,
+        "place_of_a_dropped_future" => Flaw::PlaceOfADroppedFuture,
         _ => panic!("there is no flaw {name}"),
     })
 });

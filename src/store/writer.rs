@@ -146,6 +146,10 @@ where
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Job { run, result, reply, .. } = *self;
+        #[cfg(feature = "flaws")]
+        if reply.is_closed() && flaws::has(Flaw::PlaceOfADroppedFuture) {
+            return std::mem::forget(run);
+        }
         // What the operation holds, its place in the queue, is free before anyone is answered.
         drop(run);
         // The client may have hung up.

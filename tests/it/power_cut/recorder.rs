@@ -1,15 +1,18 @@
-//! SQLite's own file system, with one that writes down what it is asked in front of it.
+//! SQLite's own file system, with one in front of it that records what it is asked, and fails where a
+//! test wants that.
 //!
 //! It becomes the default of the whole test binary, and hands every file outside the folders that are
 //! recorded on without a trace.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::ffi::{
-    SQLITE_OK, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find,
-    sqlite3_vfs_register,
+    SQLITE_IOERR_DELETE, SQLITE_IOERR_FSTAT, SQLITE_IOERR_FSYNC, SQLITE_IOERR_READ,
+    SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, sqlite3_file, sqlite3_int64,
+    sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
 /// Something that the file system was asked for and did.
@@ -52,6 +55,14 @@ pub struct Recording(Arc<Log>);
 struct Log {
     folder: PathBuf,
     events: Mutex<Vec<Event>>,
+    calls: Mutex<Calls>,
+}
+
+/// How often a file system was asked for something that can fail, and which of these calls do.
+#[derive(Default)]
+struct Calls {
+    made: usize,
+    failing: Range<usize>,
 }
 
 static LOGS: Mutex<Vec<Arc<Log>>> = Mutex::new(Vec::new());
@@ -60,9 +71,31 @@ impl Recording {
     pub fn of(folder: &Path) -> Self {
         install();
         let folder = folder.canonicalize().unwrap();
-        let log = Arc::new(Log { folder, events: Mutex::default() });
+        let log = Arc::new(Log { folder, events: Mutex::default(), calls: Mutex::default() });
+        for file in std::fs::read_dir(&log.folder).unwrap() {
+            let path = file.unwrap().path();
+            let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let bytes = std::fs::read(&path).unwrap();
+            log.note(Event::Wrote { file: file.clone(), offset: 0, bytes });
+            log.note(Event::Synced { file });
+        }
         LOGS.lock().unwrap().push(log.clone());
         Self(log)
+    }
+
+    /// Forgets the folder.
+    pub fn end(&self) {
+        LOGS.lock().unwrap().retain(|log| !Arc::ptr_eq(log, &self.0));
+    }
+
+    /// How many calls that can fail were made so far.
+    pub fn calls(&self) -> usize {
+        self.0.calls.lock().unwrap().made
+    }
+
+    /// Those calls fail, counted from the first.
+    pub fn fail(&self, calls: Range<usize>) {
+        self.0.calls.lock().unwrap().failing = calls;
     }
 
     /// How much has been done so far.
@@ -84,6 +117,13 @@ impl Recording {
 }
 
 impl Log {
+    /// Counts a call; returns whether it fails.
+    fn fails(&self) -> bool {
+        let mut calls = self.calls.lock().unwrap();
+        calls.made += 1;
+        calls.failing.contains(&(calls.made - 1))
+    }
+
     fn note(&self, event: Event) {
         self.events.lock().unwrap().push(event);
     }
@@ -222,10 +262,14 @@ unsafe extern "C" fn open(
 }
 
 unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync: c_int) -> c_int {
+    let recorded = recorded(name);
+    if recorded.as_ref().is_some_and(|(log, _)| log.fails()) {
+        return SQLITE_IOERR_DELETE;
+    }
     // SAFETY: the arguments are SQLite's own, handed on.
     let code = unsafe { ((*real()).xDelete.expect("it deletes files"))(real(), name, sync) };
     if code == SQLITE_OK
-        && let Some((log, file)) = recorded(name)
+        && let Some((log, file)) = recorded
     {
         log.note(Event::Removed { file, synced: sync != 0 });
     }
@@ -252,6 +296,9 @@ unsafe extern "C" fn write(
 ) -> c_int {
     // SAFETY: `bytes` are as many as SQLite says; the rest is handed on.
     unsafe {
+        if log_of(file).0.fails() {
+            return SQLITE_IOERR_WRITE;
+        }
         let write = methods_of(file).xWrite.expect("files are written");
         let code = write(behind(file), bytes, amount, offset);
         if code == SQLITE_OK {
@@ -266,6 +313,9 @@ unsafe extern "C" fn write(
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) -> c_int {
     // SAFETY: the file is open, and the rest is handed on.
     unsafe {
+        if log_of(file).0.fails() {
+            return SQLITE_IOERR_TRUNCATE;
+        }
         let code = (methods_of(file).xTruncate.expect("files are cut"))(behind(file), length);
         if code == SQLITE_OK {
             let (log, name) = log_of(file);
@@ -278,6 +328,9 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) ->
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: the file is open, and the rest is handed on.
     unsafe {
+        if log_of(file).0.fails() {
+            return SQLITE_IOERR_FSYNC;
+        }
         let code = (methods_of(file).xSync.expect("files are synced"))(behind(file), flags);
         if code == SQLITE_OK {
             let (log, name) = log_of(file);
@@ -289,11 +342,14 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
 
 /// A method that is handed on as it is.
 macro_rules! handed_on {
-    ($($name:ident => $method:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)?;)*) => {
+    ($($name:ident => $method:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)? $(, or $fault:ident)?;)*) => {
         $(
             unsafe extern "C" fn $name(file: *mut sqlite3_file, $($argument: $kind),*) $(-> $result)? {
                 // SAFETY: the file is open, and the arguments are SQLite's own.
                 unsafe {
+                    $(if log_of(file).0.fails() {
+                        return $fault;
+                    })?
                     let method = methods_of(file).$method.expect("the real file system has it");
                     method(behind(file), $($argument),*)
                 }
@@ -303,8 +359,8 @@ macro_rules! handed_on {
 }
 
 handed_on! {
-    read => xRead(bytes: *mut c_void, amount: c_int, offset: sqlite3_int64) -> c_int;
-    file_size => xFileSize(size: *mut sqlite3_int64) -> c_int;
+    read => xRead(bytes: *mut c_void, amount: c_int, offset: sqlite3_int64) -> c_int, or SQLITE_IOERR_READ;
+    file_size => xFileSize(size: *mut sqlite3_int64) -> c_int, or SQLITE_IOERR_FSTAT;
     lock => xLock(kind: c_int) -> c_int;
     unlock => xUnlock(kind: c_int) -> c_int;
     check_reserved_lock => xCheckReservedLock(is_reserved: *mut c_int) -> c_int;

@@ -1,0 +1,158 @@
+//! What has to hold after a history, whatever happened in it.
+
+use std::path::Path;
+
+use postcall::store::SubmissionFilter;
+use postcall::store::sqlite::{ReadOnly, examine};
+use postcall::submission::State;
+use postcall::telemetry::WebhookOutcome;
+
+use super::calls::{self, CALLS, Sent};
+use super::destination::{Plivo, Received};
+use super::history::Record;
+use super::machine::{Machine, webhooks};
+
+/// After a crash: what was delivered and is not known to be is offered once more, at least.
+pub fn note_forgotten(machine: &Machine, plivo: &Plivo, record: &mut Record) {
+    let store = ReadOnly::open(&machine.folder.path().join("postcall.db")).unwrap();
+    let found = store.search(&SubmissionFilter::default(), None, 1000).unwrap().submissions;
+    let requests = plivo.requests();
+    for call in 0..CALLS {
+        let name = calls::name(call);
+        let is_delivered = |it: &postcall::submission::Submission| {
+            it.call.as_ref().is_some_and(|call| call.as_str() == name)
+                && it.state == State::Delivered
+        };
+        let was_accepted = requests.iter().any(|it| it.call == name && it.accepted);
+        if was_accepted && !found.iter().any(is_delivered) {
+            record.forgotten[call] += 1;
+        }
+    }
+}
+
+pub async fn all_is_settled(machine: &Machine) {
+    let counts = machine.store.statistics().await.expect("statistics").counts;
+    assert!(counts.balance(), "the state counts do not add up: {counts:?}");
+    if counts.collecting + counts.pending > 0 {
+        let all = machine.store.search(SubmissionFilter::default(), None, 1000).await.unwrap();
+        let waiting = all.submissions.into_iter().filter(|it| it.state.is_waiting());
+        panic!("not settled in time: {:#?}", waiting.collect::<Vec<_>>());
+    }
+}
+
+/// Every call that a webhook was acknowledged about has its submission.
+pub async fn submissions_are_kept(machine: &Machine, record: &Record) {
+    for sent in record.sent.iter().filter(|sent| promises_submission(sent)) {
+        if record.erased.contains(&sent.call) {
+            continue;
+        }
+        let name = calls::name(sent.call);
+        let ids = machine.store.of_call(name.parse().unwrap()).await.unwrap();
+        assert!(!ids.is_empty(), "the submission of {name} is lost: {sent:?}");
+    }
+}
+
+fn promises_submission(sent: &Sent) -> bool {
+    use WebhookOutcome::{Added, Late, New, Repeat};
+    matches!(sent.acknowledged, Some((_, New | Added | Repeat | Late)))
+}
+
+/// A webhook that was told to be on disk is on disk.
+pub fn acknowledged_webhooks_are_kept(folder: &Path, record: &Record) {
+    use WebhookOutcome::{Added, Late, New};
+    let kept = webhooks(folder);
+    for sent in &record.sent {
+        let is_promised = matches!(sent.acknowledged, Some((_, New | Added | Late)));
+        if is_promised && !record.erased.contains(&sent.call) {
+            assert!(kept.contains_key(&sent.id), "a webhook is lost: {sent:?}");
+        }
+    }
+}
+
+pub fn store_is_sound(folder: &Path) {
+    let examination = examine(&folder.join("postcall.db")).expect("the store opens");
+    assert_eq!(examination.findings, [], "the store is not sound");
+}
+
+pub fn erased_calls_leave_no_byte(folder: &Path, record: &Record) {
+    let store = ReadOnly::open(&folder.join("postcall.db")).unwrap();
+    let found = store.search(&SubmissionFilter::default(), None, 1000).unwrap().submissions;
+    for call in &record.erased {
+        let name = calls::name(*call);
+        // It was not erased after all, or there was nothing to erase yet.
+        if found.iter().any(|it| it.call.as_ref().is_some_and(|it| it.as_str() == name)) {
+            continue;
+        }
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let left = memchr::memmem::find(&bytes, name.as_bytes());
+            assert_eq!(left, None, "{name} was erased and is in {}", path.display());
+        }
+    }
+}
+
+/// A rating is one that a caller gave in this call and, the first time, the one that counts.
+pub fn ratings_are_what_callers_said(requests: &[Received], record: &Record) {
+    for (number, request) in requests.iter().enumerate() {
+        let call = calls::number(&request.call);
+        let ratings =
+            || record.sent.iter().filter(move |it| it.call == call && it.rating().is_some());
+        assert!(
+            ratings().any(|sent| sent.rating() == Some(request.rating)),
+            "no caller gave this rating: {request:?}"
+        );
+        assert!(["A", "B"].contains(&&*request.notes), "no settings give these notes: {request:?}");
+        let is_first = !requests[..number].iter().any(|earlier| earlier.call == request.call);
+        if !is_first || record.erased.contains(&call) || record.replays[call] > 0 {
+            continue;
+        }
+        // Another answer counts before it for certain, if it was acknowledged before the request.
+        let keeps_last = calls::source(call) != "first";
+        let is_before = |one: &Sent, other: &Sent| {
+            let order = (one.received_at, one.id).cmp(&(other.received_at, other.id));
+            if keeps_last { order.is_gt() } else { order.is_lt() }
+        };
+        let was_known = |sent: &Sent| sent.acknowledged.is_some_and(|(at, _)| at < request.at);
+        let counts =
+            |sent: &Sent| !ratings().any(|other| was_known(other) && is_before(other, sent));
+        assert!(
+            ratings().any(|sent| sent.rating() == Some(request.rating) && counts(sent)),
+            "another answer counts: {request:?}, of {:#?}",
+            ratings().collect::<Vec<_>>()
+        );
+    }
+}
+
+/// Feedback is accepted once, unless the service was never told so, could not write it down before it
+/// ended, or was asked to send it again.
+pub fn nothing_is_delivered_twice(requests: &[Received], record: &Record) {
+    for call in (0..CALLS).filter(|call| calls::source(*call) != "resend") {
+        let of_call = || requests.iter().filter(|it| it.call == calls::name(call) && it.accepted);
+        let untold = of_call().filter(|it| it.told.is_none()).count();
+        let excused = untold + record.replays[call] + record.forgotten[call];
+        assert!(
+            of_call().count() <= 1 + excused,
+            "delivered too often, {excused} excused: {:#?}",
+            of_call().collect::<Vec<_>>()
+        );
+    }
+}
+
+/// The same answer to the same question, once more, is a duplicate.
+pub fn repeats_are_recognised(record: &Record) {
+    use WebhookOutcome::{Added, Late, New};
+    for (number, sent) in record.sent.iter().enumerate() {
+        let Some((_, New | Added | Late)) = sent.acknowledged else { continue };
+        let is_answer = sent.answer.is_some() && calls::source(sent.call) == "first";
+        if !is_answer || record.erased.contains(&sent.call) {
+            continue;
+        }
+        let is_same = |it: &&Sent| {
+            (it.call, it.question, it.answer) == (sent.call, sent.question, sent.answer)
+                && it.acknowledged.is_some_and(|(at, _)| at < sent.sent_at)
+        };
+        let earlier = record.sent[..number].iter().find(is_same);
+        assert!(earlier.is_none(), "{sent:?} is the same as {earlier:?}");
+    }
+}

@@ -72,6 +72,9 @@ pub(super) fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreErr
     configured.map_err(|error: rusqlite::Error| damage::opening(path, error))?;
     migrations::migrations::runner()
         .set_abort_missing(true)
+        // All in one transaction, with the note that they were applied: a crash in between would leave
+        // tables that the next start makes once more, and fails.
+        .set_grouped(true)
         .run(&mut connection)
         .map_err(|error| damage::opening(path, error))?;
     let database = Database::new(connection, path);

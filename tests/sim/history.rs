@@ -87,9 +87,9 @@ pub struct Record {
     pub promised_at: usize,
     pub erased: BTreeSet<usize>,
     /// Calls that an operator has touched otherwise, so that more than one delivery is no surprise.
-    pub replays: [usize; CALLS],
+    pub replays: [usize; CALLS + 3],
     /// Deliveries whose end was not on disk when the service ended.
-    pub forgotten: [usize; CALLS],
+    pub forgotten: [usize; CALLS + 3],
 }
 
 impl Record {
@@ -369,6 +369,20 @@ impl History {
         self.machine = Some(started.unwrap_or_else(|(error, ..)| panic!("{error}")));
     }
 
+    /// The next webhook is acknowledged, of each source.
+    async fn callers_are_taken(&self) {
+        let (clock, random) = (&self.environs.clock, &self.environs.random);
+        for call in CALLS..CALLS + 3 {
+            let sent = Sent::of_new_caller(call, clock.now(), random.uuid_v7(clock.now()));
+            let ingest = &self.machine().ingest;
+            let endpoint = ingest.endpoint(calls::source(call)).expect("a source");
+            let received = ingest.receive(&endpoint, sent.webhook()).await;
+            assert!(received.is_ok(), "a caller is not taken: {received:?}");
+            let acknowledged = received.ok().map(|receipt| (Instant::now(), receipt.outcome));
+            self.record.borrow_mut().sent.push(Sent { acknowledged, ..sent });
+        }
+    }
+
     /// All trouble ends. What was acknowledged is there, and everything settles in time.
     async fn end(mut self) -> Vec<String> {
         self.tell("all trouble ends");
@@ -383,6 +397,7 @@ impl History {
             let resumed = self.machine().admin.resume(&account.parse().unwrap()).await;
             resumed.unwrap_or_else(|error| panic!("the store does not recover: {error:?}"));
         }
+        self.callers_are_taken().await;
         tokio::time::sleep(SETTLES_WITHIN).await;
         assert!(!self.machine().has_panicked(), "a part of the service has panicked");
         invariants::all_is_settled(self.machine()).await;

@@ -29,7 +29,7 @@ use super::recorder::Recording;
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
 private: { listen: "127.0.0.1:0" }
-store: { queue: 8 }
+store: { queue: 4 }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-token-of-main }, api: https://main.example.com }
   other: { auth_id: MAYYYYYYYYYYYYYYYYYY, auth_token: { value: made-up-token-of-other }, api: https://other.example.com }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
@@ -25,17 +25,38 @@ use crate::clock::Clock;
 use crate::delivery::{self, Delivery};
 use crate::destination::Client;
 pub use crate::http::api_description;
-use crate::http::{self, Api, Check, Gate, PrivateDoor, PublicDoor, RootSpan};
+use crate::http::{
+    self, Api, Bounds, Check, Gate, ListenerOptions, PrivateDoor, PublicDoor, RootSpan,
+};
 use crate::ingest::Ingest;
 use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Listener, Metrics};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a hook into a connection that is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long an idle connection of the admin listener is kept, where a scraper may come every few seconds.
+const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Most connections of the admin listener: a scraper, probes and operators.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Most bytes of a head that the admin listener reads, so that its connections never keep more.
+const ADMIN_HEAD_MAX: usize = 16 * 1024;
+
+/// By how much a bound of ours exceeds actix's timer of the same: actix answers before it closes.
+const TIMER_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long a client may take nothing of its response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most bytes of a request on the wire, with what is drained of it: far more than a body in the smallest
+/// chunks has, and less than a tenth of a second's work.
+const REQUEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// How often secrets in files are read anew: soon after a rotation, long before Plivo gives up on a
 /// callback that it may retry.
@@ -242,21 +263,29 @@ fn serve_public(
 ) -> Result<ServerHandle, AppError> {
     let door = web::Data::new(door);
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let server = HttpServer::new(move || {
+    let options = ListenerOptions {
+        workers,
+        keep_alive: KEEP_ALIVE,
+        shutdown_timeout: deadline,
+        bounds: Bounds {
+            // Counted by each worker.
+            connections: settings.connections.div_ceil(workers),
+            idle: KEEP_ALIVE + TIMER_MARGIN,
+            head: http::HEAD_TIMEOUT + TIMER_MARGIN,
+            body: settings.body_timeout + TIMER_MARGIN,
+            response: RESPONSE_TIMEOUT,
+            // actix answers 431 before that.
+            head_bytes: usize::MAX,
+            request_bytes: REQUEST_BYTES_MAX,
+        },
+        metrics: door.metrics.listener(Listener::Public),
+    };
+    let server = http::serve(listener, options, move || {
         actix_web::App::new()
             .wrap(TracingLogger::<RootSpan>::new())
             .configure(http::public(door.clone()))
     })
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(http::HEAD_TIMEOUT)
-    .workers(workers)
-    // Counted by each worker.
-    .max_connections(settings.connections.div_ceil(workers))
-    .shutdown_timeout(deadline.as_secs().max(1))
-    .disable_signals()
-    .listen(listener)
-    .map_err(AppError::Serve)?
-    .run();
+    .map_err(AppError::Serve)?;
     Ok(spawned(server))
 }
 
@@ -281,14 +310,25 @@ fn serve_private(
         ],
         api,
     });
-    let server =
-        HttpServer::new(move || actix_web::App::new().configure(http::private(door.clone())))
-            .workers(PRIVATE_WORKERS)
-            .client_request_timeout(http::HEAD_TIMEOUT)
-            .disable_signals()
-            .listen(listener)
-            .map_err(AppError::Serve)?
-            .run();
+    let options = ListenerOptions {
+        workers: PRIVATE_WORKERS,
+        keep_alive: ADMIN_KEEP_ALIVE,
+        shutdown_timeout: SETTLE_MIN,
+        bounds: Bounds {
+            connections: ADMIN_CONNECTIONS.div_ceil(PRIVATE_WORKERS),
+            idle: ADMIN_KEEP_ALIVE + TIMER_MARGIN,
+            head: http::HEAD_TIMEOUT + TIMER_MARGIN,
+            body: http::API_BODY_TIMEOUT + TIMER_MARGIN,
+            response: RESPONSE_TIMEOUT,
+            head_bytes: ADMIN_HEAD_MAX,
+            request_bytes: REQUEST_BYTES_MAX,
+        },
+        metrics: metrics.listener(Listener::Admin),
+    };
+    let server = http::serve(listener, options, move || {
+        actix_web::App::new().configure(http::private(door.clone()))
+    })
+    .map_err(AppError::Serve)?;
     Ok(spawned(server))
 }
 

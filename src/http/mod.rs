@@ -5,13 +5,19 @@
 //! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.
 
 mod api;
+mod bounds;
+mod connections;
 mod probes;
 mod problem;
+mod server;
 mod span;
+mod stream;
 mod webhooks;
 
-pub use api::{Api, Gate, description as api_description};
+pub use api::{Api, BODY_TIMEOUT as API_BODY_TIMEOUT, Gate, description as api_description};
+pub use bounds::Bounds;
 pub use probes::{Check, PrivateDoor};
+pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;
 pub use webhooks::{PublicDoor, REFUSALS};
 

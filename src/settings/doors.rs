@@ -23,7 +23,7 @@ section! {
             "an address such as https://surveys.example.com",
             |cursor, expected| cursor.check(SignedUrl::public(cursor.text(expected)?)).map(Some),
         ),
-        /// How many may be connected at once; each may hold 64 KiB of a body.
+        /// How many may be connected at once; each may hold 64 KiB of a body, and an open file.
         connections: usize = whole(1, 100_000),
         /// How long the body of a hook may take to arrive.
         body_timeout: Duration = duration(Duration::from_millis(1)),

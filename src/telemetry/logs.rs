@@ -108,7 +108,10 @@ fn is_for_eyes(stream: &impl IsTerminal) -> bool {
 impl Filter {
     /// Dependencies that tell more at `info` than an operator can use. They come first, so that
     /// a filter can still name them.
-    const QUIET: &str = "actix_server=warn,refinery_core=warn";
+    ///
+    /// The dispatcher of actix writes an error for every malformed request, as many as anybody cares to
+    /// send; `postcall_connections_closed_total` counts them.
+    const QUIET: &str = "actix_server=warn,refinery_core=warn,actix_http::h1::dispatcher=off";
 
     /// At `debug` it quotes headers that it cannot read, which may hold anything a stranger sent.
     /// It comes last, so that no filter can ask for it.
@@ -210,6 +213,10 @@ mod tests {
         let speak = || info!(target: "refinery_core::traits", "applying migration");
         assert_eq!(logged(Format::Pretty, "debug", speak), "");
         assert!(logged(Format::Pretty, "warn,refinery_core=info", speak).contains("applying"));
+        let speak = || tracing::error!(target: "actix_http::h1::dispatcher", "stream error");
+        assert_eq!(logged(Format::Pretty, "trace", speak), "");
+        let named = "warn,actix_http::h1::dispatcher=error";
+        assert!(logged(Format::Pretty, named, speak).contains("stream error"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use prometheus::{
 
 use super::action::Action;
 use super::books::Books;
+use super::connections::{Listener, ListenerMetrics};
 use super::families::{
     counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
 };
@@ -62,6 +63,15 @@ families! {
         /// Signature schemes that a source accepts; always 1. Anyone may call a source with the
         /// scheme none, and v2 covers neither query nor body.
         source_signature_info: IntGaugeVec = gauges(["source", "scheme"]),
+
+        /// Connections open to a listener, by what they wait for: idle, the next request; head and body,
+        /// the rest of one; draining, the rest of one that is not wanted; responding, the service.
+        connections: IntGaugeVec = gauges(["listener", "state"]),
+        /// Most connections that a listener keeps open; more wait to be accepted.
+        connections_limit: IntGaugeVec = gauges(["listener"]),
+        /// Connections that the service closed for what their client did or did not do, by reason;
+        /// crowded, it kept the listener waiting longest while that was near its limit.
+        connections_closed_total: IntCounterVec = counters(["listener", "reason"]),
 
         /// Hooks by source and by what became of them. Sources not in the settings count as unknown.
         hooks_total: IntCounterVec = counters(["source", "outcome"]),
@@ -167,6 +177,10 @@ impl Metrics {
         for action in Action::ALL {
             families.triage_actions_total.with_label_values(&[action.label()]);
         }
+        for listener in Listener::ALL {
+            // It names its own.
+            families.listener(listener);
+        }
         let to_unknown_source =
             families.hooks_total.with_label_values(&["unknown", "unknown_source"]);
         let in_force = RwLock::default();
@@ -199,6 +213,11 @@ impl Metrics {
     /// What the encoder says of a family that it cannot write.
     pub fn render(&self) -> prometheus::Result<String> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// The metrics of the connections of a listener.
+    pub fn listener(&self, listener: Listener) -> ListenerMetrics {
+        self.families.listener(listener)
     }
 
     /// The metrics of a source of the settings.
@@ -373,6 +392,11 @@ impl Observer for Metrics {
 }
 
 impl Families {
+    fn listener(&self, listener: Listener) -> ListenerMetrics {
+        let Self { connections, connections_closed_total, connections_limit, .. } = self;
+        ListenerMetrics::new(listener, connections, connections_closed_total, connections_limit)
+    }
+
     fn source(&self, name: &Name) -> SourceMetrics {
         SourceMetrics::new(
             name.as_str(),
@@ -475,7 +499,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{Issues, Rating};
-    use crate::telemetry::WebhookOutcome;
+    use crate::telemetry::{CloseReason, ConnectionState, WebhookOutcome};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -584,6 +608,16 @@ mod tests {
         metrics.limit_changed(&name("main"), 8);
         for action in Action::ALL {
             metrics.done_by_hand(action, 3);
+        }
+        for listener in Listener::ALL {
+            let metrics = metrics.listener(listener);
+            metrics.limit_is(64);
+            for state in ConnectionState::ALL {
+                metrics.connections_changed(state, 1);
+            }
+            for reason in CloseReason::ALL {
+                metrics.connection_closed(reason);
+            }
         }
         metrics.opened(StateCounts::default());
         metrics.damaged();

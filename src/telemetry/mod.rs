@@ -6,6 +6,7 @@
 
 mod action;
 mod books;
+mod connections;
 mod families;
 pub mod logs;
 mod metrics;
@@ -13,6 +14,7 @@ mod reload;
 mod webhooks;
 
 pub use action::Action;
+pub use connections::{CloseReason, ConnectionState, Listener, ListenerMetrics};
 pub use metrics::{LabelSets, Metrics};
 pub use reload::ReloadResult;
 pub use webhooks::{SourceMetrics, WebhookOutcome};

@@ -7,8 +7,8 @@ use crate::wire::{Connection, exchange, request};
 use crate::world::{AUTH_ID, Callback, FROM, SETTINGS, TO, TOKEN, World};
 
 /// Everything that any part of the program has to say.
-const EVERYTHING: &str =
-    "trace,actix_server=trace,refinery_core=trace,actix_http::h1::decoder=trace";
+const EVERYTHING: &str = "trace,actix_server=trace,refinery_core=trace,actix_http::h1::decoder=trace,\
+     actix_http::h1::dispatcher=trace";
 
 const SPOKEN: &str = "canary-that-was-spoken";
 const NOTE: &str = "canary-in-the-note";

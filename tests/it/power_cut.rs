@@ -5,6 +5,7 @@
 //! order (`power_cut/recorder.rs`). A cut replays them up to some moment (`power_cut/disk.rs`).
 
 mod disk;
+#[allow(dead_code, reason = "the simulation uses the rest")]
 mod recorder;
 
 use std::path::Path;

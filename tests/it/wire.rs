@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -44,6 +44,32 @@ impl Connection {
 
     pub fn send(&mut self, bytes: &(impl AsRef<[u8]> + ?Sized)) {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Whether the other side still takes it.
+    pub fn takes(&mut self, bytes: &(impl AsRef<[u8]> + ?Sized)) -> bool {
+        self.0.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Whether the other side closes the connection before `bound` is over; what it says meanwhile is
+    /// skipped.
+    pub fn is_closed_within(&mut self, bound: Duration) -> bool {
+        let began = Instant::now();
+        let mut skipped = [0; 4096];
+        loop {
+            let left = bound.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            self.0.get_ref().set_read_timeout(Some(left)).unwrap();
+            match self.0.read(&mut skipped) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error)
+                    if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {}
+                Err(_) => return true,
+            }
+        }
     }
 
     /// Nothing more will be sent; an answer can still be read.

@@ -24,6 +24,7 @@ use actix_web::web;
 
 use super::problem::Problem;
 use reading::BODY_MAX;
+pub use reading::BODY_TIMEOUT;
 
 pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/api/v1")

@@ -23,7 +23,7 @@ pub(super) struct Body<T>(pub T);
 pub(super) const BODY_MAX: usize = 16 * 1024;
 
 /// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parameters of a query string, by key.
 pub(super) struct Query(BTreeMap<String, String>);

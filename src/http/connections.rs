@@ -1,0 +1,281 @@
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::bounds::{Bounds, Wait};
+use crate::telemetry::{CloseReason, ConnectionState, ListenerMetrics};
+
+/// How often the connections of a worker are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What passes at most between two looks: while the process stood still, no client could be heard.
+const STEP_MAX: Duration = LOOK_EVERY.saturating_mul(2);
+
+/// The open connections of one worker of one listener. Everything happens on the worker's thread.
+pub(super) struct Connections {
+    bounds: Bounds,
+    metrics: ListenerMetrics,
+    /// The time of the last look, without those in which the process stood still.
+    clock: Rc<Cell<Duration>>,
+    open: RefCell<BTreeMap<u64, Rc<Connection>>>,
+    next: Cell<u64>,
+    /// What the metrics were told last, in the order of [`ConnectionState::ALL`].
+    reported: Cell<[i64; ConnectionState::ALL.len()]>,
+}
+
+/// What is known of one connection. Its socket tells of bytes, its service of requests.
+pub(super) struct Connection {
+    key: u64,
+    clock: Rc<Cell<Duration>>,
+    head_bytes: usize,
+    request_bytes: u64,
+    state: Cell<ConnectionState>,
+    since: Cell<Duration>,
+    /// Bytes that came since it was idle.
+    received: Cell<u64>,
+    /// The body of the request has not been read to its end.
+    is_body_open: Cell<bool>,
+    /// All of the response has been handed to the server.
+    is_response_made: Cell<bool>,
+    /// When the socket took no more of what is written, until it does.
+    unread_since: Cell<Option<Duration>>,
+    /// Set once: the socket fails from then on, and so the server lets go of it.
+    closing: Cell<Option<CloseReason>>,
+    /// What the server answered by itself to what is no request.
+    refused: Cell<Option<CloseReason>>,
+    /// A head as large as it may be is there, and the server has not tried to read it.
+    is_head_full: Cell<bool>,
+    /// Of the task that serves the connection.
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Connections {
+    /// Within the runtime of the worker, in which they are looked at until they are dropped.
+    pub fn watched(bounds: Bounds, metrics: ListenerMetrics) -> Rc<Self> {
+        let connections = Rc::new(Self {
+            bounds,
+            metrics,
+            clock: Rc::default(),
+            open: RefCell::default(),
+            next: Cell::new(0),
+            reported: Cell::default(),
+        });
+        actix_web::rt::spawn(watch(Rc::downgrade(&connections)));
+        connections
+    }
+
+    /// A connection was accepted.
+    pub fn opened(&self) -> Rc<Connection> {
+        let key = self.next.replace(self.next.get() + 1);
+        let connection = Rc::new(Connection {
+            key,
+            clock: self.clock.clone(),
+            head_bytes: self.bounds.head_bytes,
+            request_bytes: self.bounds.request_bytes,
+            state: Cell::new(ConnectionState::Head),
+            since: Cell::new(self.clock.get()),
+            received: Cell::new(0),
+            is_body_open: Cell::new(false),
+            is_response_made: Cell::new(false),
+            unread_since: Cell::new(None),
+            closing: Cell::new(None),
+            refused: Cell::new(None),
+            is_head_full: Cell::new(false),
+            waker: RefCell::new(None),
+        });
+        self.open.borrow_mut().insert(key, connection.clone());
+        connection
+    }
+
+    /// The socket of a connection is gone.
+    pub fn ended(&self, connection: &Connection) {
+        self.open.borrow_mut().remove(&connection.key);
+        if let Some(reason) = connection.closing.get().or(connection.refused.get()) {
+            self.metrics.connection_closed(reason);
+        }
+    }
+
+    /// Closes what waits for too long or is in the way, and tells the metrics what is open.
+    fn look(&self, elapsed: Duration) {
+        self.clock.set(self.clock.get() + elapsed.min(STEP_MAX));
+        let open = self.open.borrow();
+        let mut counts = [0; ConnectionState::ALL.len()];
+        for connection in open.values() {
+            counts[connection.state.get() as usize] += 1;
+            if let Some(reason) = self.bounds.overdue(connection.wait()) {
+                connection.close(reason);
+            }
+        }
+        let stays = open.values().filter(|connection| connection.closing.get().is_none());
+        for connection in self.bounds.in_the_way(stays.map(|stays| (stays, stays.wait()))) {
+            connection.close(CloseReason::Crowded);
+        }
+        self.report(counts);
+    }
+
+    fn report(&self, counts: [i64; ConnectionState::ALL.len()]) {
+        let reported = self.reported.replace(counts);
+        for (state, (count, reported)) in
+            ConnectionState::ALL.into_iter().zip(counts.into_iter().zip(reported))
+        {
+            if count != reported {
+                self.metrics.connections_changed(state, count - reported);
+            }
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.report(Default::default());
+    }
+}
+
+async fn watch(connections: Weak<Connections>) {
+    let mut looked_at = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.look(looked_at.elapsed());
+        looked_at = Instant::now();
+    }
+}
+
+/// Told by the socket.
+impl Connection {
+    /// Bytes came.
+    pub fn received(&self, bytes: usize) {
+        if self.state.get() == ConnectionState::Idle {
+            self.enter(ConnectionState::Head);
+        }
+        self.received.set(self.received.get() + bytes as u64);
+        let is_in_body =
+            matches!(self.state.get(), ConnectionState::Body | ConnectionState::Draining);
+        if is_in_body && self.received.get() > self.request_bytes {
+            self.closing.set(Some(CloseReason::TooLarge));
+        }
+    }
+
+    /// How many bytes may be read. None where the head is as large as it may be: the server has to
+    /// see it before more is read, and where it was no head yet the connection is closed.
+    pub fn room(&self) -> usize {
+        if !matches!(self.state.get(), ConnectionState::Idle | ConnectionState::Head) {
+            return usize::MAX;
+        }
+        let received = usize::try_from(self.received.get()).unwrap_or(usize::MAX);
+        let room = self.head_bytes.saturating_sub(received);
+        if room == 0 && self.is_head_full.replace(true) {
+            self.close(CloseReason::TooLarge);
+        }
+        room
+    }
+
+    /// The socket took these bytes.
+    pub fn wrote(&self, bytes: &[u8]) {
+        self.unread_since.set(None);
+        if self.state.get() == ConnectionState::Head && self.refused.get().is_none() {
+            self.refused.set(refusal(bytes));
+        }
+    }
+
+    /// The socket takes no more for now.
+    pub fn is_unread(&self) {
+        if self.unread_since.get().is_none() {
+            self.unread_since.set(Some(self.clock.get()));
+        }
+    }
+
+    /// All that the server has to write is written.
+    pub fn flushed(&self) {
+        if self.state.get() == ConnectionState::Responding && self.is_response_made.get() {
+            self.received.set(0);
+            self.is_head_full.set(false);
+            self.enter(ConnectionState::Idle);
+        }
+    }
+
+    /// Why the socket has to fail, if it has to.
+    pub fn is_closing(&self) -> bool {
+        self.closing.get().is_some()
+    }
+
+    /// Who waits for the socket.
+    pub fn waits(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+}
+
+/// Told by the service.
+impl Connection {
+    /// The head of a request arrived, and a body may follow.
+    pub fn request_began(&self, has_body: bool) {
+        self.is_body_open.set(has_body);
+        self.is_response_made.set(false);
+        self.is_head_full.set(false);
+        let state = if has_body { ConnectionState::Body } else { ConnectionState::Responding };
+        self.enter(state);
+    }
+
+    /// The body of the request was read to its end.
+    pub fn body_ended(&self) {
+        self.is_body_open.set(false);
+        if self.state.get() == ConnectionState::Body {
+            self.enter(ConnectionState::Responding);
+        }
+    }
+
+    /// The response begins. Returns whether the connection can be used for another request: not where
+    /// a part of this one was not read.
+    pub fn response_began(&self) -> bool {
+        let is_body_open = self.is_body_open.get();
+        if is_body_open {
+            self.enter(ConnectionState::Draining);
+        }
+        !is_body_open
+    }
+
+    /// The server has all of the response.
+    pub fn response_made(&self) {
+        self.is_response_made.set(true);
+    }
+}
+
+impl Connection {
+    fn enter(&self, state: ConnectionState) {
+        self.state.set(state);
+        self.since.set(self.clock.get());
+    }
+
+    fn wait(&self) -> Wait {
+        let now = self.clock.get();
+        Wait {
+            state: self.state.get(),
+            time: now.saturating_sub(self.since.get()),
+            unread: self.unread_since.get().map(|since| now.saturating_sub(since)),
+        }
+    }
+
+    fn close(&self, reason: CloseReason) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(reason));
+        }
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+/// What the server means by an answer to what no request was made of.
+fn refusal(answer: &[u8]) -> Option<CloseReason> {
+    match answer.strip_prefix(b"HTTP/1.1 ")?.get(..3)? {
+        b"400" => Some(CloseReason::Malformed),
+        b"408" => Some(CloseReason::HeadTimeout),
+        b"431" => Some(CloseReason::TooLarge),
+        _ => None,
+    }
+}

@@ -73,6 +73,43 @@ fn a_page_of_another_origin_can_change_nothing() {
 }
 
 #[test]
+fn what_comes_through_a_proxy_or_from_a_page_is_not_let_in_without_a_token() {
+    let world = World::new();
+    for (header, value) in [
+        ("origin", "http://localhost:9090"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", ""),
+        ("forwarded", "for=192.0.2.1"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("X-Forwarded-Host", "postcall.example.com"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "192.0.2.1"),
+        ("via", "1.1 proxy"),
+    ] {
+        let reply = world.api("GET", "/totals", &[(header, value)], b"");
+        assert_problem(&reply, 403, "private.token");
+        let reply = world.api("POST", "/accounts/main/hold", &[JSON, (header, value)], b"{}");
+        assert_problem(&reply, 403, "private.token");
+    }
+    for own in ["same-origin", "none"] {
+        world.api("GET", "/totals", &[("sec-fetch-site", own)], b"").assert_status(200);
+    }
+    let both = [("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")];
+    assert_problem(&world.api("GET", "/totals", &both, b""), 403, "private.token");
+    assert!(world.ledger.pauses().is_empty());
+}
+
+#[test]
+fn who_brings_the_token_may_come_through_a_proxy() {
+    let world = running(&open_to_others(Some(TOKEN)));
+    let bearer = format!("bearer {TOKEN}");
+    let through = [("authorization", &*bearer), ("x-forwarded-for", "192.0.2.1"), ("via", "1.1 p")];
+    world.api_by("postcall.example.com", "GET", "/totals", &through, b"").assert_status(200);
+}
+
+#[test]
 fn where_others_may_come_there_is_no_api_without_a_token() {
     let world = running(&open_to_others(None));
     assert_problem(&world.get("/totals"), 404, "private.token");

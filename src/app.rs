@@ -1,5 +1,6 @@
 //! The parts put together: what lives long is made here and nowhere else, and taken down in order.
 
+mod open_files;
 mod reload;
 mod terms;
 
@@ -85,14 +86,18 @@ pub enum AppError {
     Store(#[from] StoreError),
     #[error("listening on {address} ({door}.listen)")]
     Listen { door: &'static str, address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    OpenFiles(#[from] open_files::TooFew),
     #[error("starting to serve")]
     Serve(#[source] io::Error),
 }
 
 impl App {
     /// # Errors
-    /// A ledger that cannot be opened, or an address that cannot be listened on.
+    /// A ledger that cannot be opened, an address that cannot be listened on, or too few open files for
+    /// the connections.
     pub fn build(settings: Settings, clock: Clock, random: Random) -> Result<Self, AppError> {
+        open_files::check(open_files::raise_limit(), &settings, ADMIN_CONNECTIONS)?;
         let public = listen("public", settings.public.listen)?;
         let private = listen("private", settings.private.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));

@@ -61,6 +61,13 @@ impl AccountState {
                 Decision::Delivered
             }
             Next::HoldUntil(at) => self.pause(claim, now, PauseCause::Misconfigured, at, options),
+            // The probe learnt nothing: what the account waits for stays.
+            Next::RetryAt(at)
+                if verdict == Verdict::LocalError
+                    && let Some(cause) = claim.paused_for =>
+            {
+                self.pause(claim, now, cause, at, options)
+            }
             Next::RetryAt(_) | Next::Dead(_)
                 if verdict == Verdict::Unreachable
                     && (claim.is_probe() || self.breaker.is_open()) =>
@@ -103,7 +110,10 @@ impl AccountState {
         match verdict {
             Verdict::Misconfigured => self.is_accepted = false,
             Verdict::Accepted | Verdict::UnknownCall | Verdict::Refused => self.is_accepted = true,
-            Verdict::Busy { .. } | Verdict::Unreachable | Verdict::UnknownResult => {}
+            Verdict::Busy { .. }
+            | Verdict::Unreachable
+            | Verdict::LocalError
+            | Verdict::UnknownResult => {}
         }
         rejections.min(most)
     }
@@ -226,6 +236,16 @@ mod tests {
     fn a_probe_that_reaches_nobody_spends_nothing_whatever_was_forgotten() {
         let probe = probe();
         Responses::new().pauses(&probe, Verdict::Unreachable, PauseCause::Unreachable);
+    }
+
+    #[test]
+    fn a_local_error_pauses_nothing_and_a_probe_that_meets_one_changes_no_cause() {
+        let mut told = Responses::new();
+        for _ in 0..100 {
+            let decision = told.get(&claim(), Verdict::LocalError, None);
+            assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
+        }
+        told.pauses(&probe(), Verdict::LocalError, PauseCause::Misconfigured);
     }
 
     #[test]

@@ -11,10 +11,14 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// An attempt ended; any answer at all proves that somebody is there.
+    /// An attempt ended; any answer at all proves that somebody is there, and one that could not begin
+    /// nothing.
     pub fn heard(&mut self, verdict: Verdict) {
-        self.in_a_row =
-            if verdict == Verdict::Unreachable { self.in_a_row.saturating_add(1) } else { 0 };
+        self.in_a_row = match verdict {
+            Verdict::Unreachable => self.in_a_row.saturating_add(1),
+            Verdict::LocalError => self.in_a_row,
+            _ => 0,
+        };
     }
 
     /// It makes no sense to go on as if somebody were there.
@@ -36,6 +40,16 @@ mod tests {
         }
         breaker.heard(Verdict::Busy { retry_after: None });
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_local_error_neither_opens_nor_closes_it() {
+        let mut breaker = Breaker::default();
+        (0..100).for_each(|_| breaker.heard(Verdict::LocalError));
+        assert!(!breaker.is_open());
+        (0..UNREACHABLE_MAX).for_each(|_| breaker.heard(Verdict::Unreachable));
+        breaker.heard(Verdict::LocalError);
+        assert!(breaker.is_open());
     }
 
     #[test]

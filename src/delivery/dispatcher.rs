@@ -13,7 +13,7 @@ use super::report;
 use super::secrets::{self, Secrets};
 use crate::clock::Reading;
 use crate::destination::Client;
-use crate::domain::{Attempt, Name};
+use crate::domain::{Attempt, Name, Verdict};
 use crate::store::{ClaimRequest, Claimed, StoreError};
 use crate::submission::{Claim, Settlement};
 use crate::telemetry::logs;
@@ -52,6 +52,8 @@ pub struct Dispatcher {
     look_for_unconfigured_at: Option<Timestamp>,
     /// The store refused what was decided when it was given it last.
     settle_failed: bool,
+    /// The last attempt could not begin.
+    lacks_sockets: bool,
 }
 
 impl Dispatcher {
@@ -74,6 +76,7 @@ impl Dispatcher {
             unconfigured: Vec::new(),
             look_for_unconfigured_at: None,
             settle_failed: false,
+            lacks_sockets: false,
         };
         dispatcher.add_accounts();
         dispatcher
@@ -326,6 +329,7 @@ impl Dispatcher {
         let account = claim.key.account.clone();
         self.context.metrics.attempt_made(&account, attempt.verdict, took);
         self.in_flight.ended(&account);
+        self.log_local_error(attempt.verdict);
         if !self.config.destinations.contains_key(&account) {
             // Its account left the settings while it was in flight: it may wait for ever now.
             self.look_for_unconfigured_at = None;
@@ -336,6 +340,17 @@ impl Dispatcher {
         let limit = state.pace.limit();
         self.context.metrics.limit_changed(&account, limit);
         self.in_flight.decide(Decided::new(*claim, attempt, decision));
+    }
+
+    /// Says once that no attempt can begin, until one does.
+    fn log_local_error(&mut self, verdict: Verdict) {
+        let is_local = verdict == Verdict::LocalError;
+        if is_local && !self.lacks_sockets {
+            tracing::error!(
+                "no socket can be opened for deliveries, the process has no open file left: raise its limit or lower public.connections; deliveries go on by themselves"
+            );
+        }
+        self.lacks_sockets = is_local;
     }
 
     /// Records what was decided; on an error all of it is kept for the next try.

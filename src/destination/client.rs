@@ -3,6 +3,8 @@
 //!
 //! What carries a request is a [`Transport`]: awc, or a function of a test.
 
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use awc::http::header;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
+use rustix::io::Errno;
 use secrecy::ExposeSecret;
 
 use super::{Destination, Request};
@@ -169,6 +172,9 @@ fn no_response(error: &SendRequestError) -> NoResponse {
         SendRequestError::Connect(ConnectError::Disconnected) => {
             (Verdict::UnknownResult, "the connection was closed before a reply came".to_owned())
         }
+        SendRequestError::Connect(connect) if is_local(connect) => {
+            (Verdict::LocalError, error.to_string())
+        }
         SendRequestError::Connect(_) => (Verdict::Unreachable, error.to_string()),
         // There is no such address: nothing was tried, and the settings have to be changed.
         SendRequestError::Url(_) | SendRequestError::Http(_) => {
@@ -177,6 +183,23 @@ fn no_response(error: &SendRequestError) -> NoResponse {
         _ => (Verdict::UnknownResult, error.to_string()),
     };
     NoResponse { verdict, status: None, error }
+}
+
+/// Whether it was this process, or this host, that had no open file left.
+fn is_local(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Io(error) => is_lack_of_open_files(error),
+        // A lookup of a name fails of it like of anything else, so a socket is tried.
+        ConnectError::Resolver(_) => {
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).is_err_and(|e| is_lack_of_open_files(&e))
+        }
+        _ => false,
+    }
+}
+
+fn is_lack_of_open_files(error: &io::Error) -> bool {
+    let lacks = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|error| lacks.contains(&error))
 }
 
 fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {

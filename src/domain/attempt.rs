@@ -19,6 +19,9 @@ pub enum Verdict {
     },
     /// No connection came about.
     Unreachable,
+    /// No connection was tried, because the process could not open a socket. It says nothing of the
+    /// destination.
+    LocalError,
     /// The connection was there and no whole reply came: it may have been accepted.
     UnknownResult,
     /// It will never take this.
@@ -47,25 +50,32 @@ pub struct Attempt {
 
 impl Verdict {
     /// Every verdict, without a time to wait.
-    pub const ALL: [Verdict; 7] = [
+    pub const ALL: [Verdict; 8] = [
         Verdict::Accepted,
         Verdict::Misconfigured,
         Verdict::UnknownCall,
         Verdict::Busy { retry_after: None },
         Verdict::Unreachable,
+        Verdict::LocalError,
         Verdict::UnknownResult,
         Verdict::Refused,
     ];
 
-    pub const LABELS: [&'static str; 7] = [
+    pub const LABELS: [&'static str; 8] = [
         "accepted",
         "misconfigured",
         "unknown_call",
         "busy",
         "unreachable",
+        "local_error",
         "unknown_result",
         "refused",
     ];
+
+    /// Whether a connection to the destination came about.
+    pub fn is_connected(self) -> bool {
+        !matches!(self, Verdict::Unreachable | Verdict::LocalError)
+    }
 
     pub fn label(self) -> &'static str {
         match self {
@@ -74,6 +84,7 @@ impl Verdict {
             Verdict::UnknownCall => "unknown_call",
             Verdict::Busy { .. } => "busy",
             Verdict::Unreachable => "unreachable",
+            Verdict::LocalError => "local_error",
             Verdict::UnknownResult => "unknown_result",
             Verdict::Refused => "refused",
         }
@@ -112,7 +123,7 @@ impl Attempt {
     pub fn may_have_reached(&self) -> bool {
         !matches!(
             (self.verdict, self.reply.status),
-            (Verdict::Unreachable, _)
+            (Verdict::Unreachable | Verdict::LocalError, _)
                 | (Verdict::Misconfigured, Some(401 | 403) | None)
                 | (Verdict::Busy { .. }, Some(429 | 503))
         )
@@ -141,6 +152,7 @@ mod tests {
         let busy = Verdict::Busy { retry_after: None };
         for (verdict, status) in [
             (Verdict::Unreachable, None),
+            (Verdict::LocalError, None),
             (Verdict::Misconfigured, Some(401)),
             (Verdict::Misconfigured, Some(403)),
             (Verdict::Misconfigured, None),

@@ -14,7 +14,7 @@ use super::model::{
 };
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
-use crate::domain::{Name, Verdict};
+use crate::domain::Name;
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ClaimContext, ClaimOutcome, Decision, Outcome, Replay,
     RetentionLevel, Settled, Settlement, Submission, SubmissionId,
@@ -284,9 +284,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         let at = attempt.finished_at;
         match decision {
             Decision::Delivered => self.modify_pause(&account, |pause| pause.accepted(at))?,
-            Decision::Retry { .. } | Decision::Dead { .. }
-                if attempt.verdict != Verdict::Unreachable =>
-            {
+            Decision::Retry { .. } | Decision::Dead { .. } if attempt.verdict.is_connected() => {
                 self.modify_pause(&account, |pause| pause.answered(at))?;
             }
             Decision::Retry { .. } | Decision::Dead { .. } | Decision::Pause { .. } => {}

@@ -75,6 +75,8 @@ impl RetryPolicy {
             Verdict::UnknownResult if self.unknown_result == UnknownResult::Dead => {
                 return Next::Dead(DeadReason::UnknownResult);
             }
+            // Our own fault, of which nothing dies.
+            Verdict::LocalError => return Next::RetryAt(now + self.wait(tried.attempts, jitter)),
             Verdict::Unreachable | Verdict::UnknownResult => {
                 (self.age_max, DeadReason::TooOld, None)
             }
@@ -147,6 +149,7 @@ mod tests {
         assert!(matches!(next(Verdict::Unreachable, 71), Next::RetryAt(_)));
         assert_eq!(next(Verdict::Unreachable, 72), Next::Dead(DeadReason::TooOld));
         assert_eq!(next(Verdict::UnknownResult, 72), Next::Dead(DeadReason::TooOld));
+        assert!(matches!(next(Verdict::LocalError, 1000), Next::RetryAt(_)));
     }
 
     #[test]

@@ -284,7 +284,7 @@ impl Metrics {
 
     /// The destination was reached, or not.
     pub fn account_answered(&self, account: &Name, verdict: Verdict) {
-        if verdict != Verdict::Unreachable && self.shows_hold(account, PauseCause::Unreachable) {
+        if verdict.is_connected() && self.shows_hold(account, PauseCause::Unreachable) {
             self.account_waits_for(account, None);
         }
     }

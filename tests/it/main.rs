@@ -17,6 +17,7 @@ mod faults;
 mod flaws;
 mod holds;
 mod logs;
+mod open_files;
 mod oracle;
 mod power_cut;
 mod presets;

@@ -64,6 +64,20 @@ impl Process {
         Self::of(command)
     }
 
+    /// With a soft and a hard limit of open files.
+    pub fn start_with_open_files(settings: &Path, soft: u32, hard: u32) -> Self {
+        Self::of(postcall_with_open_files(settings, soft, hard))
+    }
+
+    /// As many files may be open from here on; what is open stays so.
+    pub fn limit_open_files(&self, soft: u32) {
+        let status = Command::new("prlimit")
+            .arg(format!("--pid={}", self.process.id()))
+            .arg(format!("--nofile={soft}:"))
+            .status();
+        assert!(status.expect("util-linux is there").success());
+    }
+
     fn of(mut command: Command) -> Self {
         let mut process = command
             .stdin(Stdio::null())
@@ -169,6 +183,27 @@ impl Drop for Process {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// What `postcall serve` says that ends by itself, with a soft and a hard limit of open files.
+pub fn refused_with_open_files(settings: &Path, soft: u32, hard: u32) -> Output {
+    let refused = postcall_with_open_files(settings, soft, hard);
+    let mut command = Command::new("timeout");
+    command.arg("20").arg(refused.get_program()).args(refused.get_args());
+    without_variables_of_ours(&mut command);
+    command.output().expect("coreutils are there")
+}
+
+fn postcall_with_open_files(settings: &Path, soft: u32, hard: u32) -> Command {
+    let postcall = postcall(&["serve"], settings);
+    let mut command = Command::new("prlimit");
+    command
+        .arg(format!("--nofile={soft}:{hard}"))
+        .arg(postcall.get_program())
+        .args(postcall.get_args())
+        .stdin(Stdio::null());
+    without_variables_of_ours(&mut command);
+    command
 }
 
 /// Runs a verb to its end.

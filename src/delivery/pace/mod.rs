@@ -90,7 +90,13 @@ fn sign(attempt: &Attempt) -> Sign {
     match (attempt.verdict, attempt.reply.status) {
         (Verdict::Accepted | Verdict::UnknownCall | Verdict::Refused, _) => Sign::Answered,
         (Verdict::Busy { .. }, Some(429 | 503)) | (Verdict::UnknownResult, _) => Sign::PushedBack,
-        (Verdict::Busy { .. } | Verdict::Misconfigured | Verdict::Unreachable, _) => Sign::None,
+        (
+            Verdict::Busy { .. }
+            | Verdict::Misconfigured
+            | Verdict::Unreachable
+            | Verdict::LocalError,
+            _,
+        ) => Sign::None,
     }
 }
 

@@ -131,16 +131,21 @@ impl Ingest {
         if received.changed {
             self.metrics.answer_changed(&source.survey);
         }
-        let submission = received.submission;
+        let mut submission = Some(received.submission);
         let outcome = match received.outcome {
             Outcome::Created => WebhookOutcome::New,
             Outcome::Updated => WebhookOutcome::Added,
             Outcome::Duplicate => WebhookOutcome::Repeat,
             Outcome::Late => WebhookOutcome::Late,
             Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Gone)),
+            Outcome::Excess => {
+                // It promises nothing, and the call goes on by what is known of it.
+                submission = None;
+                WebhookOutcome::Excess
+            }
         };
         let reply = endpoint.reply_to(&received.answers);
-        Ok(Receipt { submission: Some(submission), outcome, reply })
+        Ok(Receipt { submission, outcome, reply })
     }
 }
 

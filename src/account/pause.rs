@@ -70,6 +70,14 @@ impl Pause {
         Self { since: Some(at), cause, probe_at: at, status: None, detail, paused_us: 0 }
     }
 
+    /// An account of which nobody can tell whether it is paused: only an operator can.
+    pub fn unreadable(at: Timestamp) -> Self {
+        Self::by_operator(
+            "whether and why it was paused cannot be read; resume it if it may deliver",
+            at,
+        )
+    }
+
     /// Pauses it, or notes once more why it is paused. A weaker cause changes nothing of a stronger
     /// one in force; a stronger one takes its place, and the time since when stays.
     pub fn pause(&mut self, cause: PauseCause, attempt: &Attempt, probe_at: Timestamp) {

@@ -66,6 +66,9 @@ impl From<ActionOutcome> for AdminError {
             ActionOutcome::Final => {
                 "it was discarded or erased, or is known no more: that is final"
             }
+            ActionOutcome::Corrupt => {
+                "it was changed on disk, so what would be sent may be wrong: look at its webhooks, then discard it"
+            }
             ActionOutcome::NoPayload => {
                 "it was never offered, so there is nothing to offer as it was"
             }

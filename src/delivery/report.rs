@@ -112,6 +112,7 @@ fn why_unsent(reason: DeadReason) -> &'static str {
         DeadReason::Unrated => "nothing rates the call, and the survey wants that seen",
         DeadReason::Incomplete => "the survey is incomplete, and wants that seen",
         DeadReason::UnknownResult => "it may have arrived, and the settings want that seen",
+        DeadReason::Corrupt => "it was changed on disk",
         DeadReason::Unmapped
         | DeadReason::Refused
         | DeadReason::UnknownCall

@@ -172,6 +172,7 @@ impl WebhookError {
             | WebhookOutcome::Repeat
             | WebhookOutcome::Late
             | WebhookOutcome::Gone
+            | WebhookOutcome::Excess
             | WebhookOutcome::Skipped => StatusCode::OK,
             WebhookOutcome::Unreadable => StatusCode::BAD_REQUEST,
             WebhookOutcome::Refused => StatusCode::UNAUTHORIZED,

@@ -44,9 +44,18 @@ pub(super) trait Backend: Send {
     /// from a cache; returns whether it could be done, which a reader may prevent.
     fn truncate_log(&self) -> Result<bool, Self::Error>;
 
-    fn find(&self, id: SubmissionId) -> Result<Option<(i64, Submission)>, Self::Error>;
+    fn find(&self, id: SubmissionId) -> Result<Option<Stored>, Self::Error>;
 
-    fn load(&self, row: i64) -> Result<Submission, Self::Error>;
+    fn load(&self, row: i64) -> Result<Stored, Self::Error>;
+
+    /// Keeps the document of a corrupt submission as it was found.
+    fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<(), Self::Error>;
+
+    /// Rows that wait and that no claim finds, because what they have for an account is no name.
+    fn unclaimable(&self, limit: usize) -> Result<Vec<i64>, Self::Error>;
+
+    /// The counts when the transaction began.
+    fn counts(&self) -> Result<StateCounts, Self::Error>;
 
     /// The highest row in use from `first` to `last`.
     fn highest_row(&self, first: i64, last: i64) -> Result<Option<i64>, Self::Error>;
@@ -73,9 +82,10 @@ pub(super) trait Backend: Send {
         outcome: Outcome,
     ) -> Result<(), Self::Error>;
 
-    /// Removes queries and bodies.
+    /// Removes queries and bodies, and what was kept of a corrupt document.
     fn strip_webhooks(&self, row: i64) -> Result<(), Self::Error>;
 
+    /// Removes webhooks, and what was kept of a corrupt document.
     fn delete_webhooks(&self, row: i64) -> Result<(), Self::Error>;
 
     /// Keeps an idempotency key, unless it is known.
@@ -126,10 +136,36 @@ pub(super) trait Backend: Send {
         limit: usize,
     ) -> Result<Vec<i64>, Self::Error>;
 
-    fn pause(&self, account: &Name) -> Result<Option<Pause>, Self::Error>;
+    /// The pause of an account, or that it cannot be read.
+    fn pause(&self, account: &Name) -> Result<Option<StoredPause>, Self::Error>;
 
     fn save_pause(&self, account: &Name, pause: &Pause) -> Result<(), Self::Error>;
 }
+
+/// A submission as it was found.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub row: i64,
+    /// Where it is corrupt: what can be read of it, set aside.
+    pub submission: Submission,
+    pub corrupt: Option<Corrupt>,
+}
+
+/// What was found in place of what was written.
+#[derive(Debug)]
+pub(super) struct Corrupt {
+    /// In which state it is counted, as far as that can be told.
+    pub counted_as: State,
+    /// What is wrong with it, in words that follow "submission X", without anything a caller said.
+    pub fault: &'static str,
+    pub document: Vec<u8>,
+}
+
+pub(super) type StoredPause = Result<Pause, UnreadablePause>;
+
+/// What is kept of a pause is not what was written.
+#[derive(Debug)]
+pub(super) struct UnreadablePause;
 
 /// What an idempotency key was to the store.
 pub(super) enum KeyUse {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backend::{Backend, CountsDelta, KeyUse};
+use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, UnreadablePause};
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
@@ -17,7 +17,7 @@ use crate::account::{Claimable, Pause};
 use crate::domain::Name;
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ClaimContext, ClaimOutcome, Decision, Outcome, Replay,
-    RetentionLevel, Settled, Settlement, Submission, SubmissionId,
+    RetentionLevel, Settled, Settlement, State, Submission, SubmissionId,
 };
 
 /// Most submissions of one account that one claim settles without an attempt.
@@ -28,6 +28,9 @@ const UNSENT_MAX: usize = 64;
 const EXPIRED_MAX: usize = 1000;
 const PURGED_MAX: usize = 200;
 const KEYS_FORGOTTEN_MAX: usize = 500;
+
+/// Most submissions that no claim finds that are set aside in one transaction.
+const UNCLAIMABLE_MAX: usize = 200;
 
 /// Submissions and pauses that a transaction reads and changes.
 ///
@@ -96,12 +99,42 @@ pub(super) struct Batch<'a, B: Backend> {
     pub removed: Option<Removed>,
     /// Something may have become due.
     pub wakes: bool,
+    /// What was found in place of what was written, to be told once it is committed.
+    pub corruption: Corruption,
+}
+
+/// Rows that are not what was written.
+#[derive(Default)]
+pub(super) struct Corruption {
+    /// Submissions that were set aside: which, of which survey, and what is wrong with them.
+    pub submissions: Vec<(SubmissionId, Name, &'static str)>,
+    /// Accounts whose pause could not be read.
+    pub pauses: Vec<Name>,
+}
+
+impl Corruption {
+    pub fn log(&self) {
+        for (submission, _, fault) in &self.submissions {
+            tracing::error!(
+                %submission,
+                "dead: it was changed on disk ({fault}); look at its webhooks, then discard it"
+            );
+        }
+        for account in &self.pauses {
+            tracing::error!(
+                %account,
+                "the account is paused: whether it was cannot be read; `postcall accounts resume` \
+                 ends it"
+            );
+        }
+    }
 }
 
 impl<'a, B: Backend> Batch<'a, B> {
     pub fn new(backend: &'a B, set: &'a mut WorkingSet, clock: Timestamp) -> Self {
         let counts = CountsDelta::default();
-        Self { backend, set, clock, counts, removed: None, wakes: false }
+        let corruption = Corruption::default();
+        Self { backend, set, clock, counts, removed: None, wakes: false, corruption }
     }
 
     /// Receives a webhook; `None` where other bytes came with its idempotency key.
@@ -151,8 +184,8 @@ impl<'a, B: Backend> Batch<'a, B> {
         };
         if outcome.keeps_webhook() {
             self.backend.insert_webhook(row, request, outcome)?;
-        } else if let (Outcome::Purged, Some(key)) = (outcome, key) {
-            // Of what was purged nothing is kept again, not even the webhook's name.
+        } else if let (Outcome::Purged | Outcome::Excess, Some(key)) = (outcome, key) {
+            // Nothing is kept of it, not even the webhook's name.
             self.backend.delete_key(&request.source, key)?;
         }
         self.wakes |= matches!(outcome, Outcome::Created | Outcome::Updated);
@@ -240,6 +273,11 @@ impl<'a, B: Backend> Batch<'a, B> {
                     break;
                 }
                 self.fetch(row)?;
+                if !self.set.entries[&row].submission.is_due(now) {
+                    // It was set aside.
+                    unsent_room = unsent_room.saturating_sub(1);
+                    continue;
+                }
                 match self.modify(row, |it| it.claim(&context, &*request.mapper)) {
                     ClaimOutcome::Started(claim) => claimed.claims.push(*claim),
                     ClaimOutcome::Settled => {
@@ -393,6 +431,7 @@ impl<'a, B: Backend> Batch<'a, B> {
     /// Removes some of what is old. What needs least room goes first, so that there is always some.
     pub fn purge(&mut self, cutoffs: &RetentionCutoffs) -> Result<PurgeCounts, B::Error> {
         self.flush()?;
+        self.set_unclaimable_aside()?;
         let (mut counts, mut room) = (PurgeCounts::default(), PURGED_MAX);
         for row in self.purgeable(RetentionLevel::Outcome, cutoffs.outcomes, &mut room)? {
             self.backend.count_deleted(self.set.entries[&row].submission.state)?;
@@ -431,7 +470,17 @@ impl<'a, B: Backend> Batch<'a, B> {
         for row in &rows {
             self.fetch(*row)?;
         }
-        Ok(rows)
+        // What was set aside stays until an operator decides.
+        let entries = &self.set.entries;
+        Ok(rows.into_iter().filter(|row| entries[row].submission.is_purgeable()).collect())
+    }
+
+    /// Sets aside some of what no claim finds.
+    pub fn set_unclaimable_aside(&mut self) -> Result<(), B::Error> {
+        for row in self.backend.unclaimable(UNCLAIMABLE_MAX)? {
+            self.fetch(row)?;
+        }
+        Ok(())
     }
 
     fn delete_content(&self, row: i64, id: SubmissionId) -> Result<(), B::Error> {
@@ -484,18 +533,45 @@ impl<'a, B: Backend> Batch<'a, B> {
         if let Some(row) = self.set.rows.get(&id) {
             return Ok(Some(*row));
         }
-        let Some((row, submission)) = self.backend.find(id)? else { return Ok(None) };
-        self.add(row, submission, Change::None);
-        Ok(Some(row))
+        match self.backend.find(id)? {
+            Some(stored) => self.admit(stored).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Brings a row that exists into the working set.
     fn fetch(&mut self, row: i64) -> Result<(), B::Error> {
         if !self.set.entries.contains_key(&row) {
-            let submission = self.backend.load(row)?;
-            self.add(row, submission, Change::None);
+            let stored = self.backend.load(row)?;
+            self.admit(stored)?;
         }
         Ok(())
+    }
+
+    /// Brings what was found into the working set. What is not what was written is set aside first, so
+    /// that it is neither sent nor found again.
+    fn admit(&mut self, stored: Stored) -> Result<i64, B::Error> {
+        let Stored { row, submission, corrupt } = stored;
+        if let Some(Corrupt { counted_as, fault, document }) = corrupt {
+            let counted_as = self.counted(counted_as)?;
+            self.counts.moved(counted_as, submission.state);
+            // All of its columns may have to be written.
+            self.backend.delete(row)?;
+            self.backend.insert(row, &submission)?;
+            self.backend.insert_scope(&submission.account, &submission.survey)?;
+            self.backend.insert_corrupt_document(row, &document)?;
+            let Submission { id, survey, .. } = &submission;
+            self.corruption.submissions.push((*id, survey.clone(), fault));
+        }
+        self.add(row, submission, Change::None);
+        Ok(row)
+    }
+
+    /// That state, or another one if none is counted in it, so that the counts balance.
+    fn counted(&self, state: State) -> Result<State, B::Error> {
+        let counts = self.counts.apply(&self.backend.counts()?);
+        let all = State::all().max_by_key(|other| counts.of(*other));
+        Ok(if counts.of(state) > 0 { state } else { all.unwrap_or(state) })
     }
 
     fn add(&mut self, row: i64, submission: Submission, change: Change) {
@@ -596,8 +672,14 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     fn pause_of(&mut self, account: &Name) -> Result<Option<&Pause>, B::Error> {
         if !self.set.pauses.contains_key(account) {
-            let pause = self.backend.pause(account)?;
-            self.set.pauses.insert(account.clone(), (pause, Change::None));
+            let pause = match self.backend.pause(account)?.transpose() {
+                Ok(pause) => (pause, Change::None),
+                Err(UnreadablePause) => {
+                    self.corruption.pauses.push(account.clone());
+                    (Some(Pause::unreadable(self.clock)), Change::Update)
+                }
+            };
+            self.set.pauses.insert(account.clone(), pause);
         }
         Ok(self.set.pauses[account].0.as_ref())
     }

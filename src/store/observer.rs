@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::domain::Name;
 use crate::submission::StateCounts;
 
 /// What the store reports of its own work, without knowing who counts it.
@@ -15,6 +16,9 @@ pub trait Observer: Send + Sync {
 
     /// The ledger can be written again.
     fn recovered(&self) {}
+
+    /// A submission of this survey is not what was written, and was set aside.
+    fn set_aside(&self, _survey: &Name) {}
 
     /// A part of the ledger is damaged: a person has to look at it.
     fn damaged(&self) {}

@@ -323,7 +323,7 @@ impl<B: Backend> Committer<B> {
             operation.run(&mut batch)?;
         }
         batch.flush()?;
-        let Batch { counts, removed, wakes, .. } = batch;
+        let Batch { counts, removed, wakes, corruption, .. } = batch;
         let counts_after = counts.apply(&self.counts);
         if counts_after != self.counts {
             self.backend.add_counts(&counts)?;
@@ -342,6 +342,10 @@ impl<B: Backend> Committer<B> {
         }
         committed?;
         self.counts = counts_after;
+        corruption.log();
+        for (_, survey, _) in &corruption.submissions {
+            self.observer.set_aside(survey);
+        }
         if let Some(wait) = removed.map(|removed| match removed {
             Removed::Erased => Duration::ZERO,
             Removed::Purged => PURGED_MAX,

@@ -343,6 +343,8 @@ pub(super) struct News {
     /// There is something in `new` that counts as new: an answer that is only given again does where
     /// it counts again.
     pub is_any: bool,
+    /// There is something in `new` that was unknown.
+    pub is_first: bool,
     /// A second, different answer in the domain of a question.
     pub changed: bool,
     /// Where the last answer counts: for some question another answer does than before.
@@ -397,6 +399,7 @@ impl News {
             MergeResult::New => {
                 self.changed |= changed;
                 self.is_any = true;
+                self.is_first = true;
             }
             MergeResult::Later if keeps_last => {}
             MergeResult::Earlier => {
@@ -419,6 +422,7 @@ impl News {
             (true, false) => {
                 add(&mut self.new);
                 self.is_any = true;
+                self.is_first = true;
             }
         }
     }

@@ -52,7 +52,8 @@ pub struct Document {
     /// Answers and facts that arrived while the submission was closed.
     #[serde(default, skip_serializing_if = "Answers::is_blank")]
     pub late: Answers,
-    /// How many webhooks brought answers beyond what a submission records.
+    /// How many webhooks are kept that brought nothing more to record: answers beyond what a submission
+    /// records, or known ones that count again. At most [`Document::UNRECORDED_MAX`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub unrecorded: u32,
     /// During the attempt in flight an answer changed that has to be delivered as well: when that will
@@ -79,6 +80,9 @@ pub struct Document {
     /// The attempt in flight finds out whether its account, which is paused, may resume.
     #[serde(default, skip_serializing_if = "is_default")]
     pub probe: bool,
+    /// The store held something else than was written. What is here may be wrong: it is sent no more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub corrupt: bool,
     /// An operator wants the payload of the last attempt sent once more.
     #[serde(default, skip_serializing_if = "is_default")]
     pub same_payload: bool,
@@ -176,6 +180,10 @@ impl Submission {
 impl Document {
     /// Version that is written; an older one is read, a newer one is not.
     const VERSION: u32 = 1;
+
+    /// Most webhooks that are kept beyond those that bring something to record. No sender has so much to
+    /// say of one call; each may be 64 KiB, so that a call takes some 20 MiB of the disk at most.
+    pub const UNRECORDED_MAX: u32 = 256;
 
     /// Most audit entries that are kept.
     pub const AUDIT_MAX: usize = 100;

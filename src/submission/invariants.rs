@@ -4,8 +4,46 @@ use jiff::Timestamp;
 
 use super::answers::{Answers, RecordedAnswer};
 use super::document::{AttemptRecord, Document, Submission};
-use super::state::{DeadReason, RetentionLevel, State, SubmissionKey};
-use crate::domain::Verdict;
+use super::state::{DeadReason, RetentionLevel, State, SubmissionId};
+use crate::domain::{CallUuid, Name, Verdict};
+
+const CORRUPT: &str = "it was changed on disk, so what is shown may be wrong and is not sent: look at \
+                       its webhooks, then discard it";
+
+const LOST: &str = "the store was damaged and a part of this submission is lost; look at its \
+                    webhooks, then replay or discard it";
+
+/// What can still be read of a submission.
+#[derive(Debug, Clone)]
+pub struct Remains {
+    /// That of account, survey and call, unless one of them is not what was written.
+    pub id: SubmissionId,
+    pub account: Name,
+    pub survey: Name,
+    pub call: Option<CallUuid>,
+    pub accepted_at: Timestamp,
+    pub fence: u64,
+    pub document: Option<Document>,
+}
+
+/// Why a submission is set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetAside {
+    /// It is not what was written. Its answers may be wrong, so it is closed for good.
+    Corrupt,
+    /// A part of it is lost. It counts what comes, unless something may have reached the destination.
+    Lost { closed: bool },
+}
+
+impl SetAside {
+    /// In words, for the operator who finds the submission dead.
+    pub fn detail(self) -> &'static str {
+        match self {
+            SetAside::Corrupt => CORRUPT,
+            SetAside::Lost { .. } => LOST,
+        }
+    }
+}
 
 impl Submission {
     /// Violation by a submission whose id is not that of its account, survey and call.
@@ -17,6 +55,8 @@ impl Submission {
         let (waits, in_flight, is_purged) =
             (self.state.is_waiting(), self.is_in_flight(), self.is_purged());
         let document = &self.document;
+        // Its id, or its call, is not that of its key where one of them was changed.
+        let is_corrupt = document.corrupt;
         let Document { attempts, attempts_made, attempts_spent, .. } = document;
         let responses = || attempts.iter().filter_map(|attempt| attempt.response.as_ref());
         let is_started = self.last_attempt().is_some_and(|attempt| attempt.response.is_none());
@@ -26,7 +66,7 @@ impl Submission {
         };
         let is_full = self.retention == RetentionLevel::Full;
         let invariants = [
-            (self.key().is_some_and(|key| key.id() != self.id), Self::WRONG_ID),
+            (!self.has_its_id(), Self::WRONG_ID),
             (waits && self.settled_at.is_some(), "waits and is settled"),
             (!waits && self.settled_at.is_none(), "is settled and does not say when"),
             (in_flight && self.state != State::Pending, "is in flight and not pending"),
@@ -62,7 +102,16 @@ impl Submission {
                 is_purged != (self.retention == RetentionLevel::Outcome),
                 "is purged or is not, by its retention level",
             ),
-            (is_purged != self.call.is_none(), "is purged or is not, by its call"),
+            (!is_corrupt && is_purged != self.call.is_none(), "is purged or is not, by its call"),
+            (
+                is_corrupt
+                    && !matches!(self.state, State::Dead(DeadReason::Corrupt) | State::Discarded),
+                "is corrupt and neither dead nor discarded",
+            ),
+            (
+                self.state == State::Dead(DeadReason::Corrupt) && !is_corrupt,
+                "is dead as corrupt and is not",
+            ),
             (is_purged && !is_blank(document), "is purged and has content"),
             (!is_full && !self.is_purgeable(), "waits or is dead and was stripped"),
             (
@@ -74,6 +123,12 @@ impl Submission {
         ];
         let violated = invariants.into_iter().filter(|(is_violated, _)| *is_violated);
         violated.map(|(_, words)| words).collect()
+    }
+
+    /// Whether its id is that of its account, survey and call; where it is known to be corrupt, one of
+    /// them may be wrong.
+    pub fn has_its_id(&self) -> bool {
+        self.document.corrupt || self.key().is_none_or(|key| key.id() == self.id)
     }
 
     /// Whether the last attempt can have led to the state.
@@ -91,7 +146,12 @@ impl Submission {
                 verdict,
                 Some(Verdict::Busy { .. } | Verdict::Unreachable | Verdict::UnknownResult)
             ),
-            State::Dead(DeadReason::Unmapped | DeadReason::Unrated | DeadReason::Incomplete)
+            State::Dead(
+                DeadReason::Unmapped
+                | DeadReason::Unrated
+                | DeadReason::Incomplete
+                | DeadReason::Corrupt,
+            )
             | State::Collecting
             | State::Pending
             | State::Ignored(_)
@@ -99,38 +159,31 @@ impl Submission {
         }
     }
 
-    /// A submission of which a damaged store has not everything, or not what can be: an operator has
-    /// to look at it. `document` is what could be read of it, and counts as far as it keeps the
-    /// invariants; `closed` keeps it closed to answers.
-    pub fn set_aside(
-        key: SubmissionKey,
-        accepted_at: Timestamp,
-        fence: u64,
-        document: Option<Document>,
-        closed: bool,
-        detail: &str,
-    ) -> Self {
-        let id = key.id();
-        let SubmissionKey { account, survey, call } = key;
+    /// A submission of which the store has not everything, or not what was written: an operator has to
+    /// look at it. What could be read of the document counts as far as it keeps the invariants.
+    pub fn set_aside(remains: Remains, why: SetAside) -> Self {
+        let Remains { id, account, survey, call, accepted_at, fence, document } = remains;
+        let (reason, closed) = match why {
+            SetAside::Corrupt => (DeadReason::Corrupt, true),
+            SetAside::Lost { closed } => (DeadReason::Unmapped, closed),
+        };
+        let made = document.as_ref().map_or(0, |document| document.attempts_made);
         let mut submission = Self {
             id,
             account,
             survey,
-            call: Some(call),
-            state: State::Dead(DeadReason::Unmapped),
+            call,
+            state: State::Dead(reason),
             accepted_at,
             due_at: accepted_at,
             settled_at: Some(accepted_at),
             lease_until: Some(accepted_at),
-            fence,
+            fence: fence.max(made.into()),
             first_attempt_at: None,
             retention: RetentionLevel::Full,
             purged_at: None,
-            document: Document::new(),
+            document: document.unwrap_or_else(Document::new),
         };
-        if let Some(document) = document {
-            submission.document = document;
-        }
         let is_started = |attempt: &AttemptRecord| attempt.response.is_none();
         if submission.last_attempt().is_some_and(is_started) {
             submission.expire();
@@ -138,11 +191,13 @@ impl Submission {
         submission.lease_until = None;
         submission.document.redeliver_at = None;
         submission.document.same_payload = false;
+        submission.document.corrupt = reason == DeadReason::Corrupt;
         if !submission.violations().is_empty() {
             submission.document = Document::new();
+            submission.document.corrupt = reason == DeadReason::Corrupt;
         }
         submission.document.reached |= closed;
-        submission.document.detail = Some(detail.to_owned());
+        submission.document.detail = Some(why.detail().to_owned());
         submission
     }
 }

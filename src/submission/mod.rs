@@ -31,6 +31,7 @@ pub use deliver::{
     Settlement,
 };
 pub use document::{AttemptRecord, AttemptResponse, AuditEntry, Document, Json, Submission};
+pub use invariants::{Remains, SetAside};
 pub use operate::{ActionOutcome, Replay};
 pub use receive::{Arrival, Outcome, Receipt};
 pub use retry::{Next, REJECTIONS_MAX, RetryPolicy, Tried, UnknownResult};

@@ -32,10 +32,12 @@ pub enum ActionOutcome {
     Final,
     /// No attempt was made, so there is no payload to send again.
     NoPayload,
+    /// What the store held of it is not what was written, so that its feedback may be wrong.
+    Corrupt,
 }
 
 impl ActionOutcome {
-    pub const ALL: [ActionOutcome; 7] = [
+    pub const ALL: [ActionOutcome; 8] = [
         ActionOutcome::Done,
         ActionOutcome::Unknown,
         ActionOutcome::Delivered,
@@ -43,6 +45,7 @@ impl ActionOutcome {
         ActionOutcome::InFlight,
         ActionOutcome::Final,
         ActionOutcome::NoPayload,
+        ActionOutcome::Corrupt,
     ];
 
     pub fn label(self) -> &'static str {
@@ -54,6 +57,7 @@ impl ActionOutcome {
             ActionOutcome::InFlight => "under_way",
             ActionOutcome::Final => "gone",
             ActionOutcome::NoPayload => "never_offered",
+            ActionOutcome::Corrupt => "corrupt",
         }
     }
 }
@@ -68,6 +72,7 @@ impl Submission {
                 return ActionOutcome::InFlight;
             }
             State::Collecting | State::Pending => return ActionOutcome::Waiting,
+            _ if self.document.corrupt => return ActionOutcome::Corrupt,
             State::Delivered if !how.include_delivered => return ActionOutcome::Delivered,
             State::Delivered | State::Ignored(_) | State::Dead(_) => {}
         }

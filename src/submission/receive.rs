@@ -42,6 +42,8 @@ pub enum Outcome {
     Late,
     /// The submission was erased or purged: the webhook is not kept.
     Purged,
+    /// As many webhooks are kept of the submission as may be: this one is not, and changes nothing.
+    Excess,
 }
 
 impl Outcome {
@@ -52,6 +54,7 @@ impl Outcome {
             Outcome::Duplicate => "repeat",
             Outcome::Late => "late",
             Outcome::Purged => "gone",
+            Outcome::Excess => "excess",
         }
     }
 
@@ -119,15 +122,27 @@ impl Submission {
         let news = News::merge(&mut known, arrival.extraction, arrival.fact(), policy);
         let may_redeliver = closed
             && !full
+            && !self.document.corrupt
             && self.state != State::Discarded
             && changed_answers == ChangedAnswerPolicy::Redeliver;
         let redelivers = may_redeliver && news.counts;
         let counts = !closed || redelivers;
-        let outcome = match (news.is_any, counts) {
+        // What is known of a corrupt submission may be wrong, so that nothing is a duplicate of it.
+        let outcome = match (news.is_any || self.document.corrupt, counts) {
             (false, _) => Outcome::Duplicate,
             (true, false) => Outcome::Late,
             (true, true) => Outcome::Updated,
         };
+        let in_flight = self.is_in_flight();
+        let is_late = !counts || in_flight;
+        let is_unrecorded = outcome.keeps_webhook()
+            && (!news.is_first || (is_late && self.document.late.is_full()));
+        if is_unrecorded {
+            if self.document.unrecorded >= Document::UNRECORDED_MAX {
+                return Receipt { outcome: Outcome::Excess, changed: false, modified: false };
+            }
+            self.document.unrecorded += 1;
+        }
         if outcome.keeps_webhook() {
             // There is a body again, to be removed when it is old.
             self.retention = RetentionLevel::Full;
@@ -135,8 +150,6 @@ impl Submission {
         let mut modified = outcome.keeps_webhook();
 
         // While an attempt is in flight nothing is mixed with what it was made of.
-        let in_flight = self.is_in_flight();
-        let is_late = !counts || in_flight;
         modified |= self.record(&news.new, is_late, changed_answers);
         // A duplicate re-opens nothing, even where it arrived before what is known.
         let is_earlier = !news.earlier.is_blank();
@@ -162,15 +175,11 @@ impl Submission {
 
     /// Records what is new among what counts or among what is late; returns whether anything was.
     fn record(&mut self, new: &Answers, is_late: bool, policy: ChangedAnswerPolicy) -> bool {
-        if new.is_blank() {
+        let to = if is_late { &mut self.document.late } else { &mut self.document.answers };
+        if new.is_blank() || (is_late && to.is_full()) {
             return false;
         }
-        let to = if is_late { &mut self.document.late } else { &mut self.document.answers };
-        if is_late && to.is_full() {
-            self.document.unrecorded = self.document.unrecorded.saturating_add(1);
-        } else {
-            to.merge(new, policy);
-        }
+        to.merge(new, policy);
         true
     }
 
@@ -178,6 +187,7 @@ impl Submission {
     fn is_closed(&self) -> bool {
         self.is_in_flight()
             || self.document.reached
+            || self.document.corrupt
             || matches!(self.state, State::Delivered | State::Discarded)
     }
 

@@ -78,6 +78,8 @@ pub enum DeadReason {
     Incomplete,
     /// It may have arrived, nobody can say, and the settings want a person to look.
     UnknownResult,
+    /// What the store holds of it is not what was written.
+    Corrupt,
 }
 
 /// The text names no state.
@@ -152,14 +154,17 @@ impl State {
         }
     }
 
-    /// The state that [`label`](Self::label) and [`reason`](Self::reason) describe.
-    pub fn from_labels(label: &str, reason: Option<&str>) -> Result<Self, UnknownState> {
-        let every_state = [State::Collecting, State::Pending, State::Delivered, State::Discarded]
+    /// Every state, with every reason.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [State::Collecting, State::Pending, State::Delivered, State::Discarded]
             .into_iter()
             .chain(IgnoredReason::ALL.map(State::Ignored))
-            .chain(DeadReason::ALL.map(State::Dead));
-        every_state
-            .into_iter()
+            .chain(DeadReason::ALL.map(State::Dead))
+    }
+
+    /// The state that [`label`](Self::label) and [`reason`](Self::reason) describe.
+    pub fn from_labels(label: &str, reason: Option<&str>) -> Result<Self, UnknownState> {
+        Self::all()
             .find(|state| state.label() == label && state.reason() == reason)
             .ok_or(UnknownState)
     }
@@ -212,7 +217,7 @@ impl IgnoredReason {
 }
 
 impl DeadReason {
-    pub const ALL: [DeadReason; 7] = [
+    pub const ALL: [DeadReason; 8] = [
         DeadReason::Unmapped,
         DeadReason::Refused,
         DeadReason::UnknownCall,
@@ -220,6 +225,7 @@ impl DeadReason {
         DeadReason::Unrated,
         DeadReason::Incomplete,
         DeadReason::UnknownResult,
+        DeadReason::Corrupt,
     ];
 
     pub fn label(self) -> &'static str {
@@ -231,6 +237,7 @@ impl DeadReason {
             DeadReason::Unrated => "unrated",
             DeadReason::Incomplete => "incomplete",
             DeadReason::UnknownResult => "unknown_result",
+            DeadReason::Corrupt => "corrupt",
         }
     }
 }

@@ -9,10 +9,10 @@ use proptest::prelude::{
 use uuid::Uuid;
 
 use super::{
-    AnswerValidity, Answers, Arrival, AuditEntry, ChangedAnswerPolicy, ClaimContext,
+    ActionOutcome, AnswerValidity, Answers, Arrival, AuditEntry, ChangedAnswerPolicy, ClaimContext,
     CompletionPolicy, DeadReason, Decision, Document, DueTime, IgnoredReason, Json, LeaseToken,
-    Mapped, Mapper, Mapping, Next, Outcome, Receipt, Replay, RetentionLevel, RetryPolicy,
-    Settlement, State, StateCounts, Submission, SubmissionKey, Tried, UnknownResult,
+    Mapped, Mapper, Mapping, Next, Outcome, Receipt, Remains, Replay, RetentionLevel, RetryPolicy,
+    SetAside, Settlement, State, StateCounts, Submission, SubmissionKey, Tried, UnknownResult,
 };
 use crate::account::PauseCause;
 use crate::domain::{
@@ -340,6 +340,7 @@ proptest! {
             // What is late adds to what is known: when an answer that is known came once more counts
             // by its first and its last time alone.
             submission.document.late = submission.document.all_answers().into_owned();
+            forget_how_often_known_answers_counted_again(&mut submission);
             submission
         };
         let (one, other) = (ended(&sent), ended(&shuffled));
@@ -365,8 +366,17 @@ fn received(sent: &[Sent], policy: ChangedAnswerPolicy) -> Option<Submission> {
     for sent in sent {
         receive(&mut known, 0, sent, policy);
     }
+    let mut submission = known?;
     // It orders the rows, and is the time of the webhook that was first stored.
-    known.map(|known| Submission { accepted_at: Timestamp::UNIX_EPOCH, ..known })
+    submission.accepted_at = Timestamp::UNIX_EPOCH;
+    forget_how_often_known_answers_counted_again(&mut submission);
+    Some(submission)
+}
+
+/// Where the last answer counts, only the order of commits can tell how often one that was known counted
+/// again. It bounds how many webhooks are kept, and nothing else.
+fn forget_how_often_known_answers_counted_again(submission: &mut Submission) {
+    submission.document.unrecorded = 0;
 }
 
 fn delivered() -> Submission {
@@ -401,7 +411,7 @@ fn more_attempts_than_are_kept_keep_the_invariants() {
 #[test]
 fn each_violation_is_found() {
     type Damage = fn(&mut Submission);
-    let damages: [(Damage, &str); 24] = [
+    let damages: [(Damage, &str); 26] = [
         (|it| it.call = Some("another".parse().unwrap()), Submission::WRONG_ID),
         (|it| it.state = State::Pending, "waits and is settled"),
         (|it| it.settled_at = None, "is settled and does not say when"),
@@ -439,6 +449,8 @@ fn each_violation_is_found() {
             "is purged or is not, by its retention level",
         ),
         (|it| it.call = None, "is purged or is not, by its call"),
+        (|it| it.document.corrupt = true, "is corrupt and neither dead nor discarded"),
+        (|it| it.state = State::Dead(DeadReason::Corrupt), "is dead as corrupt and is not"),
         (|it| it.purged_at = Some(at(1)), "is purged and has content"),
         (
             |it| {
@@ -477,7 +489,7 @@ fn each_violation_is_found() {
 #[test]
 fn a_submission_that_is_set_aside_keeps_what_keeps_the_invariants() {
     let set_aside = |document| {
-        let it = Submission::set_aside(key(0), at(1), 1, document, true, "the store was damaged");
+        let it = Submission::set_aside(remains(document), SetAside::Lost { closed: true });
         assert_eq!(it.violations(), Vec::<&str>::new());
         assert_eq!(it.state, State::Dead(DeadReason::Unmapped));
         it.document
@@ -489,4 +501,80 @@ fn a_submission_that_is_set_aside_keeps_what_keeps_the_invariants() {
     damaged.attempts_made = 9;
     assert!(set_aside(Some(damaged)).attempts.is_empty());
     assert!(set_aside(None).reached);
+}
+
+fn remains(document: Option<Document>) -> Remains {
+    let SubmissionKey { account, survey, call } = key(0);
+    let (id, call, accepted_at) = (key(0).id(), Some(call), at(1));
+    Remains { id, account, survey, call, accepted_at, fence: 1, document }
+}
+
+/// Whatever of it is wrong: its id, its call, its answers.
+#[test]
+fn a_corrupt_submission_is_closed_for_good_and_never_sent() {
+    let document = delivered().document;
+    for remains in [
+        remains(Some(document.clone())),
+        remains(None),
+        Remains { id: key(7).id(), ..remains(Some(document.clone())) },
+        Remains { call: None, ..remains(Some(document)) },
+    ] {
+        for policy in ChangedAnswerPolicy::ALL {
+            let set_aside = Submission::set_aside(remains.clone(), SetAside::Corrupt);
+            assert_eq!(set_aside.violations(), Vec::<&str>::new());
+            let mut known = Some(set_aside);
+            for second in [1, 2, 3] {
+                // What is known of it may be wrong, so that it is no duplicate.
+                let extraction = Extraction { hung_up: true, ..Extraction::default() };
+                let receipt = receive(&mut known, 0, &Sent { second, extraction }, policy);
+                assert_eq!(receipt.outcome, Outcome::Late);
+            }
+            let mut submission = known.unwrap();
+            let how = Replay { same_payload: false, include_delivered: true, at: at(9) };
+            assert_eq!(submission.replay(how), ActionOutcome::Corrupt);
+            assert_eq!(submission.state, State::Dead(DeadReason::Corrupt));
+            assert!(!submission.is_due(at(100)));
+            assert_eq!(submission.discard("asked again", at(10)), ActionOutcome::Done);
+            assert_eq!(submission.violations(), Vec::<&str>::new());
+            submission.purge(at(20));
+            assert_eq!(submission.violations(), Vec::<&str>::new());
+        }
+    }
+}
+
+fn answers(second: i64, texts: impl Iterator<Item = String>) -> Sent {
+    let extracted = |text| ExtractedAnswer {
+        question: "score".to_owned(),
+        answer: Answer::Given(text),
+        reader: "form:Digits".to_owned(),
+    };
+    let answers = texts.map(extracted).collect();
+    Sent { second, extraction: Extraction { answers, ..Extraction::default() } }
+}
+
+#[test]
+fn webhooks_beyond_what_is_recorded_are_kept_up_to_a_bound_and_then_change_nothing() {
+    let mut known = Some(delivered());
+    let full = answers(100, (0..256).map(|n| format!("full-{n}")));
+    receive(&mut known, 0, &full, ChangedAnswerPolicy::KeepFirst);
+    let mut beyond = |n: u32, policy| {
+        let before = known.clone();
+        let sent = answers(200 + i64::from(n), [format!("beyond-{n}")].into_iter());
+        let receipt = receive(&mut known, 0, &sent, policy);
+        let is_excess = receipt.outcome == Outcome::Excess;
+        assert_eq!(is_excess, known == before, "{n}");
+        assert_eq!(is_excess, !receipt.modified, "{n}");
+        (receipt.outcome, known.as_ref().unwrap().document.unrecorded)
+    };
+    for n in 0..Document::UNRECORDED_MAX {
+        assert_eq!(beyond(n, ChangedAnswerPolicy::KeepFirst), (Outcome::Late, n + 1));
+    }
+    for policy in ChangedAnswerPolicy::ALL {
+        let excess = (Outcome::Excess, Document::UNRECORDED_MAX);
+        assert_eq!(beyond(Document::UNRECORDED_MAX, policy), excess);
+    }
+    // What was heard before is heard again.
+    let again = answers(900, ["full-7".to_owned()].into_iter());
+    let receipt = receive(&mut known, 0, &again, ChangedAnswerPolicy::KeepFirst);
+    assert_eq!(receipt.outcome, Outcome::Duplicate);
 }

@@ -386,6 +386,14 @@ impl Observer for Metrics {
         self.families.ledger_writable.set(1);
     }
 
+    fn set_aside(&self, survey: &Name) {
+        let is_configured = {
+            let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+            in_force.labels.surveys.contains(survey)
+        };
+        self.submission_died(is_configured.then_some(survey), DeadReason::Corrupt);
+    }
+
     fn damaged(&self) {
         self.families.ledger_damaged.set(1);
     }

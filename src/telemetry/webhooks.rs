@@ -17,6 +17,8 @@ pub enum WebhookOutcome {
     Late,
     /// All but the outcome of its submission was dropped; it is not kept.
     Gone,
+    /// As much is kept of its submission as may be; it is not kept.
+    Excess,
     /// Its source's settings say that it is none of ours.
     Skipped,
     /// Its `Content-Encoding` or type is not ours to read.

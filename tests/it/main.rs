@@ -8,10 +8,13 @@ mod bad_input;
 mod by_hand;
 mod connections;
 mod conversations;
+mod corruption;
+mod crafted_stores;
 mod crash;
 mod dashboard;
 mod delivery;
 mod doctor;
+mod excess;
 mod faults;
 #[cfg(feature = "flaws")]
 mod flaws;

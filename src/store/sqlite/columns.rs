@@ -1,29 +1,141 @@
 //! Domain values as columns.
 
 use jiff::Timestamp;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Result, Row};
 use uuid::Uuid;
 
-use crate::submission::{Document, RetentionLevel, State, Submission, SubmissionId};
+use crate::store::backend::{Corrupt, Stored};
+use crate::store::model::ROWS_PER_MICROSECOND;
+use crate::submission::{
+    Document, Remains, RetentionLevel, SetAside, State, Submission, SubmissionId,
+};
 
 /// The columns of a submission, in the order in which [`submission`] reads them.
 macro_rules! submission_columns {
     () => {
         "seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
-            first_attempt_at, settled_at, retention, purged_at, document"
+            first_attempt_at, settled_at, retention, purged_at, document, checksum"
     };
 }
 pub(super) use submission_columns;
 
-/// A row that was selected by [`submission_columns`].
-pub(super) fn submission(row: &Row<'_>) -> Result<(i64, Submission)> {
+/// How many of [`submission_columns`] the checksum covers: all that come before it.
+const CHECKED: usize = 16;
+
+const UNREADABLE: &str = "cannot be read";
+
+/// Violation by a row that is not what was written.
+pub(super) const WRONG_CHECKSUM: &str = "does not have its checksum";
+
+/// A row that was selected by [`submission_columns`], set aside where it is not what was written.
+pub(super) fn stored(row: &Row<'_>) -> Result<Stored> {
+    let number = row.get(0)?;
+    let read = submission(row);
+    let fault = match &read {
+        Err(_) => UNREADABLE,
+        Ok(_) if !has_its_checksum(row)? => WRONG_CHECKSUM,
+        Ok(submission) if !submission.has_its_id() => Submission::WRONG_ID,
+        Ok(_) => "",
+    };
+    match read {
+        Ok(submission) if fault.is_empty() => Ok(Stored { row: number, submission, corrupt: None }),
+        _ => {
+            let document = row.get_ref(15)?.as_bytes().unwrap_or_default().to_owned();
+            let corrupt = Some(Corrupt { counted_as: counted_as(row)?, fault, document });
+            let submission = Submission::set_aside(remains(row)?, SetAside::Corrupt);
+            Ok(Stored { row: number, submission, corrupt })
+        }
+    }
+}
+
+/// Checksum of the columns of a submission, as they are written and as they are read.
+pub(super) fn checksum<'a>(columns: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+    let mut sum = crc32fast::Hasher::new();
+    // Kind and length keep the end of one column apart from the beginning of the next.
+    for column in columns {
+        match column {
+            ValueRef::Null => sum.update(&[0]),
+            ValueRef::Integer(number) => {
+                sum.update(&[1]);
+                sum.update(&number.to_le_bytes());
+            }
+            ValueRef::Real(number) => {
+                sum.update(&[2]);
+                sum.update(&number.to_le_bytes());
+            }
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                sum.update(&[3]);
+                sum.update(&bytes.len().to_le_bytes());
+                sum.update(bytes);
+            }
+        }
+    }
+    sum.finalize().into()
+}
+
+/// Whether a row is what was written.
+pub(super) fn has_its_checksum(row: &Row<'_>) -> Result<bool> {
+    let expected = row.get_ref(CHECKED)?;
+    Ok(ValueRef::Integer(checksum(checked(row)?)) == expected)
+}
+
+fn checked<'a>(row: &'a Row<'_>) -> Result<[ValueRef<'a>; CHECKED]> {
+    let mut columns = [ValueRef::Null; CHECKED];
+    for (column, value) in columns.iter_mut().enumerate() {
+        *value = row.get_ref(column)?;
+    }
+    Ok(columns)
+}
+
+/// The state in which a corrupt row is counted: the one that its checksum confirms, or else the one
+/// that it names, or else the one that the indexes have it for.
+fn counted_as(row: &Row<'_>) -> Result<State> {
+    let (mut columns, expected) = (checked(row)?, row.get_ref(CHECKED)?);
+    let label = row.get_ref(5)?.as_str().unwrap_or_default();
+    let waits = row.get_ref(12)? == ValueRef::Null;
+    for state in State::all() {
+        columns[5] = state.label().into();
+        columns[6] = state.reason().map_or(ValueRef::Null, ValueRef::from);
+        if ValueRef::Integer(checksum(columns)) == expected {
+            return Ok(state);
+        }
+    }
+    let named = State::all().find(|state| state.label() == label);
+    Ok(named.unwrap_or(if waits { State::Pending } else { State::Delivered }))
+}
+
+/// What can be read of a row that is not what was written.
+pub(super) fn remains(row: &Row<'_>) -> Result<Remains> {
+    let number: i64 = row.get(0)?;
+    let by_number = || Timestamp::from_microsecond(number.div_euclid(ROWS_PER_MICROSECOND));
+    let name =
+        |column| text(row, column).unwrap_or_else(|_| UNREADABLE_NAME.parse().expect("a name"));
+    let document = row.get_ref(15)?.as_bytes().ok();
+    Ok(Remains {
+        // No webhook has the id that is made of the number alone.
+        id: submission_id(row, 1)
+            .unwrap_or_else(|_| SubmissionId(Uuid::from_u128(number.unsigned_abs().into()))),
+        account: name(2),
+        survey: name(3),
+        call: text(row, 4).ok(),
+        accepted_at: timestamp(row, 7).or_else(|_| by_number()).unwrap_or(Timestamp::UNIX_EPOCH),
+        fence: row.get(10).unwrap_or_default(),
+        document: document.and_then(|document| Document::read(document).ok()),
+    })
+}
+
+/// Stands for an account or a survey whose name is not one.
+const UNREADABLE_NAME: &str = "unreadable";
+
+/// A row that was selected by [`submission_columns`], whatever its checksum.
+pub(super) fn submission(row: &Row<'_>) -> Result<Submission> {
     let (label, reason) = (row.get_ref(5)?.as_str()?, row.get_ref(6)?.as_str_or_null()?);
     let call = match row.get_ref(4)?.as_str_or_null()? {
         None => None,
         Some(call) => Some(parsed(4, Type::Text, call.parse())?),
     };
-    let submission = Submission {
+    Ok(Submission {
         id: submission_id(row, 1)?,
         account: text(row, 2)?,
         survey: text(row, 3)?,
@@ -38,8 +150,7 @@ pub(super) fn submission(row: &Row<'_>) -> Result<(i64, Submission)> {
         retention: retention(row, 13)?,
         purged_at: optional_timestamp(row, 14)?,
         document: parsed(15, Type::Text, Document::read(row.get_ref(15)?.as_bytes()?))?,
-    };
-    Ok((row.get(0)?, submission))
+    })
 }
 
 pub(super) fn retention_column(level: RetentionLevel) -> i64 {
@@ -77,6 +188,12 @@ pub(super) fn optional_timestamp(row: &Row<'_>, column: usize) -> Result<Option<
         None => Ok(None),
         Some(at) => parsed(column, Type::Integer, Timestamp::from_microsecond(at)).map(Some),
     }
+}
+
+/// A time in microseconds, or the nearest that there is.
+pub(super) fn clamped(micros: i64) -> Timestamp {
+    let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_microsecond(micros).unwrap_or(nearest)
 }
 
 /// A text column that holds the text of a domain type.

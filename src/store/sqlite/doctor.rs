@@ -9,7 +9,8 @@ use rusqlite::{Connection, Error, Result, Row};
 use uuid::Uuid;
 
 use super::columns::{
-    parsed, submission, submission_columns, submission_id, text, timestamp, uuid,
+    WRONG_CHECKSUM, has_its_checksum, parsed, submission, submission_columns, submission_id, text,
+    timestamp, uuid,
 };
 use super::{damage, open, queries};
 use crate::account::Pause;
@@ -179,7 +180,7 @@ impl Examiner<'_> {
                 findings.add(kind, format!("submission {} {words}", name(row)));
             };
             let submission = match submission(row) {
-                Ok((_, submission)) => submission,
+                Ok(submission) => submission,
                 Err(error) => {
                     let kind = if is_of_identity(&error) {
                         FindingKind::Identity
@@ -191,6 +192,9 @@ impl Examiner<'_> {
                 }
             };
             *counts.of_mut(submission.state) += 1;
+            if !has_its_checksum(row)? {
+                add(FindingKind::Submission, WRONG_CHECKSUM);
+            }
             for words in submission.violations() {
                 let is_id = words == Submission::WRONG_ID;
                 add(if is_id { FindingKind::Identity } else { FindingKind::Submission }, words);

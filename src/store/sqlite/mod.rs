@@ -127,7 +127,7 @@ impl SqliteStore {
         let Options { path, queue, lease, clock, observer } = options;
         let path = &open::create(&path)?;
         let lock = Lock::take(path)?;
-        let (connection, counts) = open::prepare(path)?;
+        let (connection, counts) = open::prepare(path, &*observer)?;
         open::warn_of_rescued(path);
         let reader = ReadOnly(open::read_only(path)?);
         let backend = Database::serving(connection, path, observer.clone(), lock, !local)?;

@@ -14,6 +14,7 @@ use super::{damage, queries, vfs};
 use crate::store::backend::Backend;
 use crate::store::batch::{Batch, WorkingSet};
 use crate::store::error::StoreError;
+use crate::store::observer::Observer;
 use crate::submission::StateCounts;
 
 mod migrations {
@@ -50,7 +51,10 @@ pub fn is_served(path: &Path) -> bool {
 }
 
 /// Opens for writing: sets SQLite up, migrates the schema and frees all claims.
-pub(super) fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreError> {
+pub(super) fn prepare(
+    path: &Path,
+    observer: &dyn Observer,
+) -> Result<(Connection, StateCounts), StoreError> {
     vfs::install();
     let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
@@ -78,7 +82,8 @@ pub(super) fn prepare(path: &Path) -> Result<(Connection, StateCounts), StoreErr
         .run(&mut connection)
         .map_err(|error| damage::opening(path, error))?;
     let database = Database::new(connection, path);
-    let freed = free_claims(&database).map_err(|error| damage::first_reading(path, error))?;
+    let freed =
+        free_claims(&database, observer).map_err(|error| damage::first_reading(path, error))?;
     if freed > 0 {
         tracing::warn!(freed, "claims of a process that has ended are freed");
     }
@@ -102,13 +107,19 @@ pub(super) fn warn_of_rescued(path: &Path) {
     }
 }
 
-fn free_claims(database: &Database) -> rusqlite::Result<usize> {
+/// Frees all claims, and sets aside what no claim would find.
+fn free_claims(database: &Database, observer: &dyn Observer) -> rusqlite::Result<usize> {
     database.begin()?;
     let mut set = WorkingSet::default();
     let mut batch = Batch::new(database, &mut set, Timestamp::MAX);
     let freed = batch.expire_leases()?;
+    batch.set_unclaimable_aside()?;
     batch.flush()?;
+    let Batch { counts, corruption, .. } = batch;
+    database.add_counts(&counts)?;
     database.commit()?;
+    corruption.log();
+    corruption.submissions.iter().for_each(|(_, survey, _)| observer.set_aside(survey));
     Ok(freed)
 }
 

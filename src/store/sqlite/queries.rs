@@ -1,13 +1,12 @@
 //! SQL of the queries, which run beside the writer.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Result, named_params, params};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
-use super::columns::{
-    optional_timestamp, parsed, submission, submission_columns, text, timestamp, uuid,
-};
+use super::columns::{clamped, stored, submission_columns, text, timestamp, uuid};
 use crate::account::Pause;
 use crate::domain::{CallUuid, Name, WebhookId};
+use crate::store::backend::Stored;
 use crate::store::model::{
     Cursor, Page, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
     first_row,
@@ -96,7 +95,7 @@ pub(super) fn search(
     };
     let mut submissions = Vec::with_capacity(rows.len());
     for row in rows {
-        submissions.push(by_row(connection, row)?);
+        submissions.push(by_row(connection, row)?.submission);
     }
     Ok(Page { submissions, next })
 }
@@ -168,13 +167,16 @@ fn rows_of_call(
 
 /// Ids that submissions about a call have, or would have.
 fn possible_ids(connection: &Connection, call: &CallUuid) -> Result<Vec<SubmissionId>> {
-    connection
-        .prepare_cached("SELECT account, survey FROM scopes")?
-        .query_map([], |row| {
-            let call = call.clone();
-            Ok(SubmissionKey { account: text(row, 0)?, survey: text(row, 1)?, call }.id())
-        })?
-        .collect()
+    let mut scopes = connection.prepare_cached("SELECT account, survey FROM scopes")?;
+    let mut rows = scopes.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Names that are none have no submissions.
+        if let (Ok(account), Ok(survey)) = (text(row, 0), text(row, 1)) {
+            ids.push(SubmissionKey { account, survey, call: call.clone() }.id());
+        }
+    }
+    Ok(ids)
 }
 
 /// The submissions about a call, without those that were erased.
@@ -192,52 +194,53 @@ pub(super) fn of_call(connection: &Connection, call: &CallUuid) -> Result<Vec<Su
 
 /// # Errors
 /// There is no such row, among others.
-pub(super) fn by_row(connection: &Connection, row: i64) -> Result<Submission> {
+pub(super) fn by_row(connection: &Connection, row: i64) -> Result<Stored> {
     let statement = concat!("SELECT ", submission_columns!(), " FROM submissions WHERE seq = ?1");
-    connection.prepare_cached(statement)?.query_row([row], |row| Ok(submission(row)?.1))
+    connection.prepare_cached(statement)?.query_row([row], stored)
 }
 
-pub(super) fn by_id(
-    connection: &Connection,
-    id: SubmissionId,
-) -> Result<Option<(i64, Submission)>> {
+pub(super) fn by_id(connection: &Connection, id: SubmissionId) -> Result<Option<Stored>> {
     let statement = concat!("SELECT ", submission_columns!(), " FROM submissions WHERE id = ?1");
-    connection.prepare_cached(statement)?.query_row([id.0.as_bytes()], submission).optional()
+    connection.prepare_cached(statement)?.query_row([id.0.as_bytes()], stored).optional()
 }
 
 pub(super) fn load(connection: &Connection, ids: &[SubmissionId]) -> Result<Vec<Submission>> {
     let mut found = Vec::new();
     for id in ids {
-        found.extend(by_id(connection, *id)?.map(|(_, submission)| submission));
+        found.extend(by_id(connection, *id)?.map(|found| found.submission));
     }
     Ok(found)
 }
 
 pub(super) fn find(connection: &Connection, id: SubmissionId) -> Result<Option<SubmissionDetail>> {
-    let Some((row, submission)) = by_id(connection, id)? else { return Ok(None) };
-    let webhooks: Vec<StoredWebhook> = connection
+    let Some(Stored { row, submission, .. }) = by_id(connection, id)? else { return Ok(None) };
+    // One that cannot be read counts among those that are not shown.
+    let webhooks = connection
         .prepare_cached(
             "SELECT id, source, outcome, method, received_at, query, body FROM webhooks
                 WHERE submission = ?1 ORDER BY received_at, id LIMIT ?2",
         )?
-        .query_map(params![row, SubmissionDetail::WEBHOOKS_MAX], |row| {
-            let body: Option<Vec<u8>> = row.get(6)?;
-            let query = row.get(5)?;
-            Ok(StoredWebhook {
-                id: WebhookId(uuid(row, 0)?),
-                source: text(row, 1)?,
-                outcome: row.get(2)?,
-                method: row.get(3)?,
-                received_at: timestamp(row, 4)?,
-                content: body.map(|body| WebhookContent { query, body }),
-            })
-        })?
-        .collect::<Result<_>>()?;
-    let stored: usize = connection
+        .query_map(params![row, SubmissionDetail::WEBHOOKS_MAX], |row| Ok(webhook(row).ok()))?
+        .filter_map(Result::transpose)
+        .collect::<Result<Vec<_>>>()?;
+    let kept: usize = connection
         .prepare_cached("SELECT count(*) FROM webhooks WHERE submission = ?1")?
         .query_row([row], |row| row.get(0))?;
-    let webhooks_truncated = stored.saturating_sub(webhooks.len());
+    let webhooks_truncated = kept.saturating_sub(webhooks.len());
     Ok(Some(SubmissionDetail { submission, webhooks, webhooks_truncated }))
+}
+
+fn webhook(row: &Row<'_>) -> Result<StoredWebhook> {
+    let body: Option<Vec<u8>> = row.get(6)?;
+    let query = row.get(5)?;
+    Ok(StoredWebhook {
+        id: WebhookId(uuid(row, 0)?),
+        source: text(row, 1)?,
+        outcome: row.get(2)?,
+        method: row.get(3)?,
+        received_at: timestamp(row, 4)?,
+        content: body.map(|body| WebhookContent { query, body }),
+    })
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<StateCounts> {
@@ -271,7 +274,9 @@ pub(super) const FIRST_DUE: &str = "SELECT min(due_at) FROM submissions
 
 pub(super) fn statistics(connection: &Connection) -> Result<Statistics> {
     let first = |statement: &str, values: &[&dyn rusqlite::ToSql]| {
-        connection.prepare_cached(statement)?.query_row(values, |row| optional_timestamp(row, 0))
+        connection
+            .prepare_cached(statement)?
+            .query_row(values, |row| Ok(row.get::<_, Option<i64>>(0)?.map(clamped)))
     };
     // Each attempt moves the time at which a submission is due; it has been due since the first.
     let mut oldest_due_at = first(FIRST_RETRIED, &[])?;
@@ -296,29 +301,47 @@ fn size(connection: &Connection) -> Result<(u64, u64)> {
 }
 
 fn pauses(connection: &Connection) -> Result<Vec<(Name, crate::account::PauseReason)>> {
-    let all: Vec<(Name, Pause)> = connection
-        .prepare_cached("SELECT account, pause FROM pauses ORDER BY account")?
-        .query_map([], |row| {
-            let pause = serde_json::from_slice(row.get_ref(1)?.as_bytes()?);
-            Ok((text(row, 0)?, parsed(1, Type::Text, pause)?))
-        })?
-        .collect::<Result<_>>()?;
-    let in_force = all.into_iter().filter_map(|(name, pause)| Some((name, pause.reason()?)));
-    Ok(in_force.collect())
+    let mut pauses =
+        connection.prepare_cached("SELECT account, pause FROM pauses ORDER BY account")?;
+    let mut rows = pauses.query([])?;
+    let mut in_force = Vec::new();
+    while let Some(row) = rows.next()? {
+        // What is no name is that of no account.
+        let Ok(account) = text(row, 0) else { continue };
+        let pause = serde_json::from_slice(row.get_ref(1)?.as_bytes()?);
+        // The next claim for the account writes it anew, with a time.
+        let pause = pause.unwrap_or_else(|_| Pause::unreadable(Timestamp::UNIX_EPOCH));
+        in_force.extend(pause.reason().map(|reason| (account, reason)));
+    }
+    Ok(in_force)
 }
 
 pub(super) const NEXT_ACCOUNT: &str = "SELECT account FROM submissions
-    WHERE account > ?1 AND settled_at IS NULL AND lease_until IS NULL
+    WHERE account > CAST(?1 AS TEXT) AND settled_at IS NULL AND lease_until IS NULL
     ORDER BY account LIMIT 1";
 
-/// From one account to the next along the index, however many submissions each has.
+/// What waits of an account that is no name.
+pub(super) const WAITING_OF: &str = "SELECT seq FROM submissions
+    WHERE account = CAST(?1 AS TEXT) AND settled_at IS NULL AND lease_until IS NULL LIMIT ?2";
+
 pub(super) fn accounts_waiting(connection: &Connection) -> Result<Vec<Name>> {
-    let mut accounts: Vec<Name> = Vec::new();
+    let texts = account_texts_waiting(connection)?;
+    Ok(texts.iter().filter_map(|text| name(text)).collect())
+}
+
+pub(super) fn name(text: &[u8]) -> Option<Name> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// From one account to the next along the index, however many submissions each has; what they have
+/// for an account need be no name, nor UTF-8.
+pub(super) fn account_texts_waiting(connection: &Connection) -> Result<Vec<Vec<u8>>> {
+    let mut accounts: Vec<Vec<u8>> = Vec::new();
     loop {
-        let after = accounts.last().map_or("", Name::as_str);
+        let after = accounts.last().map_or(&[][..], Vec::as_slice);
         let next = connection
             .prepare_cached(NEXT_ACCOUNT)?
-            .query_row([after], |row| text(row, 0))
+            .query_row([after], |row| Ok(row.get_ref(0)?.as_bytes()?.to_owned()))
             .optional()?;
         match next {
             Some(account) => accounts.push(account),

@@ -11,24 +11,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use jiff::Timestamp;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, Params, Result, Row, params_from_iter};
 use serde_json::json;
 
-use super::columns::{submission, submission_columns, submission_id, text, timestamp, uuid};
+use super::columns::{
+    has_its_checksum, remains, submission, submission_columns, submission_id, text, uuid,
+};
 use super::head::{beside, folder_of};
 use super::lock::Lock;
 use super::rows::Database;
 use super::{doctor, head, open, queries};
 use crate::store::backend::{Backend, CountsDelta};
 use crate::store::error::StoreError;
-use crate::store::model::ROWS_PER_MICROSECOND;
-use crate::submission::{DeadReason, Document, State, Submission, SubmissionKey};
-
-/// Why a submission was set aside, for the operator who finds it dead.
-const SET_ASIDE: &str = "the store was damaged and a part of this submission is lost; look at its \
-                         webhooks, then replay or discard it";
+use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey};
 
 /// Result of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,7 +65,7 @@ pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, Sto
 }
 
 fn bring_over(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
-    let (connection, _) = open::prepare(new)?;
+    let (connection, _) = open::prepare(new, &())?;
     let (old, _copy) = head::open(damaged, new, &connection, has_tables)?;
     let recovered = Recovery::new(&old, new)
         .run(connection, new)
@@ -160,7 +156,9 @@ impl<'a> Recovery<'a> {
         }
         let set_aside = self.set_aside;
         if set_aside > 0 {
-            let words = format!("parts of {set_aside} submissions, which are dead (unmapped) now");
+            let words = format!(
+                "parts of {set_aside} submissions, which are dead (unmapped or corrupt) now"
+            );
             self.lost.push(words);
         }
         let orphaned = self.orphans.finish();
@@ -218,7 +216,7 @@ impl<'a> Recovery<'a> {
         let without_document = SUBMISSION.replace("document", "NULL");
         [SUBMISSION, &without_document].into_iter().find_map(|statement| {
             let mut statement = self.old.prepare_cached(statement).ok()?;
-            statement.query_row([number], |row| Ok(read_submission(row, number))).ok()
+            statement.query_row([number], |row| Ok(read_submission(row))).ok()
         })?
     }
 
@@ -268,7 +266,7 @@ impl<'a> Recovery<'a> {
         fresh.execute(
             "DELETE FROM idempotency_keys WHERE submission NOT IN
                 (SELECT id FROM submissions WHERE json_extract(document, '$.detail') IS NOT ?1)",
-            [SET_ASIDE],
+            [SetAside::Lost { closed: false }.detail()],
         )?;
         Ok(())
     }
@@ -323,21 +321,20 @@ impl<'a> Recovery<'a> {
 
 /// A submission as it was or, if that cannot be, set aside; and which of the two. `None` if it is not
 /// the one that its id says: its answers would rate another call.
-fn read_submission(row: &Row<'_>, number: i64) -> Option<(Submission, bool)> {
-    if let Ok((_, submission)) = submission(row)
+fn read_submission(row: &Row<'_>) -> Option<(Submission, bool)> {
+    if let Ok(submission) = submission(row)
         && submission.violations().is_empty()
+        && has_its_checksum(row).unwrap_or(false)
     {
         return Some((submission, true));
     }
-    let id = submission_id(row, 1).ok()?;
-    let (account, survey) = (text(row, 2).ok()?, text(row, 3).ok()?);
-    let by_number = Timestamp::from_microsecond(number.div_euclid(ROWS_PER_MICROSECOND));
-    let accepted_at = timestamp(row, 7).ok().or(by_number.ok())?;
-    let label = row.get_ref(5).ok().and_then(|label| label.as_str().ok());
-    let reason = row.get_ref(6).ok().and_then(|reason| reason.as_str_or_null().ok()).flatten();
-    let state = State::from_labels(label.unwrap_or_default(), reason).ok();
-    let key = SubmissionKey { account, survey, call: text(row, 4).ok()? };
-    if key.id() != id {
+    let (remains, state) = (remains(row).ok()?, state(row));
+    let key = SubmissionKey {
+        account: text(row, 2).ok()?,
+        survey: text(row, 3).ok()?,
+        call: remains.call.clone()?,
+    };
+    if key.id() != submission_id(row, 1).ok()? {
         return None;
     }
     let is_leased = row.get_ref(9).is_ok_and(|lease| lease != ValueRef::Null);
@@ -345,11 +342,15 @@ fn read_submission(row: &Row<'_>, number: i64) -> Option<(Submission, bool)> {
     let closed = is_leased
         || matches!(state, Some(State::Delivered | State::Discarded))
         || reached.into_iter().any(|reason| state == Some(State::Dead(reason)));
-    let document = row.get_ref(15).ok().and_then(|document| document.as_bytes().ok());
-    let document = document.and_then(|document| Document::read(document).ok());
-    let fence = row.get(10).unwrap_or_default();
-    let submission = Submission::set_aside(key, accepted_at, fence, document, closed, SET_ASIDE);
-    Some((submission, false))
+    // What can be read of its answers may be wrong.
+    let is_corrupt = remains.document.is_some() && !has_its_checksum(row).unwrap_or(false);
+    let why = if is_corrupt { SetAside::Corrupt } else { SetAside::Lost { closed } };
+    Some((Submission::set_aside(remains, why), false))
+}
+
+fn state(row: &Row<'_>) -> Option<State> {
+    let (label, reason) = (row.get_ref(5).ok()?, row.get_ref(6).ok()?);
+    State::from_labels(label.as_str().ok()?, reason.as_str_or_null().ok()?).ok()
 }
 
 fn values(row: &Row<'_>) -> Result<Vec<Value>> {

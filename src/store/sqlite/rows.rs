@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params, params_from_iter};
 
 use super::checkpoint::Checkpointer;
-use super::columns::{limit, micros, parsed, retention_column, submission_id, timestamp};
+use super::columns::{checksum, clamped, limit, micros, retention_column, submission_id};
 use super::damage::Damage;
 use super::files::Files;
 use super::head::beside;
@@ -20,11 +21,11 @@ use super::lock::Lock;
 use super::{damage, queries};
 use crate::account::Pause;
 use crate::domain::{IdempotencyKey, Method, Name};
-use crate::store::backend::{Backend, CountsDelta, KeyUse};
+use crate::store::backend::{Backend, CountsDelta, KeyUse, Stored, StoredPause, UnreadablePause};
 use crate::store::error::StoreError;
 use crate::store::model::ReceiveRequest;
 use crate::store::observer::Observer;
-use crate::submission::{Outcome, RetentionLevel, State, Submission, SubmissionId};
+use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
 
 /// How long a write waits for `sqlite3` in another window to finish its own; a sender that waits 5 s
 /// for its answer still gets the 503.
@@ -119,27 +120,28 @@ impl Database {
         submission.document.write(&mut document);
         let Submission { state, retention, .. } = submission;
         let retention = submission.is_purgeable().then_some(retention_column(*retention));
-        self.execute(
-            statement,
-            params![
-                row,
-                submission.id.0.as_bytes(),
-                submission.account.as_str(),
-                submission.survey.as_str(),
-                submission.call.as_ref().map(|call| call.as_str()),
-                state.label(),
-                state.reason(),
-                micros(submission.accepted_at),
-                micros(submission.due_at),
-                submission.lease_until.map(micros),
-                submission.fence,
-                submission.first_attempt_at.map(micros),
-                submission.settled_at.map(micros),
-                retention,
-                submission.purged_at.map(micros),
-                std::str::from_utf8(&document).expect("JSON is UTF-8"),
-            ],
-        )
+        let optional = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
+        let values = [
+            ValueRef::Integer(row),
+            ValueRef::Blob(submission.id.0.as_bytes()),
+            submission.account.as_str().into(),
+            submission.survey.as_str().into(),
+            submission.call.as_ref().map_or(ValueRef::Null, |call| call.as_str().into()),
+            state.label().into(),
+            state.reason().map_or(ValueRef::Null, ValueRef::from),
+            ValueRef::Integer(micros(submission.accepted_at)),
+            ValueRef::Integer(micros(submission.due_at)),
+            optional(submission.lease_until.map(micros)),
+            ValueRef::Integer(submission.fence.try_into().unwrap_or(i64::MAX)),
+            optional(submission.first_attempt_at.map(micros)),
+            optional(submission.settled_at.map(micros)),
+            optional(retention),
+            optional(submission.purged_at.map(micros)),
+            ValueRef::Text(&document),
+        ];
+        let checksum = ValueRef::Integer(checksum(values));
+        let values = values.into_iter().chain([checksum]).map(ToSqlOutput::Borrowed);
+        self.execute(statement, params_from_iter(values))
     }
 }
 
@@ -176,13 +178,14 @@ pub(super) const PURGEABLE: &str = "SELECT seq FROM submissions
 
 pub(super) const INSERT: &str = "INSERT INTO submissions
         (seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
-         first_attempt_at, settled_at, retention, purged_at, document)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+         first_attempt_at, settled_at, retention, purged_at, document, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// Its parameters are those of [`INSERT`].
 pub(super) const UPDATE: &str = "UPDATE submissions
     SET call = ?5, state = ?6, reason = ?7, due_at = ?9, lease_until = ?10, fence = ?11,
-        first_attempt_at = ?12, settled_at = ?13, retention = ?14, purged_at = ?15, document = ?16
+        first_attempt_at = ?12, settled_at = ?13, retention = ?14, purged_at = ?15, document = ?16,
+        checksum = ?17
     WHERE seq = ?1";
 
 pub(super) const KEYS_OF: &str = "DELETE FROM idempotency_keys WHERE submission = ?2
@@ -263,16 +266,41 @@ impl Backend for Database {
         truncated
     }
 
-    fn find(&self, id: SubmissionId) -> Result<Option<(i64, Submission)>> {
+    fn find(&self, id: SubmissionId) -> Result<Option<Stored>> {
         queries::by_id(&self.connection, id)
     }
 
-    fn load(&self, row: i64) -> Result<Submission> {
+    fn load(&self, row: i64) -> Result<Stored> {
         let found = queries::by_row(&self.connection, row).optional()?;
         // An index has it, so the table has lost it.
         found.ok_or_else(|| {
             rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
         })
+    }
+
+    fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<()> {
+        self.execute(
+            "INSERT OR REPLACE INTO corrupt_documents VALUES (?1, ?2)",
+            params![row, document],
+        )?;
+        Ok(())
+    }
+
+    fn unclaimable(&self, most: usize) -> Result<Vec<i64>> {
+        let mut rows = Vec::new();
+        for account in queries::account_texts_waiting(&self.connection)? {
+            if queries::name(&account).is_none() && rows.len() < most {
+                let mut waiting = self.connection.prepare_cached(queries::WAITING_OF)?;
+                let found = waiting
+                    .query_map(params![account, limit(most - rows.len())], |row| row.get(0))?;
+                rows.extend(found.collect::<Result<Vec<i64>>>()?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn counts(&self) -> Result<StateCounts> {
+        queries::counts(&self.connection)
     }
 
     fn highest_row(&self, first: i64, last: i64) -> Result<Option<i64>> {
@@ -351,11 +379,13 @@ impl Backend for Database {
 
     fn strip_webhooks(&self, row: i64) -> Result<()> {
         self.execute("UPDATE webhooks SET query = NULL, body = NULL WHERE submission = ?1", [row])?;
+        self.execute("DELETE FROM corrupt_documents WHERE submission = ?1", [row])?;
         Ok(())
     }
 
     fn delete_webhooks(&self, row: i64) -> Result<()> {
         self.execute("DELETE FROM webhooks WHERE submission = ?1", [row])?;
+        self.execute("DELETE FROM corrupt_documents WHERE submission = ?1", [row])?;
         Ok(())
     }
 
@@ -383,6 +413,19 @@ impl Backend for Database {
             .query_row(params![source, id, digest], |row| {
                 Ok(if row.get(0)? { KeyUse::Same(submission_id(row, 1)?) } else { KeyUse::Other })
             })
+            // A key that names no submission is no better than one that was forgotten.
+            .or_else(|error| match error {
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..) => {
+                    self.execute(
+                        "UPDATE idempotency_keys SET digest = ?3, submission = ?4, used_at = ?5
+                            WHERE source = ?1 AND key = ?2",
+                        params![source, id, digest, submission.0.as_bytes(), micros(used_at)],
+                    )?;
+                    Ok(KeyUse::First)
+                }
+                error => Err(error),
+            })
     }
 
     fn delete_key(&self, source: &Name, key: &IdempotencyKey) -> Result<()> {
@@ -409,12 +452,13 @@ impl Backend for Database {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<(Timestamp, i64)>> {
+        // A time that no submission can be due at is found as well: its row is corrupt.
+        let after = if after == Timestamp::MIN { i64::MIN } else { micros(after) };
         self.connection
             .prepare_cached(DUE)?
-            .query_map(
-                params![account.as_str(), micros(after), micros(until), limit(most)],
-                |row| Ok((timestamp(row, 0)?, row.get(1)?)),
-            )?
+            .query_map(params![account.as_str(), after, micros(until), limit(most)], |row| {
+                Ok((clamped(row.get(0)?), row.get(1)?))
+            })?
             .collect()
     }
 
@@ -441,12 +485,12 @@ impl Backend for Database {
             .collect()
     }
 
-    fn pause(&self, account: &Name) -> Result<Option<Pause>> {
+    fn pause(&self, account: &Name) -> Result<Option<StoredPause>> {
         self.connection
             .prepare_cached("SELECT pause FROM pauses WHERE account = ?1")?
             .query_row([account.as_str()], |row| {
-                let pause = serde_json::from_slice(row.get_ref(0)?.as_bytes()?);
-                parsed(0, rusqlite::types::Type::Text, pause)
+                let pause = row.get_ref(0)?.as_bytes()?;
+                Ok(serde_json::from_slice(pause).map_err(|_| UnreadablePause))
             })
             .optional()
     }

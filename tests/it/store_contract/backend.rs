@@ -281,6 +281,7 @@ pub fn call_of(submission: &Submission) -> &str {
 pub fn apart_from_late(submission: &Submission) -> Submission {
     let mut submission = submission.clone();
     submission.document.late = Answers::default();
+    submission.document.unrecorded = 0;
     submission
 }
 

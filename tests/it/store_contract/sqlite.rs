@@ -228,10 +228,10 @@ async fn what_is_rare_among_many_is_found_in_several_pages() {
             "WITH RECURSIVE many (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM many WHERE n < 12000)
             INSERT INTO submissions
                     (seq, id, account, survey, call, state, reason, accepted_at, due_at, fence,
-                     settled_at, retention, document)
+                     settled_at, retention, checksum, document)
                 SELECT n * 1000000000, randomblob(16), 'main', 'quality', 'call-' || n,
                     iif(n % 2, 'delivered', 'ignored'), iif(n % 2, NULL, 'rule'), n * 1000000, 0, 1,
-                    n * 1000000, 2, '{\"v\":1}'
+                    n * 1000000, 2, 0, '{\"v\":1}'
                 FROM many;",
         )
         .unwrap();

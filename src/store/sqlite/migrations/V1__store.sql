@@ -25,6 +25,9 @@ CREATE TABLE submissions (
     -- id and its outcome. NULL while it waits and where it is dead.
     retention        INTEGER,
     purged_at        INTEGER,
+    -- CRC-32 of all other columns: a row that another program, or the disk, has changed is not believed.
+    checksum         INTEGER NOT NULL,
+    -- Last: a long one continues on other pages.
     document         TEXT    NOT NULL
 ) STRICT;
 
@@ -41,6 +44,12 @@ CREATE INDEX submissions_retained ON submissions (retention, settled_at) WHERE r
 -- temporary table at each change of a row.)
 CREATE INDEX submissions_failed ON submissions (state)
     WHERE state = 'ignored' OR state = 'dead' OR state = 'discarded';
+
+-- Documents of submissions that were found changed, as they were found.
+CREATE TABLE corrupt_documents (
+    submission INTEGER NOT NULL PRIMARY KEY,
+    document   BLOB    NOT NULL
+) STRICT;
 
 -- Webhooks that brought something new, as they came; those of a submission are neighbours.
 CREATE TABLE webhooks (

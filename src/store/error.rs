@@ -16,6 +16,8 @@ pub enum StoreError {
     InUse { path: String },
     #[error("{path} is not a Postcall store")]
     Foreign { path: String },
+    #[error("{path}: {what}; drop it, or serve another file")]
+    ForeignObject { path: String, what: String },
     #[error(
         "{path} was written by a pre-release of Postcall, which this release cannot read: move the \
          file away and start with a new one"

@@ -12,7 +12,8 @@ use super::columns::{
     WRONG_CHECKSUM, has_its_checksum, parsed, submission, submission_columns, submission_id, text,
     timestamp, uuid,
 };
-use super::{damage, open, queries};
+use super::untrusted::Budget;
+use super::{damage, files, open, queries, untrusted};
 use crate::account::Pause;
 use crate::domain::Name;
 use crate::store::error::StoreError;
@@ -68,14 +69,16 @@ impl FindingKind {
     }
 }
 
-/// Reads all of a store, which takes seconds if it is large, and changes nothing.
+/// Reads all of a store, which takes seconds if it is large, and changes nothing. A file that was made
+/// to harm is not run and does not take longer.
 ///
 /// # Errors
 /// The file cannot be opened, belongs to another program, or was written by another release. Damage
 /// is no error.
 pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     let mut findings = Findings::default();
-    let connection = match open(path) {
+    let budget = Budget::of(path);
+    let connection = match open(path, &budget) {
         Ok(connection) => connection,
         Err(StoreError::Damaged { fault, .. }) => {
             findings.add(FindingKind::File, format!("it cannot be opened: {fault}"));
@@ -86,13 +89,17 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     // What is written meanwhile is not seen, so that all parts are of one moment.
     let store =
         connection.unchecked_transaction().map_err(|error| StoreError::open(path, error))?;
-    let mut examiner = Examiner { store: &store, findings, counts: StateCounts::default() };
+    let counts = StateCounts::default();
+    let mut examiner = Examiner { store: &store, budget: &budget, findings, counts };
+    examiner.part(FindingKind::File, "the schema", Examiner::schema);
+    if !examiner.findings.found.is_empty() {
+        return Ok(examiner.examination());
+    }
     examiner.part(FindingKind::File, "the file", Examiner::pages);
     if let Err(error) = open::check_schema(&store, path) {
         // A store without its tables has no schema either, and that is a finding already.
-        let findings = examiner.findings.all();
-        let is_sound = findings.is_empty();
-        return if is_sound { Err(error) } else { Ok(Examination { submissions: 0, findings }) };
+        let is_sound = examiner.findings.found.is_empty();
+        return if is_sound { Err(error) } else { Ok(examiner.examination()) };
     }
     examiner.part(FindingKind::File, "the submissions", Examiner::submissions);
     examiner.part(FindingKind::File, "the webhooks", Examiner::webhooks);
@@ -100,14 +107,15 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     examiner.part(FindingKind::Counts, "the state counts", Examiner::counts);
     examiner.part(FindingKind::Account, "the pauses of accounts", Examiner::pauses);
     examiner.part(FindingKind::Account, "the pairs of account and survey", Examiner::scopes);
-    let submissions = examiner.counts.accepted;
-    Ok(Examination { submissions, findings: examiner.findings.all() })
+    Ok(examiner.examination())
 }
 
-/// Opens for reading; SQLite checks each page closely.
-pub(super) fn open(path: &Path) -> std::result::Result<Connection, StoreError> {
+/// Opens for reading; SQLite checks each page closely, and takes no more steps than there are.
+pub(super) fn open(path: &Path, budget: &Budget) -> std::result::Result<Connection, StoreError> {
     let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
-    let connection = open::read_only(&path)?;
+    files::check(&path)?;
+    let mut connection = open::read_only(&path)?;
+    budget.bind(&mut connection).map_err(|error| damage::opening(&path, error))?;
     open::check_application(&connection, &path)?;
     open::check_no_pre_release(&connection, &path)?;
     connection
@@ -146,6 +154,7 @@ impl Findings {
 
 struct Examiner<'a> {
     store: &'a Connection,
+    budget: &'a Budget,
     findings: Findings,
     /// Recounted, without those that were deleted.
     counts: StateCounts,
@@ -158,6 +167,22 @@ impl Examiner<'_> {
         if let Err(error) = examine(self) {
             self.findings.add(kind, format!("{part} cannot be read to the end: {error}"));
         }
+    }
+
+    fn examination(mut self) -> Examination {
+        if let Some(words) = self.budget.exceeded() {
+            // However many there are of its kind.
+            self.findings.found.insert(0, Finding { kind: FindingKind::File, words });
+        }
+        Examination { submissions: self.counts.accepted, findings: self.findings.all() }
+    }
+
+    /// What is not ours may run when it is read, so nothing else is.
+    fn schema(&mut self) -> Result<()> {
+        for words in untrusted::foreign_objects(self.store)? {
+            self.findings.add(FindingKind::File, words);
+        }
+        Ok(())
     }
 
     fn pages(&mut self) -> Result<()> {
@@ -305,6 +330,7 @@ impl Examiner<'_> {
         let mut statement = self.store.prepare(statement)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
+            self.budget.spend_row(row);
             examine(&mut self.findings, row)?;
         }
         Ok(())

@@ -1,49 +1,29 @@
-//! The files of a database that is served: whether they are still those that were opened.
-//!
-//! What is written to a file that was deleted is lost when the process ends, although every write and
-//! every sync succeeds.
+//! The files of a store: what SQLite and we keep beside the database.
 
-use std::fs::Metadata;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::io::Error;
 use std::path::{Path, PathBuf};
 
-use super::head::beside;
+use crate::store::error::StoreError;
 
-/// The database and its log, with the device and inode of each.
-pub(super) struct Files([(PathBuf, Identity); 2]);
+/// What SQLite keeps beside a database.
+pub(super) const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-type Identity = (u64, u64);
-
-impl Files {
-    /// # Errors
-    /// One of them is not there, or the file system says no.
-    pub fn of(database: &Path) -> io::Result<Self> {
-        let known = |path: PathBuf| {
-            let identity = identity(&path.symlink_metadata()?);
-            Ok::<_, io::Error>((path, identity))
-        };
-        Ok(Self([known(database.to_owned())?, known(beside(database, "-wal"))?]))
-    }
-
-    /// Returns what was deleted or replaced, in words.
-    ///
-    /// # Errors
-    /// The file system does not say.
-    pub fn displaced(&self) -> io::Result<Option<String>> {
-        for (path, known) in &self.0 {
-            let what_happened = match path.symlink_metadata() {
-                Ok(found) if identity(&found) == *known => continue,
-                Ok(_) => "was replaced by another file",
-                Err(error) if error.kind() == ErrorKind::NotFound => "was deleted or moved",
-                Err(error) => return Err(error),
-            };
-            return Ok(Some(format!("{} {what_happened}", path.display())));
-        }
-        Ok(None)
-    }
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
-fn identity(file: &Metadata) -> Identity {
-    (file.dev(), file.ino())
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Neither the file nor those beside it may be a link, which leads elsewhere, or a pipe, which waits.
+pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+    for path in [""].into_iter().chain(SUFFIXES).map(|suffix| beside(path, suffix)) {
+        if path.symlink_metadata().is_ok_and(|file| !file.is_file()) {
+            return Err(StoreError::open(&path, Error::other("not a regular file")));
+        }
+    }
+    Ok(())
 }

@@ -2,11 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, Result};
 
 use super::doctor;
+use super::files::{beside, folder_of};
+use super::untrusted::Budget;
 use crate::store::error::StoreError;
 
 const PAGE_BYTES: usize = 4096;
@@ -19,8 +21,9 @@ pub(super) fn open(
     new: &Path,
     fresh: &Connection,
     has_tables: fn(&Connection) -> bool,
+    budget: &Budget,
 ) -> std::result::Result<(Connection, Option<tempfile::TempDir>), StoreError> {
-    let unreadable = match doctor::open(damaged) {
+    let unreadable = match doctor::open(damaged, budget) {
         Ok(connection) if has_tables(&connection) => return Ok((connection, None)),
         Ok(_) => StoreError::Damaged {
             path: damaged.display().to_string(),
@@ -40,7 +43,7 @@ pub(super) fn open(
             std::fs::copy(log, beside(&copy, "-wal")).map_err(io)?;
         }
         head.write_to(&copy, part).map_err(io)?;
-        if let Ok(connection) = doctor::open(&copy)
+        if let Ok(connection) = doctor::open(&copy, budget)
             && has_tables(&connection)
         {
             return Ok((connection, Some(folder)));
@@ -99,14 +102,4 @@ impl Head {
         }
         Ok(())
     }
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
-}
-
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -4,9 +4,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use super::files::beside;
 use crate::store::error::StoreError;
 
 /// How often a lock is tried that somebody has, a moment apart: whoever only looks whether it is
@@ -14,6 +15,9 @@ use crate::store::error::StoreError;
 const TRIES: u32 = 3;
 
 const MOMENT: Duration = Duration::from_millis(20);
+
+/// Of the file beside the database.
+const SUFFIX: &str = ".lock";
 
 /// Held until it is dropped.
 pub(super) struct Lock([File; 2]);
@@ -25,7 +29,8 @@ impl Lock {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(beside(ledger))
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(beside(ledger, SUFFIX))
             .map_err(|error| StoreError::open(ledger, error))?;
         let beside = Self::lock(beside, ledger)?;
         // Opened after that lock was taken: closing any handle of a file takes the locks from it that
@@ -53,19 +58,15 @@ impl Lock {
     /// Whether somebody has it; nothing is made where there is none.
     pub fn is_taken(ledger: &Path) -> bool {
         let taken = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-        File::open(beside(ledger)).is_ok_and(|file| {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options.open(beside(ledger, SUFFIX)).is_ok_and(|file| {
             let is_taken = taken(&file);
             // It goes with the file at the latest.
             let _ = file.unlock();
             is_taken
         })
     }
-}
-
-fn beside(ledger: &Path) -> PathBuf {
-    let mut beside = ledger.as_os_str().to_owned();
-    beside.push(".lock");
-    beside.into()
 }
 
 impl Drop for Lock {

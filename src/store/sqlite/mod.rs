@@ -6,6 +6,7 @@
 mod checkpoint;
 mod columns;
 mod damage;
+mod displaced;
 mod doctor;
 mod files;
 mod head;
@@ -16,6 +17,8 @@ mod plans;
 mod queries;
 mod recover;
 mod rows;
+mod schema;
+mod untrusted;
 mod vfs;
 
 use std::path::{Path, PathBuf};
@@ -126,6 +129,7 @@ impl SqliteStore {
     fn prepare(options: Options, local: bool) -> Result<(Self, Setup<Database>), StoreError> {
         let Options { path, queue, lease, clock, observer } = options;
         let path = &open::create(&path)?;
+        files::check(path)?;
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path, &*observer)?;
         open::warn_of_rescued(path);
@@ -400,6 +404,7 @@ impl ReadOnly {
         let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
         let connection = open::read_only(&path)?;
         open::check_application(&connection, &path)?;
+        untrusted::check_code(&connection, &path)?;
         open::check_schema(&connection, &path)?;
         Ok(Self(connection))
     }

@@ -10,16 +10,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
-use super::{damage, queries, vfs};
+use super::{damage, queries, schema, untrusted, vfs};
 use crate::store::backend::Backend;
 use crate::store::batch::{Batch, WorkingSet};
 use crate::store::error::StoreError;
 use crate::store::observer::Observer;
 use crate::submission::StateCounts;
-
-mod migrations {
-    refinery::embed_migrations!("src/store/sqlite/migrations");
-}
 
 /// Written into the file's head, so that another program's database is not taken for a store.
 const APPLICATION_ID: i32 = 0x706f_7374;
@@ -40,6 +36,8 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
         .truncate(false)
         .write(true)
         .mode(0o600)
+        // A pipe would wait for its other end.
+        .custom_flags(libc::O_NONBLOCK)
         .open(path)
         .and_then(|_| path.canonicalize())
         .map_err(|error| StoreError::open(path, error))
@@ -59,7 +57,9 @@ pub(super) fn prepare(
     let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
     check_no_pre_release(&connection, path)?;
+    untrusted::check_code(&connection, path)?;
     let configured = (|| {
+        untrusted::distrust(&connection)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -74,7 +74,7 @@ pub(super) fn prepare(
         Ok(())
     })();
     configured.map_err(|error: rusqlite::Error| damage::opening(path, error))?;
-    migrations::migrations::runner()
+    schema::runner()
         .set_abort_missing(true)
         // All in one transaction, with the note that they were applied: a crash in between would leave
         // tables that the next start makes once more, and fails.
@@ -127,7 +127,10 @@ pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| damage::opening(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| damage::opening(path, error))?;
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .and_then(|()| untrusted::distrust(&connection))
+        .map_err(|error| damage::opening(path, error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
@@ -136,7 +139,7 @@ pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let owner = connection
         .query_row(
-            "SELECT (SELECT count(*) FROM sqlite_schema), application_id FROM pragma_application_id",
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema), application_id FROM pragma_application_id",
             [],
             |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?)),
         )
@@ -167,15 +170,7 @@ pub(super) fn check_no_pre_release(connection: &Connection, path: &Path) -> Resu
 /// A reader migrates nothing.
 pub(super) fn check_schema(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     check_no_pre_release(connection, path)?;
-    let expected = migrations::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(|migration| migration.version())
-        .max();
-    let found = connection
-        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
-        .ok()
-        .flatten();
+    let (expected, found) = (schema::expected_version(), schema::version(connection));
     if found == expected {
         return Ok(());
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,11 @@ use serde_json::json;
 use super::columns::{
     has_its_checksum, remains, submission, submission_columns, submission_id, text, uuid,
 };
-use super::head::{beside, folder_of};
+use super::files::{SUFFIXES, beside, folder_of};
 use super::lock::Lock;
 use super::rows::Database;
-use super::{doctor, head, open, queries};
+use super::untrusted::Budget;
+use super::{doctor, files, head, open, queries, untrusted};
 use crate::store::backend::{Backend, CountsDelta};
 use crate::store::error::StoreError;
 use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey};
@@ -47,6 +48,13 @@ pub struct Recovered {
 /// store cannot be written.
 pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
     let damaged = damaged.canonicalize().map_err(|error| StoreError::open(damaged, error))?;
+    files::check(&damaged)?;
+    for suffix in [ORPHANED].into_iter().chain(SUFFIXES) {
+        let path = beside(new, suffix);
+        if path.symlink_metadata().is_ok() {
+            return Err(StoreError::open(&path, std::io::Error::from(ErrorKind::AlreadyExists)));
+        }
+    }
     let _lock = Lock::take(&damaged)?;
     OpenOptions::new()
         .create_new(true)
@@ -66,8 +74,9 @@ pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, Sto
 
 fn bring_over(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
     let (connection, _) = open::prepare(new, &())?;
-    let (old, _copy) = head::open(damaged, new, &connection, has_tables)?;
-    let recovered = Recovery::new(&old, new)
+    let budget = Budget::of(damaged);
+    let (old, _copy) = head::open(damaged, new, &connection, has_tables, &budget)?;
+    let recovered = Recovery::new(&old, new, &budget)
         .run(connection, new)
         .map_err(|error| StoreError::Write(std::sync::Arc::new(error)))?;
     // A power cut must not take back the name of the file, once the damaged one is put away.
@@ -77,10 +86,14 @@ fn bring_over(damaged: &Path, new: &Path) -> std::result::Result<Recovered, Stor
     Ok(recovered)
 }
 
-/// Whether there are the tables that are read, with their columns.
+/// Whether there are the tables that are read, with their columns, and nothing that could be run.
 fn has_tables(connection: &Connection) -> bool {
-    [SUBMISSION, WEBHOOKS].iter().all(|statement| connection.prepare(statement).is_ok())
+    let is_ours = untrusted::foreign_objects(connection).is_ok_and(|found| found.is_empty());
+    is_ours && [SUBMISSION, WEBHOOKS].iter().all(|statement| connection.prepare(statement).is_ok())
 }
+
+/// What is added to the name of the new store for webhooks without a submission.
+const ORPHANED: &str = ".lost.jsonl";
 
 const SUBMISSION: &str =
     concat!("SELECT ", submission_columns!(), " FROM submissions WHERE seq = ?1");
@@ -113,16 +126,17 @@ const DELETED: &str = "SELECT state, submissions FROM deleted_counts ORDER BY st
 
 struct Recovery<'a> {
     old: &'a Connection,
+    budget: &'a Budget,
     set_aside: u64,
     lost: Vec<String>,
     orphans: Orphans,
 }
 
 impl<'a> Recovery<'a> {
-    fn new(old: &'a Connection, new: &Path) -> Self {
-        let path = beside(new, ".lost.jsonl");
-        let orphans = Orphans { path, file: None, count: 0, known: HashSet::new() };
-        Self { old, set_aside: 0, lost: Vec::new(), orphans }
+    fn new(old: &'a Connection, new: &Path, budget: &'a Budget) -> Self {
+        let path = beside(new, ORPHANED);
+        let orphans = Orphans { path, ..Orphans::default() };
+        Self { old, budget, set_aside: 0, lost: Vec::new(), orphans }
     }
 
     fn run(mut self, connection: Connection, new: &Path) -> Result<Recovered> {
@@ -165,6 +179,14 @@ impl<'a> Recovery<'a> {
         if let Some(path) = &orphaned {
             let (count, path) = (self.orphans.count, path.display());
             self.lost.push(format!("the submissions of {count} webhooks, which are in {path}"));
+        }
+        if self.orphans.unwritten > 0 {
+            let count = self.orphans.unwritten;
+            self.lost
+                .push(format!("{count} webhooks without a submission, which could not be written"));
+        }
+        if let Some(words) = self.budget.exceeded() {
+            self.lost.push(format!("whatever follows: {words}"));
         }
         Ok(Recovered { submissions, set_aside, lost: self.lost, orphaned })
     }
@@ -309,7 +331,10 @@ impl<'a> Recovery<'a> {
             let Ok(mut rows) = statement.query(values.clone()) else { continue };
             loop {
                 match rows.next() {
-                    Ok(Some(row)) => each(row)?,
+                    Ok(Some(row)) => {
+                        self.budget.spend_row(row);
+                        each(row)?;
+                    }
                     Ok(None) => return Ok(true),
                     Err(_) => break,
                 }
@@ -363,6 +388,8 @@ struct Orphans {
     path: PathBuf,
     file: Option<BufWriter<File>>,
     count: u64,
+    /// How many could not be written.
+    unwritten: u64,
     /// Row numbers of their submissions, and their ids.
     known: HashSet<(Option<i64>, Vec<u8>)>,
 }
@@ -394,20 +421,20 @@ impl Orphans {
         });
         if self.file.is_none() {
             let mut options = OpenOptions::new();
-            let file = options.create(true).append(true).mode(0o600).open(&self.path);
+            // A link in its place would lead elsewhere.
+            let file = options.create_new(true).append(true).mode(0o600).open(&self.path);
             self.file = file.ok().map(BufWriter::new);
         }
-        if let Some(file) = &mut self.file
-            && writeln!(file, "{webhook}").is_ok()
-        {
-            self.count += 1;
-        }
+        let file = self.file.as_mut();
+        let is_written = file.is_some_and(|file| writeln!(file, "{webhook}").is_ok());
+        *if is_written { &mut self.count } else { &mut self.unwritten } += 1;
     }
 
     fn finish(&mut self) -> Option<PathBuf> {
         let mut file = self.file.take()?;
-        file.flush().ok()?;
-        file.get_ref().sync_all().ok()?;
+        if file.flush().and_then(|()| file.get_ref().sync_all()).is_err() {
+            self.unwritten += std::mem::take(&mut self.count);
+        }
         Some(self.path.clone())
     }
 }

@@ -15,8 +15,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params, pa
 use super::checkpoint::Checkpointer;
 use super::columns::{checksum, clamped, limit, micros, retention_column, submission_id};
 use super::damage::Damage;
-use super::files::Files;
-use super::head::beside;
+use super::displaced::Files;
+use super::files::beside;
 use super::lock::Lock;
 use super::{damage, queries};
 use crate::account::Pause;

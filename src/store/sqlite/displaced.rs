@@ -1,0 +1,49 @@
+//! The files of a database that is served: whether they are still those that were opened.
+//!
+//! What is written to a file that was deleted is lost when the process ends, although every write and
+//! every sync succeeds.
+
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::files::beside;
+
+/// The database and its log, with the device and inode of each.
+pub(super) struct Files([(PathBuf, Identity); 2]);
+
+type Identity = (u64, u64);
+
+impl Files {
+    /// # Errors
+    /// One of them is not there, or the file system says no.
+    pub fn of(database: &Path) -> io::Result<Self> {
+        let known = |path: PathBuf| {
+            let identity = identity(&path.symlink_metadata()?);
+            Ok::<_, io::Error>((path, identity))
+        };
+        Ok(Self([known(database.to_owned())?, known(beside(database, "-wal"))?]))
+    }
+
+    /// Returns what was deleted or replaced, in words.
+    ///
+    /// # Errors
+    /// The file system does not say.
+    pub fn displaced(&self) -> io::Result<Option<String>> {
+        for (path, known) in &self.0 {
+            let what_happened = match path.symlink_metadata() {
+                Ok(found) if identity(&found) == *known => continue,
+                Ok(_) => "was replaced by another file",
+                Err(error) if error.kind() == ErrorKind::NotFound => "was deleted or moved",
+                Err(error) => return Err(error),
+            };
+            return Ok(Some(format!("{} {what_happened}", path.display())));
+        }
+        Ok(None)
+    }
+}
+
+fn identity(file: &Metadata) -> Identity {
+    (file.dev(), file.ino())
+}

@@ -108,6 +108,8 @@
 //! - **Time and jitter are arguments** of everything that decides, and there is one [`clock::Clock`] and
 //!   one [`random::Random`], made by the command line and handed in everywhere: a test moves the one by
 //!   hand and seeds the other.
+//! - **A listener serves from our own socket**, which tells of every byte, so that a connection that keeps it
+//!   waiting can be closed, and those that wait longest make room for callers: `http/bounds` decides.
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
 //! - **Settings come into force as a whole**: `app/reload` gives new ones to ingest, delivery, admin and

@@ -54,16 +54,20 @@ pub(super) struct Connection {
 impl Connections {
     /// Within the runtime of the worker, in which they are looked at until they are dropped.
     pub fn watched(bounds: Bounds, metrics: ListenerMetrics) -> Rc<Self> {
-        let connections = Rc::new(Self {
+        let connections = Rc::new(Self::new(bounds, metrics));
+        actix_web::rt::spawn(watch(Rc::downgrade(&connections)));
+        connections
+    }
+
+    fn new(bounds: Bounds, metrics: ListenerMetrics) -> Self {
+        Self {
             bounds,
             metrics,
             clock: Rc::default(),
             open: RefCell::default(),
             next: Cell::new(0),
             reported: Cell::default(),
-        });
-        actix_web::rt::spawn(watch(Rc::downgrade(&connections)));
-        connections
+        }
     }
 
     /// A connection was accepted.
@@ -277,5 +281,154 @@ fn refusal(answer: &[u8]) -> Option<CloseReason> {
         b"408" => Some(CloseReason::HeadTimeout),
         b"431" => Some(CloseReason::TooLarge),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{LabelSets, Listener, Metrics};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn connections() -> (Connections, Metrics) {
+        let metrics = Metrics::new(&LabelSets::default(), "0123abcd");
+        let bounds = Bounds {
+            connections: 64,
+            idle: 80 * SECOND,
+            head: 6 * SECOND,
+            body: 10 * SECOND,
+            response: 30 * SECOND,
+            head_bytes: 1000,
+            request_bytes: 5000,
+        };
+        (Connections::new(bounds, metrics.listener(Listener::Public)), metrics)
+    }
+
+    /// As many looks as there are in this time.
+    fn passes(connections: &Connections, time: Duration) {
+        (0..time.as_millis() / LOOK_EVERY.as_millis()).for_each(|_| connections.look(LOOK_EVERY));
+    }
+
+    fn open(metrics: &Metrics, state: &str) -> String {
+        let series = format!("postcall_connections{{listener=\"public\",state=\"{state}\"}} ");
+        let page = metrics.render().unwrap();
+        page.lines().find_map(|line| line.strip_prefix(&series)).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_connection_is_followed_from_one_request_to_the_next() {
+        let (connections, _) = connections();
+        let connection = connections.opened();
+        assert_eq!(connection.state.get(), ConnectionState::Head);
+        for _ in 0..2 {
+            connection.received(900);
+            assert_eq!(connection.state.get(), ConnectionState::Head);
+            connection.request_began(true);
+            connection.received(4000);
+            assert_eq!(connection.state.get(), ConnectionState::Body);
+            connection.body_ended();
+            assert!(connection.response_began());
+            connection.flushed();
+            assert_eq!(connection.state.get(), ConnectionState::Responding);
+            connection.response_made();
+            connection.flushed();
+            assert_eq!(connection.state.get(), ConnectionState::Idle);
+        }
+        assert!(!connection.is_closing());
+    }
+
+    #[test]
+    fn time_in_which_the_process_stood_still_is_not_held_against_a_connection() {
+        let (connections, _) = connections();
+        let connection = connections.opened();
+        connections.look(3600 * SECOND);
+        assert!(!connection.is_closing());
+        passes(&connections, 7 * SECOND);
+        assert_eq!(connection.closing.get(), Some(CloseReason::HeadTimeout));
+    }
+
+    #[test]
+    fn a_head_that_never_ends_has_its_time_from_its_first_byte() {
+        let (connections, _) = connections();
+        let connection = connections.opened();
+        for _ in 0..6 {
+            connection.received(1);
+            passes(&connections, SECOND);
+        }
+        assert!(!connection.is_closing());
+        passes(&connections, SECOND);
+        assert_eq!(connection.closing.get(), Some(CloseReason::HeadTimeout));
+    }
+
+    #[test]
+    fn a_head_may_fill_its_room_and_the_server_sees_it_before_it_is_too_large() {
+        let (connections, _) = connections();
+        let connection = connections.opened();
+        assert_eq!(connection.room(), 1000);
+        connection.received(1000);
+        assert_eq!((connection.room(), connection.is_closing()), (0, false));
+        assert_eq!((connection.room(), connection.is_closing()), (0, true));
+        let connection = connections.opened();
+        connection.received(1000);
+        assert_eq!(connection.room(), 0);
+        connection.request_began(true);
+        assert_eq!((connection.room(), connection.is_closing()), (usize::MAX, false));
+    }
+
+    #[test]
+    fn a_request_that_is_not_wanted_is_drained_for_a_bounded_time_and_number_of_bytes() {
+        let (connections, _) = connections();
+        let [slow, large] = [(); 2].map(|()| connections.opened());
+        for connection in [&slow, &large] {
+            connection.received(100);
+            connection.request_began(true);
+            assert!(!connection.response_began());
+            connection.response_made();
+            connection.flushed();
+            assert_eq!(connection.state.get(), ConnectionState::Draining);
+        }
+        large.received(4900);
+        assert!(!large.is_closing());
+        large.received(1);
+        assert_eq!(large.closing.get(), Some(CloseReason::TooLarge));
+        passes(&connections, 10 * SECOND);
+        assert!(!slow.is_closing());
+        passes(&connections, SECOND);
+        assert_eq!(slow.closing.get(), Some(CloseReason::BodyTimeout));
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_of_its_response_is_cut_off_and_a_slow_service_is_not() {
+        let (connections, _) = connections();
+        let [unread, slow] = [(); 2].map(|()| connections.opened());
+        for connection in [&unread, &slow] {
+            connection.request_began(false);
+        }
+        unread.is_unread();
+        passes(&connections, 20 * SECOND);
+        unread.wrote(b"x");
+        unread.is_unread();
+        passes(&connections, 30 * SECOND);
+        assert!(!unread.is_closing());
+        passes(&connections, 3600 * SECOND);
+        assert_eq!(unread.closing.get(), Some(CloseReason::ResponseTimeout));
+        assert!(!slow.is_closing());
+    }
+
+    #[test]
+    fn connections_of_a_worker_are_told_until_it_ends() {
+        let (connections, metrics) = connections();
+        let [idle, _head] = [(); 2].map(|()| connections.opened());
+        idle.request_began(false);
+        idle.response_made();
+        idle.flushed();
+        connections.look(LOOK_EVERY);
+        assert_eq!(["idle", "head", "body"].map(|state| open(&metrics, state)), ["1", "1", "0"]);
+        connections.ended(&idle);
+        connections.look(LOOK_EVERY);
+        assert_eq!(["idle", "head"].map(|state| open(&metrics, state)), ["0", "1"]);
+        drop(connections);
+        assert_eq!(["idle", "head"].map(|state| open(&metrics, state)), ["0", "0"]);
     }
 }

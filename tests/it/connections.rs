@@ -89,15 +89,6 @@ fn slow_bodies_up_to_the_limit_do_not_keep_a_caller_out() {
 }
 
 #[test]
-fn an_idle_connection_that_is_not_in_the_way_is_kept() {
-    let world = World::new();
-    let mut connection = idle(&world);
-    assert!(!connection.is_closed_within(Duration::from_secs(7)));
-    connection.send(&request("GET", "/", &[], b""));
-    connection.reply().expect("an answer").assert_status(200);
-}
-
-#[test]
 fn half_heads_do_not_keep_anybody_from_the_admin_listener() {
     let world = World::new();
     let mut flood: Vec<Connection> = (0..64)

@@ -21,7 +21,7 @@ pub struct Form {
     ends: Vec<(usize, usize)>,
     /// How many fields are in the query.
     in_query: usize,
-    run_together: OnceCell<Vec<u8>>,
+    run_together: OnceCell<String>,
 }
 
 impl Form {
@@ -86,19 +86,23 @@ impl Form {
         })
     }
 
-    /// The fields of the body sorted by key, then value, without a mark between them, as senders sign
-    /// them that sign no marks.
-    pub(super) fn run_together(&self) -> &[u8] {
-        self.run_together.get_or_init(|| {
-            let mut pairs: Vec<_> = self.body().collect();
-            pairs.sort_unstable();
-            let mut fields = Vec::with_capacity(self.text.len());
-            for (key, value) in pairs {
-                fields.extend_from_slice(key.as_bytes());
-                fields.extend_from_slice(value.as_bytes());
-            }
-            fields
-        })
+    /// The fields of the body sorted by key, then value, without a mark between them, as Plivo signs
+    /// them.
+    pub(super) fn run_together(&self) -> &str {
+        self.run_together.get_or_init(|| joined(&self.sorted()))
+    }
+
+    /// Likewise, each pair once, as Twilio signs them.
+    pub(super) fn run_together_once(&self) -> String {
+        let mut pairs = self.sorted();
+        pairs.dedup();
+        joined(&pairs)
+    }
+
+    fn sorted(&self) -> Vec<Pair<'_>> {
+        let mut pairs: Vec<_> = self.body().collect();
+        pairs.sort_unstable();
+        pairs
     }
 }
 
@@ -108,6 +112,16 @@ impl fmt::Debug for Form {
         let in_body = self.ends.len() - self.in_query;
         write!(f, "Form({} in the query, {in_body} in the body)", self.in_query)
     }
+}
+
+fn joined(pairs: &[Pair<'_>]) -> String {
+    pairs.iter().flat_map(|(key, value)| [*key, *value]).collect()
+}
+
+/// Whether a text would be another one if it were decoded once more.
+pub(super) fn is_escaped(text: &str) -> bool {
+    let mut decoded = Vec::new();
+    decode(text.as_bytes(), &mut decoded).is_ok() && decoded != text.as_bytes()
 }
 
 /// The query as it came; empty where there is none.

@@ -15,6 +15,7 @@ mod path;
 mod plivo_xml;
 mod read;
 mod reader;
+mod recut;
 mod refused;
 mod reply;
 #[cfg(test)]

@@ -1,32 +1,45 @@
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use memchr::memchr2_iter;
+use memchr::{memchr, memchr2_iter, memmem};
 use serde_json::Value;
 
 use crate::domain::Method;
 
 use super::content::Content;
-use super::form::raw_query;
+use super::form::{is_escaped, raw_query};
 use super::json;
+use super::recut::ReadField;
 use super::refused::Unreadable;
-use super::signature::{Proof, VerifiedWebhook};
+use super::signature::{Proof, VerifiedWebhook, v3_queries};
 
 /// A verified hook while it is read: its JSON is parsed once, when something first asks for it, and
 /// nothing is given out that nobody vouches for.
 pub(super) struct Opened<'a> {
     hook: &'a VerifiedWebhook,
+    /// In place of its own, fields that the body of a POST would have if it were cut otherwise.
+    fields: Option<&'a [(&'a str, &'a str)]>,
     json: OnceCell<Result<Option<Value>, Unreadable>>,
 }
 
 impl<'a> Opened<'a> {
     pub(super) fn new(hook: &'a VerifiedWebhook) -> Self {
-        Self { hook, json: OnceCell::new() }
+        Self { hook, fields: None, json: OnceCell::new() }
+    }
+
+    /// As if the body of the POST had these fields.
+    pub(super) fn cut(hook: &'a VerifiedWebhook, fields: &'a [(&'a str, &'a str)]) -> Self {
+        Self { hook, fields: Some(fields), json: OnceCell::new() }
     }
 
     /// From the body of a POST, from the query of a GET.
     pub(super) fn form(&self, name: &str) -> Option<&'a str> {
         let form = self.hook.form();
-        if self.is_get() { value(form.query(), name) } else { value(form.body(), name) }
+        match self.fields {
+            _ if self.is_get() => value(form.query(), name),
+            Some(fields) => value(fields.iter().copied(), name),
+            None => value(form.body(), name),
+        }
     }
 
     /// From the address, which only its author writes. A sender that signs only its body puts there
@@ -40,7 +53,9 @@ impl<'a> Opened<'a> {
         match self.hook.proof() {
             Proof::Body if found.is_some() => Err(Unreadable::Uncovered(name.to_owned())),
             Proof::Body => Ok(value(form.body(), name)),
-            Proof::Whole | Proof::RunTogether | Proof::Address => Ok(found),
+            Proof::Whole | Proof::RunTogether | Proof::RunTogetherOnce | Proof::Address => {
+                Ok(found)
+            }
         }
     }
 
@@ -81,23 +96,88 @@ impl<'a> Opened<'a> {
     /// Which of these fields, that are read from the query, was run into another: it is not there, but
     /// it would be if the marks were where its sender may have put them.
     pub(super) fn shifted<'n>(&self, mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-        if self.hook.proof() != Proof::RunTogether {
+        if !self.is_run_together() {
             return None;
         }
         let form = self.hook.form();
-        let raw = raw_query(self.hook.hook());
-        let decoded: Vec<_> =
-            form.query().flat_map(|(key, value)| ["&", key, "=", value]).skip(1).collect();
-        let decoded = decoded.concat();
-        let run_together = |query: &[u8]| [b"?", query, form.run_together()].concat();
-        let mut signed = vec![run_together(raw)];
-        if decoded.as_bytes() != raw {
-            signed.push(run_together(decoded.as_bytes()));
-        }
+        let fields = form.run_together().as_bytes();
+        let signed: Vec<_> =
+            self.signed_queries().iter().map(|query| [b"?", &**query, fields].concat()).collect();
         names.find(|name| {
             form.query().all(|(key, _)| key != *name)
                 && signed.iter().any(|text| has_field(text, name))
         })
+    }
+
+    /// Which of these fields, that are read from the query, could begin or end elsewhere in what Plivo
+    /// signs of it: decoded or not, sorted, and with a mark between two fields that looks like one
+    /// within a value.
+    pub(super) fn recut_in_query<'n>(
+        &self,
+        mut names: impl Iterator<Item = &'n str>,
+    ) -> Option<&'n str> {
+        if self.hook.proof() != Proof::RunTogether {
+            return None;
+        }
+        let mut sorted: Vec<_> = self.hook.form().query().collect();
+        sorted.sort_unstable();
+        names.find(|name| {
+            let Some(at) = sorted.iter().position(|(key, _)| key == name) else { return false };
+            let begins_earlier = sorted[..at]
+                .iter()
+                .any(|(key, value)| has_field(["?", key, "=", value].concat().as_bytes(), name));
+            let value = sorted[at].1;
+            let mut behind_marks = value.split('&').skip(1);
+            begins_earlier || behind_marks.any(|part| part.contains('=')) || is_escaped(value)
+        })
+    }
+
+    /// Which of these fields, that are read from the body of a POST and decide something, stands in the
+    /// query without a mark after it, as it would if a body were moved there; or in the body with marks
+    /// about it, as it would if a query were.
+    pub(super) fn moved<'n>(&self, fields: &[ReadField<'n>]) -> Option<&'n str> {
+        if !self.is_run_together() {
+            return None;
+        }
+        let form = self.hook.form();
+        let queries = match self.hook.proof() {
+            Proof::RunTogetherOnce => vec![raw_query(self.hook.hook()).to_vec()],
+            _ => v3_queries(self.hook.hook(), form),
+        };
+        let body = [b"?", form.run_together().as_bytes()].concat();
+        let is_bare = |query: &[u8], name: &str| {
+            memmem::find_iter(query, name).any(|at| query.get(at + name.len()) != Some(&b'='))
+        };
+        // Plivo puts a dot between query and form.
+        let behind_dot = |query: &[u8]| memchr(b'.', query).map_or(query.len(), |dot| dot + 1);
+        let is_moved = |ReadField { name, is_call, .. }: &ReadField<'_>| {
+            queries.iter().any(|query| {
+                let from = if *is_call { 0 } else { behind_dot(query) };
+                is_bare(&query[from..], name)
+            }) || has_field(&body, name)
+        };
+        // Of a GET nothing else is read, so what is there stands where it should.
+        let looked_at = |field: &&ReadField<'_>| {
+            field.decides && (field.is_call || !self.is_get() || self.form(field.name).is_none())
+        };
+        fields.iter().filter(looked_at).find(|field| is_moved(field)).map(|field| field.name)
+    }
+
+    /// What Plivo or Twilio may have signed of the query, but for the order of its fields.
+    fn signed_queries(&self) -> Vec<Cow<'_, [u8]>> {
+        let raw = raw_query(self.hook.hook());
+        let form = self.hook.form();
+        let decoded: String =
+            form.query().flat_map(|(key, value)| ["&", key, "=", value]).skip(1).collect();
+        let mut queries = vec![Cow::Borrowed(raw)];
+        if decoded.as_bytes() != raw {
+            queries.push(Cow::Owned(decoded.into_bytes()));
+        }
+        queries
+    }
+
+    fn is_run_together(&self) -> bool {
+        matches!(self.hook.proof(), Proof::RunTogether | Proof::RunTogetherOnce)
     }
 
     pub(super) fn proof(&self) -> Proof {

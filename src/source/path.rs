@@ -78,6 +78,14 @@ impl Path {
         }
     }
 
+    /// The field that it looks for in the body of a POST.
+    pub(super) fn form_field(&self) -> Option<&str> {
+        match &self.start {
+            Start::Form(name) => Some(name),
+            Start::Query(_) | Start::Header(_) | Start::Json(_) => None,
+        }
+    }
+
     /// Whether it looks at the address that was called.
     pub(super) fn is_query(&self) -> bool {
         matches!(self.start, Start::Query(_))

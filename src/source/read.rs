@@ -7,6 +7,7 @@ use crate::domain::{
 use super::opened::Opened;
 use super::path::Path;
 use super::reader::{Condition, Reader};
+use super::recut::{Cuts, Fields, ReadField};
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedWebhook};
 
@@ -35,6 +36,23 @@ pub struct ReadAnswer {
 }
 
 impl Reading {
+    /// Whether it is about the same call and says the same of it; fields beside may differ.
+    fn is_as(&self, other: &Self) -> bool {
+        let answers = |reading: &Self| -> Vec<_> {
+            let answers = reading.answers.iter();
+            answers.map(|read| (read.question.clone(), read.answer.clone())).collect()
+        };
+        (&self.call, self.hung_up, self.opted_out) == (&other.call, other.hung_up, other.opted_out)
+            && answers(self) == answers(other)
+    }
+
+    /// Whether it is more than silence.
+    fn says_something(&self) -> bool {
+        self.hung_up
+            || self.opted_out
+            || self.answers.iter().any(|read| read.answer != Answer::Silence)
+    }
+
     /// With every question named: `first` is meant where the sender named none. Of what is said of
     /// one question twice, the first counts.
     pub fn into_report(self, first: &Name) -> Extraction {
@@ -95,19 +113,31 @@ impl Readers {
         if let Some(shifted) = opened.shifted(self.names_in_query(opened.is_get())) {
             return Err(Unreadable::Shifted(shifted.to_owned()));
         }
-        if !self.only_when.is_empty() && !any(&self.only_when, &opened)? {
+        let Some(reading) = self.extract(hook, &opened)? else { return Ok(None) };
+        match self.recut(hook, &opened, &reading) {
+            Some(recut) => Err(Unreadable::Shifted(recut.to_owned())),
+            None => Ok(Some(reading)),
+        }
+    }
+
+    fn extract(
+        &self,
+        hook: &VerifiedWebhook,
+        opened: &Opened<'_>,
+    ) -> Result<Option<Reading>, Unreadable> {
+        if !self.only_when.is_empty() && !any(&self.only_when, opened)? {
             return Ok(None);
         }
-        let call = self.call(&opened)?;
-        let hung_up = self.hangup.holds(&opened)?;
-        let opted_out = self.opt_out.holds(&opened)?;
-        let mut answers = self.asked.read(&opened)?;
+        let call = self.call(opened)?;
+        let hung_up = self.hangup.holds(opened)?;
+        let opted_out = self.opt_out.holds(opened)?;
+        let mut answers = self.asked.read(opened)?;
         if hung_up || opted_out {
             answers.retain(|read| read.answer != Answer::Silence);
         }
         let mut fields = Vec::new();
         for (name, readers) in &self.fields {
-            if let Some((value, _)) = first(readers, &opened, is_said)? {
+            if let Some((value, _)) = first(readers, opened, is_said)? {
                 fields.push((name.clone(), value.into_owned()));
             }
         }
@@ -117,8 +147,57 @@ impl Readers {
             fields,
             hung_up,
             opted_out,
-            identity: self.identity(hook, &opened)?,
+            identity: self.identity(hook, opened)?,
         }))
+    }
+
+    /// The field, if there is one, by which what was signed could be read otherwise: the same bytes
+    /// say another call, question or answer where their marks are elsewhere, and nothing tells that
+    /// this is how their sender has put them.
+    fn recut<'h>(
+        &'h self,
+        hook: &'h VerifiedWebhook,
+        opened: &Opened<'h>,
+        reading: &Reading,
+    ) -> Option<&'h str> {
+        if !matches!(hook.proof(), Proof::RunTogether | Proof::RunTogetherOnce) {
+            return None;
+        }
+        let in_form = self.read_fields();
+        let deciding = || in_form.iter().filter(|field| field.decides).map(|field| field.name);
+        let in_query = self.deciding_paths().filter(|path| opened.is_get() || path.is_query());
+        if let Some(name) = opened.recut_in_query(in_query.filter_map(Path::field)) {
+            return Some(name);
+        }
+        if let Some(name) = opened.moved(&in_form) {
+            return Some(name);
+        }
+        let once =
+            (hook.proof() == Proof::RunTogetherOnce).then(|| hook.form().run_together_once());
+        let signed = once.as_deref().unwrap_or_else(|| hook.form().run_together());
+        if opened.is_get() || signed.is_empty() {
+            return None;
+        }
+        let any = deciding().next();
+        let Ok(cuts) = Cuts::of(signed, &in_form) else { return any };
+        let read = |fields: &Fields<'_>| self.extract(hook, &Opened::cut(hook, fields));
+        let canonical = cuts.canonical();
+        let value =
+            |name: &&str| canonical.iter().find(|(key, _)| *key == *name).map(|(_, value)| *value);
+        if let Some(name) = deciding().find(|name| opened.form(name) != value(name)) {
+            let is_same =
+                |other: &Option<Reading>| other.as_ref().is_some_and(|it| it.is_as(reading));
+            if !read(&canonical).as_ref().is_ok_and(is_same) {
+                return Some(name);
+            }
+        }
+        let Ok(rivals) = cuts.rivals() else { return any };
+        let differs = rivals.iter().find(|rival| match read(&rival.fields) {
+            Ok(Some(other)) if rival.is_as_good => !other.is_as(reading),
+            Ok(Some(other)) => other.call != reading.call && other.says_something(),
+            Ok(None) | Err(_) => false,
+        })?;
+        in_form.iter().map(|field| field.name).find(|name| *name == differs.name)
     }
 
     /// One that is there and empty is not the one meant, and nothing else is looked for.
@@ -160,25 +239,70 @@ impl Readers {
     }
 
     fn paths(&self) -> impl Iterator<Item = &Path> {
-        let asked = match &self.asked {
-            Asked::One { question, answer } => question.iter().chain(answer).collect::<Vec<_>>(),
-            Asked::Several(several) => several.iter().flat_map(|(_, readers)| readers).collect(),
+        self.deciding_paths().chain(self.telling().flat_map(Reader::paths))
+    }
+
+    /// Of what says which call it was, what was answered, and how the call ended.
+    fn deciding_paths(&self) -> impl Iterator<Item = &Path> {
+        let readers = self.call.iter().chain(self.asked.readers());
+        readers.flat_map(Reader::paths).chain(self.conditions().map(Condition::path))
+    }
+
+    /// Readers of what else is kept.
+    fn telling(&self) -> impl Iterator<Item = &Reader> {
+        self.fields.iter().flat_map(|(_, readers)| readers).chain(&self.id)
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let ends = [&self.hangup, &self.opt_out].into_iter().flat_map(When::conditions);
+        ends.chain(&self.only_when)
+    }
+
+    /// What is read from the body of a POST, each field once.
+    fn read_fields(&self) -> Vec<ReadField<'_>> {
+        let mut fields: Vec<ReadField<'_>> = Vec::new();
+        let mut add = |name: Option<_>, constant, decides, is_call| {
+            let Some(name) = name else { return };
+            let at = fields.iter().position(|field| field.name == name).unwrap_or_else(|| {
+                fields.push(ReadField {
+                    name,
+                    decides: false,
+                    is_call: false,
+                    constants: Vec::new(),
+                });
+                fields.len() - 1
+            });
+            fields[at].decides |= decides;
+            fields[at].is_call |= is_call;
+            fields[at].constants.extend(constant);
         };
-        let readers = self
-            .call
-            .iter()
-            .chain(asked)
-            .chain(self.fields.iter().flat_map(|(_, readers)| readers))
-            .chain(&self.id);
-        let conditions = [&self.hangup, &self.opt_out]
-            .into_iter()
-            .flat_map(When::conditions)
-            .chain(&self.only_when);
-        readers.flat_map(Reader::paths).chain(conditions.map(Condition::path))
+        let readers = self.call.iter().map(|reader| (reader, true, true));
+        let readers = readers.chain(self.asked.readers().map(|reader| (reader, true, false)));
+        let readers = readers.chain(self.telling().map(|reader| (reader, false, false)));
+        let conditions = self.conditions().map(|condition| (condition, true));
+        let mut conditions: Vec<(&Condition, bool)> = conditions.collect();
+        for (reader, decides, is_call) in readers {
+            add(reader.path().form_field(), None, decides, is_call);
+            conditions.extend(reader.condition().map(|condition| (condition, decides)));
+        }
+        for (condition, decides) in conditions {
+            add(condition.path().form_field(), condition.constant(), decides, false);
+        }
+        fields
     }
 }
 
 impl Asked {
+    fn readers(&self) -> impl Iterator<Item = &Reader> {
+        let (one, several) = match self {
+            Asked::One { question, answer } => (Some(question.iter().chain(answer)), None),
+            Asked::Several(several) => {
+                (None, Some(several.iter().flat_map(|(_, readers)| readers)))
+            }
+        };
+        one.into_iter().flatten().chain(several.into_iter().flatten())
+    }
+
     fn read(&self, hook: &Opened<'_>) -> Result<Vec<ReadAnswer>, Unreadable> {
         match self {
             Asked::One { question, answer } => {

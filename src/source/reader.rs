@@ -57,6 +57,14 @@ impl Reader {
             .flatten()
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
+    }
+
     /// Whether it looks at the address that was called.
     pub(super) fn is_query(&self) -> bool {
         self.path.is_query()
@@ -79,6 +87,14 @@ impl Condition {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it compares with.
+    pub(super) fn constant(&self) -> Option<&str> {
+        match &self.test {
+            Test::Something => None,
+            Test::Is(value) | Test::IsNot(value) => Some(value),
+        }
     }
 }
 

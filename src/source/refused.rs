@@ -36,7 +36,9 @@ pub enum Unreadable {
     Repeated(String),
     #[error("{0} stands in the query or in a header, which the signature does not cover")]
     Uncovered(String),
-    #[error("{0} stands within another field, where the sender's signature would cover it as well")]
+    #[error(
+        "{0} could begin or end elsewhere in what the sender has signed, and would say something else"
+    )]
     Shifted(String),
     #[error("its id is longer than {} bytes", crate::domain::IdempotencyKey::LENGTH_MAX)]
     LongId,
@@ -44,7 +46,7 @@ pub enum Unreadable {
 
 impl Refused {
     /// Every [`label`](Self::label).
-    pub const LABELS: [&'static str; 18] = [
+    pub const LABELS: [&'static str; 19] = [
         "unsupported_type",
         "broken_form",
         "too_many_fields",
@@ -60,6 +62,7 @@ impl Refused {
         "signature_missing",
         "signature_duplicate",
         "signature_too_many",
+        "signature_nonce",
         "signature_mismatch",
         "signature_old",
         "signature_future",
@@ -82,6 +85,7 @@ impl Refused {
             Refused::Signature(Refusal::Missing) => "signature_missing",
             Refused::Signature(Refusal::Duplicate) => "signature_duplicate",
             Refused::Signature(Refusal::TooMany) => "signature_too_many",
+            Refused::Signature(Refusal::Nonce) => "signature_nonce",
             Refused::Signature(Refusal::Mismatch) => "signature_mismatch",
             Refused::Signature(Refusal::Old) => "signature_old",
             Refused::Signature(Refusal::Future) => "signature_future",
@@ -112,6 +116,7 @@ mod tests {
             Refusal::Missing,
             Refusal::Duplicate,
             Refusal::TooMany,
+            Refusal::Nonce,
             Refusal::Mismatch,
             Refusal::Old,
             Refusal::Future,

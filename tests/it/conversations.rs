@@ -143,6 +143,40 @@ fn a_callback_that_is_replayed_brings_no_earlier_answer_back() {
     world.until("the caller, not the replay, is heard", || ratings() == [4, 2, 4]);
 }
 
+/// Between the last field and the nonce Plivo signs a dot, and so may the field's own value.
+#[test]
+fn a_value_that_is_moved_into_the_nonce_is_refused_and_no_answer_comes_back() {
+    let world = world();
+    let ratings = || -> Vec<Value> {
+        world.plivo.heard_about("c-1").iter().map(|told| told["rating"].clone()).collect()
+    };
+    let pressed = |digits: &str| {
+        let body = format!("CallUUID=c-1&Digits={digits}&X-PH-Via=sip.example.com");
+        Callback::signed("undecided", None, &body, TOKEN)
+    };
+    let captured = pressed("2");
+    assert_eq!(captured.send(&world).header("postcall-outcome"), Some("new"));
+    world.until("the first answer is heard", || ratings() == [2]);
+    assert_eq!(pressed("5").send(&world).header("postcall-outcome"), Some("added"));
+    world.until("the second is heard", || ratings() == [2, 5]);
+    for tail in [".com", ".example.com"] {
+        let mut moved = pressed("2");
+        moved.headers = captured.headers.clone();
+        let body = str::from_utf8(&captured.body).unwrap();
+        moved.body = body.strip_suffix(tail).unwrap().as_bytes().to_vec();
+        let (_, nonce) = moved.headers.last_mut().unwrap();
+        *nonce = format!("{}.{nonce}", &tail[1..]);
+        let refused = moved.send(&world);
+        refused.assert_status(401);
+        assert!(refused.text.contains("dot"), "{}", refused.text);
+    }
+    world.caller("c-2").at("undecided").has_pressed("5");
+    world.until_it_is("c-2", "delivered");
+    assert_eq!(ratings(), [2, 5]);
+    let refused = "hook_refusals_total{reason=\"signature_nonce\",source=\"undecided\"}";
+    assert_eq!(world.figures().of(refused), 2.0);
+}
+
 #[test]
 fn what_is_none_of_ours_is_thanked_for_and_kept_nowhere() {
     let world = world();

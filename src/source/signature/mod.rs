@@ -17,6 +17,7 @@ mod window;
 
 pub use header::{HeaderName, MalformedHeader};
 pub use hmac::{Encoding, Hmac, HmacRules, SignedTime, TimePlace};
+pub(super) use plivo::v3_queries;
 pub use plivo::{NothingAccepted, Plivo, PlivoHeader, UnknownPlivoHeader};
 pub use refusal::Refusal;
 pub use secret::Algorithm;
@@ -70,9 +71,11 @@ pub struct VerifiedWebhook {
 pub enum Proof {
     /// Body and query: they are signed, or came together with a secret, or nobody asked for more.
     Whole,
-    /// Body and query, run together: a mark between two fields signs as one within a field, so
-    /// whoever has found a signed hook can move some.
+    /// Body and query, run together as Plivo does: a mark between two fields signs as one within a
+    /// field, so whoever has found a signed hook can move some.
     RunTogether,
+    /// Likewise, as Twilio does: the query as it came, and each field of the body once.
+    RunTogetherOnce,
     /// The body of a POST, not its query.
     Body,
     /// The address it was sent to; neither body nor query.
@@ -159,7 +162,7 @@ impl Scheme {
     fn covers(&self, method: Method) -> Proof {
         match (self, method) {
             (Scheme::Plivo(plivo), _) => Proof::of_plivo(plivo.preferred().family()),
-            (Scheme::Twilio(_), _) => Proof::RunTogether,
+            (Scheme::Twilio(_), _) => Proof::RunTogetherOnce,
             (
                 Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_),
                 Method::Post,
@@ -353,7 +356,9 @@ impl VerifiedWebhook {
     pub(super) fn identified_as(&self, id: String) -> IdempotencyKey {
         let query = match self.proof {
             Proof::Body => &[][..],
-            Proof::Whole | Proof::RunTogether | Proof::Address => raw_query(&self.hook),
+            Proof::Whole | Proof::RunTogether | Proof::RunTogetherOnce | Proof::Address => {
+                raw_query(&self.hook)
+            }
         };
         let body = match self.hook.method {
             Method::Get => &[][..],

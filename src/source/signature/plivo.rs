@@ -55,6 +55,9 @@ pub(super) enum Family {
 
 type Tag = [u8; 32];
 
+/// Longest nonce, in bytes, so that each can be an idempotency key. Plivo's have some twenty digits.
+const NONCE_LENGTH_MAX: usize = IdempotencyKey::LENGTH_MAX;
+
 /// Most signatures in one request. Plivo lists one for each token of an account.
 const SIGNATURES_MAX: usize = 16;
 
@@ -110,6 +113,9 @@ impl Plivo {
         let (family, nonce) =
             if speaks_v3 { (Family::V3, v3_nonce) } else { (Family::V2, v2_nonce) };
         let nonce = nonce.filter(|nonce| !nonce.is_empty()).ok_or(Refusal::Missing)?;
+        if nonce.len() > NONCE_LENGTH_MAX || nonce.contains(&b'.') {
+            return Err(Refusal::Nonce);
+        }
         let listed = signatures
             .into_iter()
             .filter(|(name, _)| name.family() == family && self.accepted.contains(name));
@@ -119,8 +125,7 @@ impl Plivo {
         if !verified {
             return Err(Refusal::Mismatch);
         }
-        let is_name =
-            self.names_hooks && family == Family::V3 && nonce.len() <= IdempotencyKey::LENGTH_MAX;
+        let is_name = self.names_hooks && family == Family::V3;
         Ok((family, is_name.then(|| String::from_utf8_lossy(nonce).into_owned())))
     }
 
@@ -243,7 +248,7 @@ impl Family {
             Family::V2 => at_any_address([b"", b"", b"", b"", b"", nonce]),
             // The question mark is there if anything follows it, the first dot only between both.
             Family::V3 => v3_queries(hook, form).iter().any(|query| {
-                let fields = form.run_together();
+                let fields = form.run_together().as_bytes();
                 let (mark, dot): (&[u8], &[u8]) = match (query.is_empty(), fields.is_empty()) {
                     (true, true) => (b"", b""),
                     (false, false) => (b"?", b"."),
@@ -290,7 +295,7 @@ fn decoded_tag(text: &[u8]) -> Option<Tag> {
 
 /// Sorted likewise, as `key=value&key=value`: decoded, and as it came where that differs. Plivo's
 /// libraries disagree, and what its servers sign is not documented.
-fn v3_queries(hook: &Webhook, form: &Form) -> Vec<Vec<u8>> {
+pub(in crate::source) fn v3_queries(hook: &Webhook, form: &Form) -> Vec<Vec<u8>> {
     let decoded = form.query().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
     let mut queries = vec![v3_query(decoded), v3_query(raw_pairs(raw_query(hook)).collect())];
     queries.dedup();
@@ -465,6 +470,22 @@ mod tests {
         {
             let refused = all.verify(with_header(hook.clone(), name, "AAAA"));
             assert_eq!(refused.unwrap_err(), Refusal::Missing.into(), "{name}");
+        }
+    }
+
+    /// A dot stands before the nonce in what is signed, and any other could be that one.
+    #[test]
+    fn a_nonce_with_a_dot_or_longer_than_its_bound_is_refused() {
+        for header in [PlivoHeader::V3, PlivoHeader::V2] {
+            let source = public_source(Scheme::Plivo(Plivo::accepting([header]).unwrap()));
+            let verified = |nonce: &str| {
+                let hook = source.signed(post(None, "To=sip.example"), nonce).unwrap();
+                source.verify(hook).err()
+            };
+            assert_eq!(verified(&"7".repeat(NONCE_LENGTH_MAX)), None);
+            for nonce in ["example.7", ".", "7.", &"7".repeat(NONCE_LENGTH_MAX + 1)] {
+                assert_eq!(verified(nonce), Some(Refusal::Nonce.into()), "{nonce}");
+            }
         }
     }
 

@@ -8,6 +8,10 @@ pub enum Refusal {
     Duplicate,
     #[error("there are more signatures in one request than any sender makes")]
     TooMany,
+    /// A dot stands before the nonce in what is signed: with another in it, the nonce could begin
+    /// within the last field.
+    #[error("its nonce has a dot or more than {} bytes", crate::domain::IdempotencyKey::LENGTH_MAX)]
+    Nonce,
     #[error("it does not match")]
     Mismatch,
     /// It matches, and whoever sends it may have found it somewhere.

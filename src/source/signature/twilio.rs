@@ -1,4 +1,5 @@
 use data_encoding::{BASE64, HEXLOWER};
+use memchr::memmem;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
@@ -140,8 +141,13 @@ fn covers(hook: &Webhook, form: &Form, content: Content) -> Result<(), UnnamedBo
 /// Whether the query ends where Twilio ended it. Nothing that is signed says so; but every field of
 /// Twilio's begins with a letter, and a call's form has, as its first, the account.
 fn has_its_marks(hook: &Webhook, form: &Form) -> bool {
+    let query = raw_query(hook);
+    let is_bare = |at: usize| query.get(at + ACCOUNT.len()) != Some(&b'=');
+    if memmem::find_iter(query, ACCOUNT).any(is_bare) {
+        return false;
+    }
     let has_account = || form.body().any(|(key, _)| key == ACCOUNT);
-    let signed = [raw_query(hook), &fields(form)].concat();
+    let signed = [query, form.run_together_once().as_bytes()].concat();
     let names_account = signed.windows(ACCOUNT.len()).any(|part| part == ACCOUNT.as_bytes());
     hook.method == Method::Get
         || (form.body().all(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
@@ -157,23 +163,11 @@ fn body_hash(hook: &Webhook) -> String {
 fn messages(hook: &Webhook, form: &Form, url: &SignedUrl) -> Vec<Vec<u8>> {
     let query = raw_query(hook);
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
-    let fields = fields(form);
+    let fields = form.run_together_once();
     url.candidates(&hook.path)
         .chain(url.with_default_port(&hook.path))
-        .map(|address| [address.concat().as_bytes(), mark, query, &fields].concat())
+        .map(|address| [address.concat().as_bytes(), mark, query, fields.as_bytes()].concat())
         .collect()
-}
-
-/// Sorted by key, then value, each pair once, run together without a mark between them.
-fn fields(form: &Form) -> Vec<u8> {
-    let mut pairs: Vec<_> = form.body().collect();
-    pairs.sort_unstable();
-    pairs.dedup();
-    pairs
-        .iter()
-        .flat_map(|(key, value)| [key.as_bytes(), value.as_bytes()])
-        .collect::<Vec<_>>()
-        .concat()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use super::table::Table;
 use super::{Failure, Output, SettingsFile};
 use crate::destination::Destination;
 use crate::settings::Settings;
+use crate::source::Source;
+use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::Proof;
 
 #[derive(Debug, Args)]
@@ -46,6 +48,15 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
         if !source.signature.vouches_for_answers() {
             writeln!(out, "  WARNING: anyone who knows its address can send answers to it")?;
         }
+        if replays_count(settings, source) {
+            writeln!(
+                out,
+                "  WARNING: a captured request counts again, as often as it is sent: its signature covers \
+                 neither a time nor an id, and {} does not keep the first answer. Name its id under \
+                 read.id, or set changes: first",
+                source.survey
+            )?;
+        }
     }
     for (name, Destination::Plivo(plivo)) in &settings.accounts {
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
@@ -56,6 +67,12 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
         print_proof(out, survey.proof())?;
     }
     Ok(())
+}
+
+/// Whether an earlier answer comes back when somebody sends a captured request again.
+fn replays_count(settings: &Settings, source: &Source) -> bool {
+    let survey = &settings.surveys[&source.survey];
+    source.takes_replays() && survey.changed_answers() != ChangedAnswerPolicy::KeepFirst
 }
 
 /// Widest decision table that is shown in columns where no terminal reads it, in characters.
@@ -121,6 +138,7 @@ fn to_json(settings: &Settings) -> Value {
             "url": source.address(),
             "signed_with": source.signature.labels(),
             "vouched_for": source.signature.vouches_for_answers(),
+            "replays_count": replays_count(settings, source),
             "account": source.account.name.as_str(),
             "survey": source.survey.as_str(),
         });

@@ -10,7 +10,8 @@ use crate::telemetry::logs;
 /// How often statistics are read.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long idempotency keys are kept: longer than any sender tries again.
+/// How long idempotency keys that expire are kept: longer than any sender tries again, and than any
+/// signed time is taken.
 const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How often more is forgotten and purged.

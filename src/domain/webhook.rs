@@ -51,6 +51,9 @@ pub struct IdempotencyKey {
     pub id: String,
     /// SHA-256 of what was sent.
     pub digest: [u8; 32],
+    /// Whether what the sender has signed stops being taken by itself, for its time is signed, or is
+    /// not what keeps others out. Else the key has to be known as long as a repeat could count.
+    pub expires: bool,
 }
 
 impl IdempotencyKey {

@@ -97,6 +97,12 @@ impl Source {
         Ok(self.readers.read(hook)?)
     }
 
+    /// Whether a captured hook of its sender would be taken as a new one at any time, for nothing that is
+    /// signed tells it from another: neither a time nor an id. Harmless where the first answer counts.
+    pub fn takes_replays(&self) -> bool {
+        self.signature.takes_replays() && self.readers.id.is_empty()
+    }
+
     /// What its sender calls, without a query.
     pub fn address(&self) -> String {
         self.url.at(&format!("/hooks/{}", self.name))

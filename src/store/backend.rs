@@ -99,10 +99,11 @@ pub(super) trait Backend: Send {
 
     fn delete_key(&self, source: &Name, key: &IdempotencyKey) -> Result<(), Self::Error>;
 
-    /// Deletes the keys of the webhooks that are kept of a submission.
+    /// Deletes the keys of a submission: those that last, and of the others those of the webhooks that
+    /// are kept.
     fn delete_keys_of(&self, row: i64, submission: SubmissionId) -> Result<(), Self::Error>;
 
-    /// Deletes the oldest keys that were used before that time, at most `limit`; returns how many.
+    /// Deletes the oldest keys that expire and were used before that time, at most `limit`; returns how many.
     fn delete_keys_before(&self, before: Timestamp, limit: usize) -> Result<usize, Self::Error>;
 
     /// Rows of an account that wait, are not in flight and are due after `after` and until `until`,

@@ -16,8 +16,8 @@ use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::domain::Name;
 use crate::submission::{
-    ActionOutcome, Answers, Arrival, ClaimContext, ClaimOutcome, Decision, Outcome, Replay,
-    RetentionLevel, Settled, Settlement, State, Submission, SubmissionId,
+    ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
+    Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission, SubmissionId,
 };
 
 /// Most submissions of one account that one claim settles without an attempt.
@@ -144,7 +144,12 @@ impl<'a, B: Backend> Batch<'a, B> {
         request: &ReceiveRequest,
     ) -> Result<Option<Received>, B::Error> {
         let received_at = whole_microseconds(request.webhook.received_at);
-        let key = request.idempotency_key.as_ref();
+        let mut key = request.idempotency_key.clone();
+        if let Some(key) = &mut key {
+            // Where the first answer counts, no repeat brings another back.
+            key.expires |= request.policy.changed_answers() == ChangedAnswerPolicy::KeepFirst;
+        }
+        let key = key.as_ref();
         #[cfg(feature = "flaws")]
         let key = key.filter(|_| !flaws::has(flaws::Flaw::NoRecordOfRepeats));
         if let Some(key) = key {

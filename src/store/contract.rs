@@ -134,7 +134,7 @@ pub trait Maintenance: Send + Sync {
     /// all counts are zero once there is nothing more. The state counts stay.
     async fn purge(&self, cutoffs: RetentionCutoffs) -> Result<PurgeCounts, StoreError>;
 
-    /// Forgets some idempotency keys that were used before that time, the oldest first, and returns
+    /// Forgets some idempotency keys that expire and were used before that time, the oldest first, and returns
     /// how many: zero once there are no more.
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError>;
 }

@@ -358,7 +358,11 @@ fn request(rounds: &Rounds, spoken: &Spoken, key: &Key) -> ReceiveRequest {
             call: key.call.parse().unwrap(),
         },
         extraction: spoken.extraction(),
-        idempotency_key: spoken.named.then_some(IdempotencyKey { id, digest: [0; 32] }),
+        idempotency_key: spoken.named.then_some(IdempotencyKey {
+            id,
+            digest: [0; 32],
+            expires: true,
+        }),
         policy: rounds.survey(key.survey),
     }
 }

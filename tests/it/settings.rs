@@ -334,6 +334,38 @@ fn every_signature_of_the_rules_is_understood() {
 }
 
 #[test]
+fn a_source_whose_captured_requests_count_again_is_known() {
+    let hmac = |more: &str| {
+        format!("{{ hmac: {{ header: X-Sign, secret: {{ env: HOOK_TOKEN }}, {more} }} }}")
+    };
+    let whsec = ("HOOK_WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let takes = |changes: &str, signature: &str| {
+        let to = format!("signature: {signature}\n    reply: {{");
+        let text = replaced(AS_WRITTEN, "reply: {", &to);
+        let text = replaced(
+            &text,
+            "\n    questions:",
+            &format!("\n    changes: {changes}\n    questions:"),
+        );
+        load(&text, &[whsec]).unwrap().sources["ivr"].takes_replays()
+    };
+    let timed = "timestamp: { header: X-Time }, signs: \"{timestamp}.{body}\"";
+    for (signature, expected) in [
+        ("[v3, ma-v3]", false),
+        ("{ twilio: { secret: { env: HOOK_TOKEN } } }", true),
+        (&*hmac("encoding: hex"), true),
+        (&*hmac("id: X-Id, signs: \"{id}.{body}\""), false),
+        (&*hmac(timed), false),
+        ("{ standard: { secret: { env: HOOK_WHSEC } } }", false),
+        ("{ bearer: { env: HOOK_TOKEN } }", false),
+    ] {
+        for changes in ["last", "resend"] {
+            assert_eq!(takes(changes, signature), expected, "{changes} {signature}");
+        }
+    }
+}
+
+#[test]
 fn a_sender_that_signs_its_address_needs_one() {
     let without = replaced(AS_WRITTEN, "url: https://surveys.example.com", "url:");
     insta::assert_snapshot!(faults(&without, &[]), @"line 14: sources.ivr.url: missing: the sender signs the address that it calls, so write it here or as public.url");

@@ -79,6 +79,9 @@ macro_rules! keeps_every_promise {
                 a_known_idempotency_key_with_other_bytes_is_rejected_and_leaves_nothing
                 two_sources_may_use_the_same_idempotency_key
                 a_forgotten_idempotency_key_makes_no_duplicate
+                a_lasting_idempotency_key_is_known_as_long_as_its_submission
+                an_idempotency_key_is_forgotten_where_the_first_answer_counts
+                a_lasting_idempotency_key_goes_with_its_submission
                 the_oldest_idempotency_keys_are_forgotten_a_few_at_a_time
             }
             laws! { order<$type>:

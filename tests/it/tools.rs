@@ -197,6 +197,25 @@ fn what_the_settings_come_to_can_be_read_by_a_script() {
 }
 
 #[test]
+fn whoever_checks_the_settings_is_warned_of_requests_that_count_again() {
+    let signature = "{ twilio: { secret: { value: a-made-up-secret } } }";
+    let twilio = SETTINGS.replace("signature: none", &format!("signature: {signature}"));
+    let last = twilio.replace("    questions:", "    changes: last\n    questions:");
+    let warning = "WARNING: a captured request counts again";
+    for (settings, warnings) in [(SETTINGS, 0), (&*twilio, 0), (&*last, 1)] {
+        let desk = Desk(Home::new(settings));
+        let said = desk.run(&["check"]).well();
+        assert_eq!(said.matches(warning).count(), warnings, "{said}");
+        let said = desk.run(&["check", "--output", "json"]).well();
+        let checked: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(checked["sources"]["open"]["replays_count"], warnings > 0);
+        assert_eq!(checked["sources"]["ivr"]["replays_count"], false);
+    }
+    let named = last.replace("signature: {", "read: { id: form:EventId }, signature: {");
+    assert!(!Desk(Home::new(&named)).run(&["check"]).well().contains(warning));
+}
+
+#[test]
 fn a_survey_is_shown_as_a_table_of_what_it_decides() {
     let rules = r#"
     rules:

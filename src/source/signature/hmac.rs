@@ -110,6 +110,14 @@ impl Hmac {
         &self.secrets
     }
 
+    pub(super) fn signs_time(&self) -> bool {
+        self.rules.timestamp.is_some()
+    }
+
+    pub(super) fn signs_id(&self) -> bool {
+        self.rules.id.is_some()
+    }
+
     /// Gives the sender's id of the hook, where it signs one.
     pub(super) fn verify(&self, hook: &Webhook) -> Result<Option<String>, Refusal> {
         let rules = &self.rules;

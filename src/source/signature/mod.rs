@@ -63,6 +63,7 @@ pub struct VerifiedWebhook {
     content: Content,
     proof: Proof,
     vouches_for_headers: bool,
+    keys_expire: bool,
     id: Option<String>,
 }
 
@@ -184,7 +185,8 @@ impl Scheme {
         id: Option<String>,
     ) -> VerifiedWebhook {
         let vouches_for_headers = self.vouches_for_headers();
-        VerifiedWebhook { hook, form, content, proof, vouches_for_headers, id }
+        let keys_expire = !self.is_signed_for_ever();
+        VerifiedWebhook { hook, form, content, proof, vouches_for_headers, keys_expire, id }
     }
 
     /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
@@ -293,6 +295,28 @@ impl Scheme {
         matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
     }
 
+    /// Whether a signature, once made, is taken for ever: it covers no time.
+    fn is_signed_for_ever(&self) -> bool {
+        match self {
+            Scheme::Plivo(_) | Scheme::Twilio(_) => true,
+            Scheme::Hmac(hmac) => !hmac.signs_time(),
+            Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_) => false,
+            // Who has found one of these has the secret, or needs none.
+            Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None => false,
+        }
+    }
+
+    /// Whether a captured hook would be taken as a new one at any time: its signature covers neither
+    /// a time nor an id.
+    pub(in crate::source) fn takes_replays(&self) -> bool {
+        self.is_signed_for_ever()
+            && match self {
+                Scheme::Plivo(plivo) => !plivo.names_hooks(),
+                Scheme::Hmac(hmac) => !hmac.signs_id(),
+                _ => true,
+            }
+    }
+
     /// Whether no hook is believed whose answers nobody vouches for. Where not (`none`, `v2`,
     /// `ma-v2`) the service says so aloud at its start and in its metrics.
     pub fn vouches_for_answers(&self) -> bool {
@@ -368,7 +392,7 @@ impl VerifiedWebhook {
         digest.update((query.len() as u64).to_be_bytes());
         digest.update(query);
         digest.update(body);
-        IdempotencyKey { id, digest: digest.finalize().into() }
+        IdempotencyKey { id, digest: digest.finalize().into(), expires: self.keys_expire }
     }
 }
 

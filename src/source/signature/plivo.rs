@@ -86,6 +86,10 @@ impl Plivo {
         self.accepted.iter().copied()
     }
 
+    pub(super) fn names_hooks(&self) -> bool {
+        self.names_hooks
+    }
+
     pub(super) fn preferred(&self) -> PlivoHeader {
         *self.accepted.first().expect("never empty")
     }

@@ -365,6 +365,7 @@ pub(super) fn readable_key(row: &Row<'_>) -> Result<()> {
     row.get::<_, [u8; 32]>(2)?;
     submission_id(row, 3)?;
     timestamp(row, 4)?;
+    row.get::<_, bool>(5)?;
     Ok(())
 }
 

@@ -51,10 +51,14 @@ fn submissions_are_found_by_an_index_however_many_there_are() {
             "SEARCH submissions USING INDEX submissions_retained (retention=? AND settled_at<?)",
         ),
         (
-            rows::KEYS_OF,
+            rows::EXPIRING_KEYS_OF,
             "SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (used_at=?); \
              LIST SUBQUERY 1; \
              SEARCH webhooks USING PRIMARY KEY (submission=?)",
+        ),
+        (
+            rows::LASTING_KEYS_OF,
+            "SEARCH idempotency_keys USING INDEX idempotency_keys_lasting (submission=?)",
         ),
         (
             rows::KEYS_BEFORE,

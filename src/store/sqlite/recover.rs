@@ -117,7 +117,7 @@ const WEBHOOKS: &str = "SELECT submission, received_at, id, source, outcome, met
 const WEBHOOKS_OF: &str = "SELECT submission, received_at, id, source, outcome, method, query, body
     FROM webhooks WHERE submission = ?1 ORDER BY received_at ASC, id ASC";
 
-const KEYS: &str = "SELECT source, key, digest, submission, used_at
+const KEYS: &str = "SELECT source, key, digest, submission, used_at, expires
     FROM idempotency_keys ORDER BY source ASC, key ASC";
 
 const PAUSES: &str = "SELECT account, pause FROM pauses ORDER BY account ASC";
@@ -281,7 +281,7 @@ impl<'a> Recovery<'a> {
             state.is_some() && row.get::<_, u64>(1).is_ok()
         })?;
         let lost = "some idempotency keys: a duplicate may count as new";
-        self.table(fresh, KEYS, "idempotency_keys VALUES (?, ?, ?, ?, ?)", lost, |row| {
+        self.table(fresh, KEYS, "idempotency_keys VALUES (?, ?, ?, ?, ?, ?)", lost, |row| {
             doctor::readable_key(row).is_ok()
         })?;
         // A duplicate of what may be lost has to count as new.

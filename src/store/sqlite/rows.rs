@@ -188,11 +188,15 @@ pub(super) const UPDATE: &str = "UPDATE submissions
         checksum = ?17
     WHERE seq = ?1";
 
-pub(super) const KEYS_OF: &str = "DELETE FROM idempotency_keys WHERE submission = ?2
-    AND used_at IN (SELECT received_at FROM webhooks WHERE submission = ?1)";
+pub(super) const EXPIRING_KEYS_OF: &str = "DELETE FROM idempotency_keys WHERE expires = 1
+    AND submission = ?2 AND used_at IN (SELECT received_at FROM webhooks WHERE submission = ?1)";
+
+pub(super) const LASTING_KEYS_OF: &str =
+    "DELETE FROM idempotency_keys WHERE expires = 0 AND submission = ?1";
 
 pub(super) const KEYS_BEFORE: &str = "DELETE FROM idempotency_keys WHERE (source, key) IN
-    (SELECT source, key FROM idempotency_keys WHERE used_at < ?1 ORDER BY used_at LIMIT ?2)";
+    (SELECT source, key FROM idempotency_keys WHERE expires = 1 AND used_at < ?1
+        ORDER BY used_at LIMIT ?2)";
 
 impl Backend for Database {
     type Error = rusqlite::Error;
@@ -396,11 +400,11 @@ impl Backend for Database {
         submission: SubmissionId,
         used_at: Timestamp,
     ) -> Result<KeyUse> {
-        let (source, IdempotencyKey { id, digest }) = (source.as_str(), key);
+        let (source, IdempotencyKey { id, digest, expires }) = (source.as_str(), key);
         let inserted = self.execute(
-            "INSERT INTO idempotency_keys (source, key, digest, submission, used_at)
-                VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (source, key) DO NOTHING",
-            params![source, id, digest, submission.0.as_bytes(), micros(used_at)],
+            "INSERT INTO idempotency_keys (source, key, digest, submission, used_at, expires)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (source, key) DO NOTHING",
+            params![source, id, digest, submission.0.as_bytes(), micros(used_at), expires],
         )?;
         if inserted == 1 {
             return Ok(KeyUse::First);
@@ -437,7 +441,8 @@ impl Backend for Database {
     }
 
     fn delete_keys_of(&self, row: i64, submission: SubmissionId) -> Result<()> {
-        self.execute(KEYS_OF, params![row, submission.0.as_bytes()])?;
+        self.execute(EXPIRING_KEYS_OF, params![row, submission.0.as_bytes()])?;
+        self.execute(LASTING_KEYS_OF, params![submission.0.as_bytes()])?;
         Ok(())
     }
 

@@ -33,6 +33,9 @@ pub trait Backend: Default {
     /// The bodies of the webhooks that are kept: of one submission after the other, each in order of
     /// arrival.
     fn bodies(&self) -> Vec<String>;
+
+    /// How many idempotency keys are kept.
+    fn keys(&self) -> usize;
 }
 
 /// How a store is opened.
@@ -89,6 +92,12 @@ impl Backend for Sqlite {
     fn faults(&self) -> Vec<String> {
         let examination = postcall::store::sqlite::examine(&self.path()).unwrap();
         examination.findings.into_iter().map(|finding| finding.words).collect()
+    }
+
+    fn keys(&self) -> usize {
+        let connection = Connection::open(self.path()).unwrap();
+        let count = "SELECT count(*) FROM idempotency_keys";
+        connection.query_row(count, [], |row| row.get(0)).unwrap()
     }
 
     fn bodies(&self) -> Vec<String> {

@@ -83,7 +83,15 @@ pub fn with_policy(changes: ChangedAnswerPolicy, mut request: ReceiveRequest) ->
 
 /// With an idempotency key of its sender, for bytes of this digest.
 pub fn with_key(id: &str, digest: u8, mut request: ReceiveRequest) -> ReceiveRequest {
-    request.idempotency_key = Some(IdempotencyKey { id: id.to_owned(), digest: [digest; 32] });
+    let digest = [digest; 32];
+    request.idempotency_key = Some(IdempotencyKey { id: id.to_owned(), digest, expires: true });
+    request
+}
+
+/// As [`with_key`], of a sender that signs no time.
+pub fn with_lasting_key(id: &str, digest: u8, request: ReceiveRequest) -> ReceiveRequest {
+    let mut request = with_key(id, digest, request);
+    request.idempotency_key.as_mut().unwrap().expires = false;
     request
 }
 

@@ -73,10 +73,14 @@ CREATE TABLE idempotency_keys (
     digest     BLOB    NOT NULL,
     submission BLOB    NOT NULL,
     used_at    INTEGER NOT NULL,
+    -- 0 where it is known as long as its submission: the sender's signature covers no time, and a
+    -- repeat could bring an earlier answer back.
+    expires    INTEGER NOT NULL,
     PRIMARY KEY (source, key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX idempotency_keys_by_age ON idempotency_keys (used_at);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (used_at) WHERE expires = 1;
+CREATE INDEX idempotency_keys_lasting ON idempotency_keys (submission) WHERE expires = 0;
 
 -- Whether and why deliveries of accounts are or were paused, as JSON.
 CREATE TABLE pauses (

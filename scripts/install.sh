@@ -35,7 +35,10 @@ need_prometheus() {
     fi
 }
 
-# need_python NAME: a virtual environment with the packages of scripts/checks/NAME.txt.
+# need_python NAME: a virtual environment with the packages of scripts/checks/NAME.txt: those that
+# NAME.in names and all that they want, each with its hash. After a change of NAME.in:
+#   uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+#       scripts/checks/NAME.in --output-file scripts/checks/NAME.txt
 need_python() {
     have_python "$1" || skip "the packages of scripts/checks/$1.txt cannot be had"
 }
@@ -48,23 +51,31 @@ have_python() {
         need python3
         python3 -c 'import ensurepip' 2>/dev/null || need ensurepip=python3-venv
         python3 -m venv "$place" || return 1
-        "$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$list" || return 1
+        "$place/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$list" ||
+            return 1
         cp "$list" "$place/installed.txt"
     fi
 }
 
-# need_node: the packages of scripts/checks/package.json.
+# need_node: the packages of scripts/checks/package.json, with the hashes of package-lock.json. After
+# a change of the former: npm install --package-lock-only --prefix scripts/checks
 need_node() {
-    local place=$tools/node list=scripts/checks/package.json
+    local place=$tools/node list=scripts/checks/package-lock.json
     if ! cmp --silent "$list" "$place/installed.json"; then
         need npm
         mkdir -p "$place"
-        cp "$list" "$place/package.json"
-        npm install --prefix "$place" --silent --no-fund --no-audit --no-package-lock ||
+        cp "$list" scripts/checks/package.json "$place"
+        npm ci --prefix "$place" --silent --no-fund --no-audit ||
             skip "the packages of $list cannot be had"
         cp "$list" "$place/installed.json"
     fi
     export PATH=$place/node_modules/.bin:$PATH
+}
+
+# have_crate NAME VERSION: a program from crates.io, built as its own Cargo.lock says.
+have_crate() {
+    export PATH=$tools/crates/bin:$PATH
+    command -v "$1" >/dev/null || cargo install --quiet --locked --root "$tools/crates" "$1" --version "$2"
 }
 
 apt_get() {

@@ -18,6 +18,7 @@ mod excess;
 mod faults;
 #[cfg(feature = "flaws")]
 mod flaws;
+mod fuzzed;
 mod holds;
 mod logs;
 mod open_files;

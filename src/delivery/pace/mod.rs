@@ -77,12 +77,12 @@ impl Pace {
         }
     }
 
-    /// How long nothing may begin; never longer than may be asked for, so that a clock that was put
-    /// back stops nobody.
+    /// How long nothing may begin. Where that is longer than may be asked for, the clock was put back
+    /// since, and the pause is over: it would not end before the clock shows that time again.
     fn pause(&self, now: Timestamp) -> Duration {
         let until = self.paused_until.unwrap_or(now);
         let left: Duration = until.duration_since(now).try_into().unwrap_or_default();
-        left.min(self.longest)
+        if left > self.longest { Duration::ZERO } else { left }
     }
 }
 
@@ -157,6 +157,14 @@ mod tests {
             assert!(pace.room(0, until) > 0, "{status}");
             assert_eq!(pace.room_at(0, until), None, "{status}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_ends_a_pause() {
+        let mut pace = pace();
+        pace.heard(&answer(503, Some(30 * SECOND)), SECOND);
+        assert_eq!(pace.room(0, NOW), 0);
+        assert!(pace.room(0, NOW - 3600 * SECOND) > 0);
     }
 
     #[test]

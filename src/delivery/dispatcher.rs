@@ -8,9 +8,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::account_state::AccountState;
 use super::in_flight::{Decided, Exchanged, InFlight};
+use super::maintenance::Maintenance;
 use super::options::{Context, DeliveryConfig, MapperInForce};
 use super::report;
 use super::secrets::{self, Secrets};
+use super::trusted_time::TrustedTime;
 use crate::clock::Reading;
 use crate::destination::Client;
 use crate::domain::{Attempt, Name, Verdict};
@@ -26,6 +28,9 @@ const UNCONFIGURED_MAX: usize = 64;
 
 /// How often accounts that the settings do not have are looked for in the store.
 const UNCONFIGURED_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How much later than the longest wait something may be due: webhooks arrive while a claim is made.
+const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// How long the dispatcher rests at most: something may have changed that nothing reports.
 const REST_MAX: Duration = secrets::LOOK_EVERY;
@@ -45,6 +50,7 @@ pub struct Dispatcher {
     report: mpsc::UnboundedSender<Exchanged>,
     accounts: BTreeMap<Name, AccountState>,
     secrets: Secrets,
+    trusted_time: Rc<TrustedTime>,
     /// Accounts whose settings or secrets changed: if they are paused, they may be probed now.
     to_probe: Vec<Name>,
     /// Accounts with waiting submissions that the settings do not have.
@@ -62,6 +68,7 @@ impl Dispatcher {
         let config = context.config.borrow().clone();
         let (report, exchanged) = mpsc::unbounded_channel();
         let mapper = Arc::new(MapperInForce(context.config.clone()));
+        let trusted_time = Rc::new(TrustedTime::new(&context));
         let mut dispatcher = Self {
             client: client_for(&context, &config),
             context,
@@ -71,6 +78,7 @@ impl Dispatcher {
             report,
             accounts: BTreeMap::new(),
             secrets: Secrets::of(&config.destinations),
+            trusted_time,
             to_probe: config.destinations.keys().cloned().collect(),
             config,
             unconfigured: Vec::new(),
@@ -80,6 +88,11 @@ impl Dispatcher {
         };
         dispatcher.add_accounts();
         dispatcher
+    }
+
+    /// What is to be done beside it.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(self.context.clone(), self.trusted_time.clone())
     }
 
     /// Runs until it is told to stop, and how long it may take for that.
@@ -121,6 +134,7 @@ impl Dispatcher {
     /// # Errors
     /// What the store says.
     pub async fn run_once(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.watch_clock().await;
         while let Ok(exchanged) = self.exchanged.try_recv() {
             self.decide(exchanged);
         }
@@ -142,6 +156,7 @@ impl Dispatcher {
         let request = ClaimRequest {
             wanted,
             now,
+            latest_due: self.latest_due(now),
             probe_interval: self.config.options.hold_probe,
             mapper: self.mapper.clone(),
         };
@@ -257,6 +272,21 @@ impl Dispatcher {
         self.accounts.iter().filter_map(of_account).min()
     }
 
+    /// Whether it was set is found out at each round, whatever maintenance does meanwhile.
+    async fn watch_clock(&self) {
+        if let Err(error) = self.trusted_time.now().await {
+            tracing::debug!(error = logs::chain(&error), "the recorded time cannot be read");
+        }
+    }
+
+    /// No submission waits for longer than the settings let it: a due time beyond that was reckoned
+    /// by a clock that has been put back since.
+    fn latest_due(&self, now: Timestamp) -> Timestamp {
+        let waits = self.config.mapper.surveys.values().map(|survey| survey.longest_wait());
+        let longest = waits.max().unwrap_or_default().max(self.config.options.retry.longest);
+        now.checked_add(longest + CLOCK_SLACK).unwrap_or(Timestamp::MAX)
+    }
+
     /// Paused accounts need not wait for their probe's time where settings or secrets changed.
     async fn probe_what_changed(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.to_probe.extend(self.secrets.changed(&self.config.destinations, now));
@@ -269,7 +299,9 @@ impl Dispatcher {
 
     /// Submissions of an account that left the settings would wait for ever, unseen.
     async fn look_for_unconfigured(&mut self, now: Timestamp) {
-        if self.look_for_unconfigured_at.is_some_and(|at| at > now) {
+        // A clock that was put back looks at once.
+        let rests = |at| (now..=now + UNCONFIGURED_INTERVAL).contains(&at) && at > now;
+        if self.look_for_unconfigured_at.is_some_and(rests) {
             return;
         }
         match self.context.store.accounts_waiting().await {
@@ -325,7 +357,9 @@ impl Dispatcher {
 
     /// Decides what becomes of a submission after its exchange.
     fn decide(&mut self, exchanged: Exchanged) {
-        let Exchanged { claim, attempt, took } = exchanged;
+        let Exchanged { mut claim, attempt, took } = exchanged;
+        // It did not age while the clock was set forward.
+        claim.age = claim.age.saturating_sub(self.trusted_time.ahead());
         let account = claim.key.account.clone();
         self.context.metrics.attempt_made(&account, attempt.verdict, took);
         self.in_flight.ended(&account);

@@ -1,9 +1,11 @@
 //! What is done from time to time: statistics are read off the path of a scrape, retention removes
 //! what is old, idempotency keys are forgotten.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::options::Context;
+use super::trusted_time::TrustedTime;
 use crate::store::{PurgeCounts, StoreError};
 use crate::telemetry::logs;
 
@@ -20,55 +22,69 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two batches of a purge, so that webhooks hardly notice.
 const PURGE_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(context: Context) {
-    tokio::join!(keep_measuring(&context), keep_purging(&context));
+/// Work beside the dispatcher, on its thread.
+pub struct Maintenance {
+    context: Context,
+    trusted_time: Rc<TrustedTime>,
 }
 
-async fn keep_measuring(context: &Context) {
-    loop {
-        measure(context).await;
-        tokio::time::sleep(STATISTICS_INTERVAL).await;
+impl Maintenance {
+    pub(super) fn new(context: Context, trusted_time: Rc<TrustedTime>) -> Self {
+        Self { context, trusted_time }
     }
-}
 
-async fn keep_purging(context: &Context) {
-    loop {
-        forget_keys(context).await;
-        purge(context).await;
-        tokio::time::sleep(PURGE_INTERVAL).await;
+    /// Never ends.
+    pub async fn run(self) {
+        tokio::join!(self.keep_measuring(), self.keep_purging());
     }
-}
 
-/// By the settings that are in force meanwhile.
-async fn purge(context: &Context) {
-    loop {
-        let retention = context.config.borrow().retention;
-        match context.store.purge(retention.cutoffs(context.clock.now())).await {
-            Ok(purged) if purged == PurgeCounts::default() => return,
-            Ok(PurgeCounts { bodies, submissions, outcomes }) => {
-                context.metrics.swept(bodies, submissions, outcomes);
-                tracing::debug!(bodies, submissions, outcomes, "purged by age");
-            }
-            Err(error) => {
-                return tracing::debug!(error = logs::chain(&error), "nothing is purged");
+    async fn keep_measuring(&self) {
+        loop {
+            measure(&self.context).await;
+            tokio::time::sleep(STATISTICS_INTERVAL).await;
+        }
+    }
+
+    async fn keep_purging(&self) {
+        loop {
+            self.purge_all().await;
+            tokio::time::sleep(PURGE_INTERVAL).await;
+        }
+    }
+
+    /// Forgets the keys and purges the submissions that are old by the trusted time.
+    pub async fn purge_all(&self) {
+        if let Err(error) = self.trusted_time.record().await {
+            return tracing::debug!(error = logs::chain(&error), "nothing is purged");
+        }
+        for purged in [self.forget_keys().await, self.purge().await] {
+            if let Err(error) = purged {
+                tracing::debug!(error = logs::chain(&error), "not all that is old is purged");
             }
         }
-        tokio::time::sleep(PURGE_PAUSE).await;
     }
-}
 
-/// A few at a time, so that no webhook waits for long.
-async fn forget_keys(context: &Context) {
-    let before = context.clock.now() - KEYS_KEPT;
-    loop {
-        match context.store.forget_keys(before).await {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => {
-                let error = logs::chain(&error);
-                return tracing::debug!(error, "idempotency keys are not forgotten");
+    /// By the settings that are in force meanwhile.
+    async fn purge(&self) -> Result<(), StoreError> {
+        loop {
+            let retention = self.context.config.borrow().retention;
+            let cutoffs = retention.cutoffs(self.trusted_time.now().await?);
+            let purged = self.context.store.purge(cutoffs).await?;
+            if purged == PurgeCounts::default() {
+                return Ok(());
             }
+            let PurgeCounts { bodies, submissions, outcomes } = purged;
+            self.context.metrics.swept(bodies, submissions, outcomes);
+            tracing::debug!(bodies, submissions, outcomes, "purged by age");
+            tokio::time::sleep(PURGE_PAUSE).await;
         }
+    }
+
+    /// A few at a time, so that no webhook waits for long.
+    async fn forget_keys(&self) -> Result<(), StoreError> {
+        let before = self.trusted_time.now().await? - KEYS_KEPT;
+        while self.context.store.forget_keys(before).await? > 0 {}
+        Ok(())
     }
 }
 

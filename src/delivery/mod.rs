@@ -9,6 +9,7 @@
 
 mod account_state;
 mod breaker;
+mod clock_watch;
 mod dispatcher;
 mod in_flight;
 mod maintenance;
@@ -17,8 +18,10 @@ mod pace;
 mod refusals;
 mod report;
 mod secrets;
+mod trusted_time;
 
 pub use dispatcher::Dispatcher;
+pub use maintenance::Maintenance;
 pub use options::{Context, DeliveryConfig, Options, Retention};
 
 use std::io;
@@ -31,8 +34,9 @@ use tokio::task::LocalSet;
 /// Delivers and maintains until it is told to stop, and how long it may take for that. Within a
 /// `LocalSet`.
 pub async fn run(context: Context, stop: watch::Receiver<Option<Duration>>) {
-    let maintenance = maintenance::run(context.clone());
-    let delivery = Dispatcher::new(context).run(stop);
+    let dispatcher = Dispatcher::new(context);
+    let maintenance = dispatcher.maintenance().run();
+    let delivery = dispatcher.run(stop);
     tokio::select! {
         biased;
         () = maintenance => {}

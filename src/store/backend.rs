@@ -125,6 +125,8 @@ pub(super) trait Backend: Send {
         limit: usize,
     ) -> Result<Vec<i64>, Self::Error>;
 
+    fn record_trusted_time(&self, at: Timestamp) -> Result<(), Self::Error>;
+
     /// Rows whose lease has ended by `clock`.
     fn expired(&self, clock: Timestamp, limit: usize) -> Result<Vec<i64>, Self::Error>;
 

@@ -31,6 +31,8 @@ const KEYS_FORGOTTEN_MAX: usize = 500;
 
 /// Most submissions that no claim finds that are set aside in one transaction.
 const UNCLAIMABLE_MAX: usize = 200;
+/// Most submissions of one account whose due time one claim brings forward.
+const BROUGHT_FORWARD_MAX: usize = 200;
 
 /// Submissions and pauses that a transaction reads and changes.
 ///
@@ -257,6 +259,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             Claimable::Freely => wanted,
             Claimable::Probe { is_due, .. } => wanted.min(usize::from(is_due)),
         };
+        self.bring_forward(account, request.latest_due)?;
         let mut unsent_room = UNSENT_MAX;
         loop {
             let room = most - (claimed.claims.len() - before);
@@ -308,6 +311,15 @@ impl<'a, B: Backend> Batch<'a, B> {
             Claimable::Probe { at, .. } => due.max(at),
             _ => due,
         }))
+    }
+
+    /// Brings due times forward to the latest that may be.
+    fn bring_forward(&mut self, account: &Name, latest: Timestamp) -> Result<(), B::Error> {
+        for (_, row) in self.due(account, latest, Timestamp::MAX, BROUGHT_FORWARD_MAX)? {
+            self.fetch(row)?;
+            self.modify(row, |submission| submission.bring_forward(latest));
+        }
+        Ok(())
     }
 
     /// Records the ends of attempts.
@@ -495,6 +507,10 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     pub fn forget_keys(&mut self, before: Timestamp) -> Result<usize, B::Error> {
         self.backend.delete_keys_before(before, KEYS_FORGOTTEN_MAX)
+    }
+
+    pub fn record_trusted_time(&mut self, at: Timestamp) -> Result<(), B::Error> {
+        self.backend.record_trusted_time(at)
     }
 
     /// Writes what was changed.

@@ -33,7 +33,8 @@ pub trait Queue: Send + Sync {
 
     /// Claims what is due, each submission once: it is mapped, and its attempt is on disk when this
     /// returns. A fair share of what has been due for long and of what became due just now, so that
-    /// neither waits for the other. A paused account gives one probe each time its probe is due, the
+    /// neither waits for the other. What is due later than anything may be is due at the latest that
+    /// may be. A paused account gives one probe each time its probe is due, the
     /// submission that was claimed least often; one that an operator paused gives none.
     ///
     /// # Errors
@@ -87,6 +88,9 @@ pub trait Reader: Send + Sync {
     /// Accounts that have submissions to claim, whether or not the settings still have them.
     async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError>;
 
+    /// The time that retention trusted when it was last recorded.
+    async fn trusted_time(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Queue statistics.
     async fn statistics(&self) -> Result<Statistics, StoreError>;
 }
@@ -133,6 +137,9 @@ pub trait Maintenance: Send + Sync {
     /// Removes some of what was settled before the cutoffs, the oldest first and little at a time;
     /// all counts are zero once there is nothing more. The state counts stay.
     async fn purge(&self, cutoffs: RetentionCutoffs) -> Result<PurgeCounts, StoreError>;
+
+    /// Records the time that retention trusts, for the next process.
+    async fn record_trusted_time(&self, at: Timestamp) -> Result<(), StoreError>;
 
     /// Forgets some idempotency keys that expire and were used before that time, the oldest first, and returns
     /// how many: zero once there are no more.

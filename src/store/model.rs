@@ -45,6 +45,9 @@ pub struct ClaimRequest {
     /// How many of each account at most.
     pub wanted: Vec<(Name, usize)>,
     pub now: Timestamp,
+    /// Nothing waits for longer: what is due later was stamped by a clock that was put back since,
+    /// and is due then.
+    pub latest_due: Timestamp,
     /// How long until a paused account is probed again.
     pub probe_interval: Duration,
     pub mapper: Arc<dyn Mapper>,

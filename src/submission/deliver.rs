@@ -156,6 +156,11 @@ impl Submission {
         self.state.is_waiting() && !self.is_in_flight() && self.due_at <= now
     }
 
+    /// Makes it due no later than that: its due time was reckoned by a clock that was put back since.
+    pub fn bring_forward(&mut self, latest: Timestamp) {
+        self.due_at = self.due_at.min(latest);
+    }
+
     /// Maps a submission that is due and starts an attempt, or settles it where there is nothing to
     /// send. From here on answers are late, unless the attempt ends as not received.
     pub fn claim(&mut self, context: &ClaimContext, mapper: &dyn Mapper) -> ClaimOutcome {

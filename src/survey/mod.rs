@@ -123,6 +123,12 @@ impl Survey {
         Replies::compile(definitions, &self.book, check)
     }
 
+    /// How long a submission waits for more, at the most, after something new arrived.
+    pub fn longest_wait(&self) -> Duration {
+        let CompleteDefinition { after, grace, deadline, .. } = self.complete;
+        after.max(grace).max(self.delay).min(deadline)
+    }
+
     /// The same answers always come to the same.
     pub fn map(&self, answers: &Answers) -> Mapped {
         let (mapping, trace) = self.book.map(answers);

@@ -1,7 +1,7 @@
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus::{
     Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     TextEncoder,
@@ -109,6 +109,10 @@ families! {
         delivery_limit: IntGaugeVec = gauges(["account"]),
         /// How long the oldest due submission has been due; 0 when none is.
         oldest_due_age_seconds: Gauge = seconds,
+
+        /// How far the wall clock was set within the last day, forward if positive, as monotonic time
+        /// shows it: what is old is not removed by a clock that is ahead until it has stayed so for a day.
+        clock_skew_seconds: Gauge = seconds,
 
         /// Submissions, or accounts, that a person did something with, by what it was.
         triage_actions_total: IntCounterVec = counters(["action"]),
@@ -333,6 +337,11 @@ impl Metrics {
     pub fn oldest_due_found(&self, due_since: Option<Timestamp>, now: Timestamp) {
         let age = due_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
         self.families.oldest_due_age_seconds.set(age.max(0.0));
+    }
+
+    /// How far the wall clock was set, and is not believed yet.
+    pub fn clock_skew_found(&self, skew: SignedDuration) {
+        self.families.clock_skew_seconds.set(skew.as_secs_f64());
     }
 
     /// The ledger is so damaged that it could not be opened.

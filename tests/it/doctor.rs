@@ -232,7 +232,10 @@ async fn a_store_of_another_schema_version_is_recovered_in_the_present_one() {
     let place = closed(furnished().await).await;
     Connection::open(place.path())
         .unwrap()
-        .execute_batch("UPDATE refinery_schema_history SET version = 0 WHERE version = 1")
+        .execute_batch(
+            "DELETE FROM refinery_schema_history
+                WHERE version = (SELECT max(version) FROM refinery_schema_history)",
+        )
         .unwrap();
     assert!(matches!(examine(&place.path()), Err(StoreError::OtherSchema { .. })));
     let (new, recovered) = recovery_of(&place);

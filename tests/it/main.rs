@@ -6,6 +6,7 @@ mod architecture;
 mod assembly;
 mod bad_input;
 mod by_hand;
+mod clock;
 mod connections;
 mod conversations;
 mod corruption;

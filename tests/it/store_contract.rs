@@ -103,6 +103,7 @@ macro_rules! keeps_every_promise {
                 one_claim_settles_so_many_that_map_to_nothing_and_no_more
                 a_collecting_submission_becomes_pending_when_it_is_claimed
                 a_lease_expires_by_the_stores_own_clock
+                a_due_time_beyond_the_latest_is_brought_forward
                 a_lost_lease_overwrites_nothing
                 an_attempt_that_is_not_settled_is_an_unknown_result
                 opening_frees_all_claims
@@ -184,6 +185,7 @@ macro_rules! keeps_every_promise {
                 what_is_erased_is_not_found_by_its_call
             }
             promises! { retention<$type>:
+                the_trusted_time_outlives_the_process
                 bodies_are_purged_first_and_the_answers_stay
                 then_all_but_the_outcome_is_purged_and_the_counts_stay
                 then_the_outcome_too_and_a_webhook_that_comes_again_starts_a_new_submission

@@ -315,6 +315,10 @@ impl Reader for SqliteStore {
         self.read(queries::accounts_waiting).await
     }
 
+    async fn trusted_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(queries::trusted_time).await
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.read(queries::statistics).await
     }
@@ -365,6 +369,10 @@ impl Maintenance for SqliteStore {
 
     async fn purge(&self, cutoffs: RetentionCutoffs) -> Result<PurgeCounts, StoreError> {
         self.write(move |batch| batch.purge(&cutoffs)).await
+    }
+
+    async fn record_trusted_time(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |batch| batch.record_trusted_time(at)).await
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError> {

@@ -272,6 +272,13 @@ pub(super) const FIRST_IN_FLIGHT: &str = "SELECT min(first_attempt_at) FROM subm
 pub(super) const FIRST_DUE: &str = "SELECT min(due_at) FROM submissions
     WHERE account = ?1 AND settled_at IS NULL AND lease_until IS NULL";
 
+pub(super) fn trusted_time(connection: &Connection) -> Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT trusted_at FROM clock")?
+        .query_row([], |row| timestamp(row, 0))
+        .optional()
+}
+
 pub(super) fn statistics(connection: &Connection) -> Result<Statistics> {
     let first = |statement: &str, values: &[&dyn rusqlite::ToSql]| {
         connection

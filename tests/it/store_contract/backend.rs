@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use postcall::account::PauseReason;
 use postcall::clock::Clock;
 use postcall::domain::{Attempt, Name};
@@ -276,6 +277,7 @@ pub fn wanted(accounts: &[(&str, usize)], second: i64) -> ClaimRequest {
     ClaimRequest {
         wanted: accounts.iter().map(|(name, most)| (name.parse().unwrap(), *most)).collect(),
         now: at(second),
+        latest_due: Timestamp::MAX,
         probe_interval: Duration::from_secs(PROBE_INTERVAL as u64),
         mapper: Arc::new(TestMapper::default()),
     }

@@ -247,6 +247,19 @@ pub async fn a_lease_expires_by_the_stores_own_clock(store: TestStore<impl Backe
     assert_eq!((next.attempts, answers), (1, mapped));
 }
 
+pub async fn a_due_time_beyond_the_latest_is_brought_forward(store: TestStore<impl Backend>) {
+    for (second, call) in [(1_000_000, "future"), (0, "now")] {
+        store.receive_one(complete(second, call)).await;
+    }
+    let request = ClaimRequest { latest_due: at(500), ..wanted(&[("main", 10)], 100) };
+    let claimed = store.claim(request).await.unwrap();
+    assert_eq!(claimed.claims.len(), 1, "the other one is not due yet");
+    assert_eq!(claimed.next_due_at, Some(at(500)));
+    assert_eq!(store.submission("future").await.due_at, at(500));
+    assert_eq!(store.claim_due(499).await.len(), 0);
+    assert_eq!(store.claim_one(500).await.key.call.as_str(), "future");
+}
+
 pub async fn a_lost_lease_overwrites_nothing(store: TestStore<impl Backend>) {
     store.receive_one(complete(0, "c-1")).await;
     let lost = store.claim_one(100).await;

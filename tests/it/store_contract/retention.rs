@@ -10,6 +10,15 @@ use postcall::submission::{
 use super::spoken::{accepted, at, attempt, complete, ignoring, unmapping, webhook, with_policy};
 use super::{Backend, TestStore};
 
+pub async fn the_trusted_time_outlives_the_process(mut store: TestStore<impl Backend>) {
+    assert_eq!(store.trusted_time().await.unwrap(), None);
+    for second in [700, 600] {
+        store.record_trusted_time(at(second)).await.unwrap();
+        store.reopen();
+        assert_eq!(store.trusted_time().await.unwrap(), Some(at(second)));
+    }
+}
+
 pub async fn bodies_are_purged_first_and_the_answers_stay(store: TestStore<impl Backend>) {
     let id = delivered(&store, "c-1").await;
     let before = detail(&store, id).await;

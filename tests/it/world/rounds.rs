@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use postcall::clock::Clock;
 use postcall::delivery::{self, DeliveryConfig, Dispatcher};
 use postcall::destination::Client;
@@ -81,6 +81,16 @@ impl Rounds {
 
     pub fn later(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Somebody, or a time server, sets the wall clock.
+    pub fn clock_is_set(&self, by: SignedDuration) {
+        self.clock.step(by);
+    }
+
+    /// What is done from time to time is done now.
+    pub async fn maintenance(&self) {
+        self.service().dispatcher.maintenance().purge_all().await;
     }
 
     /// A callback of the first question comes in by this source.

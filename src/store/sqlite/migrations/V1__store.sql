@@ -121,3 +121,10 @@ CREATE TABLE write_probe (
     only   INTEGER PRIMARY KEY CHECK (only = 1),
     filler BLOB NOT NULL
 ) STRICT;
+
+-- The time that retention trusted when it was last recorded, now and then: whether the wall clock was
+-- set while no process ran.
+CREATE TABLE clock (
+    only       INTEGER PRIMARY KEY CHECK (only = 1),
+    trusted_at INTEGER NOT NULL
+) STRICT;

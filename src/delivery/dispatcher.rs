@@ -56,8 +56,6 @@ pub struct Dispatcher {
     /// Accounts with waiting submissions that the settings do not have.
     unconfigured: Vec<Name>,
     look_for_unconfigured_at: Option<Timestamp>,
-    /// The store refused what was decided when it was given it last.
-    settle_failed: bool,
     /// The last attempt could not begin.
     lacks_sockets: bool,
 }
@@ -83,7 +81,6 @@ impl Dispatcher {
             config,
             unconfigured: Vec::new(),
             look_for_unconfigured_at: None,
-            settle_failed: false,
             lacks_sockets: false,
         };
         dispatcher.add_accounts();
@@ -143,11 +140,6 @@ impl Dispatcher {
         if let Err(error) = self.probe_what_changed(now).await {
             return self.settle().await.and(Err(error));
         }
-        if self.settle_failed {
-            // A claim takes submissions whose lease has expired, and what was decided of them may not
-            // be on disk yet: it would be delivered twice.
-            self.settle().await?;
-        }
         let wanted = self.wanted(now);
         if wanted.is_empty() {
             self.settle().await?;
@@ -157,6 +149,7 @@ impl Dispatcher {
             wanted,
             now,
             latest_due: self.latest_due(now),
+            held: self.in_flight.held(),
             probe_interval: self.config.options.hold_probe,
             mapper: self.mapper.clone(),
         };
@@ -334,7 +327,7 @@ impl Dispatcher {
             (self.client.clone(), self.report.clone(), self.context.clock.clone());
         // The commit took its time, which must not be made up for.
         let now = clock.now();
-        self.in_flight.began(&account);
+        let held = self.in_flight.began(&account, claim.token);
         self.account(&account, now).pace.began(now);
         tokio::task::spawn_local(async move {
             let account = destination.account();
@@ -351,18 +344,18 @@ impl Dispatcher {
             let attempt = Attempt { verdict, reply, finished_at };
             // The dispatcher is gone only when the process ends; the attempt is found at the next
             // start.
-            let _ = report.send(Exchanged { claim, attempt, took });
+            let _ = report.send(Exchanged { claim, attempt, took, held });
         });
     }
 
     /// Decides what becomes of a submission after its exchange.
     fn decide(&mut self, exchanged: Exchanged) {
-        let Exchanged { mut claim, attempt, took } = exchanged;
+        let Exchanged { mut claim, attempt, took, held } = exchanged;
         // It did not age while the clock was set forward.
         claim.age = claim.age.saturating_sub(self.trusted_time.ahead());
         let account = claim.key.account.clone();
         self.context.metrics.attempt_made(&account, attempt.verdict, took);
-        self.in_flight.ended(&account);
+        self.in_flight.ended(&account, held);
         self.log_local_error(attempt.verdict);
         if !self.config.destinations.contains_key(&account) {
             // Its account left the settings while it was in flight: it may wait for ever now.
@@ -396,9 +389,7 @@ impl Dispatcher {
         self.context.metrics.settles_left_waiting(decided.len());
         let settlements: Vec<Settlement> =
             decided.iter().map(|decided| decided.settlement.clone()).collect();
-        let settled = self.context.store.settle(settlements).await;
-        self.settle_failed = settled.is_err();
-        let settled = settled?;
+        let settled = self.context.store.settle(settlements).await?;
         let recorded = self.in_flight.take_recorded(settled.len());
         for (decided, settled) in recorded.iter().zip(settled) {
             report::decided(decided, settled, &self.config, &self.context.metrics);

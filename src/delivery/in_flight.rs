@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use crate::domain::{Attempt, Feedback, Name};
-use crate::submission::{Claim, Decision, Settlement};
+use crate::submission::{Claim, Decision, LeaseToken, Settlement};
 
 /// Work of the dispatcher: exchanges that run, and decisions that the store has still to record.
 #[derive(Default)]
 pub(super) struct InFlight {
     exchanges: BTreeMap<Name, usize>,
+    /// Claims whose exchange runs or has a result that is not decided yet; one that panicked is gone.
+    held: Vec<Weak<LeaseToken>>,
     decided: Vec<Decided>,
 }
 
@@ -16,6 +19,8 @@ pub(super) struct Exchanged {
     pub claim: Box<Claim>,
     pub attempt: Attempt,
     pub took: Duration,
+    /// Its claim holds until the result is decided, however long the process did not run.
+    pub held: Rc<LeaseToken>,
 }
 
 /// A decision, with what is reported once it is recorded.
@@ -58,16 +63,29 @@ impl InFlight {
         self.exchanges.values().sum()
     }
 
-    pub fn began(&mut self, account: &Name) {
+    /// An exchange begins; its claim is held for as long as what is returned lives.
+    pub fn began(&mut self, account: &Name, token: LeaseToken) -> Rc<LeaseToken> {
+        let held = Rc::new(token);
+        self.held.push(Rc::downgrade(&held));
         match self.exchanges.get_mut(account) {
             Some(count) => *count += 1,
             None => {
                 self.exchanges.insert(account.clone(), 1);
             }
         }
+        held
     }
 
-    pub fn ended(&mut self, account: &Name) {
+    /// The claims that are held, by their exchange or by a decision that is not recorded yet.
+    pub fn held(&mut self) -> Vec<LeaseToken> {
+        self.held.retain(|held| held.strong_count() > 0);
+        let running = self.held.iter().filter_map(Weak::upgrade).map(|held| *held);
+        running.chain(self.decided.iter().map(|decided| decided.settlement.token)).collect()
+    }
+
+    /// An exchange ended. Its claim is held until this, and then by its decision.
+    pub fn ended(&mut self, account: &Name, held: Rc<LeaseToken>) {
+        drop(held);
         if let Some(count) = self.exchanges.get_mut(account) {
             *count -= 1;
         }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ use crate::domain::{CallUuid, Feedback, Reply, Verdict};
 /// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
 /// given up.
 const REPLY_MAX: usize = 64 * 1024;
+
+/// How long a reply is read at most after a deadline that was noticed late: what was lost meanwhile is
+/// sent again by then.
+const LATE_MAX: Duration = Duration::from_secs(5);
 
 /// How long an exchange may take.
 #[derive(Debug, Clone, Copy)]
@@ -102,9 +107,9 @@ impl Client {
         now: Timestamp,
     ) -> (Verdict, Reply) {
         let exchange = self.exchange(destination, destination.request(call, feedback), now);
-        match tokio::time::timeout(self.timeouts.exchange, exchange).await {
-            Ok(answered) => answered,
-            Err(_) => failed(Verdict::UnknownResult, "no whole reply within the deadline"),
+        match within(self.timeouts.exchange, exchange).await {
+            Some(answered) => answered,
+            None => failed(Verdict::UnknownResult, "no whole reply within the deadline"),
         }
     }
 
@@ -149,6 +154,23 @@ impl Transport for awc::Client {
             Ok(Response { status, retry_after, body })
         })
     }
+}
+
+/// What an exchange comes to within its deadline. Where the process did not run in the meantime (it was
+/// stopped, or its machine moved) the deadline is noticed late, and what arrived before it may not have
+/// been read: it has as long again, up to [`LATE_MAX`].
+async fn within<T>(deadline: Duration, exchange: impl Future<Output = T>) -> Option<T> {
+    let mut exchange = pin!(exchange);
+    let mut deadline = pin!(tokio::time::sleep(deadline));
+    tokio::select! {
+        biased;
+        answered = &mut exchange => return Some(answered),
+        () = &mut deadline => {}
+    }
+    let late = deadline.deadline().elapsed();
+    // Timers may be looked at before sockets; the next turn looks at these too.
+    tokio::task::yield_now().await;
+    tokio::time::timeout(late.min(LATE_MAX), exchange).await.ok()
 }
 
 /// The reply to its end, without which the connection cannot be used again, or to its bound.

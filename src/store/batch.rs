@@ -17,7 +17,8 @@ use crate::account::{Claimable, Pause};
 use crate::domain::Name;
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
-    Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission, SubmissionId,
+    LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission,
+    SubmissionId,
 };
 
 /// Most submissions of one account that one claim settles without an attempt.
@@ -224,6 +225,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         turns: &mut Turns,
         lease: Duration,
     ) -> Result<Claimed, B::Error> {
+        self.renew_leases(&request.held, lease)?;
         self.expire_leases()?;
         let mut claimed = Claimed::default();
         for (account, wanted) in &request.wanted {
@@ -358,6 +360,20 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.set.pauses.insert(account, (paused, Change::Update));
         }
         Ok(settled)
+    }
+
+    /// Renews the leases of claims that have not lost theirs, where they would expire.
+    fn renew_leases(&mut self, held: &[LeaseToken], lease: Duration) -> Result<(), B::Error> {
+        for token in held {
+            let Some(row) = self.find(token.submission)? else { continue };
+            let submission = &self.set.entries[&row].submission;
+            let expires = submission.lease_until.is_some_and(|end| end <= self.clock);
+            if expires && submission.is_leased_by(token) {
+                let lease_until = self.clock + lease;
+                self.modify(row, |submission| submission.lease_until = Some(lease_until));
+            }
+        }
+        Ok(())
     }
 
     /// Frees claims whose lease has expired by the store's clock; returns how many.

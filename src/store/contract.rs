@@ -35,7 +35,8 @@ pub trait Queue: Send + Sync {
     /// returns. A fair share of what has been due for long and of what became due just now, so that
     /// neither waits for the other. What is due later than anything may be is due at the latest that
     /// may be. A paused account gives one probe each time its probe is due, the
-    /// submission that was claimed least often; one that an operator paused gives none.
+    /// submission that was claimed least often; one that an operator paused gives none. Leases that
+    /// have expired are freed, but for those of claims that are held.
     ///
     /// # Errors
     /// The store cannot be written; nothing was claimed then.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::account::PauseReason;
 use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
 use crate::submission::{
-    Answers, Claim, CompletionPolicy, Mapper, Outcome, State, StateCounts, Submission,
+    Answers, Claim, CompletionPolicy, LeaseToken, Mapper, Outcome, State, StateCounts, Submission,
     SubmissionId, SubmissionKey,
 };
 
@@ -48,6 +48,8 @@ pub struct ClaimRequest {
     /// Nothing waits for longer: what is due later was stamped by a clock that was put back since,
     /// and is due then.
     pub latest_due: Timestamp,
+    /// Claims that whoever asks still works on: their leases do not expire, they are renewed.
+    pub held: Vec<LeaseToken>,
     /// How long until a paused account is probed again.
     pub probe_interval: Duration,
     pub mapper: Arc<dyn Mapper>,

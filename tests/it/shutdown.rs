@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use postcall::simulator::{Options, Simulator};
+use postcall::store::SubmissionFilter;
 use postcall::store::sqlite::ReadOnly;
+use postcall::submission::State;
 use serde_json::Value;
 
 use crate::process::{Home, Line, Process, Reply, run};
@@ -50,6 +52,52 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     let counts = ReadOnly::open(&home.ledger()).unwrap().statistics().unwrap().counts;
     assert_eq!((counts.accepted, counts.delivered), (2, 2));
     assert_eq!(heard(&mut control)["accepted"], 2);
+}
+
+/// As by SIGSTOP, or while a virtual machine moves: longer than an exchange may take, and longer than a
+/// claim holds.
+#[test]
+fn a_reply_that_came_while_the_process_was_paused_is_used() {
+    let far_side = Simulator::start(([127, 0, 0, 1], 0).into(), Options::default()).unwrap();
+    let plan = r#"{"faults":[{"delay_ms":500,"times":1}]}"#;
+    let put = format!(
+        "PUT /simulator/faults HTTP/1.1\r\nhost: far.side\r\ncontent-length: {}\r\n\r\n{plan}",
+        plan.len()
+    );
+    let mut control = Line::open(far_side.addr()).unwrap();
+    assert_eq!(control.exchange(put.as_bytes()).unwrap().status, 204);
+    let home = home_with(
+        &format!("http://{}", far_side.addr()),
+        "0s",
+        "delay: 0s, timeout: 1s, connect_timeout: 1s, lease: 6001ms, hold_probe: 1s",
+    );
+    let service = Process::start(&home.settings());
+    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("new"));
+    let mut heard = || -> Value {
+        serde_json::from_str(&control.get("/simulator/summary").unwrap().body).unwrap()
+    };
+    let began = Instant::now();
+    while heard()["accepted"] != 1 {
+        assert!(began.elapsed() < PATIENCE, "nothing is delivered");
+    }
+    service.signal("STOP");
+    // The pause is what is tried.
+    std::thread::sleep(Duration::from_millis(7500));
+    service.signal("CONT");
+
+    let store = ReadOnly::open(&home.ledger()).unwrap();
+    let submission = || store.search(&SubmissionFilter::default(), None, 1).unwrap().submissions;
+    let began = Instant::now();
+    while submission()[0].document.attempts.iter().any(|attempt| attempt.response.is_none()) {
+        assert!(began.elapsed() < PATIENCE, "the attempt does not end");
+    }
+    let submission = submission().remove(0);
+    let responses: Vec<_> =
+        submission.document.attempts.iter().map(|it| it.response.clone().unwrap()).collect();
+    assert_eq!(responses.len(), 1, "{responses:?}");
+    assert_eq!(responses[0].verdict.label(), "accepted", "{responses:?}");
+    assert_eq!(submission.state, State::Delivered);
+    assert_eq!(heard()["accepted"], 1);
 }
 
 #[test]
@@ -113,6 +161,10 @@ fn submissions_are_listed_while_it_serves_and_afterwards() {
 
 /// A service that delivers to `api`.
 fn home(api: &str, announce: &str) -> Home {
+    home_with(api, announce, "delay: 0s")
+}
+
+fn home_with(api: &str, announce: &str, delivery: &str) -> Home {
     Home::new(&format!(
         r#"
 public: {{ listen: "127.0.0.1:0", url: https://surveys.example.com }}
@@ -123,7 +175,7 @@ sources:
   ivr: {{ preset: plivo, account: main, survey: quick }}
 surveys:
   quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
-delivery: {{ delay: 0s }}
+delivery: {{ {delivery} }}
 shutdown: {{ announce: {announce} }}
 "#
     ))

@@ -247,6 +247,25 @@ pub async fn a_lease_expires_by_the_stores_own_clock(store: TestStore<impl Backe
     assert_eq!((next.attempts, answers), (1, mapped));
 }
 
+pub async fn a_lease_that_is_held_does_not_expire(store: TestStore<impl Backend>) {
+    for call in ["c-1", "c-2"] {
+        store.receive_one(complete(0, call)).await;
+    }
+    let claims = store.claim_due(100).await;
+    store.set_clock(10 * LEASE);
+    let held = ClaimRequest { held: vec![claims[0].token], ..wanted(&[("main", 10)], 100) };
+    let again = store.claim(held).await.unwrap().claims;
+    assert_eq!(again.iter().map(|it| &it.key.call).collect::<Vec<_>>(), [&claims[1].key.call]);
+    let delivered = async |claim| store.settle_one(claim, accepted(101), Decision::Delivered).await;
+    assert_eq!(delivered(&claims[1]).await, Settled::LeaseLost);
+    assert_eq!(delivered(&claims[0]).await, Settled::Done);
+
+    // What is lost cannot be held any more, and what is not held is renewed no longer.
+    store.set_clock(20 * LEASE);
+    let held = ClaimRequest { held: vec![claims[1].token], ..wanted(&[("main", 10)], 100) };
+    assert_eq!(store.claim(held).await.unwrap().claims.len(), 1);
+}
+
 pub async fn a_due_time_beyond_the_latest_is_brought_forward(store: TestStore<impl Backend>) {
     for (second, call) in [(1_000_000, "future"), (0, "now")] {
         store.receive_one(complete(second, call)).await;

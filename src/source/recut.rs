@@ -595,7 +595,7 @@ mod tests {
         others
     }
 
-    fn pair<'a>((key, value): &'a (String, String)) -> (&'a str, &'a str) {
+    fn pair((key, value): &(String, String)) -> (&str, &str) {
         (key, value)
     }
 

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use fastrand::Rng;
 
+type Target = fn(&[u8]);
+
 /// Mutated inputs of each target where nothing else is said: a second or two.
 const INPUTS: usize = 1000;
 
@@ -82,7 +84,7 @@ fn no_target_finds_anything_in_its_corpus_and_near_it() {
         Err(_) => INPUTS,
     };
     eprintln!("POSTCALL_TEST_SEED={seed} POSTCALL_FUZZ_INPUTS={inputs}");
-    let targets: [(&str, fn(&[u8])); 5] = [
+    let targets: [(&str, Target); 5] = [
         ("cuts", targets::cuts),
         ("jwt", targets::jwt),
         ("jsonpath", targets::jsonpath),
@@ -125,7 +127,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// Shows the input that a target minds.
-fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
+fn run(name: &str, target: Target, input: &[u8]) {
     if panic::catch_unwind(|| target(input)).is_err() {
         panic!("{name} minds {:?}", String::from_utf8_lossy(input));
     }

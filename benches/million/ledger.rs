@@ -20,7 +20,8 @@ use postcall::submission::{
     SubmissionId, SubmissionKey,
 };
 use postcall::survey::SettingsMapper;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Transaction, params, params_from_iter};
 use uuid::Uuid;
 
 use crate::settings::SETTINGS;
@@ -262,32 +263,39 @@ fn keep(
 ) -> anyhow::Result<()> {
     let accepted_at = submission.accepted_at.as_microsecond();
     let seq = accepted_at * 1000;
-    let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+    let number = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
+    let micros = |at: Option<Timestamp>| number(at.map(Timestamp::as_microsecond));
+    let text = |text: Option<&'static str>| text.map_or(ValueRef::Null, ValueRef::from);
     let mut document = Vec::new();
     submission.document.write(&mut document);
+    let columns = [
+        ValueRef::Integer(seq),
+        ValueRef::Blob(submission.id.0.as_bytes()),
+        submission.account.as_str().into(),
+        submission.survey.as_str().into(),
+        submission.call.as_ref().map_or(ValueRef::Null, |call| call.as_str().into()),
+        text(Some(submission.state.label())),
+        text(submission.state.reason()),
+        ValueRef::Integer(accepted_at),
+        micros(Some(submission.due_at)),
+        micros(submission.lease_until),
+        ValueRef::Integer(submission.fence.try_into()?),
+        micros(submission.first_attempt_at),
+        micros(submission.settled_at),
+        // Everything is kept of what retention may touch.
+        number(submission.is_purgeable().then_some(2)),
+        micros(submission.purged_at),
+        ValueRef::Text(&document),
+    ];
+    let checksum = ValueRef::Integer(sqlite::checksum(columns));
     ledger
         .prepare_cached(
             "INSERT INTO submissions (seq, id, account, survey, call, state, reason, accepted_at,
-                    due_at, fence, first_attempt_at, settled_at, retention, document)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                    due_at, lease_until, fence, first_attempt_at, settled_at, retention, purged_at,
+                    document, checksum)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
-        .execute(params![
-            seq,
-            submission.id.0.as_bytes(),
-            submission.account.as_str(),
-            submission.survey.as_str(),
-            submission.call.as_ref().map(CallUuid::as_str),
-            submission.state.label(),
-            submission.state.reason(),
-            accepted_at,
-            submission.due_at.as_microsecond(),
-            submission.fence,
-            micros(submission.first_attempt_at),
-            micros(submission.settled_at),
-            // Everything is kept of what retention may touch.
-            submission.is_purgeable().then_some(2),
-            String::from_utf8(document)?,
-        ])?;
+        .execute(params_from_iter(columns.into_iter().chain([checksum]).map(ToSqlOutput::Borrowed)))?;
     ledger
         .prepare_cached(
             "INSERT INTO webhooks (submission, received_at, id, source, outcome, method, body)

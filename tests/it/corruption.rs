@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::store_contract::Backend;
-use crate::store_contract::backend::{Sqlite, TestStore, wanted};
+use crate::store_contract::backend::{Sqlite, TestStore, seal, wanted};
 use crate::store_contract::spoken::{complete, webhook};
 use crate::world::World;
 
@@ -72,6 +72,8 @@ async fn a_corrupt_row_is_set_aside_and_the_rest_of_its_batch_is_claimed() {
         "UPDATE submissions SET id = x'5b0a4c5e90d74b2a8c53d1a7f0e92b64' WHERE seq = @",
         "UPDATE submissions SET id = x'00' WHERE seq = @",
         "UPDATE submissions SET call = 'another' WHERE seq = @",
+        // By a program that knows of the checksum.
+        "UPDATE submissions SET call = 'sealed' WHERE seq = @",
         "UPDATE submissions SET call = 'no call' WHERE seq = @",
         "UPDATE submissions SET survey = 'No Survey' WHERE seq = @",
         "UPDATE submissions SET state = 'bored' WHERE seq = @",
@@ -89,6 +91,9 @@ async fn a_corrupt_row_is_set_aside_and_the_rest_of_its_batch_is_claimed() {
         // A raw change leaves the indexes as SQL makes them.
         let row = "(SELECT seq FROM submissions ORDER BY seq LIMIT 1 OFFSET 1)";
         change(&store.backend.path(), &fault.replace('@', row));
+        if fault.contains("'sealed'") {
+            seal(&Connection::open(store.backend.path()).unwrap());
+        }
         let reason = "SELECT count(*) FROM submissions WHERE reason = 'corrupt'";
         if !fault.contains("'No Account'") {
             store.reopen();

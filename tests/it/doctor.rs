@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::process::{self, Home, Process};
-use crate::store_contract::backend::{Backend, Sqlite, TestStore, wanted};
+use crate::store_contract::backend::{Backend, Sqlite, TestStore, seal, wanted};
 use crate::store_contract::spoken::{
     BUSY, accepted, at, attempt, complete, hang_up, ignoring, webhook_for, with_field, with_key,
 };
@@ -162,17 +162,25 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
         ),
         ("DELETE FROM scopes", FindingKind::Account, "are not found by calls"),
     ] {
-        let place = sound.copy();
-        Connection::open(place.path()).unwrap().execute_batch(fault).unwrap();
-        let examination = examine(&place.path()).unwrap();
-        let found =
-            examination.findings.iter().any(|it| it.kind == kind && it.words.contains(words));
-        assert!(found, "{fault}: {examination:#?}");
+        // What another program changes, and what Postcall itself would have had to write.
+        for is_sealed in [false, true] {
+            let place = sound.copy();
+            let store = Connection::open(place.path()).unwrap();
+            store.execute_batch(fault).unwrap();
+            if is_sealed {
+                seal(&store);
+            }
+            drop(store);
+            let examination = examine(&place.path()).unwrap();
+            let found =
+                examination.findings.iter().any(|it| it.kind == kind && it.words.contains(words));
+            assert!(found, "{fault}: {examination:#?}");
 
-        let (new, recovered) = recovery_of(&place);
-        let examination = examine(&new).unwrap();
-        assert_eq!(examination.findings, [], "{fault}");
-        assert!(recovered.submissions >= SUBMISSIONS - 1, "{fault}: {recovered:?}");
+            let (new, recovered) = recovery_of(&place);
+            let examination = examine(&new).unwrap();
+            assert_eq!(examination.findings, [], "{fault}");
+            assert!(recovered.submissions >= SUBMISSIONS - 1, "{fault}: {recovered:?}");
+        }
     }
 }
 

@@ -50,6 +50,7 @@ use crate::clock::Clock;
 use crate::domain::{CallUuid, Name};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
 
+pub use self::columns::checksum;
 pub use self::doctor::{Examination, Finding, FindingKind, examine};
 pub use self::open::is_served;
 pub use self::recover::{Recovered, recover};
@@ -412,7 +413,7 @@ impl ReadOnly {
         let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
         let connection = open::read_only(&path)?;
         open::check_application(&connection, &path)?;
-        untrusted::check_code(&connection, &path)?;
+        untrusted::check_code(&connection, &path, untrusted::RUN_BY_READING)?;
         open::check_schema(&connection, &path)?;
         Ok(Self(connection))
     }

@@ -57,7 +57,7 @@ pub(super) fn prepare(
     let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
     check_no_pre_release(&connection, path)?;
-    untrusted::check_code(&connection, path)?;
+    untrusted::check_code(&connection, path, untrusted::RUN)?;
     let configured = (|| {
         untrusted::distrust(&connection)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;

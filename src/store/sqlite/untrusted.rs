@@ -95,16 +95,22 @@ pub(super) fn distrust(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Objects of the schema that can run something, in words; a store has none.
-pub(super) fn foreign_code(connection: &Connection) -> Result<Vec<String>> {
+const VIRTUAL_TABLE: &str = "virtual table";
+
+/// What of a schema runs when it is read, and what does so when it is written, too.
+pub(super) const RUN_BY_READING: &[&str] = &["view", VIRTUAL_TABLE];
+pub(super) const RUN: &[&str] = &["view", VIRTUAL_TABLE, "trigger"];
+
+/// Objects of the schema of these kinds, in words; a store has none.
+fn foreign_code(connection: &Connection, kinds: &[&str]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for (Object { kind, name }, sql) in objects(connection)? {
         let is_virtual = sql.is_some_and(|sql| {
             let mut words = sql.split_ascii_whitespace().map(str::to_ascii_lowercase);
             words.nth(1).is_some_and(|word| word == "virtual")
         });
-        let kind = if is_virtual { "virtual table" } else { &kind };
-        if !["table", "index"].contains(&kind) {
+        let kind = if is_virtual { VIRTUAL_TABLE } else { &kind };
+        if kinds.contains(&kind) {
             found.push(format!("the {kind} {} is not part of a store", shortened(&name)));
         }
     }
@@ -112,7 +118,7 @@ pub(super) fn foreign_code(connection: &Connection) -> Result<Vec<String>> {
 }
 
 /// Differences of the schema from that of a new store, in words. `expected` is one.
-pub(super) fn differences(connection: &Connection, expected: &Connection) -> Result<Vec<String>> {
+fn differences(connection: &Connection, expected: &Connection) -> Result<Vec<String>> {
     let expected = objects(expected)?;
     let found = objects(connection)?;
     let mut differences = Vec::new();
@@ -134,12 +140,15 @@ pub(super) fn differences(connection: &Connection, expected: &Connection) -> Res
     Ok(differences)
 }
 
-/// As [`foreign_code`], as an error.
+/// # Errors
+/// The schema has objects of these kinds.
 pub(super) fn check_code(
     connection: &Connection,
     path: &Path,
+    kinds: &[&str],
 ) -> std::result::Result<(), StoreError> {
-    match foreign_code(connection).map_err(|error| damage::opening(path, error))?.pop() {
+    let found = foreign_code(connection, kinds).map_err(|error| damage::opening(path, error))?;
+    match found.into_iter().next() {
         None => Ok(()),
         Some(what) => Err(StoreError::ForeignObject { path: path.display().to_string(), what }),
     }
@@ -147,7 +156,7 @@ pub(super) fn check_code(
 
 /// A store of this release has nothing that a new one has not; one of another release has no code.
 pub(super) fn foreign_objects(connection: &Connection) -> Result<Vec<String>> {
-    let mut found = foreign_code(connection)?;
+    let mut found = foreign_code(connection, RUN)?;
     let version = schema::version(connection);
     if found.is_empty() && (version.is_none() || version == schema::expected_version()) {
         found = differences(connection, &schema::fresh()?)?;

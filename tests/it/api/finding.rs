@@ -74,7 +74,7 @@ fn what_is_asked_wrongly_is_refused_by_its_name() {
         ("stat=dead", "unknown parameter \"stat\"; known here: state,"),
         ("state=dead&state=dead", "state is given twice"),
         ("state=deaf", "unknown variant `deaf`, expected one of `collecting`"),
-        ("reason=bored", "reason: expected one of hang_up,"),
+        ("reason=bored", "reason: expected one of corrupt, hang_up,"),
         ("account=MAIN", "account: not a name"),
         ("call=a/b", "call: a call id is"),
         ("since=yesterday", "since: expected a time such as"),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use postcall::account::PauseReason;
 use postcall::clock::Clock;
 use postcall::domain::{Attempt, Name};
-use postcall::store::sqlite::{Options, SqliteStore};
+use postcall::store::sqlite::{Options, SqliteStore, checksum};
 use postcall::store::{
     ClaimRequest, Claimed, Observer, ReceiveRequest, Received, Store, StoreError, SubmissionFilter,
 };
@@ -107,6 +107,21 @@ impl Backend for Sqlite {
             .prepare("SELECT CAST(body AS TEXT) FROM webhooks ORDER BY submission, received_at, id")
             .unwrap();
         webhooks.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+}
+
+/// Gives each submission the checksum that it would have if Postcall had written it.
+pub fn seal(store: &Connection) {
+    let columns = "seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until,
+        fence, first_attempt_at, settled_at, retention, purged_at, document";
+    let mut rows = store.prepare(&format!("SELECT {columns} FROM submissions")).unwrap();
+    let sealed = rows.query_map([], |row| {
+        let columns: Vec<_> = (0..16).map(|column| row.get_ref(column).unwrap()).collect();
+        Ok((row.get(0)?, checksum(columns)))
+    });
+    let sealed: Vec<(i64, i64)> = sealed.unwrap().map(Result::unwrap).collect();
+    for row in sealed {
+        store.execute("UPDATE submissions SET checksum = ?2 WHERE seq = ?1", row).unwrap();
     }
 }
 

@@ -10,6 +10,8 @@ use postcall::store::{Statistics, SubmissionFilter};
 use postcall::submission::{self, AttemptRecord, StateCounts};
 use rusqlite::Connection;
 
+use crate::store_contract::backend::seal;
+
 /// Every kind of write that the service can make.
 const WRITES: [(&str, &str); 9] = [
     ("submissions", "INSERT"),
@@ -134,6 +136,7 @@ impl Ledger {
         let spoil = "UPDATE submissions SET
             document = json_set(document, '$.attempts[#-1].payload', json('{\"rating\":9}'))";
         self.sqlite().execute(spoil, []).unwrap();
+        seal(&self.sqlite());
     }
 
     /// Somebody has begun to write and has not finished, until what is returned is dropped.

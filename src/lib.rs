@@ -101,6 +101,8 @@
 //!   one sync before anything in it is acknowledged.
 //! - **A claim is an attempt**: mapping and start are one transaction, so there is nothing between them
 //!   that could go stale.
+//! - **What destroys goes by a trusted time**, which does not believe a clock that was just set; what
+//!   delivers goes by the wall clock.
 //! - **Verified before extracted, by type**: only a signature scheme makes a
 //!   [`source::VerifiedWebhook`], and extraction takes nothing else.
 //! - **Errors are in the module that raises them.** There is no program-wide error type and no

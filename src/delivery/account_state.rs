@@ -3,9 +3,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::breaker::Breaker;
+use super::failures::{Extent, Failures};
 use super::options::Options;
 use super::pace::Pace;
-use super::refusals::{Cause, Refusals};
+use super::refusals::Cause;
 use crate::account::PauseCause;
 use crate::domain::{Attempt, Verdict};
 use crate::submission::{Claim, DeadReason, Decision, Next, REJECTIONS_MAX, Tried};
@@ -18,7 +19,7 @@ const PROBE_FIRST: Duration = Duration::from_secs(1);
 pub(super) struct AccountState {
     pub pace: Pace,
     breaker: Breaker,
-    refusals: Refusals,
+    failures: Failures,
     /// The destination took the account's credentials when it last said anything of them.
     is_accepted: bool,
     /// Probes in a row that did not get through.
@@ -30,7 +31,7 @@ impl AccountState {
         Self {
             pace: Pace::new(options, now),
             breaker: Breaker::default(),
-            refusals: Refusals::default(),
+            failures: Failures::default(),
             is_accepted: false,
             probes_failed: 0,
         }
@@ -38,7 +39,7 @@ impl AccountState {
 
     /// Decides what becomes of a submission after an attempt. Where the account is at fault, or the
     /// destination cannot be reached, or too many others would die of the same cause, the submission
-    /// spends nothing and its account is paused.
+    /// spends nothing and its account is paused; where those are of its source alone, it is set aside.
     pub fn decide(
         &mut self,
         claim: &Claim,
@@ -57,7 +58,7 @@ impl AccountState {
         };
         match options.retry.next(tried, verdict, now, jitter) {
             Next::Delivered => {
-                self.refusals.accepted(claim.token.submission);
+                self.failures.accepted(claim.token.submission, &claim.sources);
                 Decision::Delivered
             }
             Next::HoldUntil(at) => self.pause(claim, now, PauseCause::Misconfigured, at, options),
@@ -75,30 +76,40 @@ impl AccountState {
                 self.pause(claim, now, PauseCause::Unreachable, now, options)
             }
             Next::RetryAt(at) => Decision::Retry { at },
-            Next::Dead(reason) if !self.is_systemic(claim, reason, attempt) => {
-                Decision::Dead { reason, pause: None }
-            }
-            // It may have arrived, and the settings do not want it to be delivered twice.
-            Next::Dead(reason @ DeadReason::UnknownResult) => {
-                let probe_at = self.probe_at(claim, now, options);
-                Decision::Dead { reason, pause: Some((PauseCause::Refusals, probe_at)) }
-            }
-            Next::Dead(_) => {
-                // Once the account resumes, it must not stand in the way of those that are accepted.
+            Next::Dead(reason) => {
+                // It must not stand in the way of those that are accepted.
                 let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
-                let rest = options.retry.wait(claims, jitter).min(options.hold_probe);
-                self.pause(claim, now, PauseCause::Refusals, now + rest, options)
+                let rest = options.retry.wait(claims, jitter);
+                // It may have arrived, and the settings do not want it to be delivered twice.
+                let is_final = reason == DeadReason::UnknownResult;
+                match self.extent(claim, reason, attempt) {
+                    Extent::Account if is_final => {
+                        let probe_at = self.probe_at(claim, now, options);
+                        Decision::Dead { reason, pause: Some((PauseCause::Refusals, probe_at)) }
+                    }
+                    Extent::Account => {
+                        let at = now + rest.min(options.hold_probe);
+                        self.pause(claim, now, PauseCause::Refusals, at, options)
+                    }
+                    Extent::Source if !is_final => Decision::SetAside { at: now + rest },
+                    Extent::Source | Extent::Submission => Decision::Dead { reason, pause: None },
+                }
             }
         }
     }
 
-    /// Whether most of the last submissions would have died of this; where that is not known any
-    /// more, an account that is paused for it speaks for it.
-    fn is_systemic(&mut self, claim: &Claim, reason: DeadReason, attempt: &Attempt) -> bool {
+    /// Where most of the last submissions would have died of this; where that is not known any more,
+    /// an account that is paused for it speaks for it.
+    fn extent(&mut self, claim: &Claim, reason: DeadReason, attempt: &Attempt) -> Extent {
         let cause = Cause::of(reason, attempt);
-        let are_many = self.refusals.are_many_of(claim.token.submission, cause);
+        let extent = self.failures.extent(claim.token.submission, &claim.sources, &cause);
         let is_paused_for_it = claim.paused_for == Some(PauseCause::Refusals);
-        are_many || (is_paused_for_it && self.refusals.are_too_few_to_tell())
+        match extent {
+            Extent::Submission if is_paused_for_it && self.failures.are_too_few_to_tell() => {
+                Extent::Account
+            }
+            known => known,
+        }
     }
 
     /// How often the account was said to be at fault about this submission. It is never the last time
@@ -184,6 +195,7 @@ mod tests {
             redelivery: false,
             paused_for: None,
             rejections: 0,
+            sources: Vec::new(),
         }
     }
 

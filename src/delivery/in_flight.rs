@@ -28,6 +28,7 @@ pub(super) struct Exchanged {
 pub(super) struct Decided {
     pub account: Name,
     pub survey: Name,
+    pub sources: Vec<Name>,
     pub settlement: Settlement,
     /// What was delivered, and how long after the caller was last heard.
     pub delivered: Option<(Feedback, Duration)>,
@@ -46,6 +47,7 @@ impl Decided {
         Self {
             account: claim.key.account,
             survey: claim.key.survey,
+            sources: claim.sources,
             settlement: Settlement { token: claim.token, attempt, decision },
             delivered,
             redelivery,

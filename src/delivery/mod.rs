@@ -11,6 +11,7 @@ mod account_state;
 mod breaker;
 mod clock_watch;
 mod dispatcher;
+mod failures;
 mod in_flight;
 mod maintenance;
 mod options;

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use crate::domain::Attempt;
 use crate::submission::{DeadReason, SubmissionId};
 
-/// How many ends of an account's submissions are looked back upon.
+/// How many ends of submissions are looked back upon.
 const LOOKED_BACK: usize = 20;
 
 /// Fewer of one cause are bad luck.
@@ -12,8 +12,8 @@ const OF_ONE_CAUSE: usize = 5;
 /// Most of a reply's first line that tells causes apart, in characters.
 const WORDS_MAX: usize = 300;
 
-/// How the last submissions of one account ended, or would have: where most would die of one cause,
-/// the fault is rather ours than theirs.
+/// How the last submissions of one account, or of one source, ended or would have: where most would die
+/// of one cause, the fault is rather ours than theirs.
 #[derive(Default)]
 pub struct Refusals {
     /// The latest last; each submission has one, however often it was offered.
@@ -43,9 +43,32 @@ impl Refusals {
     /// One would die of this. Whether most of the last would have died of the same.
     pub fn are_many_of(&mut self, submission: SubmissionId, cause: Cause) -> bool {
         self.end(End { submission, died_of: Some(cause.clone()) });
-        let is_this = |end: &&End| end.died_of.as_ref() == Some(&cause);
+        self.has_many_of(&cause)
+    }
+
+    fn has_many_of(&self, cause: &Cause) -> bool {
+        let is_this = |end: &&End| end.died_of.as_ref() == Some(cause);
         let of_this = self.ends.iter().filter(is_this).count();
         of_this >= OF_ONE_CAUSE && of_this * 2 > self.ends.len()
+    }
+
+    /// Whether most of the last would have died of what the last one would have died of.
+    pub fn is_failing(&self) -> bool {
+        self.ends.back().and_then(|end| end.died_of.as_ref()).is_some_and(|it| self.has_many_of(it))
+    }
+
+    /// Whether the last one was accepted.
+    pub fn was_accepted_last(&self) -> bool {
+        self.ends.back().is_some_and(|end| end.died_of.is_none())
+    }
+
+    pub fn knows(&self, submission: SubmissionId) -> bool {
+        self.ends.iter().any(|end| end.submission == submission)
+    }
+
+    /// Forgets ends that say nothing of what is asked here.
+    pub fn ignore(&mut self, says_nothing: impl Fn(SubmissionId) -> bool) {
+        self.ends.retain(|end| end.died_of.is_none() || !says_nothing(end.submission));
     }
 
     /// Whether nobody could tell by now: not since the process began.

@@ -56,6 +56,12 @@ pub(super) fn decided(
             tracing::warn!(%submission, verdict, status, next_at = %at, "to be tried again");
             metrics.account_answered(account, attempt.verdict);
         }
+        Decision::SetAside { at } => {
+            let status = attempt.reply.status;
+            tracing::warn!(%submission, status, next_at = %at, "set aside: most of what its source brings would die of this, and waits instead");
+            metrics.submission_set_aside(&decided.sources);
+            metrics.account_answered(account, attempt.verdict);
+        }
         Decision::Pause { cause, .. } => paused(submission, account, cause, attempt, metrics),
     }
 }

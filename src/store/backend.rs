@@ -82,6 +82,9 @@ pub(super) trait Backend: Send {
         outcome: Outcome,
     ) -> Result<(), Self::Error>;
 
+    /// The sources of the webhooks that are kept of a submission, by name.
+    fn sources(&self, row: i64) -> Result<Vec<Name>, Self::Error>;
+
     /// Removes queries and bodies, and what was kept of a corrupt document.
     fn strip_webhooks(&self, row: i64) -> Result<(), Self::Error>;
 

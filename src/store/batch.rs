@@ -289,7 +289,10 @@ impl<'a, B: Backend> Batch<'a, B> {
                     continue;
                 }
                 match self.modify(row, |it| it.claim(&context, &*request.mapper)) {
-                    ClaimOutcome::Started(claim) => claimed.claims.push(*claim),
+                    ClaimOutcome::Started(mut claim) => {
+                        claim.sources = self.backend.sources(row)?;
+                        claimed.claims.push(*claim);
+                    }
                     ClaimOutcome::Settled => {
                         let Submission { id, survey, state, .. } =
                             &self.set.entries[&row].submission;
@@ -341,15 +344,20 @@ impl<'a, B: Backend> Batch<'a, B> {
         let at = attempt.finished_at;
         match decision {
             Decision::Delivered => self.modify_pause(&account, |pause| pause.accepted(at))?,
-            Decision::Retry { .. } | Decision::Dead { .. } if attempt.verdict.is_connected() => {
+            Decision::Retry { .. } | Decision::SetAside { .. } | Decision::Dead { .. }
+                if attempt.verdict.is_connected() =>
+            {
                 self.modify_pause(&account, |pause| pause.answered(at))?;
             }
-            Decision::Retry { .. } | Decision::Dead { .. } | Decision::Pause { .. } => {}
+            Decision::Retry { .. }
+            | Decision::SetAside { .. }
+            | Decision::Dead { .. }
+            | Decision::Pause { .. } => {}
         }
         let pause = match *decision {
             Decision::Dead { pause, .. } => pause,
             Decision::Pause { cause, probe_at, .. } => Some((cause, probe_at)),
-            Decision::Delivered | Decision::Retry { .. } => None,
+            Decision::Delivered | Decision::Retry { .. } | Decision::SetAside { .. } => None,
         };
         if let Some((cause, probe_at)) = pause {
             let mut paused = self.pause_of(&account)?.cloned();

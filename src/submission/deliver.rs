@@ -9,7 +9,7 @@ use super::document::{AttemptResponse, Json, Submission};
 use super::retry::UnknownResult;
 use super::state::{DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey};
 use crate::account::PauseCause;
-use crate::domain::{Attempt, Feedback, Verdict};
+use crate::domain::{Attempt, Feedback, Name, Verdict};
 
 /// What maps answers to feedback: the surveys and accounts of the settings. The store calls it inside
 /// the transaction that starts the attempt.
@@ -92,6 +92,8 @@ pub struct Claim {
     pub paused_for: Option<PauseCause>,
     /// How often the account was said to be at fault while it was not paused.
     pub rejections: u32,
+    /// The sources of its webhooks, by name; the store knows them.
+    pub sources: Vec<Name>,
 }
 
 /// Proof of a claim. `fence` grows with each claim of the submission.
@@ -122,6 +124,11 @@ pub enum Decision {
     Dead {
         reason: DeadReason,
         pause: Option<(PauseCause, Timestamp)>,
+    },
+    /// Most of what its source brings would die of the same, while others of its account are accepted:
+    /// the attempt is not spent, and another is due then.
+    SetAside {
+        at: Timestamp,
     },
     /// The account is paused and the attempt not spent.
     Pause {
@@ -234,6 +241,7 @@ impl Submission {
             redelivery: self.document.delivered.is_some(),
             paused_for,
             rejections: self.document.rejections,
+            sources: Vec::new(),
         }
     }
 
@@ -249,7 +257,7 @@ impl Submission {
             return Settled::LeaseLost;
         }
         let at = attempt.finished_at;
-        let is_spent = !matches!(decision, Decision::Pause { .. });
+        let is_spent = !matches!(decision, Decision::Pause { .. } | Decision::SetAside { .. });
         let More { counts: more, redeliver_at } = self.finish_attempt(attempt, is_spent);
         // Answers that have to be delivered as well may be due later.
         let not_before = |at: Timestamp| redeliver_at.map_or(at, |due| due.max(at));
@@ -261,7 +269,7 @@ impl Submission {
                     self.start_over(not_before(at));
                 }
             }
-            Decision::Retry { at } => self.due_at = not_before(at),
+            Decision::Retry { at } | Decision::SetAside { at } => self.due_at = not_before(at),
             Decision::Dead { .. } if more => {
                 // With more answers it is another offer, and as young as they are.
                 self.start_over(not_before(at));

@@ -91,6 +91,9 @@ families! {
         submissions_ignored_total: IntCounterVec = counters(["survey", "reason"]),
         /// Submissions that a person has to look at, by reason.
         submissions_dead_total: IntCounterVec = counters(["survey", "reason"]),
+        /// Times that a submission was set aside instead of being dead, by the sources that brought it:
+        /// most of what they bring would die of one cause, while others of the account are accepted.
+        submissions_set_aside_total: IntCounterVec = counters(["source"]),
         /// Issues delivered.
         issues_total: IntCounterVec = counters(["issue", "survey"]),
         /// Time from a caller's last new answer to its acceptance by the destination.
@@ -318,6 +321,14 @@ impl Metrics {
         }
     }
 
+    /// A submission was set aside that these sources brought.
+    pub fn submission_set_aside(&self, sources: &[Name]) {
+        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+        for (source, _) in in_force.labels.sources.iter().filter(|(it, _)| sources.contains(it)) {
+            self.families.submissions_set_aside_total.with_label_values(&[source.as_str()]).inc();
+        }
+    }
+
     /// So many attempts of the account may be under way at once.
     pub fn limit_changed(&self, account: &Name, limit: usize) {
         if self.has_account(account) {
@@ -431,6 +442,7 @@ impl Families {
         for (source, _) in &labels.sources {
             // It names its own.
             self.source(source);
+            self.submissions_set_aside_total.with_label_values(&[source.as_str()]);
             for reason in &labels.refusals {
                 self.hook_refusals_total.with_label_values(&[source.as_str(), reason]);
             }
@@ -623,6 +635,8 @@ mod tests {
             metrics.account_held(&name("main"), cause);
         }
         metrics.limit_changed(&name("main"), 8);
+        metrics.submission_set_aside(&[name("ivr"), name("gone")]);
+        metrics.clock_skew_found(SignedDuration::from_secs(-3));
         for action in Action::ALL {
             metrics.done_by_hand(action, 3);
         }

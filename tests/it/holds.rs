@@ -195,14 +195,16 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         }
         rounds.rounds_for(2 * MINUTE).await;
         assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (5, 4));
-        is_held_for(rounds, PauseCause::Refusals);
+        // So it is not the account's fault: what that source brings waits by itself.
+        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.figure("submissions_set_aside_total{source=\"ivr\"}") > 0.0);
 
         rounds.write_settings(|settings| {
             let mended = r#"api: "@plivo@", spelling: { CALL_DROPPED: CALL_DROPPPED } }"#;
             settings.replacen(r#"api: "@plivo@" }"#, mended, 1)
         });
         rounds.reload();
-        rounds.rounds_for(MINUTE).await;
+        rounds.rounds_for(10 * MINUTE).await;
         assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (31, 4));
         assert!(rounds.ledger.pauses().is_empty());
     });
@@ -222,6 +224,62 @@ fn calls_that_plivo_does_not_know_die_one_by_one_among_those_that_it_knows() {
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "dead(unknown_call)");
         assert!(rounds.ledger.pauses().is_empty());
+    });
+}
+
+/// Somebody who may call one source makes calls up, and Plivo knows none of them.
+#[test]
+fn calls_that_one_source_makes_up_wait_and_stop_no_other_source_of_the_account() {
+    Rounds::play(async |rounds| {
+        let made_up: Vec<String> = (0..20).map(|n| format!("made-up-{n}")).collect();
+        rounds.plivo.knows_none_of(&made_up);
+        for call in &made_up {
+            rounds.hears("quick", call, "5").await;
+        }
+        rounds.rounds_for(MINUTE).await;
+        rounds.hears("polite", "good", "5").await;
+        rounds.rounds_for(MINUTE).await;
+        assert_eq!(rounds.submission("good").state, "delivered");
+        rounds.later(24 * HOUR);
+        rounds.rounds_for(10 * MINUTE).await;
+        assert!(rounds.ledger.pauses().is_empty(), "{:?}", rounds.ledger.pauses());
+        let totals = rounds.ledger.totals();
+        assert_eq!((totals.delivered, totals.dead, totals.pending), (1, 4, 16));
+        assert!(rounds.figure("submissions_set_aside_total{source=\"quick\"}") >= 16.0);
+        assert_eq!(rounds.figure("submissions_set_aside_total{source=\"polite\"}"), 0.0);
+        for n in 0..3 {
+            rounds.hears("polite", &format!("good-{n}"), "5").await;
+            rounds.rounds_for(MINUTE).await;
+            assert_eq!(rounds.submission(&format!("good-{n}")).state, "delivered");
+        }
+        assert_eq!(rounds.ledger.totals().dead, 4);
+
+        // Plivo comes to know them: nothing is lost, and nobody has to do anything.
+        rounds.plivo.is_well();
+        rounds.rounds_for(11 * MINUTE).await;
+        assert_eq!(rounds.ledger.totals().delivered, 1 + 3 + 16);
+    });
+}
+
+/// At night there is nothing else by which to tell whose fault it is.
+#[test]
+fn an_account_that_calls_made_up_have_paused_resumes_with_the_first_that_is_not() {
+    Rounds::play(async |rounds| {
+        let made_up: Vec<String> = (0..30).map(|n| format!("made-up-{n}")).collect();
+        rounds.plivo.knows_none_of(&made_up);
+        for call in &made_up {
+            rounds.hears("quick", call, "5").await;
+        }
+        rounds.rounds_for(MINUTE).await;
+        rounds.later(24 * HOUR);
+        rounds.rounds_for(10 * MINUTE).await;
+        is_held_for(rounds, PauseCause::Refusals);
+        rounds.hears("polite", "good", "5").await;
+        rounds.rounds_for(MINUTE).await;
+        assert_eq!(rounds.submission("good").state, "delivered");
+        rounds.rounds_for(10 * MINUTE).await;
+        assert!(rounds.ledger.pauses().is_empty(), "{:?}", rounds.ledger.pauses());
+        assert_eq!(rounds.ledger.totals().dead, 4);
     });
 }
 
@@ -410,7 +468,9 @@ fn one_submission_that_is_always_refused_holds_a_quiet_account_no_longer_than_it
             rounds.hears("quick", &format!("good-{n}"), "5").await;
         }
         rounds.rounds_for(HOUR).await;
-        assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (10, 5));
+        let totals = rounds.ledger.totals();
+        // It is set aside: the alert about its source has a person look at it.
+        assert_eq!((totals.delivered, totals.dead, totals.pending), (10, 4, 1));
         assert!(rounds.ledger.pauses().is_empty());
     });
 }

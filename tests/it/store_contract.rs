@@ -104,6 +104,7 @@ macro_rules! keeps_every_promise {
                 a_collecting_submission_becomes_pending_when_it_is_claimed
                 a_lease_expires_by_the_stores_own_clock
                 a_due_time_beyond_the_latest_is_brought_forward
+                a_claim_names_the_sources_of_its_webhooks
                 a_lease_that_is_held_does_not_expire
                 a_lost_lease_overwrites_nothing
                 an_attempt_that_is_not_settled_is_an_unknown_result

@@ -50,6 +50,7 @@ fn submissions_are_found_by_an_index_however_many_there_are() {
             rows::PURGEABLE,
             "SEARCH submissions USING INDEX submissions_retained (retention=? AND settled_at<?)",
         ),
+        (rows::SOURCES, "SEARCH webhooks USING PRIMARY KEY (submission=?)"),
         (
             rows::EXPIRING_KEYS_OF,
             "SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (used_at=?); \

@@ -1,6 +1,7 @@
 //! SQL of the writer's transactions.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +14,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params, params_from_iter};
 
 use super::checkpoint::Checkpointer;
-use super::columns::{checksum, clamped, limit, micros, retention_column, submission_id};
+use super::columns::{checksum, clamped, limit, micros, retention_column, submission_id, text};
 use super::damage::Damage;
 use super::displaced::Files;
 use super::files::beside;
@@ -172,6 +173,10 @@ pub(super) const LEAST_CLAIMED: &str = "SELECT seq FROM
 
 pub(super) const EXPIRED: &str =
     "SELECT seq FROM submissions WHERE lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
+
+/// A sender may have sent any number; the first ones tell.
+pub(super) const SOURCES: &str =
+    "SELECT source FROM webhooks WHERE submission = ?1 ORDER BY received_at, id LIMIT 16";
 
 pub(super) const PURGEABLE: &str = "SELECT seq FROM submissions
     WHERE retention = ?1 AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
@@ -379,6 +384,13 @@ impl Backend for Database {
             ],
         )?;
         Ok(())
+    }
+
+    fn sources(&self, row: i64) -> Result<Vec<Name>> {
+        let mut statement = self.connection.prepare_cached(SOURCES)?;
+        // One that cannot be read is no reason to claim nothing.
+        let sources = statement.query_map([row], |row| Ok(text(row, 0).ok()))?;
+        Ok(sources.collect::<Result<BTreeSet<Option<Name>>>>()?.into_iter().flatten().collect())
     }
 
     fn strip_webhooks(&self, row: i64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Claiming what is due: each submission once, mapped, with its attempt on disk.
 
 use postcall::domain::Verdict;
-use postcall::store::ClaimRequest;
+use postcall::store::{ClaimRequest, ReceiveRequest};
 use postcall::submission::{
     Claim, DeadReason, Decision, IgnoredReason, Outcome, Settled, State, Submission,
 };
@@ -245,6 +245,15 @@ pub async fn a_lease_expires_by_the_stores_own_clock(store: TestStore<impl Backe
     let (next, answers) = store.claim_mapped(100).await;
     assert!(next.token.fence > lost.token.fence);
     assert_eq!((next.attempts, answers), (1, mapped));
+}
+
+pub async fn a_claim_names_the_sources_of_its_webhooks(store: TestStore<impl Backend>) {
+    for (source, answer) in [("tree", "4"), ("form", "5"), ("form", "3")] {
+        let request = webhook(0, "c-1", &[("score", answer)]);
+        store.receive_one(ReceiveRequest { source: source.parse().unwrap(), ..request }).await;
+    }
+    let sources = store.claim_one(1000).await.sources;
+    assert_eq!(sources.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["form", "tree"]);
 }
 
 pub async fn a_lease_that_is_held_does_not_expire(store: TestStore<impl Backend>) {

@@ -33,6 +33,10 @@ impl Plivo {
         self.plan(json!({ "unknown_calls": [call] }));
     }
 
+    pub fn knows_none_of(&self, calls: &[String]) {
+        self.plan(json!({ "unknown_calls": calls }));
+    }
+
     /// Issues are spelled as its error text spells them, not as its table of arguments does.
     pub fn spells_otherwise(&self) {
         self.plan(json!({ "spelling": "error" }));

@@ -30,7 +30,9 @@ fn histories_find_every_flaw() {
             .unwrap();
         let said = String::from_utf8(histories.stdout).unwrap();
         assert!(!histories.status.success(), "{HISTORIES} histories do not find {flaw}");
-        let broken = said.lines().find_map(|line| line.strip_prefix("the history of seed ")?.split(" broke").next());
+        let broken = said
+            .lines()
+            .find_map(|line| line.strip_prefix("the history of seed ")?.split(" broke").next());
         say(&format!("flaws: {flaw} is found by the history of seed {}", broken.unwrap_or("?")));
     }
 }

@@ -146,7 +146,7 @@ impl App {
         let admin = Arc::new(admin);
         let gate = gate(&settings);
         let api = Api { admin: admin.clone(), gate: gate.clone() };
-        let private = serve_private(private, &store, &metrics, &accepting, api)?;
+        let private = serve_private(private, &store, &metrics, &accepting, api, clock.clone())?;
         let in_force = InForce::of(&settings);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
@@ -284,6 +284,7 @@ fn serve_public(
             request_bytes: REQUEST_BYTES_MAX,
         },
         metrics: door.metrics.listener(Listener::Public),
+        clock: door.clock.clone(),
     };
     let server = http::serve(listener, options, move || {
         actix_web::App::new()
@@ -300,6 +301,7 @@ fn serve_private(
     metrics: &Arc<Metrics>,
     accepting: &Arc<AtomicBool>,
     api: Api,
+    clock: Clock,
 ) -> Result<ServerHandle, AppError> {
     let (ledger, accepting) = (store.clone(), accepting.clone());
     let door = web::Data::new(PrivateDoor {
@@ -329,6 +331,7 @@ fn serve_private(
             request_bytes: REQUEST_BYTES_MAX,
         },
         metrics: metrics.listener(Listener::Admin),
+        clock,
     };
     let server = http::serve(listener, options, move || {
         actix_web::App::new().configure(http::private(door.clone()))

@@ -2,9 +2,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bounds::{Bounds, Wait};
+use crate::clock::Clock;
 use crate::telemetry::{CloseReason, ConnectionState, ListenerMetrics};
 
 /// How often the connections of a worker are looked at.
@@ -53,9 +54,9 @@ pub(super) struct Connection {
 
 impl Connections {
     /// Within the runtime of the worker, in which they are looked at until they are dropped.
-    pub fn watched(bounds: Bounds, metrics: ListenerMetrics) -> Rc<Self> {
+    pub fn watched(bounds: Bounds, metrics: ListenerMetrics, clock: Clock) -> Rc<Self> {
         let connections = Rc::new(Self::new(bounds, metrics));
-        actix_web::rt::spawn(watch(Rc::downgrade(&connections)));
+        actix_web::rt::spawn(watch(Rc::downgrade(&connections), clock));
         connections
     }
 
@@ -137,13 +138,14 @@ impl Drop for Connections {
     }
 }
 
-async fn watch(connections: Weak<Connections>) {
-    let mut looked_at = Instant::now();
+async fn watch(connections: Weak<Connections>, clock: Clock) {
+    let mut looked_at = clock.monotonic();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(connections) = connections.upgrade() else { return };
-        connections.look(looked_at.elapsed());
-        looked_at = Instant::now();
+        let now = clock.monotonic();
+        connections.look(now - looked_at);
+        looked_at = now;
     }
 }
 

@@ -21,6 +21,7 @@ use futures_util::Stream as FutureStream;
 use super::bounds::Bounds;
 use super::connections::{Connection, Connections};
 use super::stream::Stream;
+use crate::clock::Clock;
 use crate::telemetry::ListenerMetrics;
 
 /// How a listener serves.
@@ -32,6 +33,8 @@ pub struct ListenerOptions {
     pub shutdown_timeout: Duration,
     pub bounds: Bounds,
     pub metrics: ListenerMetrics,
+    /// By which it is known how long connections wait.
+    pub clock: Clock,
 }
 
 /// Connections that the system accepts before the service does: a flood has to fill them, too.
@@ -69,7 +72,8 @@ where
         .disable_signals();
     let stop = server.graceful_shutdown_signal();
     let server = server.listen("postcall", listener, move || {
-        let connections = Connections::watched(options.bounds, options.metrics.clone());
+        let connections =
+            Connections::watched(options.bounds, options.metrics.clone(), options.clock.clone());
         let app = map_config(app().into_factory(), |()| AppConfig::default())
             .map_err(|error| Response::<BoxBody>::from(error.into().error_response()));
         let stop = stop.clone();

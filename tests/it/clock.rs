@@ -59,7 +59,7 @@ fn a_restart_under_a_wrong_clock_purges_nothing_and_forgets_no_key() {
     Rounds::play(async |rounds| {
         rounds.hears("quick", "c-1", "4").await;
         rounds.round().await;
-        let remember = "INSERT INTO idempotency_keys VALUES ('ivr', 'key', x'00', x'00', ?1)";
+        let remember = "INSERT INTO idempotency_keys VALUES ('ivr', 'key', x'00', x'00', ?1, 1)";
         let connection = rusqlite::Connection::open(rounds.ledger.path()).unwrap();
         connection.execute(remember, [rounds.now().as_microsecond()]).unwrap();
         rounds.maintenance().await;

@@ -109,7 +109,7 @@ async fn a_sound_store_of_very_many_small_rows_is_read_to_its_end() {
     let place = crafted_store(
         "WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 60000)
          INSERT INTO idempotency_keys
-            SELECT 'a', n, zeroblob(32), zeroblob(16), n FROM many",
+            SELECT 'a', n, zeroblob(32), zeroblob(16), n, 1 FROM many",
     )
     .await;
     assert_eq!(examine(&place.path()).unwrap().findings, []);

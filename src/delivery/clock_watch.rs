@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Reading;
+#[cfg(feature = "flaws")]
+use crate::store::flaws;
 
 /// A difference between wall and monotonic time that is a step, not what time servers do all day.
 const STEP_MIN: SignedDuration = SignedDuration::from_secs(10);
@@ -74,6 +76,10 @@ impl ClockWatch {
 
     /// The time by which may be destroyed what is old: never later than the wall clock.
     pub fn trusted(&self) -> Timestamp {
+        #[cfg(feature = "flaws")]
+        if flaws::has(flaws::Flaw::PurgeOnClockJump) {
+            return self.last.wall;
+        }
         self.expected.min(self.last.wall)
     }
 

@@ -16,7 +16,7 @@ use crate::submission::{
 compile_error!("the feature flaws is for tests alone: a release keeps its promises");
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     /// Webhooks are acknowledged, then the batch is written.
     AnswerBeforeCommit,
     /// Whether a submission is known is looked up before the transaction that starts it.
@@ -27,6 +27,12 @@ pub(super) enum Flaw {
     OrderAssumed,
     /// A submission is settled by its id, whoever has claimed it since.
     SettleWithoutFence,
+    /// Of a call that has very many webhooks each further one is kept.
+    ExcessKept,
+    /// What retention removes goes by whatever the wall clock shows.
+    PurgeOnClockJump,
+    /// A row is believed, whether or not it is what was written.
+    ClaimWithoutCheck,
     /// A sender that hangs up after its webhook was written never gives its place in the queue back.
     PlaceOfADroppedFuture,
 }
@@ -39,12 +45,15 @@ static FLAW: LazyLock<Option<Flaw>> = LazyLock::new(|| {
         "no_record_of_repeats" => Flaw::NoRecordOfRepeats,
         "order_assumed" => Flaw::OrderAssumed,
         "settle_without_fence" => Flaw::SettleWithoutFence,
+        "excess_kept" => Flaw::ExcessKept,
+        "purge_on_clock_jump" => Flaw::PurgeOnClockJump,
+        "claim_without_check" => Flaw::ClaimWithoutCheck,
         "place_of_a_dropped_future" => Flaw::PlaceOfADroppedFuture,
         _ => panic!("there is no flaw {name}"),
     })
 });
 
-pub(super) fn has(flaw: Flaw) -> bool {
+pub(crate) fn has(flaw: Flaw) -> bool {
     *FLAW == Some(flaw)
 }
 
@@ -82,6 +91,9 @@ pub(super) fn arrival_time(received_at: Timestamp, known: Option<&Submission>) -
 pub(super) fn receipt(receipt: Receipt) -> Receipt {
     if receipt.outcome == Outcome::Duplicate && has(Flaw::NoRecordOfRepeats) {
         return Receipt { outcome: Outcome::Updated, ..receipt };
+    }
+    if receipt.outcome == Outcome::Excess && has(Flaw::ExcessKept) {
+        return Receipt { outcome: Outcome::Late, ..receipt };
     }
     receipt
 }

@@ -13,7 +13,7 @@ mod batch;
 mod contract;
 mod error;
 #[cfg(feature = "flaws")]
-mod flaws;
+pub(crate) mod flaws;
 mod model;
 mod observer;
 mod selection;

@@ -77,8 +77,17 @@ impl Sent {
     }
 
     pub fn webhook(&self) -> Webhook {
+        self.webhook_of(self.answer)
+    }
+
+    /// As [`webhook`](Self::webhook), with another answer.
+    pub fn webhook_with(&self, answer: &str) -> Webhook {
+        self.webhook_of(Some(answer))
+    }
+
+    fn webhook_of(&self, answer: Option<&str>) -> Webhook {
         let call = name(self.call);
-        let query = match self.answer {
+        let query = match answer {
             Some(digits) => format!("CallUUID={call}&Digits={digits}&question={}", self.question),
             None => format!("CallUUID={call}&HangupCause=NORMAL_CLEARING"),
         };

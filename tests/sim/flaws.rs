@@ -7,12 +7,15 @@ use std::process::{Command, Stdio};
 use super::{HISTORIES, say};
 
 /// Flaws that are seeded by the feature `flaws`, as `POSTCALL_FLAW` names them.
-const FLAWS: [&str; 5] = [
+const FLAWS: [&str; 8] = [
     "answer_before_commit",
     "check_then_insert",
     "no_record_of_repeats",
     "order_assumed",
     "place_of_a_dropped_future",
+    "excess_kept",
+    "purge_on_clock_jump",
+    "claim_without_check",
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,18 +31,28 @@ const CLOCK: usize = 4;
 const OPERATOR: usize = 5;
 const SENDERS: usize = 6;
 const RELOAD: usize = 7;
+const PAUSE: usize = 8;
+const CORRUPTION: usize = 9;
+const FLOOD: usize = 10;
+
+/// How many there are.
+const TROUBLES: usize = 11;
+
+/// Webhooks of a flood: more than are kept of one call.
+const FLOODED: usize = 900;
 
 /// What a history may hold; a failing one is shrunk by them.
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub steps: usize,
-    /// Plivo, kill -9, power cut, disk, clock, operator, senders that hang up, reload.
-    pub troubles: [bool; 8],
+    /// Plivo, kill -9, power cut, disk, clock, operator, senders that hang up, reload, a process that
+    /// does not run for a while, a row that is changed on disk, a flood of webhooks about one call.
+    pub troubles: [bool; TROUBLES],
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 60, troubles: [true; 8] }
+        Self { steps: 60, troubles: [true; TROUBLES] }
     }
 }
 
@@ -86,6 +97,8 @@ pub struct Record {
     /// Events on the disk when something was promised last.
     pub promised_at: usize,
     pub erased: BTreeSet<usize>,
+    /// Calls of which something was changed on disk.
+    pub corrupted: BTreeSet<usize>,
     /// Calls that an operator has touched otherwise, so that more than one delivery is no surprise.
     pub replays: [usize; CALLS + 3],
     /// Deliveries whose end was not on disk when the service ended.
@@ -139,7 +152,7 @@ impl History {
     pub fn day(failing: Option<Failing>) -> usize {
         let failing_words = format!("calls {failing:?} fail");
         let day = async move {
-            let limits = Limits { steps: DAY, troubles: [false; 8] };
+            let limits = Limits { steps: DAY, troubles: [false; TROUBLES] };
             let lines = Lines::Kept(vec![failing_words]);
             let mut history = Self::begin(DAY_SEED, limits, lines, failing);
             for _ in 0..DAY {
@@ -213,7 +226,9 @@ impl History {
             78..83 => DISK,
             83..87 => CLOCK,
             87..95 => OPERATOR,
-            95..98 => RELOAD,
+            95 | 96 => RELOAD,
+            97 => PAUSE,
+            98 => [CORRUPTION, FLOOD][usize::from(self.chance.u8(..100) == 0)],
             _ => return self.restart().await,
         };
         // The same draws with and without a kind, so that a history can be shrunk.
@@ -249,6 +264,13 @@ impl History {
                 self.environs.clock.step(step);
             }
             OPERATOR => self.operator(&mut chance).await,
+            PAUSE => {
+                let pause = Duration::from_secs(chance.u64(..30));
+                self.tell(format_args!("the process does not run for {pause:?}"));
+                tokio::time::advance(pause).await;
+            }
+            CORRUPTION => self.corrupt(&mut chance),
+            FLOOD => self.flood(chance.usize(..CALLS)).await,
             _ => {
                 self.notes = ["A", "B"][chance.usize(..2)];
                 self.tell(format_args!("reload: notes are {}", self.notes));
@@ -323,6 +345,41 @@ impl History {
         };
         self.record.borrow_mut().promised_at = self.machine().recording.len();
         self.tell(format_args!("operator: {done:?} of {} or {account}", calls::name(call)));
+    }
+
+    /// The service is killed, and a digit of what a caller said changes before it starts again.
+    fn corrupt(&mut self, chance: &mut fastrand::Rng) {
+        for sender in self.senders.drain(..) {
+            sender.abort();
+        }
+        let folder = self.machine.take().expect("the service runs").crash(None);
+        let call = chance.usize(..CALLS);
+        let said = |rating: u8| {
+            let mut record = self.record.borrow_mut();
+            record.sent.iter_mut().any(|it| it.call == call && it.rating() == Some(rating.into()))
+        };
+        let (said, unsaid): (Vec<u8>, Vec<u8>) = (1..=5).partition(|rating| said(*rating));
+        if let (Some(said), Some(unsaid)) = (said.first(), unsaid.first())
+            && change_on_disk(folder.path(), &calls::name(call), *said, *unsaid)
+        {
+            self.tell(format_args!("{}: {said} is {unsaid} on disk", calls::name(call)));
+            self.record.borrow_mut().corrupted.insert(call);
+        }
+        self.start(folder);
+    }
+
+    /// A sender repeats itself about one call, with other digits each time.
+    async fn flood(&mut self, call: usize) {
+        self.tell(format_args!("flood of {}", calls::name(call)));
+        let (clock, random) = (self.environs.clock.clone(), self.environs.random.clone());
+        let ingest = self.machine().ingest.clone();
+        let endpoint = ingest.endpoint(calls::source(call)).expect("a source");
+        for n in 0..FLOODED {
+            let id = random.uuid_v7(clock.now());
+            let sent = Sent::of_new_caller(call, clock.now(), id);
+            // What fails is not kept, and nobody was told that it is.
+            let _ = ingest.receive(&endpoint, sent.webhook_with(&(100 + n).to_string())).await;
+        }
     }
 
     /// The process or the machine ends at once, and the service starts on what the disk has.
@@ -410,8 +467,9 @@ impl History {
         let record = self.record.take();
         invariants::submissions_are_kept(self.machine(), &record).await;
         let folder = self.machine.take().expect("the service runs").shut_down().await;
-        invariants::store_is_sound(folder.path());
+        invariants::store_is_sound(folder.path(), &record);
         invariants::acknowledged_webhooks_are_kept(folder.path(), &record);
+        invariants::webhooks_of_a_call_are_bounded(folder.path());
         invariants::erased_calls_leave_no_byte(folder.path(), &record);
         invariants::ratings_are_what_callers_said(&requests, &record);
         invariants::nothing_is_delivered_twice(&requests, &record);
@@ -421,4 +479,13 @@ impl History {
             Lines::Dropped | Lines::Printed => Vec::new(),
         }
     }
+}
+
+/// Changes a digit in the stored document of a call; returns whether it was there.
+fn change_on_disk(folder: &Path, call: &str, from: u8, to: u8) -> bool {
+    let store = rusqlite::Connection::open(folder.join("postcall.db")).unwrap();
+    let change = "UPDATE submissions SET document = replace(document, ?2, ?3)
+        WHERE call = ?1 AND document <> replace(document, ?2, ?3)";
+    let [from, to] = [from, to].map(|digit| format!("\"{digit}\""));
+    store.execute(change, [call, &from, &to]).unwrap() > 0
 }

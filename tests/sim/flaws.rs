@@ -4,7 +4,10 @@
 
 use std::process::{Command, Stdio};
 
-use super::{HISTORIES, say};
+use super::say;
+
+/// Within so many histories each flaw has to be found.
+const HISTORIES: u64 = 2000;
 
 /// Flaws that are seeded by the feature `flaws`, as `POSTCALL_FLAW` names them.
 const FLAWS: [&str; 8] = [

@@ -17,7 +17,7 @@ use actix_web::web;
 use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
-pub use self::terms::{mapper, of_admin as admin_config};
+pub use self::terms::{mapper, of_admin as admin_config, of_delivery as delivery_config};
 
 pub use self::reload::Reread;
 use self::reload::{InForce, Live};

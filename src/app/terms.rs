@@ -22,7 +22,7 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     }
 }
 
-pub(super) fn of_delivery(settings: &Settings) -> DeliveryConfig {
+pub fn of_delivery(settings: &Settings) -> DeliveryConfig {
     let delivery = &settings.delivery;
     DeliveryConfig {
         mapper: mapper(settings),

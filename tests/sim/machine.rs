@@ -136,7 +136,7 @@ impl Machine {
             Err(error) => return Err((format!("{error:?}"), folder, recording)),
         };
         let store: Arc<dyn Store> = Arc::new(store);
-        let (config, in_force) = watch::channel(Arc::new(delivery_config(&settings)));
+        let (config, in_force) = watch::channel(Arc::new(app::delivery_config(&settings)));
         let (stop, stopped) = watch::channel(None);
         let client = move |timeouts: Timeouts, _| Client::over(plivo.transport(), timeouts);
         let context = delivery::Context {
@@ -161,7 +161,7 @@ impl Machine {
     /// The settings with other notes come into force.
     pub fn reload(&self, notes: &str) {
         let settings = settings(notes);
-        self.config.send_replace(Arc::new(delivery_config(&settings)));
+        self.config.send_replace(Arc::new(app::delivery_config(&settings)));
         let Settings { sources, surveys, replies, .. } = settings;
         self.ingest.change(sources.into_values().collect(), &surveys, &replies);
     }
@@ -206,24 +206,6 @@ impl Machine {
         self.delivery.abort();
         self.writer.abort();
         after
-    }
-}
-
-fn delivery_config(settings: &Settings) -> DeliveryConfig {
-    DeliveryConfig {
-        mapper: app::mapper(settings),
-        destinations: settings.accounts.clone(),
-        options: delivery::Options {
-            timeouts: Timeouts {
-                connect: settings.delivery.connect_timeout,
-                exchange: settings.delivery.timeout,
-            },
-            in_flight: settings.delivery.in_flight,
-            rate: settings.delivery.rate,
-            hold_probe: settings.delivery.hold_probe,
-            retry: settings.delivery.retry,
-        },
-        retention: settings.store.retention,
     }
 }
 

@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use postcall::clock::Clock;
 use postcall::delivery::{self, DeliveryConfig, Dispatcher};
 use postcall::destination::Client;
-use postcall::destination::Timeouts;
 use postcall::domain::{Method, Name, Webhook, WebhookId};
 use postcall::ingest::Ingest;
 use postcall::random::Random;
@@ -224,7 +223,8 @@ impl Rounds {
             observer: metrics.clone(),
         });
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
-        let (config, config_in_force) = watch::channel(Arc::new(delivery_config(&settings)));
+        let (config, config_in_force) =
+            watch::channel(Arc::new(postcall::app::delivery_config(&settings)));
         let dispatcher = Dispatcher::new(delivery::Context {
             store: store.clone(),
             config: config_in_force,
@@ -244,7 +244,7 @@ impl Rounds {
     pub fn reload(&mut self) {
         let settings = self.checked_settings();
         let Service { config, ingest, .. } = self.service();
-        config.send_replace(Arc::new(delivery_config(&settings)));
+        config.send_replace(Arc::new(postcall::app::delivery_config(&settings)));
         let Settings { sources, surveys, replies, .. } = settings;
         ingest.change(sources.into_values().collect(), &surveys, &replies);
     }
@@ -267,23 +267,5 @@ impl Rounds {
             .replace(", hold_probe: 20ms, retry: { first: 1ms, longest: 20ms }", "");
         Settings::from_yaml(&text, Environment::default())
             .unwrap_or_else(|faults| panic!("{faults}"))
-    }
-}
-
-fn delivery_config(settings: &Settings) -> DeliveryConfig {
-    DeliveryConfig {
-        mapper: postcall::app::mapper(settings),
-        destinations: settings.accounts.clone(),
-        options: delivery::Options {
-            timeouts: Timeouts {
-                connect: settings.delivery.connect_timeout,
-                exchange: settings.delivery.timeout,
-            },
-            in_flight: settings.delivery.in_flight,
-            rate: settings.delivery.rate,
-            hold_probe: settings.delivery.hold_probe,
-            retry: settings.delivery.retry,
-        },
-        retention: settings.store.retention,
     }
 }

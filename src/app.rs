@@ -66,6 +66,9 @@ const SECRETS_EVERY: Duration = Duration::from_secs(5);
 /// The least that the courier has for what is in flight, however long the door took to close.
 const SETTLE_MIN: Duration = Duration::from_secs(1);
 
+/// Connections that each worker has at least, where the settings allow so many.
+const WORKER_CONNECTIONS_MIN: usize = 16;
+
 /// The private door serves one scraper and some probes.
 const PRIVATE_WORKERS: usize = 1;
 
@@ -267,7 +270,10 @@ fn serve_public(
     door: PublicDoor,
 ) -> Result<ServerHandle, AppError> {
     let door = web::Data::new(door);
-    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    // Near its part of the limit a worker closes what keeps it waiting, so no part may be tiny.
+    let workers = std::thread::available_parallelism()
+        .map_or(1, NonZeroUsize::get)
+        .min((settings.connections / WORKER_CONNECTIONS_MIN).max(1));
     let options = ListenerOptions {
         workers,
         keep_alive: KEEP_ALIVE,

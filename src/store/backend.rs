@@ -32,9 +32,9 @@ pub(super) trait Backend: Send {
     /// Why nothing may be written any more.
     fn damage(&self) -> Option<StoreError>;
 
-    /// Checks that what was committed is in the files that the next process will open. If it is not,
-    /// nothing may be written any more.
-    fn check_files(&self) -> Result<(), Self::Error>;
+    /// Looks whether what was committed is in the files that the next process will open. If it is not,
+    /// that is damage: nothing may be written any more.
+    fn check_files(&self);
 
     /// Writes as much as a large batch does and removes it, to find out whether a disk that was full
     /// has room again.
@@ -63,6 +63,9 @@ pub(super) trait Backend: Send {
     fn insert(&self, row: i64, submission: &Submission) -> Result<(), Self::Error>;
 
     fn update(&self, row: i64, submission: &Submission) -> Result<(), Self::Error>;
+
+    /// Writes every column of a row that is not what was written, whose indexes may not fit it.
+    fn replace(&self, row: i64, submission: &Submission) -> Result<(), Self::Error>;
 
     fn delete(&self, row: i64) -> Result<(), Self::Error>;
 

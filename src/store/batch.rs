@@ -12,6 +12,7 @@ use super::model::{
     ClaimRequest, Claimed, PurgeCounts, ROWS_PER_MICROSECOND, ReceiveRequest, Received,
     RetentionCutoffs, SettledUnsent, first_row,
 };
+use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::domain::Name;
@@ -109,19 +110,26 @@ pub(super) struct Batch<'a, B: Backend> {
 /// Rows that are not what was written.
 #[derive(Default)]
 pub(super) struct Corruption {
-    /// Submissions that were set aside: which, of which survey, and what is wrong with them.
-    pub submissions: Vec<(SubmissionId, Name, &'static str)>,
+    /// Submissions that were set aside: which, of which survey, in which state they are now, and what is
+    /// wrong with them.
+    pub submissions: Vec<(SubmissionId, Name, State, &'static str)>,
     /// Accounts whose pause could not be read.
     pub pauses: Vec<Name>,
 }
 
 impl Corruption {
-    pub fn log(&self) {
-        for (submission, _, fault) in &self.submissions {
-            tracing::error!(
-                %submission,
-                "dead: it was changed on disk ({fault}); look at its webhooks, then discard it"
-            );
+    /// Logs what was found, and reports it.
+    pub fn report(&self, observer: &dyn Observer) {
+        for (submission, survey, state, fault) in &self.submissions {
+            let advice = match state {
+                State::Dead(_) => "look at its webhooks, then discard it",
+                _ => "it had ended before, and stays as it was",
+            };
+            let label = state.label();
+            tracing::error!(%submission, state = label, "it was changed on disk ({fault}): {advice}");
+            if matches!(state, State::Dead(_)) {
+                observer.set_aside(survey);
+            }
         }
         for account in &self.pauses {
             tracing::error!(
@@ -600,13 +608,11 @@ impl<'a, B: Backend> Batch<'a, B> {
         if let Some(Corrupt { counted_as, fault, document }) = corrupt {
             let counted_as = self.counted(counted_as)?;
             self.counts.moved(counted_as, submission.state);
-            // All of its columns may have to be written.
-            self.backend.delete(row)?;
-            self.backend.insert(row, &submission)?;
+            self.backend.replace(row, &submission)?;
             self.backend.insert_scope(&submission.account, &submission.survey)?;
             self.backend.insert_corrupt_document(row, &document)?;
-            let Submission { id, survey, .. } = &submission;
-            self.corruption.submissions.push((*id, survey.clone(), fault));
+            let Submission { id, survey, state, .. } = &submission;
+            self.corruption.submissions.push((*id, survey.clone(), *state, fault));
         }
         self.add(row, submission, Change::None);
         Ok(row)

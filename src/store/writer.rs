@@ -265,13 +265,18 @@ impl<B: Backend> Committer<B> {
     }
 
     fn acknowledge(&mut self, operations: Vec<Box<dyn Operation<B>>>, wakes: bool) {
-        self.truncate_log();
+        // Nothing is acknowledged that is in a file without a name. It is committed all the same, and
+        // must not run again.
+        self.backend.check_files();
+        if self.backend.damage().is_none() {
+            self.truncate_log();
+        }
         // Before the answers: what was answered has been notified.
         if wakes {
             self.changed.notify_one();
         }
         for operation in operations {
-            operation.answer(Ok(()));
+            operation.answer(self.backend.damage().map_or(Ok(()), Err));
         }
     }
 
@@ -342,10 +347,7 @@ impl<B: Backend> Committer<B> {
         }
         committed?;
         self.counts = counts_after;
-        corruption.log();
-        for (_, survey, _) in &corruption.submissions {
-            self.observer.set_aside(survey);
-        }
+        corruption.report(&*self.observer);
         if let Some(wait) = removed.map(|removed| match removed {
             Removed::Erased => Duration::ZERO,
             Removed::Purged => PURGED_MAX,
@@ -353,7 +355,6 @@ impl<B: Backend> Committer<B> {
             let at = self.clock.monotonic() + wait;
             self.truncate_log_at = Some(self.truncate_log_at.map_or(at, |known| known.min(at)));
         }
-        self.backend.check_files()?;
         // A duplicate, or a claim that finds nothing, writes nothing. Any broken disk can do that, and
         // without a sync it says nothing of how quick the disk is.
         if wrote {
@@ -379,9 +380,7 @@ impl<B: Backend> Committer<B> {
         if self.backend.damage().is_some() {
             return;
         }
-        if let Err(error) = self.backend.check_files() {
-            return self.note_failure(&error);
-        }
+        self.backend.check_files();
         self.truncate_log();
         // A disk that is full may still take a row: only what is as large as a batch counts.
         if !self.healthy.load(Ordering::Relaxed) && self.backend.probe_write().is_ok() {

@@ -22,6 +22,8 @@ pub struct Remains {
     pub survey: Name,
     pub call: Option<CallUuid>,
     pub accepted_at: Timestamp,
+    /// Of one that was erased or purged.
+    pub purged_at: Option<Timestamp>,
     pub fence: u64,
     pub document: Option<Document>,
 }
@@ -29,8 +31,9 @@ pub struct Remains {
 /// Why a submission is set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetAside {
-    /// It is not what was written. Its answers may be wrong, so it is closed for good.
-    Corrupt,
+    /// It is not what was written. Its answers may be wrong, so it is closed for good. One that had
+    /// ended stays as it was.
+    Corrupt { was: State },
     /// A part of it is lost. It counts what comes, unless something may have reached the destination.
     Lost { closed: bool },
 }
@@ -39,7 +42,7 @@ impl SetAside {
     /// In words, for the operator who finds the submission dead.
     pub fn detail(self) -> &'static str {
         match self {
-            SetAside::Corrupt => CORRUPT,
+            SetAside::Corrupt { .. } => CORRUPT,
             SetAside::Lost { .. } => LOST,
         }
     }
@@ -83,11 +86,14 @@ impl Submission {
                 "has the time of a first attempt and no attempt",
             ),
             (
-                !is_purged && !self.fits_last_attempt(),
+                !is_purged && !is_corrupt && !self.fits_last_attempt(),
                 "is in a state that its last attempt does not lead to",
             ),
             (
-                !is_purged && self.state == State::Delivered && document.delivered.is_none(),
+                !is_purged
+                    && !is_corrupt
+                    && self.state == State::Delivered
+                    && document.delivered.is_none(),
                 "is delivered without a payload",
             ),
             (
@@ -105,8 +111,11 @@ impl Submission {
             (!is_corrupt && is_purged != self.call.is_none(), "is purged or is not, by its call"),
             (
                 is_corrupt
-                    && !matches!(self.state, State::Dead(DeadReason::Corrupt) | State::Discarded),
-                "is corrupt and neither dead nor discarded",
+                    && !matches!(
+                        self.state,
+                        State::Dead(DeadReason::Corrupt) | State::Delivered | State::Discarded
+                    ),
+                "is corrupt and neither dead, delivered nor discarded",
             ),
             (
                 self.state == State::Dead(DeadReason::Corrupt) && !is_corrupt,
@@ -162,10 +171,17 @@ impl Submission {
     /// A submission of which the store has not everything, or not what was written: an operator has to
     /// look at it. What could be read of the document counts as far as it keeps the invariants.
     pub fn set_aside(remains: Remains, why: SetAside) -> Self {
-        let Remains { id, account, survey, call, accepted_at, fence, document } = remains;
-        let (reason, closed) = match why {
-            SetAside::Corrupt => (DeadReason::Corrupt, true),
-            SetAside::Lost { closed } => (DeadReason::Unmapped, closed),
+        let Remains { id, account, survey, call, accepted_at, purged_at, fence, document } =
+            remains;
+        let is_corrupt = matches!(why, SetAside::Corrupt { .. });
+        let (state, closed) = match why {
+            // It is over, and nobody is to do it again by hand.
+            SetAside::Corrupt { was: was @ (State::Delivered | State::Discarded) } => (was, true),
+            SetAside::Corrupt { was: was @ State::Ignored(_) } if purged_at.is_some() => {
+                (was, true)
+            }
+            SetAside::Corrupt { .. } => (State::Dead(DeadReason::Corrupt), true),
+            SetAside::Lost { closed } => (State::Dead(DeadReason::Unmapped), closed),
         };
         let made = document.as_ref().map_or(0, |document| document.attempts_made);
         let mut submission = Self {
@@ -173,7 +189,7 @@ impl Submission {
             account,
             survey,
             call,
-            state: State::Dead(reason),
+            state,
             accepted_at,
             due_at: accepted_at,
             settled_at: Some(accepted_at),
@@ -191,13 +207,17 @@ impl Submission {
         submission.lease_until = None;
         submission.document.redeliver_at = None;
         submission.document.same_payload = false;
-        submission.document.corrupt = reason == DeadReason::Corrupt;
+        submission.document.corrupt = is_corrupt;
         if !submission.violations().is_empty() {
             submission.document = Document::new();
-            submission.document.corrupt = reason == DeadReason::Corrupt;
+            submission.document.corrupt = is_corrupt;
         }
         submission.document.reached |= closed;
         submission.document.detail = Some(why.detail().to_owned());
+        if let (true, Some(purged_at)) = (submission.is_purgeable(), purged_at) {
+            // Nothing of it is left that could be wrong.
+            submission.purge(purged_at);
+        }
         submission
     }
 }

@@ -128,7 +128,7 @@ impl Submission {
         let redelivers = may_redeliver && news.counts;
         let counts = !closed || redelivers;
         // What is known of a corrupt submission may be wrong, so that nothing is a duplicate of it.
-        let outcome = match (news.is_any || self.document.corrupt, counts) {
+        let mut outcome = match (news.is_any || self.document.corrupt, counts) {
             (false, _) => Outcome::Duplicate,
             (true, false) => Outcome::Late,
             (true, true) => Outcome::Updated,
@@ -138,10 +138,14 @@ impl Submission {
         let is_unrecorded = outcome.keeps_webhook()
             && (!news.is_first || (is_late && self.document.late.is_full()));
         if is_unrecorded {
-            if self.document.unrecorded >= Document::UNRECORDED_MAX {
+            if self.document.unrecorded < Document::UNRECORDED_MAX {
+                self.document.unrecorded += 1;
+            } else if is_late && self.document.late.is_full() {
                 return Receipt { outcome: Outcome::Excess, changed: false, modified: false };
+            } else {
+                // The answer counts again all the same, which needs no room; its webhook is not kept.
+                outcome = Outcome::Excess;
             }
-            self.document.unrecorded += 1;
         }
         if outcome.keeps_webhook() {
             // There is a body again, to be removed when it is old.

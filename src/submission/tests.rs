@@ -449,7 +449,13 @@ fn each_violation_is_found() {
             "is purged or is not, by its retention level",
         ),
         (|it| it.call = None, "is purged or is not, by its call"),
-        (|it| it.document.corrupt = true, "is corrupt and neither dead nor discarded"),
+        (
+            |it| {
+                it.document.corrupt = true;
+                it.state = State::Pending;
+            },
+            "is corrupt and neither dead, delivered nor discarded",
+        ),
         (|it| it.state = State::Dead(DeadReason::Corrupt), "is dead as corrupt and is not"),
         (|it| it.purged_at = Some(at(1)), "is purged and has content"),
         (
@@ -506,7 +512,7 @@ fn a_submission_that_is_set_aside_keeps_what_keeps_the_invariants() {
 fn remains(document: Option<Document>) -> Remains {
     let SubmissionKey { account, survey, call } = key(0);
     let (id, call, accepted_at) = (key(0).id(), Some(call), at(1));
-    Remains { id, account, survey, call, accepted_at, fence: 1, document }
+    Remains { id, account, survey, call, accepted_at, purged_at: None, fence: 1, document }
 }
 
 /// Whatever of it is wrong: its id, its call, its answers.
@@ -520,7 +526,8 @@ fn a_corrupt_submission_is_closed_for_good_and_never_sent() {
         Remains { call: None, ..remains(Some(document)) },
     ] {
         for policy in ChangedAnswerPolicy::ALL {
-            let set_aside = Submission::set_aside(remains.clone(), SetAside::Corrupt);
+            let set_aside =
+                Submission::set_aside(remains.clone(), SetAside::Corrupt { was: State::Pending });
             assert_eq!(set_aside.violations(), Vec::<&str>::new());
             let mut known = Some(set_aside);
             for second in [1, 2, 3] {
@@ -542,6 +549,34 @@ fn a_corrupt_submission_is_closed_for_good_and_never_sent() {
     }
 }
 
+#[test]
+fn a_corrupt_submission_that_had_ended_stays_as_it_was() {
+    for was in [State::Delivered, State::Discarded] {
+        for document in [Some(delivered().document), None] {
+            let mut it = Submission::set_aside(remains(document), SetAside::Corrupt { was });
+            assert_eq!((it.state, it.violations()), (was, Vec::<&str>::new()));
+            let how = Replay { same_payload: false, include_delivered: true, at: at(9) };
+            assert_ne!(it.replay(how), ActionOutcome::Done);
+            assert!(it.is_purgeable() && !it.is_due(at(100)));
+        }
+    }
+}
+
+/// A webhook of an erased call is kept by nobody, whatever happened to what is left of it.
+#[test]
+fn a_corrupt_submission_that_was_erased_stays_erased() {
+    for was in [State::Delivered, State::Discarded, State::Ignored(IgnoredReason::Rule)] {
+        let remains = Remains { call: None, purged_at: Some(at(5)), ..remains(None) };
+        let it = Submission::set_aside(remains, SetAside::Corrupt { was });
+        assert_eq!((it.state, it.violations()), (was, Vec::<&str>::new()));
+        let mut known = Some(it);
+        let extraction = Extraction { hung_up: true, ..Extraction::default() };
+        let receipt =
+            receive(&mut known, 0, &Sent { second: 7, extraction }, ChangedAnswerPolicy::KeepFirst);
+        assert_eq!(receipt.outcome, Outcome::Purged);
+    }
+}
+
 fn answers(second: i64, texts: impl Iterator<Item = String>) -> Sent {
     let extracted = |text| ExtractedAnswer {
         question: "score".to_owned(),
@@ -550,6 +585,24 @@ fn answers(second: i64, texts: impl Iterator<Item = String>) -> Sent {
     };
     let answers = texts.map(extracted).collect();
     Sent { second, extraction: Extraction { answers, ..Extraction::default() } }
+}
+
+/// A sender that goes to and fro is heard to the end, although no further webhook of it is kept.
+#[test]
+fn the_last_answer_counts_beyond_the_webhooks_that_are_kept() {
+    let mut known = None;
+    let mut receipt = None;
+    for second in 0..2 * i64::from(Document::UNRECORDED_MAX) {
+        let text = if second % 2 == 0 { "4" } else { "2" };
+        let sent = answers(second, [text.to_owned()].into_iter());
+        receipt = Some(receive(&mut known, 0, &sent, ChangedAnswerPolicy::KeepLast));
+        let answers = known.as_ref().unwrap().answers();
+        let all_valid = |_: &Answer| AnswerValidity::InDomain;
+        let (best, _) = answers.best("score", all_valid, ChangedAnswerPolicy::KeepLast).unwrap();
+        assert_eq!(best.answer, Answer::Given(text.to_owned()), "{second}");
+    }
+    assert_eq!(receipt.unwrap().outcome, Outcome::Excess);
+    assert_eq!(known.unwrap().violations(), Vec::<&str>::new());
 }
 
 #[test]

@@ -122,6 +122,33 @@ async fn a_corrupt_row_is_set_aside_and_the_rest_of_its_batch_is_claimed() {
     }
 }
 
+/// A failing disk changes a page of the table, and no index with it.
+#[tokio::test]
+async fn a_letter_that_flips_in_the_file_itself_stops_nothing_but_its_row() {
+    let store = TestStore::<Sqlite>::new();
+    for n in 0..3 {
+        store.receive_one(complete(0, &format!("c-{n}"))).await;
+    }
+    store.close().await;
+    let place = store.backend;
+    let mut bytes = std::fs::read(place.path()).unwrap();
+    // Account, survey and call stand side by side in a row, and in no index.
+    let row = memchr::memmem::find(&bytes, b"mainqualityc-1").expect("the row of c-1");
+    bytes[row] = b'n';
+    std::fs::write(place.path(), bytes).unwrap();
+
+    let store = TestStore::on(place);
+    let claims = store.claim_due(1000).await;
+    let mut claimed: Vec<_> = claims.iter().map(|claim| claim.key.call.as_str()).collect();
+    claimed.sort_unstable();
+    assert_eq!(claimed, ["c-0", "c-2"]);
+    assert_eq!(store.damage().map(|damage| damage.to_string()), None);
+    assert_eq!(corrupt(&store.submissions().await).len(), 1);
+    assert!(store.counts().await.balance());
+    store.close().await;
+    assert_eq!(examine(&store.backend.path()).unwrap().findings, []);
+}
+
 #[tokio::test]
 async fn an_answer_to_a_call_whose_submission_is_corrupt_is_kept_as_late() {
     for fault in [

@@ -42,8 +42,10 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored> {
         Ok(submission) if fault.is_empty() => Ok(Stored { row: number, submission, corrupt: None }),
         _ => {
             let document = row.get_ref(15)?.as_bytes().unwrap_or_default().to_owned();
-            let corrupt = Some(Corrupt { counted_as: counted_as(row)?, fault, document });
-            let submission = Submission::set_aside(remains(row)?, SetAside::Corrupt);
+            let counted_as = counted_as(row)?;
+            let corrupt = Some(Corrupt { counted_as, fault, document });
+            let why = SetAside::Corrupt { was: counted_as };
+            let submission = Submission::set_aside(remains(row)?, why);
             Ok(Stored { row: number, submission, corrupt })
         }
     }
@@ -125,6 +127,11 @@ pub(super) fn remains(row: &Row<'_>) -> Result<Remains> {
         account: name(2),
         survey: name(3),
         call: text(row, 4).ok(),
+        // Two columns have to say so.
+        purged_at: match row.get_ref(4)? {
+            ValueRef::Null => timestamp(row, 14).ok(),
+            _ => None,
+        },
         accepted_at: timestamp(row, 7).or_else(|_| by_number()).unwrap_or(Timestamp::UNIX_EPOCH),
         fence: row.get(10).unwrap_or_default(),
         document: document.and_then(|document| Document::read(document).ok()),

@@ -26,8 +26,8 @@ enum Fatal {
     Damaged(String),
     Displaced {
         fault: String,
-        /// What becomes of the submissions.
-        copy: String,
+        /// Where the submissions are, once they were copied.
+        copy: OnceLock<String>,
     },
 }
 
@@ -58,17 +58,28 @@ impl Damage {
         is_damage
     }
 
-    /// The files of the database were deleted or replaced while it was served; `copy` says where the
-    /// submissions are now.
-    pub fn displaced(&self, fault: String, copy: String) {
-        tracing::error!(
-            fault,
-            copy,
-            "the database file was deleted or replaced while it was served: webhooks are answered 503 \
-             until the service is restarted"
-        );
-        if self.fatal.set(Fatal::Displaced { fault, copy }).is_ok() {
+    /// The files of the database were deleted or replaced while it was served; returns whether that is
+    /// news.
+    pub fn displaced(&self, fault: String) -> bool {
+        let is_news =
+            self.fatal.set(Fatal::Displaced { fault: fault.clone(), copy: OnceLock::new() });
+        if is_news.is_ok() {
             self.observer.damaged();
+            tracing::error!(
+                fault,
+                "the database file was deleted or replaced while it was served: webhooks are answered \
+                 503 until the service is restarted"
+            );
+        }
+        is_news.is_ok()
+    }
+
+    /// Where the submissions of deleted files are, in words.
+    pub fn rescued(&self, words: String) {
+        tracing::error!("{words}");
+        if let Some(Fatal::Displaced { copy, .. }) = self.fatal.get() {
+            // They are copied once.
+            let _ = copy.set(words);
         }
     }
 
@@ -91,7 +102,9 @@ impl Damage {
         Some(match self.fatal.get()? {
             Fatal::Damaged(fault) => StoreError::Damaged { path, fault: fault.clone() },
             Fatal::Displaced { fault, copy } => {
-                StoreError::Displaced { fault: fault.clone(), copy: copy.clone() }
+                let copying = || "everything that was acknowledged is being copied".to_owned();
+                let copy = copy.get().cloned().unwrap_or_else(copying);
+                StoreError::Displaced { fault: fault.clone(), copy }
             }
         })
     }

@@ -26,21 +26,19 @@ impl Files {
         Ok(Self([known(database.to_owned())?, known(beside(database, "-wal"))?]))
     }
 
-    /// Returns what was deleted or replaced, in words.
-    ///
-    /// # Errors
-    /// The file system does not say.
-    pub fn displaced(&self) -> io::Result<Option<String>> {
+    /// Returns what was deleted or replaced, in words. A file system that does not say is no proof of
+    /// either.
+    pub fn displaced(&self) -> Option<String> {
         for (path, known) in &self.0 {
             let what_happened = match path.symlink_metadata() {
                 Ok(found) if identity(&found) == *known => continue,
                 Ok(_) => "was replaced by another file",
                 Err(error) if error.kind() == ErrorKind::NotFound => "was deleted or moved",
-                Err(error) => return Err(error),
+                Err(_) => continue,
             };
-            return Ok(Some(format!("{} {what_happened}", path.display())));
+            return Some(format!("{} {what_happened}", path.display()));
         }
-        Ok(None)
+        None
     }
 }
 

@@ -196,6 +196,10 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnMut(&mut Batch<'_, Database>) -> rusqlite::Result<T> + Send + 'static,
     {
+        // What waits for the writer while it copies a deleted database would wait in vain.
+        if let Some(damage) = self.damage.fatal() {
+            return Err(damage);
+        }
         match &*self.writer.read().await {
             Writing::Open(writer) => writer.write(order, run).await,
             Writing::Closed => Err(StoreError::Closed),

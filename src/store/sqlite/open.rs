@@ -118,8 +118,7 @@ fn free_claims(database: &Database, observer: &dyn Observer) -> rusqlite::Result
     let Batch { counts, corruption, .. } = batch;
     database.add_counts(&counts)?;
     database.commit()?;
-    corruption.log();
-    corruption.submissions.iter().for_each(|(_, survey, _)| observer.set_aside(survey));
+    corruption.report(observer);
     Ok(freed)
 }
 

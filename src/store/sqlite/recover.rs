@@ -369,7 +369,10 @@ fn read_submission(row: &Row<'_>) -> Option<(Submission, bool)> {
         || reached.into_iter().any(|reason| state == Some(State::Dead(reason)));
     // What can be read of its answers may be wrong.
     let is_corrupt = remains.document.is_some() && !has_its_checksum(row).unwrap_or(false);
-    let why = if is_corrupt { SetAside::Corrupt } else { SetAside::Lost { closed } };
+    let why = match is_corrupt {
+        true => SetAside::Corrupt { was: state.unwrap_or(State::Pending) },
+        false => SetAside::Lost { closed },
+    };
     Some((Submission::set_aside(remains, why), false))
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::checkpoint::Checkpointer;
 use super::columns::{checksum, clamped, limit, micros, retention_column, submission_id, text};
 use super::damage::Damage;
 use super::displaced::Files;
-use super::files::beside;
+use super::files::{beside, folder_of};
 use super::lock::Lock;
 use super::{damage, queries};
 use crate::account::Pause;
@@ -100,19 +100,31 @@ impl Database {
         let options = options.write(true).create_new(true).mode(0o600);
         let copied = loop {
             let Some(copy) = tries.next() else { break Err("there are copies enough".to_owned()) };
-            let file = match options.open(&copy) {
+            match options.open(&copy) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => break Err(error.to_string()),
-                Ok(file) => file,
-            };
-            let path = copy.display().to_string();
-            let copied = self.execute("VACUUM INTO ?1", [&path]).map_err(|error| error.to_string());
-            break copied.and_then(|_| file.sync_all().map_err(|it| it.to_string())).map(|()| path);
+                Ok(file) => break self.copy_into(&copy, &file).map(|()| copy),
+            }
         };
         match copied {
-            Ok(path) => format!("everything that was acknowledged is in {path}"),
+            Ok(copy) => format!("everything that was acknowledged is in {}", copy.display()),
             Err(error) => format!("what was acknowledged could not be copied: {error}"),
         }
+    }
+
+    fn copy_into(&self, copy: &Path, file: &File) -> std::result::Result<(), String> {
+        let copied = self
+            .execute("VACUUM INTO ?1", [copy.display().to_string()])
+            .map_err(|error| error.to_string())
+            .and_then(|_| {
+                let folder = File::open(folder_of(copy)).and_then(|folder| folder.sync_all());
+                file.sync_all().and(folder).map_err(|error| error.to_string())
+            });
+        if copied.is_err() {
+            // A part must not be taken for the whole.
+            let _ = std::fs::remove_file(copy);
+        }
+        copied
     }
 
     /// Runs [`INSERT`] or [`UPDATE`] for a row.
@@ -151,13 +163,10 @@ pub(super) fn rescued_names(database: &Path) -> impl Iterator<Item = PathBuf> {
     (1..=RESCUES_MAX).map(|n| beside(database, &format!(".rescued-{n}")))
 }
 
-/// What SQLite itself says of a database file that was moved, where it looks.
-fn moved() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED), None)
-}
-
-fn io_error(words: String) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSTAT), Some(words))
+/// Whether an index does not have an entry of its table.
+fn is_of_an_index(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(ffi::SQLITE_CORRUPT_INDEX)
 }
 
 pub(super) const DUE: &str = "SELECT due_at, seq FROM submissions
@@ -237,16 +246,12 @@ impl Backend for Database {
         self.damage.fatal()
     }
 
-    fn check_files(&self) -> Result<()> {
-        let Some(files) = &self.files else { return Ok(()) };
-        let displaced = files.displaced().map_err(|error| io_error(error.to_string()))?;
-        match displaced {
-            None => Ok(()),
-            Some(_) if self.damage.fatal().is_some() => Err(moved()),
-            Some(fault) => {
-                self.damage.displaced(fault, self.rescue());
-                Err(moved())
-            }
+    fn check_files(&self) {
+        let displaced = self.files.as_ref().and_then(Files::displaced);
+        if let Some(fault) = displaced
+            && self.damage.displaced(fault)
+        {
+            self.damage.rescued(self.rescue());
         }
     }
 
@@ -327,6 +332,18 @@ impl Backend for Database {
         let updated = self.write(UPDATE, row, submission)?;
         // A row that another program has deleted meanwhile cannot be written.
         if updated == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(updated)) }
+    }
+
+    fn replace(&self, row: i64, submission: &Submission) -> Result<()> {
+        if let Err(error) = self.delete(row) {
+            if !is_of_an_index(&error) {
+                return Err(error);
+            }
+            // The row is not what its indexes were made of. They are made anew, as long as that takes.
+            self.execute("REINDEX submissions", [])?;
+            self.delete(row)?;
+        }
+        self.insert(row, submission)
     }
 
     fn delete(&self, row: i64) -> Result<()> {
@@ -492,9 +509,11 @@ impl Backend for Database {
     }
 
     fn expired(&self, clock: Timestamp, most: usize) -> Result<Vec<i64>> {
+        // A lease that ends later than any time does is found at open: its row is corrupt.
+        let clock = if clock == Timestamp::MAX { i64::MAX } else { micros(clock) };
         self.connection
             .prepare_cached(EXPIRED)?
-            .query_map(params![micros(clock), limit(most)], |row| row.get(0))?
+            .query_map(params![clock, limit(most)], |row| row.get(0))?
             .collect()
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::terms;
+use super::{ADMIN_CONNECTIONS, open_files, terms};
 use crate::admin::AdminService;
 use crate::delivery::DeliveryConfig;
 use crate::http::Gate;
@@ -61,6 +61,11 @@ impl Live {
                 "the settings were not reloaded, the old ones stay in force: these keys cannot \
                  change while the service runs; restart it, or set them back"
             );
+            return ReloadResult::Refused;
+        }
+        // More accounts want more connections of their own.
+        if let Err(error) = open_files::check(open_files::raise_limit(), &new, ADMIN_CONNECTIONS) {
+            tracing::error!(%error, "the settings were not reloaded, the old ones stay in force");
             return ReloadResult::Refused;
         }
         let (was, is) = (&self.in_force.hash, &coming.hash);

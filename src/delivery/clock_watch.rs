@@ -1,10 +1,11 @@
 //! Whether the wall clock can be believed by what destroys: retention, and forgetting keys.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Reading;
+use crate::store::ClockRecord;
 #[cfg(feature = "flaws")]
 use crate::store::flaws;
 
@@ -16,7 +17,7 @@ const STEP_MIN: SignedDuration = SignedDuration::from_secs(10);
 /// anything is kept for safety is a week (idempotency keys).
 const CONFIRMED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// A process that was down for no longer believes its clock at once: what is removed then was old
+/// A process that was down for no longer believes its clock as the last one did: what is removed then was old
 /// enough, or short of it by this at the most.
 const DOWNTIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 
@@ -24,28 +25,40 @@ const DOWNTIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 ///
 /// A step back is believed at once: less is removed. After a step forward the **trusted time** goes on
 /// as if there had been none, and catches up as fast again as time passes; it is the wall clock's
-/// again once that has not been stepped for 24 h.
+/// again once that was watched for 24 h without a step, by one process or by several.
 #[derive(Debug, Clone)]
 pub struct ClockWatch {
     last: Reading,
     /// What the wall clock would show without its last steps.
     expected: Timestamp,
-    /// When the wall clock was last stepped, by monotonic time; `None` once it is believed.
-    stepped_at: Option<Instant>,
+    /// How long the wall clock was watched since its last step; `None` once it is believed.
+    unconfirmed_for: Option<Duration>,
 }
 
 impl ClockWatch {
-    /// `recorded` is the trusted time that the last process recorded, at most a few hours before it
-    /// ended; without one the wall clock is believed.
-    pub fn start(now: Reading, recorded: Option<Timestamp>) -> Self {
-        let recorded = recorded.unwrap_or(now.wall);
-        let was_stepped = {
+    /// `recorded` is what the last process recorded, at most a few hours before it ended; without it
+    /// the wall clock is believed. One that goes on from where it was left is watched on.
+    pub fn start(now: Reading, recorded: Option<ClockRecord>) -> Self {
+        let goes_on_from = |recorded: Timestamp| {
             let ahead = now.wall.duration_since(recorded);
-            ahead > DOWNTIME_MAX || ahead <= -STEP_MIN
+            -STEP_MIN < ahead && ahead <= DOWNTIME_MAX
         };
-        match was_stepped {
-            true => Self { last: now, expected: recorded, stepped_at: Some(now.monotonic) },
-            false => Self { last: now, expected: now.wall, stepped_at: None },
+        match recorded {
+            Some(recorded) if !goes_on_from(recorded.trusted) => {
+                let watched = recorded.unconfirmed_for.filter(|_| goes_on_from(recorded.wall));
+                let unconfirmed_for = Some(watched.unwrap_or_default());
+                Self { last: now, expected: recorded.trusted, unconfirmed_for }
+            }
+            _ => Self { last: now, expected: now.wall, unconfirmed_for: None },
+        }
+    }
+
+    /// What the next process has to know.
+    pub fn record(&self) -> ClockRecord {
+        ClockRecord {
+            trusted: self.trusted(),
+            wall: self.last.wall,
+            unconfirmed_for: self.unconfirmed_for,
         }
     }
 
@@ -57,14 +70,12 @@ impl ClockWatch {
         let step = now.wall.duration_since(self.last.wall).saturating_sub(passed_signed);
         let is_step = step.abs() >= STEP_MIN;
         self.last = now;
-        if is_step {
-            self.stepped_at = Some(now.monotonic);
-        }
-        let is_confirmed = self
-            .stepped_at
-            .is_none_or(|at| now.monotonic.saturating_duration_since(at) >= CONFIRMED_AFTER);
-        if is_confirmed {
-            (self.expected, self.stepped_at) = (now.wall, None);
+        self.unconfirmed_for = match self.unconfirmed_for {
+            _ if is_step => Some(Duration::ZERO),
+            watched => watched.map(|time| time + passed).filter(|time| *time < CONFIRMED_AFTER),
+        };
+        if self.unconfirmed_for.is_none() {
+            self.expected = now.wall;
             return None;
         }
         self.expected = later(self.expected, passed);
@@ -120,7 +131,7 @@ mod tests {
         fn new() -> Self {
             let began = "2026-11-22T10:00:00Z".parse().unwrap();
             let clock = Clock::manual(began);
-            Self { watch: ClockWatch::start(clock.read(), Some(began)), clock, began }
+            Self { watch: ClockWatch::start(clock.read(), None), clock, began }
         }
 
         /// Time passes, looked at each minute.
@@ -142,7 +153,7 @@ mod tests {
         }
 
         fn restart(&mut self) {
-            self.watch = ClockWatch::start(self.clock.read(), Some(self.watch.trusted()));
+            self.watch = ClockWatch::start(self.clock.read(), Some(self.watch.record()));
         }
     }
 
@@ -192,8 +203,35 @@ mod tests {
         it.pass(HOUR);
         it.restart();
         assert_eq!(it.trusted(), SignedDuration::from_hours(2));
-        it.pass(23 * HOUR);
+        it.pass(22 * HOUR);
         assert!(it.trusted() < SignedDuration::from_hours(50), "{:?}", it.trusted());
+        it.pass(HOUR);
+        assert_eq!(it.watch.trusted(), it.clock.now());
+    }
+
+    #[test]
+    fn a_service_that_is_restarted_often_trusts_its_clock_after_a_day_of_running() {
+        let mut it = Watched::new();
+        it.step(2000 * DAY);
+        for _ in 0..3 {
+            it.pass(8 * HOUR - MINUTE);
+            it.clock.advance(HOUR);
+            it.restart();
+            assert!(it.trusted() < 3 * DAY, "{:?}", it.trusted());
+        }
+        it.pass(3 * MINUTE);
+        assert_eq!((it.watch.trusted(), it.watch.skew()), (it.clock.now(), SignedDuration::ZERO));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_while_no_process_runs_is_watched_for_a_day_anew() {
+        let mut it = Watched::new();
+        it.step(2000 * DAY);
+        it.pass(23 * HOUR);
+        it.clock.step(30 * DAY);
+        it.restart();
+        it.pass(23 * HOUR);
+        assert!(it.trusted() < 5 * DAY, "{:?}", it.trusted());
         it.pass(HOUR);
         assert_eq!(it.watch.trusted(), it.clock.now());
     }

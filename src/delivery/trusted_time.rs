@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::clock_watch::ClockWatch;
 use super::options::Context;
 use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::{ClockRecord, Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// How much later the trusted time may be than when it was last recorded.
+/// How much later the trusted time may be than when it was last recorded, while the clock is believed.
 const RECORD_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// The trusted time of a running service, which outlives its process in the store. The dispatcher and
@@ -21,7 +21,7 @@ pub(super) struct TrustedTime {
     metrics: Arc<Metrics>,
     /// `None` until it is known what was recorded.
     watch: RefCell<Option<ClockWatch>>,
-    recorded: Cell<Option<Timestamp>>,
+    recorded: Cell<Option<ClockRecord>>,
 }
 
 impl TrustedTime {
@@ -41,7 +41,7 @@ impl TrustedTime {
     /// What was recorded cannot be read.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         if self.watch.borrow().is_none() {
-            let recorded = self.store.trusted_time().await?;
+            let recorded = self.store.clock().await?;
             self.recorded.set(recorded);
             let watch = ClockWatch::start(self.clock.read(), recorded);
             if !watch.skew().is_zero() {
@@ -69,18 +69,23 @@ impl TrustedTime {
         self.watch.borrow().as_ref().map(ClockWatch::ahead).unwrap_or_default()
     }
 
-    /// Records the trusted time, if that was last done some time ago.
+    /// Records what is known of the clock, if that was last done some time ago, or the clock is not
+    /// believed.
     ///
     /// # Errors
     /// What the store says.
     pub async fn record(&self) -> Result<(), StoreError> {
-        let now = self.now().await?;
-        let is_recent = self.recorded.get().is_some_and(|at| {
-            (SignedDuration::ZERO..RECORD_EVERY).contains(&now.duration_since(at))
+        self.now().await?;
+        let record =
+            self.watch.borrow().as_ref().map(ClockWatch::record).expect("it was just made");
+        let is_recent = self.recorded.get().is_some_and(|last| {
+            let passed = record.trusted.duration_since(last.trusted);
+            let is_believed = last.unconfirmed_for.is_none() && record.unconfirmed_for.is_none();
+            is_believed && (SignedDuration::ZERO..RECORD_EVERY).contains(&passed)
         });
         if !is_recent {
-            self.store.record_trusted_time(now).await?;
-            self.recorded.set(Some(now));
+            self.store.record_clock(record).await?;
+            self.recorded.set(Some(record));
         }
         Ok(())
     }

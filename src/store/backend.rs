@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::model::ReceiveRequest;
+use super::model::{ClockRecord, ReceiveRequest};
 use crate::account::Pause;
 use crate::domain::{IdempotencyKey, Name};
 use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
@@ -131,7 +131,7 @@ pub(super) trait Backend: Send {
         limit: usize,
     ) -> Result<Vec<i64>, Self::Error>;
 
-    fn record_trusted_time(&self, at: Timestamp) -> Result<(), Self::Error>;
+    fn record_clock(&self, record: ClockRecord) -> Result<(), Self::Error>;
 
     /// Rows whose lease has ended by `clock`.
     fn expired(&self, clock: Timestamp, limit: usize) -> Result<Vec<i64>, Self::Error>;

@@ -9,8 +9,8 @@ use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, UnreadablePa
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClaimRequest, Claimed, PurgeCounts, ROWS_PER_MICROSECOND, ReceiveRequest, Received,
-    RetentionCutoffs, SettledUnsent, first_row,
+    ClaimRequest, Claimed, ClockRecord, PurgeCounts, ROWS_PER_MICROSECOND, ReceiveRequest,
+    Received, RetentionCutoffs, SettledUnsent, first_row,
 };
 use super::observer::Observer;
 use super::selection::Turns;
@@ -541,8 +541,8 @@ impl<'a, B: Backend> Batch<'a, B> {
         self.backend.delete_keys_before(before, KEYS_FORGOTTEN_MAX)
     }
 
-    pub fn record_trusted_time(&mut self, at: Timestamp) -> Result<(), B::Error> {
-        self.backend.record_trusted_time(at)
+    pub fn record_clock(&mut self, record: ClockRecord) -> Result<(), B::Error> {
+        self.backend.record_clock(record)
     }
 
     /// Writes what was changed.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::model::{
-    ClaimRequest, Claimed, Cursor, Page, PurgeCounts, ReceiveRequest, Received, RetentionCutoffs,
-    Statistics, SubmissionDetail, SubmissionFilter,
+    ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, ReceiveRequest, Received,
+    RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
 };
 use crate::domain::{CallUuid, Name};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
@@ -89,8 +89,8 @@ pub trait Reader: Send + Sync {
     /// Accounts that have submissions to claim, whether or not the settings still have them.
     async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError>;
 
-    /// The time that retention trusted when it was last recorded.
-    async fn trusted_time(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// What was known of the wall clock when that was last recorded.
+    async fn clock(&self) -> Result<Option<ClockRecord>, StoreError>;
 
     /// Queue statistics.
     async fn statistics(&self) -> Result<Statistics, StoreError>;
@@ -139,8 +139,8 @@ pub trait Maintenance: Send + Sync {
     /// all counts are zero once there is nothing more. The state counts stay.
     async fn purge(&self, cutoffs: RetentionCutoffs) -> Result<PurgeCounts, StoreError>;
 
-    /// Records the time that retention trusts, for the next process.
-    async fn record_trusted_time(&self, at: Timestamp) -> Result<(), StoreError>;
+    /// Records what is known of the wall clock, for the next process.
+    async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError>;
 
     /// Forgets some idempotency keys that expire and were used before that time, the oldest first, and returns
     /// how many: zero once there are no more.

@@ -23,8 +23,8 @@ mod writer;
 pub use contract::{Admin, Maintenance, Queue, Reader, Store};
 pub use error::StoreError;
 pub use model::{
-    ClaimRequest, Claimed, Cursor, MalformedCursor, Page, PurgeCounts, ReceiveRequest, Received,
-    RetentionCutoffs, SettledUnsent, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter,
-    WebhookContent,
+    ClaimRequest, Claimed, ClockRecord, Cursor, MalformedCursor, Page, PurgeCounts, ReceiveRequest,
+    Received, RetentionCutoffs, SettledUnsent, Statistics, StoredWebhook, SubmissionDetail,
+    SubmissionFilter, WebhookContent,
 };
 pub use observer::Observer;

@@ -39,6 +39,17 @@ pub struct Received {
     pub answers: Answers,
 }
 
+/// What is known of the wall clock, for the next process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockRecord {
+    /// The time that retention trusts.
+    pub trusted: Timestamp,
+    /// What the wall clock showed.
+    pub wall: Timestamp,
+    /// How long processes have watched it since it was set; `None` where it is believed.
+    pub unconfirmed_for: Option<Duration>,
+}
+
 /// A wish for submissions that are due.
 #[derive(Clone)]
 pub struct ClaimRequest {

@@ -40,8 +40,8 @@ use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClaimRequest, Claimed, Cursor, Page, PurgeCounts, ReceiveRequest, Received, RetentionCutoffs,
-    Statistics, SubmissionDetail, SubmissionFilter,
+    ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, ReceiveRequest, Received,
+    RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
 };
 use super::observer::Observer;
 use super::selection::Turns;
@@ -320,8 +320,8 @@ impl Reader for SqliteStore {
         self.read(queries::accounts_waiting).await
     }
 
-    async fn trusted_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(queries::trusted_time).await
+    async fn clock(&self) -> Result<Option<ClockRecord>, StoreError> {
+        self.read(queries::clock).await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {
@@ -376,8 +376,8 @@ impl Maintenance for SqliteStore {
         self.write(move |batch| batch.purge(&cutoffs)).await
     }
 
-    async fn record_trusted_time(&self, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |batch| batch.record_trusted_time(at)).await
+    async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError> {
+        self.write(move |batch| batch.record_clock(record)).await
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError> {

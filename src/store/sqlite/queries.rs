@@ -1,5 +1,7 @@
 //! SQL of the queries, which run beside the writer.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
@@ -8,8 +10,8 @@ use crate::account::Pause;
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::backend::Stored;
 use crate::store::model::{
-    Cursor, Page, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
-    first_row,
+    ClockRecord, Cursor, Page, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter,
+    WebhookContent, first_row,
 };
 use crate::submission::{StateCounts, Submission, SubmissionId, SubmissionKey};
 
@@ -272,11 +274,20 @@ pub(super) const FIRST_IN_FLIGHT: &str = "SELECT min(first_attempt_at) FROM subm
 pub(super) const FIRST_DUE: &str = "SELECT min(due_at) FROM submissions
     WHERE account = ?1 AND settled_at IS NULL AND lease_until IS NULL";
 
-pub(super) fn trusted_time(connection: &Connection) -> Result<Option<Timestamp>> {
-    connection
-        .prepare_cached("SELECT trusted_at FROM clock")?
-        .query_row([], |row| timestamp(row, 0))
-        .optional()
+pub(super) const CLOCK: &str = "SELECT only, trusted_at, wall_at, unconfirmed_us FROM clock";
+
+pub(super) fn clock(connection: &Connection) -> Result<Option<ClockRecord>> {
+    connection.prepare_cached(CLOCK)?.query_row([], clock_record).optional()
+}
+
+/// # Errors
+/// The row is not what was written.
+pub(super) fn clock_record(row: &Row<'_>) -> Result<ClockRecord> {
+    Ok(ClockRecord {
+        trusted: timestamp(row, 1)?,
+        wall: timestamp(row, 2)?,
+        unconfirmed_for: row.get::<_, Option<u64>>(3)?.map(Duration::from_micros),
+    })
 }
 
 pub(super) fn statistics(connection: &Connection) -> Result<Statistics> {

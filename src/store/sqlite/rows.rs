@@ -24,7 +24,7 @@ use crate::account::Pause;
 use crate::domain::{IdempotencyKey, Method, Name};
 use crate::store::backend::{Backend, CountsDelta, KeyUse, Stored, StoredPause, UnreadablePause};
 use crate::store::error::StoreError;
-use crate::store::model::ReceiveRequest;
+use crate::store::model::{ClockRecord, ReceiveRequest};
 use crate::store::observer::Observer;
 use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
 
@@ -503,8 +503,14 @@ impl Backend for Database {
             .collect()
     }
 
-    fn record_trusted_time(&self, at: Timestamp) -> Result<()> {
-        self.execute("INSERT OR REPLACE INTO clock VALUES (1, ?1)", [micros(at)])?;
+    fn record_clock(&self, record: ClockRecord) -> Result<()> {
+        let ClockRecord { trusted, wall, unconfirmed_for } = record;
+        let unconfirmed =
+            unconfirmed_for.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+        self.execute(
+            "INSERT OR REPLACE INTO clock VALUES (1, ?1, ?2, ?3)",
+            params![micros(trusted), micros(wall), unconfirmed],
+        )?;
         Ok(())
     }
 

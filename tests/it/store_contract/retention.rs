@@ -1,7 +1,9 @@
 //! What is purged by age, and what is kept however old it is.
 
+use std::time::Duration;
+
 use postcall::domain::Verdict;
-use postcall::store::{PurgeCounts, RetentionCutoffs, SubmissionDetail};
+use postcall::store::{ClockRecord, PurgeCounts, RetentionCutoffs, SubmissionDetail};
 use postcall::submission::{
     ChangedAnswerPolicy, DeadReason, Decision, Document, IgnoredReason, Outcome, Replay, State,
     StateCounts, SubmissionId,
@@ -11,11 +13,12 @@ use super::spoken::{accepted, at, attempt, complete, ignoring, unmapping, webhoo
 use super::{Backend, TestStore};
 
 pub async fn the_trusted_time_outlives_the_process(mut store: TestStore<impl Backend>) {
-    assert_eq!(store.trusted_time().await.unwrap(), None);
-    for second in [700, 600] {
-        store.record_trusted_time(at(second)).await.unwrap();
+    assert_eq!(store.clock().await.unwrap(), None);
+    for (second, unconfirmed_for) in [(700, None), (600, Some(Duration::from_secs(90)))] {
+        let record = ClockRecord { trusted: at(second), wall: at(800), unconfirmed_for };
+        store.record_clock(record).await.unwrap();
         store.reopen();
-        assert_eq!(store.trusted_time().await.unwrap(), Some(at(second)));
+        assert_eq!(store.clock().await.unwrap(), Some(record));
     }
 }
 

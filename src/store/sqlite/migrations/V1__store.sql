@@ -122,9 +122,12 @@ CREATE TABLE write_probe (
     filler BLOB NOT NULL
 ) STRICT;
 
--- The time that retention trusted when it was last recorded, now and then: whether the wall clock was
--- set while no process ran.
+-- The time that retention trusted when it was last recorded, now and then, and what the wall clock
+-- showed: whether that was set while no process ran.
 CREATE TABLE clock (
-    only       INTEGER PRIMARY KEY CHECK (only = 1),
-    trusted_at INTEGER NOT NULL
+    only           INTEGER PRIMARY KEY CHECK (only = 1),
+    trusted_at     INTEGER NOT NULL,
+    wall_at        INTEGER NOT NULL,
+    -- How long processes had watched the wall clock since it was set; NULL where it was believed.
+    unconfirmed_us INTEGER
 ) STRICT;

@@ -188,6 +188,13 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
 async fn a_sound_store_is_recovered_whole() {
     // Opened once more, so that all claims are freed.
     let place = closed(TestStore::on(closed(furnished().await).await)).await;
+    Connection::open(place.path())
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO clock VALUES (1, 2, 3, 4);
+            INSERT INTO corrupt_documents SELECT max(seq), x'00ff' FROM submissions",
+        )
+        .unwrap();
     let (new, recovered) = recovery_of(&place);
     assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS, 0));
     assert_eq!((recovered.lost, recovered.orphaned), (Vec::new(), None));
@@ -202,6 +209,8 @@ async fn a_sound_store_is_recovered_whole() {
             "scopes",
             "state_counts",
             "deleted_counts",
+            "corrupt_documents",
+            "clock",
         ];
         tables.map(|table| all_rows(&store, table))
     };

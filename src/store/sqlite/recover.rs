@@ -122,6 +122,8 @@ const KEYS: &str = "SELECT source, key, digest, submission, used_at, expires
 
 const PAUSES: &str = "SELECT account, pause FROM pauses ORDER BY account ASC";
 
+const CORRUPT: &str = "SELECT submission, document FROM corrupt_documents ORDER BY submission ASC";
+
 const DELETED: &str = "SELECT state, submissions FROM deleted_counts ORDER BY state ASC";
 
 struct Recovery<'a> {
@@ -283,6 +285,20 @@ impl<'a> Recovery<'a> {
         let lost = "some idempotency keys: a duplicate may count as new";
         self.table(fresh, KEYS, "idempotency_keys VALUES (?, ?, ?, ?, ?, ?)", lost, |row| {
             doctor::readable_key(row).is_ok()
+        })?;
+        let lost = "some documents of corrupt submissions, as they were found";
+        self.table(fresh, CORRUPT, "corrupt_documents VALUES (?, ?)", lost, |row| {
+            let document = row.get_ref(1).is_ok_and(|document| document.as_blob().is_ok());
+            row.get::<_, i64>(0).is_ok() && document
+        })?;
+        // No erasure would find them.
+        fresh.execute(
+            "DELETE FROM corrupt_documents WHERE submission NOT IN (SELECT seq FROM submissions)",
+            [],
+        )?;
+        let lost = "what was recorded of the clock: it is believed";
+        self.table(fresh, queries::CLOCK, "clock VALUES (?, ?, ?, ?)", lost, |row| {
+            queries::clock_record(row).is_ok()
         })?;
         // A duplicate of what may be lost has to count as new.
         fresh.execute(

@@ -277,7 +277,17 @@ pub(super) const FIRST_DUE: &str = "SELECT min(due_at) FROM submissions
 pub(super) const CLOCK: &str = "SELECT only, trusted_at, wall_at, unconfirmed_us FROM clock";
 
 pub(super) fn clock(connection: &Connection) -> Result<Option<ClockRecord>> {
-    connection.prepare_cached(CLOCK)?.query_row([], clock_record).optional()
+    match connection.prepare_cached(CLOCK)?.query_row([], clock_record).optional() {
+        // The row is at fault, and the file is read.
+        Err(error) if error.sqlite_error_code().is_none() => {
+            tracing::error!(
+                %error,
+                "what was recorded of the clock cannot be read: it is believed, and recorded anew"
+            );
+            Ok(None)
+        }
+        record => record,
+    }
 }
 
 /// # Errors

@@ -212,6 +212,7 @@ impl Past<'_> {
             lease_until: self.due_at,
             paused_for: None,
             paused_in_all: Duration::ZERO,
+            longest_wait: Duration::MAX,
         };
         match submission.claim(&context, self.mapper) {
             ClaimOutcome::Started(claim) => Some(claim.token),

@@ -51,24 +51,22 @@ impl AccountState {
         let (verdict, now) = (attempt.verdict, attempt.finished_at);
         self.pace.heard(attempt, took);
         self.breaker.heard(verdict);
+        let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
         let tried = Tried {
-            attempts: claim.attempts + 1,
+            // What could not begin spends nothing, and waits the longer all the same.
+            attempts: match verdict {
+                Verdict::LocalError => claims,
+                _ => claim.attempts + 1,
+            },
             age: claim.age + took,
             rejections: self.rejections(claim, verdict),
         };
         match options.retry.next(tried, verdict, now, jitter) {
             Next::Delivered => {
-                self.failures.accepted(claim.token.submission, &claim.sources);
+                self.failures.accepted(claim.token.submission, &claim.sources, now);
                 Decision::Delivered
             }
             Next::HoldUntil(at) => self.pause(claim, now, PauseCause::Misconfigured, at, options),
-            // The probe learnt nothing: what the account waits for stays.
-            Next::RetryAt(at)
-                if verdict == Verdict::LocalError
-                    && let Some(cause) = claim.paused_for =>
-            {
-                self.pause(claim, now, cause, at, options)
-            }
             Next::RetryAt(_) | Next::Dead(_)
                 if verdict == Verdict::Unreachable
                     && (claim.is_probe() || self.breaker.is_open()) =>
@@ -78,7 +76,6 @@ impl AccountState {
             Next::RetryAt(at) => Decision::Retry { at },
             Next::Dead(reason) => {
                 // It must not stand in the way of those that are accepted.
-                let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
                 let rest = options.retry.wait(claims, jitter);
                 // It may have arrived, and the settings do not want it to be delivered twice.
                 let is_final = reason == DeadReason::UnknownResult;
@@ -91,7 +88,10 @@ impl AccountState {
                         let at = now + rest.min(options.hold_probe);
                         self.pause(claim, now, PauseCause::Refusals, at, options)
                     }
-                    Extent::Source if !is_final => Decision::SetAside { at: now + rest },
+                    // Not for ever: whoever knows a source's secret may make calls up.
+                    Extent::Source if !is_final && tried.age < options.retry.age_max => {
+                        Decision::SetAside { at: now + rest }
+                    }
                     Extent::Source | Extent::Submission => Decision::Dead { reason, pause: None },
                 }
             }
@@ -102,7 +102,12 @@ impl AccountState {
     /// an account that is paused for it speaks for it.
     fn extent(&mut self, claim: &Claim, reason: DeadReason, attempt: &Attempt) -> Extent {
         let cause = Cause::of(reason, attempt);
-        let extent = self.failures.extent(claim.token.submission, &claim.sources, &cause);
+        let extent = self.failures.extent(
+            claim.token.submission,
+            &claim.sources,
+            &cause,
+            attempt.finished_at,
+        );
         let is_paused_for_it = claim.paused_for == Some(PauseCause::Refusals);
         match extent {
             Extent::Submission if is_paused_for_it && self.failures.are_too_few_to_tell() => {
@@ -251,13 +256,26 @@ mod tests {
     }
 
     #[test]
-    fn a_local_error_pauses_nothing_and_a_probe_that_meets_one_changes_no_cause() {
+    fn a_local_error_pauses_nothing_and_that_of_a_probe_leaves_the_pause_as_it_is() {
         let mut told = Responses::new();
         for _ in 0..100 {
-            let decision = told.get(&claim(), Verdict::LocalError, None);
-            assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
+            for claim in [claim(), probe()] {
+                let decision = told.get(&claim, Verdict::LocalError, None);
+                assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
+            }
         }
-        told.pauses(&probe(), Verdict::LocalError, PauseCause::Misconfigured);
+    }
+
+    #[test]
+    fn a_submission_whose_attempts_cannot_begin_waits_ever_longer() {
+        let claimed = |fence| Claim { token: LeaseToken { fence, ..claim().token }, ..claim() };
+        let waited = [1, 2, 3, 99].map(|fence| {
+            match Responses::new().get(&claimed(fence), Verdict::LocalError, None) {
+                Decision::Retry { at } => at.as_second(),
+                other => panic!("{other:?}"),
+            }
+        });
+        assert_eq!(waited, [1, 2, 4, 600]);
     }
 
     #[test]
@@ -305,6 +323,30 @@ mod tests {
         assert!(matches!(told.get(&claim(), Verdict::Accepted, Some(201)), Decision::Delivered));
         assert!(matches!(told.get(&claim(), Verdict::Refused, Some(400)), Decision::Dead { .. }));
     }
+
+    #[test]
+    fn what_is_set_aside_dies_once_it_is_as_old_as_any_offer_may_be() {
+        let mut told = Responses::new();
+        let of = |call: &str, source: &str, hours: u32| Claim {
+            sources: vec![source.parse().unwrap()],
+            age: 3600 * SECOND * hours,
+            ..claim_of(call)
+        };
+        told.get(&of("good", "ivr", 0), Verdict::Accepted, Some(201));
+        let mut set_aside = |n: usize, hours: u32| {
+            let claim = of(&format!("c-{n}"), "form", hours);
+            match told.get(&claim, Verdict::Refused, Some(422)) {
+                Decision::SetAside { .. } => true,
+                Decision::Dead { reason: DeadReason::Refused, pause: None } => false,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([0, 1, 2, 3].map(|n| set_aside(n, 0)), [false; 4]);
+        assert_eq!([4, 5].map(|n| set_aside(n, 71)), [true; 2]);
+        assert_eq!([4, 5].map(|n| set_aside(n, 72)), [false; 2]);
+        assert!(set_aside(6, 0));
+    }
+
     #[test]
     fn what_may_have_been_heard_is_dead_where_the_settings_want_that_and_the_account_waits() {
         let mut options = options();

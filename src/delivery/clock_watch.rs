@@ -98,11 +98,6 @@ impl ClockWatch {
     pub fn skew(&self) -> SignedDuration {
         self.last.wall.duration_since(self.expected)
     }
-
-    /// How far the wall clock may show too late a time.
-    pub fn ahead(&self) -> Duration {
-        self.skew().try_into().unwrap_or_default()
-    }
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

@@ -350,9 +350,7 @@ impl Dispatcher {
 
     /// Decides what becomes of a submission after its exchange.
     fn decide(&mut self, exchanged: Exchanged) {
-        let Exchanged { mut claim, attempt, took, held } = exchanged;
-        // It did not age while the clock was set forward.
-        claim.age = claim.age.saturating_sub(self.trusted_time.ahead());
+        let Exchanged { claim, attempt, took, held } = exchanged;
         let account = claim.key.account.clone();
         self.context.metrics.attempt_made(&account, attempt.verdict, took);
         self.in_flight.ended(&account, held);

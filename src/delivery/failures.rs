@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::refusals::{Cause, Refusals};
 use crate::domain::Name;
 use crate::submission::SubmissionId;
@@ -26,21 +28,27 @@ pub struct Failures {
 }
 
 impl Failures {
-    pub fn accepted(&mut self, submission: SubmissionId, sources: &[Name]) {
-        self.account.accepted(submission);
+    pub fn accepted(&mut self, submission: SubmissionId, sources: &[Name], at: Timestamp) {
+        self.account.accepted(submission, at);
         for source in sources {
-            self.of_source(source).accepted(submission);
+            self.of_source(source).accepted(submission, at);
         }
     }
 
     /// One would die of this: where most others would, too.
-    pub fn extent(&mut self, submission: SubmissionId, sources: &[Name], cause: &Cause) -> Extent {
+    pub fn extent(
+        &mut self,
+        submission: SubmissionId,
+        sources: &[Name],
+        cause: &Cause,
+        at: Timestamp,
+    ) -> Extent {
         let mut is_source = false;
         for source in sources {
             is_source |= self.of_source(source).are_many_of(submission, cause.clone());
         }
         let others = self.sources.iter().filter(|(name, _)| !sources.contains(name));
-        let others_pass = others.clone().any(|(_, ends)| ends.was_accepted_last());
+        let others_pass = others.clone().any(|(_, ends)| ends.was_accepted_last(at));
         // What is known to be the fault of another source says nothing of the account.
         let is_set_aside = |id| others.clone().any(|(_, ends)| ends.is_failing() && ends.knows(id));
         self.account.ignore(is_set_aside);
@@ -67,7 +75,7 @@ impl Failures {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use jiff::SignedDuration;
     use uuid::Uuid;
 
     use super::*;
@@ -76,7 +84,7 @@ mod tests {
 
     /// Each time it is another submission that ends.
     #[derive(Default)]
-    struct Ends(Failures, u128);
+    struct Ends(Failures, u128, Timestamp);
 
     impl Ends {
         fn next(&mut self) -> SubmissionId {
@@ -86,12 +94,12 @@ mod tests {
 
         fn accepted(&mut self, sources: &[&str]) {
             let next = self.next();
-            self.0.accepted(next, &names(sources));
+            self.0.accepted(next, &names(sources), self.2);
         }
 
         fn fails(&mut self, sources: &[&str]) -> Extent {
             let next = self.next();
-            self.0.extent(next, &names(sources), &unknown_call())
+            self.0.extent(next, &names(sources), &unknown_call(), self.2)
         }
     }
 
@@ -149,6 +157,19 @@ mod tests {
         }
         let extents: Vec<Extent> = (0..20).map(|_| ends.fails(&["form", "hang-up"])).collect();
         assert!(extents[4..].iter().all(|extent| *extent == Extent::Source), "{extents:?}");
+    }
+
+    #[test]
+    fn what_another_source_had_accepted_long_ago_does_not_speak_for_the_account() {
+        let mut ends = Ends::default();
+        ends.accepted(&["ivr"]);
+        while ends.fails(&["form"]) != Extent::Source {}
+        ends.2 += SignedDuration::from_hours(7 * 24);
+        assert_eq!(ends.fails(&["form"]), Extent::Source);
+        ends.2 += SignedDuration::from_secs(1);
+        assert_eq!(ends.fails(&["form"]), Extent::Account);
+        ends.accepted(&["ivr"]);
+        assert_eq!(ends.fails(&["form"]), Extent::Source);
     }
 
     #[test]

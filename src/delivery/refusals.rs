@@ -1,5 +1,7 @@
 use std::collections::VecDeque;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::domain::Attempt;
 use crate::submission::{DeadReason, SubmissionId};
 
@@ -8,6 +10,10 @@ const LOOKED_BACK: usize = 20;
 
 /// Fewer of one cause are bad luck.
 const OF_ONE_CAUSE: usize = 5;
+
+/// How long an acceptance says that the account is well: a source may rest for a weekend, and one that
+/// left the settings must not speak for it for ever.
+const ACCEPTANCE_SAYS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Most of a reply's first line that tells causes apart, in characters.
 const WORDS_MAX: usize = 300;
@@ -18,6 +24,7 @@ const WORDS_MAX: usize = 300;
 pub struct Refusals {
     /// The latest last; each submission has one, however often it was offered.
     ends: VecDeque<End>,
+    last_accepted_at: Option<Timestamp>,
 }
 
 /// How a submission ended, or would have.
@@ -36,7 +43,8 @@ pub struct Cause {
 }
 
 impl Refusals {
-    pub fn accepted(&mut self, submission: SubmissionId) {
+    pub fn accepted(&mut self, submission: SubmissionId, at: Timestamp) {
+        self.last_accepted_at = Some(at);
         self.end(End { submission, died_of: None });
     }
 
@@ -57,9 +65,11 @@ impl Refusals {
         self.ends.back().and_then(|end| end.died_of.as_ref()).is_some_and(|it| self.has_many_of(it))
     }
 
-    /// Whether the last one was accepted.
-    pub fn was_accepted_last(&self) -> bool {
+    /// Whether the last one was accepted, and that within a week.
+    pub fn was_accepted_last(&self, now: Timestamp) -> bool {
+        let is_recent = |at| now.duration_since(at) <= ACCEPTANCE_SAYS;
         self.ends.back().is_some_and(|end| end.died_of.is_none())
+            && self.last_accepted_at.is_some_and(is_recent)
     }
 
     pub fn knows(&self, submission: SubmissionId) -> bool {
@@ -140,7 +150,7 @@ mod tests {
 
         fn accepted(&mut self) {
             let next = self.next();
-            self.0.accepted(next);
+            self.0.accepted(next, Timestamp::UNIX_EPOCH);
         }
     }
 
@@ -191,7 +201,7 @@ mod tests {
         let mut refusals = Told::default();
         let mended = refusals.next();
         refusals.0.are_many_of(mended, spelling());
-        refusals.0.accepted(mended);
+        refusals.0.accepted(mended, Timestamp::UNIX_EPOCH);
         for _ in 1..OF_ONE_CAUSE {
             assert!(!refusals.are_many_of(spelling()));
         }

@@ -1,6 +1,5 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -62,11 +61,6 @@ impl TrustedTime {
         }
         self.metrics.clock_skew_found(watch.skew());
         Ok(watch.trusted())
-    }
-
-    /// How far the wall clock may show too late a time.
-    pub fn ahead(&self) -> Duration {
-        self.watch.borrow().as_ref().map(ClockWatch::ahead).unwrap_or_default()
     }
 
     /// Records what is known of the clock, if that was last done some time ago, or the clock is not

@@ -263,6 +263,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             lease_until: self.clock + lease,
             paused_for: pause.as_ref().and_then(Pause::cause),
             paused_in_all: pause.map(|pause| pause.paused_in_all(now)).unwrap_or_default(),
+            longest_wait: request.latest_due.duration_since(now).try_into().unwrap_or_default(),
         };
         let most = match claimable {
             Claimable::Never => return Ok(None),

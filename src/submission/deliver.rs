@@ -63,6 +63,9 @@ pub struct ClaimContext {
     pub paused_for: Option<PauseCause>,
     /// How long the account was ever paused.
     pub paused_in_all: Duration,
+    /// The most that anything waits for by the settings: no offer ages by more between two attempts,
+    /// whatever the wall clock shows.
+    pub longest_wait: Duration,
 }
 
 /// Result of a claim.
@@ -82,7 +85,7 @@ pub struct Claim {
     pub feedback: Feedback,
     /// Attempts spent before this one.
     pub attempts: u32,
-    /// Since the first attempt, without the time in which the account was paused.
+    /// Since the first attempt that could begin, without the time in which the account was paused.
     pub age: Duration,
     /// When the caller was last heard.
     pub last_answer_at: Timestamp,
@@ -219,14 +222,18 @@ impl Submission {
         feedback: Feedback,
         context: &ClaimContext,
     ) -> Claim {
-        let ClaimContext { now, lease_until, paused_for, paused_in_all } = *context;
-        let paused_us = u64::try_from(paused_in_all.as_micros()).unwrap_or(u64::MAX);
-        let waited = self.first_attempt_at.map_or(Duration::ZERO, |first| between(first, now));
+        let ClaimContext { now, lease_until, paused_for, paused_in_all, longest_wait } = *context;
+        let paused_us = micros(paused_in_all);
         if self.first_attempt_at.is_none() {
             self.first_attempt_at = Some(now);
-            self.document.paused_before_us = paused_us;
+        } else if let Some(last) = self.last_attempt()
+            && last.could_begin()
+        {
+            let paused_since = paused_us.saturating_sub(self.document.paused_before_us);
+            let waited = micros(between(last.started_at, now)).saturating_sub(paused_since);
+            self.document.age_us += waited.min(micros(longest_wait));
         }
-        let paused_since = paused_us.saturating_sub(self.document.paused_before_us);
+        self.document.paused_before_us = paused_us;
         let payload = Json::new(feedback.to_json()).expect("feedback is written as JSON");
         self.document.start_attempt(now, payload);
         self.document.probe = paused_for.is_some();
@@ -236,7 +243,7 @@ impl Submission {
             key,
             feedback,
             attempts: self.document.attempts_spent,
-            age: waited.saturating_sub(Duration::from_micros(paused_since)),
+            age: Duration::from_micros(self.document.age_us),
             last_answer_at: self.document.answers.last_heard_at().unwrap_or(now),
             redelivery: self.document.delivered.is_some(),
             paused_for,
@@ -257,7 +264,8 @@ impl Submission {
             return Settled::LeaseLost;
         }
         let at = attempt.finished_at;
-        let is_spent = !matches!(decision, Decision::Pause { .. } | Decision::SetAside { .. });
+        let is_spent = attempt.verdict != Verdict::LocalError
+            && !matches!(decision, Decision::Pause { .. } | Decision::SetAside { .. });
         let More { counts: more, redeliver_at } = self.finish_attempt(attempt, is_spent);
         // Answers that have to be delivered as well may be due later.
         let not_before = |at: Timestamp| redeliver_at.map_or(at, |due| due.max(at));
@@ -354,6 +362,7 @@ impl Submission {
     pub(super) fn forget_attempts_spent(&mut self) {
         self.first_attempt_at = None;
         self.document.paused_before_us = 0;
+        self.document.age_us = 0;
         self.document.attempts_spent = 0;
         self.document.rejections = 0;
     }
@@ -387,4 +396,8 @@ struct More {
 /// Zero where the clock went back.
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -71,9 +71,12 @@ pub struct Document {
     /// Attempts of this offer that were spent: not those that found the account at fault.
     #[serde(default, skip_serializing_if = "is_default")]
     pub attempts_spent: u32,
-    /// How long the account had been paused in all at the first attempt, in microseconds.
+    /// How long the account had been paused in all at the last attempt of this offer, in microseconds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paused_before_us: u64,
+    /// How old this offer was at its last attempt, in microseconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub age_us: u64,
     /// How often the account was said to be at fault while it was not paused.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rejections: u32,
@@ -174,6 +177,13 @@ impl Submission {
     /// The payload of the last attempt.
     pub fn last_payload(&self) -> Option<&Json> {
         self.last_attempt().map(|attempt| &attempt.payload)
+    }
+}
+
+impl AttemptRecord {
+    /// Not where this process or its host had nothing to begin it with.
+    pub fn could_begin(&self) -> bool {
+        self.response.as_ref().is_none_or(|response| response.verdict != Verdict::LocalError)
     }
 }
 

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::{
     ActionOutcome, AnswerValidity, Answers, Arrival, AuditEntry, ChangedAnswerPolicy, ClaimContext,
-    CompletionPolicy, DeadReason, Decision, Document, DueTime, IgnoredReason, Json, LeaseToken,
-    Mapped, Mapper, Mapping, Next, Outcome, Receipt, Remains, Replay, RetentionLevel, RetryPolicy,
-    SetAside, Settlement, State, StateCounts, Submission, SubmissionKey, Tried, UnknownResult,
+    ClaimOutcome, CompletionPolicy, DeadReason, Decision, Document, DueTime, IgnoredReason, Json,
+    LeaseToken, Mapped, Mapper, Mapping, Next, Outcome, Receipt, Remains, Replay, RetentionLevel,
+    RetryPolicy, SetAside, Settlement, State, StateCounts, Submission, SubmissionKey, Tried,
+    UnknownResult,
 };
 use crate::account::PauseCause;
 use crate::domain::{
@@ -126,7 +127,13 @@ impl Mapper for Always {
 
 fn context(now: i64, paused_for: Option<PauseCause>) -> ClaimContext {
     let lease_until = at(now + 30);
-    ClaimContext { now: at(now), lease_until, paused_for, paused_in_all: Duration::ZERO }
+    ClaimContext {
+        now: at(now),
+        lease_until,
+        paused_for,
+        paused_in_all: Duration::ZERO,
+        longest_wait: Duration::from_secs(600),
+    }
 }
 
 fn feedback() -> Mapping {
@@ -406,6 +413,62 @@ fn more_attempts_than_are_kept_keep_the_invariants() {
     }
     let numbers = submission.document.attempts.iter().map(|attempt| attempt.number);
     assert!(numbers.eq([1].into_iter().chain(26..=40)));
+}
+
+/// How old an offer is, in seconds, whose attempts begin at those seconds and end so at once.
+fn ages(attempts: &[(i64, Verdict)]) -> Vec<u64> {
+    let mut known = None;
+    let extraction = Extraction { hung_up: true, ..Extraction::default() };
+    receive(&mut known, 0, &Sent { second: 1, extraction }, ChangedAnswerPolicy::KeepFirst);
+    let mut submission = known.unwrap();
+    let mut age = |(second, verdict): &(i64, Verdict)| {
+        let mapper = Always(feedback(), UnknownResult::Retry);
+        let ClaimOutcome::Started(claim) = submission.claim(&context(*second, None), &mapper)
+        else {
+            panic!("an attempt starts")
+        };
+        let retry = Decision::Retry { at: at(second + 1) };
+        let settlement = settlement(&submission, *verdict, None, retry, *second);
+        submission.settle(&settlement);
+        claim.age.as_secs()
+    };
+    attempts.iter().map(&mut age).collect()
+}
+
+#[test]
+fn an_offer_does_not_age_while_its_attempts_cannot_begin() {
+    use Verdict::{LocalError, Unreachable};
+    let attempts = [
+        (100, LocalError),
+        (200, LocalError),
+        (300, Unreachable),
+        (340, LocalError),
+        (500, Unreachable),
+        (507, Unreachable),
+    ];
+    assert_eq!(ages(&attempts), [0, 0, 0, 40, 40, 47]);
+}
+
+#[test]
+fn an_attempt_that_cannot_begin_is_not_spent() {
+    let mut known = None;
+    let extraction = Extraction { hung_up: true, ..Extraction::default() };
+    receive(&mut known, 0, &Sent { second: 1, extraction }, ChangedAnswerPolicy::KeepFirst);
+    let mut submission = known.unwrap();
+    for (verdict, spent) in [(Verdict::LocalError, 0), (Verdict::Unreachable, 1)] {
+        submission.claim(&context(60, None), &Always(feedback(), UnknownResult::Retry));
+        let retry = Decision::Retry { at: at(60) };
+        submission.settle(&settlement(&submission, verdict, None, retry, 60));
+        assert_eq!(submission.document.attempts_spent, spent, "{verdict:?}");
+        assert_eq!(submission.violations(), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn an_offer_ages_by_no_more_than_the_longest_wait_between_two_attempts_whatever_the_clock_shows() {
+    let unreachable = |second| (second, Verdict::Unreachable);
+    let attempts = [100, 130, 315_000_000, 315_000_010, 50, 55].map(unreachable);
+    assert_eq!(ages(&attempts), [0, 30, 630, 640, 640, 645]);
 }
 
 #[test]

@@ -118,12 +118,32 @@ fn an_offer_does_not_grow_old_by_a_step_of_the_clock() {
         rounds.hears("quick", "c-1", "4").await;
         rounds.rounds_for(MINUTE).await;
         rounds.clock_is_set(10 * YEARS);
-        rounds.rounds_for(HOUR).await;
+        // Also once it is believed, a day later.
+        rounds.rounds_for(26 * HOUR).await;
         assert_eq!(rounds.submission("c-1").state, "pending");
         rounds.clock_is_set(-10 * YEARS);
         rounds.plivo.is_well();
         rounds.rounds_for(2 * HOUR).await;
         assert_eq!(rounds.submission("c-1").state, "delivered");
+    });
+}
+
+#[test]
+fn what_was_recorded_of_the_clock_and_cannot_be_read_is_recorded_anew_and_stops_no_retention() {
+    Rounds::play(async |rounds| {
+        rounds.hears("quick", "c-1", "4").await;
+        rounds.round().await;
+        rounds.maintenance().await;
+        rounds.crash();
+        let connection = rusqlite::Connection::open(rounds.ledger.path()).unwrap();
+        connection.execute("UPDATE clock SET trusted_at = ?1", [i64::MAX]).unwrap();
+        drop(connection);
+        rounds.start();
+        rounds.maintenance().await;
+        assert_eq!(kept(rounds, &format!("clock WHERE trusted_at < {}", i64::MAX)), 1);
+        rounds.later(10 * 365 * 24 * HOUR);
+        rounds.maintenance().await;
+        assert_eq!(kept(rounds, "submissions"), 0);
     });
 }
 

@@ -220,7 +220,7 @@ fn calls_that_plivo_does_not_know_die_one_by_one_among_those_that_it_knows() {
         }
         rounds.rounds_for(MINUTE).await;
         assert_eq!(rounds.ledger.totals().delivered, 20);
-        rounds.later(24 * HOUR);
+        rounds.hourly_rounds_for(24).await;
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "dead(unknown_call)");
         assert!(rounds.ledger.pauses().is_empty());
@@ -240,7 +240,7 @@ fn calls_that_one_source_makes_up_wait_and_stop_no_other_source_of_the_account()
         rounds.hears("polite", "good", "5").await;
         rounds.rounds_for(MINUTE).await;
         assert_eq!(rounds.submission("good").state, "delivered");
-        rounds.later(24 * HOUR);
+        rounds.hourly_rounds_for(24).await;
         rounds.rounds_for(10 * MINUTE).await;
         assert!(rounds.ledger.pauses().is_empty(), "{:?}", rounds.ledger.pauses());
         let totals = rounds.ledger.totals();
@@ -271,7 +271,7 @@ fn an_account_that_calls_made_up_have_paused_resumes_with_the_first_that_is_not(
             rounds.hears("quick", call, "5").await;
         }
         rounds.rounds_for(MINUTE).await;
-        rounds.later(24 * HOUR);
+        rounds.hourly_rounds_for(24).await;
         rounds.rounds_for(10 * MINUTE).await;
         is_held_for(rounds, PauseCause::Refusals);
         rounds.hears("polite", "good", "5").await;

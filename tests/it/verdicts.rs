@@ -124,14 +124,15 @@ fn an_offer_that_nobody_took_for_three_days_is_dead_and_its_neighbours_are_not()
         rounds.plivo.fails(json!([{"status": 500}]));
         rounds.hears("quick", "old", "5").await;
         rounds.round().await;
-        rounds.later(71 * HOUR);
+        rounds.hourly_rounds_for(71).await;
         rounds.hears("quick", "new", "5").await;
         rounds.round().await;
         assert_eq!(rounds.submission("old").state, "pending");
         rounds.later(HOUR);
         rounds.round().await;
         let old = rounds.submission("old");
-        assert_eq!((&*old.state, old.spent), ("dead(too_old)", 3));
+        assert_eq!(old.state, "dead(too_old)");
+        assert!(old.spent >= 73, "{old:?}");
         assert!(old.detail.unwrap().contains("Server error"));
         assert_eq!(rounds.submission("new").state, "pending");
     });
@@ -147,7 +148,7 @@ fn a_call_that_plivo_does_not_know_is_asked_for_a_day_and_stops_nobody() {
         assert_eq!(rounds.submission("poisoned").attempts, ["unknown_call"]);
         assert_eq!(rounds.submission("good").state, "delivered");
         assert!(rounds.ledger.pauses().is_empty());
-        rounds.later(23 * HOUR);
+        rounds.hourly_rounds_for(23).await;
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "pending");
         rounds.later(HOUR);

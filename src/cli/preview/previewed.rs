@@ -55,6 +55,7 @@ impl Previewed {
             lease_until: Timestamp::MAX,
             paused_for: None,
             paused_in_all: std::time::Duration::ZERO,
+            longest_wait: std::time::Duration::MAX,
         };
         let claimed = submission.claim(&context, &*crate::app::mapper(settings));
         if let ClaimOutcome::Started(claim) = claimed {

@@ -82,6 +82,7 @@ pub async fn a_submission_is_read_back_as_it_was_written(mut store: TestStore<im
         lease_until: at(LEASE),
         paused_for: None,
         paused_in_all: Duration::ZERO,
+        longest_wait: Duration::MAX,
     };
     stored.claim(&context, &mapper());
     assert_eq!(store.load(vec![id]).await.unwrap(), [stored.clone()]);

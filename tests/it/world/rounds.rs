@@ -169,6 +169,14 @@ impl Rounds {
         self.later(rest);
     }
 
+    /// The dispatcher goes round once an hour, until nothing more is due.
+    pub async fn hourly_rounds_for(&mut self, hours: u32) {
+        for _ in 0..hours {
+            self.later(Duration::from_secs(3590));
+            self.rounds_for(Duration::from_secs(10)).await;
+        }
+    }
+
     pub async fn operator_holds(&self, account: &str) {
         let reason = "maintenance".to_owned();
         self.service().store.pause(account.parse().unwrap(), reason, self.now()).await.unwrap();

@@ -2,7 +2,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::fmt::Write;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use crate::domain::Webhook;
 
@@ -122,6 +122,12 @@ fn joined(pairs: &[Pair<'_>]) -> String {
 pub(super) fn is_escaped(text: &str) -> bool {
     let mut decoded = Vec::new();
     decode(text.as_bytes(), &mut decoded).is_ok() && decoded != text.as_bytes()
+}
+
+/// Whether a name stands in a query with none of these marks after it.
+pub(super) fn is_bare(query: &[u8], name: &str, marks: &[u8]) -> bool {
+    let is_mark = |at| query.get(at).is_some_and(|b| marks.contains(b));
+    memmem::find_iter(query, name).any(|at| !is_mark(at + name.len()))
 }
 
 /// The query as it came; empty where there is none.

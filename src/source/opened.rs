@@ -1,15 +1,15 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use memchr::{memchr, memchr2_iter, memmem};
+use memchr::{memchr, memchr2_iter};
 use serde_json::Value;
 
 use crate::domain::Method;
 
 use super::content::Content;
-use super::form::{is_escaped, raw_query};
+use super::form::{is_bare, is_escaped, raw_query};
 use super::json;
-use super::recut::ReadField;
+use super::recut::{PRESSED, ReadField};
 use super::refused::Unreadable;
 use super::signature::{Proof, VerifiedWebhook, v3_queries};
 
@@ -109,32 +109,43 @@ impl<'a> Opened<'a> {
         })
     }
 
-    /// Which of these fields, that are read from the query, could begin or end elsewhere in what Plivo
-    /// signs of it: decoded or not, sorted, and with a mark between two fields that looks like one
-    /// within a value.
+    /// Which of these, that are read from the query (`true`: of a POST, too), could begin or end elsewhere in what Plivo signs of
+    /// it: decoded or not, sorted, and with a mark between two fields that looks like one within a
+    /// value.
     pub(super) fn recut_in_query<'n>(
         &self,
-        mut names: impl Iterator<Item = &'n str>,
+        mut names: impl Iterator<Item = (&'n str, bool)>,
     ) -> Option<&'n str> {
         if self.hook.proof() != Proof::RunTogether {
             return None;
         }
         let mut sorted: Vec<_> = self.hook.form().query().collect();
         sorted.sort_unstable();
-        names.find(|name| {
-            let Some(at) = sorted.iter().position(|(key, _)| key == name) else { return false };
+        // No request line holds a space, so what holds one was signed decoded. Behind a dot it may
+        // have been in a body, whose POST is refused for what is read from the form.
+        let has_space = |text: &str| text.contains(' ');
+        let any_space = sorted.iter().any(|(key, value)| has_space(key) || has_space(value));
+        names.find_map(|(name, of_post)| {
+            let at = sorted.iter().position(|(key, _)| *key == name)?;
             let begins_earlier = sorted[..at]
                 .iter()
                 .any(|(key, value)| has_field(["?", key, "=", value].concat().as_bytes(), name));
             let value = sorted[at].1;
             let mut behind_marks = value.split('&').skip(1);
-            begins_earlier || behind_marks.any(|part| part.contains('=')) || is_escaped(value)
+            let is_decoded = match of_post {
+                true => value.split('.').next().is_some_and(has_space),
+                false => any_space,
+            };
+            let is_recut = begins_earlier
+                || behind_marks.any(|part| part.contains('='))
+                || (!is_decoded && is_escaped(value));
+            is_recut.then_some(name)
         })
     }
 
     /// Which of these fields, that are read from the body of a POST and decide something, stands in the
     /// query without a mark after it, as it would if a body were moved there; or in the body with marks
-    /// about it, as it would if a query were.
+    /// about it, as it would if a query were; or in the query of a POST, as it would if that were a GET.
     pub(super) fn moved<'n>(&self, fields: &[ReadField<'n>]) -> Option<&'n str> {
         if !self.is_run_together() {
             return None;
@@ -145,15 +156,15 @@ impl<'a> Opened<'a> {
             _ => v3_queries(self.hook.hook(), form),
         };
         let body = [b"?", form.run_together().as_bytes()].concat();
-        let is_bare = |query: &[u8], name: &str| {
-            memmem::find_iter(query, name).any(|at| query.get(at + name.len()) != Some(&b'='))
-        };
         // Plivo puts a dot between query and form.
         let behind_dot = |query: &[u8]| memchr(b'.', query).map_or(query.len(), |dot| dot + 1);
-        let is_moved = |ReadField { name, is_call, .. }: &ReadField<'_>| {
+        let is_moved = |ReadField { name, is_call, in_query, .. }: &ReadField<'_>| {
             queries.iter().any(|query| {
                 let from = if *is_call { 0 } else { behind_dot(query) };
-                is_bare(&query[from..], name)
+                let is_of_get = || has_field(&[b"?", &**query].concat(), name);
+                // No keys and no name begin with one of these, so it is a word of somebody's.
+                let marks: &[u8] = if *name == PRESSED { b"= +%,.?!" } else { b"=" };
+                is_bare(&query[from..], name, marks) || (!self.is_get() && !in_query && is_of_get())
             }) || has_field(&body, name)
         };
         // Of a GET nothing else is read, so what is there stands where it should.

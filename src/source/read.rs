@@ -166,7 +166,9 @@ impl Readers {
         let in_form = self.read_fields();
         let deciding = || in_form.iter().filter(|field| field.decides).map(|field| field.name);
         let in_query = self.deciding_paths().filter(|path| opened.is_get() || path.is_query());
-        if let Some(name) = opened.recut_in_query(in_query.filter_map(Path::field)) {
+        if let Some(name) = opened
+            .recut_in_query(in_query.filter_map(|path| Some((path.field()?, path.is_query()))))
+        {
             return Some(name);
         }
         if let Some(name) = opened.moved(&in_form) {
@@ -268,6 +270,9 @@ impl Readers {
                     name,
                     decides: false,
                     is_call: false,
+                    in_query: self
+                        .deciding_paths()
+                        .any(|path| path.is_query() && path.field() == Some(name)),
                     constants: Vec::new(),
                 });
                 fields.len() - 1

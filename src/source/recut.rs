@@ -17,6 +17,8 @@ pub(super) struct ReadField<'n> {
     pub(super) decides: bool,
     /// Whether it names the call.
     pub(super) is_call: bool,
+    /// Whether it is looked for in the query of a POST, too.
+    pub(super) in_query: bool,
     /// What it is compared with.
     pub(super) constants: Vec<&'n str>,
 }
@@ -127,8 +129,14 @@ const KNOWN: &[&str] = &[
     "X-PH-",
 ];
 
+/// Of the keys of a telephone, on both sides.
+pub(super) const PRESSED: &str = "Digits";
+
+/// Of a caller's name, as the telephone network tells it.
+const CALLER_NAME: &str = "CallerName";
+
 /// Fields of which a caller's speech is the value: what begins with digits there need not end with
-/// them (`5G`).
+/// them (`5G`), and it may hold any word that is a name (`Speech was fine`).
 const SPOKEN: [&str; 4] = ["Speech", "SpeechResult", "speech", "speech_result"];
 
 /// Most places of one signed text where a known name stands: what is done with them is quadratic.
@@ -147,6 +155,8 @@ pub(super) struct Cuts<'t> {
     text: &'t str,
     read: &'t [ReadField<'t>],
     marks: Vec<Mark<'t>>,
+    /// Where what was spoken begins, if that is certain.
+    speech: Option<Mark<'t>>,
 }
 
 /// A place where a known name stands.
@@ -196,11 +206,16 @@ impl<'t> Cuts<'t> {
             let later = marks[at + 1..].iter().filter(|later| marks[at].goes_before(later));
             marks[at].after = 1 + later.map(|mark| mark.after).max().unwrap_or(0);
         }
-        Ok(Self { text, read, marks })
+        let mut cuts = Self { text, read, marks, speech: None };
+        let longest = cuts.longest();
+        let in_longest = cuts.marks.iter().filter(|mark| mark.before + mark.after - 1 == longest);
+        cuts.speech = in_longest.copied().find(|mark| cuts.begins_speech(mark));
+        Ok(cuts)
     }
 
-    /// The cut with the most known names in their order, each as late as it can be: a sender's own
-    /// has them all, and text that happens to hold one has few that fit before the others.
+    /// The cut with the most known names in their order: a sender's own has them all, and text that
+    /// happens to hold one has few that fit before the others. Each is as late as it can be, what was
+    /// spoken as early, since its text may hold its own name and others.
     pub(super) fn canonical(&self) -> Fields<'t> {
         self.fields(&self.row())
     }
@@ -221,15 +236,75 @@ impl<'t> Cuts<'t> {
             if !field.decides || !(is_as_good || field.is_call) || row.iter().any(is_within) {
                 continue;
             }
+            let through = self.row_through(mark);
+            if !field.is_call
+                && (self.is_said(mark, &row, &through) || self.is_no_key(mark, &row, &through))
+            {
+                continue;
+            }
             if rivals.len() == RIVALS_MAX {
                 return Err(TooMany);
             }
             let is_earlier =
                 row.iter().any(|known| known.name == mark.name && mark.start < known.start);
-            let fields = self.fields(&self.row_through(mark));
+            let fields = self.fields(&through);
             rivals.push(Rival { name: field.name, fields, is_as_good: is_as_good || is_earlier });
         }
         Ok(rivals)
+    }
+
+    /// Whether a mark is a word of what was spoken: the other cut gives all that comes before it to a
+    /// field that holds no free text. Names in between that are no words are a sender's, not a caller's.
+    fn is_said(&self, mark: &Mark<'_>, row: &[Mark<'_>], through: &[Mark<'_>]) -> bool {
+        let in_row = |speech: &Mark<'_>| row.iter().position(|it| it.start == speech.start);
+        let Some((speech, at)) = self.speech.and_then(|speech| Some((speech, in_row(&speech)?)))
+        else {
+            return false;
+        };
+        let end = row.get(at + 1).map_or(self.text.len(), |next| next.start);
+        let before = through.iter().take_while(|before| before.start < mark.start).last();
+        let between = |other: &Mark<'_>| speech.end <= other.start && other.start < mark.start;
+        (speech.end..end).contains(&mark.start)
+            && before.is_none_or(|before| before.end <= speech.start)
+            && self.marks.iter().filter(|other| between(other)).all(Mark::is_word)
+    }
+
+    /// Whether keys were pressed, or none, and what follows a mark of the same field is neither.
+    fn is_no_key(&self, mark: &Mark<'_>, row: &[Mark<'_>], through: &[Mark<'_>]) -> bool {
+        let has_keys = |row: &[Mark<'_>]| {
+            let fields = self.fields(row);
+            let pressed = fields.iter().find(|(name, _)| *name == PRESSED);
+            pressed.is_some_and(|(_, value)| keys(value) == value.len())
+        };
+        mark.name == PRESSED && has_keys(row) && !has_keys(through)
+    }
+
+    /// Whether what was spoken begins here for certain: no field that may hold free text, in which the
+    /// name could stand, comes before it.
+    fn begins_speech(&self, mark: &Mark<'_>) -> bool {
+        let may_hold_any = |before: &Mark<'_>| {
+            before.name.ends_with(['-', '_']) || KNOWN.binary_search(&before.name).is_err()
+        };
+        let is_read = self.read.iter().any(|field| field.name == mark.name);
+        let mut before = self.marks.iter().filter(|before| before.goes_before(mark));
+        if !is_read || !SPOKEN.contains(&mark.name) || before.clone().any(may_hold_any) {
+            return false;
+        }
+        // An address, such as of SIP, has a scheme; a time has none.
+        let has_scheme =
+            |value: &str| value.contains(':') && value.contains(|c: char| c.is_ascii_alphabetic());
+        match before.rfind(|before| before.before + 1 == mark.before) {
+            Some(before) => {
+                before.name != CALLER_NAME && !has_scheme(&self.text[before.end..mark.start])
+            }
+            None => mark.start == 0,
+        }
+    }
+
+    /// The latest mark that fits, but for the one that begins what was spoken.
+    fn latest(&self, fits: impl Fn(&Mark<'t>) -> bool) -> Option<Mark<'t>> {
+        let latest = || self.marks.iter().rev().find(|mark| fits(mark)).copied();
+        self.speech.filter(|speech| fits(speech)).or_else(latest)
     }
 
     /// Where the name ends that begins with a mark: that of a SIP header goes on.
@@ -242,8 +317,11 @@ impl<'t> Cuts<'t> {
     }
 
     fn row(&self) -> Vec<Mark<'t>> {
-        let longest = self.marks.iter().map(|mark| mark.before).max().unwrap_or(0);
-        self.row_before(longest, None)
+        self.row_before(self.longest(), None)
+    }
+
+    fn longest(&self) -> usize {
+        self.marks.iter().map(|mark| mark.before).max().unwrap_or(0)
     }
 
     fn row_through(&self, mark: &Mark<'t>) -> Vec<Mark<'t>> {
@@ -251,12 +329,8 @@ impl<'t> Cuts<'t> {
         row.push(*mark);
         let mut last = *mark;
         while last.after > 1 {
-            let next = self
-                .marks
-                .iter()
-                .rev()
-                .find(|next| next.after + 1 == last.after && last.goes_before(next));
-            last = *next.expect("so long a row begins here");
+            let next = self.latest(|next| next.after + 1 == last.after && last.goes_before(next));
+            last = next.expect("so long a row begins here");
             row.push(last);
         }
         row
@@ -266,13 +340,12 @@ impl<'t> Cuts<'t> {
     fn row_before(&self, length: usize, mark: Option<&Mark<'t>>) -> Vec<Mark<'t>> {
         let mut row: Vec<Mark<'t>> = Vec::with_capacity(length + 1);
         let mut next = mark.copied();
-        for mark in self.marks.iter().rev() {
-            if mark.before + row.len() == length
-                && next.as_ref().is_none_or(|next| mark.goes_before(next))
-            {
-                row.push(*mark);
-                next = Some(*mark);
-            }
+        for before in (1..=length).rev() {
+            let latest = self.latest(|mark| {
+                mark.before == before && next.is_none_or(|next| mark.goes_before(&next))
+            });
+            row.push(latest.expect("so long a row ends here"));
+            next = latest;
         }
         row.reverse();
         row
@@ -294,8 +367,7 @@ impl<'t> Cuts<'t> {
     /// follows that could begin a name; else all of it, up to another name that begins with this one.
     fn value(&self, field: &ReadField<'_>, text: &'t str) -> &'t str {
         let ends_at = |at: usize| text.len() == at || begins_as(field.name, &text[at..]);
-        let keys = text.bytes().take_while(|b| b.is_ascii_digit() || b"*#".contains(b)).count();
-        let keys = if SPOKEN.contains(&field.name) { 0 } else { keys };
+        let keys = if SPOKEN.contains(&field.name) { 0 } else { keys(text) };
         let constants = field.constants.iter().filter(|constant| text.starts_with(**constant));
         let constant = constants.map(|constant| constant.len()).max().unwrap_or(0);
         let end = [id_length(text), constant, keys]
@@ -320,6 +392,11 @@ pub(super) struct Rival<'t> {
 }
 
 impl Mark<'_> {
+    /// Whether it could be a word that somebody says: `Digits`, not `InputType`.
+    fn is_word(&self) -> bool {
+        self.name.bytes().skip(1).all(|b| b.is_ascii_lowercase())
+    }
+
     /// Whether both can be fields of one form: in the order of their names, names of headers
     /// several times.
     fn goes_before(&self, next: &Mark<'_>) -> bool {
@@ -355,6 +432,11 @@ fn without_longer_names<'t>(text: &str, marks: Vec<Mark<'t>>) -> Vec<Mark<'t>> {
     kept
 }
 
+/// How many keys of a telephone the text begins with.
+fn keys(text: &str) -> usize {
+    text.bytes().take_while(|b| b.is_ascii_digit() || b"*#".contains(b)).count()
+}
+
 /// How long a UUID or a SID of Twilio's is that the text begins with; 0 if it begins with neither.
 fn id_length(text: &str) -> usize {
     const UUID: usize = 36;
@@ -380,8 +462,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Answer, Webhook};
-    use crate::source::sample::{credentials, get, post, public_source, readers, signed};
+    use crate::domain::{Answer, Method, Webhook};
+    use crate::source::sample::{
+        credentials, get, post, public_source, readers, signed, with_header,
+    };
     use crate::source::signature::{Plivo, Scheme, Twilio};
     use crate::source::{Asked, Reading, Refused, Source, Unreadable, When, encode};
 
@@ -403,6 +487,24 @@ mod tests {
         };
         source.readers.hangup = When::Any(vec!["form:CallStatus=completed".parse().unwrap()]);
         source
+    }
+
+    /// Takes whatever is spoken.
+    fn plivo_spoken() -> Source {
+        let mut source = plivo();
+        source.readers.asked = Asked::One {
+            question: readers(&["query:question"]),
+            answer: readers(&["form:Digits", "form:Speech"]),
+        };
+        source
+    }
+
+    /// The method is not signed.
+    fn as_post(hook: Webhook) -> Webhook {
+        Webhook {
+            method: Method::Post,
+            ..with_header(hook, "content-type", "application/x-www-form-urlencoded")
+        }
     }
 
     fn read(source: &Source, hook: &Webhook) -> Result<Option<Decided>, Refused> {
@@ -461,6 +563,44 @@ mod tests {
         assert!(read(&plivo(), &captured).is_ok());
     }
 
+    #[test]
+    fn an_answer_of_a_get_is_no_silence_of_a_post() {
+        let plus_dot = "Digits=4&CallUUID=c-1&call_uuid=v-1&lang=en.x";
+        for (sent, other, body) in [
+            ("call_uuid=v-1&Digits=4", "call_uuid=v-1&Digits=4", ""),
+            ("call_uuid=v-1&a=b&Digits=4", "Digits=4&a=b&call_uuid=v-1", ""),
+            ("Call=1&Digits=4&call_uuid=v-1", "Call=1%26Digits%3D4&call_uuid=v-1", ""),
+            (plus_dot, "Digits=4&CallUUID=c-1&call_uuid=v-1&lang=en", "x="),
+        ] {
+            let captured = signed(&plivo(), get(Some(sent)));
+            assert!(read(&plivo(), &captured).is_ok(), "{sent}");
+            let other = as_post(recut(&captured, Some(other), body));
+            assert!(plivo().verify(other.clone()).is_ok(), "{sent}");
+            let refused = read(&plivo(), &other);
+            assert!(
+                matches!(refused, Err(Refused::Unreadable(Unreadable::Shifted(_)))),
+                "{sent} {refused:?}"
+            );
+        }
+        let silent = post(Some("call_uuid=v-1&question=score&lang=en"), "");
+        assert!(read(&plivo(), &signed(&plivo(), silent)).is_ok());
+    }
+
+    #[test]
+    fn text_before_a_spoken_answer_is_no_part_of_it() {
+        for before in ["SIP-H-Note", "SIP-H-Note=zSessionStart", "CallerName"] {
+            let before =
+                if before.contains('=') { before.to_owned() } else { format!("{before}=z") };
+            let text = format!("CallUUID=v-1&{before}Speech five&Speech=one&To=1");
+            let captured = signed(&plivo_spoken(), post(None, &text));
+            let forged = format!("CallUUID=v-1&{before}&Speech= fiveSpeechone&To=1");
+            let forged = recut(&captured, None, &forged);
+            assert!(plivo_spoken().verify(forged.clone()).is_ok(), "{before}");
+            let read = read(&plivo_spoken(), &forged);
+            assert!(matches!(read, Err(Refused::Unreadable(Unreadable::Shifted(_)))), "{before}");
+        }
+    }
+
     /// What honest callbacks hold beside what decides: text that happens to hold names, parameters
     /// that nobody knows yet, names within names.
     #[test]
@@ -484,6 +624,9 @@ mod tests {
             "&X-PH-Note=Digits 5",
             "&X-PH-Dept=SpeechTherapy&X-PH-To=Direction",
             "&CallerName=Speechify To Go",
+            "&CallerName=Digits Inc",
+            "&CallerName=Digits",
+            "&CallerName=Digits 5",
             "&DialHangupCause=NORMAL_CLEARING",
             // Of these nobody knows yet.
             "&DigitsLeft=3",
@@ -494,10 +637,28 @@ mod tests {
             let got_digits = format!("&Digits=4{more}");
             assert_eq!(plivo_sends(&got_digits), decided("4"), "{more}");
         }
-        for said in ["four", "Tomorrow", "To be honest, From 5 to 4", "5G was bad", "5", "Event"] {
+        let said = ["four", "Tomorrow", "To be honest, From 5 to 4", "5G was bad", "5", "Event"];
+        let names = ["Speech was fine", "The Speech was fine, Speech", "Speech", "Digits four"];
+        for said in said.iter().chain(&names).chain(&["Language was hard", "Result was good"]) {
             let spoken =
                 format!("&InputType=speech&Digits=&Speech={said}&SpeechConfidenceScore=0.91");
             assert_eq!(plivo_sends(&spoken), decided(said), "{said}");
+        }
+        let brief = format!("CallUUID={uuid}&InputType=speech&Speech=Digits four&To=1");
+        assert_eq!(read(&plivo(), &signed(&plivo(), post(None, &brief))), decided("Digits four"));
+        for said in ["A+ service", "A+", "100% right", "Digits four, Speech was fine"] {
+            let line = encode([
+                ("BillRate", "0.0085"),
+                ("CallUUID", uuid),
+                ("InputType", "speech"),
+                ("SessionStart", "2026-11-29 01:51:14.424811"),
+                ("Speech", said),
+            ]);
+            assert_eq!(
+                read(&plivo(), &signed(&plivo(), get(Some(&line)))),
+                decided(said),
+                "{said}"
+            );
         }
         let hangs_up =
             plivo_sends("&HangupCause=NORMAL_CLEARING&HangupCauseCode=4000&Event=Hangup");
@@ -512,7 +673,8 @@ mod tests {
             read(&twilio(), &signed(&twilio(), post(Some(&format!("call_uuid={uuid}")), &body)))
         };
         assert_eq!(twilio_sends("&Digits=4&FinishedOnKey=#"), decided("4"));
-        for said in ["Tomorrow", "To be honest.", "5G was bad"] {
+        let said = ["Tomorrow", "To be honest.", "5G was bad", "Digits four"];
+        for said in said.iter().chain(&["Speech was fine", "The Speech", "Language was hard"]) {
             let spoken = format!("&SpeechResult={said}&Confidence=0.9");
             assert_eq!(twilio_sends(&spoken), decided(said), "{said}");
         }
@@ -588,7 +750,9 @@ mod tests {
                 false => Some(encode(cut_query(&left, rng).iter().map(pair))),
             };
             if right.is_empty() && rng.bool() {
-                other.method = crate::domain::Method::Get;
+                other.method = Method::Get;
+            } else if other.method == Method::Get {
+                other = as_post(other);
             }
             others.push(other);
         }

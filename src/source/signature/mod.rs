@@ -436,7 +436,7 @@ mod tests {
             .map(|name| Scheme::Plivo(Plivo::accepting([name]).unwrap()))
             .into_iter()
             .chain([
-                Scheme::Bearer(Bearer { tokens: credentials(&["t", "old"]) }),
+                Scheme::Bearer(Bearer { tokens: credentials(&["a token", "old"]) }),
                 Scheme::Basic(Basic { user: "ivr".into(), passwords: credentials(&["p"]) }),
                 hmac(HmacRules { prefix: "sha256=".into(), ..rules() }),
                 hmac(HmacRules { encoding: Encoding::Base64, ..rules() }),

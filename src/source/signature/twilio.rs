@@ -1,11 +1,10 @@
 use data_encoding::{BASE64, HEXLOWER};
-use memchr::memmem;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Credentials, Method, Webhook};
 use crate::source::content::Content;
-use crate::source::form::{Form, raw_query};
+use crate::source::form::{Form, is_bare, raw_query};
 use crate::source::url::SignedUrl;
 
 use super::header;
@@ -142,8 +141,7 @@ fn covers(hook: &Webhook, form: &Form, content: Content) -> Result<(), UnnamedBo
 /// Twilio's begins with a letter, and a call's form has, as its first, the account.
 fn has_its_marks(hook: &Webhook, form: &Form) -> bool {
     let query = raw_query(hook);
-    let is_bare = |at: usize| query.get(at + ACCOUNT.len()) != Some(&b'=');
-    if memmem::find_iter(query, ACCOUNT).any(is_bare) {
+    if is_bare(query, ACCOUNT, b"=") {
         return false;
     }
     let has_account = || form.body().any(|(key, _)| key == ACCOUNT);

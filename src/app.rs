@@ -43,9 +43,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long an idle connection of the admin listener is kept, where a scraper may come every few seconds.
 const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Most connections of the admin listener: a scraper, probes and operators.
-const ADMIN_CONNECTIONS: usize = 64;
-
 /// Most bytes of a head that the admin listener reads, so that its connections never keep more.
 const ADMIN_HEAD_MAX: usize = 16 * 1024;
 
@@ -100,7 +97,7 @@ impl App {
     /// A ledger that cannot be opened, an address that cannot be listened on, or too few open files for
     /// the connections.
     pub fn build(settings: Settings, clock: Clock, random: Random) -> Result<Self, AppError> {
-        open_files::check(open_files::raise_limit(), &settings, ADMIN_CONNECTIONS)?;
+        open_files::check(open_files::raise_limit(), &settings)?;
         let public = listen("public", settings.public.listen)?;
         let private = listen("private", settings.private.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
@@ -328,7 +325,7 @@ fn serve_private(
         keep_alive: ADMIN_KEEP_ALIVE,
         shutdown_timeout: SETTLE_MIN,
         bounds: Bounds {
-            connections: ADMIN_CONNECTIONS.div_ceil(PRIVATE_WORKERS),
+            connections: open_files::ADMIN_CONNECTIONS.div_ceil(PRIVATE_WORKERS),
             idle: ADMIN_KEEP_ALIVE + TIMER_MARGIN,
             head: http::HEAD_TIMEOUT + TIMER_MARGIN,
             body: http::API_BODY_TIMEOUT + TIMER_MARGIN,

@@ -20,6 +20,9 @@ pub struct TooFew {
     limit: u64,
 }
 
+/// Most connections of the admin listener: a scraper, probes and operators.
+pub const ADMIN_CONNECTIONS: usize = 64;
+
 /// Raises the soft limit of this process to the hard one, which it need not ask anybody for. The soft one is
 /// low, often 1024, for programs that use select. Returns the limit that holds; none is infinite.
 pub fn raise_limit() -> u64 {
@@ -40,10 +43,10 @@ pub fn raise_limit() -> u64 {
 
 /// # Errors
 /// Where senders alone could use up what the rest of the service needs.
-pub fn check(limit: u64, settings: &Settings, admin_connections: usize) -> Result<(), TooFew> {
+pub fn check(limit: u64, settings: &Settings) -> Result<(), TooFew> {
     let deliveries = settings.delivery.in_flight.saturating_mul(settings.accounts.len());
     let connections = settings.public.connections as u64;
-    let wanted = connections + (admin_connections + deliveries) as u64 + REST;
+    let wanted = connections + (ADMIN_CONNECTIONS + deliveries) as u64 + REST;
     if wanted <= limit { Ok(()) } else { Err(TooFew { wanted, connections, limit }) }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{ADMIN_CONNECTIONS, open_files, terms};
+use super::{open_files, terms};
 use crate::admin::AdminService;
 use crate::delivery::DeliveryConfig;
 use crate::http::Gate;
@@ -64,7 +64,7 @@ impl Live {
             return ReloadResult::Refused;
         }
         // More accounts want more connections of their own.
-        if let Err(error) = open_files::check(open_files::raise_limit(), &new, ADMIN_CONNECTIONS) {
+        if let Err(error) = open_files::check(open_files::raise_limit(), &new) {
             tracing::error!(%error, "the settings were not reloaded, the old ones stay in force");
             return ReloadResult::Refused;
         }

@@ -128,7 +128,8 @@ fn step(wall: &mut Timestamp, by: SignedDuration) {
     *wall = wall.saturating_add(by).expect("a signed duration can be added");
 }
 
-fn whole_microseconds(time: Timestamp) -> Timestamp {
+/// The time as the store keeps it.
+pub(crate) fn whole_microseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 

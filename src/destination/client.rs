@@ -60,8 +60,8 @@ pub struct Response {
 /// Why there is no complete response.
 #[derive(Debug)]
 pub struct NoResponse {
-    /// `Unreachable` if nothing can have been received, `Misconfigured` if nothing was tried, else
-    /// `UnknownResult`.
+    /// `Unreachable` if nothing can have been received, `LocalError` if this process could not begin,
+    /// `Misconfigured` if there is no such address, else `UnknownResult`.
     pub verdict: Verdict,
     /// Of a response whose body did not arrive.
     pub status: Option<u16>,

@@ -15,6 +15,7 @@ use super::model::{
 use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
+use crate::clock::whole_microseconds;
 use crate::domain::Name;
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
@@ -752,9 +753,4 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
         Ok(())
     }
-}
-
-/// The time as it is stored.
-fn whole_microseconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }

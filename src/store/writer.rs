@@ -28,7 +28,7 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long what retention removed may stay in the log: it goes little by little, and truncating the
 /// log for each part would hold up webhooks.
-const PURGED_MAX: Duration = Duration::from_secs(60);
+const PURGED_IN_LOG_MAX: Duration = Duration::from_secs(60);
 
 /// The queue before the writer's thread. A lone operation never waits for company; what arrives while
 /// a batch is being synced shares the next one, and nothing is acknowledged before its sync.
@@ -350,7 +350,7 @@ impl<B: Backend> Committer<B> {
         corruption.report(&*self.observer);
         if let Some(wait) = removed.map(|removed| match removed {
             Removed::Erased => Duration::ZERO,
-            Removed::Purged => PURGED_MAX,
+            Removed::Purged => PURGED_IN_LOG_MAX,
         }) {
             let at = self.clock.monotonic() + wait;
             self.truncate_log_at = Some(self.truncate_log_at.map_or(at, |known| known.min(at)));

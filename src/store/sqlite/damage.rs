@@ -98,9 +98,10 @@ impl Damage {
 
     /// Why nothing is written any more.
     pub fn fatal(&self) -> Option<StoreError> {
-        let path = self.path.to_string();
         Some(match self.fatal.get()? {
-            Fatal::Damaged(fault) => StoreError::Damaged { path, fault: fault.clone() },
+            Fatal::Damaged(fault) => {
+                StoreError::Damaged { path: self.path.to_string(), fault: fault.clone() }
+            }
             Fatal::Displaced { fault, copy } => {
                 let copying = || "everything that was acknowledged is being copied".to_owned();
                 let copy = copy.get().cloned().unwrap_or_else(copying);

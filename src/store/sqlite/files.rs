@@ -3,7 +3,18 @@
 use std::io::Error;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::store::error::StoreError;
+
+/// Size of the head of a database, which says what the file is and precedes the head of the first page.
+pub(super) const HEAD_BYTES: usize = 100;
+
+/// Flags for opening a file that may be a pipe, which would wait.
+pub(super) const NO_WAIT: i32 = OFlags::NONBLOCK.bits() as i32;
+
+/// Flags for opening a file in whose place may be a pipe or a link.
+pub(super) const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
 
 /// What SQLite keeps beside a database.
 pub(super) const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];

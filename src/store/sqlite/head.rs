@@ -7,13 +7,11 @@ use std::path::Path;
 use rusqlite::{Connection, Result};
 
 use super::doctor;
-use super::files::{beside, folder_of};
+use super::files::{HEAD_BYTES, beside, folder_of};
 use super::untrusted::Budget;
 use crate::store::error::StoreError;
 
 const PAGE_BYTES: usize = 4096;
-/// Size of the part of the first page that says what the file is.
-const HEAD_BYTES: usize = 100;
 
 /// Opens the damaged store or, if its head is damaged, a copy with a sound one.
 pub(super) fn open(

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::files::beside;
+use super::files::{NO_LINK, beside};
 use crate::store::error::StoreError;
 
 /// How often a lock is tried that somebody has, a moment apart: whoever only looks whether it is
@@ -29,7 +29,7 @@ impl Lock {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .custom_flags(NO_LINK)
             .open(beside(ledger, SUFFIX))
             .map_err(|error| StoreError::open(ledger, error))?;
         let beside = Self::lock(beside, ledger)?;
@@ -59,7 +59,7 @@ impl Lock {
     pub fn is_taken(ledger: &Path) -> bool {
         let taken = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options.read(true).custom_flags(NO_LINK);
         options.open(beside(ledger, SUFFIX)).is_ok_and(|file| {
             let is_taken = taken(&file);
             // It goes with the file at the latest.

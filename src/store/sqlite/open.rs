@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::files::NO_WAIT;
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
 use super::{damage, queries, schema, untrusted, vfs};
@@ -37,7 +38,7 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
         .write(true)
         .mode(0o600)
         // A pipe would wait for its other end.
-        .custom_flags(libc::O_NONBLOCK)
+        .custom_flags(NO_WAIT)
         .open(path)
         .and_then(|_| path.canonicalize())
         .map_err(|error| StoreError::open(path, error))

@@ -15,6 +15,8 @@ use rusqlite::ffi::{
     sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
+use super::files::HEAD_BYTES;
+
 /// Makes it the default VFS of this process, once.
 pub(super) fn install() {
     static INSTALLED: Once = Once::new();
@@ -113,16 +115,13 @@ unsafe extern "C" fn write(
     }
 }
 
-/// Size of the file's head, which is before that of the first page.
-const FILE_HEAD: usize = 100;
-
 /// The bytes of a B-tree page between its list of cells and its cells; `None` for pages of other kinds.
 /// Those begin with the number of a page, whose first byte is zero in a file of less than 128 GiB, or
 /// are overwritten as a whole.
 ///
 /// <https://www.sqlite.org/fileformat.html#b_tree_pages>
 fn unused(page: &[u8], is_first: bool) -> Option<Range<usize>> {
-    let head = if is_first { FILE_HEAD } else { 0 };
+    let head = if is_first { HEAD_BYTES } else { 0 };
     let number =
         |at: usize| Some(usize::from(u16::from_be_bytes([*page.get(at)?, *page.get(at + 1)?])));
     let head_length = match page.get(head)? {

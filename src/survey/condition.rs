@@ -7,6 +7,7 @@ use super::definition::Fault;
 use super::language::{Stumbled, described, environment};
 use super::names::{Names, is_for_want_of_an_answer};
 use super::split::{Joined, split};
+use super::{operators, type_check};
 
 /// An expression of `minijinja` over questions and fields that holds or does not.
 ///
@@ -44,7 +45,10 @@ impl Condition {
             faults.push(Fault::at(path, message));
             return None;
         }
-        let whole = match Part::compile(text.trim(), names) {
+        let text = text.trim();
+        let compiled = Part::compile(text, names).map_err(|it| operators::hint(text).unwrap_or(it));
+        let checked = compiled.and_then(|whole| type_check::check(text, names).map(|()| whole));
+        let whole = match checked {
             Ok(whole) => whole,
             Err(message) => {
                 if !names.is_empty() {

@@ -5,6 +5,7 @@ use std::fmt;
 use minijinja::Value;
 
 use super::definition::DomainDefinition;
+use super::value_type::ValueType;
 use super::words;
 
 /// The answers that a question knows. Whatever a caller says is either one of them, in the one way
@@ -116,6 +117,35 @@ impl Domain {
         match known.at {
             Some(at) => self.answers[at].1.clone(),
             None => Value::from(known.text.as_ref()),
+        }
+    }
+
+    /// The type of what conditions see.
+    pub fn value_type(&self) -> ValueType {
+        // Of these answers, which are numbers if all are.
+        let single = |answers: Vec<&(String, Value)>, are_numbers: bool| match are_numbers {
+            true => ValueType::Number,
+            false => ValueType::OneOf(answers.iter().map(|(text, _)| text.clone()).collect()),
+        };
+        let is_number = |value: &Value| value.is_number();
+        match &self.kind {
+            Kind::Unreadable => ValueType::Unknown,
+            Kind::Number { .. } => ValueType::Number,
+            Kind::Text { .. } => ValueType::Text,
+            Kind::Keys(_) | Kind::Words(_) => {
+                let are_numbers = self.answers.iter().all(|(_, value)| is_number(value));
+                single(self.answers.iter().collect(), are_numbers)
+            }
+            Kind::SeveralKeys(_) | Kind::SeveralWords(_) => {
+                let members = self.answers.iter().enumerate();
+                let members = members.filter(|(at, _)| (at + 1).is_power_of_two());
+                let members: Vec<_> = members.map(|(_, member)| member).collect();
+                let holds_a_number = |(_, set): &&(String, Value)| {
+                    set.get_item_by_index(0).is_ok_and(|member| is_number(&member))
+                };
+                let are_numbers = members.iter().all(|member| holds_a_number(member));
+                ValueType::List(Box::new(single(members, are_numbers)))
+            }
         }
     }
 

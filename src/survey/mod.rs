@@ -17,6 +17,7 @@ mod mapper;
 mod masking;
 mod names;
 mod notes;
+mod operators;
 mod proof;
 mod question;
 mod rating;
@@ -29,6 +30,8 @@ mod samples;
 mod situation;
 mod split;
 mod trace;
+mod type_check;
+mod value_type;
 mod words;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use minijinja::value::Object;
 use minijinja::{Error, ErrorKind, Value};
 
 use super::definition::Fault;
+use super::value_type::ValueType;
 use crate::domain::Name;
 
 /// What conditions and templates may speak of: the questions, then the fields, each by its name
@@ -13,6 +14,8 @@ use crate::domain::Name;
 pub struct Names {
     variables: Vec<String>,
     questions: usize,
+    /// Those of the questions; empty if they are not known.
+    types: Vec<ValueType>,
 }
 
 /// The values of all names, for one call.
@@ -73,7 +76,20 @@ impl Names {
             known.push((name, variable));
         }
         let variables = known.into_iter().map(|(_, variable)| variable).collect();
-        Self { variables, questions: count }
+        Self { variables, questions: count, types: Vec::new() }
+    }
+
+    /// With the types of the questions' values, in their order.
+    pub fn with_types(self, types: impl Iterator<Item = ValueType>) -> Self {
+        Self { types: types.collect(), ..self }
+    }
+
+    /// The type of what conditions see under a name.
+    pub fn value_type(&self, at: usize) -> ValueType {
+        match self.is_question(at) {
+            true => self.types.get(at).cloned().unwrap_or(ValueType::Unknown),
+            false => ValueType::Text,
+        }
     }
 
     /// Of questions and a field.

@@ -33,7 +33,8 @@ impl Rulebook {
     pub fn compile(definition: &Definition, faults: &mut Vec<Fault>) -> Self {
         let mut questions = Questions::compile(&definition.questions, faults);
         let paths = questions.iter().map(|question| (&question.name, question.path()));
-        let names = Names::compile(paths, &definition.fields, faults);
+        let types = questions.iter().map(|question| question.domain.value_type());
+        let names = Names::compile(paths, &definition.fields, faults).with_types(types);
         questions.compile_conditions(&definition.questions, &names, faults);
         let scale = definition.rating.as_ref();
         let scale = scale.and_then(|scale| Scale::compile(scale, &questions, faults));

@@ -88,6 +88,7 @@ fn a_rule_that_says_nothing_or_is_never_heard_is_told() {
         ("when: \"campaign == 'test'\", ", ""),
         ("rating: 4.5", "rating: 5.5"),
         ("score != 'Good'", "score == 'good'"),
+        ("score != 'Good'", "score == 'Good' and score == 'Bad'"),
     ]));
 }
 
@@ -101,7 +102,7 @@ fn an_expression_that_is_wrong_is_told() {
         (condition, "answered.campaign"),
         (condition, "10 / nps > 3"),
         (condition, "campaign | int > 3"),
-        ("score != 'Good'", "problem != 1"),
+        ("score != 'Good'", "1 in problem"),
         ("promoter: {{ nps }}", "promoter: {{ npss }}"),
         ("promoter: {{ nps }}", "promoter: {{ 1 / (nps - 10) }}"),
         ("{{ score }}{%", "{{ score }{%"),

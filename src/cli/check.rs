@@ -88,6 +88,9 @@ fn print_proof(out: &mut impl Write, proof: &Proof) -> io::Result<()> {
     if proof.more_rows > 0 {
         writeln!(out, "  … and {} more rows", proof.more_rows)?;
     }
+    for line in proof.legend() {
+        writeln!(out, "  {line}")?;
+    }
     for proved in &proof.proved {
         writeln!(out, "  proved: {proved}")?;
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::domain::{Issue, Issues, Name};
-use crate::submission::ChangedAnswerPolicy;
+use crate::submission::{ChangedAnswerPolicy, IgnoredReason};
 
 /// A survey as an operator wrote it: well-shaped, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,6 +213,19 @@ impl Definition {
             complete: CompleteDefinition::default(),
             delay: Duration::ZERO,
         }
+    }
+}
+
+impl Unrated {
+    /// What becomes of a call, by why it has no rating.
+    pub fn fates(&self) -> [(IgnoredReason, Fate); 5] {
+        [
+            (IgnoredReason::NoAnswer, self.no_answer),
+            (IgnoredReason::InvalidAnswer, self.invalid_answer),
+            (IgnoredReason::NoScore, self.no_score),
+            (IgnoredReason::HungUp, self.hang_up),
+            (IgnoredReason::OptedOut, self.opt_out),
+        ]
     }
 }
 

@@ -145,6 +145,14 @@ impl Choice {
         }
     }
 
+    /// The places of the answers that meet it, in order; none if words do.
+    pub fn answers(&self) -> &[usize] {
+        match &self.met_by {
+            Met::Answers(answers) => answers,
+            Met::Mentions(_) => &[],
+        }
+    }
+
     /// What is looked for in text.
     pub fn phrases(&self) -> &[String] {
         match &self.met_by {

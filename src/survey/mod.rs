@@ -43,7 +43,7 @@ pub use definition::{
     RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
 };
 pub use mapper::SettingsMapper;
-pub use proof::{Decided, Given, Proof, Row, WhichIssues};
+pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
 

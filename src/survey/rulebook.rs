@@ -24,7 +24,7 @@ pub struct Rulebook {
     pub rules: Vec<Rule>,
     pub notes: Option<Notes>,
     pub changes: ChangedAnswerPolicy,
-    unrated: Unrated,
+    pub unrated: Unrated,
     incomplete: Incomplete,
 }
 

@@ -191,8 +191,12 @@ fn what_the_settings_come_to_can_be_read_by_a_script() {
     assert_eq!(ivr["signed_with"], serde_json::json!(["v3", "ma-v3"]));
     assert_eq!(checked["sources"]["open"]["vouched_for"], false);
     assert_eq!(checked["accounts"]["main"]["api"], "https://stats.plivo.com");
-    let first = &checked["surveys"]["quality"]["rows"][0];
-    assert_eq!(first["answers"][0], serde_json::json!({ "name": "score", "is": "1-4" }));
+    let survey = &checked["surveys"]["quality"];
+    let first = &survey["rows"][0];
+    assert_eq!(first["answers"][0], serde_json::json!({ "name": "score", "is": "1" }));
+    assert_eq!(first["outcome"]["feedback"]["from"], 1);
+    assert_eq!(survey["scale"]["best"], serde_json::json!({ "answers": "5", "rating": 5 }));
+    assert_eq!(survey["choices"][0]["issue"], "ECHO");
     assert!(!said.contains("made-up-auth-token"));
 }
 
@@ -239,7 +243,7 @@ fn a_survey_is_shown_as_a_table_of_what_it_decides() {
 fn where_nothing_can_be_chosen_no_choice_is_shown() {
     let (before, _) = SETTINGS.split_once("    issues:").unwrap();
     let said = Desk(Home::new(before)).run(&["check"]).well();
-    for row in ["1-4        rating 1 to 4, OTHERS\n", "5          rating 5\n"] {
+    for row in ["4          rating 4, OTHERS\n", "5          rating 5\n"] {
         assert!(said.contains(row), "{said}");
     }
 }

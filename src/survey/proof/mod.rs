@@ -6,6 +6,7 @@
 //! once. What is free, texts and fields, is tried with samples, and said to be.
 
 mod law;
+mod mapping;
 mod model;
 mod outcome;
 mod reach;
@@ -16,6 +17,7 @@ mod tree;
 mod trial;
 mod witness;
 
+pub use mapping::{Chooses, ScaleEnd, ScaleEnds};
 pub use replies::check as check_replies;
 pub use table::{Decided, Given, Proof, Row, WhichIssues};
 
@@ -403,13 +405,18 @@ mod tests {
         ]);
         definition.notes = notes("{{ score }} of 5");
         insta::assert_snapshot!(proof(definition), @r#"
-        144 combinations in 6 rows
-          score = 1, 2; problem = 1, 2, no answer; campaign = nothing, some other text → rating 1 to 2, issues as chosen or OTHERS
-          score = 1, 2; problem = 3; campaign = nothing, some other text → rating 1, CALL_DROPPED  (rules[1])
-          score = 3, 4; campaign = nothing, some other text            → rating 3 to 4, issues as chosen or OTHERS
+        144 combinations in 9 rows
+          score = 1; problem = 1, 2, no answer; campaign = nothing, some other text → rating 1, issues as chosen or OTHERS
+          score = 1; problem = 3; campaign = nothing, some other text  → rating 1, CALL_DROPPED  (rules[1])
+          score = 2; problem = 1, 2, no answer; campaign = nothing, some other text → rating 2, issues as chosen or OTHERS
+          score = 2; problem = 3; campaign = nothing, some other text  → rating 1, CALL_DROPPED  (rules[1])
+          score = 3; campaign = nothing, some other text               → rating 3, issues as chosen or OTHERS
+          score = 4; campaign = nothing, some other text               → rating 4, issues as chosen or OTHERS
           score = 5; campaign = nothing, some other text               → rating 5, issues as chosen
-          score = no answer; campaign = nothing, some other text       → no rating: ignored, or dead where unrated says so
+          score = no answer; campaign = nothing, some other text       → no rating: ignored
           campaign = "test"                                            → ignored: test call  (rules[0])
+        scale: score = 5 is best (rating 5), 1 is worst (rating 1)
+        issue: problem = 1 → ECHO
         proved: each combination of answers comes to exactly one outcome
         proved: every rating lies from 1 to 5, and every answer that rates has one
         proved: below 5 there is always an issue that Plivo knows

@@ -100,17 +100,14 @@ impl<'a> Model<'a> {
         if faults.len() > faults_before {
             return None;
         }
-        let mut classes = Vec::new();
-        let mut alike = vec![Vec::new(); judged.len() + 1];
-        for (at, variable) in variables.iter().enumerate() {
-            let told_apart = told_apart(at, variable, &judged, |sample| label(at, sample));
-            let own = classes_of(&told_apart[0]);
-            for (alike, told_apart) in alike.iter_mut().zip(&told_apart) {
-                alike.push(own.iter().map(|class| told_apart[class[0]]).collect());
-            }
-            classes.push(own);
-        }
+        let (classes, alike) = told_apart_by(variables, &judged, label);
         Some(Self { variables, classes, alike, conditions: judged, free: 0, walked: Cell::new(0) })
+    }
+
+    /// The same conditions, with another label that tells samples apart.
+    pub fn labelled(&self, label: impl Fn(usize, usize) -> u64) -> Self {
+        let (classes, alike) = told_apart_by(self.variables, &self.conditions, label);
+        Self { classes, alike, walked: Cell::new(0), ..self.clone() }
     }
 
     /// A number for a class that others share from which nothing from a condition on tells it.
@@ -296,6 +293,25 @@ impl Table {
         let rows = rows.flat_map(|chunk| &chunk[sample * inner..(sample + 1) * inner]);
         Some(rows.copied().collect())
     }
+}
+
+/// The classes of each variable, and what is alike from each condition on.
+fn told_apart_by(
+    variables: &[Variable],
+    judged: &[Judged<'_>],
+    label: impl Fn(usize, usize) -> u64,
+) -> (Vec<Vec<Class>>, Vec<Vec<Vec<u32>>>) {
+    let mut classes = Vec::new();
+    let mut alike = vec![Vec::new(); judged.len() + 1];
+    for (at, variable) in variables.iter().enumerate() {
+        let told_apart = told_apart(at, variable, judged, |sample| label(at, sample));
+        let own = classes_of(&told_apart[0]);
+        for (alike, told_apart) in alike.iter_mut().zip(&told_apart) {
+            alike.push(own.iter().map(|class| told_apart[class[0]]).collect());
+        }
+        classes.push(own);
+    }
+    (classes, alike)
 }
 
 /// From each condition on, and then of the labels alone: a number for each sample of a variable, the

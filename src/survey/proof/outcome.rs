@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::model::Model;
 use super::sample::Variable;
 use super::tree::{Assigned, End};
@@ -58,12 +60,29 @@ impl<'a> Outcomes<'a> {
         rates << 1 | u64::from(choices_matter && self.chooses(variable, sample))
     }
 
+    /// What tells the samples of a variable apart in the decision table: the rating that follows.
+    /// If the question has many ratings, only whether it is below 5.
+    pub fn shown_labels(&self) -> impl Fn(usize, usize) -> u64 {
+        const RATINGS_MAX: usize = 20;
+        let question = self.rating_question();
+        let samples = question.map_or(0, |at| self.variables[at].samples.len());
+        let rating = |sample| question.and_then(|at| self.rating(at, sample));
+        let ratings: BTreeSet<u64> =
+            (0..samples).filter_map(rating).map(|rating| rating.value().to_bits()).collect();
+        let are_few = ratings.len() <= RATINGS_MAX;
+        move |variable, sample| match self.rating(variable, sample) {
+            None => 0,
+            Some(rating) if are_few => rating.value().to_bits(),
+            Some(rating) => 1 + u64::from(rating.wants_an_issue()),
+        }
+    }
+
     /// The question that rates, where one does.
     pub fn rating_question(&self) -> Option<usize> {
         self.book.scale.as_ref().map(|scale| scale.of)
     }
 
-    fn rating(&self, variable: usize, sample: usize) -> Option<Rating> {
+    pub fn rating(&self, variable: usize, sample: usize) -> Option<Rating> {
         let scale = self.book.scale.as_ref().filter(|scale| scale.of == variable)?;
         Some(scale.rate(self.variables[variable].samples[sample].at?))
     }

@@ -53,9 +53,12 @@ fn missing(model: &Model<'_>, at: usize) -> Option<usize> {
 
 /// All that is one class, in words, such as `1-3, 5, no answer`.
 pub fn described(model: &Model<'_>, variable: usize, class: usize) -> String {
+    in_words(&model.variables[variable].samples, &model.classes[variable][class])
+}
+
+/// Some of the samples of a variable, in words.
+pub fn in_words(samples: &[Sample], members: &[usize]) -> String {
     const PIECES_MAX: usize = 6;
-    let samples = &model.variables[variable].samples;
-    let members = &model.classes[variable][class];
     let number = |sample: &Sample| sample.at.and_then(|_| sample.shown.parse::<f64>().ok());
     // That of a number with decimals, or 1.
     let step = match samples.first().and_then(number).zip(samples.get(1).and_then(number)) {
@@ -63,7 +66,7 @@ pub fn described(model: &Model<'_>, variable: usize, class: usize) -> String {
         _ => 1.0,
     };
     let mut pieces: Vec<String> = Vec::new();
-    let mut rest = &members[..];
+    let mut rest = members;
     while let Some(first) = rest.first() {
         let run = run_of_numbers(rest, step, |at| number(&samples[at]));
         let shown = |at: usize| samples[at].shown.clone();

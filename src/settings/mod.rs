@@ -37,6 +37,7 @@ mod sources;
 mod store;
 mod surveys;
 mod variables;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,6 +54,7 @@ pub use located::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use store::Store;
+pub use warnings::Warnings;
 
 use crate::destination::Destination;
 use crate::domain::Name;
@@ -65,6 +67,7 @@ pub(crate) use located::Located;
 use section::Section;
 use shape::{Kind, Shape, key};
 use sources::Surroundings;
+use warnings::Checked;
 
 /// All that may be written.
 static KIND: Kind = Kind::Table(&Shape::of(&[
@@ -116,6 +119,7 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
+    pub warnings: Warnings,
 }
 
 impl Settings {
@@ -147,10 +151,41 @@ impl Settings {
             SettingsError::NotYaml { file, source }
         })?;
         let settings = Self::at(&Cursor::root(&tree, &KIND, &context));
+        let warned = context.empty();
         match (context.into_sorted(), settings) {
-            (faults, Some(settings)) if faults.is_empty() => Ok(settings),
+            (faults, Some(mut settings)) if faults.is_empty() => {
+                settings.warnings = settings.warnings_of(&tree, &warned);
+                Ok(settings)
+            }
             (faults, _) => Err(SettingsError::Faults(faults)),
         }
+    }
+
+    /// The same settings, if a service may run with them.
+    ///
+    /// # Errors
+    /// There are placeholders, and a listener that other hosts can reach.
+    pub fn for_service(self) -> Result<Self, SettingsError> {
+        if self.warnings.placeholders.is_empty() || !self.is_reachable() {
+            return Ok(self);
+        }
+        Err(SettingsError::Faults(self.warnings.placeholders))
+    }
+
+    /// Whether a listener can be reached from other hosts.
+    pub fn is_reachable(&self) -> bool {
+        !self.public.listen.ip().is_loopback() || !self.private.listen.ip().is_loopback()
+    }
+
+    /// Whether an earlier answer comes back if a captured request of a source is sent again.
+    pub fn replays_count(&self, source: &Source) -> bool {
+        warnings::replays_count(source, &self.surveys[&source.survey])
+    }
+
+    fn warnings_of(&self, tree: &Located, context: &Context) -> Warnings {
+        let Self { public, accounts, sources, replies, surveys, .. } = self;
+        let checked = Checked { public, accounts, sources, replies, surveys, tree };
+        Warnings::of(&checked, &KIND, context)
     }
 
     fn at(cursor: &Cursor<'_>) -> Option<Self> {
@@ -195,6 +230,7 @@ impl Settings {
             logs: logs?,
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
+            warnings: Warnings::default(),
         })
     }
 }

@@ -8,6 +8,7 @@
 //! gave, and an answer is text.
 
 mod content;
+mod foreign_call;
 mod form;
 mod json;
 mod opened;
@@ -26,6 +27,7 @@ mod url;
 use std::sync::Arc;
 
 pub use content::Accepts;
+pub use foreign_call::ForeignCall;
 pub use form::{Form, encode};
 pub use path::{BadPath, Path};
 pub use plivo_xml::check_plivo_xml;

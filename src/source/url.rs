@@ -79,6 +79,15 @@ impl SignedUrl {
         Ok(Self { origin, port: port.to_owned(), path: path.to_owned(), appends_path: false })
     }
 
+    /// The host, without a port.
+    pub fn host(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, host)| host)
+    }
+
+    pub fn has_port(&self) -> bool {
+        !self.port.is_empty()
+    }
+
     /// The address of a hook that comes by `path`, without a query.
     pub fn at(&self, path: &str) -> String {
         self.with_port(&self.port, path).concat()

@@ -140,10 +140,9 @@ impl Domain {
                 let members = self.answers.iter().enumerate();
                 let members = members.filter(|(at, _)| (at + 1).is_power_of_two());
                 let members: Vec<_> = members.map(|(_, member)| member).collect();
-                let holds_a_number = |(_, set): &&(String, Value)| {
+                let are_numbers = members.iter().all(|(_, set)| {
                     set.get_item_by_index(0).is_ok_and(|member| is_number(&member))
-                };
-                let are_numbers = members.iter().all(|member| holds_a_number(member));
+                });
                 ValueType::List(Box::new(single(members, are_numbers)))
             }
         }

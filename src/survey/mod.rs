@@ -31,6 +31,7 @@ mod situation;
 mod split;
 mod trace;
 mod type_check;
+mod unused;
 mod value_type;
 mod words;
 
@@ -46,6 +47,7 @@ pub use mapper::SettingsMapper;
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
+pub use unused::Unused;
 
 use crate::domain::{Answer, Name};
 use crate::submission::{

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Value};
@@ -80,6 +81,13 @@ impl Replies {
             proof::check_replies(book, &replies, check, &mut faults);
         }
         if faults.is_empty() { Ok(Self { book: Arc::clone(book), replies }) } else { Err(faults) }
+    }
+
+    /// Places of the names that they look at.
+    pub(super) fn looks_at(&self) -> BTreeSet<usize> {
+        let conditions = self.replies.iter().filter_map(|reply| reply.when.as_ref());
+        let conditions = conditions.flat_map(Condition::looks_at);
+        conditions.chain(self.replies.iter().flat_map(|it| it.xml.looks_at().clone())).collect()
     }
 
     /// `url` is what the source calls.

@@ -25,6 +25,16 @@ pub enum Then {
     },
 }
 
+impl Then {
+    /// Its own notes, if it has any.
+    pub fn notes(&self) -> Option<&Notes> {
+        match self {
+            Self::Tell { notes: Some(notes), .. } => notes.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Most rules of one survey.
 const RULES_MAX: usize = 64;
 /// Longest reason in bytes: it is shown in one line.

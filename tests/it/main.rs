@@ -40,5 +40,6 @@ mod survey_faults;
 mod surveys_proof;
 mod tools;
 mod verdicts;
+mod warnings;
 mod wire;
 mod world;

@@ -205,7 +205,7 @@ fn whoever_checks_the_settings_is_warned_of_requests_that_count_again() {
     let signature = "{ twilio: { secret: { value: a-made-up-secret } } }";
     let twilio = SETTINGS.replace("signature: none", &format!("signature: {signature}"));
     let last = twilio.replace("    questions:", "    changes: last\n    questions:");
-    let warning = "WARNING: a captured request counts again";
+    let warning = "a captured request counts again";
     for (settings, warnings) in [(SETTINGS, 0), (&*twilio, 0), (&*last, 1)] {
         let desk = Desk(Home::new(settings));
         let said = desk.run(&["check"]).well();

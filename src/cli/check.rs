@@ -53,7 +53,7 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
                 out,
                 "  WARNING: a captured request counts again, as often as it is sent: its signature covers \
                  neither a time nor an id, and {} does not keep the first answer. Name its id under \
-                 read.id, or set changes: first",
+                 extract.id, or set on_changed_answer: keep_first",
                 source.survey
             )?;
         }
@@ -61,7 +61,7 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     for (name, Destination::Plivo(plivo)) in &settings.accounts {
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
-    writeln!(out, "ledger: {}", settings.store.path.display())?;
+    writeln!(out, "store: {}", settings.store.path.display())?;
     for (name, survey) in &settings.surveys {
         writeln!(out, "\nsurvey {name}")?;
         print_proof(out, survey.proof())?;
@@ -69,7 +69,7 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether an earlier answer comes back when somebody sends a captured request again.
+/// Whether an earlier answer comes back when someone sends a captured request again.
 fn replays_count(settings: &Settings, source: &Source) -> bool {
     let survey = &settings.surveys[&source.survey];
     source.takes_replays() && survey.changed_answers() != ChangedAnswerPolicy::KeepFirst
@@ -157,6 +157,6 @@ fn to_json(settings: &Settings) -> Value {
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
         "surveys": surveys.collect::<Value>(),
-        "ledger": settings.store.path,
+        "store": settings.store.path,
     })
 }

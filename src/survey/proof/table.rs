@@ -2,10 +2,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::counterexample::{WHATEVER, described};
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::Tree;
-use super::witness::{WHATEVER, described};
+use super::search::Tree;
 use crate::domain::{Issue, Issues, Rating};
 use crate::survey::rules;
 
@@ -50,7 +50,7 @@ pub enum Decided {
     /// A rule's reason.
     Ignored(String),
     /// As `unrated` says.
-    Unrated,
+    NoRatingPolicy,
     Feedback {
         /// The least and the greatest rating of the row.
         from: Rating,
@@ -82,7 +82,7 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
     let _ = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
-            Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
+            Outcome::NoRatingPolicy | Outcome::Stumbles => Decided::NoRatingPolicy,
             Outcome::Rated { from, to, issues, .. } => {
                 Decided::Feedback { from, to, issues: WhichIssues::of(issues, has_choices) }
             }
@@ -150,7 +150,7 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
     let open = open.filter(|(at, variable)| variable.is_open && looked_at(*at));
     let open = open.map(|(_, variable)| {
         format!(
-            "{} may be any text: tried with {} samples; what nobody thought of and turns out \
+            "{} may be any text: tried with {} samples; what no one thought of and turns out \
                  unlawful ends dead as unmapped",
             variable.name,
             variable.samples.len()
@@ -199,7 +199,9 @@ impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Decided::Ignored(why) => write!(f, "ignored: {why}"),
-            Decided::Unrated => write!(f, "no rating: ignored, or dead where unrated says so"),
+            Decided::NoRatingPolicy => {
+                write!(f, "no rating: ignored, or dead where unrated says so")
+            }
             Decided::Feedback { from, to, issues } => {
                 match from == to {
                     true => write!(f, "rating {from}")?,

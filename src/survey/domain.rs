@@ -5,7 +5,7 @@ use std::fmt;
 use minijinja::Value;
 
 use super::definition::DomainDefinition;
-use super::types::Type;
+use super::names::Type;
 use super::words;
 
 /// The answers that a question knows. Whatever a caller says is either one of them, in the one way

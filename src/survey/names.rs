@@ -5,7 +5,6 @@ use minijinja::value::Object;
 use minijinja::{Error, ErrorKind, Value};
 
 use super::definition::Fault;
-use super::types::Type;
 use crate::domain::Name;
 
 /// What conditions and templates may speak of: the questions, then the fields, each by its name
@@ -16,6 +15,13 @@ pub struct Scope {
     questions: usize,
     /// Of the questions, in their order; `None` if values of one can be of different types.
     types: Vec<Option<Type>>,
+}
+
+/// Type of the values that a name has in conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Number,
+    Text,
 }
 
 /// The values of all names, for one call.

@@ -4,14 +4,7 @@
 //! with either value, so `score <= "2"` would rate a 10 as it rates a 1. The check looks at the
 //! text of a condition: an operand that is more than a name or a literal has no type here.
 
-use super::names::Scope;
-
-/// Type of the values that a name has in conditions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Type {
-    Number,
-    Text,
-}
+use super::names::{Scope, Type};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token<'t> {

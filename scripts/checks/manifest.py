@@ -195,9 +195,9 @@ def settings_faults(settings, spec):
     if spec.get("terminationGracePeriodSeconds", 30) <= drain:
         yield f"terminationGracePeriodSeconds: a drain may take {drain} s"
     (container,) = spec["containers"]
-    for door in ("public", "private"):
-        if not has_port(container, int(settings[door]["listen"].rpartition(":")[2])):
-            yield f"ports: the container lacks the port of {door}.listen"
+    for listener in ("public", "private"):
+        if not has_port(container, int(settings[listener]["listen"].rpartition(":")[2])):
+            yield f"ports: the container lacks the port of {listener}.listen"
     # Whoever runs a command in the pod names no file.
     named = {env["name"]: env.get("value") for env in container.get("env", [])}
     config_maps = {v["name"] for v in spec["volumes"] if "configMap" in v}

@@ -13,7 +13,7 @@ pub struct AccountList {
 
 /// An account and whether its submissions wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownAccount)]
+#[schema(as = AccountView)]
 pub struct AccountView {
     pub account: String,
     /// The settings have it; what waits for one that they do not have dies as unmapped.
@@ -21,14 +21,14 @@ pub struct AccountView {
     /// Some of its submissions wait to be delivered.
     pub waiting: bool,
     /// None while it is delivered.
-    pub hold: Option<PauseView>,
+    pub pause: Option<PauseView>,
 }
 
 /// Why nothing is delivered for an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownHold)]
+#[schema(as = PauseView)]
 pub struct PauseView {
-    /// `operator`, `misconfigured`, `refusals` or `unreachable`.
+    /// `operator`, `account_rejected`, `rejections` or `unreachable`.
     #[schema(value_type = String)]
     pub cause: PauseCause,
     #[schema(value_type = String, format = DateTime)]
@@ -40,7 +40,7 @@ pub struct PauseView {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Resumed)]
+#[schema(as = ResumeResult)]
 pub struct ResumeResult {
     pub account: String,
     /// It was held, whatever the cause.

@@ -47,7 +47,7 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     for (name, Destination::Plivo(plivo)) in &settings.accounts {
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
-    writeln!(out, "ledger: {}", settings.store.path.display())?;
+    writeln!(out, "store: {}", settings.store.path.display())?;
     for (warning, is_placeholder) in warnings(settings) {
         let refused =
             if is_placeholder && settings.is_reachable() { "; serve refuses it" } else { "" };
@@ -160,6 +160,6 @@ fn to_json(settings: &Settings) -> Value {
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
         "surveys": surveys.collect::<Value>(),
-        "ledger": settings.store.path,
+        "store": settings.store.path,
     })
 }

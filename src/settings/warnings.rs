@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 
 use super::cursor::Cursor;
 use super::diagnostic::{Context, Diagnostic};
-use super::doors::PublicDoor;
+use super::listeners::PublicListener;
 use super::located::Located;
-use super::shape::Kind;
+use super::spec::Kind;
 use crate::destination::Destination;
 use crate::domain::{Credentials, Name};
 use crate::source::{ForeignCall, SignedUrl, Source};
@@ -34,7 +34,7 @@ const RESERVED_DOMAINS: [&str; 6] =
 
 /// Parts of the settings that warnings are about.
 pub(super) struct Checked<'s> {
-    pub public: &'s PublicDoor,
+    pub public: &'s PublicListener,
     pub accounts: &'s BTreeMap<Name, Destination>,
     pub sources: &'s BTreeMap<Name, Source>,
     pub replies: &'s BTreeMap<Name, Arc<Replies>>,
@@ -107,7 +107,7 @@ impl Checked<'_> {
                 let message = format!(
                     "a captured request counts again, as often as it is sent: its signature covers \
                  neither a time nor an id, and {} does not keep the first answer. Name its id under \
-                 read.id, or set changes: first",
+                 extract.id, or set on_changed_answer: keep_first",
                     source.survey
                 );
                 note(signature, message);
@@ -116,7 +116,7 @@ impl Checked<'_> {
                 written(self.tree, source).and_then(|own| own.get("preset")).map(Located::json);
             let preset = preset.as_ref().and_then(|preset| preset.as_str()).unwrap_or_default();
             if let Some(foreign) = source.readers.foreign_call(preset) {
-                note(format!("sources.{name}.read.call"), foreign_call(&foreign));
+                note(format!("sources.{name}.extract.call"), foreign_call(&foreign));
             }
         }
         for name in self.accounts.keys() {

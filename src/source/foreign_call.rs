@@ -1,4 +1,4 @@
-use super::read::Readers;
+use super::read::Extractors;
 
 /// A place from which a source reads another vendor's id of the call, which Plivo does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ const PLACES: [(&str, &str, &str); 15] = [
     ("yeastar", "json:$.msg.call_id", "Yeastar"),
 ];
 
-impl Readers {
+impl Extractors {
     /// The first place of another vendor's id of the call, for a source of this preset.
     pub fn foreign_call(&self, preset: &str) -> Option<ForeignCall> {
         let places: Vec<String> = self.call.iter().map(|reader| reader.place()).collect();

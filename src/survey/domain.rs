@@ -63,9 +63,9 @@ impl Domain {
     /// What is wrong first, and what would be right.
     pub fn compile(definition: &DomainDefinition) -> Result<Self, String> {
         match definition {
-            DomainDefinition::Keys { answers, several } => keys(answers, *several),
+            DomainDefinition::Keys { answers, multiple } => keys(answers, *multiple),
             DomainDefinition::Number { from, to, decimals } => number(*from, *to, *decimals),
-            DomainDefinition::Choices { choices, several } => self::choices(choices, *several),
+            DomainDefinition::Choices { choices, multiple } => self::choices(choices, *multiple),
             DomainDefinition::YesNo { yes, no } => yes_no(yes, no),
             DomainDefinition::Text { length } if (1..=Self::TEXT_MAX).contains(length) => {
                 Ok(Self {
@@ -206,7 +206,7 @@ impl fmt::Display for Domain {
 
 /// Reads pieces such as `1-5`, `7`, `10`, `*`. The ends of a range are decimal numbers, written as
 /// a caller would key them: without leading zeros.
-fn keys(pieces: &[String], several: bool) -> Result<Domain, String> {
+fn keys(pieces: &[String], multiple: bool) -> Result<Domain, String> {
     let mut known = BTreeMap::new();
     let mut answers: Vec<String> = Vec::new();
     let mut add = |answer: String| {
@@ -239,7 +239,7 @@ fn keys(pieces: &[String], several: bool) -> Result<Domain, String> {
     }
     let values = values(&answers);
     let written = pieces.join(", ");
-    if !several {
+    if !multiple {
         let answers = answers.into_iter().zip(values).collect();
         return Ok(Domain { kind: Kind::Keys(known), answers, written });
     }
@@ -345,14 +345,14 @@ fn in_steps(text: &str, decimals: u32) -> Option<i64> {
 }
 
 /// What is left without the mark where it may as well stand between thousands, as in `1,000`: where
-/// that is an answer too, nobody can tell which is meant.
+/// that is an answer too, no one can tell which is meant.
 fn in_thousands(text: &str, decimals: u32) -> Option<String> {
     let (whole, part) = text.split_once(['.', ','])?;
     let is_whole = (1..=3).contains(&whole.trim_start_matches('-').len()) && decimals < 3;
     (is_whole && part.len() == 3).then(|| format!("{whole}{part}"))
 }
 
-fn choices(choices: &[String], several: bool) -> Result<Domain, String> {
+fn choices(choices: &[String], multiple: bool) -> Result<Domain, String> {
     if choices.is_empty() {
         return Err("say what may be chosen: a list of texts such as [Good, Bad]".to_owned());
     }
@@ -363,7 +363,7 @@ fn choices(choices: &[String], several: bool) -> Result<Domain, String> {
     let written = choices.join(", ");
     let texts: Vec<String> = choices.iter().map(|choice| choice.trim().to_owned()).collect();
     let values: Vec<Value> = texts.iter().map(|text| Value::from(text.as_str())).collect();
-    if several {
+    if multiple {
         let answers = sets(&texts, &values, "; ")?;
         let known = texts.iter().map(|text| words::plain(text)).collect();
         let written = format!("{written}, one or several");

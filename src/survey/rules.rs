@@ -1,6 +1,6 @@
 use super::condition::Condition;
 use super::definition::{Fault, NotesDefinition, RuleDefinition};
-use super::names::Names;
+use super::names::Scope;
 use super::notes::Notes;
 use crate::domain::{Issues, Rating};
 
@@ -43,7 +43,7 @@ const REASON_MAX: usize = 200;
 pub fn compile(
     definitions: &[RuleDefinition],
     notes: &NotesDefinition,
-    names: &Names,
+    names: &Scope,
     faults: &mut Vec<Fault>,
 ) -> Vec<Rule> {
     if definitions.len() > RULES_MAX {
@@ -66,7 +66,7 @@ pub fn path(at: usize) -> String {
 fn then(
     rule: &RuleDefinition,
     notes: &NotesDefinition,
-    names: &Names,
+    names: &Scope,
     path: &str,
     faults: &mut Vec<Fault>,
 ) -> Option<Then> {

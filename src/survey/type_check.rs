@@ -13,7 +13,7 @@ use minijinja::machinery::ast::{
 use minijinja::machinery::parse_expr;
 use minijinja::value::ValueKind;
 
-use super::names::{ANSWERED, Names};
+use super::names::{ANSWERED, Scope};
 use super::value_type::ValueType;
 use super::words::listed;
 
@@ -27,7 +27,7 @@ const DEPTH_MAX: usize = 64;
 ///
 /// # Errors
 /// The first mistake, and what would be right.
-pub fn check(text: &str, names: &Names) -> Result<(), String> {
+pub fn check(text: &str, names: &Scope) -> Result<(), String> {
     // What cannot be read has its own error.
     let Ok(expression) = parse_expr(text) else { return Ok(()) };
     let checker = Checker { names, depth: Cell::new(0) };
@@ -36,7 +36,7 @@ pub fn check(text: &str, names: &Names) -> Result<(), String> {
 }
 
 struct Checker<'n> {
-    names: &'n Names,
+    names: &'n Scope,
     depth: Cell<usize>,
 }
 

@@ -7,7 +7,7 @@ use postcall::settings::{Environment, Settings};
 
 const PLACEHOLDERS: &str = r#"
 public: { listen: 127.0.0.1:0, url: "https://surveys.example.com:8443" }
-private: { listen: 127.0.0.1:0 }
+admin: { listen: 127.0.0.1:0 }
 accounts:
   main:
     auth_id: MAXXXXXXXXXXXXXXXXXX
@@ -29,16 +29,16 @@ surveys:
     questions:
       - { name: score, answers: 1-5 }
       - { name: reason, answers: 1-3 }
-    rating: { of: score }
+    rating: { question: score }
   forgotten:
     questions: [{ name: score, answers: 1-5 }]
-    rating: { of: score }
+    rating: { question: score }
 "#;
 
 /// As they are for a real service.
 const REAL: &str = r#"
 public: { listen: 0.0.0.0:0, url: https://surveys.acme.io }
-private: { listen: 127.0.0.1:0 }
+admin: { listen: 127.0.0.1:0 }
 accounts:
   main: { auth_id: MA3U5Q7R9T1V3X5Z7B9D, auth_token: { value: 0123456789abcdef } }
 sources:
@@ -46,7 +46,7 @@ sources:
 surveys:
   quality:
     questions: [{ name: score, answers: 1-5 }]
-    rating: { of: score }
+    rating: { question: score }
 "#;
 
 fn settings(text: &str) -> Settings {
@@ -84,7 +84,7 @@ fn warnings_of_check_name_placeholders_and_what_is_unused() {
 
 #[test]
 fn placeholders_are_refused_by_serve_unless_every_listener_is_on_loopback() {
-    for listener in ["public", "private"] {
+    for listener in ["public", "admin"] {
         let reachable = PLACEHOLDERS.replace(
             &format!("{listener}: {{ listen: 127.0.0.1:0"),
             &format!("{listener}: {{ listen: 0.0.0.0:0"),
@@ -127,12 +127,12 @@ fn a_call_id_of_another_vendor_is_warned_of_with_what_to_add() {
         ("plivo", "{ plivo: {} }", ""),
     ] {
         let own = format!(
-            "preset: {preset}, account: main, survey: quality, signature: {signature}, read: {{ {read} }}"
+            "preset: {preset}, account: main, survey: quality, signature: {signature}, extract: {{ {read} }}"
         );
         let own = match preset {
             "plivo" => "preset: plivo, account: main, survey: quality".to_owned(),
             "vonage" | "yeastar" => {
-                own.replace("read: {", "read: { question: \"json:$.question\",")
+                own.replace("extract: {", "extract: { question: \"json:$.question\",")
             }
             _ => own,
         };
@@ -140,7 +140,7 @@ fn a_call_id_of_another_vendor_is_warned_of_with_what_to_add() {
         let warnings = settings(&text).warnings.others;
         let messages: Vec<String> = warnings
             .iter()
-            .filter(|it| it.path == "sources.ivr.read.call")
+            .filter(|it| it.path == "sources.ivr.extract.call")
             .map(|it| it.message.clone())
             .collect();
         shown.push_str(&format!("{preset} {read}\n    {}\n", messages.join("\n    ")));

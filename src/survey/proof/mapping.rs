@@ -2,8 +2,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::counterexample::in_words;
 use super::outcome::Outcomes;
-use super::witness::in_words;
 use crate::domain::{Issue, Rating};
 use crate::survey::issues::Choice;
 use crate::survey::words::listed;

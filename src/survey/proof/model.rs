@@ -7,7 +7,7 @@ use minijinja::Value;
 use super::sample::{Variable, combinations};
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
-use crate::survey::names::{Facts, Names};
+use crate::survey::names::{EvalContext, Scope};
 
 /// A list of conditions of which the first that holds speaks, with all of them worked out for
 /// everything that they look at.
@@ -69,7 +69,7 @@ impl<'a> Model<'a> {
     /// `rows_left` are those of [`ALL_ROWS_MAX`] that are not worked out yet. Where there is too much
     /// to work out, there is a fault that says what to do.
     pub fn build(
-        names: &Arc<Names>,
+        names: &Arc<Scope>,
         variables: &'a [Variable],
         conditions: &[Option<&'a Condition>],
         label: impl Fn(usize, usize) -> u64,
@@ -166,7 +166,7 @@ impl<'a> Model<'a> {
     /// What there is to say of a part that cannot be worked out.
     pub fn stumbles(
         &self,
-        names: &Arc<Names>,
+        names: &Arc<Scope>,
         at: usize,
         part: usize,
         assigned: &[Option<usize>],
@@ -176,7 +176,7 @@ impl<'a> Model<'a> {
             let class = assigned[at]?;
             variable.samples[self.classes[at][class][0]].value.clone()
         });
-        let facts = Value::from(Facts::new(names, values.collect()));
+        let facts = Value::from(EvalContext::new(names, values.collect()));
         let stumbled = condition.parts()[part].holds(&facts).err();
         stumbled.map(|stumbled| stumbled.details).unwrap_or_default()
     }
@@ -247,7 +247,7 @@ impl Table {
     fn work_out(
         condition: &Condition,
         part: usize,
-        names: &Arc<Names>,
+        names: &Arc<Scope>,
         variables: &[Variable],
         rows_left: usize,
     ) -> Result<Self, String> {
@@ -278,7 +278,7 @@ impl Table {
                 values[*at] = variables[*at].samples[rest % size].value.clone();
                 rest /= size;
             }
-            rows.push(part.holds(&Facts::new(names, values.clone()).into()).ok());
+            rows.push(part.holds(&EvalContext::new(names, values.clone()).into()).ok());
         }
         let is_open = looks_at.iter().any(|at| variables[*at].is_open);
         Ok(Self { looks_at, sizes, rows: Arc::new(rows), is_open })

@@ -2,16 +2,16 @@ use std::collections::BTreeSet;
 
 use super::model::Model;
 use super::sample::Variable;
-use super::tree::{Assigned, End};
+use super::search::{Assigned, End};
 use crate::domain::{Issues, Rating};
+use crate::survey::compiled::CompiledSurvey;
 use crate::survey::issues::Choice;
 use crate::survey::notes::Notes;
-use crate::survey::rulebook::Rulebook;
 use crate::survey::rules::Then;
 
-/// What the rulebook makes of what is assigned.
+/// What the compiled survey makes of what is assigned.
 pub struct Outcomes<'a> {
-    pub book: &'a Rulebook,
+    pub book: &'a CompiledSurvey,
     pub variables: &'a [Variable],
 }
 
@@ -21,7 +21,7 @@ pub enum Outcome<'a> {
     /// By a rule, and why.
     Ignored(&'a str),
     /// Nothing rates the call.
-    Unrated,
+    NoRatingPolicy,
     Rated {
         /// That of the first answer of its class.
         rating: Rating,
@@ -56,7 +56,7 @@ impl<'a> Outcomes<'a> {
             Some(rating) if rating.wants_an_issue() => 1,
             Some(_) => 2,
         };
-        let choices_matter = self.book.issues.otherwise.is_empty();
+        let choices_matter = self.book.issues.default.is_empty();
         rates << 1 | u64::from(choices_matter && self.chooses(variable, sample))
     }
 
@@ -100,7 +100,7 @@ impl<'a> Outcomes<'a> {
 
     /// Of each question and class: whether it chooses an issue where no other would be told.
     pub fn choosing(&self, model: &Model<'_>) -> Vec<Vec<bool>> {
-        let matters = self.book.issues.otherwise.is_empty();
+        let matters = self.book.issues.default.is_empty();
         let questions = (0..self.book.names.questions()).filter(|_| matters);
         questions
             .map(|question| {
@@ -138,8 +138,8 @@ impl<'a> Outcomes<'a> {
             Some(rating) => Some((rating, rating, rating)),
             None => self.rated_by_scale(model, assigned),
         };
-        let Some((rating, from, to)) = rated else { return Outcome::Unrated };
-        let otherwise = &self.book.issues.otherwise;
+        let Some((rating, from, to)) = rated else { return Outcome::NoRatingPolicy };
+        let otherwise = &self.book.issues.default;
         let issues = match own_issues {
             Some(issues) => Told::Rule(issues),
             None if rating.wants_an_issue() => Told::Chosen(otherwise),

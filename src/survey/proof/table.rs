@@ -2,13 +2,13 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::counterexample::{WHATEVER, described};
 use super::mapping::{Chooses, ScaleEnds};
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::Tree;
-use super::witness::{WHATEVER, described};
+use super::search::Tree;
 use crate::domain::{Issue, Issues, Rating};
-use crate::survey::definition::{Fate, Unrated};
+use crate::survey::definition::{NoRatingPolicy, OnNoRating};
 use crate::survey::rules;
 
 /// What a survey comes to, and what is known of it for certain.
@@ -58,7 +58,7 @@ pub enum Decided {
     /// A rule's reason.
     Ignored(String),
     /// Nothing rates the call; what becomes of it then, by why.
-    Unrated { ignored: Vec<&'static str>, dead: Vec<&'static str> },
+    NoRating { ignored: Vec<&'static str>, dead: Vec<&'static str> },
     Feedback {
         /// The least and the greatest rating of the row.
         from: Rating,
@@ -101,7 +101,9 @@ fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<
     let _ = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
-            Outcome::Unrated | Outcome::Stumbles => Decided::unrated(&outcomes.book.unrated),
+            Outcome::NoRatingPolicy | Outcome::Stumbles => {
+                Decided::no_rating(&outcomes.book.on_no_rating)
+            }
             Outcome::Rated { from, to, issues, .. } => {
                 Decided::Feedback { from, to, issues: WhichIssues::of(issues, has_choices) }
             }
@@ -130,12 +132,12 @@ fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<
 }
 
 impl Decided {
-    fn unrated(unrated: &Unrated) -> Self {
-        let with = |sought: Fate| {
-            let fates = unrated.fates().into_iter().filter(move |(_, fate)| *fate == sought);
+    fn no_rating(policy: &NoRatingPolicy) -> Self {
+        let with = |sought: OnNoRating| {
+            let fates = policy.by_reason().into_iter().filter(move |(_, fate)| *fate == sought);
             fates.map(|(reason, _)| reason.label()).collect()
         };
-        Self::Unrated { ignored: with(Fate::Ignore), dead: with(Fate::Dead) }
+        Self::NoRating { ignored: with(OnNoRating::Ignore), dead: with(OnNoRating::Dead) }
     }
 }
 
@@ -189,7 +191,7 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
     let open = open.filter(|(at, variable)| variable.is_open && looked_at(*at));
     let open = open.map(|(_, variable)| {
         format!(
-            "{} may be any text: tried with {} samples; what nobody thought of and turns out \
+            "{} may be any text: tried with {} samples; what no one thought of and turns out \
                  unlawful ends dead as unmapped",
             variable.name,
             variable.samples.len()
@@ -241,9 +243,9 @@ impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Decided::Ignored(why) => write!(f, "ignored: {why}"),
-            Decided::Unrated { dead, .. } if dead.is_empty() => write!(f, "no rating: ignored"),
-            Decided::Unrated { ignored, .. } if ignored.is_empty() => write!(f, "no rating: dead"),
-            Decided::Unrated { ignored, dead } => {
+            Decided::NoRating { dead, .. } if dead.is_empty() => write!(f, "no rating: ignored"),
+            Decided::NoRating { ignored, .. } if ignored.is_empty() => write!(f, "no rating: dead"),
+            Decided::NoRating { ignored, dead } => {
                 let (ignored, dead) = (ignored.join(", "), dead.join(", "));
                 write!(f, "no rating: ignored if {ignored}; dead if {dead}")
             }
@@ -329,8 +331,11 @@ mod tests {
             ..IssuesDefinition::default()
         };
         insta::assert_snapshot!(mapping(definition.clone()));
-        definition.unrated =
-            Unrated { opt_out: Fate::Dead, hang_up: Fate::Dead, ..Unrated::default() };
+        definition.on_no_rating = NoRatingPolicy {
+            opt_out: OnNoRating::Dead,
+            hang_up: OnNoRating::Dead,
+            ..NoRatingPolicy::default()
+        };
         let proof = proof(definition);
         assert!(proof.to_string().contains(
             "no rating: ignored if no_answer, invalid_answer, no_score; dead if hang_up, opt_out"

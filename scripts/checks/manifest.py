@@ -191,11 +191,11 @@ def settings_texts(documents):
 
 
 def settings_faults(settings, spec):
-    drain = sum(seconds(settings["shutdown"][part]) for part in ("announce", "deadline"))
+    drain = sum(seconds(settings["shutdown"][part]) for part in ("drain_delay", "deadline"))
     if spec.get("terminationGracePeriodSeconds", 30) <= drain:
         yield f"terminationGracePeriodSeconds: a drain may take {drain} s"
     (container,) = spec["containers"]
-    for listener in ("public", "private"):
+    for listener in ("public", "admin"):
         if not has_port(container, int(settings[listener]["listen"].rpartition(":")[2])):
             yield f"ports: the container lacks the port of {listener}.listen"
     # Whoever runs a command in the pod names no file.

@@ -155,14 +155,14 @@ impl App {
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
-        let door = PublicListener {
+        let state = PublicListener {
             ingest: ingest.clone(),
             metrics: metrics.clone(),
             body_timeout: public_settings.body_timeout,
             clock: clock.clone(),
             random,
         };
-        let public = serve_public(public, &public_settings, pace.deadline, door)?;
+        let public = serve_public(public, &public_settings, pace.deadline, state)?;
         let mut live = Live { in_force, ingest, admin, gate, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
@@ -265,9 +265,9 @@ fn serve_public(
     listener: TcpListener,
     settings: &settings::PublicListener,
     deadline: Duration,
-    door: PublicListener,
+    state: PublicListener,
 ) -> Result<ServerHandle, AppError> {
-    let door = web::Data::new(door);
+    let state = web::Data::new(state);
     // Near its part of the limit a worker closes what keeps it waiting, so no part may be tiny.
     let workers = std::thread::available_parallelism()
         .map_or(1, NonZeroUsize::get)
@@ -287,13 +287,13 @@ fn serve_public(
             head_bytes: usize::MAX,
             request_bytes: REQUEST_BYTES_MAX,
         },
-        metrics: door.metrics.listener(Listener::Public),
-        clock: door.clock.clone(),
+        metrics: state.metrics.listener(Listener::Public),
+        clock: state.clock.clone(),
     };
     let server = http::serve(listener, options, move || {
         actix_web::App::new()
             .wrap(TracingLogger::<RootSpan>::new())
-            .configure(http::public(door.clone()))
+            .configure(http::public(state.clone()))
     })
     .map_err(AppError::Serve)?;
     Ok(spawned(server))
@@ -308,7 +308,7 @@ fn serve_admin(
     clock: Clock,
 ) -> Result<ServerHandle, AppError> {
     let (ledger, accepting) = (store.clone(), accepting.clone());
-    let door = web::Data::new(AdminListener {
+    let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![
             Check { name: "store", holds: Box::new(move || check_ledger(&*ledger)) },
@@ -338,7 +338,7 @@ fn serve_admin(
         clock,
     };
     let server = http::serve(listener, options, move || {
-        actix_web::App::new().configure(http::private(door.clone()))
+        actix_web::App::new().configure(http::admin(state.clone()))
     })
     .map_err(AppError::Serve)?;
     Ok(spawned(server))

@@ -50,10 +50,10 @@ impl Service {
         let mut line = String::new();
         said.read_line(&mut line)?;
         let serving: Value = serde_json::from_str(&line).context("the service's first line")?;
-        let door = |name: &str| -> anyhow::Result<SocketAddr> {
+        let listener = |name: &str| -> anyhow::Result<SocketAddr> {
             Ok(serving[name].as_str().context("an address")?.parse()?)
         };
-        let (public, admin) = (door("public")?, door("private")?);
+        let (public, admin) = (listener("public")?, listener("admin")?);
         // A full pipe would stop it.
         thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let ledger = ledger.to_owned();

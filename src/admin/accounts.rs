@@ -13,7 +13,6 @@ pub struct AccountList {
 
 /// An account and whether its submissions wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = AccountView)]
 pub struct AccountView {
     pub account: String,
     /// The settings have it; what waits for one that they do not have dies as unmapped.
@@ -26,7 +25,6 @@ pub struct AccountView {
 
 /// Why nothing is delivered for an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PauseView)]
 pub struct PauseView {
     /// `operator`, `account_rejected`, `rejections` or `unreachable`.
     #[schema(value_type = String)]
@@ -40,7 +38,6 @@ pub struct PauseView {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ResumeResult)]
 pub struct ResumeResult {
     pub account: String,
     /// It was held, whatever the cause.

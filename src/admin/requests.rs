@@ -57,7 +57,6 @@ pub struct ReplayRequest {
 
 /// What came of a replay, or would.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ReplayResult)]
 pub struct ReplayResult {
     /// How many are due again, or would be.
     pub replayed: u32,
@@ -93,7 +92,6 @@ pub struct DiscardRequest {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = DiscardResult)]
 pub struct DiscardResult {
     pub discarded: u32,
     /// How many were not, by why.
@@ -108,7 +106,6 @@ pub struct DiscardResult {
 pub type LeftOut = BTreeMap<String, u32>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = EraseResult)]
 pub struct EraseResult {
     /// How many submissions were about the call.
     pub erased: u32,

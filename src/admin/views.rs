@@ -88,7 +88,6 @@ pub struct SubmissionDetailView {
 /// How much there is that is not listed, where there is very much of it: the later webhooks and
 /// answers, and the earlier attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Truncated)]
 pub struct Truncated {
     pub webhooks: usize,
     pub answers: usize,
@@ -97,7 +96,6 @@ pub struct Truncated {
 
 /// A webhook as it lies in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = WebhookView)]
 pub struct WebhookView {
     #[schema(format = "uuid")]
     pub id: String,
@@ -118,7 +116,6 @@ pub struct WebhookView {
 
 /// One thing that a webhook told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = AnswerView)]
 pub struct AnswerView {
     /// `answer`, `field`, `hang_up` or `opt_out`.
     pub kind: String,
@@ -136,7 +133,6 @@ pub struct AnswerView {
 
 /// One attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = AttemptView)]
 pub struct AttemptView {
     pub number: u32,
     #[schema(value_type = String, format = DateTime)]
@@ -157,7 +153,6 @@ pub struct AttemptView {
 
 /// What Plivo was, or would be, told about a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FeedbackView)]
 pub struct FeedbackView {
     /// From 1 to 5.
     #[schema(value_type = f64)]

@@ -21,8 +21,8 @@ pub struct Check {
 }
 
 /// For Prometheus.
-pub(super) async fn metrics(door: web::Data<AdminListener>) -> HttpResponse {
-    match door.metrics.render() {
+pub(super) async fn metrics(listener: web::Data<AdminListener>) -> HttpResponse {
+    match listener.metrics.render() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, Metrics::CONTENT_TYPE))
             .body(text),
@@ -40,10 +40,10 @@ pub(super) async fn livez() -> &'static str {
 
 /// Webhooks may come: the store takes writes, and the service is not going down. Whether Plivo can
 /// be reached does not matter here.
-pub(super) async fn readyz(door: web::Data<AdminListener>) -> HttpResponse {
+pub(super) async fn readyz(listener: web::Data<AdminListener>) -> HttpResponse {
     let mut ready = true;
     let mut report = String::new();
-    for check in &door.checks {
+    for check in &listener.checks {
         match (check.holds)() {
             Ok(()) => report.push_str(&format!("[+]{}\n", check.name)),
             Err(advice) => {

@@ -45,16 +45,16 @@ enum WebhookError {
 pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
-    door: web::Data<PublicListener>,
+    listener: web::Data<PublicListener>,
 ) -> HttpResponse {
-    let Reading { wall: received_at, monotonic: began } = door.clock.read();
+    let Reading { wall: received_at, monotonic: began } = listener.clock.read();
     let source = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let Some(endpoint) = door.ingest.endpoint(source) else {
-        door.metrics.webhook_came_to_unknown_source();
+    let Some(endpoint) = listener.ingest.endpoint(source) else {
+        listener.metrics.webhook_came_to_unknown_source();
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
-    let received = door.receive(&endpoint, &request, payload, received_at).await;
+    let received = listener.receive(&endpoint, &request, payload, received_at).await;
     let metrics = endpoint.metrics();
     let (outcome, response) = match received {
         Ok(receipt) => {
@@ -70,7 +70,7 @@ pub(super) async fn receive(
             (error.outcome(), error.response(&endpoint))
         }
     };
-    metrics.webhook_answered(outcome, door.clock.monotonic() - began);
+    metrics.webhook_answered(outcome, listener.clock.monotonic() - began);
     response
 }
 

@@ -59,7 +59,7 @@ impl AdminListener {
         if collide(public.listen, self.listen) {
             return cursor.table()?.fault_at(
                 "listen",
-                "the public listener listens there: the private one must have an address of its own",
+                "the public listener is bound there: the admin listener must have an address of its own",
             );
         }
         Some(())

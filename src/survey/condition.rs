@@ -74,7 +74,7 @@ impl Condition {
         &self.parts
     }
 
-    /// `facts` are [`EvalContext`](super::names::Facts) in which questions without an answer stop.
+    /// `facts` are [`EvalContext`](super::names::EvalContext) in which questions without an answer stop.
     ///
     /// # Errors
     /// A part takes too long, or stumbles over an answer.

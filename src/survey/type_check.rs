@@ -64,24 +64,18 @@ enum Comparison {
 impl Comparison {
     fn of(kind: &CompareOpKind) -> Self {
         match kind {
-            CompareOpKind::Eq => Self::Equality,
-            CompareOpKind::Ne => Self::Equality,
-            CompareOpKind::Lt => Self::Order,
-            CompareOpKind::Lte => Self::Order,
-            CompareOpKind::Gt => Self::Order,
-            CompareOpKind::Gte => Self::Order,
+            CompareOpKind::Eq | CompareOpKind::Ne => Self::Equality,
+            CompareOpKind::Lt | CompareOpKind::Lte | CompareOpKind::Gt | CompareOpKind::Gte => {
+                Self::Order
+            }
             CompareOpKind::In | CompareOpKind::NotIn => Self::Membership,
         }
     }
 
     fn of_operator(kind: &BinOpKind) -> Option<Self> {
         Some(match kind {
-            BinOpKind::Eq => Self::Equality,
-            BinOpKind::Ne => Self::Equality,
-            BinOpKind::Lt => Self::Order,
-            BinOpKind::Lte => Self::Order,
-            BinOpKind::Gt => Self::Order,
-            BinOpKind::Gte => Self::Order,
+            BinOpKind::Eq | BinOpKind::Ne => Self::Equality,
+            BinOpKind::Lt | BinOpKind::Lte | BinOpKind::Gt | BinOpKind::Gte => Self::Order,
             BinOpKind::In => Self::Membership,
             _ => return None,
         })
@@ -89,12 +83,9 @@ impl Comparison {
 
     fn of_test(name: &str) -> Option<Self> {
         Some(match name {
-            "eq" | "equalto" | "==" | "sameas" => Self::Equality,
-            "ne" | "!=" => Self::Equality,
-            "lt" | "lessthan" | "<" => Self::Order,
-            "le" | "<=" => Self::Order,
-            "gt" | "greaterthan" | ">" => Self::Order,
-            "ge" | ">=" => Self::Order,
+            "eq" | "equalto" | "==" | "sameas" | "ne" | "!=" => Self::Equality,
+            "lt" | "lessthan" | "<" | "le" | "<=" => Self::Order,
+            "gt" | "greaterthan" | ">" | "ge" | ">=" => Self::Order,
             "in" => Self::Membership,
             _ => return None,
         })

@@ -2,7 +2,7 @@
 //! case and command in them is accepted.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use clap::{CommandFactory, Parser};
 use postcall::cli::Cli;
@@ -84,12 +84,7 @@ fn the_readme_shows_the_table_that_check_prints() {
     let readme = include_str!("../../README.md");
     let file = folder.path().join("postcall.yaml");
     std::fs::write(&file, &blocks_of(readme, "yaml")[0]).unwrap();
-    let checked = Command::new(env!("CARGO_BIN_EXE_postcall"))
-        .args(["check", "--config"])
-        .arg(&file)
-        .envs(environment())
-        .output()
-        .expect("check can be run");
+    let checked = postcall("check", &file);
     let printed = String::from_utf8_lossy(&checked.stdout);
     let shown = blocks_of(readme, "text");
     let table = shown.iter().find(|block| block.starts_with("survey ")).unwrap();
@@ -143,6 +138,16 @@ fn environment() -> [(&'static str, &'static str); 14] {
     ]
 }
 
+/// Runs a command on a settings file, with the secrets that the files name.
+fn postcall(command: &str, settings: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_postcall"))
+        .args([command, "--config"])
+        .arg(settings)
+        .envs(environment())
+        .output()
+        .expect("the command can be run")
+}
+
 fn laid_over(file: &str, block: &str) -> String {
     let layer = |text: &str| config::File::from_str(text, config::FileFormat::Yaml);
     let laid: serde_json::Value = config::Config::builder()
@@ -159,12 +164,7 @@ fn run_the_cases(folder: &Path, file: &str, cases: &str) {
     let (settings, test) = (folder.join("postcall.yaml"), folder.join("postcall.test.yaml"));
     std::fs::write(&settings, file).unwrap();
     std::fs::write(&test, cases).unwrap();
-    let ran = Command::new(env!("CARGO_BIN_EXE_postcall"))
-        .args(["test", "--config"])
-        .arg(&settings)
-        .envs(environment())
-        .output()
-        .expect("the cases can be run");
+    let ran = postcall("test", &settings);
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
 }

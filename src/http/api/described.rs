@@ -29,7 +29,7 @@ pub(super) async fn serve() -> HttpResponse {
 #[openapi(
     info(
         title = "Postcall",
-        description = "What a person does by hand with submissions and accounts. It lies at the private \
+        description = "What a person does by hand with submissions and accounts. It is on the admin \
                        listener. A time is written as in RFC 3339; a problem as in RFC 9457.",
     ),
     paths(

@@ -66,12 +66,12 @@ impl Gate {
             }
             // A page in the browser of an operator could ask by a name of its own.
             None if !calls_loopback(headers) => {
-                let detail = "without a admin.token the API answers to this host's own names \
+                let detail = "without an admin.token the API answers to this host's own names \
                               alone, such as localhost";
                 Err(Problem::new(StatusCode::FORBIDDEN, detail))
             }
             None if !comes_from_here(headers) => {
-                let detail = "without a admin.token the API answers neither what a proxy passes on \
+                let detail = "without an admin.token the API answers neither what a proxy passes on \
                               nor a page in a browser: set admin.token and send it as \
                               Authorization: Bearer";
                 Err(Problem::new(StatusCode::FORBIDDEN, detail))

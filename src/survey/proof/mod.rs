@@ -35,7 +35,7 @@ const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself an
                              far as that can be; what stumbles all the same ends dead as unmapped";
 
 impl Proof {
-    /// Of a compiled survey that was compiled without a fault.
+    /// Of a survey that was compiled without a fault.
     ///
     /// # Errors
     /// Everything that it could come to and must not, each with the answers that show it.

@@ -21,7 +21,7 @@ pub enum Outcome<'a> {
     /// By a rule, and why.
     Ignored(&'a str),
     /// Nothing rates the call.
-    NoRatingPolicy,
+    NoRating,
     Rated {
         /// That of the first answer of its class.
         rating: Rating,
@@ -138,7 +138,7 @@ impl<'a> Outcomes<'a> {
             Some(rating) => Some((rating, rating, rating)),
             None => self.rated_by_scale(model, assigned),
         };
-        let Some((rating, from, to)) = rated else { return Outcome::NoRatingPolicy };
+        let Some((rating, from, to)) = rated else { return Outcome::NoRating };
         let otherwise = &self.book.issues.default;
         let issues = match own_issues {
             Some(issues) => Told::Rule(issues),

@@ -101,7 +101,7 @@ fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<
     let _ = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
-            Outcome::NoRatingPolicy | Outcome::Stumbles => {
+            Outcome::NoRating | Outcome::Stumbles => {
                 Decided::no_rating(&outcomes.book.on_no_rating)
             }
             Outcome::Rated { from, to, issues, .. } => {

@@ -83,7 +83,7 @@ fn round(survey: &Survey, answers: &Answers) -> Duration {
     begun.elapsed() / MAPPINGS_PER_ROUND
 }
 
-/// A caller who was first silent, pressed two keys for what was wrong, and told of it.
+/// A caller who was first silent, then pressed two keys for what was wrong, and described it.
 fn answers() -> anyhow::Result<Answers> {
     let mut answers = Answers::default();
     for (second, question, answer) in [

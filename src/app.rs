@@ -178,7 +178,7 @@ impl App {
         tokio::time::sleep(live.in_force.announce).await;
         let began = clock.monotonic();
         public.stop(true).await;
-        tracing::info!("no more webhooks are taken");
+        tracing::info!("public listener closed");
         let took = clock.monotonic() - began;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
@@ -192,8 +192,8 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Ap
     TcpListener::bind(address).map_err(|source| AppError::Listen { listener, address, source })
 }
 
-/// A store that is damaged does not end the process, which would only be started again and again:
-/// it says what to do, and stays up for whoever comes to do it.
+/// A damaged store does not end the process, which would only be restarted in a loop:
+/// it logs what to do, and stays up for the operator.
 fn open_ledger(
     settings: &Settings,
     clock: &Clock,

@@ -34,7 +34,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands still until it is moved by hand.
+    /// A clock that moves only when a test moves it.
     pub fn manual(wall: Timestamp) -> Self {
         let monotonic = Instant::now();
         Self(Source::Manual(Arc::new(Mutex::new(Reading {

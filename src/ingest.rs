@@ -139,7 +139,7 @@ impl Ingest {
             Outcome::Late => WebhookOutcome::Late,
             Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Purged)),
             Outcome::Excess => {
-                // It promises nothing, and the call goes on by what is known of it.
+                // It promises nothing, and the call continues by the answers stored.
                 submission = None;
                 WebhookOutcome::Excess
             }
@@ -217,7 +217,7 @@ impl Endpoint {
         self.reply(|replies| replies.answer(answers, &self.url))
     }
 
-    /// The reply when nothing of a webhook is stored and its call shall go on.
+    /// The reply if nothing of a webhook is stored and its call continues.
     pub fn default_reply(&self) -> SourceReply {
         self.reply(|replies| replies.last(&self.url))
     }
@@ -226,7 +226,7 @@ impl Endpoint {
         self.source.reply_with(self.replies.as_deref().map(render))
     }
 
-    /// Whether a refused webhook gets the default reply, so that a live call goes on.
+    /// Whether a rejected webhook gets the default reply, so that a live call continues.
     pub fn replies_to_refusals(&self) -> bool {
         self.source.on_reject == OnReject::Reply
     }

@@ -53,7 +53,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// A name and the query, for every way in which a person looks.
+    /// A name and the query, for every kind of search.
     pub fn searches(&self) -> Vec<(&'static str, String)> {
         let middle = self.middle;
         vec![

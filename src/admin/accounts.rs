@@ -40,8 +40,8 @@ pub struct PauseView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResumeResult {
     pub account: String,
-    /// It was held, whatever the cause.
-    pub was_held: bool,
+    /// Whether it was paused, by any cause.
+    pub was_paused: bool,
 }
 
 impl From<PauseReason> for PauseView {

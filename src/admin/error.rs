@@ -63,9 +63,7 @@ impl From<ActionOutcome> for AdminError {
             ActionOutcome::Delivered => "Plivo has accepted it",
             ActionOutcome::Waiting => "it waits to be delivered already",
             ActionOutcome::InFlight => "an attempt is under way: try again when it has ended",
-            ActionOutcome::Final => {
-                "it was discarded or erased, or is known no more: that is final"
-            }
+            ActionOutcome::Final => "it was discarded, erased or purged: that is final",
             ActionOutcome::Corrupt => {
                 "it was changed on disk, so what would be sent may be wrong: look at its webhooks, then discard it"
             }

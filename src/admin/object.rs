@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// Reads what is written as an object. By itself serde takes a list for one as well, key by key, and
-/// an empty list for one that asks for what is usual: for everything.
+/// Deserializes only from an object. By itself serde accepts a list too, key by key, and
+/// an empty list would then be a search for everything.
 ///
 /// # Errors
 /// What is no object, or not this one.

@@ -79,8 +79,8 @@ pub struct Paging {
 #[schema(as = Page)]
 pub struct SubmissionPage {
     pub submissions: Vec<SubmissionView>,
-    /// Where to go on; none at the end. A page may hold fewer than were asked for, even none, and
-    /// still go on.
+    /// The cursor of the next page; none at the end. A page may have fewer submissions than `limit`,
+    /// even none, and still have a next page.
     pub next_cursor: Option<String>,
 }
 

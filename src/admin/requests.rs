@@ -31,7 +31,7 @@ pub enum Rules {
 }
 
 /// One page of a replay of all that is found. Ask with its `next_cursor` for the next, after
-/// `wait_ms`; whoever does not ask has stopped it.
+/// `wait_ms`; stop requesting to stop the replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = ReplayPage)]
@@ -79,7 +79,7 @@ pub struct DiscardRequest {
     #[serde(deserialize_with = "only_object")]
     #[schema(schema_with = with_a_state)]
     pub search: SubmissionQuery,
-    /// In words, for whoever looks at it later.
+    /// The reason in words, shown in the audit entry.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -103,8 +103,8 @@ impl AdminService {
 
     fn count(&self, action: Action, times: u32) {
         if times > 0 {
-            self.metrics.done_by_hand(action, times);
-            tracing::info!(action = action.label(), times, "done by hand");
+            self.metrics.admin_action(action, times);
+            tracing::info!(action = action.label(), times, "operator action");
         }
     }
 }
@@ -255,9 +255,9 @@ impl AdminApi for AdminService {
 
     async fn resume(&self, account: &Name) -> Result<ResumeResult> {
         self.check_account(account).await?;
-        let was_held = self.store.resume(account.clone(), self.clock.now()).await?;
-        self.count(Action::Resume, u32::from(was_held));
-        Ok(ResumeResult { account: account.to_string(), was_held })
+        let was_paused = self.store.resume(account.clone(), self.clock.now()).await?;
+        self.count(Action::Resume, u32::from(was_paused));
+        Ok(ResumeResult { account: account.to_string(), was_paused })
     }
 
     async fn totals(&self) -> Result<StateCounts> {

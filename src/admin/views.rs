@@ -12,7 +12,7 @@ use crate::domain::{Answer, Feedback, WebhookId};
 use crate::store::{StoredWebhook, SubmissionDetail};
 use crate::submission::{Answers, AttemptRecord, AuditEntry, Json, State, StateCounts, Submission};
 
-/// A submission as a person looks at it.
+/// A submission, as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Submission)]
 pub struct SubmissionView {
@@ -39,14 +39,14 @@ pub struct SubmissionView {
     /// When all but its id and its outcome was dropped.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub gone_at: Option<Timestamp>,
-    /// Attempts spent.
+    /// Attempts that count against the limits of `retry`.
     pub attempts: u32,
     pub last_attempt: Option<LastAttempt>,
-    /// What Plivo was told last, once it has accepted.
+    /// The feedback that Plivo accepted last.
     pub feedback: Option<FeedbackView>,
 }
 
-/// Where a submission stands.
+/// The state of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateName {
@@ -80,7 +80,7 @@ pub struct SubmissionDetailView {
     pub answers: Vec<AnswerView>,
     /// The first first, as are the interventions.
     pub attempts_made: Vec<AttemptView>,
-    /// What was done with it by hand.
+    /// The operator actions on it.
     pub interventions: Vec<AuditView>,
     pub left_out: Truncated,
 }
@@ -94,7 +94,7 @@ pub struct Truncated {
     pub attempts: usize,
 }
 
-/// A webhook as it lies in the ledger.
+/// A webhook, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookView {
     #[schema(format = "uuid")]
@@ -114,7 +114,7 @@ pub struct WebhookView {
     pub body_base64: Option<String>,
 }
 
-/// One thing that a webhook told.
+/// One answer or field that a webhook reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerView {
     /// `answer`, `field`, `hang_up` or `opt_out`.
@@ -151,7 +151,7 @@ pub struct AttemptView {
     pub feedback: Option<FeedbackView>,
 }
 
-/// What Plivo was, or would be, told about a call.
+/// The feedback about a call that Plivo got, or would get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackView {
     /// From 1 to 5.
@@ -163,7 +163,7 @@ pub struct FeedbackView {
     pub notes: Option<String>,
 }
 
-/// Something that a person did to a submission.
+/// An operator's action on a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct AuditView {
@@ -231,7 +231,7 @@ impl From<Submission> for SubmissionView {
             due_at: submission.due_at,
             settled_at: submission.settled_at,
             gone_at: submission.purged_at,
-            attempts: document.attempts_spent,
+            attempts: document.attempts_used,
             last_attempt,
             feedback: document.delivered.as_ref().and_then(FeedbackView::read),
         }

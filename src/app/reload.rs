@@ -72,7 +72,7 @@ impl Live {
         tracing::info!(was, settings = is, "the settings were reloaded");
         terms::warn_of_open_sources(&new);
 
-        // First whoever counts and whoever delivers: what the listeners let in meets a dispatcher that
+        // Metrics and the dispatcher come first: what the listeners let in meets a dispatcher that
         // knows its survey, and is counted where it belongs.
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));

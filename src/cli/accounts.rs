@@ -20,7 +20,7 @@ pub(super) struct Accounts {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the accounts and which of them are held, and why; the same as without a verb
+    /// List the accounts, which of them are paused, and why; the default
     List(List),
     /// Deliver nothing for an account until it is resumed; webhooks are kept all the same
     Pause(Pause),
@@ -42,7 +42,7 @@ struct Pause {
     /// The account's name in the settings
     #[arg(value_name = "NAME")]
     account: Name,
-    /// Why, for whoever looks at it later
+    /// The reason, shown in the audit entry
     #[arg(long, value_name = "TEXT")]
     comment: String,
     /// How to print it
@@ -86,8 +86,8 @@ impl Accounts {
 fn print_resumed(resumed: &ResumeResult, output: Output) -> Result<(), Failure> {
     let line = match (output, &resumed.account) {
         (Output::Json, _) => to_json(resumed)?,
-        (Output::Table, account) if resumed.was_held => format!("{account} is resumed"),
-        (Output::Table, account) => format!("{account} was not held"),
+        (Output::Table, account) if resumed.was_paused => format!("{account} is resumed"),
+        (Output::Table, account) => format!("{account} was not paused"),
     };
     Ok(writeln!(io::stdout(), "{line}")?)
 }
@@ -100,7 +100,7 @@ fn print(accounts: &[AccountView], output: Output) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let mut table = Table::with_head(["ACCOUNT", "HELD", "SINCE", "WAITING", "WHY"]);
+    let mut table = Table::with_head(["ACCOUNT", "PAUSED", "SINCE", "WAITING", "CAUSE"]);
     accounts.iter().for_each(|account| table.add(line(account)));
     write!(out, "{table}")?;
     Ok(())

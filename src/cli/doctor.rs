@@ -29,7 +29,7 @@ pub(super) struct Doctor {
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Output {
-    /// Sentences, for a person
+    /// Sentences
     #[default]
     Text,
     /// One JSON object, for a script
@@ -78,7 +78,7 @@ fn print_examination(
 
 fn recover(store: &Path, new: &Path, output: Output) -> Result<(), Failure> {
     let recovered = sqlite::recover(store, new).map_err(anyhow::Error::from)?;
-    // What was recovered is checked as well.
+    // The recovered store is checked too.
     let examination = sqlite::examine(new).map_err(anyhow::Error::from)?;
     let mut out = std::io::stdout().lock();
     let printed = match output {

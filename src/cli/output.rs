@@ -3,7 +3,7 @@ use clap::ValueEnum;
 /// How to print what there is to say.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(super) enum Output {
-    /// For a person
+    /// Plain text
     #[default]
     Text,
     /// One JSON document, for a script

@@ -1,4 +1,4 @@
-//! Reads the settings again while the service runs: when told by SIGHUP, and when their file has
+//! Reads the settings again while the service runs: on SIGHUP, and when their file has
 //! changed.
 
 use std::fs;
@@ -14,11 +14,11 @@ use super::SettingsFile;
 use crate::app::Reread;
 use crate::settings::{Environment, Settings};
 
-/// How often the file is looked at. Being told by the system would lose a mounted ConfigMap, whose
+/// How often the file is looked at. File notifications would lose a mounted ConfigMap, whose
 /// files are swapped behind a symbolic link.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// A file that changed is read when it has stayed the same for so long: whoever writes it may not
+/// A file that changed is read when it has stayed the same for so long: its writer may not
 /// be done.
 const SETTLES_IN: Duration = Duration::from_millis(500);
 

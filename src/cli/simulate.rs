@@ -28,7 +28,7 @@ impl Simulate {
         let address = simulator.addr();
         let mut out = std::io::stdout().lock();
         writeln!(out, "the Feedback API   http://{address}/v1/Call/{{call_uuid}}/Feedback/")?;
-        writeln!(out, "what it heard      http://{address}/simulator/feedback")?;
+        writeln!(out, "received           http://{address}/simulator/feedback")?;
         writeln!(
             out,
             "make it fail       curl -X PUT http://{address}/simulator/faults -d '{{\"faults\":[{{\"status\":503,\"times\":2}}]}}'"

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Columns as wide as what stands in them; the last is as long as it likes.
+/// A table whose columns are as wide as their content; the last has no limit.
 pub(super) struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -33,7 +33,7 @@ impl Table {
     }
 }
 
-/// Without what a terminal would take for a command, or for another order of what stands beside it: a
+/// Removes what a terminal would take for a command, or for another order of the text beside it: a
 /// stranger may have written it.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

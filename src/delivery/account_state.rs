@@ -49,8 +49,8 @@ impl AccountState {
         jitter: f64,
     ) -> Decision {
         let (verdict, now) = (attempt.verdict, attempt.finished_at);
-        self.throttle.heard(attempt, took);
-        self.breaker.heard(verdict);
+        self.throttle.record(attempt, took);
+        self.breaker.record(verdict);
         let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
         let tried = Tried {
             // What could not begin spends nothing, and waits the longer all the same.
@@ -88,7 +88,7 @@ impl AccountState {
                         let at = now + rest.min(options.probe_interval);
                         self.pause(claim, now, PauseCause::Rejections, at, options)
                     }
-                    // Not for ever: whoever knows a source's secret may make calls up.
+                    // Not for ever: a sender who has a source's secret can invent calls.
                     Extent::Source if !is_final && tried.age < options.retry.max_age => {
                         Decision::SetAside { at: now + rest }
                     }
@@ -222,7 +222,7 @@ mod tests {
             self.0.decide(claim, &attempt, Duration::ZERO, &options(), 1.0)
         }
 
-        /// How many seconds until the account is probed, where it is held for that cause.
+        /// Seconds until the account is probed, if it is paused for that cause.
         #[track_caller]
         fn pauses(&mut self, claim: &Claim, verdict: Verdict, for_cause: PauseCause) -> i64 {
             match self.get(claim, verdict, None) {
@@ -236,16 +236,16 @@ mod tests {
 
     #[test]
     fn who_reaches_nobody_again_and_again_waits_and_probes_ever_more_seldom() {
-        let (mut told, probe) = (Responses::new(), probe());
+        let (mut responses, probe) = (Responses::new(), probe());
         for _ in 0..4 {
-            let decision = told.get(&claim(), Verdict::Unreachable, None);
+            let decision = responses.get(&claim(), Verdict::Unreachable, None);
             assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
         }
         let mut held =
-            |claim: &Claim| told.pauses(claim, Verdict::Unreachable, PauseCause::Unreachable);
+            |claim: &Claim| responses.pauses(claim, Verdict::Unreachable, PauseCause::Unreachable);
         assert_eq!(held(&claim()), 1);
         assert_eq!([(); 8].map(|()| held(&probe)), [2, 4, 8, 16, 32, 60, 60, 60]);
-        // What was under way when it began says that it goes on.
+        // An attempt that was in flight when the pause began confirms it.
         assert_eq!(held(&claim()), 1);
     }
 
@@ -257,10 +257,10 @@ mod tests {
 
     #[test]
     fn a_local_error_pauses_nothing_and_that_of_a_probe_leaves_the_pause_as_it_is() {
-        let mut told = Responses::new();
+        let mut responses = Responses::new();
         for _ in 0..100 {
             for claim in [claim(), probe()] {
-                let decision = told.get(&claim, Verdict::LocalError, None);
+                let decision = responses.get(&claim, Verdict::LocalError, None);
                 assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
             }
         }
@@ -281,30 +281,36 @@ mod tests {
     #[test]
     fn an_outage_kills_nothing_that_is_old() {
         let old = Claim { age: 100 * 3600 * SECOND, ..claim() };
-        let mut told = Responses::new();
+        let mut responses = Responses::new();
         for _ in 0..4 {
-            let young = told.get(&claim(), Verdict::Unreachable, None);
+            let young = responses.get(&claim(), Verdict::Unreachable, None);
             assert!(matches!(young, Decision::Retry { .. }));
         }
-        told.pauses(&old, Verdict::Unreachable, PauseCause::Unreachable);
+        responses.pauses(&old, Verdict::Unreachable, PauseCause::Unreachable);
     }
 
     #[test]
     fn a_rejection_counts_against_the_submission_only_while_others_get_through() {
-        let mut told = Responses::new();
+        let mut responses = Responses::new();
         let last = Claim { rejections: REJECTIONS_MAX - 1, ..claim() };
         let probe = Claim { rejections: last.rejections, ..probe() };
-        assert_eq!(told.pauses(&claim(), Verdict::AccountRejected, PauseCause::AccountRejected), 1);
-        assert_eq!(told.pauses(&probe, Verdict::AccountRejected, PauseCause::AccountRejected), 2);
-        // An operator resumes it again and again, and nothing was mended.
+        assert_eq!(
+            responses.pauses(&claim(), Verdict::AccountRejected, PauseCause::AccountRejected),
+            1
+        );
+        assert_eq!(
+            responses.pauses(&probe, Verdict::AccountRejected, PauseCause::AccountRejected),
+            2
+        );
+        // An operator resumes it again and again, and nothing was repaired.
         for _ in 0..10 {
             assert_eq!(
-                told.pauses(&last, Verdict::AccountRejected, PauseCause::AccountRejected),
+                responses.pauses(&last, Verdict::AccountRejected, PauseCause::AccountRejected),
                 1
             );
         }
-        told.get(&claim(), Verdict::Accepted, Some(201));
-        let decision = told.get(&last, Verdict::AccountRejected, Some(403));
+        responses.get(&claim(), Verdict::Accepted, Some(201));
+        let decision = responses.get(&last, Verdict::AccountRejected, Some(403));
         assert!(
             matches!(decision, Decision::Dead { reason: DeadReason::Rejected, .. }),
             "{decision:?}"
@@ -313,32 +319,38 @@ mod tests {
 
     #[test]
     fn where_most_would_die_of_one_cause_only_a_few_do() {
-        let mut told = Responses::new();
+        let mut responses = Responses::new();
         let mut dead = 0;
         for n in 0..100 {
-            match told.get(&claim_of(&format!("c-{n}")), Verdict::Rejected, Some(422)) {
+            match responses.get(&claim_of(&format!("c-{n}")), Verdict::Rejected, Some(422)) {
                 Decision::Dead { .. } => dead += 1,
                 Decision::Pause { cause: PauseCause::Rejections, at, .. } => assert!(at > NOW),
                 other => panic!("{other:?}"),
             }
         }
         assert_eq!(dead, 4);
-        assert!(matches!(told.get(&claim(), Verdict::Accepted, Some(201)), Decision::Delivered));
-        assert!(matches!(told.get(&claim(), Verdict::Rejected, Some(400)), Decision::Dead { .. }));
+        assert!(matches!(
+            responses.get(&claim(), Verdict::Accepted, Some(201)),
+            Decision::Delivered
+        ));
+        assert!(matches!(
+            responses.get(&claim(), Verdict::Rejected, Some(400)),
+            Decision::Dead { .. }
+        ));
     }
 
     #[test]
     fn what_is_set_aside_dies_once_it_is_as_old_as_any_offer_may_be() {
-        let mut told = Responses::new();
+        let mut responses = Responses::new();
         let of = |call: &str, source: &str, hours: u32| Claim {
             sources: vec![source.parse().unwrap()],
             age: 3600 * SECOND * hours,
             ..claim_of(call)
         };
-        told.get(&of("good", "ivr", 0), Verdict::Accepted, Some(201));
+        responses.get(&of("good", "ivr", 0), Verdict::Accepted, Some(201));
         let mut set_aside = |n: usize, hours: u32| {
             let claim = of(&format!("c-{n}"), "form", hours);
-            match told.get(&claim, Verdict::Rejected, Some(422)) {
+            match responses.get(&claim, Verdict::Rejected, Some(422)) {
                 Decision::SetAside { .. } => true,
                 Decision::Dead { reason: DeadReason::Rejected, pause: None } => false,
                 other => panic!("{other:?}"),
@@ -354,13 +366,13 @@ mod tests {
     fn what_may_have_been_heard_is_dead_where_the_settings_want_that_and_the_account_waits() {
         let mut options = options();
         options.retry.on_unknown_result = UnknownResult::Dead;
-        let mut told = Responses::new();
+        let mut responses = Responses::new();
         let mut get = |n: usize, is_probe: bool| {
             let paused_for = is_probe.then_some(PauseCause::Rejections);
             let claim = Claim { paused_for, ..claim_of(&format!("c-{n}")) };
             let verdict = Verdict::UnknownResult;
             let attempt = Attempt { verdict, reply: Reply::default(), finished_at: NOW };
-            told.0.decide(&claim, &attempt, Duration::ZERO, &options, 1.0)
+            responses.0.decide(&claim, &attempt, Duration::ZERO, &options, 1.0)
         };
         for n in 0..4 {
             let decision = get(n, false);

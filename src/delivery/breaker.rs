@@ -3,7 +3,7 @@ use crate::domain::Verdict;
 /// So many attempts in a row that reach no one, and the account waits: the next would not either.
 const UNREACHABLE_MAX: u32 = 5;
 
-/// Whether the far side can be reached at all.
+/// Circuit breaker for a destination that cannot be reached.
 #[derive(Default)]
 pub struct CircuitBreaker {
     /// Attempts that reached no one, since one reached someone.
@@ -13,7 +13,7 @@ pub struct CircuitBreaker {
 impl CircuitBreaker {
     /// An attempt ended; any answer at all proves that someone is there, and one that could not begin
     /// nothing.
-    pub fn heard(&mut self, verdict: Verdict) {
+    pub fn record(&mut self, verdict: Verdict) {
         self.in_a_row = match verdict {
             Verdict::Unreachable => self.in_a_row.saturating_add(1),
             Verdict::LocalError => self.in_a_row,
@@ -21,7 +21,7 @@ impl CircuitBreaker {
         };
     }
 
-    /// It makes no sense to go on as if someone were there.
+    /// Whether deliveries stop until a probe gets through.
     pub fn is_open(&self) -> bool {
         self.in_a_row >= UNREACHABLE_MAX
     }
@@ -35,20 +35,20 @@ mod tests {
     fn it_opens_after_a_run_and_closes_with_any_answer() {
         let mut breaker = CircuitBreaker::default();
         for n in 1..=7 {
-            breaker.heard(Verdict::Unreachable);
+            breaker.record(Verdict::Unreachable);
             assert_eq!(breaker.is_open(), n >= UNREACHABLE_MAX, "{n}");
         }
-        breaker.heard(Verdict::Throttled { retry_after: None });
+        breaker.record(Verdict::Throttled { retry_after: None });
         assert!(!breaker.is_open());
     }
 
     #[test]
     fn a_local_error_neither_opens_nor_closes_it() {
         let mut breaker = CircuitBreaker::default();
-        (0..100).for_each(|_| breaker.heard(Verdict::LocalError));
+        (0..100).for_each(|_| breaker.record(Verdict::LocalError));
         assert!(!breaker.is_open());
-        (0..UNREACHABLE_MAX).for_each(|_| breaker.heard(Verdict::Unreachable));
-        breaker.heard(Verdict::LocalError);
+        (0..UNREACHABLE_MAX).for_each(|_| breaker.record(Verdict::Unreachable));
+        breaker.record(Verdict::LocalError);
         assert!(breaker.is_open());
     }
 
@@ -57,10 +57,10 @@ mod tests {
         let mut breaker = CircuitBreaker::default();
         for verdict in [Verdict::Accepted, Verdict::UnknownCall, Verdict::UnknownResult] {
             for _ in 1..UNREACHABLE_MAX {
-                breaker.heard(Verdict::Unreachable);
+                breaker.record(Verdict::Unreachable);
             }
             assert!(!breaker.is_open());
-            breaker.heard(verdict);
+            breaker.record(verdict);
         }
     }
 }

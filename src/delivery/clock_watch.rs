@@ -23,7 +23,7 @@ const DOWNTIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// Watches the wall clock against monotonic time, and gives a time that is safe to destroy by.
 ///
-/// A step back is believed at once: less is removed. After a step forward the **trusted time** goes on
+/// A step back is believed at once: less is removed. After a step forward the **trusted time** continues
 /// as if there had been none, and catches up as fast again as time passes; it is the wall clock's
 /// again once that was watched for 24 h without a step, by one process or by several.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct ClockWatch {
 
 impl ClockWatch {
     /// `recorded` is what the last process recorded, at most a few hours before it ended; without it
-    /// the wall clock is believed. One that goes on from where it was left is watched on.
+    /// the wall clock is believed. A jump that continues across a restart stays under watch.
     pub fn start(now: Reading, recorded: Option<ClockRecord>) -> Self {
         let goes_on_from = |recorded: Timestamp| {
             let ahead = now.wall.duration_since(recorded);

@@ -92,7 +92,7 @@ impl Dispatcher {
         Maintenance::new(self.context.clone(), self.trusted_time.clone())
     }
 
-    /// Runs until it is told to stop, and how long it may take for that.
+    /// Runs until `stop` has a value: the time it may take to finish.
     pub async fn run(mut self, mut stop: watch::Receiver<Option<Duration>>) {
         loop {
             let rest = self.run_until_due().await;
@@ -149,7 +149,7 @@ impl Dispatcher {
             wanted,
             now,
             latest_due: self.latest_due(now),
-            held: self.in_flight.held(),
+            leased: self.in_flight.leased(),
             probe_interval: self.config.options.probe_interval,
             mapper: self.mapper.clone(),
         };
@@ -327,7 +327,7 @@ impl Dispatcher {
             (self.client.clone(), self.report.clone(), self.context.clock.clone());
         // The commit took its time, which must not be made up for.
         let now = clock.now();
-        let held = self.in_flight.began(&account, claim.token);
+        let leased = self.in_flight.began(&account, claim.token);
         self.account(&account, now).throttle.began(now);
         tokio::task::spawn_local(async move {
             let account = destination.account();
@@ -344,16 +344,16 @@ impl Dispatcher {
             let attempt = Attempt { verdict, reply, finished_at };
             // The dispatcher is gone only when the process ends; the attempt is found at the next
             // start.
-            let _ = report.send(Exchanged { claim, attempt, took, held });
+            let _ = report.send(Exchanged { claim, attempt, took, leased });
         });
     }
 
     /// Decides what becomes of a submission after its exchange.
     fn decide(&mut self, exchanged: Exchanged) {
-        let Exchanged { claim, attempt, took, held } = exchanged;
+        let Exchanged { claim, attempt, took, leased } = exchanged;
         let account = claim.key.account.clone();
         self.context.metrics.attempt_made(&account, attempt.verdict, took);
-        self.in_flight.ended(&account, held);
+        self.in_flight.ended(&account, leased);
         self.log_local_error(attempt.verdict);
         if !self.config.destinations.contains_key(&account) {
             // Its account left the settings while it was in flight: it may wait for ever now.
@@ -372,7 +372,7 @@ impl Dispatcher {
         let is_local = verdict == Verdict::LocalError;
         if is_local && !self.lacks_sockets {
             tracing::error!(
-                "no socket can be opened for deliveries, the process has no open file left: raise its limit or lower public.connections; deliveries go on by themselves"
+                "no socket can be opened for deliveries, the process has no open file left: raise its limit or lower public.connections; deliveries continue when a file is free"
             );
         }
         self.lacks_sockets = is_local;

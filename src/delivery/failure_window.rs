@@ -11,7 +11,7 @@ const LOOKED_BACK: usize = 20;
 /// Fewer of one cause are bad luck.
 const OF_ONE_CAUSE: usize = 5;
 
-/// How long an acceptance says that the account is well: a source may rest for a weekend, and one that
+/// How long an acceptance is evidence that the account works: a source may rest for a weekend, and one that
 /// left the settings must not speak for it for ever.
 const ACCEPTANCE_SAYS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -86,7 +86,7 @@ impl FailureWindow {
         self.ends.len() < OF_ONE_CAUSE
     }
 
-    /// One that is offered again and again while its account is held must not push out the others.
+    /// A submission that is tried again and again while its account is paused must not push out the others.
     fn end(&mut self, end: End) {
         self.ends.retain(|known| known.submission != end.submission);
         if self.ends.len() == LOOKED_BACK {
@@ -97,7 +97,7 @@ impl FailureWindow {
 }
 
 impl Cause {
-    /// The far side's own word for it, or else the first line of what it said. What holds a digit
+    /// The destination's error code, or else the first line of its message. A word with a digit
     /// may be the call's or the request's own, and is the same cause all the same.
     pub fn of(reason: DeadReason, attempt: &Attempt) -> Self {
         let reply = &attempt.reply;
@@ -135,9 +135,9 @@ mod tests {
 
     /// Each time it is another submission that ends.
     #[derive(Default)]
-    struct Told(FailureWindow, u128);
+    struct History(FailureWindow, u128);
 
-    impl Told {
+    impl History {
         fn next(&mut self) -> SubmissionId {
             self.1 += 1;
             SubmissionId(Uuid::from_u128(self.1))
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_few_of_one_cause_die_and_then_no_more() {
-        let mut refusals = Told::default();
+        let mut refusals = History::default();
         let many: Vec<bool> = (0..30).map(|_| refusals.is_systemic(spelling())).collect();
         assert_eq!(many[..4], [false; 4]);
         assert!(many[4..].iter().all(|many| *many));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn where_more_are_accepted_than_refused_the_fault_is_the_submissions() {
-        let mut refusals = Told::default();
+        let mut refusals = History::default();
         for _ in 0..100 {
             refusals.accepted();
             assert!(!refusals.is_systemic(spelling()));
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn refusals_of_different_causes_are_not_many() {
-        let mut refusals = Told::default();
+        let mut refusals = History::default();
         for n in 0..100 {
             let other = ["too late", "no such thing", "not now"][n % 3];
             assert!(!refusals.is_systemic(cause(422, Some(other), "")));
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn one_that_is_refused_again_and_again_is_one() {
-        let mut refusals = Told::default();
+        let mut refusals = History::default();
         for _ in 1..OF_ONE_CAUSE {
             assert!(!refusals.is_systemic(spelling()));
         }
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_accepted_in_the_end_is_no_refusal() {
-        let mut refusals = Told::default();
+        let mut refusals = History::default();
         let mended = refusals.next();
         refusals.0.is_systemic(mended, spelling());
         refusals.0.accepted(mended, Timestamp::UNIX_EPOCH);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_was_long_ago_is_forgotten() {
-        let mut refusals = Told::default();
+        let mut refusals = History::default();
         while !refusals.is_systemic(spelling()) {}
         for _ in 0..LOOKED_BACK {
             refusals.accepted();

@@ -121,7 +121,7 @@ mod tests {
         let extents: Vec<Extent> = (0..150).map(|_| ends.fails(&["form"])).collect();
         assert_eq!(extents[..4], [Extent::Submission; 4]);
         assert!(extents[4..].iter().all(|extent| *extent == Extent::Source), "{extents:?}");
-        // The other one may have something of that kind as well.
+        // The other source may have such failures too.
         for _ in 0..4 {
             assert_eq!(ends.fails(&["ivr"]), Extent::Submission);
         }

@@ -10,7 +10,7 @@ use crate::submission::{Claim, Decision, LeaseToken, Settlement};
 pub(super) struct InFlight {
     exchanges: BTreeMap<Name, usize>,
     /// Claims whose exchange runs or has a result that is not decided yet; one that panicked is gone.
-    held: Vec<Weak<LeaseToken>>,
+    leased: Vec<Weak<LeaseToken>>,
     decided: Vec<Decided>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Exchanged {
     pub attempt: Attempt,
     pub took: Duration,
     /// Its claim holds until the result is decided, however long the process did not run.
-    pub held: Rc<LeaseToken>,
+    pub leased: Rc<LeaseToken>,
 }
 
 /// A decision, with what is reported once it is recorded.
@@ -30,7 +30,7 @@ pub(super) struct Decided {
     pub survey: Name,
     pub sources: Vec<Name>,
     pub settlement: Settlement,
-    /// What was delivered, and how long after the caller was last heard.
+    /// The feedback delivered, and the time since the caller's last answer.
     pub delivered: Option<(Feedback, Duration)>,
     /// The destination had accepted feedback of this submission before.
     pub redelivery: bool,
@@ -65,29 +65,29 @@ impl InFlight {
         self.exchanges.values().sum()
     }
 
-    /// An exchange begins; its claim is held for as long as what is returned lives.
+    /// Begins an exchange; its lease is renewed until the returned token is dropped.
     pub fn began(&mut self, account: &Name, token: LeaseToken) -> Rc<LeaseToken> {
-        let held = Rc::new(token);
-        self.held.push(Rc::downgrade(&held));
+        let leased = Rc::new(token);
+        self.leased.push(Rc::downgrade(&leased));
         match self.exchanges.get_mut(account) {
             Some(count) => *count += 1,
             None => {
                 self.exchanges.insert(account.clone(), 1);
             }
         }
-        held
+        leased
     }
 
-    /// The claims that are held, by their exchange or by a decision that is not recorded yet.
-    pub fn held(&mut self) -> Vec<LeaseToken> {
-        self.held.retain(|held| held.strong_count() > 0);
-        let running = self.held.iter().filter_map(Weak::upgrade).map(|held| *held);
+    /// Claims whose lease is renewed: their exchange runs, or its settlement is not recorded yet.
+    pub fn leased(&mut self) -> Vec<LeaseToken> {
+        self.leased.retain(|leased| leased.strong_count() > 0);
+        let running = self.leased.iter().filter_map(Weak::upgrade).map(|leased| *leased);
         running.chain(self.decided.iter().map(|decided| decided.settlement.token)).collect()
     }
 
-    /// An exchange ended. Its claim is held until this, and then by its decision.
-    pub fn ended(&mut self, account: &Name, held: Rc<LeaseToken>) {
-        drop(held);
+    /// Ends an exchange; from then on its pending settlement renews the lease.
+    pub fn ended(&mut self, account: &Name, leased: Rc<LeaseToken>) {
+        drop(leased);
         if let Some(count) = self.exchanges.get_mut(account) {
             *count -= 1;
         }

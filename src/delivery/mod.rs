@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-/// Delivers and maintains until it is told to stop, and how long it may take for that. Within a
+/// Delivers and maintains until `stop` has a value: the time it may take to finish. Runs within a
 /// `LocalSet`.
 pub async fn run(context: Context, stop: watch::Receiver<Option<Duration>>) {
     let dispatcher = Dispatcher::new(context);

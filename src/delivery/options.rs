@@ -83,7 +83,7 @@ impl Mapper for MapperInForce {
 #[derive(Clone)]
 pub struct Context {
     pub store: Arc<dyn Store>,
-    /// The configuration in force. Whoever changes it does so before webhooks are received by the new
+    /// The configuration in force. A reload changes it before webhooks are received by the new
     /// one.
     pub config: watch::Receiver<Arc<DeliveryConfig>>,
     pub metrics: Arc<Metrics>,

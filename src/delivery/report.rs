@@ -115,9 +115,11 @@ fn paused(
 
 fn why_unsent(reason: DeadReason) -> &'static str {
     match reason {
-        DeadReason::Unrated => "nothing rates the call, and the survey wants that seen",
-        DeadReason::Incomplete => "the survey is incomplete, and wants that seen",
-        DeadReason::UnknownResult => "it may have arrived, and the settings want that seen",
+        DeadReason::Unrated => "nothing rates the call, and the survey sets on_no_rating: dead",
+        DeadReason::Incomplete => "the survey is incomplete, and sets on_incomplete: dead",
+        DeadReason::UnknownResult => {
+            "it may have arrived, and the settings say on_unknown_result: dead"
+        }
         DeadReason::Corrupt => "it was changed on disk",
         DeadReason::Unmapped
         | DeadReason::Rejected

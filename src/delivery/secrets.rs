@@ -9,7 +9,7 @@ use crate::domain::Name;
 /// How often secrets in files are looked at.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// The secrets of all accounts, watched for a change: whoever waits for a better one need not wait
+/// The secrets of all accounts, watched for a change: an account that is paused for a wrong one need not wait
 /// any longer.
 pub struct Secrets {
     /// How often each had changed when it was looked at.
@@ -24,7 +24,7 @@ impl Secrets {
         Self { changes: changes.collect(), looked_at: None }
     }
 
-    /// The accounts whose secrets changed since the last look, whoever read them again; none where
+    /// The accounts whose secrets changed since the last look, whatever read them again; none if
     /// that was a moment ago.
     pub fn changed(
         &mut self,

@@ -81,7 +81,7 @@ impl Client {
         let http = awc::Client::builder()
             .connector(connector)
             .disable_redirects()
-            // The deadline lies around the whole exchange; awc's own ends at the reply's head.
+            // The deadline covers the whole exchange; awc's own ends at the response's head.
             .disable_timeout()
             .no_default_headers()
             .add_default_header((
@@ -246,7 +246,7 @@ pub fn tls() -> rustls::ClientConfig {
         .expect("ring speaks the protocol versions of rustls")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // Without this the far side may choose HTTP/2, whose old h2 release has an open advisory.
+    // Without this the destination may choose HTTP/2, whose old h2 release has an open advisory.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
 }

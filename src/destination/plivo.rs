@@ -18,7 +18,7 @@ pub struct Plivo {
     pub auth_id: String,
     /// Scheme, host and an optional prefix, without a trailing slash: `https://stats.plivo.com`.
     pub api: String,
-    /// Issues that this account's API names otherwise than [`Issue::name`]: Plivo's documents disagree
+    /// Issues whose name in this account's API differs from [`Issue::name`]: Plivo's documents disagree
     /// on two.
     pub issue_names: BTreeMap<Issue, String>,
 }

@@ -15,7 +15,7 @@ pub struct Account {
 }
 
 /// The auth tokens of an account; several while one is being rotated. They can be read again while
-/// the service runs, and whoever holds them sees the change.
+/// the service runs, and every clone sees the change.
 pub struct Credentials {
     tokens: RwLock<Arc<[SecretString]>>,
     changes: AtomicU64,

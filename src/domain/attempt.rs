@@ -3,12 +3,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What one attempt to deliver came to, as the dispatcher decides by it. The table that makes
-/// verdicts of a destination's answers lies with the destination.
+/// Verdict on one delivery attempt, by which the dispatcher decides. The table that makes
+/// verdicts of a destination's responses is in the destination's module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     Accepted,
-    /// Our credentials or our address are wrong: the account waits, nothing is spent.
+    /// Our credentials or our address are wrong: the account pauses, and the attempt does not count.
     AccountRejected,
     /// The destination does not know the call, or not yet.
     UnknownCall,

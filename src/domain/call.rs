@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 /// The call that is rated, as Plivo names it.
 ///
-/// Plivo's own documents show ids that are not well-formed UUIDs, so the shape is not insisted on;
+/// Plivo's own documents show ids that are not valid UUIDs, so the shape is not checked;
 /// the characters are, because the id becomes a segment of the path that feedback is posted to.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallUuid(String);

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Issue, Issues, Rating};
 
-/// What Plivo is told about one call. Its constructor holds Plivo's law, so a value of this type
+/// Feedback about one call, as Plivo takes it. Its constructor checks the API's constraints, so a value of this type
 /// is never refused for its shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
@@ -37,7 +37,7 @@ impl Feedback {
     /// # Errors
     /// Below 5, at least one issue is required.
     pub fn new(rating: Rating, issues: Issues, notes: String) -> Result<Self, InvalidFeedback> {
-        if rating.wants_an_issue() && issues.is_empty() {
+        if rating.requires_issue() && issues.is_empty() {
             return Err(InvalidFeedback(rating));
         }
         Ok(Self { rating, issues, notes: Some(notes).filter(|notes| !notes.is_empty()) })

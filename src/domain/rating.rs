@@ -23,8 +23,8 @@ impl Rating {
         self.0
     }
 
-    /// Below this Plivo wants to know what was wrong.
-    pub fn wants_an_issue(self) -> bool {
+    /// Whether Plivo requires an issue with this rating: it does below 5.
+    pub fn requires_issue(self) -> bool {
         self < Self::BEST
     }
 }

@@ -11,7 +11,7 @@ use crate::telemetry::{CloseReason, ConnectionState, ListenerMetrics};
 /// How often the connections of a worker are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What passes at most between two looks: while the process stood still, no client could be heard.
+/// The longest step that counts between two looks: while the process was stopped, no client could be read.
 const STEP_MAX: Duration = LOOK_EVERY.saturating_mul(2);
 
 /// The open connections of one worker of one listener. Everything happens on the worker's thread.
@@ -22,7 +22,7 @@ pub(super) struct Connections {
     clock: Rc<Cell<Duration>>,
     open: RefCell<BTreeMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
-    /// What the metrics were told last, in the order of [`ConnectionState::ALL`].
+    /// The counts last reported to the metrics, in the order of [`ConnectionState::ALL`].
     reported: Cell<[i64; ConnectionState::ALL.len()]>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Connection {
     is_body_open: Cell<bool>,
     /// All of the response has been handed to the server.
     is_response_made: Cell<bool>,
-    /// When the socket took no more of what is written, until it does.
+    /// Since when the socket has not accepted more of the response; none while it does.
     unread_since: Cell<Option<Duration>>,
     /// Set once: the socket fails from then on, and so the server lets go of it.
     closing: Cell<Option<CloseReason>>,
@@ -149,7 +149,7 @@ async fn watch(connections: Weak<Connections>, clock: Clock) {
     }
 }
 
-/// Told by the socket.
+/// Events of the socket.
 impl Connection {
     /// Bytes came.
     pub fn received(&self, bytes: usize) {
@@ -186,7 +186,7 @@ impl Connection {
         }
     }
 
-    /// The socket takes no more for now.
+    /// The socket does not accept more for now.
     pub fn is_unread(&self) {
         if self.unread_since.get().is_none() {
             self.unread_since.set(Some(self.clock.get()));
@@ -216,7 +216,7 @@ impl Connection {
     }
 }
 
-/// Told by the service.
+/// Events of the service.
 impl Connection {
     /// The head of a request arrived, and a body may follow.
     pub fn request_began(&self, has_body: bool) {

@@ -1,5 +1,5 @@
-//! The two listeners: webhooks come in by the public one; figures and probes go out by the admin one, and
-//! by it a person finds and mends things (`api`).
+//! The two listeners: the public one receives webhooks; the admin one serves metrics, probes
+//! and the operator's API (`api`).
 //!
 //! This room turns requests into webhooks and wishes, and outcomes into answers, and nothing else: it
 //! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.

@@ -16,7 +16,7 @@ pub struct AdminListener {
 /// One condition of being ready.
 pub struct Check {
     pub name: &'static str,
-    /// Whether it holds; where a person has to do something about it, what.
+    /// Checks it; the error says what an operator has to do.
     pub holds: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn metrics(listener: web::Data<AdminListener>) -> HttpResponse 
     }
 }
 
-/// The process answers. It says nothing of what it depends on: a restart would mend none of that.
+/// Liveness: the process answers. It checks no dependency, because a restart would repair none.
 pub(super) async fn livez() -> &'static str {
     "ok\n"
 }

@@ -214,7 +214,7 @@ impl WebhookError {
         }
     }
 
-    /// Where the source wants its callers' calls to go on, a refusal sounds like thanks, but does
+    /// If the source replies to live calls, a rejection sounds like thanks, but does
     /// not carry the header that promises something. What could not be kept is never thanked for.
     fn response(&self, endpoint: &Endpoint) -> HttpResponse {
         let is_ours = matches!(self, WebhookError::Ingest(IngestError::NotKept(_)));

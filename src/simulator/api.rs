@@ -33,11 +33,11 @@ pub async fn post_feedback(
     };
     let fate = stand_in.plan().next(&call_uuid);
     let considered = || {
-        let heard = consider(&request, &stand_in, call_uuid.as_str(), &body, &fate);
-        answer(heard, &stand_in)
+        let received = consider(&request, &stand_in, call_uuid.as_str(), &body, &fate);
+        answer(received, &stand_in)
     };
 
-    // Considered before the delay: a client that stops waiting has been heard all the same.
+    // Before the delay: feedback of a client that stops waiting counts all the same.
     let reply = match &fate.strike.harm {
         Harm::None => Some(considered()),
         Harm::ResetAfter => {
@@ -91,14 +91,14 @@ fn consider(
     Ok(Accepted { call_uuid, feedback, auth_id, received_at: Timestamp::now() })
 }
 
-/// Two samples of the document are no well-formed UUIDs, so only the characters are insisted on.
+/// Whether it can be a call id: two examples of the document are no valid UUIDs, so only the characters are checked.
 fn could_name_a_call(call_uuid: &str) -> bool {
     call_uuid.len() <= 64 && call_uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Writes down what was heard and says so.
-fn answer(heard: Result<Accepted, Refusal>, stand_in: &StandIn) -> HttpResponse {
-    match heard {
+/// Records the feedback and makes the response.
+fn answer(received: Result<Accepted, Refusal>, stand_in: &StandIn) -> HttpResponse {
+    match received {
         Ok(accepted) => {
             stand_in.record().feedback_accepted(accepted);
             HttpResponse::Created().json(json!({

@@ -84,7 +84,7 @@ impl Fault {
     }
 }
 
-/// A fault as the control API is told it.
+/// A fault, as the control API takes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenFault {
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_plan_that_means_nothing_is_refused_with_what_would_be_right() {
-        for (written, told) in [
+        for (written, expected) in [
             (r#"{"fault":[]}"#, "expected one of `faults`, `unknown_calls`, `spelling`"),
             (r#"{"faults":[{"state":503}]}"#, "expected one of `status`, `times`, `every`"),
             (r#"{"faults":[{}]}"#, "needs a status, a reset or a delay_ms"),
@@ -236,7 +236,7 @@ mod tests {
             ("[]x", "trailing characters"),
         ] {
             let refused = serde_json::from_str::<Plan>(written).unwrap_err().to_string();
-            assert!(refused.contains(told), "{written}: {refused}");
+            assert!(refused.contains(expected), "{written}: {refused}");
         }
     }
 }

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_rating_is_a_number_or_its_text_from_one_to_five() {
-        for (given, heard) in [
+        for (given, received) in [
             (json!(4), json!(4)),
             (json!(4.0), json!(4)),
             (json!("4"), json!(4)),
@@ -124,7 +124,7 @@ mod tests {
             (json!(5.0), json!(5)),
         ] {
             let feedback = read(json!({"rating": given, "issues": ["ECHO"]})).unwrap();
-            assert_eq!(Value::Number(feedback.rating), heard, "{given}");
+            assert_eq!(Value::Number(feedback.rating), received, "{given}");
         }
     }
 

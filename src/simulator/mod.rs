@@ -1,4 +1,4 @@
-//! A stand-in of Plivo's Call Feedback API, as its document describes it: the far side of
+//! A simulator of Plivo's Call Feedback API, as its document describes it: the destination of
 //! `postcall simulate`, of the demo and of every test that delivers.
 //!
 //! It imports nothing of ours. The structs of the client, or its idea of a lawful rating, would
@@ -8,11 +8,11 @@
 //! POST   /v1/Call/{call_uuid}/Feedback/   the API, with Basic authentication
 //! PUT    /simulator/faults                which requests go wrong, and how
 //! GET    /simulator/feedback              what was accepted      ?call_uuid=  ?cursor=
-//! GET    /simulator/summary               how much was heard
+//! GET    /simulator/summary               totals
 //! DELETE /simulator                       forgets everything, faults too
 //! ```
 //!
-//! Feedback is heard when it is considered, which is before any delay and before a reset that
+//! Feedback counts when it is considered, which is before any delay and before a reset that
 //! comes `after`. The summary counts the refusals of faults with all others; a request that was
 //! reset `before`, or never became whole, is one of its `requests` and nothing else.
 //!
@@ -46,7 +46,7 @@ mod stand_in;
 /// asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A running stand-in. It serves on threads of its own until it is dropped, so it can be held
+/// A running simulator. It serves on threads of its own until it is dropped, so it can be owned
 /// from any runtime or from none.
 pub struct Simulator {
     addr: SocketAddr,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::feedback::Feedback;
 
-/// What was heard since the start, or since it was last forgotten: the latest feedback itself, and
+/// Feedback received since the start, or since the last `DELETE`: the latest itself, and
 /// the count of everything.
 #[derive(Default)]
 pub struct Record {

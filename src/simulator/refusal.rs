@@ -25,7 +25,7 @@ impl Refusal {
     }
 
     /// The words of Plivo's document ("Post call quality feedback", HTTP responses). It spells two
-    /// issues otherwise than its own table of arguments does.
+    /// issues with other names than its own table of arguments.
     pub fn text(self) -> &'static str {
         match self {
             Refusal::Unauthenticated => "Authentication failed",

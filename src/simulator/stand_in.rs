@@ -7,7 +7,7 @@ use super::record::Record;
 /// The largest body that either API reads, in bytes.
 pub const BODY_MAX: usize = 64 * 1024;
 
-/// What all requests share: who may post, what shall go wrong, and what was heard.
+/// What all requests share: who may post, what shall go wrong, and what was received.
 pub struct StandIn {
     pub credentials: Credentials,
     pub plan: Mutex<Plan>,

@@ -163,7 +163,7 @@ pub(super) struct Stored {
 /// What was found in place of what was written.
 #[derive(Debug)]
 pub(super) struct Corrupt {
-    /// In which state it is counted, as far as that can be told.
+    /// The state that counts it, if it can be read.
     pub counted_as: State,
     /// What is wrong with it, in words that follow "submission X", without anything a caller said.
     pub fault: &'static str,

@@ -104,7 +104,7 @@ pub(super) struct Batch<'a, B: Backend> {
     pub removed: Option<Removed>,
     /// Something may have become due.
     pub wakes: bool,
-    /// What was found in place of what was written, to be told once it is committed.
+    /// Corrupt rows that were found, to be reported once they are set aside in a commit.
     pub corruption: Corruption,
 }
 
@@ -234,7 +234,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         turns: &mut Turns,
         lease: Duration,
     ) -> Result<Claimed, B::Error> {
-        self.renew_leases(&request.held, lease)?;
+        self.renew_leases(&request.leased, lease)?;
         self.expire_leases()?;
         let mut claimed = Claimed::default();
         for (account, wanted) in &request.wanted {
@@ -381,8 +381,8 @@ impl<'a, B: Backend> Batch<'a, B> {
     }
 
     /// Renews the leases of claims that have not lost theirs, where they would expire.
-    fn renew_leases(&mut self, held: &[LeaseToken], lease: Duration) -> Result<(), B::Error> {
-        for token in held {
+    fn renew_leases(&mut self, leased: &[LeaseToken], lease: Duration) -> Result<(), B::Error> {
+        for token in leased {
             let Some(row) = self.find(token.submission)? else { continue };
             let submission = &self.set.entries[&row].submission;
             let expires = submission.lease_until.is_some_and(|end| end <= self.clock);

@@ -36,7 +36,7 @@ pub trait Queue: Send + Sync {
     /// neither waits for the other. What is due later than anything may be is due at the latest that
     /// may be. A paused account gives one probe each time its probe is due, the
     /// submission that was claimed least often; one that an operator paused gives none. Leases that
-    /// have expired are freed, but for those of claims that are held.
+    /// have expired are freed, except those of claims in flight.
     ///
     /// # Errors
     /// The store cannot be written; nothing was claimed then.
@@ -99,7 +99,7 @@ pub trait Reader: Send + Sync {
 /// What an operator does. Results are in the order of `ids`.
 #[async_trait]
 pub trait Admin: Send + Sync {
-    /// Makes submissions due at once, with nothing spent.
+    /// Makes submissions due at once, with all attempts left.
     async fn replay(
         &self,
         ids: Vec<SubmissionId>,
@@ -143,6 +143,6 @@ pub trait Maintenance: Send + Sync {
     async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError>;
 
     /// Forgets some idempotency keys that expire and were used before that time, the oldest first, and returns
-    /// how many: zero once there are no more.
+    /// how many: zero at the end.
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError>;
 }

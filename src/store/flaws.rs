@@ -25,7 +25,7 @@ pub(crate) enum Flaw {
     NoRecordOfRepeats,
     /// What is stored first arrived first.
     OrderAssumed,
-    /// A submission is settled by its id, whoever has claimed it since.
+    /// A submission is settled by its id, although another claim may have been made since.
     SettleWithoutFence,
     /// Of a call that has very many webhooks each further one is kept.
     ExcessKept,

@@ -59,8 +59,8 @@ pub struct ClaimRequest {
     /// Nothing waits for longer: what is due later was stamped by a clock that was put back since,
     /// and is due then.
     pub latest_due: Timestamp,
-    /// Claims that whoever asks still works on: their leases do not expire, they are renewed.
-    pub held: Vec<LeaseToken>,
+    /// Claims that the caller still works on: their leases are renewed and do not expire.
+    pub leased: Vec<LeaseToken>,
     /// How long until a paused account is probed again.
     pub probe_interval: Duration,
     pub mapper: Arc<dyn Mapper>,

@@ -20,7 +20,7 @@ pub trait Observer: Send + Sync {
     /// A submission of this survey is not what was written, and was set aside.
     fn set_aside(&self, _survey: &Name) {}
 
-    /// A part of the store is damaged: a person has to look at it.
+    /// A part of the store is damaged: an operator has to look at it.
     fn damaged(&self) {}
 }
 

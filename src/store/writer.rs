@@ -240,7 +240,7 @@ impl<B: Backend> Committer<B> {
         match self.commit(&mut operations, Some(queue)) {
             Ok(wakes) => self.acknowledge(operations, wakes),
             Err(error) if B::is_busy(&error) => {
-                // Another process has the file. What arrived meanwhile has waited as well; trying each
+                // Another process has the file. What arrived meanwhile has waited too; trying each
                 // alone would make the last one wait once for everyone before it.
                 operations.extend(queue.try_iter());
                 self.refuse(operations, error);

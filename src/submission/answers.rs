@@ -95,7 +95,7 @@ pub enum ChangedAnswerPolicy {
     Redeliver,
 }
 
-/// A survey's view of when a submission is complete and due. It is asked at each new answer, inside
+/// A survey's policy of when a submission is complete and due. It is evaluated at each new answer, inside
 /// the transaction that keeps it.
 pub trait CompletionPolicy: Send + Sync {
     fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity;
@@ -284,7 +284,7 @@ impl Answers {
         [last, self.hung_up_at(), self.opted_out_at()].into_iter().flatten().max()
     }
 
-    /// When the caller was last heard, with something new or with what counts once more.
+    /// When the caller last gave something new, or something that counts again.
     pub fn last_heard_at(&self) -> Option<Timestamp> {
         self.recorded.iter().map(|known| known.last_at).max().max(self.last_new_at())
     }
@@ -523,16 +523,16 @@ mod tests {
 
     #[test]
     fn the_first_webhook_with_a_field_decides_it() {
-        let told = |second, value: &str| FieldValue {
+        let value = |second, value: &str| FieldValue {
             value: value.to_owned(),
             received_at: Timestamp::from_second(second).unwrap(),
             webhook: WebhookId(Uuid::from_u128(second as u128)),
         };
         let field: Name = "campaign".parse().unwrap();
         let mut answers = Answers::default();
-        assert!(answers.set_field(field.clone(), told(2, "second")));
-        assert!(answers.set_field(field.clone(), told(1, "first")));
-        assert!(!answers.set_field(field, told(3, "third")));
+        assert!(answers.set_field(field.clone(), value(2, "second")));
+        assert!(answers.set_field(field.clone(), value(1, "first")));
+        assert!(!answers.set_field(field, value(3, "third")));
         assert_eq!(answers.field("campaign"), Some("first"));
     }
 

@@ -14,7 +14,7 @@ use crate::domain::{Attempt, Feedback, Name, Verdict};
 /// What maps answers to feedback: the surveys and accounts of the settings. The store calls it inside
 /// the transaction that starts the attempt.
 pub trait Mapper: Send + Sync {
-    /// `payload` is what an operator wants to be sent once more as it was.
+    /// `payload` is the last payload, if an operator asked to send it again unchanged.
     fn map(&self, key: &SubmissionKey, answers: &Answers, payload: Option<&Json>) -> Mapped;
 
     /// What happens to a submission whose last attempt may have arrived.
@@ -25,7 +25,7 @@ pub trait Mapper: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapped {
     pub mapping: Mapping,
-    /// Which parts of the survey decided; `None` where no survey was asked.
+    /// The parts of the survey that decided; `None` if no survey was evaluated.
     pub trace: Option<Json>,
 }
 
@@ -83,11 +83,11 @@ pub struct Claim {
     pub token: LeaseToken,
     pub key: SubmissionKey,
     pub feedback: Feedback,
-    /// Attempts spent before this one.
+    /// Earlier attempts that count against the limit.
     pub attempts: u32,
     /// Since the first attempt that could begin, without the time in which the account was paused.
     pub age: Duration,
-    /// When the caller was last heard.
+    /// When the caller answered last.
     pub last_answer_at: Timestamp,
     /// The destination has accepted feedback of this submission before.
     pub redelivery: bool,
@@ -118,7 +118,7 @@ pub struct Settlement {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Decision {
     Delivered,
-    /// The attempt is spent, and another is due then.
+    /// The attempt counts, and another is due then.
     Retry {
         at: Timestamp,
     },
@@ -129,11 +129,11 @@ pub enum Decision {
         pause: Option<(PauseCause, Timestamp)>,
     },
     /// Most of what its source brings would die of the same, while others of its account are accepted:
-    /// the attempt is not spent, and another is due then.
+    /// the attempt does not count, and another is due then.
     SetAside {
         at: Timestamp,
     },
-    /// The account is paused and the attempt not spent.
+    /// The account is paused and the attempt does not count.
     Pause {
         cause: PauseCause,
         /// When the account may be probed.
@@ -212,7 +212,7 @@ impl Submission {
     fn may_have_arrived(&self) -> bool {
         let last = self.last_attempt().and_then(|attempt| attempt.response.as_ref());
         self.document.reached
-            && self.document.attempts_spent > 0
+            && self.document.attempts_used > 0
             && last.is_some_and(|response| response.verdict == Verdict::UnknownResult)
     }
 
@@ -242,7 +242,7 @@ impl Submission {
             token: LeaseToken { submission: self.id, fence: self.fence },
             key,
             feedback,
-            attempts: self.document.attempts_spent,
+            attempts: self.document.attempts_used,
             age: Duration::from_micros(self.document.age_us),
             last_answer_at: self.document.answers.last_heard_at().unwrap_or(now),
             redelivery: self.document.delivered.is_some(),
@@ -267,7 +267,7 @@ impl Submission {
         let is_spent = attempt.verdict != Verdict::LocalError
             && !matches!(decision, Decision::Pause { .. } | Decision::SetAside { .. });
         let More { counts: more, redeliver_at } = self.finish_attempt(attempt, is_spent);
-        // Answers that have to be delivered as well may be due later.
+        // Answers that have to be delivered too may be due later.
         let not_before = |at: Timestamp| redeliver_at.map_or(at, |due| due.max(at));
         match *decision {
             Decision::Delivered => {
@@ -303,7 +303,7 @@ impl Submission {
         let document = &mut self.document;
         self.lease_until = None;
         document.finish_attempt(attempt.into());
-        document.attempts_spent += u32::from(is_spent);
+        document.attempts_used += u32::from(is_spent);
         document.reached |= attempt.may_have_reached();
         let redeliver_at = document.redeliver_at.take();
         let counts = (!document.reached || redeliver_at.is_some()) && self.readmit_late();
@@ -316,7 +316,7 @@ impl Submission {
 
     /// Frees a claim whose lease has expired. The attempt may have arrived: it is recorded as an
     /// unknown result and closes the submission, unless an answer changed meanwhile that has to be
-    /// delivered as well.
+    /// delivered too.
     pub fn expire(&mut self) {
         if self.lease_until.take().is_none() {
             return;
@@ -329,7 +329,7 @@ impl Submission {
             error: None,
             text: Some("lease expired before a response was recorded".to_owned()),
         });
-        self.document.attempts_spent += 1;
+        self.document.attempts_used += 1;
         match self.document.redeliver_at.take() {
             None => self.document.reached = true,
             Some(due_at) => {
@@ -363,7 +363,7 @@ impl Submission {
         self.first_attempt_at = None;
         self.document.paused_before_us = 0;
         self.document.age_us = 0;
-        self.document.attempts_spent = 0;
+        self.document.attempts_used = 0;
         self.document.rejections = 0;
     }
 
@@ -387,9 +387,9 @@ impl Submission {
 
 /// What became of answers that arrived during an attempt.
 struct More {
-    /// There were some, and nothing has reached the destination, or they have to be delivered as well.
+    /// There were some, and nothing has reached the destination, or they have to be delivered too.
     counts: bool,
-    /// When they are due, where they have to be delivered as well.
+    /// When they are due, if they have to be delivered too.
     redeliver_at: Option<Timestamp>,
 }
 

@@ -56,7 +56,7 @@ pub struct Document {
     /// records, or known ones that count again. At most [`Document::UNRECORDED_MAX`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub unrecorded: u32,
-    /// During the attempt in flight an answer changed that has to be delivered as well: when that will
+    /// During the attempt in flight an answer changed that has to be delivered too: when that will
     /// be due.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "micros::optional")]
     pub redeliver_at: Option<Timestamp>,
@@ -68,9 +68,9 @@ pub struct Document {
     pub attempts: Vec<AttemptRecord>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub attempts_made: u32,
-    /// Attempts of this offer that were spent: not those that found the account at fault.
+    /// Attempts since the last replay that count: not those that found the account at fault.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub attempts_spent: u32,
+    pub attempts_used: u32,
     /// How long the account had been paused in all at the last attempt of this offer, in microseconds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paused_before_us: u64,
@@ -83,10 +83,10 @@ pub struct Document {
     /// The attempt in flight finds out whether its account, which is paused, may resume.
     #[serde(default, skip_serializing_if = "is_default")]
     pub probe: bool,
-    /// The store held something else than was written. What is here may be wrong: it is sent no more.
+    /// The stored row was corrupt. The content may be wrong: it is not sent again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub corrupt: bool,
-    /// An operator wants the payload of the last attempt sent once more.
+    /// An operator asked to send the payload of the last attempt again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub same_payload: bool,
     /// Why it was ignored or is dead, in words, or the comment with which it was discarded.

@@ -60,7 +60,7 @@ impl Submission {
         let document = &self.document;
         // Its id, or its call, is not that of its key where one of them was changed.
         let is_corrupt = document.corrupt;
-        let Document { attempts, attempts_made, attempts_spent, .. } = document;
+        let Document { attempts, attempts_made, attempts_used, .. } = document;
         let responses = || attempts.iter().filter_map(|attempt| attempt.response.as_ref());
         let is_started = self.last_attempt().is_some_and(|attempt| attempt.response.is_none());
         let in_order = |answers: &Answers| {
@@ -79,7 +79,7 @@ impl Submission {
                 "has an attempt without a response that is not in flight",
             ),
             (!has_its_attempts(document), "does not have the attempts that it counts"),
-            (attempts_spent > attempts_made, "has more attempts spent than made"),
+            (attempts_used > attempts_made, "has more attempts used than made"),
             (u64::from(*attempts_made) > self.fence, "has more attempts than claims"),
             (
                 self.first_attempt_at.is_some() && attempts.is_empty(),
@@ -175,7 +175,7 @@ impl Submission {
             remains;
         let is_corrupt = matches!(why, SetAside::Corrupt { .. });
         let (state, closed) = match why {
-            // It is over, and no one is to do it again by hand.
+            // It is final: no operator may replay it.
             SetAside::Corrupt { was: was @ (State::Delivered | State::Discarded) } => (was, true),
             SetAside::Corrupt { was: was @ State::Ignored(_) } if purged_at.is_some() => {
                 (was, true)

@@ -32,7 +32,7 @@ pub enum ActionOutcome {
     Final,
     /// No attempt was made, so there is no payload to send again.
     NoPayload,
-    /// What the store held of it is not what was written, so that its feedback may be wrong.
+    /// Its row was corrupt, so its feedback may be wrong.
     Corrupt,
 }
 
@@ -63,7 +63,7 @@ impl ActionOutcome {
 }
 
 impl Submission {
-    /// Makes it due now, with nothing spent. What closed it to answers keeps it closed.
+    /// Makes it due now, with all attempts left. What closed it to answers keeps it closed.
     pub fn replay(&mut self, how: Replay) -> ActionOutcome {
         match self.state {
             _ if self.is_purged() => return ActionOutcome::Final,

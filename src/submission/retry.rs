@@ -8,7 +8,7 @@ use crate::domain::Verdict;
 /// How long, and how patiently, a submission is offered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
-    /// The ceiling of the first wait; it doubles with every spent attempt.
+    /// The upper bound of the first backoff; it doubles with every attempt that counts.
     pub initial_backoff: Duration,
     /// The ceiling of any wait, and of what a `Retry-After` may ask for.
     pub max_backoff: Duration,
@@ -23,24 +23,24 @@ pub struct RetryPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownResult {
     #[default]
-    /// It is offered again, and may be heard twice.
+    /// It is sent again, and may arrive twice.
     Retry,
-    /// A person looks at it, and it may have been heard.
+    /// It becomes dead for an operator to look at, and may have arrived.
     Dead,
 }
 
 /// What a submission has behind it, the attempt just made included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
-    /// Attempts that were spent: not those that found the account misconfigured.
+    /// Attempts that count: not those that found the account rejected.
     pub attempts: u32,
-    /// Since the first attempt, without the time in which its account was held.
+    /// Time since the first attempt, without that in which its account was paused.
     pub age: Duration,
-    /// Answers that the account is at fault, while the account was not held: others got through.
+    /// Responses that blame the account while it was not paused: others got through.
     pub rejections: u32,
 }
 
-/// So often the account may be said to be at fault about one submission while it is not held, that
+/// How often a response may blame the account about one submission while it is not paused, that
 /// is while others get through. After that the fault is the submission's own.
 pub const REJECTIONS_MAX: u32 = 5;
 
@@ -50,13 +50,13 @@ pub enum Next {
     Delivered,
     RetryAt(Timestamp),
     Dead(DeadReason),
-    /// The account waits for better settings; the submission has spent nothing, and is due again
+    /// The account waits for better settings; the attempt does not count, and the submission is due again
     /// then.
     HoldUntil(Timestamp),
 }
 
 impl RetryPolicy {
-    /// `jitter` lies in `0.0..=1.0`: the whole wait is jittered, so that what failed together does
+    /// `jitter` is in `0.0..=1.0`: the whole wait is jittered, so that what failed together does
     /// not come back together.
     pub fn next(&self, tried: Tried, verdict: Verdict, now: Timestamp, jitter: f64) -> Next {
         let (limit, too_long, asked) = match verdict {
@@ -197,7 +197,7 @@ mod tests {
         ) {
             let verdict = Verdict::Throttled { retry_after: asked.map(Duration::from_secs) };
             let Next::RetryAt(at) = POLICY.next(tried(attempts, 0), verdict, NOW, jitter) else {
-                panic!("a busy far side is retried");
+                panic!("a busy destination is retried");
             };
             prop_assert!(at >= NOW && at <= NOW + POLICY.max_backoff);
         }

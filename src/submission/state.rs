@@ -27,7 +27,7 @@ pub enum RetentionLevel {
     Full,
 }
 
-/// Where a submission stands. It is in exactly one state, and [`StateCounts`] counts them.
+/// The state of a submission. It is in exactly one, and [`StateCounts`] counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Questions are open; the dispatcher takes it when the time to wait is over.
@@ -36,16 +36,16 @@ pub enum State {
     Pending,
     Delivered,
     Ignored(IgnoredReason),
-    /// It cannot go on by itself: a person mends the cause and replays it.
+    /// It needs an operator, who repairs the cause and replays it.
     Dead(DeadReason),
-    /// Given up by hand.
+    /// Discarded by an operator.
     Discarded,
 }
 
 /// Why there was nothing to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IgnoredReason {
-    /// The caller was asked for a score and said nothing.
+    /// The caller was asked for a rating and gave no answer.
     NoAnswer,
     /// Only answers outside the question's domain.
     InvalidAnswer,
@@ -53,15 +53,15 @@ pub enum IgnoredReason {
     NoScore,
     /// The caller hung up before anything was answered.
     HungUp,
-    /// The caller does not want to be asked.
+    /// The caller opted out.
     OptedOut,
-    /// Not every question was answered, and the survey wants all or nothing.
+    /// Not every question was answered, and the survey sets `on_incomplete: ignore`.
     Incomplete,
     /// A rule of the survey says so.
     Rule,
 }
 
-/// What a person has to look at.
+/// Reasons for which a submission needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeadReason {
     /// The settings have no survey, account or question for it.
@@ -72,11 +72,11 @@ pub enum DeadReason {
     UnknownCall,
     /// It could not be delivered within the longest age.
     TooOld,
-    /// Nothing rates the call, and the survey wants a person to see that.
+    /// Nothing rates the call, and the survey sets `on_no_rating: dead`.
     Unrated,
-    /// Not every question was answered, and the survey wants a person to see that.
+    /// Not every question was answered, and the survey sets `on_incomplete: dead`.
     Incomplete,
-    /// It may have arrived, no one can say, and the settings want a person to look.
+    /// It may have arrived, and the settings say `on_unknown_result: dead`.
     UnknownResult,
     /// What the store holds of it is not what was written.
     Corrupt,
@@ -174,9 +174,9 @@ impl State {
         matches!(self, State::Collecting | State::Pending)
     }
 
-    /// The lawful transitions. A new answer re-opens what was ignored or dead before anything
-    /// reached the destination; a replay, by hand, takes any settled state back to pending. A person
-    /// may give up anything but what was delivered, and that is final.
+    /// The valid transitions. A new answer re-opens what was ignored or dead before anything
+    /// reached the destination; an operator's replay takes any settled state back to pending. An operator
+    /// may discard anything but what was delivered, and that is final.
     pub fn may_become(self, next: State) -> bool {
         match (self, next) {
             (State::Collecting, next) => {

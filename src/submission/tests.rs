@@ -217,7 +217,7 @@ fn decided(
         not_found_max_age: Duration::from_secs(86_400),
         on_unknown_result,
     };
-    let Document { attempts_spent: attempts, rejections, .. } = it.document;
+    let Document { attempts_used: attempts, rejections, .. } = it.document;
     let age = Duration::from_secs(days * 86_400);
     let tried = Tried { attempts: attempts + 1, age, rejections };
     match policy.next(tried, verdict, at(100), 0.5) {
@@ -455,11 +455,11 @@ fn an_attempt_that_cannot_begin_is_not_spent() {
     let extraction = Extraction { hung_up: true, ..Extraction::default() };
     receive(&mut known, 0, &Sent { second: 1, extraction }, ChangedAnswerPolicy::KeepFirst);
     let mut submission = known.unwrap();
-    for (verdict, spent) in [(Verdict::LocalError, 0), (Verdict::Unreachable, 1)] {
+    for (verdict, used) in [(Verdict::LocalError, 0), (Verdict::Unreachable, 1)] {
         submission.claim(&context(60, None), &Always(feedback(), UnknownResult::Retry));
         let retry = Decision::Retry { at: at(60) };
         submission.settle(&settlement(&submission, verdict, None, retry, 60));
-        assert_eq!(submission.document.attempts_spent, spent, "{verdict:?}");
+        assert_eq!(submission.document.attempts_used, used, "{verdict:?}");
         assert_eq!(submission.violations(), Vec::<&str>::new());
     }
 }
@@ -487,7 +487,7 @@ fn each_violation_is_found() {
         (|it| it.document.attempts[0].number = 2, "does not have the attempts that it counts"),
         (|it| it.document.attempts_made = 0, "does not have the attempts that it counts"),
         (|it| it.document.attempts.clear(), "does not have the attempts that it counts"),
-        (|it| it.document.attempts_spent = 7, "has more attempts spent than made"),
+        (|it| it.document.attempts_used = 7, "has more attempts used than made"),
         (|it| it.fence = 0, "has more attempts than claims"),
         (|it| it.document.attempts.clear(), "has the time of a first attempt and no attempt"),
         (
@@ -650,7 +650,7 @@ fn answers(second: i64, texts: impl Iterator<Item = String>) -> Sent {
     Sent { second, extraction: Extraction { answers, ..Extraction::default() } }
 }
 
-/// A sender that goes to and fro is heard to the end, although no further webhook of it is kept.
+/// A sender that alternates between answers counts to the end, although no further webhook of it is kept.
 #[test]
 fn the_last_answer_counts_beyond_the_webhooks_that_are_kept() {
     let mut known = None;
@@ -689,7 +689,7 @@ fn webhooks_beyond_what_is_recorded_are_kept_up_to_a_bound_and_then_change_nothi
         let excess = (Outcome::Excess, Document::UNRECORDED_MAX);
         assert_eq!(beyond(Document::UNRECORDED_MAX, policy), excess);
     }
-    // What was heard before is heard again.
+    // An earlier answer is given again.
     let again = answers(900, ["full-7".to_owned()].into_iter());
     let receipt = receive(&mut known, 0, &again, ChangedAnswerPolicy::KeepFirst);
     assert_eq!(receipt.outcome, Outcome::Duplicate);

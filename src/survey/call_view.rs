@@ -11,21 +11,21 @@ use super::words;
 use crate::domain::{Answer, Name};
 use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy};
 
-/// What is known of one call, as a survey sees it: for each question the answer that counts, for
-/// each field its value.
+/// The view of one call that a survey is evaluated on: for each question the answer that counts,
+/// for each field its value.
 #[derive(Debug)]
 pub struct CallView<'a> {
-    pub heard: Vec<Heard<'a>>,
+    pub questions: Vec<QuestionView<'a>>,
     fields: Vec<&'a str>,
     pub hung_up: bool,
     pub opted_out: bool,
-    /// Nothing was said, not even silence heard.
+    /// Whether there is no answer at all, not even a silence.
     pub is_untouched: bool,
 }
 
 /// What counts as the answer to one question.
 #[derive(Debug)]
-pub struct Heard<'a> {
+pub struct QuestionView<'a> {
     question: &'a Question,
     pub what: What<'a>,
     /// Where in its webhook it was found.
@@ -37,7 +37,7 @@ pub struct Heard<'a> {
 
 #[derive(Debug, PartialEq)]
 pub enum What<'a> {
-    /// Nothing was heard of it.
+    /// No answer and no silence.
     Nothing,
     /// The caller was asked, and said nothing.
     Silence,
@@ -74,21 +74,21 @@ impl<'a> CallView<'a> {
         fields: &[Name],
         changes: ChangedAnswerPolicy,
     ) -> Self {
-        let heard: Vec<_> =
-            questions.iter().map(|question| Heard::of(question, answers, changes)).collect();
+        let views: Vec<_> =
+            questions.iter().map(|question| QuestionView::of(question, answers, changes)).collect();
         Self {
             fields: fields.iter().map(|name| answers.field(name.as_str()).unwrap_or("")).collect(),
             hung_up: answers.hung_up_at().is_some(),
             opted_out: answers.opted_out_at().is_some()
-                || heard.iter().any(|heard| heard.what == What::OptOut),
+                || views.iter().any(|view| view.what == What::OptOut),
             is_untouched: answers.is_empty(),
-            heard,
+            questions: views,
         }
     }
 
     /// The place of the answer to a question, where it is one of those that it can enumerate.
     pub fn answer(&self, question: usize) -> Option<usize> {
-        match &self.heard[question].what {
+        match &self.questions[question].what {
             What::Answer(known) => known.at,
             _ => None,
         }
@@ -96,12 +96,12 @@ impl<'a> CallView<'a> {
 
     /// Whether a question has an answer that it knows.
     pub fn is_answered(&self, question: usize) -> bool {
-        matches!(self.heard[question].what, What::Answer(_))
+        matches!(self.questions[question].what, What::Answer(_))
     }
 
     pub fn meets(&self, choice: &Choice) -> bool {
-        let heard = &self.heard[choice.of];
-        let spoken = || heard.words.get_or_init(|| words::spaced(heard.text())).as_str();
+        let view = &self.questions[choice.of];
+        let spoken = || view.words.get_or_init(|| words::spaced(view.text())).as_str();
         choice.is_met(self.answer(choice.of), spoken)
     }
 
@@ -116,15 +116,15 @@ impl<'a> CallView<'a> {
     }
 
     fn values(&self, of: impl Fn(&Domain, &Known<'_>) -> Value) -> Vec<Option<Value>> {
-        let answers = self.heard.iter().map(|heard| match &heard.what {
-            What::Answer(known) => Some(of(&heard.question.domain, known)),
+        let answers = self.questions.iter().map(|view| match &view.what {
+            What::Answer(known) => Some(of(&view.question.domain, known)),
             _ => None,
         });
         answers.chain(self.fields.iter().map(|field| Some(Value::from(*field)))).collect()
     }
 }
 
-impl<'a> Heard<'a> {
+impl<'a> QuestionView<'a> {
     /// Where mentions are looked for. An answer that can be said in several ways mentions the same
     /// in each: `2` where it means no is looked at as `no`.
     fn text(&self) -> &str {

@@ -74,7 +74,7 @@ impl CompiledSurvey {
             return true;
         }
         let facts = LazyCell::new(|| call_view.facts(&self.names).into());
-        // A condition that cannot be worked out does not hold the call back for ever: it is asked
+        // A condition that cannot be evaluated does not hold the call back for ever: it is asked
         // for, and the waiting ends all the same.
         let applies = |question: &Question| {
             question.ask_when.as_ref().is_none_or(|when| when.holds(&facts).unwrap_or(true))
@@ -161,7 +161,7 @@ impl CompiledSurvey {
         let facts = call_view.facts(&self.names).into();
         for (at, rule) in self.rules.iter().enumerate() {
             let holds = rule.when.holds(&facts).map_err(|why| {
-                Mapping::unmapped(format!("{}.when cannot be worked out: {why}", rules::path(at)))
+                Mapping::unmapped(format!("{}.when cannot be evaluated: {why}", rules::path(at)))
             });
             if holds? {
                 return Ok(Some(at));
@@ -182,11 +182,11 @@ impl CompiledSurvey {
             trace.choices.push(Chosen { choice: choice.path(), issue: choice.issue });
             chosen.insert(choice.issue);
         }
-        let (issues, by) = if chosen.is_empty() && rating.wants_an_issue() {
+        let (issues, by) = if chosen.is_empty() && rating.requires_issue() {
             (self.issues.default.clone(), IssuesBy::Otherwise)
         } else if chosen.is_empty() {
             return chosen;
-        } else if self.issues.tells_choices_at(rating) {
+        } else if self.issues.sends_choices_at(rating) {
             (chosen, IssuesBy::Choices)
         } else {
             (Issues::new(), IssuesBy::DroppedAtFive)
@@ -209,14 +209,14 @@ impl CompiledSurvey {
     fn why_unrated(&self, call_view: &CallView<'_>) -> (IgnoredReason, OnNoRating, &'static str) {
         let NoRatingPolicy { no_answer, invalid_answer, no_score, hang_up, opt_out } =
             self.on_no_rating;
-        let heard = &call_view.heard;
-        let rating = self.scale.as_ref().map(|scale| &heard[scale.of].what);
+        let view = &call_view.questions;
+        let rating = self.scale.as_ref().map(|scale| &view[scale.of].what);
         // Without a question that rates, what all of them have in common.
         let is = |what: What<'_>| match rating {
             Some(rating) => *rating == what,
-            None => heard.iter().any(|heard| heard.what == what),
+            None => view.iter().any(|view| view.what == what),
         };
-        let is_answered = heard.iter().any(|heard| matches!(heard.what, What::Answer(_)));
+        let is_answered = view.iter().any(|view| matches!(view.what, What::Answer(_)));
         if call_view.opted_out {
             (IgnoredReason::OptedOut, opt_out, "the caller does not want to be asked")
         } else if call_view.is_untouched && call_view.hung_up {
@@ -238,8 +238,8 @@ impl CompiledSurvey {
     }
 
     fn counted(&self, call_view: &CallView<'_>) -> Vec<Counted> {
-        let counted = self.questions.iter().zip(&call_view.heard).map(|(question, heard)| {
-            let (counted, answer) = match &heard.what {
+        let counted = self.questions.iter().zip(&call_view.questions).map(|(question, view)| {
+            let (counted, answer) = match &view.what {
                 What::Nothing => (Counts::Missing, None),
                 What::Silence => (Counts::Silence, None),
                 What::Outside => (Counts::Outside, None),
@@ -251,7 +251,7 @@ impl CompiledSurvey {
             };
             Counted {
                 question: question.name.to_string(),
-                reader: Some(heard.reader.to_owned()).filter(|reader| !reader.is_empty()),
+                reader: Some(view.reader.to_owned()).filter(|reader| !reader.is_empty()),
                 counted,
                 answer,
             }

@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
     use crate::survey::names::EvalContext;
-    use crate::survey::samples::told;
+    use crate::survey::samples::result_of;
 
     fn names() -> Arc<Scope> {
         Scope::sample(&["score", "call-problem"], "campaign")
@@ -131,7 +131,7 @@ mod tests {
     fn compile(text: &str) -> Result<Condition, Vec<String>> {
         let mut faults = Vec::new();
         let condition = Condition::compile(text, &names(), "when", &mut faults);
-        told(condition, &faults)
+        result_of(condition, &faults)
     }
 
     fn holds(text: &str, score: Option<i64>, problem: Option<i64>) -> Result<bool, String> {

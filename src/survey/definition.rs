@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::domain::{Issue, Issues, Name};
 use crate::submission::{ChangedAnswerPolicy, IgnoredReason};
 
-/// A survey as an operator wrote it: well-shaped, not yet checked.
+/// A survey as an operator wrote it: parsed, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
     /// What senders tell beside answers, such as the number that called; empty where they do not.
@@ -88,9 +88,9 @@ pub enum Rounding {
 pub struct IssuesDefinition {
     /// The question that a choice means which names none.
     pub question: Option<Name>,
-    /// All that are met are told together.
+    /// All that are met are sent together.
     pub choices: Vec<ChoiceDefinition>,
-    /// What is told below 5 where no issue was chosen; `OTHERS`. It may be empty where every
+    /// Issues sent below 5 if none was chosen; `OTHERS` by default. May be empty if every
     /// rating below 5 has an issue without it.
     pub default: Issues,
     pub at_max_rating: AtMaxRating,
@@ -156,7 +156,7 @@ pub struct NoRatingPolicy {
 pub enum OnNoRating {
     #[default]
     Ignore,
-    /// A person shall look at it.
+    /// It becomes dead, for an operator to look at.
     Dead,
 }
 
@@ -174,7 +174,7 @@ pub struct CompleteDefinition {
 /// What becomes of feedback while questions are open when the waiting is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Incomplete {
-    /// What there is, is told.
+    /// The answers there are, are delivered.
     #[default]
     Send,
     Ignore,

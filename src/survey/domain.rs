@@ -181,7 +181,7 @@ impl Domain {
         Some(found.map(|(at, _)| at).collect())
     }
 
-    /// Whether it could not be read, and its fault was told.
+    /// Whether it could not be read, and its fault was reported.
     pub fn is_unreadable(&self) -> bool {
         matches!(self.kind, Kind::Unreadable)
     }
@@ -344,7 +344,7 @@ fn in_steps(text: &str, decimals: u32) -> Option<i64> {
     Some(if negative { -steps } else { steps })
 }
 
-/// What is left without the mark where it may as well stand between thousands, as in `1,000`: where
+/// The text without the mark, if that may also separate thousands, as in `1,000`: if
 /// that is an answer too, no one can tell which is meant.
 fn in_thousands(text: &str, decimals: u32) -> Option<String> {
     let (whole, part) = text.split_once(['.', ','])?;
@@ -412,7 +412,7 @@ pub fn plain_word(written: &str) -> Result<String, String> {
 
 fn alike(word: &str) -> String {
     format!(
-        "{:?} cannot be told from another choice: letters in upper or lower case, blanks and stops \
+        "{:?} is the same as another choice: letters in upper or lower case, blanks and stops \
          make no difference",
         shortened(word)
     )
@@ -513,8 +513,8 @@ mod tests {
     #[test]
     fn what_no_caller_can_key_is_refused() {
         let refused = |pieces: &[&str], why: &str| {
-            let told = keys_of(pieces).unwrap_err();
-            assert!(told.contains(why), "{pieces:?}: {told}");
+            let fault = keys_of(pieces).unwrap_err();
+            assert!(fault.contains(why), "{pieces:?}: {fault}");
         };
         for bad in
             ["", "yes", "1 - 5", "1-", "-5", "1-5-9", "01-05", "+1", "1,2", "1.5", "１", "*-#"]
@@ -599,7 +599,7 @@ mod tests {
         let domain = choices(&strings(&["Very good", "Bad"]), false).unwrap();
         assert_found(&domain, &[(" very GOOD. ", Some("Very good")), ("good", None)]);
         let alike = choices(&strings(&["Good", "good!"]), false).unwrap_err();
-        assert!(alike.starts_with("\"good!\" cannot be told from another choice"), "{alike}");
+        assert!(alike.starts_with("\"good!\" is the same as another choice"), "{alike}");
         let several = choices(&strings(&["Echo", "Delay", "Noise, hum"]), true).unwrap();
         assert_found(
             &several,

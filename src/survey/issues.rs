@@ -7,7 +7,7 @@ use crate::domain::{Issue, Issues, Rating};
 #[derive(Debug)]
 pub struct IssueRules {
     pub choices: Vec<Choice>,
-    /// What is told below 5 where none was chosen.
+    /// Issues sent below 5 if none was chosen.
     pub default: Issues,
     at_max_rating: AtMaxRating,
 }
@@ -15,11 +15,11 @@ pub struct IssueRules {
 /// What one question says of one issue.
 #[derive(Debug)]
 pub struct Choice {
-    /// Where the question stands.
+    /// The index of the question.
     pub of: usize,
     pub issue: Issue,
     met_by: Met,
-    /// Where it stands among the choices as they are written.
+    /// The index among the choices as they are written.
     at: usize,
 }
 
@@ -66,9 +66,9 @@ impl IssueRules {
         Self { choices, default: default.clone(), at_max_rating: *at_max_rating }
     }
 
-    /// Whether chosen issues are told at this rating.
-    pub fn tells_choices_at(&self, rating: Rating) -> bool {
-        rating.wants_an_issue() || self.at_max_rating == AtMaxRating::Send
+    /// Whether chosen issues are sent at this rating.
+    pub fn sends_choices_at(&self, rating: Rating) -> bool {
+        rating.requires_issue() || self.at_max_rating == AtMaxRating::Send
     }
 }
 
@@ -175,7 +175,7 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::samples::{asked, choice, keys, mention, question, text, told};
+    use crate::survey::samples::{asked, choice, keys, mention, question, result_of, text};
 
     fn questions(faults: &mut Vec<Fault>) -> Questions {
         let toggles = question("toggles", keys(&["1-3"], true));
@@ -192,7 +192,7 @@ mod tests {
         let of = of.map(|of| of.parse().unwrap());
         let definition = IssuesDefinition { question: of, choices, ..IssuesDefinition::default() };
         let rules = IssueRules::compile(&definition, &questions, &mut faults);
-        told(Some(rules), &faults)
+        result_of(Some(rules), &faults)
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
             let met = rules.choices.iter().filter(|choice| choice.is_met(at, || &spoken));
             met.map(|choice| choice.at).collect()
         };
-        // The set of 1 and 3 stands at 4, that of 2 at 1.
+        // The set of 1 and 3 has index 4, that of 2 index 1.
         assert_eq!(met(Some(4), "13"), [0, 1]);
         assert_eq!(met(None, "I hear myself"), [3]);
         assert!(met(None, "").is_empty());

@@ -25,7 +25,7 @@ pub struct Format {
     pub length_max: usize,
 }
 
-/// Something that cannot be worked out for some answers.
+/// Something that cannot be evaluated for some answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct EvalError {

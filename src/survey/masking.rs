@@ -1,6 +1,6 @@
 /// Fewest digits of what may be the number of a telephone.
 const DIGITS_MIN: usize = 7;
-/// How many digits stay, so that a person can tell one from another.
+/// How many digits stay, so that an operator can distinguish numbers.
 const SHOWN: usize = 2;
 
 /// Covers the digits of long numbers, but for the last two. Blanks and the marks that numbers are

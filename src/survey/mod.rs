@@ -1,7 +1,7 @@
 //! What is asked, and what it means.
 //!
 //! A [`Definition`], as the settings give it, is compiled into a [`Survey`] once, and every fault
-//! is told at once with its path. A compiled survey turns the [`Answers`] about one call into
+//! is reported at once with its path. A compiled survey turns the [`Answers`] about one call into
 //! [`Feedback`](crate::domain::Feedback), or says why there is none, and it knows when there is
 //! nothing left to wait for. What it compiles is [proved](Proof) first: nothing that it can come to
 //! would be refused.
@@ -81,7 +81,7 @@ impl Survey {
     }
 
     /// Without the proof: what it comes to may turn out unlawful, which is then said of each call.
-    /// For whoever wants to know what the proof is good for.
+    /// For measuring what the proof is good for.
     ///
     /// # Errors
     /// As for [`compile`](Self::compile), but for what only the proof finds.
@@ -159,8 +159,8 @@ impl CompletionPolicy for Survey {
             (false, None) => timeout.max(self.delay),
             (false, Some(_)) => hangup_timeout.max(self.delay),
         };
-        let last_new = answers.last_new_at().expect("something was heard");
-        let first = answers.first_at().expect("something was heard");
+        let last_new = answers.last_new_at().expect("there is an answer");
+        let first = answers.first_at().expect("there is an answer");
         let later = |from: jiff::Timestamp, by: Duration| {
             from.saturating_add(by).expect("a duration has no calendar units")
         };
@@ -449,7 +449,7 @@ mod tests {
             let kept = keeping.map(&answers).mapping;
             assert!(matches!(kept, Mapping::Dead { reason: DeadReason::Unrated, .. }), "{kept:?}");
         }
-        // Whoever has rated before opting out has rated.
+        // A rating before the opt-out counts.
         let rated = opted_out(answers(&[("score", "5")]), 9);
         assert!(matches!(ignoring.map(&rated).mapping, Mapping::Feedback(_)));
     }

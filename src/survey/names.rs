@@ -103,7 +103,7 @@ impl Scope {
         Arc::new(names)
     }
 
-    /// Where the value of a name stands.
+    /// The index of a name's value.
     pub fn find(&self, variable: &str) -> Option<usize> {
         self.variables.iter().position(|known| known == variable)
     }

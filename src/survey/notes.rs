@@ -18,7 +18,7 @@ const FORMAT: Format = Format { also: &[], escape: AutoEscape::None, length_max:
 const LENGTH_MAX: usize = 4096;
 
 impl Notes {
-    /// `path` is where the template stands.
+    /// `path` is the settings path of the template.
     pub fn compile(
         template: &str,
         definition: &NotesDefinition,
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::survey::names::EvalContext;
-    use crate::survey::samples::told;
+    use crate::survey::samples::result_of;
 
     fn names() -> Arc<Scope> {
         Scope::sample(&["score", "call-problem"], "from")
@@ -82,7 +82,7 @@ mod tests {
         let mut faults = Vec::new();
         let definition = NotesDefinition { length, masks_phone_numbers, template: None };
         let notes = Notes::compile(template, &definition, &names(), "notes", &mut faults);
-        told(notes, &faults)
+        result_of(notes, &faults)
     }
 
     fn compile(template: &str) -> Result<Notes, Vec<String>> {

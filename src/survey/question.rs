@@ -80,7 +80,7 @@ impl Questions {
         self.0.iter().find(|question| question.name.as_str() == name)
     }
 
-    /// Where a question stands, with a fault at `path` where there is none among some.
+    /// The index of a question, with a fault at `path` if there is no such one.
     pub fn named(&self, name: &Name, path: &str, faults: &mut Vec<Fault>) -> Option<usize> {
         let at = self.0.iter().position(|question| question.name == *name);
         if at.is_none() && !self.0.is_empty() {
@@ -113,7 +113,7 @@ impl Question {
             let message = format!("at most {} answers opt out", Questions::OPT_OUT_MAX);
             faults.push(Fault::at(format!("{path}.opt_out"), message));
         }
-        // It is compared without blanks and stops: `5.` would opt out whoever keys a 5.
+        // It is compared without blanks and stops: `5.` would opt out a caller who keys a 5.
         let is_known = |text: &&String| domain.find(text).is_some();
         for (item, text) in opt_out.iter().enumerate() {
             let path = format!("{path}.opt_out[{item}]");

@@ -7,7 +7,7 @@ use crate::domain::Rating;
 /// turn out unlawful later.
 #[derive(Debug)]
 pub struct Scale {
-    /// Where the question stands.
+    /// The index of the question.
     pub of: usize,
     /// Of every answer that the question knows, in their order.
     ratings: Vec<Rating>,
@@ -15,7 +15,7 @@ pub struct Scale {
     pub path: &'static str,
 }
 
-/// No end of a scale lies further from zero: far beyond any survey, and exact in a float.
+/// Largest absolute value of an end of a scale: far beyond any survey, and exact in a float.
 const END_MAX: i64 = 1_000_000;
 /// Most answers that a fault names: a range of a thousand may be wrong as a whole.
 const SHOWN: usize = 5;
@@ -202,13 +202,13 @@ fn check_monotone(question: &Question, ratings: &[Rating], faults: &mut Vec<Faul
     rated.dedup_by_key(|(_, rating)| *rating);
     let turns = |three: &&[(&str, f64)]| (three[0].1 < three[1].1) != (three[1].1 < three[2].1);
     if let Some(turn) = rated.windows(3).find(turns) {
-        let told: Vec<_> = turn
+        let steps: Vec<_> = turn
             .iter()
             .map(|(answer, rating)| format!("{} = {answer} is worth {rating}", question.name))
             .collect();
         let message = format!(
             "the ratings go up and down: {}; if that is meant, write monotone: false",
-            told.join(", ")
+            steps.join(", ")
         );
         faults.push(Fault::at("rating.table", message));
     }
@@ -218,7 +218,7 @@ fn check_ends(worst: i64, best: i64, faults: &mut Vec<Fault>) {
     let message = if worst == best {
         format!("the ends are both {worst}: say what is worth a 1, then what is worth a 5: [1, 5]")
     } else if [worst, best].iter().any(|end| !(-END_MAX..=END_MAX).contains(end)) {
-        format!("an end lies beyond {END_MAX}: write the answers that are keyed, such as [0, 10]")
+        format!("an end is beyond {END_MAX}: write the answers that are keyed, such as [0, 10]")
     } else {
         return;
     };
@@ -268,7 +268,7 @@ fn is_number(answer: &str) -> bool {
 mod tests {
     use super::*;
     use crate::survey::definition::DomainDefinition;
-    use crate::survey::samples::{self, choices, name, question, told, whole, yes_no};
+    use crate::survey::samples::{self, choices, name, question, result_of, whole, yes_no};
 
     fn compile(domain: DomainDefinition, scale: ScaleDefinition) -> Result<Scale, Vec<String>> {
         compile_as(domain, scale, true)
@@ -283,7 +283,7 @@ mod tests {
         let questions = Questions::compile(&[question("score", domain)], &mut faults);
         let definition = RatingDefinition { question: name("score"), scale, monotone };
         let scale = Scale::compile(&definition, &questions, &mut faults);
-        told(scale, &faults)
+        result_of(scale, &faults)
     }
 
     fn keys(answers: &[&str]) -> DomainDefinition {
@@ -373,8 +373,7 @@ mod tests {
 
     #[test]
     fn a_scale_has_two_ends_of_some_size() {
-        for (from, why) in [((3, 3), "the ends are both 3"), ((0, i64::MAX), "an end lies beyond")]
-        {
+        for (from, why) in [((3, 3), "the ends are both 3"), ((0, i64::MAX), "an end is beyond")] {
             let faults = compile(keys(&["1-5"]), linear(from.0, from.1)).unwrap_err();
             assert!(faults[0].contains(why), "{faults:?}");
             assert_eq!(faults.len(), 1);

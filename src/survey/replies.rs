@@ -31,10 +31,10 @@ pub struct ReplyDefinition {
     pub xml: String,
 }
 
-/// Most replies of one source.
+/// Maximum replies of one source.
 const REPLIES_MAX: usize = 32;
 const FORMAT: Format = Format { also: &[URL], escape: AutoEscape::Html, length_max: 4096 };
-/// What is heard where everything else fails: nothing more is done on the call.
+/// The reply if everything else fails: nothing more is done on the call.
 const NOTHING: &str = "<Response/>";
 
 impl Replies {
@@ -109,7 +109,7 @@ impl Replies {
         last.unwrap_or_else(|| NOTHING.to_owned())
     }
 
-    /// None where a condition cannot be worked out, which the proof has not thought of.
+    /// None where a condition cannot be evaluated, which the proof has not thought of.
     fn speaking(&self, call_view: &CallView<'_>) -> Option<&Reply> {
         let facts = Value::from(call_view.facts(&self.book.names));
         for reply in &self.replies {
@@ -183,8 +183,8 @@ mod tests {
             (&[("score", "4"), ("problem", "1")], "Thank you."),
             (&[("score", "5")], "Thank you so much."),
         ] {
-            let heard = replies.answer(&answers(said), URL);
-            assert!(heard.contains(expected), "{said:?}: {heard}");
+            let reply = replies.answer(&answers(said), URL);
+            assert!(reply.contains(expected), "{said:?}: {reply}");
         }
         assert!(replies.answer(&answers(&[]), URL).contains(&format!("{URL}?question=score")));
         assert_eq!(replies.last(URL), "<Response><Speak>Thank you.</Speak></Response>");
@@ -197,35 +197,35 @@ mod tests {
         let replies = compile(&shown).unwrap();
         let answers = answers(&[("comment", "</Speak>&\u{1}\"'<Hangup/>\u{ffff}")]);
         let answers = with_field(answers, "from", "\"><");
-        let heard = replies.answer(&answers, URL);
-        let parsed = roxmltree::Document::parse(&heard).unwrap();
+        let reply = replies.answer(&answers, URL);
+        let parsed = roxmltree::Document::parse(&reply).unwrap();
         let speak = parsed.root_element().first_element_child().unwrap();
         assert_eq!(speak.text(), Some("</Speak>&\"'<Hangup/>"));
         assert_eq!(speak.attribute("a"), Some("\"><"));
     }
 
     #[test]
-    fn replies_that_cannot_be_heard_or_taken_are_faults() {
+    fn replies_that_are_never_used_or_invalid_are_faults() {
         let all = "<Response/>";
-        for (replies, told) in [
+        for (replies, expected) in [
             (vec![], "replies: a source has 1 to 32 replies"),
             (vec![reply("score == 5", all)], "replies[0].when: the last reply is for all else"),
             (vec![reply("", all), reply("", all)], "replies[0].when: only the last reply"),
             (
                 vec![reply("score < 3", all), reply("score == 1", all), reply("", all)],
-                "replies[1]: never speaks: wherever it holds, an earlier one does, such as \
-                 replies[0] where score = 1",
+                "replies[1]: never applies: wherever it holds, an earlier one does, such as \
+                 replies[0] if score = 1",
             ),
             (vec![reply("score > 5", all), reply("", all)], "replies[0]: never holds"),
             (vec![reply("scroe", all), reply("", all)], "replies[0].when: there is no question"),
             (
                 vec![reply("1 / (score - 2) > 0", all), reply("", all)],
-                "replies[0].when: cannot be worked out where score = 2: ",
+                "replies[0].when: cannot be evaluated if score = 2: ",
             ),
             (vec![reply("", "<Response>")], "replies[0].xml: whatever is answered: "),
             (
                 vec![reply("", "<Response>{% if score == 3 %}<a>{% endif %}</Response>")],
-                "replies[0].xml: where score = 3: ",
+                "replies[0].xml: if score = 3: ",
             ),
             (
                 vec![reply("", "{% autoescape false %}<a>{{ from }}</a>{% endautoescape %}")],
@@ -240,16 +240,13 @@ mod tests {
             ),
             (
                 vec![reply("", "<a>{{ from | safe }}</a>")],
-                "replies[0].xml: where nothing is answered: unknown filter",
+                "replies[0].xml: if nothing is answered: unknown filter",
             ),
             (vec![reply("", "<a>{{ scroe }}</a>")], "replies[0].xml: there is no question"),
-            (
-                vec![reply("", "<a>{{ 1 / score }}</a>")],
-                "replies[0].xml: where nothing is answered: ",
-            ),
+            (vec![reply("", "<a>{{ 1 / score }}</a>")], "replies[0].xml: if nothing is answered: "),
         ] {
             let faults = compile(&replies).unwrap_err();
-            assert!(faults[0].starts_with(told), "{faults:?}");
+            assert!(faults[0].starts_with(expected), "{faults:?}");
         }
         // Where it is given there is a score.
         let sure = [reply("answered.score", "<a>{{ 1 / score }}</a>"), reply("", all)];

@@ -28,7 +28,7 @@ pub fn written(xml: &Template, facts: EvalContext, url: &str) -> Result<String, 
     Ok(written)
 }
 
-/// As it stands in an attribute, and still as a person can read it: slashes stay.
+/// Percent-encodes for an attribute, readable: slashes stay.
 fn escaped(url: &str) -> String {
     let marks = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];
     marks.iter().fold(url.to_owned(), |url, (mark, escaped)| url.replace(mark, escaped))

@@ -77,7 +77,7 @@ pub fn notes(template: &str) -> NotesDefinition {
     NotesDefinition { template: Some(template.to_owned()), ..NotesDefinition::default() }
 }
 
-/// One second apart; `?` stands for silence.
+/// Answers one second apart; `?` is a silence.
 pub fn answers(said: &[(&str, &str)]) -> Answers {
     let recorded = said.iter().zip(1..).map(|(&(question, answer), at)| {
         let answer = match answer {
@@ -111,8 +111,8 @@ fn second(at: i64) -> Timestamp {
     Timestamp::from_second(at).unwrap()
 }
 
-/// What was compiled, or each fault as it is told.
-pub fn told<T>(compiled: Option<T>, faults: &[Fault]) -> Result<T, Vec<String>> {
+/// The compiled value, or each fault as it is shown.
+pub fn result_of<T>(compiled: Option<T>, faults: &[Fault]) -> Result<T, Vec<String>> {
     match compiled {
         Some(compiled) if faults.is_empty() => Ok(compiled),
         _ => Err(faults.iter().map(Fault::to_string).collect()),

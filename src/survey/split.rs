@@ -104,7 +104,7 @@ fn within_brackets(text: &str) -> Option<&str> {
     is_whole.then(|| inner[..at - 1].trim())
 }
 
-/// Each byte outside quotes with its place, and within how many brackets it stands: an opening one
+/// Each byte outside quotes with its index and its depth of brackets: an opening one
 /// is outside of itself, a closing one inside.
 pub fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, u8, usize)> + '_ {
     let bytes = text.as_bytes();
@@ -142,7 +142,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
-/// The texts between quotes, for whoever wants to know what a condition compares with.
+/// The texts between quotes: what a condition compares with.
 pub fn quoted(text: &str) -> Vec<String> {
     let bytes = text.as_bytes();
     let mut quoted = Vec::new();

@@ -16,10 +16,10 @@ pub struct Trace {
     pub rule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<Rated>,
-    /// Each choice that was met, whether it was told or not.
+    /// Each choice that was met, whether it was sent or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Chosen>,
-    /// Where the issues that are told come from; nowhere, where none are.
+    /// The origin of the issues that are sent; `None` if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issues: Option<IssuesBy>,
     /// Where the notes come from, `notes` or `rules[1].notes`.
@@ -47,7 +47,7 @@ pub struct Counted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 pub enum Counts {
-    #[strum(to_string = "nothing heard")]
+    #[strum(to_string = "no answer")]
     Missing,
     #[strum(to_string = "no answer")]
     Silence,

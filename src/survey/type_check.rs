@@ -503,7 +503,7 @@ fn is_a_join(operation: &BinOp<'_>) -> bool {
     matches!(operation.op, BinOpKind::ScAnd | BinOpKind::ScOr)
 }
 
-/// All that `and` and `or` join, in order, but for what stands to the right in brackets.
+/// All that `and` and `or` join, in order, except parts in brackets on the right.
 fn operands_of_join<'e, 's>(expression: &'e Expr<'s>) -> Vec<&'e Expr<'s>> {
     let mut operands = Vec::new();
     let mut left = expression;

@@ -45,14 +45,14 @@ mod tests {
 
     #[test]
     fn unused_questions_and_fields_are_those_that_nothing_looks_at() {
-        let names = ["score", "problem", "reason", "solved", "shown", "told", "unused"];
+        let names = ["score", "problem", "reason", "solved", "shown", "noted", "unused"];
         let mut questions = names.map(|name| asked(name, &["1-5"])).to_vec();
         questions[1].ask_when = Some("solved == 1".to_owned());
         let mut definition = Definition {
             fields: vec![name("campaign"), name("queue"), name("from")],
             rating: Some(RatingDefinition::new(name("score"))),
             rules: vec![RuleDefinition {
-                notes: Some("{{ told }}".to_owned()),
+                notes: Some("{{ noted }}".to_owned()),
                 ..rule("campaign == 'test'")
             }],
             notes: notes("{{ shown }}"),

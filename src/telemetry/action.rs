@@ -1,6 +1,6 @@
 use strum::{IntoStaticStr, VariantArray};
 
-/// What a person did by hand.
+/// Operator actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Action {

@@ -101,7 +101,7 @@ impl ListenerMetrics {
         self.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
     }
 
-    /// So many more connections, or fewer, are in a state than were told before.
+    /// Adds to the number of connections in a state.
     pub fn connections_changed(&self, state: ConnectionState, difference: i64) {
         self.open[state as usize].add(difference);
     }

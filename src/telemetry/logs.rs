@@ -1,4 +1,4 @@
-//! Structured logs: JSON lines for a collector, or prose for a person at a terminal.
+//! Structured logs: JSON lines for a collector, or text for a terminal.
 //!
 //! Events of the `log` crate, which some of our dependencies speak, come out the same way.
 
@@ -19,7 +19,7 @@ pub enum Format {
     /// One JSON object a line, the event's fields at its top and the current span beside them.
     #[default]
     Json,
-    /// For a person; coloured on a terminal, unless `NO_COLOR` is set.
+    /// Text; coloured on a terminal, unless `NO_COLOR` is set.
     Pretty,
 }
 

@@ -85,11 +85,11 @@ families! {
 
         /// Submissions by the rating delivered first; one is counted once.
         rating: HistogramVec = histograms(["survey"], &RATINGS),
-        /// Submissions delivered again, because another answer counts or a person wants it so.
+        /// Submissions delivered again, because another answer counts or an operator asked.
         redeliveries_total: IntCounterVec = counters(["survey"]),
         /// Submissions with nothing to tell, by reason.
         submissions_ignored_total: IntCounterVec = counters(["survey", "reason"]),
-        /// Submissions that a person has to look at, by reason.
+        /// Submissions that need an operator, by reason.
         submissions_dead_total: IntCounterVec = counters(["survey", "reason"]),
         /// Times that a submission was set aside instead of being dead, by the sources that brought it:
         /// most of what they bring would die of one cause, while others of the account are accepted.
@@ -103,7 +103,7 @@ families! {
         attempts_total: IntCounterVec = counters(["account", "verdict"]),
         /// Time that the destination took to answer an attempt, or to fail it.
         attempt_duration_seconds: Histogram = histogram(&ATTEMPT_SECONDS),
-        /// 1 while deliveries of an account wait: operator, a person wants it so; account_rejected, the
+        /// 1 while deliveries of an account wait: operator, by an operator; account_rejected, the
         /// destination refuses its credentials or address; rejections, most would die of one cause;
         /// unreachable, no connection comes about.
         account_paused: IntGaugeVec = gauges(["account", "cause"]),
@@ -117,7 +117,7 @@ families! {
         /// shows it: what is old is not removed by a clock that is ahead until it has stayed so for a day.
         clock_skew_seconds: Gauge = seconds,
 
-        /// Submissions, or accounts, that a person did something with, by what it was.
+        /// Operator actions on submissions and accounts, by action.
         admin_actions_total: IntCounterVec = counters(["action"]),
 
         /// Time to commit one group to the store, the sync to disk included.
@@ -282,7 +282,7 @@ impl Metrics {
         self.account_waits_for(account, Some(shown.map_or(cause, |shown| shown.min(cause))));
     }
 
-    /// The destination accepted something of it: what a person holds stays held.
+    /// The destination accepted a submission: only an operator's pause remains.
     pub fn account_heard(&self, account: &Name) {
         if !self.shows_hold(account, PauseCause::Operator) {
             self.account_waits_for(account, None);
@@ -380,8 +380,8 @@ impl Metrics {
         }
     }
 
-    /// A person did something with so many submissions, or with an account.
-    pub fn done_by_hand(&self, action: Action, times: u32) {
+    /// Counts an operator's action on so many submissions, or on an account.
+    pub fn admin_action(&self, action: Action, times: u32) {
         let counter = self.families.admin_actions_total.with_label_values(&[action.label()]);
         counter.inc_by(times.into());
     }
@@ -513,7 +513,7 @@ impl LabelSets {
     }
 }
 
-/// `unknown` stands for those that left the settings.
+/// `unknown` counts those that left the settings.
 fn survey_label(survey: Option<&Name>) -> &str {
     survey.map_or("unknown", Name::as_str)
 }
@@ -644,7 +644,7 @@ mod tests {
         metrics.submission_set_aside(&[name("ivr"), name("gone")]);
         metrics.clock_skew_found(SignedDuration::from_secs(-3));
         for action in Action::ALL {
-            metrics.done_by_hand(action, 3);
+            metrics.admin_action(action, 3);
         }
         for listener in Listener::ALL {
             let metrics = metrics.listener(listener);

@@ -1,4 +1,4 @@
-//! What the outside may see: figures for Prometheus and logs for whoever is on call.
+//! Telemetry: metrics for Prometheus, and logs.
 //!
 //! This room knows the nouns of `domain` and nothing of who calls it. No label value comes from a
 //! request: names are those of the settings, everything else is a closed list. No figure and no

@@ -11,7 +11,7 @@ pub enum WebhookOutcome {
     Created,
     /// It added something to one.
     Updated,
-    /// All that it told was kept before.
+    /// Every answer in it was stored before.
     Duplicate,
     /// Kept, but its submission was closed already.
     Late,

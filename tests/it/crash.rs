@@ -75,7 +75,7 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     let twice = excuses.assert_cover(&ledger, &far_side);
     say(&format!(
         "crash: {KILLS} kills, {HOOKS} webhooks about {} calls, {} sends without an answer, \
-         {} calls heard again, {} might have been; {totals:?}",
+         {} calls delivered again, {} might have been; {totals:?}",
         calls.len(),
         load_senders.left_unanswered(),
         twice,

@@ -71,7 +71,7 @@ fn an_account_with_a_stale_token_waits_until_the_operator_writes_the_new_one() {
     test_env.until("all are delivered", || test_env.ledger.totals().delivered == 21);
     test_env.until("the gauge follows", || !is_held(&test_env));
     assert!(test_env.ledger.pauses().is_empty());
-    assert!(test_env.ledger.submissions().iter().all(|it| it.document.attempts_spent == 1));
+    assert!(test_env.ledger.submissions().iter().all(|it| it.document.attempts_used == 1));
     // Callers are believed by the new token from the moment it was read.
     test_env.caller("c-new").has_pressed("5");
     test_env.caller("c-old").signed_with("the-token-of-yesterday").presses("5").assert_status(401);

@@ -116,7 +116,7 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
             "has an attempt without a response",
         ),
         (
-            "UPDATE submissions SET document = json_set(document, '$.attempts_spent', 99)",
+            "UPDATE submissions SET document = json_set(document, '$.attempts_used', 99)",
             FindingKind::Submission,
             "has more attempts spent than made",
         ),

@@ -59,7 +59,7 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
             assert_eq!((totals.delivered, totals.dead), (20, 0), "{way}");
             assert!(rounds.ledger.pauses().is_empty(), "{way}");
             assert!(
-                rounds.ledger.submissions().iter().all(|it| it.document.attempts_spent == 1),
+                rounds.ledger.submissions().iter().all(|it| it.document.attempts_used == 1),
                 "{way}"
             );
         });
@@ -125,7 +125,7 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
         let attempts = rounds.ledger.attempts();
         assert!((40..60).contains(&attempts), "six probes an hour, not {attempts} attempts");
         let spent: u32 =
-            rounds.ledger.submissions().iter().map(|it| it.document.attempts_spent).sum();
+            rounds.ledger.submissions().iter().map(|it| it.document.attempts_used).sum();
         assert_eq!(spent, 4, "the run before it was held");
 
         // It is there again, and busy: no one is too old by now.

@@ -61,7 +61,7 @@ fn a_lack_of_open_files_is_not_taken_for_a_destination_that_cannot_be_reached() 
     assert_eq!(figures().of(unreachable), 0.0);
     test_env.process().wait_for(
         "no socket can be opened for deliveries, the process has no open file left: raise its limit \
-         or lower public.connections; deliveries go on by themselves",
+         or lower public.connections; deliveries continue when a file is free",
     );
 
     test_env.process().limit_open_files(4096);

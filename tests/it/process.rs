@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -132,13 +132,15 @@ impl Process {
         self.said.lock().unwrap().recv_timeout(PATIENCE).ok()
     }
 
-    /// Its lines until one has `message`; answers that one.
+    /// Reads its lines until one has `message`, for as long as `PATIENCE`; returns that one.
     pub fn wait_for(&self, message: &str) -> Value {
+        let began = Instant::now();
         loop {
             let line = self.next_line();
             if line["message"] == message {
                 return line;
             }
+            assert!(began.elapsed() < PATIENCE, "no line says {message:?}, the last is {line}");
         }
     }
 

@@ -110,7 +110,7 @@ fn assert_shown(fault: &Fault, unproved: &Survey, every: &[Mapped]) -> Result<()
     };
     if let Some((witness, _)) = message.split_once(" → rating ") {
         prop_assert!(is_unmapped(witness), "{fault}");
-    } else if let Some((_, rest)) = message.split_once("cannot be worked out where ") {
+    } else if let Some((_, rest)) = message.split_once("cannot be evaluated if ") {
         let (witness, _) = rest.split_once(": ").expect("what it stumbles over");
         prop_assert!(is_unmapped(witness), "{fault}");
     } else if message.contains("is never told") {

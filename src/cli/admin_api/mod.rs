@@ -163,7 +163,7 @@ fn no_api(settings: &Settings, path: &str) -> String {
     } else {
         let listen = settings.admin.listen;
         format!(
-            "{served}, and its API is off: admin.listen is {listen}, not loopback, so it wants \
+            "{served}, and its API is off: admin.listen is {listen}, not loopback, so the API requires \
              admin.token"
         )
     }

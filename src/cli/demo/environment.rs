@@ -100,7 +100,7 @@ impl DemoEnvironment {
         Ok(Self { folder, simulator, sources, public, admin, shutdown_signal, service })
     }
 
-    /// Sends one webhook and answers what the sender heard: the outcome of a kept webhook, or the
+    /// Sends one webhook and answers what the sender received: the outcome of a kept webhook, or the
     /// status of a refusal.
     pub async fn place(&self, scenario: &Scenario, step: &Step) -> anyhow::Result<String> {
         let source = self.sources.get(scenario.source).context("a source of the demo")?;
@@ -164,14 +164,14 @@ impl DemoEnvironment {
     }
 
     /// What the stand-in accepted, by call.
-    pub async fn heard(&self) -> anyhow::Result<BTreeMap<String, Vec<Value>>> {
+    pub async fn received(&self) -> anyhow::Result<BTreeMap<String, Vec<Value>>> {
         let answer = self.simulator_says("feedback").await?;
-        let mut heard: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        let mut received: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for feedback in answer["feedback"].as_array().into_iter().flatten() {
             let call = feedback["call_uuid"].as_str().context("feedback is about a call")?;
-            heard.entry(call.to_owned()).or_default().push(feedback.clone());
+            received.entry(call.to_owned()).or_default().push(feedback.clone());
         }
-        Ok(heard)
+        Ok(received)
     }
 
     /// Where to look.
@@ -195,7 +195,7 @@ impl DemoEnvironment {
         match self.service.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(ended)) => Ok(ended?),
-            Some(Err(_)) => bail!("the service did not end well"),
+            Some(Err(_)) => bail!("the service panicked"),
         }
     }
 

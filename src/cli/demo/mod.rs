@@ -1,5 +1,5 @@
 //! Both ends on free ports of this machine, a few dozen calls between them, and what became of
-//! each as the store and the far side tell it.
+//! each, by the store and by the simulator.
 
 mod environment;
 mod report;
@@ -51,8 +51,8 @@ impl Demo {
     }
 }
 
-/// The far side fails twice for the first call; then all the others call, and whoever answers a
-/// second question does so after everybody has answered the first.
+/// The simulator fails twice for the first call; then all the others call, and a caller who answers a
+/// second question does so after all have answered the first.
 async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
     let scenarios = scenarios::scenarios();
     writeln!(
@@ -75,8 +75,13 @@ async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
         }
     }
     let settled = environment.until_settled(PATIENCE).await?;
-    let report =
-        Report::new(scenarios, answers, environment.ledger()?, environment.heard().await?, settled);
+    let report = Report::new(
+        scenarios,
+        answers,
+        environment.ledger()?,
+        environment.received().await?,
+        settled,
+    );
     ensure!(!report.is_empty(), "nothing was played");
     Ok(report)
 }

@@ -7,7 +7,7 @@ use super::environment::Ledger;
 use super::scenarios::{Ending, Scenario};
 use crate::submission::{State, StateCounts};
 
-/// What became of every call, as the store has it and as the far side heard it.
+/// What became of every call, as the store has it and as the simulator received it.
 pub(super) struct Report {
     lines: Vec<Line>,
     webhooks: usize,
@@ -20,17 +20,17 @@ struct Line {
     caller: String,
     answers: String,
     ledger: String,
-    heard: String,
-    well: bool,
+    received: String,
+    ok: bool,
 }
 
 impl Report {
-    /// `heard` holds what the far side accepted, by call.
+    /// `received` holds what the simulator accepted, by call.
     pub fn new(
         scenarios: Vec<Scenario>,
         answers: Vec<Vec<String>>,
         ledger: Ledger,
-        heard: BTreeMap<String, Vec<Value>>,
+        received: BTreeMap<String, Vec<Value>>,
         settled: bool,
     ) -> Self {
         let webhooks = answers.iter().map(Vec::len).sum();
@@ -38,8 +38,8 @@ impl Report {
             .into_iter()
             .zip(answers)
             .map(|(scenario, answers)| {
-                let heard = heard.get(&scenario.call).map(Vec::as_slice).unwrap_or_default();
-                line(&scenario, &answers, &ledger, heard)
+                let received = received.get(&scenario.call).map(Vec::as_slice).unwrap_or_default();
+                line(&scenario, &answers, &ledger, received)
             })
             .collect();
         Self { lines, webhooks, totals: ledger.totals, settled }
@@ -49,9 +49,9 @@ impl Report {
         self.lines.is_empty()
     }
 
-    /// What is not as it should be; nothing where all is well.
+    /// What is not as it should be; nothing where all is ok.
     pub fn open(&self) -> Vec<String> {
-        let calls = self.lines.iter().filter(|line| !line.well);
+        let calls = self.lines.iter().filter(|line| !line.ok);
         let mut open: Vec<String> =
             calls.map(|line| format!("{} ({})", line.call, line.ledger)).collect();
         if !self.settled {
@@ -64,26 +64,26 @@ impl Report {
     }
 }
 
-fn line(scenario: &Scenario, answers: &[String], ledger: &Ledger, heard: &[Value]) -> Line {
+fn line(scenario: &Scenario, answers: &[String], ledger: &Ledger, received: &[Value]) -> Line {
     let row = ledger
         .rows
         .iter()
         .find(|row| row.call.as_ref().is_some_and(|call| call.as_str() == scenario.call));
     let kept: Option<Value> =
         row.and_then(|row| serde_json::from_str(row.document.delivered.as_ref()?.as_str()).ok());
-    let told = match heard {
+    let last = match received {
         [] => None,
         [once] => Some(once),
-        _ => heard.last(),
+        _ => received.last(),
     };
-    let ended_well = match (&scenario.ending, row.map(|row| row.state), &kept, told) {
+    let ended_ok = match (&scenario.ending, row.map(|row| row.state), &kept, last) {
         (Ending::Refused, None, None, None) => true,
         (Ending::Ignored(reason), Some(State::Ignored(why)), None, None) => why.label() == *reason,
-        (Ending::Delivered { rating, issues }, Some(State::Delivered), Some(kept), Some(told)) => {
-            let same = ["rating", "issues", "notes"].into_iter().all(|key| alike(kept, told, key));
-            same && heard.len() == 1
-                && told["rating"] == *rating
-                && list(&told["issues"]) == *issues
+        (Ending::Delivered { rating, issues }, Some(State::Delivered), Some(kept), Some(last)) => {
+            let same = ["rating", "issues", "notes"].into_iter().all(|key| alike(kept, last, key));
+            same && received.len() == 1
+                && last["rating"] == *rating
+                && list(&last["issues"]) == *issues
         }
         _ => false,
     };
@@ -95,21 +95,21 @@ fn line(scenario: &Scenario, answers: &[String], ledger: &Ledger, heard: &[Value
             None => row.state.label().to_owned(),
             Some(reason) => format!("{}: {reason}", row.state.label()),
         }),
-        heard: told.map_or("nothing".to_owned(), |told| {
-            format!("{} {}", told["rating"], list(&told["issues"]).join(" "))
+        received: last.map_or("nothing".to_owned(), |last| {
+            format!("{} {}", last["rating"], list(&last["issues"]).join(" "))
         }),
-        well: ended_well && is_as_asked(scenario, answers),
+        ok: ended_ok && is_as_asked(scenario, answers),
     }
 }
 
 /// A key that is left out, empty or null says the same.
-fn alike(kept: &Value, told: &Value, key: &str) -> bool {
+fn alike(kept: &Value, last: &Value, key: &str) -> bool {
     let plain = |value: &Value| match &value[key] {
         Value::Array(items) if items.is_empty() => Value::Null,
         Value::String(text) if text.is_empty() => Value::Null,
         other => other.clone(),
     };
-    plain(kept) == plain(told)
+    plain(kept) == plain(last)
 }
 
 fn list(value: &Value) -> Vec<&str> {
@@ -121,15 +121,16 @@ fn list(value: &Value) -> Vec<&str> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5], well: &str| {
-            let [call, caller, answers, store, heard] = cells;
-            let text = format!("  {call:<13}{caller:<44}{answers:<18}{store:<24}{heard:<20}{well}");
+        let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5], ok: &str| {
+            let [call, caller, answers, store, received] = cells;
+            let text =
+                format!("  {call:<13}{caller:<44}{answers:<18}{store:<24}{received:<20}{ok}");
             writeln!(f, "{}", text.trim_end())
         };
         row(f, ["CALL", "THE CALLER", "ANSWERED", "STORED", "AT PLIVO"], "")?;
         for line in &self.lines {
-            let cells = [&line.call, &line.caller, &line.answers, &line.ledger, &line.heard];
-            row(f, cells.map(String::as_str), if line.well { "ok" } else { "NOT SO" })?;
+            let cells = [&line.call, &line.caller, &line.answers, &line.ledger, &line.received];
+            row(f, cells.map(String::as_str), if line.ok { "ok" } else { "NOT SO" })?;
         }
         let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } =
             self.totals;
@@ -148,7 +149,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whether what the sender heard is what the scene asks for.
+/// Whether what the sender received is what the scene asks for.
 fn is_as_asked(scenario: &Scenario, answers: &[String]) -> bool {
     scenario.steps.iter().map(|step| step.answer).eq(answers.iter().map(String::as_str))
 }

@@ -30,7 +30,7 @@ pub(super) enum Ending {
     Refused,
 }
 
-/// Every kind of call; the first is the one for which the far side fails twice.
+/// Every kind of call; the first is the one for which the simulator fails twice.
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut scenarios = vec![quick("presses 4; Plivo fails twice", &[("4", "created")], rated(4))];
     for score in 1..=5 {
@@ -102,7 +102,7 @@ fn step(question: Option<&'static str>, digits: &str, answer: &'static str) -> S
     Step { question, digits: digits.to_owned(), forged: false, answer }
 }
 
-/// Delivered without a chosen issue: below 5 Plivo wants one all the same.
+/// Delivered without a chosen issue: below 5 Plivo requires one all the same.
 fn rated(rating: u8) -> Ending {
     Ending::Delivered { rating, issues: if rating < 5 { vec!["OTHERS"] } else { Vec::new() } }
 }

@@ -32,9 +32,9 @@ pub(super) struct Preview<'a> {
 /// Whose webhooks are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Theirs who have signed, as the service wants it.
+    /// Verified, as the service does.
     Signed,
-    /// Anybody's: what the service says of the signature is told, and nothing follows from it.
+    /// Not verified: a signature error is shown, and the webhook is mapped all the same.
     Anybody,
 }
 

@@ -17,13 +17,13 @@ use crate::submission::SubmissionId;
 #[command(group = ArgGroup::new("found").multiple(true).conflicts_with("ids")
     .args(["state", "reason", "account", "survey", "source", "call", "since", "until"]))]
 pub(super) struct Discard {
-    /// These; or else all that are found, which wants a --state
+    /// These; otherwise all that are found, which requires a --state
     #[arg(value_name = "ID", value_parser = id)]
     ids: Vec<SubmissionId>,
-    /// Why, for whoever looks at it later
+    /// The reason, shown in the audit entry
     #[arg(long, value_name = "TEXT")]
     comment: String,
-    /// Go on where it was stopped
+    /// Continue where it was stopped
     #[arg(long, value_name = "CURSOR", conflicts_with = "ids")]
     cursor: Option<String>,
     /// How to print it

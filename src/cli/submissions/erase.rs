@@ -11,8 +11,8 @@ use crate::domain::CallUuid;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Webhooks, answers, attempts and the call's id go; the submission's own id and what \
-became of it stay, so that the state counts balance and a webhook that comes again is known. It is final. \
-Backups, exports and what Plivo was told are not reached."
+became of it stay, so that the state counts balance and a webhook sent again is recognized. It is final. \
+Backups, exports and feedback at Plivo are not erased."
 )]
 pub(super) struct Erase {
     /// The call's id, as Plivo names it

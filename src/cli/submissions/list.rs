@@ -16,7 +16,7 @@ pub(super) struct List {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    /// Go on where a list ended that said so
+    /// Continue where a list ended, by the cursor it printed
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
     /// How to print them; json is one object a line
@@ -80,7 +80,7 @@ pub(super) fn state(submission: &SubmissionView) -> String {
     }
 }
 
-/// A trace for a person; one that another release wrote in another form is shown as it is stored.
+/// The text of a trace; one that another release wrote in another form is shown as it is stored.
 pub(super) fn trace_text(trace: &serde_json::Value) -> String {
     let kept = trace.to_string();
     Trace::from_json(&kept).map_or_else(|| kept.clone(), |trace| trace.to_string())
@@ -124,7 +124,7 @@ fn print_pause(out: &mut impl Write, account: &AccountView) -> io::Result<()> {
     let Some(pause) = &account.pause else { return Ok(()) };
     let status = pause.status.map(|status| format!(" {status}")).unwrap_or_default();
     let (account, cause, since) = (&account.account, pause.cause.label(), pause.since);
-    writeln!(out, "account {account} is held since {since:.0}: {cause}{status}")
+    writeln!(out, "account {account} is paused since {since:.0}: {cause}{status}")
 }
 
 fn print_books(out: &mut impl Write, shown: usize, totals: StateCounts) -> io::Result<()> {
@@ -150,7 +150,7 @@ mod tests {
             trace_text(&kept).lines().collect::<Vec<_>>(),
             [
                 "score: 2 (form:Digits)",
-                "problem: nothing heard",
+                "problem: no answer",
                 "rating: 2 by rating.scale",
                 "choice: ECHO by issues.choices[0]",
                 "issues: the choices",

@@ -30,13 +30,13 @@ pub(super) struct Submissions {
 enum Verb {
     /// List what is found, the latest first, and the state counts; the same as without a verb
     List(list::List),
-    /// Say all that is known of one: webhooks, answers, what spoke, attempts, what was done by hand
+    /// Show one in full: webhooks, answers, the rules that applied, attempts, operator actions
     Show(show::Show),
     /// Offer submissions again: dead and ignored ones, and delivered ones where that is asked for
     Replay(replay::Replay),
     /// Give submissions up for good
     Discard(discard::Discard),
-    /// Forget all that was said on a call, for whoever asks for it
+    /// Erase all that was said on a call, for a data subject's request
     Erase(erase::Erase),
     /// Write out what is found, as JSON lines or CSV
     Export(export::Export),

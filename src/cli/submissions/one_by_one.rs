@@ -7,7 +7,7 @@ use crate::admin::{self, AdminError};
 use crate::cli::failure::Failure;
 use crate::submission::SubmissionId;
 
-/// What is printed of a submission with which it was done: for a person, and for a script.
+/// What is printed of a submission after the action: as text, and for a script.
 pub(super) type Outcome = (&'static str, &'static str);
 
 /// Runs an action on each submission, and prints of each whether it was done.

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 /// How to print it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Output {
-    /// Columns and sentences, for a person
+    /// Columns and sentences
     #[default]
     Table,
     /// JSON, for a script

@@ -16,7 +16,7 @@ use crate::submission::SubmissionId;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Look first: --dry-run shows what would be offered instead of what was. Ctrl-C stops \
-between two pages, and says how to go on."
+between two pages, and prints how to continue."
 )]
 #[command(group = ArgGroup::new("which").required(true).multiple(true)
     .args(["ids", "state", "reason", "account", "survey", "source", "call", "since", "until"]))]
@@ -38,7 +38,7 @@ pub(super) struct Replay {
     /// Only what would come to something else than it did
     #[arg(long, conflicts_with = "ids")]
     only_changed: bool,
-    /// Go on where a replay was stopped
+    /// Continue where a replay was stopped
     #[arg(long, value_name = "CURSOR", conflicts_with = "ids")]
     cursor: Option<String>,
     /// How to print it; json is one difference a line, and the sum as the last
@@ -129,7 +129,7 @@ impl Replay {
 fn line(difference: &Difference) -> Vec<String> {
     let state = difference.before.state.label();
     let reason = difference.before.reason.as_ref().map(|reason| format!(" ({reason})"));
-    let offered = difference.before.feedback.as_ref().map(|told| format!(", {}", feedback(told)));
+    let offered = difference.before.feedback.as_ref().map(|last| format!(", {}", feedback(last)));
     let was = [Some(state.to_owned()), reason, offered].into_iter().flatten().collect();
     let would_be = match &difference.after {
         After::Feedback { feedback: told } => feedback(told),

@@ -53,7 +53,11 @@ fn print(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
     let head = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
     section(out, "attempts", &table(head, &shown.attempts_made, attempt))?;
     more(out, attempts, "earlier")?;
-    section(out, "by hand", &table(["AT", "WHAT", "BECAUSE"], &shown.interventions, intervention))
+    section(
+        out,
+        "operator actions",
+        &table(["AT", "ACTION", "COMMENT"], &shown.interventions, intervention),
+    )
 }
 
 fn print_heads(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
@@ -160,8 +164,11 @@ mod tests {
 
     #[test]
     fn feedback_is_told_in_one_line() {
-        let told = |text: &str| feedback(&serde_json::from_str(text).unwrap());
-        assert_eq!(told(r#"{"rating":5}"#), "5");
-        assert_eq!(told(r#"{"rating":2.5,"issues":["ECHO"],"notes":"so so"}"#), "2.5 ECHO: so so");
+        let text_of = |text: &str| feedback(&serde_json::from_str(text).unwrap());
+        assert_eq!(text_of(r#"{"rating":5}"#), "5");
+        assert_eq!(
+            text_of(r#"{"rating":2.5,"issues":["ECHO"],"notes":"so so"}"#),
+            "2.5 ECHO: so so"
+        );
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Tally {
 /// the page that is under way; a second one does not wait for that.
 ///
 /// # Errors
-/// Where a page fails, with where to go on; what the pages before did stays done.
+/// If a page fails, with the cursor to continue from; what the pages before did stays done.
 pub(super) async fn walk<T: Into<Page>>(
     outcome: Outcome,
     cursor: Option<String>,
@@ -67,7 +67,7 @@ pub(super) async fn walk<T: Into<Page>>(
             }
             Some(Err(AdminError::TooSoon { wait })) => wait.min(ASK_AGAIN),
             Some(Err(error)) => return Err(broken_off(error, &tally)),
-            None => return Err(anyhow!("stopped at once; {}", tally.how_to_go_on()).into()),
+            None => return Err(anyhow!("stopped at once; {}", tally.how_to_continue()).into()),
         };
         if stop.is_wanted_within(wait).await {
             return Ok(tally);
@@ -106,15 +106,15 @@ impl Tally {
         let printed = writeln!(io::stdout(), "{sum}");
         match &self.next_cursor {
             None => Ok(printed?),
-            // Ctrl-C may have ended the reader as well: where to continue is said all the same.
-            Some(_) => Err(anyhow!("stopped; {}", self.how_to_go_on()).into()),
+            // Ctrl-C may have ended the reader too: how to continue is printed all the same.
+            Some(_) => Err(anyhow!("stopped; {}", self.how_to_continue()).into()),
         }
     }
 
-    fn how_to_go_on(&self) -> String {
+    fn how_to_continue(&self) -> String {
         match &self.next_cursor {
-            Some(cursor) => format!("to go on, say the same with --cursor {cursor}"),
-            None => "to go on, say the same again".to_owned(),
+            Some(cursor) => format!("to continue, run the same command with --cursor {cursor}"),
+            None => "to continue, run the same command again".to_owned(),
         }
     }
 }
@@ -148,14 +148,14 @@ impl From<DiscardResult> for Page {
 
 fn broken_off(error: AdminError, tally: &Tally) -> Failure {
     match Failure::from(error) {
-        Failure::Other(error) if tally.done > 0 => {
-            Failure::Other(error.context(format!("broke off, {tally}; {}", tally.how_to_go_on())))
-        }
+        Failure::Other(error) if tally.done > 0 => Failure::Other(
+            error.context(format!("broke off, {tally}; {}", tally.how_to_continue())),
+        ),
         other => other,
     }
 }
 
-/// Whether the operator wants it to stop. It listens from the start, so that no signal is missed
+/// Ctrl-C of the operator. It listens from the start, so that no signal is missed
 /// while a page is under way.
 struct Stop {
     interrupt: Signal,

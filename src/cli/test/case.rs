@@ -46,7 +46,7 @@ pub(super) struct Step {
 pub(super) enum Sender {
     /// The source's own: it is signed when it is sent.
     SignedPayload,
-    /// Whoever wrote the case: it is sent as it stands there.
+    /// The author of the case: it is sent as written.
     AsWritten,
     /// Who is believed without a signature, for senders that only themselves can sign for.
     Believed,

@@ -16,14 +16,14 @@ struct Happened {
     /// Why webhooks were refused, with what is said of each.
     refused: Vec<(&'static str, String)>,
     skipped: bool,
-    /// What each sender heard.
+    /// The reply to each webhook.
     replies: Vec<String>,
 }
 
 /// Plays a case and says where it differs from what it must come to.
 ///
 /// # Errors
-/// A webhook that cannot be sent as the case wants it, with its line.
+/// A webhook that cannot be sent as the case says, with its line.
 pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, String)> {
     let mut preview = Preview::of(settings);
     let mut happened = Happened { refused: Vec::new(), skipped: false, replies: Vec::new() };

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// What is left of the limit where the far side pushed back.
+/// Factor on the limit after the destination pushed back.
 const PUSHED_BACK: f64 = 0.5;
 
-/// What is left of it where the far side has become slow.
+/// Factor on the limit after the destination has become slow.
 const SLOWED_DOWN: f64 = 0.9;
 
-/// The far side is slow where its answers of late take so much longer than they do in the long run.
+/// The destination is slow if its recent response time is this many times the long-run one.
 const SLOW: f64 = 2.0;
 
 /// Below that no one is slow, whatever was usual: chance alone doubles a millisecond.
@@ -20,8 +20,8 @@ const OF_LATE: f64 = 0.2;
 /// How much it weighs in the long run: what stays slow for some hundreds of answers is usual then.
 const IN_THE_LONG_RUN: f64 = 0.005;
 
-/// How many exchanges may run at once: fewer at once when the far side pushes back or slows down,
-/// and more again, one by one, while it does not.
+/// Concurrency limit of an account: lowered at once when the destination pushes back or slows down,
+/// and raised again one by one while it does not.
 pub struct ConcurrencyLimiter {
     most: usize,
     limit: f64,
@@ -36,7 +36,7 @@ struct Took {
     in_the_long_run: f64,
 }
 
-/// What an exchange says of how busy the far side is.
+/// What an exchange says about the load of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// It answered what it was asked.
@@ -65,7 +65,7 @@ impl ConcurrencyLimiter {
     }
 
     /// An exchange ended.
-    pub fn heard(&mut self, sign: Signal, took: Duration, now: Timestamp) {
+    pub fn record(&mut self, sign: Signal, took: Duration, now: Timestamp) {
         match sign {
             Signal::None => {}
             Signal::PushedBack => self.shrink(PUSHED_BACK, took, now),
@@ -99,20 +99,20 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(100);
 
     /// Exchanges one after the other, each with its sign and how long it took.
-    struct Told {
+    struct Responses {
         limit: ConcurrencyLimiter,
         now: Timestamp,
     }
 
-    impl Told {
+    impl Responses {
         fn of(most: usize) -> Self {
             Self { limit: ConcurrencyLimiter::new(most), now: Timestamp::UNIX_EPOCH }
         }
 
-        fn hears(&mut self, times: usize, sign: Signal, took: Duration) -> usize {
+        fn record(&mut self, times: usize, sign: Signal, took: Duration) -> usize {
             for _ in 0..times {
                 self.now += took + Duration::from_millis(1);
-                self.limit.heard(sign, took, self.now);
+                self.limit.record(sign, took, self.now);
             }
             self.limit.now()
         }
@@ -120,70 +120,70 @@ mod tests {
 
     #[test]
     fn who_pushes_back_is_asked_less_until_one_at_a_time_and_more_again_when_it_answers() {
-        let mut told = Told::of(8);
-        assert_eq!(told.hears(1, Signal::PushedBack, MOMENT), 4);
-        assert_eq!(told.hears(1, Signal::PushedBack, MOMENT), 2);
-        assert_eq!(told.hears(9, Signal::PushedBack, MOMENT), 1);
-        assert_eq!(told.hears(1, Signal::Answered, MOMENT), 2);
-        assert_eq!(told.hears(7, Signal::Answered, MOMENT), 4);
-        assert_eq!(told.hears(1000, Signal::Answered, MOMENT), 8);
+        let mut responses = Responses::of(8);
+        assert_eq!(responses.record(1, Signal::PushedBack, MOMENT), 4);
+        assert_eq!(responses.record(1, Signal::PushedBack, MOMENT), 2);
+        assert_eq!(responses.record(9, Signal::PushedBack, MOMENT), 1);
+        assert_eq!(responses.record(1, Signal::Answered, MOMENT), 2);
+        assert_eq!(responses.record(7, Signal::Answered, MOMENT), 4);
+        assert_eq!(responses.record(1000, Signal::Answered, MOMENT), 8);
     }
 
     #[test]
     fn exchanges_that_ran_at_the_same_time_are_one_push() {
-        let mut told = Told::of(8);
-        let now = told.now + MOMENT;
+        let mut responses = Responses::of(8);
+        let now = responses.now + MOMENT;
         for _ in 0..8 {
-            told.limit.heard(Signal::PushedBack, MOMENT, now);
+            responses.limit.record(Signal::PushedBack, MOMENT, now);
         }
-        assert_eq!(told.limit.now(), 4);
+        assert_eq!(responses.limit.now(), 4);
     }
 
     #[test]
     fn a_clock_that_was_put_back_makes_nobody_deaf() {
-        let mut told = Told::of(8);
-        assert_eq!(told.hears(1, Signal::PushedBack, MOMENT), 4);
-        told.now -= Duration::from_secs(3600);
-        assert_eq!(told.hears(1, Signal::PushedBack, MOMENT), 2);
+        let mut responses = Responses::of(8);
+        assert_eq!(responses.record(1, Signal::PushedBack, MOMENT), 4);
+        responses.now -= Duration::from_secs(3600);
+        assert_eq!(responses.record(1, Signal::PushedBack, MOMENT), 2);
     }
 
     #[test]
     fn who_slows_down_is_asked_less_until_that_is_usual() {
-        let mut told = Told::of(8);
-        assert_eq!(told.hears(100, Signal::Answered, MOMENT), 8);
-        assert!(told.hears(30, Signal::Answered, 10 * MOMENT) < 4);
-        assert_eq!(told.hears(1000, Signal::Answered, 10 * MOMENT), 8);
+        let mut responses = Responses::of(8);
+        assert_eq!(responses.record(100, Signal::Answered, MOMENT), 8);
+        assert!(responses.record(30, Signal::Answered, 10 * MOMENT) < 4);
+        assert_eq!(responses.record(1000, Signal::Answered, 10 * MOMENT), 8);
     }
 
     #[test]
     fn a_slow_answer_among_many_is_chance_and_so_is_what_takes_no_time() {
-        let mut told = Told::of(8);
-        told.hears(100, Signal::Answered, MOMENT);
+        let mut responses = Responses::of(8);
+        responses.record(100, Signal::Answered, MOMENT);
         for _ in 0..10 {
-            told.hears(1, Signal::Answered, 4 * MOMENT);
-            assert_eq!(told.hears(20, Signal::Answered, MOMENT), 8);
+            responses.record(1, Signal::Answered, 4 * MOMENT);
+            assert_eq!(responses.record(20, Signal::Answered, MOMENT), 8);
         }
-        let mut quick = Told::of(8);
-        quick.hears(100, Signal::Answered, Duration::from_millis(1));
-        assert_eq!(quick.hears(20, Signal::Answered, Duration::from_millis(20)), 8);
+        let mut quick = Responses::of(8);
+        quick.record(100, Signal::Answered, Duration::from_millis(1));
+        assert_eq!(quick.record(20, Signal::Answered, Duration::from_millis(20)), 8);
     }
 
     #[test]
     fn a_failure_that_says_nothing_of_its_load_changes_nothing() {
-        let mut told = Told::of(8);
-        assert_eq!(told.hears(100, Signal::None, MOMENT), 8);
+        let mut responses = Responses::of(8);
+        assert_eq!(responses.record(100, Signal::None, MOMENT), 8);
     }
 
     #[test]
     fn other_settings_change_the_bound_and_not_what_was_learnt() {
-        let mut told = Told::of(8);
-        told.limit.change(16);
-        assert_eq!(told.limit.now(), 16);
-        told.hears(1, Signal::PushedBack, MOMENT);
-        told.limit.change(32);
-        assert_eq!(told.limit.now(), 8);
-        told.limit.change(4);
-        assert_eq!(told.limit.now(), 4);
-        assert_eq!(told.hears(1000, Signal::Answered, MOMENT), 4);
+        let mut responses = Responses::of(8);
+        responses.limit.change(16);
+        assert_eq!(responses.limit.now(), 16);
+        responses.record(1, Signal::PushedBack, MOMENT);
+        responses.limit.change(32);
+        assert_eq!(responses.limit.now(), 8);
+        responses.limit.change(4);
+        assert_eq!(responses.limit.now(), 4);
+        assert_eq!(responses.record(1000, Signal::Answered, MOMENT), 4);
     }
 }

@@ -1,5 +1,5 @@
-//! How fast the submissions of one account go out: so many in a second, so many at once, and none
-//! while the far side asks to be left alone.
+//! Throttle of one account: a rate per second, a concurrency limit, and no request
+//! while the destination's `Retry-After` runs.
 
 mod limit;
 mod rate;
@@ -18,7 +18,7 @@ pub struct Throttle {
     rate: TokenBucket,
     limit: ConcurrencyLimiter,
     paused_until: Option<Timestamp>,
-    /// The longest that the far side may ask for.
+    /// The longest `Retry-After` that is honoured.
     longest: Duration,
 }
 
@@ -67,8 +67,8 @@ impl Throttle {
     }
 
     /// An exchange ended.
-    pub fn heard(&mut self, attempt: &Attempt, took: Duration) {
-        self.limit.heard(sign(attempt), took, attempt.finished_at);
+    pub fn record(&mut self, attempt: &Attempt, took: Duration) {
+        self.limit.record(sign(attempt), took, attempt.finished_at);
         if let (Verdict::Throttled { retry_after: Some(asked) }, Some(429 | 503)) =
             (attempt.verdict, attempt.reply.status)
         {
@@ -154,7 +154,7 @@ mod tests {
             [(429, 7, 7), (503, 30, 30), (429, 86_400, 600), (500, 7, 0), (408, 7, 0)]
         {
             let mut throttle = throttle();
-            throttle.heard(&answer(status, Some(asked * SECOND)), SECOND);
+            throttle.record(&answer(status, Some(asked * SECOND)), SECOND);
             let until = NOW + waited * SECOND;
             if waited > 0 {
                 assert_eq!(throttle.room(0, until - Duration::from_nanos(1)), 0, "{status}");
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_put_back_ends_a_pause() {
         let mut throttle = throttle();
-        throttle.heard(&answer(503, Some(30 * SECOND)), SECOND);
+        throttle.record(&answer(503, Some(30 * SECOND)), SECOND);
         assert_eq!(throttle.room(0, NOW), 0);
         assert!(throttle.room(0, NOW - 3600 * SECOND) > 0);
     }
@@ -176,9 +176,9 @@ mod tests {
     #[test]
     fn the_longest_that_was_asked_for_counts() {
         let mut throttle = throttle();
-        throttle.heard(&answer(429, Some(30 * SECOND)), SECOND);
-        throttle.heard(&answer(429, Some(7 * SECOND)), SECOND);
-        throttle.heard(&answer(429, None), SECOND);
+        throttle.record(&answer(429, Some(30 * SECOND)), SECOND);
+        throttle.record(&answer(429, Some(7 * SECOND)), SECOND);
+        throttle.record(&answer(429, None), SECOND);
         assert_eq!(throttle.room_at(0, NOW), Some(NOW + 30 * SECOND));
     }
 }

@@ -8,11 +8,11 @@ use super::refusal::{BadBody, Refusals};
 use crate::admin::{AccountList, AccountView, AdminApi, AdminError, ResumeResult};
 use crate::domain::Name;
 
-/// Why an account is held.
+/// Request to pause an account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PauseRequest {
-    /// In words, for whoever looks at it later.
+    /// The reason in words, shown in the audit entry.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     reason: String,
 }
@@ -42,7 +42,7 @@ pub(super) async fn list(door: Door) -> Answer<AccountList> {
     tag = "accounts",
     params(("account" = String, Path, description = "its name in the settings")),
     request_body = PauseRequest,
-    responses((status = 200, description = "it is held", body = AccountView), Refusals, BadBody),
+    responses((status = 200, description = "the account is paused", body = AccountView), Refusals, BadBody),
 )]
 pub(super) async fn pause(
     path: web::Path<String>,
@@ -61,7 +61,7 @@ pub(super) async fn pause(
     tag = "accounts",
     params(("account" = String, Path, description = "its name")),
     request_body = Resuming,
-    responses((status = 200, description = "it is not held", body = ResumeResult), Refusals, BadBody),
+    responses((status = 200, description = "the account is not paused", body = ResumeResult), Refusals, BadBody),
 )]
 pub(super) async fn resume(
     path: web::Path<String>,

@@ -72,7 +72,7 @@ fn failed(error: &AdminError) -> HttpResponse {
             Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ),
         AdminError::Store(_) | AdminError::Service(_) => {
-            tracing::warn!(error = detail, "the store did not answer what was asked by hand");
+            tracing::warn!(error = detail, "the store did not answer an operator's request");
             (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_SECONDS))
         }
     };

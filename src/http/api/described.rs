@@ -29,7 +29,7 @@ pub(super) async fn serve() -> HttpResponse {
 #[openapi(
     info(
         title = "Postcall",
-        description = "What a person does by hand with submissions and accounts. It is on the admin \
+        description = "Operator actions on submissions and accounts. The API is on the admin \
                        listener. A time is written as in RFC 3339; a problem as in RFC 9457.",
     ),
     paths(
@@ -50,7 +50,7 @@ pub(super) async fn serve() -> HttpResponse {
     components(schemas(ApiProblem)),
     tags(
         (name = "submissions", description = "Finding submissions, and one at a time"),
-        (name = "bulk", description = "Whatever is found, page by page: asking for the next page goes on, not asking stops"),
+        (name = "bulk", description = "Actions on every submission found, page by page. Follow `next_cursor` to continue; stop requesting to stop."),
         (name = "privacy", description = "Forgetting what was said"),
         (name = "accounts", description = "Whether anything is delivered"),
         (name = "description", description = "What can be asked"),

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::super::problem::Problem;
 use crate::domain::Credentials;
 
-/// Who may use the API: whoever brings the token, or, where there is none, whoever is on this host.
+/// Access control of the API: a bearer token, or, if none is configured, loopback only.
 pub struct Gate {
     /// No one else can reach the listener.
     is_on_loopback: bool,
@@ -55,8 +55,7 @@ impl Gate {
         match self.token() {
             Some(token) if brings(&token, headers) => Ok("bearer"),
             Some(_) => {
-                let detail =
-                    "the API wants the admin.token of the settings as Authorization: Bearer";
+                let detail = "send the admin.token of the settings as Authorization: Bearer TOKEN";
                 Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
             }
             None if !self.is_on_loopback => {
@@ -124,8 +123,8 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     (name.eq_ignore_ascii_case(SCHEME) && rest.starts_with(b" ")).then(|| rest.trim_ascii())
 }
 
-/// No one passed it on, and no page of another origin asks: a reverse proxy on this host reaches the
-/// listener by loopback, whoever calls it. Both say so of themselves, but for a proxy that adds no header.
+/// Whether a request is direct and not from a page of another origin: a reverse proxy on this host reaches the
+/// listener by loopback for any client. Both are seen by their headers, except a proxy that adds none.
 fn comes_from_here(headers: &HeaderMap) -> bool {
     let is_passed_on = headers.keys().any(|name| {
         let name = name.as_str();

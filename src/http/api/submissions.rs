@@ -15,7 +15,7 @@ use crate::submission::StateCounts;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Discarding {
-    /// In words, for whoever looks at it later.
+    /// The reason in words, shown in the audit entry.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     reason: String,
 }
@@ -35,7 +35,7 @@ pub(super) async fn list(request: HttpRequest, door: Door) -> Answer<SubmissionP
     Ok(web::Json(door.admin().list(&conditions, &paging).await?))
 }
 
-/// All that is known of one submission: what came in, what went out, and what was done by hand.
+/// One submission in full: its webhooks, its attempts and the operator actions on it.
 #[utoipa::path(
     get,
     path = "/api/v1/submissions/{id}",

@@ -1,7 +1,7 @@
 //! Checkpoints: what the log holds is moved into the database file, beside the writer.
 //!
 //! A checkpoint syncs, and webhooks would wait for that. A thread with a connection of its own makes
-//! it while the writer goes on; only where the log has grown far beyond does the writer help.
+//! it while the writer continues; the writer helps only if the log has grown far beyond.
 
 use std::path::Path;
 use std::sync::Arc;

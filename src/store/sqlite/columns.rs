@@ -138,7 +138,7 @@ pub(super) fn remains(row: &Row<'_>) -> Result<Remains> {
     })
 }
 
-/// Stands for an account or a survey whose name is not one.
+/// Placeholder for an account or a survey whose name is invalid.
 const UNREADABLE_NAME: &str = "unreadable";
 
 /// A row that was selected by [`submission_columns`], whatever its checksum.

@@ -120,7 +120,7 @@ where
 }
 
 /// As [`opening`], of the first reading: tables, columns or rows that are missing by then are
-/// damage as well.
+/// damage too.
 pub(super) fn first_reading(ledger: &Path, error: rusqlite::Error) -> StoreError {
     let is_missing = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => failure.code == ErrorCode::Unknown,

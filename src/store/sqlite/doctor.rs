@@ -110,7 +110,7 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     Ok(examiner.examination())
 }
 
-/// Opens for reading; SQLite checks each page closely, and takes no more steps than there are.
+/// Opens for reading; SQLite checks each page closely, within the budget of steps.
 pub(super) fn open(path: &Path, budget: &Budget) -> std::result::Result<Connection, StoreError> {
     let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
     files::check(&path)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::files::{NO_LINK, beside};
 use crate::store::error::StoreError;
 
-/// How often a lock is tried that someone has, a moment apart: whoever only looks whether it is
+/// How often a lock that is taken is tried, a moment apart: a process that only looks whether it is
 /// taken has it for that moment.
 const TRIES: u32 = 3;
 
@@ -19,7 +19,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// Of the file beside the database.
 const SUFFIX: &str = ".lock";
 
-/// Held until it is dropped.
+/// The lock of a store, released when dropped.
 pub(super) struct Lock([File; 2]);
 
 impl Lock {

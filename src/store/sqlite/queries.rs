@@ -61,7 +61,7 @@ macro_rules! latest_first {
 
 pub(super) const BY_AGE: &str = latest_first!(scan!("submissions", "TRUE"));
 
-/// By the index of what an operator looks for, as it wants to be asked.
+/// By the index of an operator's search, in the form that makes SQLite use it.
 pub(super) const FAILED: &str = latest_first!(scan!(
     "submissions",
     "(state = 'ignored' OR state = 'dead' OR state = 'discarded') AND state = :state"
@@ -139,7 +139,7 @@ fn scan(
     Ok((found, None))
 }
 
-/// Whether everything that waits is no more than a page reads.
+/// Whether all that waits fits in a page.
 fn few_wait(connection: &Connection) -> Result<bool> {
     Ok(counts(connection)?.waiting() <= SCAN_MAX as u64)
 }

@@ -333,7 +333,7 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Reads from the beginning up to where it cannot go on and, if that is not the end, from the end;
+    /// Reads from the beginning up to the first damage and, if that is not the end, from the end;
     /// returns whether everything was read. A row may come twice.
     fn scan<P: Params + Clone>(
         &self,

@@ -61,7 +61,7 @@ impl Database {
         Self { _checkpointer: None, connection, damage, path, files: None, document, _lock: None }
     }
 
-    /// For as long as the store is served; the lock is held until the file is closed. Unless a thread
+    /// The connection of a store that is served; the lock is released when the file is closed. Unless a thread
     /// makes the checkpoints, SQLite does after a commit.
     pub fn serving(
         mut connection: Connection,
@@ -486,7 +486,7 @@ impl Backend for Database {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<(Timestamp, i64)>> {
-        // A time that no submission can be due at is found as well: its row is corrupt.
+        // An impossible due time is found too: its row is corrupt.
         let after = if after == Timestamp::MIN { i64::MIN } else { micros(after) };
         self.connection
             .prepare_cached(DUE)?

@@ -1,4 +1,4 @@
-//! Files that may have been made, or damaged, to harm whoever reads them: nothing in them is run, and
+//! Files that may have been made, or damaged, to harm their reader: nothing in them is run, and
 //! reading them ends.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const STEPS_AT_LEAST: u64 = 2_000_000;
 const STEPS_PER_ROW: usize = 50;
 const BYTES_PER_STEP: usize = 16;
 
-/// How often SQLite asks whether it may go on, in steps.
+/// How often SQLite asks whether it may continue, in steps.
 const STEPS_AT_ONCE: i32 = 1000;
 
 /// The longest text or blob that a file may be small enough not to hold.

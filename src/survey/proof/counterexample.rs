@@ -8,16 +8,16 @@ pub const WHATEVER: &str = "whatever is answered";
 
 /// What is assigned in words, such as `score = 3, problem = no answer`.
 pub fn counterexample(model: &Model<'_>, assigned: &Assigned) -> String {
-    let told = model.variables.iter().enumerate().filter_map(|(at, variable)| {
+    let values = model.variables.iter().enumerate().filter_map(|(at, variable)| {
         let class = assigned[at]?;
         let sample = &variable.samples[model.classes[at][class][0]];
         Some(format!("{} = {}", variable.name, sample.shown))
     });
-    let told: Vec<_> = told.collect();
-    if told.is_empty() { WHATEVER.to_owned() } else { told.join(", ") }
+    let values: Vec<_> = values.collect();
+    if values.is_empty() { WHATEVER.to_owned() } else { values.join(", ") }
 }
 
-/// Without what could as well be without an answer: the same condition speaks. `kept` stays.
+/// Leaves out answers that make no difference: the same condition applies. `kept` stays.
 pub fn shortened(model: &Model<'_>, assigned: &Assigned, end: End, kept: &[usize]) -> Assigned {
     let mut short = assigned.clone();
     for at in (0..model.variables.len()).filter(|at| !kept.contains(at)) {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::counterexample::{WHATEVER, counterexample, shortened};
 use super::model::Model;
-use super::outcome::{Outcome, Outcomes, Told};
+use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::{Assigned, End, Stopped, TOO_MANY, Tree};
 use crate::domain::Rating;
 use crate::survey::definition::Fault;
@@ -30,17 +30,17 @@ pub fn check(
         classes.any(|(choosing, class)| class.is_some_and(|class| choosing[class]))
     };
     let mut spoke = BTreeSet::new();
-    // Each kind of fault is told once, with the first answers that show it.
-    let mut told = BTreeSet::new();
+    // Each kind of fault is reported once, with the first answers that show it.
+    let mut reported = BTreeSet::new();
     let tree = Tree::new(model, outcomes.rating_question(), &has_chosen);
-    let walked = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
+    let walked = tree.walk(&|end| outcomes.needs(end), &mut |end, assigned| {
         spoke.extend(end.condition());
         match end {
-            End::Stumbles { condition, part } if told.insert((Some(condition), true)) => {
+            End::Stumbles { condition, part } if reported.insert((Some(condition), true)) => {
                 let why = model.stumbles(&outcomes.book.names, condition, part, assigned);
                 let kept = model.looked_at(condition, part);
                 let counterexample = counterexample(model, &shortened(model, assigned, end, kept));
-                let message = format!("cannot be worked out where {counterexample}: {why}");
+                let message = format!("cannot be evaluated if {counterexample}: {why}");
                 faults.push(Fault::at(format!("{}.when", rules::path(condition)), message));
             }
             End::Stumbles { .. } => {}
@@ -50,11 +50,11 @@ pub fn check(
                     return true;
                 };
                 let has_one = match issues {
-                    Told::Rule(issues) => !issues.is_empty(),
-                    Told::Chosen(otherwise) => !otherwise.is_empty() || has_chosen(assigned),
-                    Told::ChosenOnly | Told::Dropped => false,
+                    IssueSource::Rule(issues) => !issues.is_empty(),
+                    IssueSource::Chosen(otherwise) => !otherwise.is_empty() || has_chosen(assigned),
+                    IssueSource::ChosenOnly | IssueSource::Dropped => false,
                 };
-                if !has_one && rating.wants_an_issue() && told.insert((rule, false)) {
+                if !has_one && rating.requires_issue() && reported.insert((rule, false)) {
                     faults.push(without_an_issue(outcomes, model, end, assigned, (rating, issues)));
                 }
             }
@@ -79,17 +79,17 @@ fn without_an_issue(
     model: &Model<'_>,
     end: End,
     assigned: &Assigned,
-    (rating, issues): (Rating, Told<'_>),
+    (rating, issues): (Rating, IssueSource<'_>),
 ) -> Fault {
-    let short = shortened(model, assigned, end, outcomes.wants(end).as_slice());
+    let short = shortened(model, assigned, end, outcomes.needs(end).as_slice());
     let mut shown: Vec<_> = short
         .iter()
         .any(Option::is_some)
         .then(|| counterexample(model, &short))
         .into_iter()
         .collect();
-    let (path, mend) = match (end, issues) {
-        (End::Speaks(Some(rule)), Told::Rule(_)) => {
+    let (path, remedy) = match (end, issues) {
+        (End::Speaks(Some(rule)), IssueSource::Rule(_)) => {
             (format!("{}.issues", rules::path(rule)), "name at least one, such as OTHERS")
         }
         _ => {
@@ -103,7 +103,7 @@ fn without_an_issue(
     };
     let counterexample = if shown.is_empty() { WHATEVER.to_owned() } else { shown.join(", ") };
     let message = format!(
-        "{counterexample} → rating {rating} with no issue, and below 5 Plivo wants one: {mend}"
+        "{counterexample} → rating {rating} with no issue, and below 5 Plivo requires one: {remedy}"
     );
     Fault::at(path, message)
 }

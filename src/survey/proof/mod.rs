@@ -81,7 +81,6 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::domain::{Issue, Issues};
@@ -126,7 +125,7 @@ mod tests {
         assert_eq!(
             refused(bare.clone()),
             ["issues.default: score = 1, problem = no answer → rating 1 with no issue, and \
-                 below 5 Plivo wants one: name at least one, such as [OTHERS]"]
+                 below 5 Plivo requires one: name at least one, such as [OTHERS]"]
         );
         bare.rules = vec![
             RuleDefinition { issues: Some(Issues::new()), ..rated("campaign == 'x'", 4.5) },
@@ -137,7 +136,7 @@ mod tests {
         assert_eq!(
             refused(bare.clone()),
             ["rules[0].issues: campaign = \"x\" → rating 4.5 with no issue, and below 5 Plivo \
-                 wants one: name at least one, such as OTHERS"]
+                 requires one: name at least one, such as OTHERS"]
         );
         // With a problem of 1 there is an issue, and nothing else comes so far.
         bare.rules.remove(0);
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_never_speaks_is_told_with_the_one_that_does() {
+    fn a_rule_that_never_applies_is_shown_with_the_one_that_does() {
         let rules = vec![
             rated("score <= 3", 1.0),
             rated("score == 2 and problem == 1", 2.0),
@@ -156,11 +155,11 @@ mod tests {
         assert_eq!(
             refused(with_rules(rules)),
             [
-                "rules[1]: never speaks: wherever it holds, an earlier one does, such as rules[0] \
-                 where score = 2, problem = 1",
-                "rules[2]: never holds, whatever is answered: take it out, or mend its condition",
-                "rules[3]: never speaks: wherever it holds, an earlier one does, such as rules[0] \
-                 where score = 1, campaign = \"x\"",
+                "rules[1]: never applies: wherever it holds, an earlier one does, such as rules[0] \
+                 if score = 2, problem = 1",
+                "rules[2]: never holds, whatever is answered: remove it, or correct its condition",
+                "rules[3]: never applies: wherever it holds, an earlier one does, such as rules[0] \
+                 if score = 1, campaign = \"x\"",
             ]
         );
     }
@@ -186,13 +185,13 @@ mod tests {
         ]);
         definition.questions[1].ask_when = Some("score / 0 > 1".to_owned());
         let faults = refused(definition);
-        for told in [
-            "rules[0].when: cannot be worked out where score = 3, problem = 1: invalid operation: \
+        for expected in [
+            "rules[0].when: cannot be evaluated if score = 3, problem = 1: invalid operation: \
              unable to calculate 1 / 0",
-            "rules[1].when: cannot be worked out where campaign = nothing: ",
-            "questions[1].ask_when: cannot be worked out where score = 1: ",
+            "rules[1].when: cannot be evaluated if campaign = nothing: ",
+            "questions[1].ask_when: cannot be evaluated if score = 1: ",
         ] {
-            assert!(faults.iter().any(|fault| fault.starts_with(told)), "{faults:#?}");
+            assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{faults:#?}");
         }
     }
 
@@ -203,7 +202,7 @@ mod tests {
         definition.issues.choices.push(choice("score", "5", Issue::AudioLag));
         assert_eq!(
             refused(definition),
-            ["issues.choices[1]: AUDIO_LAG is never told: wherever this is answered there is no \
+            ["issues.choices[1]: AUDIO_LAG is never sent: wherever this is answered there is no \
                  rating, a rule names the issues, or they are dropped at 5"]
         );
     }
@@ -222,10 +221,10 @@ mod tests {
     fn notes_that_stumble_are_shown_by_their_answers_where_they_are_written() {
         let noted = |template: &str| Definition { notes: notes(template), ..survey() };
         for (template, why) in [
-            ("{{ score | nope }}", "notes: cannot be written where score = 1: unknown filter"),
-            ("{{ score.nope }}", "notes: cannot be written where score = 1: undefined value"),
-            ("{{ 1 / (score - 3) }}", "notes: cannot be written where score = 3: "),
-            ("{{ problem | int }}", "notes: cannot be written where problem = no answer: "),
+            ("{{ score | nope }}", "notes: cannot be written if score = 1: unknown filter"),
+            ("{{ score.nope }}", "notes: cannot be written if score = 1: undefined value"),
+            ("{{ 1 / (score - 3) }}", "notes: cannot be written if score = 3: "),
+            ("{{ problem | int }}", "notes: cannot be written if problem = no answer: "),
         ] {
             let faults = refused(noted(template));
             assert!(faults[0].starts_with(why), "{faults:?}");
@@ -234,7 +233,7 @@ mod tests {
         let template = "{% if answered.score and answered.problem %}\
                         {{ 1 / (score + problem - 8) }}{% endif %}";
         let together = refused(noted(template));
-        let why = "notes: cannot be written where score = 5, problem = 3: ";
+        let why = "notes: cannot be written if score = 5, problem = 3: ";
         assert!(together[0].starts_with(why), "{together:?}");
         // A rule that writes them sees to it that there is an answer.
         let own =
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_surveys_are_proved_or_refused_soon() {
+    fn the_largest_surveys_are_proved_or_refused_by_the_bound_on_states() {
         let numbers =
             (0..32).map(|at| question(&format!("n{at}"), whole(0, 10_000))).collect::<Vec<_>>();
         let shown = (0..32).map(|at| format!("{{{{ n{at} }}}} ")).collect::<String>();
@@ -288,7 +287,7 @@ mod tests {
             parts.collect::<Vec<_>>().join(" or ")
         };
         let fields = with_rules((0..64).map(|rule| rated(&any_of(rule), 2.0)).collect());
-        let mut deep = with_rules(vec![rated(&format!("{}f>9", "f>9 or ".repeat(280)), 2.0)]);
+        let mut deep = with_rules(vec![rated(&format!("{}f=='9'", "f=='9' or ".repeat(196)), 2.0)]);
         deep.fields = vec![name("f")];
         let equal = |at: usize| rated(&format!("q{} == q{}", at % 6, (at * 5 + 1) % 6), 2.0);
         let questions = ten_keys(6);
@@ -300,15 +299,18 @@ mod tests {
         }
         let often = Definition { rules: vec![rated("q0 == 1", 2.0)], ..Definition::new(often) };
         for definition in [numbers, fields, deep, equal, often] {
-            let begun = Instant::now();
-            let _ = Survey::compile(definition);
-            // A debug build on a busy machine has to pass too; an optimised one takes a fraction.
-            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+            // The bound on states bounds the time; `benches/mapping` measures it.
+            if let Err(faults) = Survey::compile(definition) {
+                let too_many = |fault: &Fault| {
+                    ["more than", "more cases than"].iter().any(|it| fault.message.contains(it))
+                };
+                assert!(faults.iter().all(too_many), "{faults:#?}");
+            }
         }
     }
 
     #[test]
-    fn six_questions_with_ten_answers_each_are_proved_quickly() {
+    fn six_questions_with_ten_answers_each_are_within_the_bound_on_states() {
         let questions = ten_keys(6);
         let choices = (0..6).flat_map(|question| {
             (0..10).map(move |answer: usize| {
@@ -333,11 +335,7 @@ mod tests {
         for otherwise in [Issues::from([Issue::Others]), Issues::new()] {
             let mut definition = definition.clone();
             definition.issues.default = otherwise;
-            let begun = Instant::now();
             assert_eq!(Survey::compile(definition).err(), None);
-            // A debug build on a busy machine has to pass too; an optimised one takes a fraction.
-            assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-            println!("{:?}", begun.elapsed());
         }
     }
 
@@ -377,13 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_is_named_up_to_which_there_is_too_much_to_tell_apart() {
+    fn the_rule_is_named_up_to_which_there_are_too_many_cases() {
         let questions = ten_keys(6);
         let pairs = (0..6).flat_map(|one| (one + 1..6).map(move |other| (one, other)));
         let sums = pairs.map(|(one, other)| rated(&format!("q{one} + q{other} == 9"), 2.0));
         let faults = refused(Definition { rules: sums.collect(), ..Definition::new(questions) });
         assert_eq!(faults.len(), 1);
-        assert!(faults[0].starts_with("rules[4].when: up to here there is more"), "{faults:?}");
+        assert!(faults[0].starts_with("rules[4].when: up to here there are more cases"), "{faults:?}");
     }
 
     #[test]
@@ -420,10 +418,10 @@ mod tests {
         scale: score = 5 is best (rating 5), 1 is worst (rating 1)
         issue: problem = 1 → ECHO
         proved: each combination of answers comes to exactly one outcome
-        proved: every rating lies from 1 to 5, and every answer that rates has one
+        proved: every rating is from 1 to 5, and every answer that rates has one
         proved: below 5 there is always an issue that Plivo knows
-        proved: every rule speaks somewhere, and can be worked out everywhere
-        proved: every choice is told somewhere
+        proved: every rule applies somewhere, and can be evaluated everywhere
+        proved: every choice is sent somewhere
         proved: notes can be written with all that they show, in every combination
         guarded: campaign may be any text: tried with 3 samples; what no one thought of and turns out unlawful ends dead as unmapped
         "#);

@@ -20,7 +20,7 @@ pub struct Model<'a> {
     /// on tells two apart.
     alike: Vec<Vec<Vec<u32>>>,
     pub conditions: Vec<Judged<'a>>,
-    /// Variables beyond those that are told: parts of conditions that may hold or not.
+    /// Variables beyond those that are shown: parts of conditions that may hold or not.
     pub free: usize,
     /// How many states were walked through.
     pub walked: Cell<usize>,
@@ -47,7 +47,7 @@ struct Table {
     is_open: bool,
 }
 
-/// Whether a part holds; none where it cannot be worked out.
+/// Whether a part holds; none where it cannot be evaluated.
 type Verdict = Option<bool>;
 
 /// Why a condition cannot be judged yet, or at all.
@@ -55,7 +55,7 @@ type Verdict = Option<bool>;
 pub enum Unjudged {
     /// Not before this variable has a class.
     Needs(usize),
-    /// The part that cannot be worked out.
+    /// The part that cannot be evaluated.
     Stumbles(usize),
 }
 
@@ -163,7 +163,7 @@ impl<'a> Model<'a> {
         })
     }
 
-    /// What there is to say of a part that cannot be worked out.
+    /// What there is to say of a part that cannot be evaluated.
     pub fn stumbles(
         &self,
         names: &Arc<Scope>,

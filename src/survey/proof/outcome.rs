@@ -28,15 +28,15 @@ pub enum Outcome<'a> {
         /// Over all answers that are one here.
         from: Rating,
         to: Rating,
-        issues: Told<'a>,
+        issues: IssueSource<'a>,
     },
-    /// It cannot be worked out.
+    /// It cannot be evaluated.
     Stumbles,
 }
 
 /// Which issues go with a rating.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Told<'a> {
+pub enum IssueSource<'a> {
     /// Those of the rule.
     Rule(&'a Issues),
     /// Those that are chosen, otherwise these.
@@ -53,7 +53,7 @@ impl<'a> Outcomes<'a> {
     pub fn label(&self, variable: usize, sample: usize) -> u64 {
         let rates = match self.rating(variable, sample) {
             None => 0,
-            Some(rating) if rating.wants_an_issue() => 1,
+            Some(rating) if rating.requires_issue() => 1,
             Some(_) => 2,
         };
         let choices_matter = self.book.issues.default.is_empty();
@@ -73,7 +73,7 @@ impl<'a> Outcomes<'a> {
         move |variable, sample| match self.rating(variable, sample) {
             None => 0,
             Some(rating) if are_few => rating.value().to_bits(),
-            Some(rating) => 1 + u64::from(rating.wants_an_issue()),
+            Some(rating) => 1 + u64::from(rating.requires_issue()),
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Outcomes<'a> {
         choice.is_met(sample.at, || &sample.words)
     }
 
-    /// Of each question and class: whether it chooses an issue where no other would be told.
+    /// Of each question and class: whether it chooses an issue if no other would be sent.
     pub fn choosing(&self, model: &Model<'_>) -> Vec<Vec<bool>> {
         let matters = self.book.issues.default.is_empty();
         let questions = (0..self.book.names.questions()).filter(|_| matters);
@@ -111,7 +111,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// The variable that has to be assigned before an end comes to something.
-    pub fn wants(&self, end: End) -> Option<usize> {
+    pub fn needs(&self, end: End) -> Option<usize> {
         match end {
             End::Speaks(rule) if self.is_rated_by_scale(rule) => self.rating_question(),
             _ => None,
@@ -141,10 +141,10 @@ impl<'a> Outcomes<'a> {
         let Some((rating, from, to)) = rated else { return Outcome::NoRating };
         let otherwise = &self.book.issues.default;
         let issues = match own_issues {
-            Some(issues) => Told::Rule(issues),
-            None if rating.wants_an_issue() => Told::Chosen(otherwise),
-            None if self.book.issues.tells_choices_at(rating) => Told::ChosenOnly,
-            None => Told::Dropped,
+            Some(issues) => IssueSource::Rule(issues),
+            None if rating.requires_issue() => IssueSource::Chosen(otherwise),
+            None if self.book.issues.sends_choices_at(rating) => IssueSource::ChosenOnly,
+            None => IssueSource::Dropped,
         };
         Outcome::Rated { rating, from, to, issues }
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::counterexample::{counterexample, end_of};
 use super::invariants::Walked;
 use super::model::Model;
-use super::outcome::{Outcome, Outcomes, Told};
+use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::{Assigned, End, Stopped, TOO_MANY, Tree};
 use crate::survey::definition::Fault;
 use crate::survey::rules;
@@ -19,7 +19,7 @@ pub fn find_given(
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
     let tree = Tree::new(model, outcomes.rating_question(), &|_| false).given(given);
-    search(tree, &|end| outcomes.wants(end), sought)
+    search(tree, &|end| outcomes.needs(end), sought)
 }
 
 /// The first end of a walk that is sought.
@@ -28,11 +28,11 @@ pub fn find_given(
 /// There is more than can be walked through.
 pub fn search(
     tree: Tree<'_, '_>,
-    wants: &dyn Fn(End) -> Option<usize>,
+    needs: &dyn Fn(End) -> Option<usize>,
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
     let mut found = None;
-    let walked = tree.walk(wants, &mut |end, assigned| {
+    let walked = tree.walk(needs, &mut |end, assigned| {
         found = sought(end, assigned).then(|| (end, assigned.clone()));
         found.is_none()
     });
@@ -109,14 +109,14 @@ fn never(model: &Model<'_>, at: usize, path: impl Fn(usize) -> String) -> Result
         found => found.map(Some),
     };
     Ok(match holds_alone {
-        None => "never holds, whatever is answered: take it out, or mend its condition".to_owned(),
-        Some(None) => "never speaks: an earlier one does wherever it holds".to_owned(),
+        None => "never holds, whatever is answered: remove it, or correct its condition".to_owned(),
+        Some(None) => "never applies: an earlier one does wherever it holds".to_owned(),
         Some(Some(assigned)) => {
             // What is not assigned makes no difference to it, and is without an answer.
             let earlier = end_of(model, &assigned).and_then(End::condition);
             let earlier = earlier.map_or("an earlier one".to_owned(), path);
             format!(
-                "never speaks: wherever it holds, an earlier one does, such as {earlier} where {}",
+                "never applies: wherever it holds, an earlier one does, such as {earlier} if {}",
                 counterexample(model, &assigned)
             )
         }
@@ -137,9 +137,12 @@ pub fn check_rules(
 }
 
 pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) {
-    let tells_choices = |end: End, assigned: &Assigned| {
+    let sends_choices = |end: End, assigned: &Assigned| {
         let outcome = outcomes.outcome(model, end, assigned);
-        matches!(outcome, Outcome::Rated { issues: Told::Chosen(_) | Told::ChosenOnly, .. })
+        matches!(
+            outcome,
+            Outcome::Rated { issues: IssueSource::Chosen(_) | IssueSource::ChosenOnly, .. }
+        )
     };
     for choice in &outcomes.book.issues.choices {
         let meets = |class: &Vec<usize>| class.iter().any(|at| outcomes.meets(choice, *at));
@@ -151,10 +154,10 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
         }
         let tree = Tree::new(model, outcomes.rating_question(), &|_| false);
         let tree = tree.restricted_to(choice.of, classes);
-        let message = match search(tree, &|end| outcomes.wants(end), &tells_choices) {
+        let message = match search(tree, &|end| outcomes.needs(end), &sends_choices) {
             Ok(Some(_)) => continue,
             Ok(None) => format!(
-                "{} is never told: wherever this is answered there is no rating, a rule names the \
+                "{} is never sent: wherever this is answered there is no rating, a rule names the \
                  issues, or they are dropped at 5",
                 choice.issue
             ),
@@ -181,7 +184,7 @@ pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut 
         let message = match (search(tree, &|_| None, &stumbles), speaks(&model, 0)) {
             (Ok(Some((End::Stumbles { part, .. }, assigned))), _) => {
                 let why = model.stumbles(names, 0, part, &assigned);
-                format!("cannot be worked out where {}: {why}", counterexample(&model, &assigned))
+                format!("cannot be evaluated if {}: {why}", counterexample(&model, &assigned))
             }
             (Err(_), _) | (_, Err(_)) => TOO_MANY.to_owned(),
             (_, Ok(None)) if !model.is_open(0) => {

@@ -11,12 +11,12 @@ use crate::survey::definition::Fault;
 use crate::survey::names::EvalContext;
 use crate::survey::reply::{Reply, path, written};
 
-/// Most documents of one reply.
+/// Maximum documents tried of one reply.
 const DOCUMENTS_MAX: usize = 2_000;
 const SOME_URL: &str = "https://surveys.example.com/hooks/survey";
 
-/// That each reply is heard somewhere, and is taken wherever it is heard. The last one need not be
-/// heard of a call: it is for webhooks that are refused, too.
+/// Checks that each reply is used for some answers, and is valid XML for all of them. The last one
+/// need not be used for any: it is for rejected webhooks, too.
 pub fn check(
     book: &CompiledSurvey,
     replies: &[Reply],
@@ -31,11 +31,11 @@ pub fn check(
     let model =
         Model::build(&book.names, &variables, &conditions, |_, _| 0, when, &mut rows_left, faults);
     let Some(model) = model else { return };
-    let mut heard = BTreeSet::new();
+    let mut used = BTreeSet::new();
     // The first of each condition.
     let mut stumbled: Vec<(usize, usize, Assigned)> = Vec::new();
     let walked = Tree::new(&model, None, &|_| false).walk(&|_| None, &mut |end, assigned| {
-        heard.extend(end.condition());
+        used.extend(end.condition());
         if let End::Stumbles { condition, part } = end
             && stumbled.iter().all(|(known, ..)| *known != condition)
         {
@@ -50,10 +50,10 @@ pub fn check(
     for (condition, part, assigned) in stumbled {
         let why = model.stumbles(&book.names, condition, part, &assigned);
         let counterexample = counterexample(&model, &assigned);
-        let message = format!("cannot be worked out where {counterexample}: {why}");
+        let message = format!("cannot be evaluated if {counterexample}: {why}");
         faults.push(Fault::at(when(condition), message));
     }
-    let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !heard.contains(at)).collect();
+    let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !used.contains(at)).collect();
     check_silent(&model, &silent, path, faults);
     for (at, reply) in replies.iter().enumerate() {
         let is_last = at + 1 == replies.len();
@@ -111,15 +111,15 @@ impl Trial<'_, '_> {
         let facts = EvalContext::for_a_template(&self.book.names, values);
         let document = written(&self.reply.xml, facts, SOME_URL).map_err(|it| it.details);
         let wrong = document.and_then(|document| (self.check)(&document)).err()?;
-        let told = samples.iter().map(|(variable, sample)| {
+        let samples_text = samples.iter().map(|(variable, sample)| {
             let variable = &self.variables[*variable];
             format!("{} = {}", variable.name, variable.samples[*sample].shown)
         });
-        let told = told.collect::<Vec<_>>().join(", ");
-        let place = match (told.as_str(), self.reply.xml.looks_at().is_empty()) {
+        let samples_text = samples_text.collect::<Vec<_>>().join(", ");
+        let place = match (samples_text.as_str(), self.reply.xml.looks_at().is_empty()) {
             ("", true) => WHATEVER.to_owned(),
-            ("", false) => "where nothing is answered".to_owned(),
-            (told, _) => format!("where {told}"),
+            ("", false) => "if nothing is answered".to_owned(),
+            (samples_text, _) => format!("if {samples_text}"),
         };
         Some(format!("{place}: {wrong}"))
     }

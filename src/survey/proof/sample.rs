@@ -24,7 +24,7 @@ pub struct Variable {
 /// One thing that may be known of a question or a field.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// In words, for a person.
+    /// The text shown in a counterexample.
     pub shown: String,
     /// What conditions see; none where there is no answer.
     pub value: Option<Value>,
@@ -39,9 +39,9 @@ pub struct Sample {
 /// Whatever was not said, was not understood, or was said to opt out: nothing tells them apart but
 /// the reason for which a call has no rating.
 const NO_ANSWER: &str = "no answer";
-/// Stands for all that no condition names. It holds what XML wants escaped.
+/// A sample of every text that no condition names, with characters that XML must escape.
 const OTHER_TEXT: &str = "something <else> & \"more\"";
-/// Most samples of what is said freely: what lies beyond is tried no more.
+/// Maximum samples of a free text; more are not tried.
 const TEXTS_MAX: usize = 64;
 
 /// Of everything that has a name, in the order of the names.

@@ -20,8 +20,8 @@ pub struct Tree<'m, 'a> {
 struct Walk<'w, 'm, 'a> {
     tree: Tree<'m, 'a>,
     /// A variable that is wanted before what was spoken comes to an end.
-    wants: &'w dyn Fn(End) -> Option<usize>,
-    /// Whether to go on.
+    needs: &'w dyn Fn(End) -> Option<usize>,
+    /// Returns whether to continue.
     visit: &'w mut dyn FnMut(End, &Assigned) -> bool,
     assigned: Assigned,
     /// How many ends there are from a state on.
@@ -44,7 +44,7 @@ type State = (usize, Vec<(u32, u32)>, bool);
 pub enum End {
     /// The condition that speaks.
     Speaks(Option<usize>),
-    /// One that cannot be worked out, and its part.
+    /// One that cannot be evaluated, and its part.
     Stumbles { condition: usize, part: usize },
 }
 
@@ -67,7 +67,7 @@ pub enum Stopped {
 }
 
 /// What there is to say where there is too much to walk through.
-pub const TOO_MANY: &str = "up to here there is more to tell apart than can be tried: let conditions \
+pub const TOO_MANY: &str = "up to here there are more cases than can be tried: let conditions \
                             look at fewer questions, or split the survey in two";
 
 /// Most states of one walk.
@@ -112,14 +112,14 @@ impl<'m, 'a> Tree<'m, 'a> {
         self
     }
 
-    /// How many ends there are. `wants` is a variable that is wanted before what was spoken comes to
-    /// an end, `visit` says whether to go on.
+    /// Counts the ends. `needs` is a variable that must be assigned before an outcome is
+    /// complete, `visit` returns whether to continue.
     ///
     /// # Errors
     /// The walk stopped early.
     pub fn walk(
         mut self,
-        wants: &dyn Fn(End) -> Option<usize>,
+        needs: &dyn Fn(End) -> Option<usize>,
         visit: &mut dyn FnMut(End, &Assigned) -> bool,
     ) -> Result<u64, Stopped> {
         let mut assigned = vec![None; self.model.classes.len()];
@@ -129,7 +129,7 @@ impl<'m, 'a> Tree<'m, 'a> {
         let restricted = self.restricted.take();
         let at = vec![0; self.matters.len()];
         let known = HashMap::new();
-        let mut walk = Walk { tree: self, wants, visit, assigned, known, states: 0, at, kept: 0 };
+        let mut walk = Walk { tree: self, needs, visit, assigned, known, states: 0, at, kept: 0 };
         match restricted {
             Some((variable, classes)) => walk.each(variable, classes, &mut |walk| walk.from(0)),
             None => walk.from(0),
@@ -181,7 +181,7 @@ impl Walk<'_, '_, '_> {
     }
 
     fn end(&mut self, end: End) -> Result<u64, Stopped> {
-        match (self.wants)(end).filter(|variable| self.assigned[*variable].is_none()) {
+        match (self.needs)(end).filter(|variable| self.assigned[*variable].is_none()) {
             Some(variable) => {
                 let classes = 0..self.tree.model.classes[variable].len();
                 self.each(variable, classes, &mut |walk| walk.end(end))

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::counterexample::{WHATEVER, described};
 use super::mapping::{Chooses, ScaleEnds};
 use super::model::Model;
-use super::outcome::{Outcome, Outcomes, Told};
+use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::Tree;
 use crate::domain::{Issue, Issues, Rating};
 use crate::survey::definition::{NoRatingPolicy, OnNoRating};
@@ -87,7 +87,7 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
     // not too many.
     let in_full = model.labelled(outcomes.shown_labels());
     let count = Tree::new(&in_full, outcomes.rating_question(), &|_| false);
-    match count.walk(&|end| outcomes.wants(end), &mut |_, _| true) {
+    match count.walk(&|end| outcomes.needs(end), &mut |_, _| true) {
         Ok(ends) => table_of(outcomes, &in_full, ends, guarded),
         Err(_) => table_of(outcomes, model, ends, guarded),
     }
@@ -98,7 +98,7 @@ fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<
     let mut rows = Vec::new();
     let tree = Tree::new(model, outcomes.rating_question(), &|_| false).in_full();
     // It stops early where there are more rows than are kept.
-    let _ = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
+    let _ = tree.walk(&|end| outcomes.needs(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
             Outcome::NoRating | Outcome::Stumbles => {
@@ -150,15 +150,18 @@ impl Proof {
 }
 
 impl WhichIssues {
-    fn of(told: Told<'_>, has_choices: bool) -> Self {
+    fn of(told: IssueSource<'_>, has_choices: bool) -> Self {
         let names = |issues: &Issues| issues.iter().copied().map(Issue::name).collect::<Vec<_>>();
         match told {
-            Told::Chosen(otherwise) if has_choices => Self::ChosenOr(names(otherwise)),
-            Told::ChosenOnly if has_choices => Self::ChosenOr(Vec::new()),
-            Told::Rule(issues) | Told::Chosen(issues) if !issues.is_empty() => {
+            IssueSource::Chosen(otherwise) if has_choices => Self::ChosenOr(names(otherwise)),
+            IssueSource::ChosenOnly if has_choices => Self::ChosenOr(Vec::new()),
+            IssueSource::Rule(issues) | IssueSource::Chosen(issues) if !issues.is_empty() => {
                 Self::These(names(issues))
             }
-            Told::Rule(_) | Told::Chosen(_) | Told::ChosenOnly | Told::Dropped => Self::None,
+            IssueSource::Rule(_)
+            | IssueSource::Chosen(_)
+            | IssueSource::ChosenOnly
+            | IssueSource::Dropped => Self::None,
         }
     }
 }
@@ -167,10 +170,10 @@ fn proved(outcomes: &Outcomes<'_>) -> Vec<String> {
     let (rules, choices) = (&outcomes.book.rules, &outcomes.book.issues.choices);
     let proved = [
         (true, "each combination of answers comes to exactly one outcome"),
-        (true, "every rating lies from 1 to 5, and every answer that rates has one"),
+        (true, "every rating is from 1 to 5, and every answer that rates has one"),
         (true, "below 5 there is always an issue that Plivo knows"),
-        (!rules.is_empty(), "every rule speaks somewhere, and can be worked out everywhere"),
-        (!choices.is_empty(), "every choice is told somewhere"),
+        (!rules.is_empty(), "every rule applies somewhere, and can be evaluated everywhere"),
+        (!choices.is_empty(), "every choice is sent somewhere"),
     ];
     let proved = proved.iter().filter(|(is_there, _)| *is_there);
     proved.map(|(_, what)| (*what).to_owned()).collect()

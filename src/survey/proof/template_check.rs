@@ -142,12 +142,15 @@ impl Trial<'_, '_> {
             let values = samples.iter().map(|sample| sample.text.clone()).collect();
             let facts = EvalContext::for_a_template(&self.outcomes.book.names, values);
             let stumbled = self.notes.write(Value::from(facts)).err()?;
-            let told = looks_at
+            let values = looks_at
                 .iter()
                 .map(|at| format!("{} = {}", self.model.variables[*at].name, samples[*at].shown));
-            let told: Vec<_> = told.collect();
-            let place =
-                if told.is_empty() { String::new() } else { format!(" where {}", told.join(", ")) };
+            let values: Vec<_> = values.collect();
+            let place = if values.is_empty() {
+                String::new()
+            } else {
+                format!(" if {}", values.join(", "))
+            };
             Some(format!("cannot be written{place}: {}", stumbled.details))
         })
     }

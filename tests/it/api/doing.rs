@@ -187,9 +187,9 @@ fn an_account_is_held_and_resumed() {
     assert_eq!(test_env.ledger.submission("c-1").unwrap().attempts, Vec::<String>::new());
 
     let resumed = test_env.posted("/accounts/main/resume", &json!({}));
-    assert_eq!(resumed, json!({ "account": "main", "was_held": true }));
+    assert_eq!(resumed, json!({ "account": "main", "was_paused": true }));
     test_env.until_it_is("c-1", "delivered");
-    assert_eq!(test_env.posted("/accounts/main/resume", &json!({}))["was_held"], false);
+    assert_eq!(test_env.posted("/accounts/main/resume", &json!({}))["was_paused"], false);
     let figures = test_env.figures();
     assert_eq!(figures.of(r#"admin_actions_total{action="pause"}"#), 1.0);
     assert_eq!(figures.of(r#"admin_actions_total{action="resume"}"#), 1.0);
@@ -245,11 +245,11 @@ fn whatever_is_done_is_logged_with_who_did_it_and_without_what_was_said() {
     test_env.caller("c-secret").asked("scoer").has_pressed("2");
     test_env.until_it_is("c-secret", "dead(unmapped)");
     replay(&test_env, "c-secret", &json!({})).assert_status(200);
-    let line = test_env.process().wait_for("done by hand");
+    let line = test_env.process().wait_for("operator action");
     assert_eq!((&line["action"], &line["span"]["by"]), (&"replay".into(), &"loopback".into()));
     test_env.until_it_is("c-secret", "dead(unmapped)");
     test_env.posted("/erase", &json!({ "call": "c-secret" }));
-    let line = test_env.process().wait_for("done by hand");
+    let line = test_env.process().wait_for("operator action");
     assert_eq!((&line["action"], &line["times"]), (&"erase".into(), &1.into()));
     test_env.process().signal("TERM");
     let ended = test_env.until_the_process_ends();

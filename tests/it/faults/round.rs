@@ -199,7 +199,7 @@ impl fmt::Display for Tally {
             f,
             "{}; {} exchanges harmed. {} webhooks about {} calls, {} sent again without an answer and \
              {} after a 503 or 408. Nothing lost, nothing told wrongly: {accepted} accepted = {delivered} \
-             delivered + {ignored} ignored + {dead} dead; {} unknown results, {} calls heard again",
+             delivered + {ignored} ignored + {dead} dead; {} unknown results, {} calls delivered again",
             troubles.collect::<Vec<_>>().join(", "),
             self.harmed,
             self.webhooks,

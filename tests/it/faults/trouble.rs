@@ -67,8 +67,8 @@ impl Trouble {
             Self::Stopped(_) => "stops",
             Self::DiskFull { .. } => "full disks",
             Self::FarCut(_) | Self::NearCut(_) => "cuts",
-            Self::FarHarmed(_) | Self::NearHarmed(_) => "bad wires",
-            Self::FarOutOfSorts(_) => "bad moods of the far side",
+            Self::FarHarmed(_) | Self::NearHarmed(_) => "network faults",
+            Self::FarOutOfSorts(_) => "response faults",
         }
     }
 }

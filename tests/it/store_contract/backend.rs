@@ -298,7 +298,7 @@ pub fn wanted(accounts: &[(&str, usize)], second: i64) -> ClaimRequest {
         wanted: accounts.iter().map(|(name, most)| (name.parse().unwrap(), *most)).collect(),
         now: at(second),
         latest_due: Timestamp::MAX,
-        held: Vec::new(),
+        leased: Vec::new(),
         probe_interval: Duration::from_secs(PROBE_INTERVAL as u64),
         mapper: Arc::new(TestMapper::default()),
     }

@@ -237,7 +237,7 @@ pub async fn what_changed_during_an_attempt_survives_a_sudden_end(store: TestSto
     let lost = store.after_a_sudden_end();
     let submission = lost.submission("c-1").await;
     assert_eq!(
-        (submission.state, submission.due_at, submission.document.attempts_spent),
+        (submission.state, submission.due_at, submission.document.attempts_used),
         (State::Pending, at(150 + DELAY), 1)
     );
     let (next, answers) = lost.claim_mapped(150 + DELAY).await;
@@ -300,6 +300,6 @@ pub async fn what_the_destination_rejected_is_another_offer_with_another_answer(
     assert_eq!(store.receive_one(resend(200, "")).await.outcome, Outcome::Late);
     assert_eq!(store.receive_one(resend(201, "2")).await.outcome, Outcome::Updated);
     let submission = store.submission("c-1").await;
-    assert_eq!((submission.state, submission.document.attempts_spent), (State::Pending, 0));
+    assert_eq!((submission.state, submission.document.attempts_used), (State::Pending, 0));
     store.check_counts().await;
 }

@@ -161,7 +161,7 @@ pub async fn what_is_claimed_has_its_attempt_on_disk(store: TestStore<impl Backe
 
     let found = store.after_a_sudden_end();
     let submission = found.submission("c-1").await;
-    assert_eq!((submission.document.attempts_made, submission.document.attempts_spent), (1, 1));
+    assert_eq!((submission.document.attempts_made, submission.document.attempts_used), (1, 1));
     assert_eq!(submission.last_attempt().unwrap().payload.as_str(), claim.feedback.to_json());
     assert_eq!(verdict(&submission), Some(Verdict::UnknownResult));
     let received = found.receive_one(webhook(AFTER, "c-1", &[("problem", "1")])).await;
@@ -262,7 +262,7 @@ pub async fn a_lease_that_is_held_does_not_expire(store: TestStore<impl Backend>
     }
     let claims = store.claim_due(100).await;
     store.set_clock(10 * LEASE);
-    let held = ClaimRequest { held: vec![claims[0].token], ..wanted(&[("main", 10)], 100) };
+    let held = ClaimRequest { leased: vec![claims[0].token], ..wanted(&[("main", 10)], 100) };
     let again = store.claim(held).await.unwrap().claims;
     assert_eq!(again.iter().map(|it| &it.key.call).collect::<Vec<_>>(), [&claims[1].key.call]);
     let delivered = async |claim| store.settle_one(claim, accepted(101), Decision::Delivered).await;
@@ -271,7 +271,7 @@ pub async fn a_lease_that_is_held_does_not_expire(store: TestStore<impl Backend>
 
     // What is lost cannot be held any more, and what is not held is renewed no longer.
     store.set_clock(20 * LEASE);
-    let held = ClaimRequest { held: vec![claims[1].token], ..wanted(&[("main", 10)], 100) };
+    let held = ClaimRequest { leased: vec![claims[1].token], ..wanted(&[("main", 10)], 100) };
     assert_eq!(store.claim(held).await.unwrap().claims.len(), 1);
 }
 

@@ -845,7 +845,7 @@ impl Model {
             .await
             .into_iter()
             .map(|it| {
-                let attempts = (it.document.attempts_spent, it.document.attempts_made);
+                let attempts = (it.document.attempts_used, it.document.attempts_made);
                 let is = (it.is_in_flight(), it.is_purged());
                 (it.id, (it.state, it.due_at.as_second(), attempts, is))
             })

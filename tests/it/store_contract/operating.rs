@@ -29,7 +29,7 @@ pub async fn what_is_dead_or_ignored_is_replayed_at_once_with_nothing_spent(
     for call in ["c-1", "c-2"] {
         let submission = store.submission(call).await;
         assert_eq!((submission.state, submission.settled_at), (State::Pending, None));
-        assert_eq!((submission.due_at, submission.document.attempts_spent), (at(500), 0));
+        assert_eq!((submission.due_at, submission.document.attempts_used), (at(500), 0));
         assert_eq!(submission.document.detail, None);
     }
     store.reopen();

@@ -18,7 +18,7 @@ pub async fn a_misconfigured_account_is_paused_and_nothing_is_spent(
     pause(&store, 100).await;
     let submission = store.submission("c-1").await;
     assert_eq!((submission.state, submission.due_at), (State::Pending, at(100)));
-    assert_eq!((submission.document.attempts_spent, submission.document.attempts_made), (0, 1));
+    assert_eq!((submission.document.attempts_used, submission.document.attempts_made), (0, 1));
     let response = submission.last_attempt().unwrap().response.as_ref().unwrap();
     assert_eq!(response.verdict, Verdict::AccountRejected);
     let pauses = store.pauses().await;

@@ -20,7 +20,7 @@ pub async fn what_was_delivered_is_kept_with_its_attempt(store: TestStore<impl B
     assert_eq!(settled, Settled::Done);
     let submission = store.submission("c-1").await;
     assert_eq!((submission.state, submission.settled_at), (State::Delivered, Some(at(101))));
-    assert_eq!((submission.document.attempts_spent, submission.document.attempts_made), (1, 1));
+    assert_eq!((submission.document.attempts_used, submission.document.attempts_made), (1, 1));
     assert_eq!(submission.document.delivered.as_ref().map(Json::as_str), Some(FEEDBACK));
     let kept = submission.last_attempt().unwrap();
     let response = AttemptResponse {
@@ -186,5 +186,5 @@ pub async fn the_first_attempt_and_the_last_ones_are_kept(mut store: TestStore<i
         assert_eq!(attempt.payload.as_str(), feedback(&notes).to_json());
         assert_eq!(attempt.response.as_ref().unwrap().status, Some(503));
     }
-    assert_eq!((submission.document.attempts_made, submission.document.attempts_spent), (21, 21));
+    assert_eq!((submission.document.attempts_made, submission.document.attempts_used), (21, 21));
 }

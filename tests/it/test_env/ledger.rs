@@ -62,7 +62,7 @@ impl Ledger {
         Some(Submission {
             state: format!("{}{reason}", found.state.label()),
             detail: document.detail.clone(),
-            spent: document.attempts_spent,
+            spent: document.attempts_used,
             attempts: document.attempts.iter().map(verdict).collect(),
             due_at: found.due_at,
             feedback: document.delivered.as_ref().map(|payload| payload.as_str().to_owned()),

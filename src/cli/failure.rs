@@ -1,7 +1,8 @@
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use super::diagnostics;
 use crate::admin::AdminError;
 use crate::settings::SettingsError;
 use crate::telemetry::logs;
@@ -17,6 +18,8 @@ pub enum Failure {
     Unreadable(String),
     /// The verb has said on standard output what is amiss.
     Told,
+    /// The verb has said on standard output what is wrong with the settings.
+    SettingsReported,
     /// Whoever read our output has heard enough.
     OutputClosed,
 }
@@ -24,7 +27,9 @@ pub enum Failure {
 impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Settings(_) | Failure::NoFile(_) => ExitCode::from(78),
+            Failure::Settings(_) | Failure::NoFile(_) | Failure::SettingsReported => {
+                ExitCode::from(78)
+            }
             Failure::Other(_) | Failure::Told => ExitCode::FAILURE,
             Failure::Unreadable(_) => ExitCode::from(2),
             Failure::OutputClosed => ExitCode::SUCCESS,
@@ -32,21 +37,63 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    /// The whole chain of causes, and no backtrace.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// Prints on standard error what went wrong, unless the command has reported it itself.
+    pub fn report(&self) {
+        if matches!(self, Failure::Told | Failure::SettingsReported | Failure::OutputClosed) {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        let text = self.rendered(stderr.is_terminal() && is_colour_wanted());
+        // If no one reads it, the exit code says it.
+        let _ = writeln!(stderr, "{text}");
+    }
+
+    /// Prints what is wrong with the settings on standard output instead, as `print` has it.
+    pub(super) fn reported_by(self, print: impl FnOnce(&SettingsError) -> String) -> Self {
         match self {
-            Failure::Settings(error) => {
-                write!(f, "the settings are not well:\n{}", logs::chain(error))
+            Failure::Settings(error) | Failure::NoFile(error) => {
+                match writeln!(io::stdout(), "{}", print(&error)) {
+                    Ok(()) => Failure::SettingsReported,
+                    Err(error) => error.into(),
+                }
             }
+            other => other,
+        }
+    }
+
+    /// The whole chain of causes, and no backtrace.
+    fn rendered(&self, has_colour: bool) -> String {
+        match self {
+            Failure::Settings(error) => invalid(error, has_colour),
             Failure::NoFile(error) => {
                 let advice = "no settings file is named: say --config FILE, or set POSTCALL_CONFIG";
-                write!(f, "the settings are not well:\n{}\n{advice}", logs::chain(error))
+                format!("{}\n{advice}", invalid(error, has_colour))
             }
-            Failure::Other(error) => write!(f, "error: {error:#}"),
-            Failure::Unreadable(faults) => f.write_str(faults),
-            Failure::Told | Failure::OutputClosed => Ok(()),
+            Failure::Other(error) => format!("error: {error:#}"),
+            Failure::Unreadable(faults) => faults.clone(),
+            Failure::Told | Failure::SettingsReported | Failure::OutputClosed => String::new(),
         }
+    }
+}
+
+fn invalid(error: &SettingsError, has_colour: bool) -> String {
+    let faults = match error {
+        SettingsError::Faults(faults) => diagnostics::rendered(faults, has_colour),
+        other => logs::chain(other),
+    };
+    format!("invalid configuration:\n{faults}")
+}
+
+/// As <https://no-color.org> has it: any value but an empty one means no.
+fn is_colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+impl fmt::Display for Failure {
+    /// Without colour.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered(false))
     }
 }
 

@@ -4,6 +4,7 @@
 //! Pure: no clock, no randomness, no I/O, no logging, nothing asynchronous.
 
 mod account;
+mod advice;
 mod attempt;
 mod call;
 mod extraction;
@@ -14,6 +15,7 @@ mod rating;
 mod webhook;
 
 pub use account::{Account, Credentials, ReadTokens};
+pub use advice::{Advice, closest};
 pub use attempt::{Attempt, Reply, Verdict};
 pub use call::{CallUuid, MalformedCall};
 pub use extraction::{Answer, ExtractedAnswer, Extraction, Question};

@@ -23,10 +23,36 @@ pub(crate) struct Located {
 pub(crate) enum Origin {
     /// A text of ours: a default or a preset.
     Embedded,
-    /// The line of its key in the operator's file, or of itself where it is the item of a list.
-    Line(usize),
+    /// A place in the operator's file.
+    File(Place),
     /// The environment variable of this name.
     Variable(String),
+}
+
+/// Where a value is in the operator's file; lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The line of its key, or of itself if it is the item of a list.
+    pub(crate) line: usize,
+    pub(super) column: usize,
+    /// The column of the value, if it begins on that line.
+    pub(super) value_column: Option<usize>,
+}
+
+impl Place {
+    pub(super) fn new(line: usize, column: usize) -> Self {
+        Self { line, column, value_column: Some(column) }
+    }
+
+    fn at(mark: &Marker) -> Self {
+        Self::new(mark.line(), mark.col() + 1)
+    }
+
+    /// The place of a key, with that of its value.
+    fn with_value(self, value: Place) -> Self {
+        let value_column = value.value_column.filter(|_| value.line == self.line);
+        Self { value_column, ..self }
+    }
 }
 
 #[derive(Clone)]
@@ -46,7 +72,7 @@ pub(crate) type Table = IndexMap<String, Located>;
 /// Why a text cannot be read as YAML, without any of the text: a secret may stand where it broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
-pub struct NotYaml {
+pub(crate) struct NotYaml {
     pub(crate) line: usize,
     pub(crate) column: usize,
     pub(crate) message: String,
@@ -62,7 +88,7 @@ impl Located {
     /// # Errors
     /// The text is not one document of YAML whose keys are plain words.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
-        Extractor::new(Origin::Line).document(text)
+        Extractor::new(|mark| Origin::File(Place::at(mark))).document(without_bom(text))
     }
 
     /// Reads a text of ours.
@@ -136,6 +162,11 @@ impl Node {
     }
 }
 
+/// The text behind the byte order mark that some editors put before the first line.
+pub(super) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn plain(text: &str) -> Value {
     match Yaml::from_str(text) {
         Yaml::Integer(number) => number.into(),
@@ -148,7 +179,7 @@ fn plain(text: &str) -> Value {
 
 /// Puts the events of the parser together.
 struct Extractor {
-    origin: fn(usize) -> Origin,
+    origin: fn(&Marker) -> Origin,
     open: Vec<Open>,
     anchors: HashMap<usize, Located>,
     nodes: usize,
@@ -163,7 +194,7 @@ struct Open {
 }
 
 impl Extractor {
-    fn new(origin: fn(usize) -> Origin) -> Self {
+    fn new(origin: fn(&Marker) -> Origin) -> Self {
         Self { origin, open: Vec::new(), anchors: HashMap::new(), nodes: 0 }
     }
 
@@ -171,8 +202,9 @@ impl Extractor {
         let mut parser = Parser::new_from_str(text);
         let mut root = None;
         loop {
-            let (event, mark) =
-                parser.next_token().map_err(|error| not_yaml(error.marker(), error.info()))?;
+            let (event, mark) = parser
+                .next_token()
+                .map_err(|error| self.unreadable(text, error.marker(), error.info()))?;
             if event == Event::StreamEnd {
                 break;
             }
@@ -184,17 +216,30 @@ impl Extractor {
         Ok(root.unwrap_or(Located::table(Table::new())))
     }
 
+    /// What the parser says of a text that is no YAML. It finds an open bracket where the next line
+    /// cannot go on, or at the end: the place of the bracket says more.
+    fn unreadable(&self, text: &str, mark: &Marker, info: &str) -> NotYaml {
+        let is_open = info.contains("expected ',' or") || mark.line() > text.lines().count();
+        let opened = self.open.last().filter(|_| is_open).map(|open| &open.located.origin);
+        match opened {
+            Some(Origin::File(Place { line, column, .. })) => {
+                NotYaml { line: *line, column: *column, message: explained(info) }
+            }
+            _ => not_yaml(mark, &explained(info)),
+        }
+    }
+
     /// The document, once it is complete.
     fn read(&mut self, event: Event, mark: &Marker) -> Result<Option<Located>, NotYaml> {
-        let origin = (self.origin)(mark.line());
+        let origin = (self.origin)(mark);
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 if let Some(Open { located: Located { node: Node::Table(table), .. }, key, .. }) =
                     self.open.last_mut()
                     && key.is_none()
                 {
-                    if table.contains_key(&text) {
-                        return Err(not_yaml(mark, "a key stands twice in one table"));
+                    if let Some(first) = table.get(&text) {
+                        return Err(not_yaml(mark, &duplicate_key(&first.origin)));
                     }
                     *key = Some((text, origin));
                     return Ok(None);
@@ -209,7 +254,10 @@ impl Extractor {
                     self.count(located.size(), mark)?;
                     Ok(self.complete(0, located))
                 }
-                None => Err(not_yaml(mark, "an alias stands within what it stands for")),
+                None => Err(not_yaml(
+                    mark,
+                    "an alias refers to an anchor that is not defined before it",
+                )),
             },
             Event::SequenceStart(anchor, _) => self.begin(anchor, Node::List(Vec::new()), mark),
             Event::MappingStart(anchor, _) => self.begin(anchor, Node::Table(Table::new()), mark),
@@ -239,7 +287,7 @@ impl Extractor {
             return Err(not_yaml(mark, "nested deeper than any setting is"));
         }
         self.count(1, mark)?;
-        let located = Located { origin: (self.origin)(mark.line()), node };
+        let located = Located { origin: (self.origin)(mark), node };
         self.open.push(Open { anchor, located, key: None });
         Ok(None)
     }
@@ -264,13 +312,46 @@ impl Extractor {
             Node::List(items) => items.push(located),
             Node::Table(table) => {
                 let (key, origin) = key.take().expect("a value stands behind its key");
-                located.origin = origin;
+                located.origin = match (origin, &located.origin) {
+                    (Origin::File(key), Origin::File(value)) => {
+                        Origin::File(key.with_value(*value))
+                    }
+                    (origin, _) => origin,
+                };
                 table.insert(key, located);
             }
             Node::Scalar { .. } => unreachable!("a scalar is never open"),
         }
         None
     }
+}
+
+/// Does not repeat the key: it may be a secret in the wrong place.
+fn duplicate_key(first: &Origin) -> String {
+    match first {
+        Origin::File(Place { line, .. }) => {
+            format!("duplicate key: it is set on line {line} already; keep one of them")
+        }
+        Origin::Embedded | Origin::Variable(_) => "duplicate key".to_owned(),
+    }
+}
+
+/// What the parser says, and what would be right.
+fn explained(info: &str) -> String {
+    let advice = if info.contains("tab") {
+        "a tab is not allowed here; indent with spaces"
+    } else if info.contains("expected ',' or") {
+        "this bracket is not closed, or a comma is missing after it"
+    } else if info.contains("unexpected end of stream") || info.contains("document indicator") {
+        "a quoted text is not closed"
+    } else if info.contains("mapping values are not allowed") {
+        "`: ` within a value, or a wrong indentation; quote the value, or indent it as its siblings"
+    } else if info.contains("expected key") || info.contains("simple key expected") {
+        "expected `key: value`, indented as its siblings"
+    } else {
+        info
+    };
+    format!("not valid YAML: {advice}")
 }
 
 fn not_yaml(mark: &Marker, message: &str) -> NotYaml {
@@ -312,7 +393,7 @@ mod tests {
         });
         for (text, line) in [
             ("a: 1\na: 2\n", 2),
-            ("a: [\n", 2),
+            ("a: [\n", 1),
             ("a: 1\n---\nb: 2\n", 2),
             ("? [a]\n: b\n", 1),
             ("a: &a [*a]\n", 1),

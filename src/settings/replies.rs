@@ -62,7 +62,7 @@ fn of_source(
         Ok(replies) => Some(replies),
         Err(faults) => {
             for fault in faults {
-                source.fault_below::<()>(&fault.path, fault.message);
+                source.fault_below::<()>(&fault.path, fault.advice);
             }
             None
         }

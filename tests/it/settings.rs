@@ -426,7 +426,7 @@ fn wrong_replies_are_refused() {
 
 #[test]
 fn a_wrong_reading_is_refused_with_what_would_be_right() {
-    let read = |read: &str| ("reply: {", format!("read: {read}\n    reply: {{"));
+    let read = |read: &str| ("reply: {", format!("extract: {read}\n    reply: {{"));
     let cases = [
         "{ call: CallUUID }",
         "{ call: }",
@@ -797,16 +797,16 @@ fn every_known_key_stands_in_the_base() {
     let base = base_with_examples();
     for table in [
         "PUBLIC",
-        "PRIVATE",
+        "ADMIN",
         "STORE",
         "ACCOUNTS__MAIN",
         "SOURCES__IVR",
-        "SOURCES__IVR__READ",
+        "SOURCES__IVR__EXTRACT",
         "SURVEYS__QUALITY",
         "SURVEYS__QUALITY__RATING",
         "SURVEYS__QUALITY__RATING__SCALE",
         "SURVEYS__QUALITY__ISSUES",
-        "SURVEYS__QUALITY__UNRATED",
+        "SURVEYS__QUALITY__ON_NO_RATING",
         "SURVEYS__QUALITY__COMPLETE",
         "DELIVERY",
         "DELIVERY__RETRY",

@@ -1,0 +1,191 @@
+//! What an operator reads of a wrong setting: one diagnostic, with the line of the file, a caret below
+//! what is wrong, and what would be right.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use postcall::cli::Failure;
+use postcall::settings::{Diagnostic, Environment, Settings, SettingsError};
+
+use crate::settings::AS_WRITTEN;
+use crate::survey_faults::SETTINGS as SURVEY;
+
+/// A settings file or a variable that is wrong in one place.
+struct Wrong {
+    name: &'static str,
+    text: String,
+    variable: Option<(&'static str, &'static str)>,
+}
+
+#[test]
+fn each_wrong_setting_has_one_diagnostic_with_line_caret_and_what_would_be_right() {
+    let wrongs = wrongs();
+    assert!(wrongs.len() >= 47, "{}", wrongs.len());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postcall.yaml");
+    let mut all = String::new();
+    for Wrong { name, text, variable } in &wrongs {
+        std::fs::write(&path, text).unwrap();
+        let error = load(&path, *variable).expect_err(name);
+        let SettingsError::Faults(faults) = &error else { panic!("{name}: {error}") };
+        let [Diagnostic { location, source, .. }] = &faults[..] else { panic!("{name}:\n{error}") };
+        let shown = Failure::Settings(SettingsError::Faults(faults.clone())).to_string();
+        match (variable, location) {
+            (Some((variable, _)), None) => assert!(shown.contains(variable), "{name}: {shown}"),
+            (None, Some(location)) => {
+                let source =
+                    source.as_ref().unwrap_or_else(|| panic!("{name} shows no line: {shown}"));
+                assert!(
+                    shown.lines().any(|line| line.trim_end().ends_with('^')),
+                    "{name}: {shown}"
+                );
+                let written = text.lines().nth(location.line - 1).unwrap();
+                let written = written.trim_start_matches('\u{feff}');
+                assert!(source.text == written || source.text.contains('…'), "{name}: {shown}");
+                assert!(location.column <= written.chars().count() + 1, "{name}: {shown}");
+            }
+            (_, location) => panic!("{name} is at {location:?}: {shown}"),
+        }
+        let shown = shown.replace(folder.path().to_str().unwrap(), "/etc");
+        let shown = shown.strip_prefix("invalid configuration:\n").expect("a heading");
+        writeln!(all, "# {name}\n{shown}\n").unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_byte_order_mark_alone_is_no_fault() {
+    let environment = [("PLIVO_AUTH_TOKEN", "made-up-auth-token")].into_iter().collect();
+    Settings::from_yaml(&format!("\u{feff}{AS_WRITTEN}"), environment).unwrap();
+}
+
+/// What a container orchestrator sets for a service of this name is no setting.
+#[test]
+fn variables_of_others_with_one_underscore_are_not_settings() {
+    let variables = [
+        ("PLIVO_AUTH_TOKEN", "made-up-auth-token"),
+        ("POSTCALL_PORT", "tcp://10.0.0.1:80"),
+        ("POSTCALL_SERVICE_HOST", "10.0.0.1"),
+        ("POSTCALL_CONFIG", "postcall.yaml"),
+        ("POSTCALL_STORE", "x"),
+        ("POSTCALL_ADMIN_TOKEN", "named by { env: POSTCALL_ADMIN_TOKEN }"),
+    ];
+    Settings::from_yaml(AS_WRITTEN, variables.into_iter().collect()).unwrap();
+}
+
+/// Of two typos each has its diagnostic.
+#[test]
+fn two_typos_have_two_diagnostics() {
+    let text = replaced(AS_WRITTEN, "delay: 60s", "delays: 60s\n  lese: 1s");
+    let text = replaced(&text, "preset: plivo", "preset: plvio");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postcall.yaml");
+    std::fs::write(&path, text).unwrap();
+    let error = load(&path, None).unwrap_err();
+    let said = error.to_string().replace(folder.path().to_str().unwrap(), "/etc");
+    insta::assert_snapshot!(said, @"");
+}
+
+fn wrongs() -> Vec<Wrong> {
+    let mut wrongs = Vec::new();
+    let mut file = |name, text: String| wrongs.push(Wrong { name, text, variable: None });
+    file("a byte order mark, and a fault behind it", format!("\u{feff}shutdwon: {{}}{AS_WRITTEN}"));
+    file("a list instead of a table", "- public: { listen: 0.0.0.0:8080 }\n".to_owned());
+    for (name, right, wrong) in [
+        ("a tab as indentation", "  listen: 0.0.0.0:8080", "\tlisten: 0.0.0.0:8080"),
+        ("a key that is set twice", "delivery:", "store: {}\ndelivery:"),
+        ("a bracket that is not closed", "answers: 1-5 }", "answers: 1-5"),
+        ("a quote that is not closed", "{{ score }} of 5\"", "{{ score }} of 5"),
+        ("a template that was not filled in", "public:", "{{ .Values.public }}:\npublic:"),
+        ("two documents", "delivery:", "---\ndelivery:"),
+        ("a typo in a section", "delivery:", "delivry:"),
+        ("a typo in a section that is needed", "accounts:", "acounts:"),
+        ("a typo in a key", "delay: 60s", "delays: 60s"),
+        ("a typo in a key that is needed", "auth_id:", "auth-di:"),
+        ("a typo in the key of a secret", "auth_token:", "auth_tokn:"),
+        ("a typo in the key of a preset", "preset: plivo", "presett: plivo"),
+        ("a typo in the key of an address", "url: https", "ulr: https"),
+        (
+            "a typo in the key of an extractor",
+            "reply: {",
+            "extract: { cal: form:CallUUID }\n    reply: {",
+        ),
+        ("a typo in the key of a question", "score, answers:", "score, anwsers:"),
+        ("a typo in the key of the rating", "rating: {", "ratting: {"),
+        ("a key that is unlike any", "delay: 60s", "colour: red"),
+        ("a typo in an issue", "issue: ECHO", "issue: ECO"),
+        ("an issue in lower case", "issue: ECHO", "issue: echo"),
+        ("an issue that Plivo does not know", "issue: ECHO", "issue: HOLD_MUSIC"),
+        ("a typo in a preset", "preset: plivo", "preset: plvio"),
+        ("a typo in the name of an account", "account: main", "account: mian"),
+        ("a typo in the name of a survey", "survey: quality", "survey: qualty"),
+        (
+            "a typo in the question that rates",
+            "rating: { question: score",
+            "rating: { question: scoer",
+        ),
+        ("a typo in the question of issues", "question: problem\n", "question: problme\n"),
+        ("a typo in the name of a question", "{ name: problem,", "{ name: problme,"),
+        ("a name that two questions have", "{ name: problem,", "{ name: score,"),
+        ("a typo in a template", "{{ score }}", "{{ scor }}"),
+        ("a typo in a word", "complete: {", "on_changed_answer: keep_lst\n    complete: {"),
+        ("a name in capitals", "  main:", "  Main:"),
+        ("a whole number in quotes", "delay: 60s", "max_concurrency: \"8\""),
+        ("a scale in quotes", "from: [1, 5]", "from: [\"1\", 5]"),
+        ("a number out of its range", "delay: 60s", "rate: 0"),
+        ("a duration without its unit", "delay: 60s", "delay: 60"),
+        ("a duration that contradicts another", "delay: 60s", "timeout: 58s"),
+        ("a range that runs backwards", "answers: 1-5", "answers: 5-1"),
+        ("a fraction as an answer", "answers: 1-3", "answers: 1.5"),
+        ("an answer that the question does not have", "answer: 3,", "answer: 9,"),
+        ("a key that is missing", "    account: main ", "    # account: main "),
+        ("a variable that is not set", "env: PLIVO_AUTH_TOKEN", "env: NOBODY_SET_THIS"),
+        ("a variable as a shell writes it", "{ env: PLIVO_AUTH_TOKEN }", "${PLIVO_AUTH_TOKEN}"),
+        ("a secret in the place of its form", "{ env: PLIVO_AUTH_TOKEN }", "s3cr3t-canary"),
+        ("a secret in the place of a variable", "env: PLIVO_AUTH_TOKEN", "env: s3cr3t-canary"),
+        (
+            "a secret that is too short",
+            "reply: {",
+            "signature: { bearer: { value: short } }\n    reply: {",
+        ),
+        ("a rating that is missing", "    rating:", "    # rating:"),
+        ("an address without https", "auth_id:", "api: http://stats.plivo.com\n    auth_id:"),
+        ("listeners with one address", "127.0.0.1:9090", "0.0.0.0:8080"),
+        ("XML that is not closed", "<Response><Speak>", "<Speak>"),
+    ] {
+        file(name, replaced(AS_WRITTEN, right, wrong));
+    }
+    for (name, right, wrong) in [
+        ("a typo in a condition", "\"score == 'Bad' and", "\"scroe == 'Bad' and"),
+        ("a number in quotes in a condition", "nps >= 9", "nps >= '9'"),
+        ("an operator of another language", "'Bad' and solved", "'Bad' && solved"),
+        ("a rating in quotes", "Bad, rating: 1", "Bad, rating: \"1\""),
+        ("a typo in the question of keywords", "question: comment", "question: coment"),
+        ("a typo in the fields of a source", "fields: { campaign:", "fields: { campain:"),
+        ("a typo in the key of the fields", "    fields: [campaign]", "    feilds: [campaign]"),
+    ] {
+        file(name, replaced(SURVEY, right, wrong));
+    }
+    for (name, variable) in [
+        ("a variable with single underscores", ("POSTCALL_DELIVERY_DELAY", "5s")),
+        ("a variable with single underscores of an entry", ("POSTCALL_ACCOUNTS_MAIN_API", "x")),
+        ("a variable with a typo in its section", ("POSTCALL__STOER__URL", "sqlite:a.db")),
+        ("a variable with a typo in its key", ("POSTCALL__STORE__ULR", "sqlite:a.db")),
+        ("a variable of a list", ("POSTCALL__SURVEYS__QUALITY__QUESTIONS", "[]")),
+        ("a variable with a wrong value", ("POSTCALL__STORE__WRITE_QUEUE", "many")),
+    ] {
+        wrongs.push(Wrong { name, text: AS_WRITTEN.to_owned(), variable: Some(variable) });
+    }
+    wrongs
+}
+
+fn load(path: &Path, variable: Option<(&str, &str)>) -> Result<Settings, SettingsError> {
+    let token = ("PLIVO_AUTH_TOKEN", "made-up-auth-token");
+    let environment: Environment = [token].into_iter().chain(variable).collect();
+    Settings::load(Some(path), environment)
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}

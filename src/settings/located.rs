@@ -209,7 +209,10 @@ impl Extractor {
                 break;
             }
             if event == Event::DocumentStart && root.is_some() {
-                return Err(not_yaml(&mark, "expected one document"));
+                return Err(not_yaml(
+                    &mark,
+                    "expected one document: leave out the `---` before this one",
+                ));
             }
             root = self.read(event, &mark)?.or(root);
         }
@@ -284,7 +287,7 @@ impl Extractor {
             ));
         }
         if self.open.len() >= DEPTH_MAX {
-            return Err(not_yaml(mark, "nested deeper than any setting is"));
+            return Err(not_yaml(mark, "nested deeper than any setting is: check the indentation"));
         }
         self.count(1, mark)?;
         let located = Located { origin: (self.origin)(mark), node };
@@ -346,6 +349,10 @@ fn explained(info: &str) -> String {
         "a quoted text is not closed"
     } else if info.contains("mapping values are not allowed") {
         "`: ` within a value, or a wrong indentation; quote the value, or indent it as its siblings"
+    } else if info.contains("recursion limit") {
+        "nested too deep; close the brackets"
+    } else if info.contains("expected node content") {
+        "expected a value here; quote it if it begins with a special character"
     } else if info.contains("expected key") || info.contains("simple key expected") {
         "expected `key: value`, indented as its siblings"
     } else {

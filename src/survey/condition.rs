@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use minijinja::{Environment, Expression, Value};
 
 use super::definition::Fault;
-use super::language::{EvalError, described, environment};
+use super::language::{EvalError, check_tokens, described, environment};
 use super::names::{Scope, is_for_want_of_an_answer};
 use super::split::{Joined, split};
 use super::{operators, type_check};
@@ -101,6 +101,7 @@ impl Condition {
 
 impl Part {
     fn compile(text: &str, names: &Scope) -> Result<Self, Advice> {
+        check_tokens(text, true)?;
         let expression = ENVIRONMENT
             .compile_expression_owned(text.to_owned())
             .map_err(|error| described(&error))?;
@@ -177,6 +178,9 @@ mod tests {
         for (text, why) in [
             ("scroe < 3", "there is no question or field scroe; did you mean `score`?"),
             ("score <", "syntax error"),
+            ("campaign == 'x' && score < 3", "`&&` is not an operator of conditions: use `and`"),
+            ("campaign == 'x' ? score : 1", "syntax error"),
+            ("campaign == 'x' 'y", "syntax error"),
             ("", "syntax error"),
             ("answered.scroe", "there is no question or field scroe"),
             ("answered.campaign", "campaign is no question"),

@@ -138,6 +138,7 @@ mod tests {
             ("{{ call-problem }}", "there is no question or field call"),
             ("{{ range(9) }}", "there is no question or field range"),
             ("{{ score", "syntax error"),
+            ("{{ 'a' && score }}", "syntax error"),
             ("{% include 'other' %}", "notes: "),
             (&"x".repeat(2049), "at most 2048 bytes"),
         ] {

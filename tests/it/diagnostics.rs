@@ -7,6 +7,9 @@ use std::path::Path;
 use postcall::cli::Failure;
 use postcall::settings::{Diagnostic, Environment, Settings, SettingsError};
 
+use serde_json::Value;
+
+use crate::process::{self, Home};
 use crate::settings::AS_WRITTEN;
 use crate::survey_faults::SETTINGS as SURVEY;
 
@@ -26,7 +29,7 @@ fn each_wrong_setting_has_one_diagnostic_with_line_caret_and_what_would_be_right
     let mut all = String::new();
     for Wrong { name, text, variable } in &wrongs {
         std::fs::write(&path, text).unwrap();
-        let error = load(&path, *variable).expect_err(name);
+        let error = load(&path, *variable).err().unwrap_or_else(|| panic!("{name} is accepted"));
         let SettingsError::Faults(faults) = &error else { panic!("{name}: {error}") };
         let [Diagnostic { location, source, .. }] = &faults[..] else { panic!("{name}:\n{error}") };
         let shown = Failure::Settings(SettingsError::Faults(faults.clone())).to_string();
@@ -83,7 +86,11 @@ fn two_typos_have_two_diagnostics() {
     std::fs::write(&path, text).unwrap();
     let error = load(&path, None).unwrap_err();
     let said = error.to_string().replace(folder.path().to_str().unwrap(), "/etc");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    /etc/postcall.yaml:15: sources.ivr.preset: there is no such preset; did you mean `plivo`?
+    /etc/postcall.yaml:36: delivery.delays: unknown key; did you mean `delay`?
+    /etc/postcall.yaml:37: delivery.lese: unknown key; did you mean `lease`?
+    ");
 }
 
 fn wrongs() -> Vec<Wrong> {
@@ -188,4 +195,112 @@ fn load(path: &Path, variable: Option<(&str, &str)>) -> Result<Settings, Setting
 fn replaced(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from}");
     text.replacen(from, to, 1)
+}
+
+#[test]
+fn check_prints_faults_as_json_and_as_annotations() {
+    let home = Home::new("publik: {}\ndelivery: { rate: \"50\" }\n");
+    let said = |output: &str| {
+        let ran = process::run(&["check", "--output", output], &home.settings());
+        assert_eq!(ran.status.code(), Some(78), "{output}");
+        assert_eq!(String::from_utf8_lossy(&ran.stderr), "", "{output}");
+        let stdout = String::from_utf8(ran.stdout).unwrap();
+        stdout.replace(home.settings().parent().unwrap().to_str().unwrap(), "/etc")
+    };
+    insta::assert_snapshot!(said("github"));
+    insta::assert_snapshot!(said("json"));
+}
+
+#[test]
+fn check_prints_warnings_of_valid_settings_as_annotations() {
+    let home =
+        Home::new(&with_token(AS_WRITTEN).replace("store:\n  url: sqlite:postcall.db\n", ""));
+    let ran = process::run(&["check", "--output", "github"], &home.settings());
+    let stdout = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{stdout}");
+    let file = home.settings().display().to_string();
+    let expected =
+        format!("::warning file={file},line=4,col=8::public.url: surveys.example.com is");
+    assert!(stdout.contains(&expected), "{stdout}");
+    assert!(stdout.lines().all(|line| line.starts_with("::warning file=")), "{stdout}");
+    let json = process::run(&["check", "--output", "json"], &home.settings()).stdout;
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["valid"], true);
+    assert_eq!(json["warnings"][0]["column"], 8);
+}
+
+#[test]
+fn explain_and_test_print_faults_of_the_settings_as_json() {
+    let home = Home::new("publik: {}\n");
+    let cases = home.settings().with_file_name("a.test.yaml");
+    let case = "cases: [{ name: a, webhooks: [{ form: 'CallUUID=c&Digits=1' }], expect: { ignored: no_answer } }]";
+    std::fs::write(&cases, case).unwrap();
+    let cases = cases.to_str().unwrap();
+    for arguments in
+        [&["explain", "--output", "json", "-"][..], &["test", "--output", "json", cases]]
+    {
+        let ran = process::run(arguments, &home.settings());
+        assert_eq!(ran.status.code(), Some(78), "{arguments:?}");
+        let said: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(said["valid"], false);
+        let publik =
+            said["diagnostics"].as_array().unwrap().iter().find(|it| it["key"] == "publik");
+        assert_eq!(publik.unwrap()["suggestion"], "public", "{said}");
+    }
+}
+
+#[test]
+fn a_settings_file_that_cannot_be_read_is_a_diagnostic_too() {
+    let ran = process::run(&["check", "--output", "json"], Path::new("/no/such/file.yaml"));
+    assert_eq!(ran.status.code(), Some(78));
+    let said: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let diagnostic = &said["diagnostics"][0];
+    assert_eq!(diagnostic["file"], "/no/such/file.yaml");
+    assert!(diagnostic["message"].as_str().unwrap().contains("cannot read the settings file"));
+}
+
+/// A terminal shows colour, a pipe does not: what a test reads is a pipe.
+#[test]
+fn diagnostics_have_no_colour_where_no_terminal_is() {
+    let home = Home::new("publik: {}\n");
+    let ran = process::run(&["check"], &home.settings());
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(said.starts_with("invalid configuration:\n") && said.contains('^'), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+/// As GitLab, Jenkins and GitHub actions read it.
+#[test]
+fn results_of_cases_are_printed_as_junit() {
+    let home =
+        Home::new(&with_token(AS_WRITTEN).replace("store:\n  url: sqlite:postcall.db\n", ""));
+    let cases = r#"cases:
+  - name: "a 4 with <no> problem & \"quotes\""
+    webhooks: [{ form: "CallUUID=c-1&Digits=4" }]
+    expect: { feedback: { rating: 4, issues: [OTHERS], notes: "IVR survey: 4 of 5" } }
+  - name: a 2
+    webhooks: [{ form: "CallUUID=c-1&Digits=2" }]
+    expect: { feedback: { rating: 3, issues: [ECHO], notes: "IVR survey: 2 of 5" } }
+"#;
+    let file = home.settings().with_file_name("a.test.yaml");
+    std::fs::write(&file, cases).unwrap();
+    let file = file.to_str().unwrap();
+    let ran = process::run(&["test", "--output", "junit", file], &home.settings());
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    let xml = String::from_utf8(ran.stdout).unwrap();
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let suites = document.root_element();
+    assert_eq!((suites.attribute("tests"), suites.attribute("failures")), (Some("2"), Some("1")));
+    let cases: Vec<_> = document.descendants().filter(|it| it.has_tag_name("testcase")).collect();
+    assert_eq!(cases[0].attribute("name"), Some("a 4 with <no> problem & \"quotes\""));
+    assert_eq!(cases[1].attribute("line"), Some("5"));
+    let failure = cases[1].first_element_child().unwrap().text().unwrap();
+    assert!(failure.contains("-   rating: 3") && failure.contains("+   rating: 2"), "{failure}");
+    let folder = home.settings().parent().unwrap().to_str().unwrap().to_owned();
+    insta::assert_snapshot!(xml.replace(&folder, "/etc"));
+}
+
+fn with_token(text: &str) -> String {
+    let token = "{ value: made-up-auth-token }";
+    replaced(text, "{ env: PLIVO_AUTH_TOKEN }", token)
 }

@@ -703,8 +703,9 @@ fn a_file_that_is_no_settings_file_is_named() {
     let path = folder.path().join("postcall.yaml");
     let told = || {
         let error = Settings::load(Some(&path), Environment::default()).unwrap_err();
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        format!("{error}: {cause}\n").replace(folder.path().to_str().unwrap(), "FOLDER")
+        let cause =
+            std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();
+        format!("{error}{cause}\n").replace(folder.path().to_str().unwrap(), "FOLDER")
     };
     let mut said = told();
     for text in [

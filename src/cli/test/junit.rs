@@ -3,29 +3,35 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use super::Played;
-use crate::cli::test::diff::Diff;
+use super::case::Case;
+use super::diff::Diff;
 
 /// A suite for each file of cases, a failure with the diff for each case that is not met.
-pub(super) struct Junit<'p>(pub &'p [Played]);
+pub(super) struct Junit<'p>(pub Vec<Suite<'p>>);
+
+/// A file of cases, and where each differs.
+pub(super) struct Suite<'p> {
+    pub file: &'p str,
+    pub cases: &'p [(Case, Diff)],
+}
 
 impl fmt::Display for Junit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.0.iter().flat_map(|played| &played.cases);
+        let all = self.0.iter().flat_map(|suite| suite.cases);
         let (tests, failures) = counts(all.map(|(_, diff)| diff));
         writeln!(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
         writeln!(
             f,
             "<testsuites name=\"postcall\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\">"
         )?;
-        for Played { file, cases } in self.0 {
+        for Suite { file, cases } in &self.0 {
             let (tests, failures) = counts(cases.iter().map(|(_, diff)| diff));
             let file = Attribute(file);
             writeln!(
                 f,
                 "  <testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\">"
             )?;
-            for (case, diff) in cases {
+            for (case, diff) in *cases {
                 let (name, line) = (Attribute(&case.name), case.line);
                 write!(
                     f,

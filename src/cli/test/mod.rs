@@ -114,7 +114,11 @@ impl Test {
                 writeln!(out, "{passed} passed, {failed} failed")?;
             }
             Output::Json => writeln!(out, "{:#}", to_json(&played, passed, failed))?,
-            Output::Junit => write!(out, "{}", Junit(&played))?,
+            Output::Junit => {
+                let suites =
+                    played.iter().map(|it| junit::Suite { file: &it.file, cases: &it.cases });
+                write!(out, "{}", Junit(suites.collect()))?;
+            }
         }
         if failed == 0 { Ok(()) } else { Err(Failure::Told) }
     }

@@ -96,6 +96,12 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    /// For a key that may not be here.
+    pub(super) fn fault_of_key<T>(&self, advice: impl Into<Advice>) -> Option<T> {
+        self.context.add(self.origin, Part::Key, self.path.clone(), advice);
+        None
+    }
+
     /// A scalar is at fault itself; a fault of a list or a table is shown at its key.
     fn part(&self) -> Part {
         let is_own = matches!(self.located.origin, Origin::File(_));
@@ -195,15 +201,17 @@ impl<'a> Cursor<'a> {
             return self.expected(&format!("a table with {}", known.join(", ")));
         };
         for (key, located) in entries.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
-            // A key that is written correctly too is not meant by another.
+            // A key that the file has too is not meant by another one of the file.
+            let is_variable = matches!(located.origin, Origin::Variable(_));
             let is_written = |known: &str| {
-                entries.get(known).is_some_and(|it| !matches!(it.origin, Origin::Embedded))
+                let is_own = |it: &Located| !matches!(it.origin, Origin::Embedded);
+                !is_variable && entries.get(known).is_some_and(is_own)
             };
             let advice = unknown_key(key, known, is_written);
             let meant = advice.suggestion.as_ref().map(|meant| path_to(&self.path, meant));
             let at = self.under(key, located);
             self.context.note_unknown(at.path.clone(), meant);
-            self.context.add(at.origin, Part::Key, at.path, advice);
+            at.fault_of_key::<()>(advice);
         }
         Some(Table { cursor: self.clone(), entries })
     }
@@ -229,9 +237,7 @@ impl<'a> Cursor<'a> {
             Ok(name) => Some((name, cursor)),
             Err(malformed) => {
                 self.context.note_misnamed(&self.path);
-                let message = malformed.to_string();
-                self.context.add(cursor.origin, Part::Key, cursor.path, message);
-                None
+                cursor.fault_of_key(malformed.to_string())
             }
         };
         entries.into_iter().filter_map(name).collect()

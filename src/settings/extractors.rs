@@ -177,7 +177,7 @@ fn fields(
     let is_own = |name: &Name| own.and_then(|own| own.get("fields")?.get(name.as_str())).is_some();
     let read = cursor.named().into_iter().map(|(name, cursor)| {
         if is_own(&name) && !wanted.fields.contains(&&name) {
-            return cursor.fault(match &wanted.fields[..] {
+            return cursor.fault_of_key(match &wanted.fields[..] {
                 [] => "the survey has no fields: name it under its `fields`".into(),
                 known => unknown("field", &name, known),
             });

@@ -11,6 +11,8 @@ use yaml_rust2::Yaml;
 use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
+use super::brackets::innermost_open;
+
 /// A value, and where it was written.
 #[derive(Clone)]
 pub(crate) struct Located {
@@ -204,7 +206,7 @@ impl Extractor {
         loop {
             let (event, mark) = parser
                 .next_token()
-                .map_err(|error| self.unreadable(text, error.marker(), error.info()))?;
+                .map_err(|error| unreadable(text, error.marker(), error.info()))?;
             if event == Event::StreamEnd {
                 break;
             }
@@ -219,30 +221,25 @@ impl Extractor {
         Ok(root.unwrap_or(Located::table(Table::new())))
     }
 
-    /// What the parser says of a text that is no YAML. It finds an open bracket where the next line
-    /// cannot go on, or at the end: the place of the bracket says more.
-    fn unreadable(&self, text: &str, mark: &Marker, info: &str) -> NotYaml {
-        let is_open = info.contains("expected ',' or") || mark.line() > text.lines().count();
-        let opened = self.open.last().filter(|_| is_open).map(|open| &open.located.origin);
-        match opened {
-            Some(Origin::File(Place { line, column, .. })) => {
-                NotYaml { line: *line, column: *column, message: explained(info) }
-            }
-            _ => not_yaml(mark, &explained(info)),
-        }
-    }
-
     /// The document, once it is complete.
     fn read(&mut self, event: Event, mark: &Marker) -> Result<Option<Located>, NotYaml> {
         let origin = (self.origin)(mark);
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                if let Some(Open { located: Located { node: Node::Table(table), .. }, key, .. }) =
+                if let Some(Open { located: Located { origin: begin, node }, key, .. }) =
                     self.open.last_mut()
+                    && let Node::Table(table) = node
                     && key.is_none()
                 {
                     if let Some(first) = table.get(&text) {
                         return Err(not_yaml(mark, &duplicate_key(&first.origin)));
+                    }
+                    if let (Origin::File(begin), Origin::File(first)) = (begin, &origin)
+                        && begin.line == first.line
+                        && begin.column > first.column
+                    {
+                        // Without brackets a table is found behind its first key.
+                        *begin = *first;
                     }
                     *key = Some((text, origin));
                     return Ok(None);
@@ -329,6 +326,17 @@ impl Extractor {
     }
 }
 
+/// What the parser says of a text that is no YAML. If a bracket is open there, its place says more.
+fn unreadable(text: &str, mark: &Marker, info: &str) -> NotYaml {
+    match innermost_open(text, mark.line()) {
+        Some((line, column)) if !info.contains("quoted scalar") => {
+            let message = "not valid YAML: this bracket is not closed".to_owned();
+            NotYaml { line, column, message }
+        }
+        _ => not_yaml(mark, &explained(info)),
+    }
+}
+
 /// Does not repeat the key: it may be a secret in the wrong place.
 fn duplicate_key(first: &Origin) -> String {
     match first {
@@ -344,8 +352,11 @@ fn explained(info: &str) -> String {
     let advice = if info.contains("tab") {
         "a tab is not allowed here; indent with spaces"
     } else if info.contains("expected ',' or") {
-        "this bracket is not closed, or a comma is missing after it"
-    } else if info.contains("unexpected end of stream") || info.contains("document indicator") {
+        "expected a comma or the end of the bracket"
+    } else if ["quoted scalar, found unexpected", "indentation in quoted scalar"]
+        .iter()
+        .any(|open| info.contains(open))
+    {
         "a quoted text is not closed"
     } else if info.contains("mapping values are not allowed") {
         "`: ` within a value, or a wrong indentation; quote the value, or indent it as its siblings"
@@ -353,6 +364,8 @@ fn explained(info: &str) -> String {
         "nested too deep; close the brackets"
     } else if info.contains("expected node content") {
         "expected a value here; quote it if it begins with a special character"
+    } else if info == "invalid indentation" {
+        "invalid indentation; indent as the siblings are"
     } else if info.contains("expected key") || info.contains("simple key expected") {
         "expected `key: value`, indented as its siblings"
     } else {

@@ -11,6 +11,7 @@
 //! No one below `app` knows this room: it hands on the values of the rooms it sets up.
 
 mod accounts;
+mod brackets;
 mod cursor;
 mod delivery;
 mod diagnostic;

@@ -6,7 +6,8 @@ use crate::domain::closest;
 /// A line of a file, and what of it is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceLine {
-    /// As it is written; if it may hold a secret, `…` in place of each word that is not a key.
+    /// As it is written, without a comment behind it; if it may hold a secret, `…` in place of each
+    /// word that is not a key.
     pub text: String,
     /// Where what is at fault begins in `text`, in bytes.
     pub start: usize,
@@ -78,7 +79,10 @@ impl SourceLine {
         let written = *lines.get(at)?;
         let start = written.char_indices().nth(column.saturating_sub(1));
         let start = start.map_or(written.len(), |(start, _)| start);
-        let shown = Self { text: written.to_owned(), start, end: token_end(written, start) };
+        let end = token_end(written, start);
+        let text = without_comment(written);
+        let text = if text.len() < end { written } else { text };
+        let shown = Self { text: text.to_owned(), start, end };
         Some(if may_hold_a_secret(&lines, at) { shown.masked() } else { shown })
     }
 
@@ -176,8 +180,24 @@ fn bracketed_since(lines: &[&str], at: usize) -> usize {
     if open == 0 { at } else { since }
 }
 
+/// The line before its comment; the whole line if a quote is open where one may begin.
+fn without_comment(line: &str) -> &str {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') if before.is_whitespace() => return line[..at].trim_end(),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
 fn speaks_of_a_secret(line: &str) -> bool {
-    line.split(is_separator).filter(|word| !word.is_empty()).any(|word| {
+    without_comment(line).split(is_separator).filter(|word| !word.is_empty()).any(|word| {
         let word = word.to_lowercase();
         SECRET_WORDS.iter().any(|secret| word.contains(secret))
             || word.ends_with("key")
@@ -234,17 +254,19 @@ mod tests {
     fn a_line_is_shown_with_what_is_at_fault() {
         for (line, column, at_fault) in [
             ("  delays: 60s", 3, "delays"),
-            ("  delays: 60s # soon", 11, "60s"),
-            ("a: { b: 1, c: x y }", 12, "c"),
+            ("  delays: 60s", 11, "60s"),
+            ("a: { b: '#1', c: x y }", 15, "c"),
             ("a: { b: 1, c: x y }", 15, "x y"),
             ("a: { b: 1, c: x y }", 4, "{"),
-            ("when: \"a \\\" b\" # c", 7, "\"a \\\" b\""),
+            ("when: \"a \\\" b\"", 7, "\"a \\\" b\""),
             ("é: 'x'", 4, "'x'"),
             ("a:", 9, ""),
         ] {
             assert_eq!(shown(line, 1, column), (line.to_owned(), at_fault.to_owned()), "{line}");
         }
         assert_eq!(SourceLine::of("a: 1\n", 2, 1), None);
+        let commented = ("delay: 60".to_owned(), "60".to_owned());
+        assert_eq!(shown("delay: 60  # not the token", 1, 8), commented);
     }
 
     #[test]

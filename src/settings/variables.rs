@@ -84,11 +84,11 @@ impl Target {
         }
         let mut target = Self::default();
         let mut here = Some(tree);
-        for segment in segments {
+        for segment in &segments {
             let key = target.key_below(here, segment)?;
             here = here.and_then(|here| here.get(&key));
             if here.is_none() {
-                target.may_create(&key, tree)?;
+                target.may_create(&key, &segments, tree)?;
             }
             target.path = path_to(&target.path, &key);
             target.keys.push(key);
@@ -128,11 +128,16 @@ impl Target {
     }
 
     /// Entries and sections cannot be made by a variable: a slip in its name would make another.
-    fn may_create(&self, key: &str, tree: &Located) -> Result<(), Advice> {
+    fn may_create(&self, key: &str, segments: &[&str], tree: &Located) -> Result<(), Advice> {
         match &self.keys[..] {
             [] => {
                 let sections = tree.as_table().into_iter().flat_map(Table::keys);
-                Err(unknown_key(key, &sections.map(String::as_str).collect::<Vec<_>>(), |_| false))
+                let sections: Vec<&str> = sections.map(String::as_str).collect();
+                let mut advice = unknown_key(key, &sections, |_| false);
+                advice.suggestion = advice.suggestion.map(|section| {
+                    format!("{PREFIX}{}__{}", section.to_uppercase(), segments[1..].join("__"))
+                });
+                Err(advice)
             }
             [section] if NAMED.contains(&section.as_str()) => Err(format!(
                 "there is no {}: a variable overrides what an entry of the file says, it cannot \

@@ -44,7 +44,8 @@ fn each_wrong_setting_has_one_diagnostic_with_line_caret_and_what_would_be_right
                 );
                 let written = text.lines().nth(location.line - 1).unwrap();
                 let written = written.trim_start_matches('\u{feff}');
-                assert!(source.text == written || source.text.contains('…'), "{name}: {shown}");
+                let is_shown = written.starts_with(&source.text) || source.text.contains('…');
+                assert!(is_shown, "{name}: {shown}");
                 assert!(location.column <= written.chars().count() + 1, "{name}: {shown}");
             }
             (_, location) => panic!("{name} is at {location:?}: {shown}"),

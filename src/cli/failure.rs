@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -44,7 +45,8 @@ impl Failure {
             return;
         }
         let mut stderr = io::stderr().lock();
-        let text = self.rendered(stderr.is_terminal() && is_colour_wanted());
+        let text =
+            self.rendered(stderr.is_terminal() && is_colour_wanted(std::env::var_os("NO_COLOR")));
         // If no one reads it, the exit code says it.
         let _ = writeln!(stderr, "{text}");
     }
@@ -86,8 +88,8 @@ fn invalid(error: &SettingsError, has_colour: bool) -> String {
 }
 
 /// As <https://no-color.org> has it: any value but an empty one means no.
-fn is_colour_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+fn is_colour_wanted(no_color: Option<OsString>) -> bool {
+    no_color.is_none_or(|value| value.is_empty())
 }
 
 impl fmt::Display for Failure {
@@ -121,5 +123,26 @@ impl From<AdminError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         anyhow::Error::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Environment, Settings};
+
+    #[test]
+    fn colour_is_off_if_no_color_has_a_value() {
+        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
+            assert_eq!(is_colour_wanted(no_color.map(OsString::from)), expected, "{no_color:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_for_a_terminal_is_styled() {
+        let error = Settings::from_yaml("publik: {}", Environment::default()).unwrap_err();
+        let failure = Failure::Settings(error);
+        assert!(failure.rendered(true).contains("\u{1b}["));
+        assert!(!failure.to_string().contains('\u{1b}'));
     }
 }

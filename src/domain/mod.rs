@@ -1,5 +1,6 @@
 //! Value types that the other modules share, and the constraints on them: a call id, a name, a
-//! rating, an issue, feedback, a webhook and what was extracted from it, an attempt and its verdict.
+//! rating, an issue, feedback, a webhook and what was extracted from it, an attempt and its verdict; and
+//! advice about a name that is not known.
 //!
 //! Pure: no clock, no randomness, no I/O, no logging, nothing asynchronous.
 

@@ -96,6 +96,19 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    /// Notes that an entry of a section is not defined, where it is first referred to: if its own name
+    /// is misspelt, all references are wrong.
+    pub(super) fn undefined<T>(&self, section: &str, name: &Name, known: &[&str]) -> Option<T> {
+        if self.context.may_lack_entries(section)
+            || !self.context.note_undefined(format!("{section}.{name}"))
+        {
+            return None;
+        }
+        let what = section.trim_end_matches('s');
+        let message = format!("there is no {what} {name}");
+        self.fault(Advice::unknown_name(message, name.as_str(), known))
+    }
+
     /// For a key that may not be here.
     pub(super) fn fault_of_key<T>(&self, advice: impl Into<Advice>) -> Option<T> {
         self.context.add(self.origin, Part::Key, self.path.clone(), advice);
@@ -461,6 +474,12 @@ impl<'a> Table<'a> {
             Some(cursor) => read(&cursor),
             None => read(&self.cursor.under(key, &Located::embedded(default))),
         }
+    }
+
+    /// Whether a misspelt key was probably meant to be one of these.
+    pub(super) fn is_any_meant(&self, keys: &[&str]) -> bool {
+        let is_meant = |key: &&str| self.cursor.context.is_meant(&path_to(&self.cursor.path, key));
+        keys.iter().any(is_meant)
     }
 
     /// Notes nothing of a missing key that a misspelt one was meant to be.

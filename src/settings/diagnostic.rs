@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(crate) struct Context {
     unknown: RefCell<Vec<UnknownKey>>,
     /// Paths of tables with a key that is no name.
     misnamed: RefCell<Vec<String>>,
+    /// Paths of entries that are referred to and not defined.
+    undefined: RefCell<BTreeSet<String>>,
 }
 
 /// A key that is not known where it is.
@@ -111,6 +114,11 @@ impl Context {
     /// Remembers that a table has a key that is no name.
     pub(super) fn note_misnamed(&self, table: &str) {
         self.misnamed.borrow_mut().push(table.to_owned());
+    }
+
+    /// Remembers that an entry is not defined, and returns whether that is new.
+    pub(super) fn note_undefined(&self, path: String) -> bool {
+        self.undefined.borrow_mut().insert(path)
     }
 
     /// Whether a misspelt key was probably meant to be the one at `path`.

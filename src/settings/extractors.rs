@@ -96,6 +96,7 @@ fn asked(table: &Table<'_>, hangup: Option<&Predicate>, wanted: &Wanted<'_>) -> 
         (None, None, None) if matches!(hangup, Some(Predicate::Always)) => {
             Some(Asked::Several(Vec::new()))
         }
+        (None, None, None) if table.is_any_meant(&["answers", "each_question", "hangup"]) => None,
         (None, None, None) => table.fault_at("answer", format!("missing: expected {READER}")),
         (None, answers, each) => {
             if table.get("question").is_some() {

@@ -71,6 +71,7 @@ fn choice(cursor: &Cursor<'_>) -> Option<ChoiceDefinition> {
     let met_by = match (table.get("answer"), table.get("keywords")) {
         (Some(_), Some(_)) => cursor.fault("expected one of answer, keywords, not both"),
         (None, Some(cursor)) => mentions(&cursor).map(MetBy::Mentions),
+        (None, None) if table.is_any_meant(&["keywords"]) => None,
         _ => {
             let answer = table.need("answer", ANSWER).and_then(|cursor| cursor.answer());
             answer.map(MetBy::Answer)

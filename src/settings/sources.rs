@@ -180,8 +180,7 @@ fn account(
     let name: Name = cursor.parsed("the name of an account")?;
     match accounts.get(&name) {
         Some(account) => Some(account.as_ref()?.account().clone()),
-        None if cursor.may_lack_entries("accounts") => None,
-        None => cursor.fault(no_such("account", &name, accounts.keys())),
+        None => cursor.undefined("accounts", &name, &names_of(accounts)),
     }
 }
 
@@ -193,8 +192,7 @@ fn survey<'a>(
     let name: Name = cursor.parsed("the name of a survey")?;
     match surveys.get(&name) {
         Some(survey) => Some((name, survey.as_deref())),
-        None if cursor.may_lack_entries("surveys") => None,
-        None => cursor.fault(no_such("survey", &name, surveys.keys())),
+        None => cursor.undefined("surveys", &name, &names_of(surveys)),
     }
 }
 
@@ -212,9 +210,8 @@ fn accepts(cursor: &Cursor<'_>) -> Option<Accepts> {
     }
 }
 
-fn no_such<'a>(what: &str, name: &Name, known: impl Iterator<Item = &'a Name>) -> Advice {
-    let known: Vec<&str> = known.map(Name::as_str).collect();
-    Advice::unknown_name(format!("there is no {what} {name}"), name.as_str(), &known)
+fn names_of<T>(entries: &BTreeMap<Name, T>) -> Vec<&str> {
+    entries.keys().map(Name::as_str).collect()
 }
 
 /// The source's own, or the public one; where neither is written and nothing is signed with it,

@@ -94,6 +94,51 @@ fn two_typos_have_two_diagnostics() {
     ");
 }
 
+/// The last letter twice, of every key of two settings files in turn.
+#[test]
+fn a_typo_in_any_key_has_one_diagnostic_that_names_the_key() {
+    const NAMES: [&str; 7] = ["main", "ivr", "quality", "a", "b", "c", "campaign"];
+    /// Within a secret nothing is repeated.
+    const FORMS: [&str; 2] = ["env", "value"];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postcall.yaml");
+    let (mut tried, mut failed) = (0, String::new());
+    for text in [AS_WRITTEN, SURVEY, SENDERS] {
+        for (colon, _) in text.match_indices(':') {
+            let is_in_a_word = |c: char| c.is_ascii_lowercase() || c == '_';
+            let key = text[..colon].rsplit(|c| !is_in_a_word(c)).next().unwrap();
+            let is_key = text[colon + 1..].starts_with([' ', '\n']);
+            let line = text[..colon].rsplit('\n').next().unwrap();
+            // Of `ok` in a reply's JSON and of a field's name nothing is known.
+            let is_free = line.ends_with("{ ok") || line.contains("fields: { from");
+            if key.is_empty() || !is_key || is_free || line.contains(['#', '"']) {
+                continue;
+            }
+            let twice = &key[key.len() - 1..];
+            let wrong = format!("{}{twice}{}", &text[..colon], &text[colon..]);
+            std::fs::write(&path, &wrong).unwrap();
+            let faults = match load(&path, None) {
+                Ok(_) => Vec::new(),
+                Err(SettingsError::Faults(faults)) => faults,
+                Err(other) => panic!("{other}"),
+            };
+            tried += 1;
+            let is_right = match &faults[..] {
+                [] => NAMES.contains(&key),
+                [_] if NAMES.contains(&key) || FORMS.contains(&key) => true,
+                [fault] => fault.suggestion.as_deref() == Some(key),
+                _ => false,
+            };
+            if !is_right {
+                let faults = SettingsError::Faults(faults);
+                writeln!(failed, "{line}: {key}\n{faults}").unwrap();
+            }
+        }
+    }
+    assert!(tried > 80, "{tried}");
+    assert!(failed.is_empty(), "{failed}");
+}
+
 fn wrongs() -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let mut file = |name, text: String| wrongs.push(Wrong { name, text, variable: None });
@@ -300,6 +345,74 @@ fn results_of_cases_are_printed_as_junit() {
     let folder = home.settings().parent().unwrap().to_str().unwrap().to_owned();
     insta::assert_snapshot!(xml.replace(&folder, "/etc"));
 }
+
+/// Every kind of signature, reply and extractor.
+const SENDERS: &str = "
+public: { url: https://surveys.example.com, listen: 127.0.0.1:0, connections: 9, body_timeout: 1s }
+admin: { listen: 127.0.0.1:1, token: { value: 0123456789abcdef } }
+accounts:
+  main: { auth_id: MAX, auth_token: { value: 0123456789abcdef }, api: https://a.example, issue_names: {} }
+sources:
+  a:
+    preset: generic-json
+    account: main
+    survey: quality
+    url: https://b.example
+    content_types: [json]
+    signature:
+      hmac:
+        header: X-Sign
+        key: v1
+        secret: { value: 0123456789abcdef }
+        algorithm: sha256
+        encoding: hex
+        prefix: ''
+        timestamp: { key: t, format: unix, max_age: 5m, max_skew: 1m }
+        signed_payload: '{timestamp}.{body}'
+    extract:
+      call: 'json:$.call'
+      answers: [{ question: score, from: 'json:$.score' }]
+      fields: { from: 'json:$.from' }
+      hangup: 'json:$.over'
+      opt_out: 'json:$.out'
+      filter: 'json:$.kind=survey'
+      id: 'json:$.id'
+    reply: { json: { ok: true } }
+    on_reject: status
+  b:
+    preset: plivo
+    account: main
+    survey: quality
+    signature: { basic: { user: a, password: { value: 0123456789abcdef } } }
+    extract: { question: query:question, answer: form:Digits, fields: { from: form:From } }
+    replies: [{ when: score < 5, xml: <Response/> }, { xml: <Response/> }]
+  c:
+    preset: generic-form
+    account: main
+    survey: quality
+    signature: { bearer: { value: 0123456789abcdef } }
+    extract: { call: form:call, each_question: 'form:{question}', fields: { from: form:From } }
+    reply: { empty: true }
+surveys:
+  quality:
+    fields: [from]
+    questions:
+      - name: score
+        answers: [1, 2]
+        multiple: false
+        ask_when: from != 'x'
+        opt_out: [9]
+      - { name: hint, text: 100, optional: true }
+    rating: { question: score, thumbs: { up: 2, down: 1 } }
+    issues: { question: hint, choices: [{ keywords: echo, issue: ECHO }], default: [OTHERS], at_max_rating: drop }
+    rules: [{ when: from == 'x', ignore: a test }]
+    notes_length: 90
+    mask_phone_numbers: true
+    on_no_rating: { no_answer: dead, invalid_answer: dead, no_score: dead, hang_up: dead, opt_out: dead }
+delivery: { retry: { initial_backoff: 1s, max_backoff: 1m, max_age: 1h, not_found_max_age: 1h }, probe_interval: 9s }
+shutdown: { drain_delay: 1s, deadline: 9s }
+logs: { format: json, filter: info }
+";
 
 fn with_token(text: &str) -> String {
     let token = "{ value: made-up-auth-token }";

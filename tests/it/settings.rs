@@ -833,7 +833,9 @@ proptest::proptest! {
     ) {
         let end = (at + gone).min(AS_WRITTEN.len());
         let text = format!("{}{typed}{}", &AS_WRITTEN[..at], &AS_WRITTEN[end..]);
-        let _ = load(&text, &[]);
+        if let Err(error) = load(&text, &[]) {
+            let _ = postcall::cli::Failure::Settings(error).to_string();
+        }
         let _ = load(AS_WRITTEN, &[(&format!("POSTCALL__{variable}"), &typed)]);
         let _ = load(AS_WRITTEN, &[(&format!("POSTCALL__SURVEYS__QUALITY__{variable}"), &typed)]);
     }

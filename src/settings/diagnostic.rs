@@ -20,7 +20,8 @@ pub struct Diagnostic {
     pub message: String,
     /// What to write instead of a misspelt name.
     pub suggestion: Option<String>,
-    /// Without what may be a secret; `None` if what is wrong is on no line of a file.
+    /// Without what may be a secret; `None` if what is wrong is on no line of a file, or beyond the
+    /// first 200.
     pub source: Option<SourceLine>,
 }
 
@@ -50,6 +51,9 @@ pub(crate) struct Context {
     /// Paths of entries that are referred to and not defined.
     undefined: RefCell<BTreeSet<String>>,
 }
+
+/// Most diagnostics that have the line of the file, each of which has to be looked for in it.
+const SHOWN_MAX: usize = 200;
 
 /// A key that is not known where it is.
 struct UnknownKey {
@@ -89,21 +93,21 @@ impl Context {
         advice: impl Into<Advice>,
     ) {
         let Advice { mut message, suggestion, .. } = advice.into();
-        let (location, source) = match origin {
-            Origin::Embedded => (None, None),
+        let location = match origin {
+            Origin::Embedded => None,
             Origin::File(Place { line, column, value_column }) => {
                 let of_value = value_column.filter(|_| part == Part::Value);
                 let (line, column) = (*line, of_value.unwrap_or(*column));
-                let location = Location { file: self.file.clone(), line, column };
-                (Some(location), SourceLine::of(&self.text, line, column))
+                Some(Location { file: self.file.clone(), line, column })
             }
             Origin::Variable(name) => {
                 message.push_str(&format!(" (set by {name})"));
-                (None, None)
+                None
             }
         };
         let path = path.into();
-        self.found.borrow_mut().push(Diagnostic { location, path, message, suggestion, source });
+        let found = Diagnostic { location, path, message, suggestion, source: None };
+        self.found.borrow_mut().push(found);
     }
 
     /// Remembers a key that is not known, so that what follows from it is not reported.
@@ -146,6 +150,11 @@ impl Context {
         let mut found = self.found.into_inner();
         found.sort();
         found.dedup();
+        for diagnostic in found.iter_mut().take(SHOWN_MAX) {
+            let location = diagnostic.location.as_ref();
+            diagnostic.source =
+                location.and_then(|it| SourceLine::of(&self.text, it.line, it.column));
+        }
         found
     }
 }

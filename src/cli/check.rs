@@ -1,31 +1,55 @@
 use std::io::{self, Write};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use terminal_size::{Width, terminal_size_of};
 
 use super::table::Table;
-use super::{Failure, Output, SettingsFile};
+use super::{Failure, SettingsFile, diagnostics};
 use crate::destination::Destination;
 use crate::settings::{Diagnostic, Settings, Warnings};
 use crate::survey::Proof;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// How to print what follows from them
+    /// How to print what is wrong with them, or what follows from them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
     settings: SettingsFile,
 }
 
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Output {
+    /// For a person
+    #[default]
+    Text,
+    /// One JSON document, for a script
+    Json,
+    /// Workflow commands: GitHub Actions shows each fault and warning at its line
+    Github,
+}
+
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load()?;
+        let settings = self.settings.load().map_err(|failure| match self.output {
+            Output::Text => failure,
+            Output::Json => {
+                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
+            }
+            Output::Github => {
+                failure.reported_by(|error| diagnostics::annotations(error).join("\n"))
+            }
+        })?;
         let mut out = std::io::stdout().lock();
         match self.output {
             Output::Text => print(&mut out, &settings)?,
             Output::Json => writeln!(out, "{:#}", to_json(&settings))?,
+            Output::Github => {
+                for (warning, _) in warnings(&settings) {
+                    writeln!(out, "{}", diagnostics::annotation("warning", warning))?;
+                }
+            }
         }
         Ok(())
     }
@@ -150,11 +174,14 @@ fn to_json(settings: &Settings) -> Value {
         json!({
             "path": warning.path,
             "line": warning.location.as_ref().map(|location| location.line),
+            "column": warning.location.as_ref().map(|location| location.column),
             "message": warning.message,
             "serve_refuses": is_placeholder && settings.is_reachable(),
         })
     });
     json!({
+        "valid": true,
+        "diagnostics": [],
         "hash": settings.hash,
         "warnings": warnings.collect::<Value>(),
         "sources": sources.collect::<Value>(),

@@ -1,7 +1,9 @@
+use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use super::diagnostics;
 use crate::admin::AdminError;
 use crate::settings::SettingsError;
 use crate::telemetry::logs;
@@ -17,6 +19,8 @@ pub enum Failure {
     Unreadable(String),
     /// The verb has said on standard output what is amiss.
     Told,
+    /// The verb has said on standard output what is wrong with the settings.
+    SettingsReported,
     /// Whoever read our output has heard enough.
     OutputClosed,
 }
@@ -24,7 +28,9 @@ pub enum Failure {
 impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Settings(_) | Failure::NoFile(_) => ExitCode::from(78),
+            Failure::Settings(_) | Failure::NoFile(_) | Failure::SettingsReported => {
+                ExitCode::from(78)
+            }
             Failure::Other(_) | Failure::Told => ExitCode::FAILURE,
             Failure::Unreadable(_) => ExitCode::from(2),
             Failure::OutputClosed => ExitCode::SUCCESS,
@@ -32,21 +38,64 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    /// The whole chain of causes, and no backtrace.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// Prints on standard error what went wrong, unless the command has reported it itself.
+    pub fn report(&self) {
+        if matches!(self, Failure::Told | Failure::SettingsReported | Failure::OutputClosed) {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        let text =
+            self.rendered(stderr.is_terminal() && is_colour_wanted(std::env::var_os("NO_COLOR")));
+        // If no one reads it, the exit code says it.
+        let _ = writeln!(stderr, "{text}");
+    }
+
+    /// Prints what is wrong with the settings on standard output instead, as `print` has it.
+    pub(super) fn reported_by(self, print: impl FnOnce(&SettingsError) -> String) -> Self {
         match self {
-            Failure::Settings(error) => {
-                write!(f, "the settings are not well:\n{}", logs::chain(error))
+            Failure::Settings(error) | Failure::NoFile(error) => {
+                match writeln!(io::stdout(), "{}", print(&error)) {
+                    Ok(()) => Failure::SettingsReported,
+                    Err(error) => error.into(),
+                }
             }
+            other => other,
+        }
+    }
+
+    /// The whole chain of causes, and no backtrace.
+    fn rendered(&self, has_colour: bool) -> String {
+        match self {
+            Failure::Settings(error) => invalid(error, has_colour),
             Failure::NoFile(error) => {
                 let advice = "no settings file is named: say --config FILE, or set POSTCALL_CONFIG";
-                write!(f, "the settings are not well:\n{}\n{advice}", logs::chain(error))
+                format!("{}\n{advice}", invalid(error, has_colour))
             }
-            Failure::Other(error) => write!(f, "error: {error:#}"),
-            Failure::Unreadable(faults) => f.write_str(faults),
-            Failure::Told | Failure::OutputClosed => Ok(()),
+            Failure::Other(error) => format!("error: {error:#}"),
+            Failure::Unreadable(faults) => faults.clone(),
+            Failure::Told | Failure::SettingsReported | Failure::OutputClosed => String::new(),
         }
+    }
+}
+
+fn invalid(error: &SettingsError, has_colour: bool) -> String {
+    let faults = match error {
+        SettingsError::Faults(faults) => diagnostics::rendered(faults, has_colour),
+        other => logs::chain(other),
+    };
+    format!("invalid configuration:\n{faults}")
+}
+
+/// As <https://no-color.org> has it: any value but an empty one means no.
+fn is_colour_wanted(no_color: Option<OsString>) -> bool {
+    no_color.is_none_or(|value| value.is_empty())
+}
+
+impl fmt::Display for Failure {
+    /// Without colour.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered(false))
     }
 }
 
@@ -74,5 +123,26 @@ impl From<AdminError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         anyhow::Error::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Environment, Settings};
+
+    #[test]
+    fn colour_is_off_if_no_color_has_a_value() {
+        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
+            assert_eq!(is_colour_wanted(no_color.map(OsString::from)), expected, "{no_color:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_for_a_terminal_is_styled() {
+        let error = Settings::from_yaml("publik: {}", Environment::default()).unwrap_err();
+        let failure = Failure::Settings(error);
+        assert!(failure.rendered(true).contains("\u{1b}["));
+        assert!(!failure.to_string().contains('\u{1b}'));
     }
 }

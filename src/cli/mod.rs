@@ -7,6 +7,7 @@ mod accounts;
 mod admin_api;
 mod check;
 mod demo;
+mod diagnostics;
 mod doctor;
 mod explain;
 mod failure;

@@ -1,9 +1,11 @@
 //! Value types that the other modules share, and the constraints on them: a call id, a name, a
-//! rating, an issue, feedback, a webhook and what was extracted from it, an attempt and its verdict.
+//! rating, an issue, feedback, a webhook and what was extracted from it, an attempt and its verdict; and
+//! advice about a name that is not known.
 //!
 //! Pure: no clock, no randomness, no I/O, no logging, nothing asynchronous.
 
 mod account;
+mod advice;
 mod attempt;
 mod call;
 mod extraction;
@@ -14,6 +16,7 @@ mod rating;
 mod webhook;
 
 pub use account::{Account, Credentials, ReadTokens};
+pub use advice::{Advice, closest};
 pub use attempt::{Attempt, Reply, Verdict};
 pub use call::{CallUuid, MalformedCall};
 pub use extraction::{Answer, ExtractedAnswer, Extraction, Question};

@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Environment;
-use super::diagnostic::{Context, path_to};
+use super::diagnostic::{Context, Part, path_to};
 use super::located::{self, Located, Node, Origin};
 use super::spec::{Kind, Words};
-use crate::domain::Name;
+use crate::domain::{Advice, Name, closest};
 
 /// The longest duration that a setting may have.
 const LONGEST: Duration = Duration::from_secs(3650 * 24 * 3600);
@@ -86,19 +86,64 @@ impl<'a> Cursor<'a> {
     /// The line on which it was written, if a file has it.
     pub(crate) fn line(&self) -> usize {
         match self.origin {
-            Origin::Line(line) => *line,
+            Origin::File(place) => place.line,
             Origin::Embedded | Origin::Variable(_) => 1,
         }
     }
 
-    pub(crate) fn fault<T>(&self, message: impl Into<String>) -> Option<T> {
-        self.context.add(self.origin, self.path.clone(), message);
+    pub(crate) fn fault<T>(&self, advice: impl Into<Advice>) -> Option<T> {
+        self.context.add(self.origin, self.part(), self.path.clone(), advice);
         None
     }
 
+    /// Notes that an entry of a section is not defined, where it is first referred to: if its own name
+    /// is misspelt, all references are wrong.
+    pub(super) fn undefined<T>(&self, section: &str, name: &Name, known: &[&str]) -> Option<T> {
+        if self.context.may_lack_entries(section)
+            || !self.context.note_undefined(format!("{section}.{name}"))
+        {
+            return None;
+        }
+        let what = section.trim_end_matches('s');
+        let message = format!("there is no {what} {name}");
+        self.fault(Advice::unknown_name(message, name.as_str(), known))
+    }
+
+    /// For a key that may not be here.
+    pub(super) fn fault_of_key<T>(&self, advice: impl Into<Advice>) -> Option<T> {
+        self.context.add(self.origin, Part::Key, self.path.clone(), advice);
+        None
+    }
+
+    /// A scalar is at fault itself; a fault of a list or a table is shown at its key.
+    fn part(&self) -> Part {
+        let is_own = matches!(self.located.origin, Origin::File(_));
+        match self.located.node {
+            Node::Scalar { .. } if is_own => Part::Value,
+            _ => Part::Key,
+        }
+    }
+
+    /// Whether a key below here is not known, so that what it was meant to say is missing.
+    pub(super) fn has_unknown_below(&self) -> bool {
+        self.context.has_unknown_below(&self.path)
+    }
+
+    /// As [`has_unknown_below`](Self::has_unknown_below), of a section.
+    pub(super) fn has_unknown_in(&self, section: &str) -> bool {
+        self.context.has_unknown_below(section) || self.context.is_meant(section)
+    }
+
+    /// Whether an entry of a section is missing because its name, or that of the section, is
+    /// misspelt.
+    pub(super) fn may_lack_entries(&self, section: &str) -> bool {
+        self.context.may_lack_entries(section)
+    }
+
     /// For what stands below, such as `rules[0].when`, or would stand there.
-    pub(super) fn fault_below<T>(&self, below: &str, message: impl Into<String>) -> Option<T> {
+    pub(super) fn fault_below<T>(&self, below: &str, advice: impl Into<Advice>) -> Option<T> {
         let mut nearest = self.clone();
+        let mut is_there = true;
         for step in below.split(['.', '[']) {
             let next = match (&nearest.located.node, step.strip_suffix(']')) {
                 (Node::List(items), Some(index)) => {
@@ -107,10 +152,14 @@ impl<'a> Cursor<'a> {
                 (Node::Table(table), None) => table.get(step),
                 _ => None,
             };
-            let Some(next) = next else { break };
+            let Some(next) = next else {
+                is_there = false;
+                break;
+            };
             nearest = nearest.below(String::new(), next, &Kind::Anything);
         }
-        self.context.add(nearest.origin, self.path_below(below), message);
+        let part = if is_there { nearest.part() } else { Part::Key };
+        self.context.add(nearest.origin, part, self.path_below(below), advice);
         None
     }
 
@@ -119,9 +168,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// What follows from another fault, at this path or below or above, is not worth saying.
-    pub(super) fn fault_below_unless_noted(&self, below: &str, message: impl Into<String>) {
+    pub(super) fn fault_below_unless_noted(&self, below: &str, advice: impl Into<Advice>) {
         if !self.context.touch(&self.path_below(below)) {
-            self.fault_below::<()>(below, message);
+            self.fault_below::<()>(below, advice);
         }
     }
 
@@ -165,7 +214,17 @@ impl<'a> Cursor<'a> {
             return self.expected(&format!("a table with {}", known.join(", ")));
         };
         for (key, located) in entries.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
-            self.under(key, located).fault::<()>(unknown_key(known));
+            // A key that the file has too is not meant by another one of the file.
+            let is_variable = matches!(located.origin, Origin::Variable(_));
+            let is_written = |known: &str| {
+                let is_own = |it: &Located| !matches!(it.origin, Origin::Embedded);
+                !is_variable && entries.get(known).is_some_and(is_own)
+            };
+            let advice = unknown_key(key, known, is_written);
+            let meant = advice.suggestion.as_ref().map(|meant| path_to(&self.path, meant));
+            let at = self.under(key, located);
+            self.context.note_unknown(at.path.clone(), meant);
+            at.fault_of_key::<()>(advice);
         }
         Some(Table { cursor: self.clone(), entries })
     }
@@ -187,7 +246,13 @@ impl<'a> Cursor<'a> {
             return Vec::new();
         }
         let entries = self.entries("a table of names").unwrap_or_default();
-        let name = |(key, cursor): (&str, Cursor<'a>)| Some((cursor.check(key.parse())?, cursor));
+        let name = |(key, cursor): (&str, Cursor<'a>)| match key.parse::<Name>() {
+            Ok(name) => Some((name, cursor)),
+            Err(malformed) => {
+                self.context.note_misnamed(&self.path);
+                cursor.fault_of_key(malformed.to_string())
+            }
+        };
         entries.into_iter().filter_map(name).collect()
     }
 
@@ -279,7 +344,13 @@ impl<'a> Cursor<'a> {
         let text = self.text(&what)?;
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) => Some(*meaning),
-            None => self.fault(format!("expected {what}")),
+            None => {
+                let advice = Advice::from(format!("expected {what}"));
+                self.fault(match closest(text, &all) {
+                    Some(word) => advice.suggest(word),
+                    None => advice,
+                })
+            }
         }
     }
 
@@ -289,13 +360,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole number in the range that its kind names.
-    /// Text is read too, because a variable has nothing else.
+    /// Text is read only from a variable, which has nothing else.
     pub(super) fn whole(&self) -> Option<u64> {
         let (least, most) = self.kind.range().expect("it is described as a whole number");
         let what = format!("a whole number from {least} to {most}");
         let number = match self.value() {
             Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::String(text)) => text.parse().ok(),
+            Some(Value::String(text)) => match (self.origin, text.parse().ok()) {
+                (Origin::File(_), Some(_)) => return self.quoted(&what, text),
+                (_, number) => number,
+            },
             _ => return self.expected(&what),
         };
         match number.filter(|number| (least..=most).contains(number)) {
@@ -306,7 +380,15 @@ impl<'a> Cursor<'a> {
 
     /// `what` completes "expected …".
     pub(super) fn number(&self, what: &str) -> Option<f64> {
-        self.value().and_then(Value::as_f64).or_else(|| self.expected(what))
+        match self.value() {
+            Some(Value::String(text)) if text.parse::<f64>().is_ok() => self.quoted(what, text),
+            value => value.and_then(Value::as_f64).or_else(|| self.expected(what)),
+        }
+    }
+
+    /// Notes a number in quotes.
+    fn quoted<T>(&self, what: &str, number: &str) -> Option<T> {
+        self.fault(format!("expected {what}, found text: write {number} without quotes"))
     }
 
     /// Two whole numbers. `what` completes "expected …".
@@ -315,7 +397,7 @@ impl<'a> Cursor<'a> {
         let [one, other] = &items[..] else { return self.fault(format!("expected {what}")) };
         match (one.json().as_i64(), other.json().as_i64()) {
             (Some(one), Some(other)) => Some((one, other)),
-            _ => self.fault(format!("expected {what}, both whole numbers")),
+            _ => self.fault(format!("expected {what}, both whole numbers and without quotes")),
         }
     }
 
@@ -394,11 +476,19 @@ impl<'a> Table<'a> {
         }
     }
 
-    pub(super) fn fault_at<T>(&self, key: &str, message: impl Into<String>) -> Option<T> {
+    /// Whether a misspelt key was probably meant to be one of these.
+    pub(super) fn is_any_meant(&self, keys: &[&str]) -> bool {
+        let is_meant = |key: &&str| self.cursor.context.is_meant(&path_to(&self.cursor.path, key));
+        keys.iter().any(is_meant)
+    }
+
+    /// Notes nothing of a missing key that a misspelt one was meant to be.
+    pub(super) fn fault_at<T>(&self, key: &str, advice: impl Into<Advice>) -> Option<T> {
+        let path = path_to(&self.cursor.path, key);
         match self.get(key) {
-            Some(cursor) => cursor.fault(message),
-            None => Cursor { path: path_to(&self.cursor.path, key), ..self.cursor.clone() }
-                .fault(message),
+            Some(cursor) => cursor.fault(advice),
+            None if self.cursor.context.is_meant(&path) => None,
+            None => Cursor { path, ..self.cursor.clone() }.fault(advice),
         }
     }
 }
@@ -408,8 +498,12 @@ pub(crate) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     items.collect::<Vec<_>>().into_iter().collect()
 }
 
-pub(super) fn unknown_key(known: &[&str]) -> String {
-    format!("unknown key; known here: {}", known.join(", "))
+pub(super) fn unknown_key(key: &str, known: &[&str], is_written: impl Fn(&str) -> bool) -> Advice {
+    let free: Vec<&str> = known.iter().filter(|known| !is_written(known)).copied().collect();
+    match closest(key, &free) {
+        Some(meant) => Advice::from("unknown key").suggest(meant),
+        None => format!("unknown key; known here: {}", known.join(", ")).into(),
+    }
 }
 
 /// `<integer><ms|s|m|h|d>`; `None` for any other text.

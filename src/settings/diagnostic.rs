@@ -1,10 +1,13 @@
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Environment;
-use super::located::Origin;
+use super::located::{Origin, Place, without_bom};
+use super::source_line::SourceLine;
+use crate::domain::Advice;
 
 /// One thing that is wrong with the settings: its place, and what would be right. What is written
 /// where a secret belongs is never repeated, whatever it is.
@@ -15,15 +18,22 @@ pub struct Diagnostic {
     /// Such as `surveys.quality.questions[0].answers`, or the name of a variable.
     pub path: String,
     pub message: String,
+    /// What to write instead of a misspelt name.
+    pub suggestion: Option<String>,
+    /// Without what may be a secret; `None` if what is wrong is on no line of a file, or beyond the
+    /// first 200.
+    pub source: Option<SourceLine>,
 }
 
-/// A line of a file.
+/// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// As it was named; `None` for a text that has no name.
     pub file: Option<PathBuf>,
-    /// That of the key or item, or of the nearest above it if it is missing.
+    /// That of the key or item, or of the nearest above it if it is missing; the first is 1.
     pub line: usize,
+    /// In characters; the first is 1.
+    pub column: usize,
 }
 
 /// What all cursors over one tree share: where secrets come from, and everything that was found
@@ -31,32 +41,103 @@ pub struct Location {
 #[derive(Default)]
 pub(crate) struct Context {
     file: Option<PathBuf>,
+    /// What the file says, or nothing if no line of it is to be shown.
+    text: Arc<str>,
     pub(super) environment: Arc<Environment>,
     found: RefCell<Vec<Diagnostic>>,
+    unknown: RefCell<Vec<UnknownKey>>,
+    /// Paths of tables with a key that is no name.
+    misnamed: RefCell<Vec<String>>,
+    /// Paths of entries that are referred to and not defined.
+    undefined: RefCell<BTreeSet<String>>,
+}
+
+/// Most diagnostics that have the line of the file, each of which has to be looked for in it.
+const SHOWN_MAX: usize = 200;
+
+/// A key that is not known where it is.
+struct UnknownKey {
+    path: String,
+    /// The path of the key that was probably meant.
+    meant: Option<String>,
+}
+
+/// Which of a key and its value is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Key,
+    Value,
 }
 
 impl Context {
     pub(crate) fn of(file: Option<PathBuf>, environment: Environment) -> Self {
-        Self { file, environment: Arc::new(environment), found: RefCell::default() }
+        Self { file, environment: Arc::new(environment), ..Self::default() }
+    }
+
+    /// Shows the lines of this text, which is that of the file.
+    pub(super) fn showing(self, text: &str) -> Self {
+        Self { text: without_bom(text).into(), ..self }
     }
 
     /// Another one over the same tree, in which nothing was found.
     pub(super) fn empty(&self) -> Self {
-        let environment = Arc::clone(&self.environment);
-        Self { file: self.file.clone(), environment, found: RefCell::default() }
+        let (text, environment) = (Arc::clone(&self.text), Arc::clone(&self.environment));
+        Self { file: self.file.clone(), text, environment, ..Self::default() }
     }
 
-    pub(super) fn add(&self, origin: &Origin, path: impl Into<String>, message: impl Into<String>) {
-        let (path, mut message) = (path.into(), message.into());
+    pub(super) fn add(
+        &self,
+        origin: &Origin,
+        part: Part,
+        path: impl Into<String>,
+        advice: impl Into<Advice>,
+    ) {
+        let Advice { mut message, suggestion, .. } = advice.into();
         let location = match origin {
             Origin::Embedded => None,
-            Origin::Line(line) => Some(Location { file: self.file.clone(), line: *line }),
+            Origin::File(Place { line, column, value_column }) => {
+                let of_value = value_column.filter(|_| part == Part::Value);
+                let (line, column) = (*line, of_value.unwrap_or(*column));
+                Some(Location { file: self.file.clone(), line, column })
+            }
             Origin::Variable(name) => {
                 message.push_str(&format!(" (set by {name})"));
                 None
             }
         };
-        self.found.borrow_mut().push(Diagnostic { location, path, message });
+        let path = path.into();
+        let found = Diagnostic { location, path, message, suggestion, source: None };
+        self.found.borrow_mut().push(found);
+    }
+
+    /// Remembers a key that is not known, so that what follows from it is not reported.
+    pub(super) fn note_unknown(&self, path: String, meant: Option<String>) {
+        self.unknown.borrow_mut().push(UnknownKey { path, meant });
+    }
+
+    /// Remembers that a table has a key that is no name.
+    pub(super) fn note_misnamed(&self, table: &str) {
+        self.misnamed.borrow_mut().push(table.to_owned());
+    }
+
+    /// Remembers that an entry is not defined, and returns whether that is new.
+    pub(super) fn note_undefined(&self, path: String) -> bool {
+        self.undefined.borrow_mut().insert(path)
+    }
+
+    /// Whether a misspelt key was probably meant to be the one at `path`.
+    pub(super) fn is_meant(&self, path: &str) -> bool {
+        self.unknown.borrow().iter().any(|key| key.meant.as_deref() == Some(path))
+    }
+
+    /// Whether a key below `path` is not known.
+    pub(super) fn has_unknown_below(&self, path: &str) -> bool {
+        self.unknown.borrow().iter().any(|key| is_at(&key.path, path))
+    }
+
+    /// Whether an entry of a table is missing because its key, or that of the table, is misspelt.
+    pub(super) fn may_lack_entries(&self, table: &str) -> bool {
+        self.is_meant(table) || self.misnamed.borrow().iter().any(|misnamed| misnamed == table)
     }
 
     /// Whether there is a fault at `path`, below it or above.
@@ -69,6 +150,11 @@ impl Context {
         let mut found = self.found.into_inner();
         found.sort();
         found.dedup();
+        for diagnostic in found.iter_mut().take(SHOWN_MAX) {
+            let location = diagnostic.location.as_ref();
+            diagnostic.source =
+                location.and_then(|it| SourceLine::of(&self.text, it.line, it.column));
+        }
         found
     }
 }
@@ -83,18 +169,27 @@ pub(super) fn path_to(above: &str, key: &str) -> String {
 
 /// Whether `path` is `above` or below it.
 fn is_at(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    above.is_empty()
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 impl fmt::Display for Diagnostic {
     /// In one line, such as `postcall.yaml:12: delivery.delay: expected a duration`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.location {
-            Some(Location { file: Some(file), line }) => write!(f, "{}:{line}: ", file.display())?,
-            Some(Location { file: None, line }) => write!(f, "line {line}: ")?,
+            Some(Location { file: Some(file), line, .. }) => {
+                write!(f, "{}:{line}: ", file.display())?
+            }
+            Some(Location { file: None, line, .. }) => write!(f, "line {line}: ")?,
             None => {}
         }
         let path = if self.path.is_empty() { "the file" } else { &self.path };
-        write!(f, "{path}: {}", self.message)
+        write!(f, "{path}: {}", self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
+            None => Ok(()),
+        }
     }
 }

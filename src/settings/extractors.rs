@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::cursor::{Cursor, Table, all};
 use super::located::Located;
 use super::spec::{Kind, Spec, key};
-use crate::domain::Name;
+use crate::domain::{Advice, Name};
 use crate::source::{Asked, Condition, Extractor, Extractors, Predicate};
 
 const READER: &str = "where it lies, such as form:Digits or json:$.score, or a list of these";
@@ -96,6 +96,7 @@ fn asked(table: &Table<'_>, hangup: Option<&Predicate>, wanted: &Wanted<'_>) -> 
         (None, None, None) if matches!(hangup, Some(Predicate::Always)) => {
             Some(Asked::Several(Vec::new()))
         }
+        (None, None, None) if table.is_any_meant(&["answers", "each_question", "hangup"]) => None,
         (None, None, None) => table.fault_at("answer", format!("missing: expected {READER}")),
         (None, answers, each) => {
             if table.get("question").is_some() {
@@ -143,10 +144,7 @@ fn answer_at(cursor: &Cursor<'_>, wanted: &Wanted<'_>) -> Option<(Name, Vec<Extr
         if wanted.questions.contains(&&name) {
             return Some(name);
         }
-        cursor.fault(format!(
-            "the survey has no such question: name one of {}",
-            list(&wanted.questions)
-        ))
+        cursor.fault(unknown("question", &name, &wanted.questions))
     });
     let from = table.need("from", READER).and_then(|cursor| some(&cursor));
     Some((question?, from?))
@@ -180,9 +178,9 @@ fn fields(
     let is_own = |name: &Name| own.and_then(|own| own.get("fields")?.get(name.as_str())).is_some();
     let read = cursor.named().into_iter().map(|(name, cursor)| {
         if is_own(&name) && !wanted.fields.contains(&&name) {
-            return cursor.fault(match &wanted.fields[..] {
-                [] => "the survey has no fields: name it under its `fields`".to_owned(),
-                known => format!("the survey has no such field: it has {}", list(known)),
+            return cursor.fault_of_key(match &wanted.fields[..] {
+                [] => "the survey has no fields: name it under its `fields`".into(),
+                known => unknown("field", &name, known),
             });
         }
         Some((name, some(&cursor)?))
@@ -211,6 +209,7 @@ fn parsed<T: FromStr<Err: ToString>>(cursor: &Cursor<'_>, what: &str) -> Option<
     all(cursor.some(what)?.iter().map(|cursor| cursor.parsed(what)))
 }
 
-fn list(names: &[&Name]) -> String {
-    names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+fn unknown(what: &str, name: &Name, known: &[&Name]) -> Advice {
+    let known: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+    Advice::unknown_name(format!("the survey has no {what} {name}"), name.as_str(), &known)
 }

@@ -1,7 +1,7 @@
 use super::cursor::{ANSWER, Cursor, QUESTION, all};
 use super::section::{words, words_of};
 use super::spec::{Kind, Spec, key};
-use crate::domain::{Issue, Issues};
+use crate::domain::{Advice, Issue, Issues};
 use crate::survey::{AtMaxRating, ChoiceDefinition, IssuesDefinition, MetBy};
 
 pub(super) const SPEC: Spec = Spec::of(&[
@@ -71,6 +71,7 @@ fn choice(cursor: &Cursor<'_>) -> Option<ChoiceDefinition> {
     let met_by = match (table.get("answer"), table.get("keywords")) {
         (Some(_), Some(_)) => cursor.fault("expected one of answer, keywords, not both"),
         (None, Some(cursor)) => mentions(&cursor).map(MetBy::Mentions),
+        (None, None) if table.is_any_meant(&["keywords"]) => None,
         _ => {
             let answer = table.need("answer", ANSWER).and_then(|cursor| cursor.answer());
             answer.map(MetBy::Answer)
@@ -97,7 +98,11 @@ pub(super) fn issue_list(cursor: &Cursor<'_>) -> Option<Issues> {
 const ISSUE: &str = "an issue that Plivo knows, such as ECHO";
 
 fn issue(cursor: &Cursor<'_>) -> Option<Issue> {
-    cursor.parsed(ISSUE)
+    let text = cursor.text(ISSUE)?;
+    text.parse().ok().or_else(|| {
+        let known = Issue::ALL.map(Issue::name);
+        cursor.fault(Advice::unknown_name("not an issue that Plivo knows", text, &known))
+    })
 }
 
 words! {

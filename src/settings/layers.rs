@@ -6,7 +6,8 @@ use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
 use super::diagnostic::Context;
 use super::error::SettingsError;
-use super::located::{Located, Node, NotYaml, Origin};
+use super::located::{Located, Node, NotYaml, Origin, Place};
+use super::spec::Kind;
 use super::variables;
 
 /// Every fixed key with its default, embedded. It is also the page an operator reads.
@@ -20,15 +21,15 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// The text is not a table in YAML.
-pub(super) fn lay(text: &str, context: &Context) -> Result<Located, NotYaml> {
+pub(super) fn lay(text: &str, kind: &'static Kind, context: &Context) -> Result<Located, NotYaml> {
     let mut file = Located::parse(text)?;
     if file.as_table().is_none() {
-        let message = "the whole is not a table of sections".to_owned();
+        let message = "expected a table of sections such as `public:` and `accounts:`".to_owned();
         return Err(NotYaml { line: 1, column: 1, message });
     }
     let base = base();
     file.fill_blanks(&base);
-    let variables = variables::layers(&merge(&base, &file, &[]), context);
+    let variables = variables::layers(&merge(&base, &file, &[]), kind, context);
     Ok(merge(&base, &file, &variables))
 }
 
@@ -103,7 +104,9 @@ fn to_config(located: &Located) -> Value {
     };
     let origin = match &located.origin {
         Origin::Embedded => format!("{style} embedded"),
-        Origin::Line(line) => format!("{style} line {line}"),
+        Origin::File(Place { line, column, value_column }) => {
+            format!("{style} line {line} {column} {}", value_column.unwrap_or_default())
+        }
         Origin::Variable(name) => format!("{style} variable {name}"),
     };
     Value::new(Some(&origin), kind)
@@ -135,9 +138,17 @@ fn from_config(value: Value, written: &[&Located]) -> Located {
 }
 
 fn parse_origin(place: &str) -> Origin {
-    let line = place.strip_prefix("line ").and_then(|line| line.parse().ok()).map(Origin::Line);
+    let line = place.strip_prefix("line ").and_then(parse_place).map(Origin::File);
     let variable = place.strip_prefix("variable ").map(|name| Origin::Variable(name.to_owned()));
     line.or(variable).unwrap_or(Origin::Embedded)
+}
+
+/// Three numbers, the last of which is 0 if there is none.
+fn parse_place(text: &str) -> Option<Place> {
+    let mut numbers = text.split(' ').map(|number| number.parse().ok());
+    let (line, column) = (numbers.next()??, numbers.next()??);
+    let value_column = numbers.next()?.filter(|column| *column > 0);
+    Some(Place { line, column, value_column })
 }
 
 #[cfg(test)]
@@ -157,7 +168,7 @@ mod tests {
     fn line(located: &Located, keys: &[&str]) -> Option<usize> {
         let found = keys.iter().fold(located, |located, key| located.get(key).unwrap());
         match &found.origin {
-            Origin::Line(line) => Some(*line),
+            Origin::File(place) => Some(place.line),
             _ => None,
         }
     }
@@ -204,7 +215,7 @@ mod tests {
     fn a_variable_is_the_origin_of_what_it_sets_and_of_nothing_above() {
         let name = "POSTCALL__STORE__URL";
         let environment = Environment::from_iter([(name, "sqlite:x.db")]);
-        let tree = lay("", &Context::of(None, environment)).expect("it is YAML");
+        let tree = lay("", &Kind::Anything, &Context::of(None, environment)).expect("it is YAML");
         let store = tree.get("store").unwrap();
         assert!(matches!(store.origin, Origin::Embedded));
         let url = store.get("url").unwrap();

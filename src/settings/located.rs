@@ -11,6 +11,8 @@ use yaml_rust2::Yaml;
 use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
+use super::brackets::innermost_open;
+
 /// A value, and where it was written.
 #[derive(Clone)]
 pub(crate) struct Located {
@@ -23,10 +25,36 @@ pub(crate) struct Located {
 pub(crate) enum Origin {
     /// A text of ours: a default or a preset.
     Embedded,
-    /// The line of its key in the operator's file, or of itself where it is the item of a list.
-    Line(usize),
+    /// A place in the operator's file.
+    File(Place),
     /// The environment variable of this name.
     Variable(String),
+}
+
+/// Where a value is in the operator's file; lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The line of its key, or of itself if it is the item of a list.
+    pub(crate) line: usize,
+    pub(super) column: usize,
+    /// The column of the value, if it begins on that line.
+    pub(super) value_column: Option<usize>,
+}
+
+impl Place {
+    pub(super) fn new(line: usize, column: usize) -> Self {
+        Self { line, column, value_column: Some(column) }
+    }
+
+    fn at(mark: &Marker) -> Self {
+        Self::new(mark.line(), mark.col() + 1)
+    }
+
+    /// The place of a key, with that of its value.
+    fn with_value(self, value: Place) -> Self {
+        let value_column = value.value_column.filter(|_| value.line == self.line);
+        Self { value_column, ..self }
+    }
 }
 
 #[derive(Clone)]
@@ -46,7 +74,7 @@ pub(crate) type Table = IndexMap<String, Located>;
 /// Why a text cannot be read as YAML, without any of the text: a secret may stand where it broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
-pub struct NotYaml {
+pub(crate) struct NotYaml {
     pub(crate) line: usize,
     pub(crate) column: usize,
     pub(crate) message: String,
@@ -62,7 +90,7 @@ impl Located {
     /// # Errors
     /// The text is not one document of YAML whose keys are plain words.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
-        Extractor::new(Origin::Line).document(text)
+        Extractor::new(|mark| Origin::File(Place::at(mark))).document(without_bom(text))
     }
 
     /// Reads a text of ours.
@@ -136,6 +164,11 @@ impl Node {
     }
 }
 
+/// The text behind the byte order mark that some editors put before the first line.
+pub(super) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn plain(text: &str) -> Value {
     match Yaml::from_str(text) {
         Yaml::Integer(number) => number.into(),
@@ -148,7 +181,7 @@ fn plain(text: &str) -> Value {
 
 /// Puts the events of the parser together.
 struct Extractor {
-    origin: fn(usize) -> Origin,
+    origin: fn(&Marker) -> Origin,
     open: Vec<Open>,
     anchors: HashMap<usize, Located>,
     nodes: usize,
@@ -163,7 +196,7 @@ struct Open {
 }
 
 impl Extractor {
-    fn new(origin: fn(usize) -> Origin) -> Self {
+    fn new(origin: fn(&Marker) -> Origin) -> Self {
         Self { origin, open: Vec::new(), anchors: HashMap::new(), nodes: 0 }
     }
 
@@ -171,13 +204,17 @@ impl Extractor {
         let mut parser = Parser::new_from_str(text);
         let mut root = None;
         loop {
-            let (event, mark) =
-                parser.next_token().map_err(|error| not_yaml(error.marker(), error.info()))?;
+            let (event, mark) = parser
+                .next_token()
+                .map_err(|error| unreadable(text, error.marker(), error.info()))?;
             if event == Event::StreamEnd {
                 break;
             }
             if event == Event::DocumentStart && root.is_some() {
-                return Err(not_yaml(&mark, "expected one document"));
+                return Err(not_yaml(
+                    &mark,
+                    "expected one document: leave out the `---` before this one",
+                ));
             }
             root = self.read(event, &mark)?.or(root);
         }
@@ -186,15 +223,23 @@ impl Extractor {
 
     /// The document, once it is complete.
     fn read(&mut self, event: Event, mark: &Marker) -> Result<Option<Located>, NotYaml> {
-        let origin = (self.origin)(mark.line());
+        let origin = (self.origin)(mark);
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                if let Some(Open { located: Located { node: Node::Table(table), .. }, key, .. }) =
+                if let Some(Open { located: Located { origin: begin, node }, key, .. }) =
                     self.open.last_mut()
+                    && let Node::Table(table) = node
                     && key.is_none()
                 {
-                    if table.contains_key(&text) {
-                        return Err(not_yaml(mark, "a key stands twice in one table"));
+                    if let Some(first) = table.get(&text) {
+                        return Err(not_yaml(mark, &duplicate_key(&first.origin)));
+                    }
+                    if let (Origin::File(begin), Origin::File(first)) = (begin, &origin)
+                        && begin.line == first.line
+                        && begin.column > first.column
+                    {
+                        // Without brackets a table is found behind its first key.
+                        *begin = *first;
                     }
                     *key = Some((text, origin));
                     return Ok(None);
@@ -209,7 +254,10 @@ impl Extractor {
                     self.count(located.size(), mark)?;
                     Ok(self.complete(0, located))
                 }
-                None => Err(not_yaml(mark, "an alias stands within what it stands for")),
+                None => Err(not_yaml(
+                    mark,
+                    "an alias refers to an anchor that is not defined before it",
+                )),
             },
             Event::SequenceStart(anchor, _) => self.begin(anchor, Node::List(Vec::new()), mark),
             Event::MappingStart(anchor, _) => self.begin(anchor, Node::Table(Table::new()), mark),
@@ -236,10 +284,10 @@ impl Extractor {
             ));
         }
         if self.open.len() >= DEPTH_MAX {
-            return Err(not_yaml(mark, "nested deeper than any setting is"));
+            return Err(not_yaml(mark, "nested deeper than any setting is: check the indentation"));
         }
         self.count(1, mark)?;
-        let located = Located { origin: (self.origin)(mark.line()), node };
+        let located = Located { origin: (self.origin)(mark), node };
         self.open.push(Open { anchor, located, key: None });
         Ok(None)
     }
@@ -264,13 +312,66 @@ impl Extractor {
             Node::List(items) => items.push(located),
             Node::Table(table) => {
                 let (key, origin) = key.take().expect("a value stands behind its key");
-                located.origin = origin;
+                located.origin = match (origin, &located.origin) {
+                    (Origin::File(key), Origin::File(value)) => {
+                        Origin::File(key.with_value(*value))
+                    }
+                    (origin, _) => origin,
+                };
                 table.insert(key, located);
             }
             Node::Scalar { .. } => unreachable!("a scalar is never open"),
         }
         None
     }
+}
+
+/// What the parser says of a text that is no YAML. If a bracket is open there, its place says more.
+fn unreadable(text: &str, mark: &Marker, info: &str) -> NotYaml {
+    match innermost_open(text, mark.line()) {
+        Some((line, column)) if !info.contains("quoted scalar") => {
+            let message = "not valid YAML: this bracket is not closed".to_owned();
+            NotYaml { line, column, message }
+        }
+        _ => not_yaml(mark, &explained(info)),
+    }
+}
+
+/// Does not repeat the key: it may be a secret in the wrong place.
+fn duplicate_key(first: &Origin) -> String {
+    match first {
+        Origin::File(Place { line, .. }) => {
+            format!("duplicate key: it is set on line {line} already; keep one of them")
+        }
+        Origin::Embedded | Origin::Variable(_) => "duplicate key".to_owned(),
+    }
+}
+
+/// What the parser says, and what would be right.
+fn explained(info: &str) -> String {
+    let advice = if info.contains("tab") {
+        "a tab is not allowed here; indent with spaces"
+    } else if info.contains("expected ',' or") {
+        "expected a comma or the end of the bracket"
+    } else if ["quoted scalar, found unexpected", "indentation in quoted scalar"]
+        .iter()
+        .any(|open| info.contains(open))
+    {
+        "a quoted text is not closed"
+    } else if info.contains("mapping values are not allowed") {
+        "`: ` within a value, or a wrong indentation; quote the value, or indent it as its siblings"
+    } else if info.contains("recursion limit") {
+        "nested too deep; close the brackets"
+    } else if info.contains("expected node content") {
+        "expected a value here; quote it if it begins with a special character"
+    } else if info == "invalid indentation" {
+        "invalid indentation; indent as the siblings are"
+    } else if info.contains("expected key") || info.contains("simple key expected") {
+        "expected `key: value`, indented as its siblings"
+    } else {
+        info
+    };
+    format!("not valid YAML: {advice}")
 }
 
 fn not_yaml(mark: &Marker, message: &str) -> NotYaml {
@@ -312,7 +413,7 @@ mod tests {
         });
         for (text, line) in [
             ("a: 1\na: 2\n", 2),
-            ("a: [\n", 2),
+            ("a: [\n", 1),
             ("a: 1\n---\nb: 2\n", 2),
             ("? [a]\n: b\n", 1),
             ("a: &a [*a]\n", 1),

@@ -11,6 +11,7 @@
 //! No one below `app` knows this room: it hands on the values of the rooms it sets up.
 
 mod accounts;
+mod brackets;
 mod cursor;
 mod delivery;
 mod diagnostic;
@@ -30,8 +31,10 @@ mod replies;
 mod rules;
 mod schema;
 mod secret;
+mod secret_name;
 mod section;
 mod signatures;
+mod source_line;
 mod sources;
 mod spec;
 mod store;
@@ -50,9 +53,9 @@ pub use environment::Environment;
 pub use error::SettingsError;
 pub use hash::Fingerprint;
 pub use listeners::{AdminListener, PublicListener};
-pub use located::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
+pub use source_line::SourceLine;
 pub use store::Store;
 pub use warnings::Warnings;
 
@@ -63,7 +66,9 @@ use crate::survey::{Replies, Survey};
 
 pub(crate) use cursor::{Cursor, Table, all, parse_duration};
 pub(crate) use diagnostic::Context;
+use diagnostic::Part;
 pub(crate) use located::Located;
+use located::{NotYaml, Origin, Place};
 use section::Section;
 use sources::RefContext;
 use spec::{Kind, Spec, key};
@@ -145,11 +150,15 @@ impl Settings {
         file: Option<&Path>,
         environment: Environment,
     ) -> Result<Self, SettingsError> {
-        let context = Context::of(file.map(Path::to_owned), environment);
-        let tree = layers::lay(text, &context).map_err(|source| {
-            let file = file.unwrap_or(Path::new("the given text")).to_owned();
-            SettingsError::NotYaml { file, source }
-        })?;
+        let context = Context::of(file.map(Path::to_owned), environment).showing(text);
+        let tree = match layers::lay(text, &KIND, &context) {
+            Ok(tree) => tree,
+            Err(NotYaml { line, column, message }) => {
+                let origin = Origin::File(Place::new(line, column));
+                context.add(&origin, Part::Key, String::new(), message);
+                return Err(SettingsError::Faults(context.into_sorted()));
+            }
+        };
         let settings = Self::at(&Cursor::root(&tree, &KIND, &context));
         let warned = context.empty();
         match (context.into_sorted(), settings) {
@@ -237,7 +246,9 @@ impl Settings {
 /// A section that must not be empty.
 fn some<'a>(section: Option<Cursor<'a>>, of: &str) -> Option<Cursor<'a>> {
     let section = section?;
-    if section.is_empty() {
+    if section.is_empty() && section.may_lack_entries(section.path()) {
+        None
+    } else if section.is_empty() {
         section.fault(format!("expected at least one {of}"))
     } else {
         Some(section)

@@ -68,7 +68,9 @@ fn question(cursor: &Cursor<'_>) -> Option<QuestionDefinition> {
 fn domain(cursor: &Cursor<'_>, table: &Table<'_>) -> DomainDefinition {
     let given: Vec<_> = KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
     let [kind] = given[..] else {
-        cursor.fault::<()>(format!("expected exactly one of {}", KINDS.join(", ")));
+        if !cursor.has_unknown_below() {
+            cursor.fault::<()>(format!("expected exactly one of {}", KINDS.join(", ")));
+        }
         return unreadable(KINDS[0]);
     };
     domain_of(kind, table).unwrap_or_else(|| unreadable(kind))

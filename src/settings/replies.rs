@@ -58,11 +58,15 @@ fn of_source(
 ) -> Option<Replies> {
     let items = list.list("{ when: …, xml: … }")?;
     let definitions: Option<Vec<_>> = items.iter().map(definition).collect();
-    match survey.replies(&definitions?, is_xml) {
+    let definitions = definitions?;
+    if list.has_unknown_below() {
+        return None;
+    }
+    match survey.replies(&definitions, is_xml) {
         Ok(replies) => Some(replies),
         Err(faults) => {
             for fault in faults {
-                source.fault_below::<()>(&fault.path, fault.message);
+                source.fault_below::<()>(&fault.path, fault.advice);
             }
             None
         }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Environment;
 use super::cursor::Cursor;
+use super::secret_name::{looks_like_a_variable, shell_reference};
 use crate::domain::Credentials;
 
 const FORMS: &str = "`{ env: NAME }`, `{ file: PATH }`, `{ value: \"…\" }` or a list of these";
@@ -15,8 +16,9 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A secret that can be read now, and again later, and is at least `length_min` characters long.
 ///
-/// No fault repeats anything that is written there, not even a key, a variable's or a file's name:
-/// an operator in a hurry puts the secret itself in any of these places.
+/// No fault repeats anything that is written there, not even a key or a file's name: an operator in
+/// a hurry puts the secret itself in any of these places. Only a text that looks like a variable and
+/// not like a secret is repeated, because the first command of a new user needs its name.
 pub(super) fn credentials(cursor: &Cursor<'_>, length_min: usize) -> Option<Credentials> {
     let environment = cursor.environment().clone();
     let items = cursor.some(FORMS)?;
@@ -88,7 +90,13 @@ pub(super) fn schema() -> Value {
 impl Part {
     fn at(cursor: &Cursor<'_>) -> Option<Self> {
         let Some(entries) = cursor.located().as_table() else {
-            return cursor.expected(FORMS);
+            let variable = cursor.value().and_then(Value::as_str).and_then(shell_reference);
+            return match variable {
+                Some(name) => cursor.fault(format!(
+                    "a variable is not replaced in the file: write {{ env: {name} }}"
+                )),
+                None => cursor.expected(FORMS),
+            };
         };
         let mut entries = entries.iter();
         let (Some((key, located)), None) = (entries.next(), entries.next()) else {
@@ -108,13 +116,19 @@ impl Part {
 
     fn read(&self, length_min: usize, environment: &Environment) -> Result<SecretString, String> {
         let secret = match &self.form {
-            Form::Env(name) => {
-                environment.get(name).ok_or("the variable that it names is not set")?.into()
-            }
+            Form::Env(name) => environment.get(name).ok_or_else(|| not_set(name))?.into(),
             Form::File(path) => read_file(path)?.into(),
             Form::Value(value) => value.clone(),
         };
         strong(secret, length_min)
+    }
+}
+
+fn not_set(name: &str) -> String {
+    if looks_like_a_variable(name) {
+        format!("the environment variable {name} is not set: set it before you start postcall")
+    } else {
+        "the environment variable that it names is not set".to_owned()
     }
 }
 

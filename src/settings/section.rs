@@ -59,7 +59,9 @@ macro_rules! section {
                     const SETTING: $crate::settings::section::Setting<$kind> = $setting;
                     SETTING.at(&table, $crate::settings::section::key_of!($name $($key)?))
                 }; )+
-                $( let $table = &table; $check )?
+                // What a misspelt key was meant to say is not known.
+                $( let $table = &table;
+                if !cursor.has_unknown_below() $check )?
                 Some(Self { $( $name: $name?, )+ $( $($given: $value,)+ )? })
             }
         }

@@ -168,7 +168,11 @@ fn hmac(cursor: &Cursor<'_>) -> Option<Hmac> {
     if let Some(signs) = signs? {
         rules.signed_payload = signs;
     }
-    match Hmac::new(rules, secrets?) {
+    let secrets = secrets?;
+    if cursor.has_unknown_below() {
+        return None;
+    }
+    match Hmac::new(rules, secrets) {
         Ok(hmac) => Some(hmac),
         Err(bad) => table.fault_at("signed_payload", bad.to_string()),
     }
@@ -179,6 +183,7 @@ fn timestamp(cursor: &Cursor<'_>) -> Option<SignedTime> {
     let place = match (table.get("header"), table.get("key")) {
         (Some(cursor), None) => header(&cursor).map(TimePlace::Header),
         (None, Some(cursor)) => list_key(&cursor).map(TimePlace::Key),
+        (None, None) if table.is_any_meant(&["header", "key"]) => None,
         _ => table.fault_at("header", "expected either header or key: where the time stands"),
     };
     let format = table.or("format", TimeFormat::Unix, |cursor| cursor.one_of());

@@ -10,7 +10,7 @@ use super::signatures::{self, signature};
 use super::spec::{Kind, Spec, key};
 use super::{PublicListener, presets, replies};
 use crate::destination::Destination;
-use crate::domain::{Account, Name};
+use crate::domain::{Account, Advice, Name};
 use crate::source::{Accepts, OnReject, Scheme, SignedUrl, Source, SourceReply};
 use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::Survey;
@@ -98,7 +98,7 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
         (signature, _) => signature,
     });
     let readers = match (table.get("extract"), &survey) {
-        (Some(read), Some((_, Some(survey)))) => {
+        (Some(read), Some((_, Some(survey)))) if !without => {
             readers(&read, cursor.located().get("extract"), &wanted(survey))
         }
         _ => None,
@@ -128,6 +128,9 @@ pub(super) fn check_fields(
     sources: &BTreeMap<Name, Option<Source>>,
 ) {
     // What a source at fault would tell is not known.
+    if cursor.has_unknown_in("sources") {
+        return;
+    }
     let Some(sources) = sources.values().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
         return;
     };
@@ -154,7 +157,10 @@ fn preset(cursor: &Cursor<'_>) -> Option<Located> {
     let text = cursor.text("the name of a preset")?;
     match presets::named(text) {
         Some(preset) => Some(preset),
-        None => cursor.fault(format!("there is no such preset: name one of {}", names())),
+        None => {
+            let known: Vec<&str> = presets::names().collect();
+            cursor.fault(Advice::unknown_name("there is no such preset", text, &known))
+        }
     }
 }
 
@@ -174,7 +180,7 @@ fn account(
     let name: Name = cursor.parsed("the name of an account")?;
     match accounts.get(&name) {
         Some(account) => Some(account.as_ref()?.account().clone()),
-        None => cursor.fault(no_such("account", accounts.keys())),
+        None => cursor.undefined("accounts", &name, &names_of(accounts)),
     }
 }
 
@@ -186,7 +192,7 @@ fn survey<'a>(
     let name: Name = cursor.parsed("the name of a survey")?;
     match surveys.get(&name) {
         Some(survey) => Some((name, survey.as_deref())),
-        None => cursor.fault(no_such("survey", surveys.keys())),
+        None => cursor.undefined("surveys", &name, &names_of(surveys)),
     }
 }
 
@@ -204,13 +210,8 @@ fn accepts(cursor: &Cursor<'_>) -> Option<Accepts> {
     }
 }
 
-fn no_such<'a>(what: &str, known: impl Iterator<Item = &'a Name>) -> String {
-    let known: Vec<&str> = known.map(Name::as_str).collect();
-    if known.is_empty() {
-        format!("there is no such {what}, nor any other")
-    } else {
-        format!("there is no such {what}: name one of {}", known.join(", "))
-    }
+fn names_of<T>(entries: &BTreeMap<Name, T>) -> Vec<&str> {
+    entries.keys().map(Name::as_str).collect()
 }
 
 /// The source's own, or the public one; where neither is written and nothing is signed with it,
@@ -227,6 +228,7 @@ fn url(
     let (public, signature) = (public?, signature?);
     match &public.url {
         Some(url) => Some(url.clone()),
+        None if table.cursor().has_unknown_in("public") => None,
         None if signature.signs_address() => table.fault_at(
             "url",
             "missing: the sender signs the address that it calls, so write it here or as public.url",

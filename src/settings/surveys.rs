@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::cursor::{Cursor, Table};
@@ -80,6 +81,10 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
         .and_then(|cursor| CompleteDefinition::at(&cursor))
         .unwrap_or_default();
 
+    // What a misspelt key was meant to say is missing, and whatever follows from that is no news.
+    if cursor.has_unknown_below() {
+        return None;
+    }
     // What could not be read has its fault already. It is stood in for, so that the rest can be
     // checked against each other and every fault is heard at once.
     let mut definition = Definition::new(questions?);
@@ -99,15 +104,29 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     match Survey::compile(definition) {
         Ok(survey) => Some(survey),
         Err(faults) => {
+            // A name that is wrong where it is defined is unknown wherever it is used.
+            let is_misnamed = faults.iter().any(|fault| is_path_of_a_name(&fault.path));
+            let mut undefined = BTreeSet::new();
             for fault in faults {
                 let follows = rating_of_is_missing && fault.path.starts_with("rating");
-                if !follows {
-                    cursor.fault_below_unless_noted(&fault.path, fault.message);
+                let is_known = match &fault.advice.undefined {
+                    Some(name) => is_misnamed || !undefined.insert(name.clone()),
+                    None => false,
+                };
+                if !follows && !is_known {
+                    cursor.fault_below_unless_noted(&fault.path, fault.advice);
                 }
             }
             None
         }
     }
+}
+
+/// Whether it is that of a question, of its name, or of a field.
+fn is_path_of_a_name(path: &str) -> bool {
+    let path = path.strip_suffix(".name").unwrap_or(path);
+    let is_item = |list| path.strip_prefix(list).is_some_and(|rest: &str| !rest.contains('.'));
+    is_item("questions[") || is_item("fields[")
 }
 
 fn fields(cursor: &Cursor<'_>) -> Option<Vec<Name>> {

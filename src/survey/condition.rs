@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 use minijinja::{Environment, Expression, Value};
 
 use super::definition::Fault;
-use super::language::{EvalError, described, environment};
+use super::language::{EvalError, check_tokens, described, environment};
 use super::names::{Scope, is_for_want_of_an_answer};
 use super::split::{Joined, split};
 use super::{operators, type_check};
+use crate::domain::Advice;
 
 /// An expression of `minijinja` over questions and fields that holds or does not.
 ///
@@ -46,13 +47,17 @@ impl Condition {
             return None;
         }
         let text = text.trim();
-        let compiled = Part::compile(text, names).map_err(|it| operators::hint(text).unwrap_or(it));
-        let checked = compiled.and_then(|whole| type_check::check(text, names).map(|()| whole));
+        let compiled = Part::compile(text, names)
+            .map_err(|advice| operators::hint(text).map_or(advice, Advice::from));
+        let checked = compiled.and_then(|whole| {
+            type_check::check(text, names).map_err(Advice::from)?;
+            Ok(whole)
+        });
         let whole = match checked {
             Ok(whole) => whole,
-            Err(message) => {
+            Err(advice) => {
                 if !names.is_empty() {
-                    faults.push(Fault::at(path, message));
+                    faults.push(Fault::at(path, advice));
                 }
                 return None;
             }
@@ -95,7 +100,8 @@ impl Condition {
 }
 
 impl Part {
-    fn compile(text: &str, names: &Scope) -> Result<Self, String> {
+    fn compile(text: &str, names: &Scope) -> Result<Self, Advice> {
+        check_tokens(text, true)?;
         let expression = ENVIRONMENT
             .compile_expression_owned(text.to_owned())
             .map_err(|error| described(&error))?;
@@ -170,11 +176,11 @@ mod tests {
     #[test]
     fn a_condition_that_cannot_be_read_is_refused() {
         for (text, why) in [
-            (
-                "scroe < 3",
-                "there is no question or field scroe; known: score, call_problem, campaign",
-            ),
+            ("scroe < 3", "there is no question or field scroe; did you mean `score`?"),
             ("score <", "syntax error"),
+            ("campaign == 'x' && score < 3", "`&&` is not an operator of conditions: use `and`"),
+            ("campaign == 'x' ? score : 1", "syntax error"),
+            ("campaign == 'x' 'y", "syntax error"),
             ("", "syntax error"),
             ("answered.scroe", "there is no question or field scroe"),
             ("answered.campaign", "campaign is no question"),

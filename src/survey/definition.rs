@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::domain::{Issue, Issues, Name};
+use crate::domain::{Advice, Issue, Issues, Name};
 use crate::submission::{ChangedAnswerPolicy, IgnoredReason};
 
 /// A survey as an operator wrote it: parsed, not yet checked.
@@ -183,11 +183,11 @@ pub enum Incomplete {
 
 /// Something in a definition that is not right, and what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
+#[error("{path}: {advice}")]
 pub struct Fault {
     /// Where, relative to the survey: `issues.choices[2].answer`.
     pub path: String,
-    pub message: String,
+    pub advice: Advice,
 }
 
 impl Definition {
@@ -276,7 +276,7 @@ impl Default for CompleteDefinition {
 }
 
 impl Fault {
-    pub(super) fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+    pub(super) fn at(path: impl Into<String>, advice: impl Into<Advice>) -> Self {
+        Self { path: path.into(), advice: advice.into() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use minijinja::machinery::tokenize;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 
 use super::definition::Fault;
@@ -59,6 +60,10 @@ impl Template {
             faults.push(Fault::at(path, message));
             return None;
         }
+        if let Err(message) = check_tokens(text, false) {
+            faults.push(Fault::at(path, message));
+            return None;
+        }
         let mut environment = Box::new(environment(FUEL));
         environment.set_auto_escape_callback(move |_| escape.clone());
         // What is escaped stays so.
@@ -89,6 +94,19 @@ impl Template {
     pub fn render(&self, facts: Value) -> Result<String, EvalError> {
         let rendered = self.environment.get_template(TEMPLATE_NAME).and_then(|it| it.render(facts));
         rendered.map_err(|error| EvalError::over(&error))
+    }
+}
+
+/// Notes what the lexer cannot read. The parser takes it for the end of the text if it follows a text
+/// in quotes, so that `a == 'b' && c` would be `a == 'b'`.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn check_tokens(text: &str, is_expression: bool) -> Result<(), String> {
+    let mut tokens = tokenize(text, is_expression, Default::default());
+    match tokens.find_map(Result::err) {
+        Some(error) => Err(described(&error)),
+        None => Ok(()),
     }
 }
 

@@ -330,7 +330,7 @@ mod tests {
                 "rating.scale.from: score may be answered 0, outside 1 to 5: widen the scale, or \
                  take it from the answers",
                 "issues.question: there is no question problem; known: score",
-                "notes: there is no question or field scroe; known: score",
+                "notes: there is no question or field scroe; did you mean `score`?",
             ]
         );
     }

@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, Value};
 
 use super::definition::Fault;
 use super::value_type::ValueType;
-use crate::domain::Name;
+use crate::domain::{Advice, Name};
 
 /// What conditions and templates may speak of: the questions, then the fields, each by its name
 /// with `_` for `-`, because a hyphen would be a minus.
@@ -140,7 +140,7 @@ impl Scope {
         &self,
         used: HashSet<String>,
         also: &[&str],
-    ) -> Result<BTreeSet<usize>, String> {
+    ) -> Result<BTreeSet<usize>, Advice> {
         let mut looked_at = BTreeSet::new();
         let used: BTreeSet<String> = used.into_iter().collect();
         for used in &used {
@@ -148,20 +148,20 @@ impl Scope {
             let first = steps.next().unwrap_or_default();
             let name = match (first == ANSWERED, steps.next()) {
                 (true, Some(question)) => question,
-                (true, None) => return Err("write answered.QUESTION".to_owned()),
+                (true, None) => return Err("write answered.QUESTION".into()),
                 (false, _) if also.contains(&first) => continue,
                 (false, _) => first,
             };
             match self.find(name) {
                 Some(at) if first != ANSWERED || self.is_question(at) => looked_at.insert(at),
-                Some(_) => return Err(format!("{name} is no question: answered is for these")),
+                Some(_) => {
+                    return Err(format!("{name} is no question: answered is for these").into());
+                }
                 None => {
                     let known = self.variables.iter().map(String::as_str);
                     let known: Vec<_> = known.chain(also.iter().copied()).collect();
-                    return Err(format!(
-                        "there is no question or field {name}; known: {}",
-                        known.join(", ")
-                    ));
+                    let message = format!("there is no question or field {name}");
+                    return Err(Advice::unknown_name(message, name, &known).undefined(name));
                 }
             };
         }

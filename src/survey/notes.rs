@@ -134,13 +134,11 @@ mod tests {
     #[test]
     fn a_template_that_cannot_be_read_is_refused() {
         for (template, why) in [
-            (
-                "{{ scroe }}",
-                "there is no question or field scroe; known: score, call_problem, from",
-            ),
+            ("{{ scroe }}", "there is no question or field scroe; did you mean `score`?"),
             ("{{ call-problem }}", "there is no question or field call"),
             ("{{ range(9) }}", "there is no question or field range"),
             ("{{ score", "syntax error"),
+            ("{{ 'a' && score }}", "syntax error"),
             ("{% include 'other' %}", "notes: "),
             (&"x".repeat(2049), "at most 2048 bytes"),
         ] {

@@ -3,7 +3,7 @@ use super::definition::{Fault, QuestionDefinition};
 use super::domain::{Domain, plain_word};
 use super::names::Scope;
 use super::words;
-use crate::domain::Name;
+use crate::domain::{Advice, Name};
 
 /// All that a survey asks, in order.
 #[derive(Debug)]
@@ -85,8 +85,9 @@ impl Questions {
         let at = self.0.iter().position(|question| question.name == *name);
         if at.is_none() && !self.0.is_empty() {
             let known: Vec<_> = self.iter().map(|question| question.name.as_str()).collect();
-            let message = format!("there is no question {name}; known: {}", known.join(", "));
-            faults.push(Fault::at(path, message));
+            let message = format!("there is no question {name}");
+            let advice = Advice::unknown_name(message, name.as_str(), &known);
+            faults.push(Fault::at(path, advice.undefined(name.as_str().replace('-', "_"))));
         }
         at
     }

@@ -23,6 +23,8 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli"]),
     ("terminal_size", &["cli"]),
+    ("annotate_snippets", &["cli"]),
+    ("strsim", &["domain"]),
     ("config", &["settings"]),
     ("yaml_rust2", &["settings"]),
 ];

@@ -13,6 +13,7 @@ mod crafted_stores;
 mod crash;
 mod dashboard;
 mod delivery;
+mod diagnostics;
 mod doctor;
 mod excess;
 mod faults;

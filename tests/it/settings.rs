@@ -426,7 +426,7 @@ fn wrong_replies_are_refused() {
 
 #[test]
 fn a_wrong_reading_is_refused_with_what_would_be_right() {
-    let read = |read: &str| ("reply: {", format!("read: {read}\n    reply: {{"));
+    let read = |read: &str| ("reply: {", format!("extract: {read}\n    reply: {{"));
     let cases = [
         "{ call: CallUUID }",
         "{ call: }",
@@ -703,8 +703,9 @@ fn a_file_that_is_no_settings_file_is_named() {
     let path = folder.path().join("postcall.yaml");
     let told = || {
         let error = Settings::load(Some(&path), Environment::default()).unwrap_err();
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        format!("{error}: {cause}\n").replace(folder.path().to_str().unwrap(), "FOLDER")
+        let cause =
+            std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();
+        format!("{error}{cause}\n").replace(folder.path().to_str().unwrap(), "FOLDER")
     };
     let mut said = told();
     for text in [
@@ -797,16 +798,16 @@ fn every_known_key_stands_in_the_base() {
     let base = base_with_examples();
     for table in [
         "PUBLIC",
-        "PRIVATE",
+        "ADMIN",
         "STORE",
         "ACCOUNTS__MAIN",
         "SOURCES__IVR",
-        "SOURCES__IVR__READ",
+        "SOURCES__IVR__EXTRACT",
         "SURVEYS__QUALITY",
         "SURVEYS__QUALITY__RATING",
         "SURVEYS__QUALITY__RATING__SCALE",
         "SURVEYS__QUALITY__ISSUES",
-        "SURVEYS__QUALITY__UNRATED",
+        "SURVEYS__QUALITY__ON_NO_RATING",
         "SURVEYS__QUALITY__COMPLETE",
         "DELIVERY",
         "DELIVERY__RETRY",
@@ -832,7 +833,9 @@ proptest::proptest! {
     ) {
         let end = (at + gone).min(AS_WRITTEN.len());
         let text = format!("{}{typed}{}", &AS_WRITTEN[..at], &AS_WRITTEN[end..]);
-        let _ = load(&text, &[]);
+        if let Err(error) = load(&text, &[]) {
+            let _ = postcall::cli::Failure::Settings(error).to_string();
+        }
         let _ = load(AS_WRITTEN, &[(&format!("POSTCALL__{variable}"), &typed)]);
         let _ = load(AS_WRITTEN, &[(&format!("POSTCALL__SURVEYS__QUALITY__{variable}"), &typed)]);
     }

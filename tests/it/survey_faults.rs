@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use postcall::settings::{Environment, Settings, SettingsError};
 
-const SETTINGS: &str = r#"
+pub const SETTINGS: &str = r#"
 public: { url: https://surveys.example.com }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-auth-token } }

@@ -54,7 +54,8 @@ fn both_verdicts_are_common_among_the_surveys_that_are_tried() {
         match Survey::compile(asked.definition) {
             Ok(_) => taken += 1,
             Err(faults) => {
-                let told = |what: &str| faults.iter().any(|fault| fault.message.contains(what));
+                let told =
+                    |what: &str| faults.iter().any(|fault| fault.advice.message.contains(what));
                 unlawful += usize::from(told("with no issue"));
                 silent += usize::from(told("never"));
             }
@@ -103,7 +104,8 @@ fn is_told(choice: &str, every: &[Mapped]) -> bool {
 
 /// A fault that only the proof finds is no false alarm.
 fn assert_shown(fault: &Fault, unproved: &Survey, every: &[Mapped]) -> Result<(), TestCaseError> {
-    let Fault { path, message } = fault;
+    let Fault { path, advice } = fault;
+    let message = &advice.message;
     let is_unmapped = |witness: &str| {
         let mapping = unproved.map(&answers_of(witness)).mapping;
         matches!(mapping, Mapping::Dead { reason: DeadReason::Unmapped, .. })

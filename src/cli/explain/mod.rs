@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
 use super::preview::{Preview, Trust};
-use super::{Failure, Output, SettingsFile};
+use super::{Failure, Output, SettingsFile, diagnostics};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
@@ -72,7 +72,12 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load()?;
+        let settings = self.settings.load().map_err(|failure| match self.output {
+            Output::Text => failure,
+            Output::Json => {
+                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
+            }
+        })?;
         let mut preview = Preview::of(&settings);
         let mut explained = Explained::default();
         let at = self.at.unwrap_or_else(Timestamp::now);

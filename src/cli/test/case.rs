@@ -17,6 +17,8 @@ pub(super) struct OwnSettings {
     pub text: String,
     /// The line before its first.
     pub line: usize,
+    /// How many columns its lines are indented.
+    pub indent: usize,
 }
 
 /// Some webhooks, and what they must come to.
@@ -62,7 +64,10 @@ impl Suite {
         let root = Located::parse(text)
             .map_err(|error| format!("{file}:{}: {}", error.line, error.message))?;
         let context = Context::of(Some(file.into()), Environment::default());
-        let suite = suite(&Cursor::free(&root, &context));
+        let mut suite = suite(&Cursor::free(&root, &context));
+        if let Some(own) = suite.as_mut().and_then(|suite| suite.settings.as_mut()) {
+            own.indent = text.lines().nth(own.line).map_or(0, indentation);
+        }
         match (&context.into_sorted()[..], suite) {
             ([], Some(suite)) => Ok(suite),
             (faults, _) => {
@@ -70,6 +75,10 @@ impl Suite {
             }
         }
     }
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 impl Step {
@@ -83,7 +92,7 @@ fn suite(cursor: &Cursor<'_>) -> Option<Suite> {
     let table = cursor.table_of(&["settings", "starts", "cases"])?;
     let settings = table.get("settings").and_then(|cursor| {
         let text = cursor.written("a whole settings file as text: `settings: |`")?;
-        Some(OwnSettings { text: text.to_owned(), line: cursor.line() })
+        Some(OwnSettings { text: text.to_owned(), line: cursor.line(), indent: 0 })
     });
     let start = table.get("starts").map_or(Some(START), |cursor| {
         const MOMENT: &str = "a moment such as 2026-05-04T10:00:00Z";

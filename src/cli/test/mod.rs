@@ -3,6 +3,7 @@
 mod case;
 mod diff;
 mod expected;
+mod junit;
 mod run;
 
 use std::io::{self, Write};
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Failure, SettingsFile};
+use super::{Failure, SettingsFile, diagnostics};
 use crate::settings::{Environment, Settings, SettingsError};
 
 use case::{Case, OwnSettings, Suite};
 use diff::Diff;
+use junit::Junit;
 
 #[derive(Debug, Args)]
 #[command(after_help = WHAT_A_CASE_IS)]
@@ -54,6 +56,8 @@ enum Output {
     Text,
     /// One JSON document, for a script
     Json,
+    /// JUnit XML, for CI systems that show test results
+    Junit,
 }
 
 /// Longest file of cases that is read, in bytes.
@@ -67,6 +71,15 @@ struct Played {
 
 impl Test {
     pub(super) fn run(self) -> Result<(), Failure> {
+        self.run_cases().map_err(|failure| match self.output {
+            Output::Json => {
+                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
+            }
+            Output::Text | Output::Junit => failure,
+        })
+    }
+
+    fn run_cases(&self) -> Result<(), Failure> {
         let files = self.files()?;
         let mut shared = None;
         let mut played = Vec::new();
@@ -101,6 +114,11 @@ impl Test {
                 writeln!(out, "{passed} passed, {failed} failed")?;
             }
             Output::Json => writeln!(out, "{:#}", to_json(&played, passed, failed))?,
+            Output::Junit => {
+                let suites =
+                    played.iter().map(|it| junit::Suite { file: &it.file, cases: &it.cases });
+                write!(out, "{}", Junit(suites.collect()))?;
+            }
         }
         if failed == 0 { Ok(()) } else { Err(Failure::Told) }
     }
@@ -155,11 +173,9 @@ fn own_settings(file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
                 for written in faults.iter_mut().filter_map(|fault| fault.location.as_mut()) {
                     written.file = Some(file.to_owned());
                     written.line += own.line;
+                    written.column += own.indent;
                 }
                 SettingsError::Faults(faults)
-            }
-            SettingsError::NotYaml { source, .. } => {
-                SettingsError::NotYaml { file: file.to_owned(), source }
             }
             other => other,
         })

@@ -368,7 +368,7 @@ mod tests {
         let survey = Survey::compile(definition.clone()).unwrap();
         let reply = ReplyDefinition { when: None, xml: shown };
         let faults = survey.replies(&[reply], &|_| Ok(())).unwrap_err();
-        assert!(faults[0].message.contains("more than 2000 to try"), "{faults:?}");
+        assert!(faults[0].advice.message.contains("more than 2000 to try"), "{faults:?}");
         definition.rules = vec![rated(&format!("not ({all})"), 2.0)];
         let faults = refused(definition);
         assert!(faults[0].contains("more than 65536 to try"), "{faults:?}");

@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,6 +13,9 @@ use crate::survey::Proof;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
+    /// The settings file, as --config names it
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    checked: Option<PathBuf>,
     /// How to print what follows from them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -21,19 +25,20 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load()?;
+        let file = self.settings.or_positional(self.checked.as_deref());
+        let (file, settings) = (file.find()?, file.load()?);
         let mut out = std::io::stdout().lock();
         match self.output {
-            Output::Text => print(&mut out, &settings)?,
-            Output::Json => writeln!(out, "{:#}", to_json(&settings))?,
+            Output::Text => print(&mut out, &file, &settings)?,
+            Output::Json => writeln!(out, "{:#}", to_json(&file, &settings))?,
         }
         Ok(())
     }
 }
 
 /// What each sender has to call, who is believed, and what answers come to.
-fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
-    writeln!(out, "the settings are well ({})", settings.hash)?;
+fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<()> {
+    writeln!(out, "settings: {} is valid (hash {})", file.display(), settings.hash)?;
     for (name, source) in &settings.sources {
         let url = source.address();
         let schemes = source.signature.labels().join(", ");
@@ -126,7 +131,7 @@ fn terminal_width() -> Option<usize> {
     Some(columns.into())
 }
 
-fn to_json(settings: &Settings) -> Value {
+fn to_json(file: &Path, settings: &Settings) -> Value {
     let sources = settings.sources.iter().map(|(name, source)| {
         let source = json!({
             "url": source.address(),
@@ -155,6 +160,7 @@ fn to_json(settings: &Settings) -> Value {
         })
     });
     json!({
+        "file": file,
         "hash": settings.hash,
         "warnings": warnings.collect::<Value>(),
         "sources": sources.collect::<Value>(),

@@ -9,8 +9,8 @@ use crate::telemetry::logs;
 /// Why a verb failed.
 pub enum Failure {
     Settings(SettingsError),
-    /// No one named a file, and the defaults and variables alone are not enough.
-    NoFile(SettingsError),
+    /// No settings file is named, and none is at the usual places.
+    NoFile(String),
     Other(anyhow::Error),
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
@@ -39,10 +39,7 @@ impl fmt::Display for Failure {
             Failure::Settings(error) => {
                 write!(f, "the settings are not well:\n{}", logs::chain(error))
             }
-            Failure::NoFile(error) => {
-                let advice = "no settings file is named: say --config FILE, or set POSTCALL_CONFIG";
-                write!(f, "the settings are not well:\n{}\n{advice}", logs::chain(error))
-            }
+            Failure::NoFile(advice) => f.write_str(advice),
             Failure::Other(error) => write!(f, "error: {error:#}"),
             Failure::Unreadable(faults) => f.write_str(faults),
             Failure::Told | Failure::OutputClosed => Ok(()),

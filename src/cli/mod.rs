@@ -49,7 +49,7 @@ const EXIT_CODES: &str =
 enum Verb {
     /// Take webhooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
     Serve(SettingsFile),
-    /// Say whether the settings are well, and what follows from them
+    /// Validate the settings, and print what follows from them
     Check(check::Check),
     /// Say what would become of a webhook, or of several webhooks of one call
     Explain(explain::Explain),

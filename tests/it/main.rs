@@ -32,6 +32,7 @@ mod reload;
 mod schema;
 mod senders;
 mod settings;
+mod settings_file;
 mod shutdown;
 mod signatures;
 mod simulator;

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Failure, SettingsFile};
-use crate::settings::{Environment, Settings, SettingsError};
+use crate::settings::{Environment, Located, Settings, SettingsError};
 
 use case::{Case, OwnSettings, Suite};
 use diff::Diff;
@@ -20,7 +20,8 @@ use diff::Diff;
 #[derive(Debug, Args)]
 #[command(after_help = WHAT_A_CASE_IS)]
 pub(super) struct Test {
-    /// Files of cases; without any, `*.test.yaml` beside the settings file
+    /// Files of cases; without any, `*.test.yaml` beside the settings file. One may be the settings
+    /// file, as --config names it
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Only cases with this in their name
@@ -66,7 +67,8 @@ struct Played {
 }
 
 impl Test {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        self.take_settings_file()?;
         let files = self.files()?;
         let mut shared = None;
         let mut played = Vec::new();
@@ -109,12 +111,38 @@ impl Test {
         self.filter.as_ref().is_none_or(|filter| case.name.contains(filter))
     }
 
+    /// Moves the settings file among the files to where a flag puts it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or there are two settings files.
+    fn take_settings_file(&mut self) -> Result<(), Failure> {
+        let mut cases = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            // The standard input can be read only once.
+            if file == Path::new("-") || !is_settings_file(&read(&file)?) {
+                cases.push(file);
+                continue;
+            }
+            if let Some(other) = self.settings.file.replace(file.clone()) {
+                return Err(Failure::Unreadable(format!(
+                    "{} and {} are settings files: name one",
+                    other.display(),
+                    file.display()
+                )));
+            }
+        }
+        self.files = cases;
+        Ok(())
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, Failure> {
         if !self.files.is_empty() {
             return Ok(self.files.clone());
         }
-        let settings = self.settings.file.as_deref();
-        let beside = settings.and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
+        // Cases may bring their settings, so that there need not be a file.
+        let settings = self.settings.find().ok();
+        let beside =
+            settings.as_deref().and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
         let folder = beside.unwrap_or(Path::new("."));
         let unreadable = |error: std::io::Error| {
             Failure::Unreadable(format!("cannot read {}: {error}", folder.display()))
@@ -143,6 +171,13 @@ fn read(file: &Path) -> Result<String, Failure> {
         .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     let why = |error| Failure::Unreadable(format!("cannot read {}: {error}", file.display()));
     text.map_err(why)
+}
+
+/// Whether a file is a settings file and not one of cases.
+fn is_settings_file(text: &str) -> bool {
+    let Ok(root) = Located::parse(text) else { return false };
+    let root = root.json();
+    root.get("accounts").is_some() && root.get("cases").is_none()
 }
 
 /// A file with settings of its own means the same everywhere: no variable overrides them.

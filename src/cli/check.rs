@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use terminal_size::{Width, terminal_size_of};
 
 use super::table::Table;
-use super::{Failure, Output, SettingsFile};
+use super::{Failure, InspectedSettings, Output};
 use crate::destination::Destination;
 use crate::settings::{Diagnostic, Settings, Warnings};
 use crate::survey::Proof;
@@ -20,13 +20,14 @@ pub(super) struct Check {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let file = self.settings.or_positional(self.checked.as_deref());
-        let (file, settings) = (file.find()?, file.load()?);
+        let file = self.settings.file.or_positional(self.checked.as_deref());
+        let inspected = InspectedSettings { file, ..self.settings };
+        let (file, settings) = (inspected.file.find()?, inspected.load()?);
         let mut out = std::io::stdout().lock();
         match self.output {
             Output::Text => print(&mut out, &file, &settings)?,
@@ -53,6 +54,9 @@ fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<(
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
     writeln!(out, "store: {}", settings.store.path.display())?;
+    for missing in &settings.warnings.missing_secrets {
+        writeln!(out, "WARNING: {missing}; serve refuses it")?;
+    }
     for (warning, is_placeholder) in warnings(settings) {
         let refused =
             if is_placeholder && settings.is_reachable() { "; serve refuses it" } else { "" };
@@ -67,7 +71,7 @@ fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<(
 
 /// All warnings, each with whether it is of a placeholder.
 fn warnings(settings: &Settings) -> impl Iterator<Item = (&Diagnostic, bool)> {
-    let Warnings { placeholders, others } = &settings.warnings;
+    let Warnings { placeholders, others, .. } = &settings.warnings;
     placeholders.iter().map(|it| (it, true)).chain(others.iter().map(|it| (it, false)))
 }
 
@@ -159,10 +163,15 @@ fn to_json(file: &Path, settings: &Settings) -> Value {
             "serve_refuses": is_placeholder && settings.is_reachable(),
         })
     });
+    let missing_secrets = settings.warnings.missing_secrets.iter().map(|missing| {
+        let line = missing.location.as_ref().map(|location| location.line);
+        json!({ "path": missing.path, "line": line })
+    });
     json!({
         "file": file,
         "hash": settings.hash,
         "warnings": warnings.collect::<Value>(),
+        "missing_secrets": missing_secrets.collect::<Value>(),
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
         "surveys": surveys.collect::<Value>(),

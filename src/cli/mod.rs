@@ -32,7 +32,7 @@ pub use failure::Failure;
 use crate::{http, settings};
 use input::read_file;
 use output::Output;
-use settings_file::{SettingsFile, source};
+use settings_file::{InspectedSettings, SettingsFile, source};
 
 /// Post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
 #[derive(Debug, Parser)]

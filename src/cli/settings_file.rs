@@ -1,7 +1,7 @@
 //! The settings file of a command: the one that is named, or the first of the usual places.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -18,6 +18,48 @@ pub(super) struct SettingsFile {
     /// /etc/postcall/postcall.yaml
     #[arg(long = "config", value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
+}
+
+/// A settings file that is looked at and not served, so that its secrets need not be set.
+#[derive(Debug, Args)]
+pub(super) struct InspectedSettings {
+    #[command(flatten)]
+    pub(super) file: SettingsFile,
+    /// Use a placeholder for each secret whose variable or file is not set, to check settings in CI or
+    /// on a laptop
+    #[arg(long)]
+    pub(super) without_secrets: bool,
+}
+
+impl InspectedSettings {
+    /// # Errors
+    /// As of [`SettingsFile::load`].
+    pub fn load(&self) -> Result<Settings, Failure> {
+        self.file.load_with(self.environment(Environment::of_process()))
+    }
+
+    /// As [`load`](Self::load), with a note on standard error of each secret that is not set.
+    ///
+    /// # Errors
+    /// As of [`load`](Self::load).
+    pub fn load_with_notes(&self) -> Result<Settings, Failure> {
+        let settings = self.load()?;
+        note_missing_secrets(&settings);
+        Ok(settings)
+    }
+
+    /// The environment, with placeholders if that is asked for.
+    pub fn environment(&self, environment: Environment) -> Environment {
+        if self.without_secrets { environment.without_secrets() } else { environment }
+    }
+}
+
+/// Writes a line on standard error for each secret that is not set.
+pub(super) fn note_missing_secrets(settings: &Settings) {
+    for missing in &settings.warnings.missing_secrets {
+        // Without a reader, the results are all that is asked for.
+        let _ = writeln!(io::stderr(), "WARNING: {missing}");
+    }
 }
 
 /// The variable that names the settings file.

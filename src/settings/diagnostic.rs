@@ -33,20 +33,45 @@ pub(crate) struct Context {
     file: Option<PathBuf>,
     pub(super) environment: Arc<Environment>,
     found: RefCell<Vec<Diagnostic>>,
+    /// Secrets that are not set, where a placeholder replaces them.
+    missing_secrets: RefCell<Vec<Diagnostic>>,
 }
 
 impl Context {
     pub(crate) fn of(file: Option<PathBuf>, environment: Environment) -> Self {
-        Self { file, environment: Arc::new(environment), found: RefCell::default() }
+        Self { file, environment: Arc::new(environment), ..Self::default() }
     }
 
     /// Another one over the same tree, in which nothing was found.
     pub(super) fn empty(&self) -> Self {
         let environment = Arc::clone(&self.environment);
-        Self { file: self.file.clone(), environment, found: RefCell::default() }
+        Self { file: self.file.clone(), environment, ..Self::default() }
     }
 
     pub(super) fn add(&self, origin: &Origin, path: impl Into<String>, message: impl Into<String>) {
+        self.found.borrow_mut().push(self.diagnostic(origin, path, message));
+    }
+
+    /// Notes a secret that is not set and replaced by a placeholder.
+    pub(super) fn add_missing_secret(&self, origin: &Origin, path: impl Into<String>) {
+        let message =
+            "this secret is not set: a placeholder is used, which matches no real signature";
+        self.missing_secrets.borrow_mut().push(self.diagnostic(origin, path, message));
+    }
+
+    /// In the order of the file.
+    pub(super) fn missing_secrets(&self) -> Vec<Diagnostic> {
+        let mut missing = self.missing_secrets.borrow().clone();
+        missing.sort();
+        missing
+    }
+
+    fn diagnostic(
+        &self,
+        origin: &Origin,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Diagnostic {
         let (path, mut message) = (path.into(), message.into());
         let location = match origin {
             Origin::Embedded => None,
@@ -56,7 +81,7 @@ impl Context {
                 None
             }
         };
-        self.found.borrow_mut().push(Diagnostic { location, path, message });
+        Diagnostic { location, path, message }
     }
 
     /// Whether there is a fault at `path`, below it or above.

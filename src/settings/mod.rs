@@ -152,9 +152,11 @@ impl Settings {
         })?;
         let settings = Self::at(&Cursor::root(&tree, &KIND, &context));
         let warned = context.empty();
+        let missing_secrets = context.missing_secrets();
         match (context.into_sorted(), settings) {
             (faults, Some(mut settings)) if faults.is_empty() => {
-                settings.warnings = settings.warnings_of(&tree, &warned);
+                settings.warnings =
+                    Warnings { missing_secrets, ..settings.warnings_of(&tree, &warned) };
                 Ok(settings)
             }
             (faults, _) => Err(SettingsError::Faults(faults)),

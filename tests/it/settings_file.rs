@@ -90,3 +90,87 @@ fn settings_file_that_is_nowhere_is_reported_with_both_places_and_init() {
         );
     }
 }
+
+const WITH_SECRETS: &str = r#"
+public: { url: https://surveys.example.com }
+admin: { token: { file: no/such/token } }
+accounts:
+  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { env: NOT_SET_AUTH_TOKEN } }
+sources:
+  ivr: { preset: plivo, account: main, survey: quick }
+  shop:
+    preset: standard-webhooks
+    account: main
+    survey: quick
+    signature: { standard: { secret: [{ env: NOT_SET_NEW }, { file: no/such/secret }] } }
+  web: { preset: typeform, account: main, survey: quick, signature: { hmac: { secret: { env: NOT_SET_WEB } } } }
+surveys:
+  quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
+"#;
+
+const MISSING: &str =
+    "this secret is not set: a placeholder is used, which matches no real signature";
+
+#[test]
+fn secrets_that_are_not_set_are_placeholders_for_check_if_asked() {
+    let folder = folder(&[("postcall.yaml", WITH_SECRETS)]);
+    let without = refused(&run(folder.path(), &["check"]), 78);
+    assert!(without.contains("the variable that it names is not set"), "{without}");
+    let printed = stdout(&run(folder.path(), &["check", "--without-secrets"]));
+    for (line, path) in [
+        (3, "admin.token.file"),
+        (5, "accounts.main.auth_token.env"),
+        (12, "sources.shop.signature.standard.secret[0].env"),
+        (12, "sources.shop.signature.standard.secret[1].file"),
+        (13, "sources.web.signature.hmac.secret.env"),
+    ] {
+        let warning =
+            format!("WARNING: postcall.yaml:{line}: {path}: {MISSING}; serve refuses it\n");
+        assert!(printed.contains(&warning), "{printed}\nhas not {warning}");
+    }
+    let printed = stdout(&run(folder.path(), &["check", "--without-secrets", "--output", "json"]));
+    let checked: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(checked["missing_secrets"].as_array().unwrap().len(), 5);
+    assert_eq!(
+        checked["missing_secrets"][0],
+        serde_json::json!({"path": "admin.token.file", "line": 3})
+    );
+}
+
+#[test]
+fn secrets_that_are_set_are_checked_without_secrets_too() {
+    let folder = folder(&[("postcall.yaml", WITH_SECRETS)]);
+    let check = |secret: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+        command.args(["check", "--without-secrets"]).current_dir(folder.path());
+        command.env_remove("POSTCALL_CONFIG").env("NOT_SET_WEB", secret).output().unwrap()
+    };
+    assert!(refused(&check("short"), 78).contains("the secret is too short"));
+    assert_eq!(stdout(&check("a-secret-of-a-sender")).matches(MISSING).count(), 4);
+    assert_eq!(stdout(&check("")).matches(MISSING).count(), 5, "empty is what CI has for a secret");
+}
+
+#[test]
+fn secrets_that_are_not_set_are_placeholders_for_test_and_explain_if_asked() {
+    let own = format!("settings: |{}\n{CASES}", WITH_SECRETS.replace('\n', "\n  "));
+    let webhook = "CallUUID=c-1&Digits=4";
+    let files = [
+        ("postcall.yaml", WITH_SECRETS),
+        ("quick.test.yaml", CASES),
+        ("own.yaml", &own),
+        ("webhook", webhook),
+    ];
+    let folder = folder(&files);
+    for arguments in [&["test"][..], &["test", "own.yaml"]] {
+        assert_eq!(run(folder.path(), arguments).status.code(), Some(78));
+        let ran = run(folder.path(), &[arguments, &["--without-secrets"]].concat());
+        assert!(stdout(&ran).ends_with("1 passed, 0 failed\n"));
+        assert_eq!(String::from_utf8_lossy(&ran.stderr).matches(MISSING).count(), 5);
+    }
+    let arguments = ["explain", "webhook", "--source", "ivr", "--without-secrets"];
+    let explained = run(folder.path(), &arguments);
+    assert_eq!(explained.status.code(), Some(1), "it is not signed");
+    assert_eq!(String::from_utf8_lossy(&explained.stderr).matches(MISSING).count(), 5);
+    let serve = run(folder.path(), &["serve", "--without-secrets"]);
+    assert!(refused(&serve, 2).contains("unexpected argument '--without-secrets'"));
+}

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
 use super::preview::{Preview, Trust};
-use super::{Failure, Output, SettingsFile};
+use super::{Failure, InspectedSettings, Output};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
@@ -48,7 +48,7 @@ pub(super) struct Explain {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 const WHAT_IS_READ: &str = "\
@@ -72,7 +72,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load()?;
+        let settings = self.settings.load_with_notes()?;
         let mut preview = Preview::of(&settings);
         let mut explained = Explained::default();
         let at = self.at.unwrap_or_else(Timestamp::now);

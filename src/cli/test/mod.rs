@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Failure, SettingsFile};
-use crate::settings::{Environment, Located, Settings, SettingsError};
+use super::settings_file::note_missing_secrets;
+use super::{Failure, InspectedSettings};
+use crate::settings::{Located, Settings, SettingsError};
 
 use case::{Case, OwnSettings, Suite};
 use diff::Diff;
@@ -31,7 +32,7 @@ pub(super) struct Test {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 const WHAT_A_CASE_IS: &str = r#"A case is some webhooks and what they must come to:
@@ -77,10 +78,10 @@ impl Test {
             let suite = Suite::parse(&name, &read(file)?).map_err(Failure::Unreadable)?;
             let cases = suite.cases.into_iter().filter(|case| self.is_wanted(case));
             let settings = match &suite.settings {
-                Some(own) => &own_settings(file, own)?,
+                Some(own) => &self.own_settings(file, own)?,
                 None => match &mut shared {
                     Some(shared) => shared,
-                    none => none.insert(self.settings.load()?),
+                    none => none.insert(self.settings.load_with_notes()?),
                 },
             };
             played.push(play(name, cases, settings)?);
@@ -123,7 +124,7 @@ impl Test {
                 cases.push(file);
                 continue;
             }
-            if let Some(other) = self.settings.file.replace(file.clone()) {
+            if let Some(other) = self.settings.file.file.replace(file.clone()) {
                 return Err(Failure::Unreadable(format!(
                     "{} and {} are settings files: name one",
                     other.display(),
@@ -135,12 +136,35 @@ impl Test {
         Ok(())
     }
 
+    /// A file with settings of its own means the same everywhere: no variable overrides them.
+    fn own_settings(&self, file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
+        let variables = std::env::vars().filter(|(name, _)| !name.starts_with("POSTCALL__"));
+        let environment = self.settings.environment(variables.collect());
+        let settings = Settings::from_yaml(&own.text, environment).map_err(|error| {
+            Failure::Settings(match error {
+                SettingsError::Faults(mut faults) => {
+                    for written in faults.iter_mut().filter_map(|fault| fault.location.as_mut()) {
+                        written.file = Some(file.to_owned());
+                        written.line += own.line;
+                    }
+                    SettingsError::Faults(faults)
+                }
+                SettingsError::NotYaml { source, .. } => {
+                    SettingsError::NotYaml { file: file.to_owned(), source }
+                }
+                other => other,
+            })
+        })?;
+        note_missing_secrets(&settings);
+        Ok(settings)
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, Failure> {
         if !self.files.is_empty() {
             return Ok(self.files.clone());
         }
         // Cases may bring their settings, so that there need not be a file.
-        let settings = self.settings.find().ok();
+        let settings = self.settings.file.find().ok();
         let beside =
             settings.as_deref().and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
         let folder = beside.unwrap_or(Path::new("."));
@@ -178,27 +202,6 @@ fn is_settings_file(text: &str) -> bool {
     let Ok(root) = Located::parse(text) else { return false };
     let root = root.json();
     root.get("accounts").is_some() && root.get("cases").is_none()
-}
-
-/// A file with settings of its own means the same everywhere: no variable overrides them.
-fn own_settings(file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
-    let variables = std::env::vars().filter(|(name, _)| !name.starts_with("POSTCALL__"));
-    let environment: Environment = variables.collect();
-    Settings::from_yaml(&own.text, environment).map_err(|error| {
-        Failure::Settings(match error {
-            SettingsError::Faults(mut faults) => {
-                for written in faults.iter_mut().filter_map(|fault| fault.location.as_mut()) {
-                    written.file = Some(file.to_owned());
-                    written.line += own.line;
-                }
-                SettingsError::Faults(faults)
-            }
-            SettingsError::NotYaml { source, .. } => {
-                SettingsError::NotYaml { file: file.to_owned(), source }
-            }
-            other => other,
-        })
-    })
 }
 
 fn play(

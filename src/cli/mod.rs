@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod failure;
+mod init;
 mod input;
 mod output;
 mod payload;
@@ -51,6 +52,8 @@ enum Verb {
     Serve(SettingsFile),
     /// Validate the settings, and print what follows from them
     Check(check::Check),
+    /// Write a settings file to begin with, and test cases for it
+    Init(init::Init),
     /// Say what would become of a webhook, or of several webhooks of one call
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
@@ -80,6 +83,7 @@ impl Cli {
         match self.verb {
             Verb::Serve(settings) => serve::run(settings),
             Verb::Check(check) => check.run(),
+            Verb::Init(init) => init.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
             Verb::Schema => Ok(writeln!(io::stdout(), "{:#}", settings::schema())?),

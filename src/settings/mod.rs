@@ -51,6 +51,7 @@ pub use error::SettingsError;
 pub use hash::Fingerprint;
 pub use listeners::{AdminListener, PublicListener};
 pub use located::NotYaml;
+pub use presets::names as preset_names;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use store::Store;

@@ -20,6 +20,7 @@ mod faults;
 mod flaws;
 mod fuzzed;
 mod holds;
+mod init;
 mod invariant_checker;
 mod logs;
 mod open_files;

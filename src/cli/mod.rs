@@ -23,6 +23,7 @@ mod simulate;
 mod submissions;
 mod table;
 mod test;
+mod xml;
 
 use std::io::{self, Write};
 
@@ -62,6 +63,8 @@ enum Verb {
     Schema,
     /// Print the OpenAPI description of the API on the admin listener
     Openapi,
+    /// Print the answer XML with which a call asks the questions of a survey
+    Xml(xml::Xml),
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
@@ -88,6 +91,7 @@ impl Cli {
             Verb::Test(test) => test.run(),
             Verb::Schema => Ok(writeln!(io::stdout(), "{:#}", settings::schema())?),
             Verb::Openapi => Ok(write!(io::stdout(), "{}", http::api_description())?),
+            Verb::Xml(xml) => xml.run(),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),

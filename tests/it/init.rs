@@ -61,6 +61,16 @@ fn init_writes_settings_that_pass_check_and_test_for_every_preset_and_scale() {
 }
 
 #[test]
+fn init_writes_prompts_for_plivo_that_xml_can_ask() {
+    for scale in SCALES {
+        let folder = folder();
+        stdout(&run(folder.path(), &["init", "--preset", "plivo", "--scale", scale]));
+        let xml = stdout(&run(folder.path(), &["xml", "quality"]));
+        assert!(xml.contains("<Speak>") && xml.contains("quality of this call"), "{xml}");
+    }
+}
+
+#[test]
 fn init_writes_a_comment_before_every_setting() {
     let folder = folder();
     stdout(&run(folder.path(), &["init", "--preset", "twilio", "--scale", "0-10"]));

@@ -46,3 +46,4 @@ mod verdicts;
 mod vocabulary;
 mod warnings;
 mod wire;
+mod xml;

@@ -22,11 +22,6 @@ use crate::settings::preset_names;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
-  postcall init
-  postcall init --preset plivo --scale 0-10 --survey quality
-  postcall init --preset typeform --scale 1-5 --yes --output forms.yaml
-
 On a terminal it asks for what is not given. Without one, --yes accepts plivo, 1-5 and quality.
 
 Exit codes: 0 written, 1 a file exists already or cannot be written, 2 usage.")]

@@ -19,7 +19,10 @@ impl Choice {
     pub fn settings(&self) -> String {
         let Self { sender, scale, survey } = self;
         let Sender { preset, source, about, .. } = sender;
-        let question = question(*scale, sender.yes_no);
+        let mut question = question(*scale, sender.yes_no);
+        if *preset == "plivo" {
+            question.push_str(&prompt(*scale));
+        }
         let rating = rating(*scale);
         let signature = sender.signature.as_ref().map_or_else(String::new, |signature| {
             format!("    # {}\n    signature: {}\n", signature.about, signature.yaml)
@@ -129,6 +132,27 @@ fn question(scale: Scale, (yes, no): (&str, &str)) -> String {
         yes_no: {{ \"yes\": [\"{yes}\"], \"no\": [\"{no}\"] }}"
         ),
     }
+}
+
+/// What the caller hears.
+fn prompt(scale: Scale) -> String {
+    let text = match scale {
+        Scale::OneToFive => {
+            "How was the quality of this call? Press a digit from 1, bad, to 5, very good."
+        }
+        Scale::FiveToOne => {
+            "How was the quality of this call? Press a digit from 1, very good, to 5, bad."
+        }
+        Scale::ZeroToTen => {
+            "How was the quality of this call, from 0, bad, to 10, very good? Press the number, then the \
+             pound key."
+        }
+        Scale::YesNo => "Was the quality of this call good? Press 1 for yes, 2 for no.",
+    };
+    format!(
+        "\n        # What the caller hears: `postcall xml` prints the XML that asks. Or one text for each \
+         language:\n        # {{ en-US: …, es-ES: … }}.\n        prompt: \"{text}\""
+    )
 }
 
 /// What the answers are worth.

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use postcall::cli::{Cli, Failure};
 
 /// Webhooks are allocated by the listener's threads and freed by the store's, which this one is made for.
@@ -11,7 +10,7 @@ use postcall::cli::{Cli, Failure};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::of_process().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure @ (Failure::OutputClosed | Failure::Told)) => failure.exit_code(),
         Err(failure) => {

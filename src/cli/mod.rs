@@ -6,12 +6,15 @@
 mod accounts;
 mod admin_api;
 mod check;
+mod completions;
 mod demo;
 mod doctor;
+mod examples;
 mod explain;
 mod failure;
 mod init;
 mod input;
+mod man;
 mod output;
 mod payload;
 mod preview;
@@ -27,7 +30,7 @@ mod xml;
 
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use failure::Failure;
 
@@ -75,11 +78,26 @@ enum Verb {
     Submissions(Box<submissions::Submissions>),
     /// Say which accounts are held and why; hold and resume them
     Accounts(Box<accounts::Accounts>),
+    /// Print a script that completes the command line in a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::ManPages),
     /// Show it all at once: the stand-in, the service and a few dozen calls
     Demo(demo::Demo),
 }
 
+/// The command line, with examples in the help of each command.
+pub fn command() -> clap::Command {
+    examples::with_examples(Cli::command())
+}
+
 impl Cli {
+    /// The arguments of this process. Help, version and wrong usage end it.
+    pub fn of_process() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// # Errors
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
@@ -97,6 +115,8 @@ impl Cli {
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Doctor(doctor) => doctor.run(),
             Verb::Accounts(accounts) => accounts.run(),
+            Verb::Completions(completions) => completions.run(command()),
+            Verb::Man(man) => man.run(command()),
             Verb::Demo(demo) => demo.run(),
         }
     }

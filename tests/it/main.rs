@@ -6,6 +6,7 @@ mod architecture;
 mod assembly;
 mod bad_input;
 mod clock;
+mod command_help;
 mod connections;
 mod conversations;
 mod corruption;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use postcall::cli::Cli;
 
 /// Webhooks are allocated by the listener's threads and freed by the store's, which this one is made for.
@@ -10,7 +9,7 @@ use postcall::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::of_process().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();

@@ -1,22 +1,26 @@
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use terminal_size::{Width, terminal_size_of};
 
 use super::table::Table;
-use super::{Failure, SettingsFile, diagnostics};
+use super::{Failure, InspectedSettings, diagnostics};
 use crate::destination::Destination;
 use crate::settings::{Diagnostic, Settings, Warnings};
 use crate::survey::Proof;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
+    /// The settings file, as --config names it
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    checked: Option<PathBuf>,
     /// How to print what is wrong with them, or what follows from them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -32,7 +36,10 @@ enum Output {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load().map_err(|failure| match self.output {
+        let file = self.settings.file.or_positional(self.checked.as_deref());
+        let inspected = InspectedSettings { file, ..self.settings };
+        let file = inspected.file.find()?;
+        let settings = inspected.load().map_err(|failure| match self.output {
             Output::Text => failure,
             Output::Json => {
                 failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
@@ -43,8 +50,8 @@ impl Check {
         })?;
         let mut out = std::io::stdout().lock();
         match self.output {
-            Output::Text => print(&mut out, &settings)?,
-            Output::Json => writeln!(out, "{:#}", to_json(&settings))?,
+            Output::Text => print(&mut out, &file, &settings)?,
+            Output::Json => writeln!(out, "{:#}", to_json(&file, &settings))?,
             Output::Github => {
                 for (warning, _) in warnings(&settings) {
                     writeln!(out, "{}", diagnostics::annotation("warning", warning))?;
@@ -56,8 +63,8 @@ impl Check {
 }
 
 /// What each sender has to call, who is believed, and what answers come to.
-fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
-    writeln!(out, "the settings are well ({})", settings.hash)?;
+fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<()> {
+    writeln!(out, "settings: {} is valid (hash {})", file.display(), settings.hash)?;
     for (name, source) in &settings.sources {
         let url = source.address();
         let schemes = source.signature.labels().join(", ");
@@ -72,6 +79,9 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
     writeln!(out, "store: {}", settings.store.path.display())?;
+    for missing in &settings.warnings.missing_secrets {
+        writeln!(out, "WARNING: {missing}; serve refuses it")?;
+    }
     for (warning, is_placeholder) in warnings(settings) {
         let refused =
             if is_placeholder && settings.is_reachable() { "; serve refuses it" } else { "" };
@@ -86,7 +96,7 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
 
 /// All warnings, each with whether it is of a placeholder.
 fn warnings(settings: &Settings) -> impl Iterator<Item = (&Diagnostic, bool)> {
-    let Warnings { placeholders, others } = &settings.warnings;
+    let Warnings { placeholders, others, .. } = &settings.warnings;
     placeholders.iter().map(|it| (it, true)).chain(others.iter().map(|it| (it, false)))
 }
 
@@ -150,7 +160,7 @@ fn terminal_width() -> Option<usize> {
     Some(columns.into())
 }
 
-fn to_json(settings: &Settings) -> Value {
+fn to_json(file: &Path, settings: &Settings) -> Value {
     let sources = settings.sources.iter().map(|(name, source)| {
         let source = json!({
             "url": source.address(),
@@ -179,11 +189,17 @@ fn to_json(settings: &Settings) -> Value {
             "serve_refuses": is_placeholder && settings.is_reachable(),
         })
     });
+    let missing_secrets = settings.warnings.missing_secrets.iter().map(|missing| {
+        let line = missing.location.as_ref().map(|location| location.line);
+        json!({ "path": missing.path, "line": line })
+    });
     json!({
         "valid": true,
         "diagnostics": [],
+        "file": file,
         "hash": settings.hash,
         "warnings": warnings.collect::<Value>(),
+        "missing_secrets": missing_secrets.collect::<Value>(),
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
         "surveys": surveys.collect::<Value>(),

@@ -11,8 +11,8 @@ use crate::telemetry::logs;
 /// Why a verb failed.
 pub enum Failure {
     Settings(SettingsError),
-    /// No one named a file, and the defaults and variables alone are not enough.
-    NoFile(SettingsError),
+    /// No settings file is named, and none is at the usual places.
+    NoFile(String),
     Other(anyhow::Error),
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
@@ -54,12 +54,10 @@ impl Failure {
     /// Prints what is wrong with the settings on standard output instead, as `print` has it.
     pub(super) fn reported_by(self, print: impl FnOnce(&SettingsError) -> String) -> Self {
         match self {
-            Failure::Settings(error) | Failure::NoFile(error) => {
-                match writeln!(io::stdout(), "{}", print(&error)) {
-                    Ok(()) => Failure::SettingsReported,
-                    Err(error) => error.into(),
-                }
-            }
+            Failure::Settings(error) => match writeln!(io::stdout(), "{}", print(&error)) {
+                Ok(()) => Failure::SettingsReported,
+                Err(error) => error.into(),
+            },
             other => other,
         }
     }
@@ -68,10 +66,7 @@ impl Failure {
     fn rendered(&self, has_colour: bool) -> String {
         match self {
             Failure::Settings(error) => invalid(error, has_colour),
-            Failure::NoFile(error) => {
-                let advice = "no settings file is named: say --config FILE, or set POSTCALL_CONFIG";
-                format!("{}\n{advice}", invalid(error, has_colour))
-            }
+            Failure::NoFile(advice) => advice.clone(),
             Failure::Other(error) => format!("error: {error:#}"),
             Failure::Unreadable(faults) => faults.clone(),
             Failure::Told | Failure::SettingsReported | Failure::OutputClosed => String::new(),

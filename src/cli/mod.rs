@@ -6,12 +6,16 @@
 mod accounts;
 mod admin_api;
 mod check;
+mod completions;
 mod demo;
 mod diagnostics;
 mod doctor;
+mod examples;
 mod explain;
 mod failure;
+mod init;
 mod input;
+mod man;
 mod output;
 mod payload;
 mod preview;
@@ -23,17 +27,18 @@ mod simulate;
 mod submissions;
 mod table;
 mod test;
+mod xml;
 
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use failure::Failure;
 
 use crate::{http, settings};
 use input::read_file;
 use output::Output;
-use settings_file::{SettingsFile, source};
+use settings_file::{InspectedSettings, SettingsFile, source};
 
 /// Post-call survey webhooks become call feedback at Plivo, and nothing is lost on the way.
 #[derive(Debug, Parser)]
@@ -50,8 +55,10 @@ const EXIT_CODES: &str =
 enum Verb {
     /// Take webhooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
     Serve(SettingsFile),
-    /// Say whether the settings are well, and what follows from them
+    /// Validate the settings, and print what follows from them
     Check(check::Check),
+    /// Write a settings file to begin with, and test cases for it
+    Init(init::Init),
     /// Say what would become of a webhook, or of several webhooks of one call
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
@@ -60,6 +67,8 @@ enum Verb {
     Schema,
     /// Print the OpenAPI description of the API on the admin listener
     Openapi,
+    /// Print the answer XML with which a call asks the questions of a survey
+    Xml(xml::Xml),
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
@@ -70,26 +79,45 @@ enum Verb {
     Submissions(Box<submissions::Submissions>),
     /// Say which accounts are held and why; hold and resume them
     Accounts(Box<accounts::Accounts>),
+    /// Print a script that completes the command line in a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::ManPages),
     /// Show it all at once: the stand-in, the service and a few dozen calls
     Demo(demo::Demo),
 }
 
+/// The command line, with examples in the help of each command.
+pub fn command() -> clap::Command {
+    examples::with_examples(Cli::command())
+}
+
 impl Cli {
+    /// The arguments of this process. Help, version and wrong usage end it.
+    pub fn of_process() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// # Errors
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
             Verb::Serve(settings) => serve::run(settings),
             Verb::Check(check) => check.run(),
+            Verb::Init(init) => init.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
             Verb::Schema => Ok(writeln!(io::stdout(), "{:#}", settings::schema())?),
             Verb::Openapi => Ok(write!(io::stdout(), "{}", http::api_description())?),
+            Verb::Xml(xml) => xml.run(),
             Verb::Simulate(simulate) => simulate.run(),
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Doctor(doctor) => doctor.run(),
             Verb::Accounts(accounts) => accounts.run(),
+            Verb::Completions(completions) => completions.run(command()),
+            Verb::Man(man) => man.run(command()),
             Verb::Demo(demo) => demo.run(),
         }
     }

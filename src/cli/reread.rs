@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
-use super::SettingsFile;
 use crate::app::Reread;
 use crate::settings::{Environment, Settings};
 
@@ -32,19 +31,11 @@ pub(super) struct Look(Option<[u8; 32]>);
 /// Ends with the service. `seen` is from before the settings in force were read, so that no change
 /// is missed.
 pub(super) async fn watch(
-    settings: SettingsFile,
+    file: PathBuf,
     mut seen: Look,
     mut hangup: Signal,
     service: mpsc::Sender<Reread>,
 ) {
-    let Some(file) = settings.file else {
-        while hangup.recv().await.is_some() {
-            tracing::info!(
-                "SIGHUP: there is no settings file (--config) to read again, nothing changes"
-            );
-        }
-        return;
-    };
     loop {
         tokio::select! {
             Some(()) = hangup.recv() => tracing::info!("SIGHUP: reading the settings again"),

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -12,10 +10,12 @@ use crate::random::Random;
 use crate::telemetry::logs::{self, Stream};
 
 pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
-    let seen = Look::at(file.file.as_deref().unwrap_or(Path::new("")));
+    let path = file.find()?;
+    let seen = Look::at(&path);
     let settings = file.load()?.for_service()?;
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
+    tracing::info!(file = %path.display(), hash = settings.hash, "settings loaded");
     actix_web::rt::System::new().block_on(async {
         // From here on it does not end the process.
         let hangup = signal(SignalKind::hangup()).context("listening for signals")?;
@@ -23,7 +23,7 @@ pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
             App::build(settings, Clock::system(), Random::system()).map_err(anyhow::Error::from)?;
         let told = stop_signal().context("listening for signals")?;
         let (service, rereads) = mpsc::channel(1);
-        actix_web::rt::spawn(reread::watch(file, seen, hangup, service));
+        actix_web::rt::spawn(reread::watch(path, seen, hangup, service));
         app.run(rereads, told).await.map_err(anyhow::Error::from)?;
         Ok(())
     })

@@ -75,6 +75,11 @@ impl<'a> Cursor<'a> {
         &self.context.environment
     }
 
+    /// Notes that the secret below is not set and replaced by a placeholder.
+    pub(super) fn note_missing_secret(&self, key: &str) {
+        self.context.add_missing_secret(self.origin, self.path_below(key));
+    }
+
     pub(super) fn path(&self) -> &str {
         &self.path
     }

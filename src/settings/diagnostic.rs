@@ -50,6 +50,8 @@ pub(crate) struct Context {
     misnamed: RefCell<Vec<String>>,
     /// Paths of entries that are referred to and not defined.
     undefined: RefCell<BTreeSet<String>>,
+    /// Secrets that are not set, where a placeholder replaces them.
+    missing_secrets: RefCell<Vec<Diagnostic>>,
 }
 
 /// Most diagnostics that have the line of the file, each of which has to be looked for in it.
@@ -92,6 +94,30 @@ impl Context {
         path: impl Into<String>,
         advice: impl Into<Advice>,
     ) {
+        self.found.borrow_mut().push(self.diagnostic(origin, part, path, advice));
+    }
+
+    /// Notes a secret that is not set and replaced by a placeholder.
+    pub(super) fn add_missing_secret(&self, origin: &Origin, path: impl Into<String>) {
+        let message =
+            "this secret is not set: a placeholder is used, which matches no real signature";
+        self.missing_secrets.borrow_mut().push(self.diagnostic(origin, Part::Value, path, message));
+    }
+
+    /// In the order of the file.
+    pub(super) fn missing_secrets(&self) -> Vec<Diagnostic> {
+        let mut missing = self.missing_secrets.borrow().clone();
+        missing.sort();
+        missing
+    }
+
+    fn diagnostic(
+        &self,
+        origin: &Origin,
+        part: Part,
+        path: impl Into<String>,
+        advice: impl Into<Advice>,
+    ) -> Diagnostic {
         let Advice { mut message, suggestion, .. } = advice.into();
         let location = match origin {
             Origin::Embedded => None,
@@ -105,9 +131,7 @@ impl Context {
                 None
             }
         };
-        let path = path.into();
-        let found = Diagnostic { location, path, message, suggestion, source: None };
-        self.found.borrow_mut().push(found);
+        Diagnostic { location, path: path.into(), message, suggestion, source: None }
     }
 
     /// Remembers a key that is not known, so that what follows from it is not reported.

@@ -3,7 +3,10 @@ use std::fmt;
 
 /// The variables of the process, or of a test: where overrides and `{ env: … }` secrets come from.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    has_placeholders: bool,
+}
 
 impl Environment {
     /// As the process was started. What is not UTF-8 is left out.
@@ -13,25 +16,37 @@ impl Environment {
             .collect()
     }
 
+    /// The same variables, with a placeholder for every secret that is not set. For commands that
+    /// check settings where the secrets are not; a service must never run with it.
+    pub fn without_secrets(self) -> Self {
+        Self { has_placeholders: true, ..self }
+    }
+
+    /// Whether a placeholder replaces a secret that is not set.
+    pub(super) fn has_placeholders(&self) -> bool {
+        self.has_placeholders
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.variables.get(name).map(String::as_str)
     }
 
     /// In the order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let entry = |(name, value): (N, V)| (name.into(), value.into());
+        Self { variables: variables.into_iter().map(entry).collect(), has_placeholders: false }
     }
 }
 
 impl fmt::Debug for Environment {
     /// Says how many there are: their values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Environment({} variables)", self.0.len())
+        write!(f, "Environment({} variables)", self.variables.len())
     }
 }

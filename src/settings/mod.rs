@@ -53,6 +53,7 @@ pub use environment::Environment;
 pub use error::SettingsError;
 pub use hash::Fingerprint;
 pub use listeners::{AdminListener, PublicListener};
+pub use presets::names as preset_names;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use source_line::SourceLine;
@@ -161,9 +162,11 @@ impl Settings {
         };
         let settings = Self::at(&Cursor::root(&tree, &KIND, &context));
         let warned = context.empty();
+        let missing_secrets = context.missing_secrets();
         match (context.into_sorted(), settings) {
             (faults, Some(mut settings)) if faults.is_empty() => {
-                settings.warnings = settings.warnings_of(&tree, &warned);
+                settings.warnings =
+                    Warnings { missing_secrets, ..settings.warnings_of(&tree, &warned) };
                 Ok(settings)
             }
             (faults, _) => Err(SettingsError::Faults(faults)),

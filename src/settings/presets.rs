@@ -23,7 +23,7 @@ const ALL: &[(&str, &str)] = &[
 ];
 
 /// The names that `preset` may have.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|(name, _)| *name)
 }
 

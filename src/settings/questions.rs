@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::cursor::{ANSWER, Cursor, QUESTION, Table, all};
 use super::rules::{CONDITION_KIND, condition};
 use super::spec::{Kind, Spec, key};
-use crate::survey::{DomainDefinition, QuestionDefinition};
+use crate::survey::{DomainDefinition, Prompt, QuestionDefinition};
 
 /// What tells which answers a question knows.
 const KINDS: [&str; 5] = ["answers", "number", "choices", "yes_no", "text"];
@@ -31,6 +31,11 @@ const SPEC: Spec = Spec::of(&[
     key("optional", Kind::Flag, "Whether a call is complete without an answer.").or("false"),
     key("ask_when", CONDITION_KIND, "When it is asked at all, such as \"score < 5\"."),
     key("opt_out", ANSWERS, "Answers that mean: do not ask me."),
+    key(
+        "prompt",
+        Kind::OneOf(&[Kind::Text, Kind::ByLanguage(&Kind::Text)]),
+        "What `postcall xml` has the caller hear: a text, or one for each language, such as { en-US: … }.",
+    ),
 ])
 .with_one_of(&KINDS);
 
@@ -60,7 +65,39 @@ fn question(cursor: &Cursor<'_>) -> Option<QuestionDefinition> {
         optional: optional.unwrap_or_default(),
         ask_when,
         opt_out: opt_out.unwrap_or_default(),
+        prompt: table.get("prompt").and_then(|cursor| prompt(&cursor)),
     })
+}
+
+fn prompt(cursor: &Cursor<'_>) -> Option<Prompt> {
+    if !cursor.is_table() {
+        return spoken(cursor).map(Prompt::Text);
+    }
+    let entries = cursor.entries(PROMPT)?;
+    if entries.is_empty() {
+        return cursor.expected(PROMPT);
+    }
+    let text = |(language, cursor): &(&str, Cursor<'_>)| {
+        if !Prompt::is_language(language) {
+            return cursor.fault("expected a language as Plivo writes it, such as en-US or es-ES");
+        }
+        Some(((*language).to_owned(), spoken(cursor)?))
+    };
+    all(entries.iter().map(text)).map(Prompt::ByLanguage)
+}
+
+const PROMPT: &str = "a text, or a text for each language, such as { en-US: …, es-ES: … }";
+
+/// A text that Plivo can speak.
+fn spoken(cursor: &Cursor<'_>) -> Option<String> {
+    let text = cursor.text(PROMPT)?;
+    if text.chars().count() > Prompt::LENGTH_MAX {
+        return cursor.fault(format!("must be at most {} characters", Prompt::LENGTH_MAX));
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        return cursor.fault("a control character cannot be spoken: leave it out");
+    }
+    Some(text.to_owned())
 }
 
 /// Where it cannot be read, one of its kind that is none, so that what is said of it then is said

@@ -62,6 +62,12 @@ fn of(kind: &Kind, base: Option<&Value>) -> Value {
             "propertyNames": { "$ref": "#/$defs/name" },
             "additionalProperties": of(kind, None),
         }),
+        Kind::ByLanguage(kind) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[a-z]{2,3}(-[A-Z]{2,3}){0,2}$" },
+            "additionalProperties": of(kind, None),
+            "minProperties": 1,
+        }),
         Kind::OneOf(kinds) => {
             json!({ "anyOf": kinds.iter().map(|kind| of(kind, None)).collect::<Vec<_>>() })
         }

@@ -11,6 +11,10 @@ use crate::domain::Credentials;
 
 const FORMS: &str = "`{ env: NAME }`, `{ file: PATH }`, `{ value: \"…\" }` or a list of these";
 
+/// What replaces a secret that is not set, in checks: long enough for every use, and also of the form that
+/// Standard Webhooks requires.
+const PLACEHOLDER: &str = "whsec_cGxhY2Vob2xkZXItbm90LWEtc2VjcmV0";
+
 /// Longest secret that is read from a file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -25,7 +29,11 @@ pub(super) fn credentials(cursor: &Cursor<'_>, length_min: usize) -> Option<Cred
     let parts: Vec<Option<Part>> = items
         .iter()
         .map(|cursor| {
-            let part = Part::at(cursor)?;
+            let mut part = Part::at(cursor)?;
+            if environment.has_placeholders() && !part.is_set(&environment) {
+                cursor.note_missing_secret(part.key);
+                part.form = Form::Value(PLACEHOLDER.into());
+            }
             match part.read(length_min, &environment) {
                 Ok(_) => Some(part),
                 Err(message) => cursor.fault_below(part.key, message),
@@ -111,6 +119,16 @@ impl Part {
                 Some(Self { path, key, form: form(text.clone()) })
             }
             _ => cursor.fault_below(key, "expected text: quote it"),
+        }
+    }
+
+    /// Whether its variable has a value, or its file can be opened.
+    fn is_set(&self, environment: &Environment) -> bool {
+        match &self.form {
+            // In a pipeline a secret that it may not see is an empty variable.
+            Form::Env(name) => environment.get(name).is_some_and(|value| !value.is_empty()),
+            Form::File(path) => fs::File::open(path).is_ok(),
+            Form::Value(_) => true,
         }
     }
 

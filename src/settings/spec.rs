@@ -41,6 +41,8 @@ pub(super) enum Kind {
     Alike(fn() -> Vec<&'static str>, &'static Key),
     /// A table whose keys are names.
     Named(&'static Kind),
+    /// A table whose keys are languages, such as `en-US`.
+    ByLanguage(&'static Kind),
     /// Any of these; of those that are read in the same way, the first is meant.
     OneOf(&'static [Kind]),
 }
@@ -112,7 +114,7 @@ impl Kind {
         let below = match self {
             Kind::Table(spec) => spec.key(key).map(|key| &key.kind),
             Kind::Alike(_, key) => Some(&key.kind),
-            Kind::Named(of) => Some(*of),
+            Kind::Named(of) | Kind::ByLanguage(of) => Some(*of),
             Kind::OneOf(kinds) => {
                 kinds.iter().find(|kind| kind.is_table()).map(|kind| kind.under(key))
             }
@@ -122,7 +124,7 @@ impl Kind {
     }
 
     fn is_table(&self) -> bool {
-        matches!(self, Kind::Table(_) | Kind::Alike(..) | Kind::Named(_))
+        matches!(self, Kind::Table(_) | Kind::Alike(..) | Kind::Named(_) | Kind::ByLanguage(_))
     }
 
     /// Of a list.

@@ -22,6 +22,9 @@ use crate::survey::{Replies, Survey};
 pub struct Warnings {
     /// Values that stand for a real one, and cannot work.
     pub placeholders: Vec<Diagnostic>,
+    /// Secrets that are not set, each replaced by a placeholder; see
+    /// [`Environment::without_secrets`](super::Environment::without_secrets).
+    pub missing_secrets: Vec<Diagnostic>,
     pub others: Vec<Diagnostic>,
 }
 
@@ -49,7 +52,11 @@ impl Warnings {
         let others = context.empty();
         checked.note_placeholders(&Cursor::root(checked.tree, kind, &placeholders));
         checked.note_others(&Cursor::root(checked.tree, kind, &others));
-        Self { placeholders: placeholders.into_sorted(), others: others.into_sorted() }
+        Self {
+            placeholders: placeholders.into_sorted(),
+            missing_secrets: Vec::new(),
+            others: others.into_sorted(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::prompt::Prompt;
 use crate::domain::{Advice, Issue, Issues, Name};
 use crate::submission::{ChangedAnswerPolicy, IgnoredReason};
 
@@ -34,6 +35,8 @@ pub struct QuestionDefinition {
     pub ask_when: Option<String>,
     /// Answers that mean: do not ask me.
     pub opt_out: Vec<String>,
+    /// What a caller hears when it is asked.
+    pub prompt: Option<Prompt>,
 }
 
 /// Which answers a question knows. Each is written under the key that is its name here.
@@ -223,7 +226,8 @@ impl NoRatingPolicy {
 
 impl QuestionDefinition {
     pub fn new(name: Name, domain: DomainDefinition) -> Self {
-        Self { name, domain, optional: false, ask_when: None, opt_out: Vec::new() }
+        let (optional, ask_when, opt_out, prompt) = (false, None, Vec::new(), None);
+        Self { name, domain, optional, ask_when, opt_out, prompt }
     }
 }
 

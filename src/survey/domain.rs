@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use minijinja::Value;
@@ -36,6 +36,15 @@ enum Kind {
     Text {
         length: usize,
     },
+}
+
+/// What a caller keys to give the answers of a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keyed {
+    /// One of these.
+    OneOf(Vec<String>),
+    /// Any of these keys, one after the other.
+    AnyOf(Vec<char>),
 }
 
 /// An answer that the question knows.
@@ -105,6 +114,28 @@ impl Domain {
     /// All answers, in order; none where any text is one.
     pub fn answers(&self) -> impl ExactSizeIterator<Item = &str> {
         self.answers.iter().map(|(text, _)| text.as_str())
+    }
+
+    /// What is keyed for the answers.
+    ///
+    /// # Errors
+    /// Why not every answer can be keyed, as what follows the question's name.
+    pub fn keyed(&self) -> Result<Keyed, String> {
+        let texts: Vec<(&str, usize)> = match &self.kind {
+            Kind::SeveralKeys(keys) => return Ok(Keyed::AnyOf(keys.clone())),
+            Kind::SeveralWords(_) => return Err("takes several choices at once".to_owned()),
+            Kind::Unreadable | Kind::Text { .. } => return Err("takes any text".to_owned()),
+            Kind::Number { .. } => self.answers().zip(0..).collect(),
+            Kind::Keys(known) | Kind::Words(known) => {
+                known.iter().map(|(text, at)| (text.as_str(), *at)).collect()
+            }
+        };
+        let keyed: Vec<_> = texts.into_iter().filter(|(text, _)| is_keyed(text)).collect();
+        let has_keys: BTreeSet<usize> = keyed.iter().map(|(_, at)| *at).collect();
+        match self.answers().enumerate().find(|(at, _)| !has_keys.contains(at)) {
+            Some((_, answer)) => Err(format!("has the answer {answer}, which has no keys")),
+            None => Ok(Keyed::OneOf(keyed.into_iter().map(|(text, _)| text.to_owned()).collect())),
+        }
     }
 
     /// The answer at a place.
@@ -456,9 +487,13 @@ fn text(said: &str, length: usize) -> Option<Known<'_>> {
     if said.is_empty() { None } else { Some(Known { at: None, text: Cow::Borrowed(said) }) }
 }
 
+/// Whether a text consists of keys of a phone.
+pub fn is_keyed(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
+}
+
 fn is_keys(piece: &str) -> bool {
-    (1..=Domain::KEYS_MAX).contains(&piece.len())
-        && piece.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
+    piece.len() <= Domain::KEYS_MAX && is_keyed(piece)
 }
 
 fn range(piece: &str) -> Option<(u32, u32)> {

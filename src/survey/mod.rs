@@ -14,12 +14,14 @@ mod condition;
 mod definition;
 mod domain;
 mod issues;
+mod keypad;
 mod language;
 mod mapper;
 mod masking;
 mod names;
 mod notes;
 mod operators;
+mod prompt;
 mod proof;
 mod question;
 mod rating;
@@ -43,7 +45,9 @@ pub use definition::{
     Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
     QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
+pub use keypad::Keypad;
 pub use mapper::SettingsMapper;
+pub use prompt::{NoPrompt, Prompt};
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
@@ -63,6 +67,17 @@ pub struct Survey {
     proof: Proof,
     complete: CompleteDefinition,
     delay: Duration,
+}
+
+/// A question as it is asked on the phone.
+#[derive(Debug, Clone)]
+pub struct PhoneQuestion<'a> {
+    pub name: &'a Name,
+    pub prompt: Option<&'a Prompt>,
+    /// The keys that answer it, or why not every answer can be keyed.
+    pub keypad: Result<Keypad, String>,
+    /// Whether it is asked only if a condition holds.
+    pub is_conditional: bool,
 }
 
 /// What the answers about one call come to, and how.
@@ -108,6 +123,16 @@ impl Survey {
     /// All questions, in the order in which they are asked.
     pub fn questions(&self) -> impl Iterator<Item = &Name> {
         self.book.questions.iter().map(|question| &question.name)
+    }
+
+    /// All questions as they are asked on the phone, in order.
+    pub fn by_phone(&self) -> impl Iterator<Item = PhoneQuestion<'_>> {
+        self.book.questions.iter().map(|question| PhoneQuestion {
+            name: &question.name,
+            prompt: question.prompt.as_ref(),
+            keypad: Keypad::of(question),
+            is_conditional: question.ask_when.is_some(),
+        })
     }
 
     /// What senders may tell beside answers.

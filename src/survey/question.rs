@@ -2,6 +2,7 @@ use super::condition::Condition;
 use super::definition::{Fault, QuestionDefinition};
 use super::domain::{Domain, plain_word};
 use super::names::Scope;
+use super::prompt::Prompt;
 use super::words;
 use crate::domain::{Advice, Name};
 
@@ -13,6 +14,7 @@ pub struct Questions(Vec<Question>);
 pub struct Question {
     pub name: Name,
     pub domain: Domain,
+    pub prompt: Option<Prompt>,
     /// A survey is complete without it.
     pub optional: bool,
     /// Where it is asked at all; everywhere.
@@ -103,7 +105,7 @@ impl Questions {
 
 impl Question {
     fn compile(at: usize, definition: &QuestionDefinition, faults: &mut Vec<Fault>) -> Self {
-        let QuestionDefinition { name, domain, optional, opt_out, .. } = definition;
+        let QuestionDefinition { name, domain, optional, opt_out, prompt, .. } = definition;
         let path = format!("questions[{at}]");
         let key: &str = domain.into();
         let domain = Domain::compile(domain).unwrap_or_else(|malformed| {
@@ -126,7 +128,8 @@ impl Question {
             }
         }
         let opt_out = opt_out.iter().map(|text| words::plain(text)).collect();
-        Self { name: name.clone(), domain, optional: *optional, ask_when: None, opt_out, at }
+        let (name, prompt, optional) = (name.clone(), prompt.clone(), *optional);
+        Self { name, domain, prompt, optional, ask_when: None, opt_out, at }
     }
 
     /// In the definition.
@@ -137,6 +140,11 @@ impl Question {
     /// What there is to say of an answer that is none of those that it knows.
     pub fn unanswerable(&self) -> String {
         format!("{} cannot be answered so: choose among {}", self.name, self.domain)
+    }
+
+    /// What means that the caller does not want to be asked.
+    pub fn opt_outs(&self) -> impl Iterator<Item = &str> {
+        self.opt_out.iter().map(String::as_str)
     }
 
     /// Whether `said` means that the caller does not want to be asked.

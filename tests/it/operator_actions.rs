@@ -526,7 +526,7 @@ fn who_forgets_the_settings_is_told_how_to_name_them() {
     let output = command.arg("accounts").env_remove("POSTCALL_CONFIG").output().unwrap();
     let said = Said::of(output);
     assert_eq!(said.code, Some(78));
-    assert!(said.stderr.contains("--config FILE"), "{}", said.stderr);
+    assert!(said.stderr.contains("neither --config nor POSTCALL_CONFIG"), "{}", said.stderr);
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl AdminArgs {
     /// The service that `--admin-url` names. The settings are read only if they are named and may hold
     /// the token. If they cannot be read here, the service says whether it needs one.
     fn named_client(&self, url: &str) -> ParsedRequest {
-        let needs_settings = self.token_file.is_none() && self.settings.file.is_some();
+        let needs_settings = self.token_file.is_none() && self.settings.named().is_some();
         let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
         self.client(url, settings.as_ref())
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
 use super::preview::{Preview, Trust};
-use super::{Failure, Output, SettingsFile, diagnostics};
+use super::{Failure, InspectedSettings, Output, diagnostics};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
@@ -48,7 +48,7 @@ pub(super) struct Explain {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 const WHAT_IS_READ: &str = "\
@@ -72,7 +72,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load().map_err(|failure| match self.output {
+        let settings = self.settings.load_with_notes().map_err(|failure| match self.output {
             Output::Text => failure,
             Output::Json => {
                 failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Failure, SettingsFile, diagnostics};
-use crate::settings::{Environment, Settings, SettingsError};
+use super::settings_file::note_missing_secrets;
+use super::{Failure, InspectedSettings, diagnostics};
+use crate::settings::{Located, Settings, SettingsError};
 
 use case::{Case, OwnSettings, Suite};
 use diff::Diff;
@@ -22,7 +23,8 @@ use junit::Junit;
 #[derive(Debug, Args)]
 #[command(after_help = WHAT_A_CASE_IS)]
 pub(super) struct Test {
-    /// Files of cases; without any, `*.test.yaml` beside the settings file
+    /// Files of cases; without any, `*.test.yaml` beside the settings file. One may be the settings
+    /// file, as --config names it
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Only cases with this in their name
@@ -32,7 +34,7 @@ pub(super) struct Test {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 const WHAT_A_CASE_IS: &str = r#"A case is some webhooks and what they must come to:
@@ -70,7 +72,8 @@ struct Played {
 }
 
 impl Test {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        self.take_settings_file()?;
         self.run_cases().map_err(|failure| match self.output {
             Output::Json => {
                 failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
@@ -88,10 +91,10 @@ impl Test {
             let suite = Suite::parse(&name, &read(file)?).map_err(Failure::Unreadable)?;
             let cases = suite.cases.into_iter().filter(|case| self.is_wanted(case));
             let settings = match &suite.settings {
-                Some(own) => &own_settings(file, own)?,
+                Some(own) => &self.own_settings(file, own)?,
                 None => match &mut shared {
                     Some(shared) => shared,
-                    none => none.insert(self.settings.load()?),
+                    none => none.insert(self.settings.load_with_notes()?),
                 },
             };
             played.push(play(name, cases, settings)?);
@@ -127,12 +130,59 @@ impl Test {
         self.filter.as_ref().is_none_or(|filter| case.name.contains(filter))
     }
 
+    /// Moves the settings file among the files to where a flag puts it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or there are two settings files.
+    fn take_settings_file(&mut self) -> Result<(), Failure> {
+        let mut cases = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            // The standard input can be read only once.
+            if file == Path::new("-") || !is_settings_file(&read(&file)?) {
+                cases.push(file);
+                continue;
+            }
+            if let Some(other) = self.settings.file.file.replace(file.clone()) {
+                return Err(Failure::Unreadable(format!(
+                    "{} and {} are settings files: name one",
+                    other.display(),
+                    file.display()
+                )));
+            }
+        }
+        self.files = cases;
+        Ok(())
+    }
+
+    /// A file with settings of its own means the same everywhere: no variable overrides them.
+    fn own_settings(&self, file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
+        let variables = std::env::vars().filter(|(name, _)| !name.starts_with("POSTCALL__"));
+        let environment = self.settings.environment(variables.collect());
+        let settings = Settings::from_yaml(&own.text, environment).map_err(|error| {
+            Failure::Settings(match error {
+                SettingsError::Faults(mut faults) => {
+                    for written in faults.iter_mut().filter_map(|fault| fault.location.as_mut()) {
+                        written.file = Some(file.to_owned());
+                        written.line += own.line;
+                        written.column += own.indent;
+                    }
+                    SettingsError::Faults(faults)
+                }
+                other => other,
+            })
+        })?;
+        note_missing_secrets(&settings);
+        Ok(settings)
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, Failure> {
         if !self.files.is_empty() {
             return Ok(self.files.clone());
         }
-        let settings = self.settings.file.as_deref();
-        let beside = settings.and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
+        // Cases may bring their settings, so that there need not be a file.
+        let settings = self.settings.file.find().ok();
+        let beside =
+            settings.as_deref().and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
         let folder = beside.unwrap_or(Path::new("."));
         let unreadable = |error: std::io::Error| {
             Failure::Unreadable(format!("cannot read {}: {error}", folder.display()))
@@ -163,23 +213,11 @@ fn read(file: &Path) -> Result<String, Failure> {
     text.map_err(why)
 }
 
-/// A file with settings of its own means the same everywhere: no variable overrides them.
-fn own_settings(file: &Path, own: &OwnSettings) -> Result<Settings, Failure> {
-    let variables = std::env::vars().filter(|(name, _)| !name.starts_with("POSTCALL__"));
-    let environment: Environment = variables.collect();
-    Settings::from_yaml(&own.text, environment).map_err(|error| {
-        Failure::Settings(match error {
-            SettingsError::Faults(mut faults) => {
-                for written in faults.iter_mut().filter_map(|fault| fault.location.as_mut()) {
-                    written.file = Some(file.to_owned());
-                    written.line += own.line;
-                    written.column += own.indent;
-                }
-                SettingsError::Faults(faults)
-            }
-            other => other,
-        })
-    })
+/// Whether a file is a settings file and not one of cases.
+fn is_settings_file(text: &str) -> bool {
+    let Ok(root) = Located::parse(text) else { return false };
+    let root = root.json();
+    root.get("accounts").is_some() && root.get("cases").is_none()
 }
 
 fn play(

@@ -302,7 +302,9 @@ mod tests {
             // The bound on states bounds the time; `benches/mapping` measures it.
             if let Err(faults) = Survey::compile(definition) {
                 let too_many = |fault: &Fault| {
-                    ["more than", "more cases than"].iter().any(|it| fault.message.contains(it))
+                    ["more than", "more cases than"]
+                        .iter()
+                        .any(|it| fault.advice.message.contains(it))
                 };
                 assert!(faults.iter().all(too_many), "{faults:#?}");
             }
@@ -381,7 +383,10 @@ mod tests {
         let sums = pairs.map(|(one, other)| rated(&format!("q{one} + q{other} == 9"), 2.0));
         let faults = refused(Definition { rules: sums.collect(), ..Definition::new(questions) });
         assert_eq!(faults.len(), 1);
-        assert!(faults[0].starts_with("rules[4].when: up to here there are more cases"), "{faults:?}");
+        assert!(
+            faults[0].starts_with("rules[4].when: up to here there are more cases"),
+            "{faults:?}"
+        );
     }
 
     #[test]

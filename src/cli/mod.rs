@@ -23,6 +23,7 @@ mod serve;
 mod settings_file;
 mod sign;
 mod simulate;
+mod stop_signal;
 mod submissions;
 mod table;
 mod test;

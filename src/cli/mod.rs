@@ -24,6 +24,7 @@ mod serve;
 mod settings_file;
 mod sign;
 mod simulate;
+mod stop_signal;
 mod submissions;
 mod table;
 mod test;

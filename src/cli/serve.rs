@@ -1,12 +1,17 @@
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::reread::{self, Look};
+use super::stop_signal::stop_signal;
 use super::{Failure, SettingsFile};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::random::Random;
+use crate::source::Source;
 use crate::telemetry::logs::{self, Stream};
 
 pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
@@ -16,37 +21,69 @@ pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
     tracing::info!(file = %path.display(), hash = settings.hash, "settings loaded");
+    let address = |source: &Source| (source.name.to_string(), source.address());
+    let sources: Vec<_> = settings.sources.values().map(address).collect();
     actix_web::rt::System::new().block_on(async {
         // From here on it does not end the process.
         let hangup = signal(SignalKind::hangup()).context("listening for signals")?;
         let app =
             App::build(settings, Clock::system(), Random::system()).map_err(anyhow::Error::from)?;
-        let told = stop_signal().context("listening for signals")?;
+        if io::stdout().is_terminal() {
+            // The logs say the same.
+            let _ = io::stdout()
+                .write_all(urls(&sources, app.public_address(), app.admin_address()).as_bytes());
+        }
+        let stop = stop_signal().context("listening for signals")?;
         let (service, rereads) = mpsc::channel(1);
         actix_web::rt::spawn(reread::watch(path, seen, hangup, service));
-        app.run(rereads, told).await.map_err(anyhow::Error::from)?;
+        app.run(rereads, stop).await.map_err(anyhow::Error::from)?;
         Ok(())
     })
 }
 
-/// Comes with the first SIGTERM or Ctrl-C; a second one ends the process at once.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        actix_web::rt::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::warn!(
-                "told twice: ending at once; what is in flight is found at the next start"
-            );
-            std::process::exit(1);
-        });
-    })
+/// Where senders, operators and probes reach a service, for a person at a terminal.
+fn urls(sources: &[(String, String)], public: SocketAddr, admin: SocketAddr) -> String {
+    let width = sources.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let mut text = format!("Postcall {} listens. Ctrl-C stops it.\n", env!("CARGO_PKG_VERSION"));
+    for (name, url) in sources {
+        text.push_str(&format!("  source   {name:width$}  {url}\n"));
+    }
+    let (public, admin) = (reachable(public), reachable(admin));
+    text.push_str(&format!("  public   http://{public}/hooks/SOURCE\n"));
+    text.push_str(&format!("  admin    http://{admin}/api/v1, /metrics, /readyz\n\n"));
+    text
+}
+
+/// The address with which this host reaches a listener.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_those_of_sources_and_listeners() {
+        let source = |name: &str| (name.to_owned(), format!("https://s.example.com/hooks/{name}"));
+        let listen = |text: &str| text.parse().unwrap();
+        let text =
+            urls(&[source("ivr"), source("form")], listen("0.0.0.0:8080"), listen("[::1]:9090"));
+        let lines: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "  source   ivr   https://s.example.com/hooks/ivr",
+                "  source   form  https://s.example.com/hooks/form",
+                "  public   http://127.0.0.1:8080/hooks/SOURCE",
+                "  admin    http://[::1]:9090/api/v1, /metrics, /readyz",
+                "",
+            ]
+        );
+    }
 }

@@ -39,9 +39,9 @@ impl Xml {
         };
         let source = self.source(&settings)?;
         let has_replies = settings.replies.contains_key(&source.name);
-        let (asked, notes) = asked(survey, has_replies)?;
+        let asked = Asked::by(survey, has_replies)?;
         let xml = self.document(source, survey, &asked, has_replies)?;
-        for note in notes {
+        for note in asked.notes {
             // Without a reader, the XML is all that is asked for.
             let _ = writeln!(io::stderr(), "note: {note}");
         }
@@ -82,14 +82,14 @@ impl Xml {
         &self,
         source: &Source,
         survey: &Survey,
-        asked: &[(PhoneQuestion<'_>, Keypad)],
+        asked: &Asked<'_>,
         redirect: bool,
     ) -> Result<String, Failure> {
         let url = source.address();
         // The only question need not be named.
         let is_only = survey.questions().count() == 1;
         let mut xml = "<Response>\n".to_owned();
-        for (question, keypad) in asked {
+        for (question, keypad) in &asked.questions {
             let name = question.name.as_str();
             let prompt = question.prompt.ok_or_else(|| {
                 anyhow!(
@@ -121,33 +121,39 @@ impl Xml {
     }
 }
 
-/// The questions that the XML asks, and a note of each that it does not ask.
-///
-/// # Errors
-/// Keys can answer none.
-fn asked(
-    survey: &Survey,
-    has_replies: bool,
-) -> Result<(Vec<(PhoneQuestion<'_>, Keypad)>, Vec<String>), Failure> {
-    let (mut asked, mut notes) = (Vec::new(), Vec::new());
-    for question in survey.by_phone() {
-        let name = question.name;
-        match &question.keypad {
-            Err(why) => notes.push(format!("{name} is not asked: it {why}")),
-            Ok(_) if question.is_conditional => notes.push(format!(
-                "{name} is not asked here: it has ask_when, which only replies of the source can follow"
-            )),
-            Ok(_) if has_replies && !asked.is_empty() => {
-                notes.push(format!("{name} is not asked here: the replies of the source ask it"));
-            }
-            Ok(keypad) => {
-                let keypad = keypad.clone();
-                asked.push((question, keypad));
+/// What the XML asks.
+struct Asked<'a> {
+    /// At least one.
+    questions: Vec<(PhoneQuestion<'a>, Keypad)>,
+    /// Why each of the others is not asked.
+    notes: Vec<String>,
+}
+
+impl<'a> Asked<'a> {
+    /// # Errors
+    /// No question can be asked.
+    fn by(survey: &'a Survey, has_replies: bool) -> Result<Self, Failure> {
+        let (mut questions, mut notes) = (Vec::new(), Vec::new());
+        for question in survey.by_phone() {
+            let name = question.name;
+            match &question.keypad {
+                Err(why) => notes.push(format!("{name} is not asked: it {why}")),
+                Ok(_) if question.is_conditional => notes.push(format!(
+                    "{name} is not asked here: it has ask_when, which only replies of the source can \
+                     follow"
+                )),
+                Ok(_) if has_replies && !questions.is_empty() => {
+                    notes.push(format!("{name} is not asked here: the replies of the source ask it"));
+                }
+                Ok(keypad) => {
+                    let keypad = keypad.clone();
+                    questions.push((question, keypad));
+                }
             }
         }
+        if questions.is_empty() {
+            return Err(anyhow!("no question can be asked:\n  {}", notes.join("\n  ")).into());
+        }
+        Ok(Self { questions, notes })
     }
-    if asked.is_empty() {
-        return Err(anyhow!("no question can be asked:\n  {}", notes.join("\n  ")).into());
-    }
-    Ok((asked, notes))
 }

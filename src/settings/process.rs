@@ -18,7 +18,7 @@ section! {
     /// How the service speaks to its operator.
     #[derive(Debug, Clone)]
     pub struct Logs {
-        /// Lines of JSON for a collector, or prose for a person.
+        /// Lines of JSON for a collector, or prose for a person; auto is prose on a terminal alone.
         format: Format = word(),
         /// What is logged: a level, or levels by target such as info,postcall=debug.
         filter: Filter = parsed("directives such as info or info,postcall=debug"),
@@ -26,5 +26,5 @@ section! {
 }
 
 words! {
-    Format { "json" => Json, "pretty" => Pretty }
+    Format { "auto" => Auto, "json" => Json, "pretty" => Pretty }
 }

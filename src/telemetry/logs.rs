@@ -16,8 +16,10 @@ use tracing_subscriber::{EnvFilter, Layer, reload};
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// One JSON object a line, the event's fields at its top and the current span beside them.
+    /// `Pretty` on a terminal, `Json` elsewhere.
     #[default]
+    Auto,
+    /// One JSON object a line, the event's fields at its top and the current span beside them.
     Json,
     /// Text; coloured on a terminal, unless `NO_COLOR` is set.
     Pretty,
@@ -38,7 +40,7 @@ pub enum Stream {
 
 /// The text is no format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a log format: use json or pretty")]
+#[error("not a log format: use auto, json or pretty")]
 pub struct UnknownFormat;
 
 /// The text is no filter.
@@ -64,8 +66,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// When logging was started before.
 pub fn init(format: Format, filter: &Filter, stream: Stream) -> Result<(), TryInitError> {
     let (lines, refilter) = match stream {
-        Stream::Stdout => lines(format, filter, io::stdout, is_for_eyes(&io::stdout())),
-        Stream::Stderr => lines(format, filter, io::stderr, is_for_eyes(&io::stderr())),
+        Stream::Stdout => {
+            let out = io::stdout();
+            lines(format.on(&out), filter, io::stdout, is_for_eyes(&out))
+        }
+        Stream::Stderr => {
+            let out = io::stderr();
+            lines(format.on(&out), filter, io::stderr, is_for_eyes(&out))
+        }
     };
     lines.try_init()?;
     REFILTER.get_or_init(|| refilter);
@@ -91,7 +99,9 @@ where
     let (filter, handle) = reload::Layer::new(filter.compiled());
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
     let lines = match format {
-        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        Format::Auto | Format::Json => {
+            lines.json().flatten_event(true).with_span_list(false).boxed()
+        }
         Format::Pretty => lines.boxed(),
     };
     let refilter = move |filter: &Filter| {
@@ -152,11 +162,23 @@ impl fmt::Display for Filter {
     }
 }
 
+impl Format {
+    /// What `Auto` means for a stream.
+    fn on(self, stream: &impl IsTerminal) -> Self {
+        match self {
+            Format::Auto if stream.is_terminal() => Format::Pretty,
+            Format::Auto => Format::Json,
+            chosen => chosen,
+        }
+    }
+}
+
 impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(text: &str) -> Result<Self, UnknownFormat> {
         match text {
+            "auto" => Ok(Format::Auto),
             "json" => Ok(Format::Json),
             "pretty" => Ok(Format::Pretty),
             _ => Err(UnknownFormat),

@@ -42,6 +42,7 @@ mod simulator;
 mod store_contract;
 mod survey_faults;
 mod surveys_proof;
+mod terminal;
 mod test_env;
 mod tools;
 mod verdicts;

@@ -161,6 +161,10 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().expect("it is our child").is_none()
+    }
+
     /// No byte of a file can be written beyond that place from here on; `None` is no bound.
     pub fn leave_room_to(&self, place: Option<u64>) {
         let bound = place.map_or("unlimited".to_owned(), |place| place.to_string());

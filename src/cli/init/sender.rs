@@ -172,7 +172,6 @@ static ALL: &[Sender] = &[
         webhook_yes_no: Some(
             "json: { event_type: form_response, form_response: { hidden: { call_uuid: CALL }, answers: [{ field: { ref: score }, boolean: ANSWER }] } }",
         ),
-        ..Sender::VOICE
     },
     Sender {
         preset: "delighted",

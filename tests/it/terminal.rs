@@ -1,0 +1,75 @@
+//! What commands do on a terminal, which `script` (util-linux) is to them.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::process::Home;
+
+/// A command on a terminal. What is written to it is typed, and its output is what the screen shows.
+fn on_a_terminal(arguments: &str, folder: &Path) -> Child {
+    Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command"])
+        .arg(format!("{} {arguments}", env!("CARGO_BIN_EXE_postcall")))
+        .arg("/dev/null")
+        .current_dir(folder)
+        .env_remove("POSTCALL_CONFIG")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("util-linux is there")
+}
+
+const SETTINGS: &str = r#"
+public: { listen: 127.0.0.1:0, url: https://surveys.example.com }
+admin: { listen: 127.0.0.1:0 }
+accounts:
+  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: a-made-up-auth-token } }
+sources:
+  ivr: { preset: plivo, account: main, survey: quick }
+surveys:
+  quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
+shutdown: { drain_delay: 0s }
+"#;
+
+#[test]
+fn serve_prints_its_urls_and_readable_logs_on_a_terminal_and_stops_by_ctrl_c() {
+    let home = Home::new(SETTINGS);
+    let mut service = on_a_terminal("serve", home.settings().parent().unwrap());
+    let mut screen = BufReader::new(service.stdout.take().unwrap());
+    let mut shown = String::new();
+    while !shown.contains(" serving ") {
+        assert!(screen.read_line(&mut shown).unwrap() > 0, "it ended: {shown}");
+    }
+    for line in [
+        "  source   ivr  https://surveys.example.com/hooks/ivr\r\n",
+        "  public   http://127.0.0.1:",
+        "  admin    http://127.0.0.1:",
+        " INFO postcall::cli::serve: settings loaded file=postcall.yaml",
+    ] {
+        assert!(shown.contains(line), "{shown}\nhas not {line:?}");
+    }
+    // As a person types it.
+    service.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    std::io::copy(&mut screen, &mut std::io::sink()).unwrap();
+    assert!(service.wait().unwrap().success());
+}
+
+#[test]
+fn init_asks_on_a_terminal_for_what_is_not_given() {
+    let folder = tempfile::Builder::new().prefix("postcall-test-").tempdir().unwrap();
+    let mut init = on_a_terminal("init --scale yes-no", folder.path());
+    init.stdin.as_mut().unwrap().write_all(b"nobody\ntwilio\nhappy\n").unwrap();
+    let screen = init.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&screen.stdout).into_owned();
+    assert!(screen.status.success(), "{shown}");
+    assert!(shown.contains("expected one of plivo, plivo-phlo, twilio"), "{shown}");
+    let written = std::fs::read_to_string(folder.path().join("postcall.yaml")).unwrap();
+    assert!(
+        written.starts_with(
+            "# Settings of Postcall: postcall init --preset twilio --scale yes-no --survey happy\n"
+        ),
+        "{written}"
+    );
+}

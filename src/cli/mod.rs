@@ -13,6 +13,7 @@ mod failure;
 mod input;
 mod output;
 mod payload;
+mod post;
 mod preview;
 mod reread;
 mod serve;

@@ -7,6 +7,7 @@
 //! This room knows no HTTP server, no ledger and no survey: a question is a name that the sender
 //! gave, and an answer is text.
 
+mod compose;
 mod content;
 mod form;
 mod json;
@@ -25,6 +26,7 @@ mod url;
 
 use std::sync::Arc;
 
+pub use compose::{CannotCompose, ComposedAnswer};
 pub use content::Accepts;
 pub use form::{Form, encode};
 pub use path::{BadPath, Path};

@@ -33,6 +33,7 @@ mod schema;
 mod senders;
 mod settings;
 mod shutdown;
+mod sign;
 mod signatures;
 mod simulator;
 mod store_contract;

@@ -1,5 +1,6 @@
 //! `explain`: what would become of a hook.
 
+mod curl;
 mod explained;
 mod message;
 
@@ -59,7 +60,7 @@ A file holds a request as it went over the wire:
 
     CallUUID=my-call-1&Digits=4
 
-or what `curl -v` logged of one, with `> ` before each line, or several of these one after another.
+or a curl command as `postcall sign` prints it, or what `curl -v` logged of one, with `> ` before each line, or several of these one after another.
 Anything else is a bare body, which needs --source. All are taken for hooks that arrived in this
 order; nothing is kept and nothing is sent. A hook that is not signed, or not well, is told to be so
 and explained all the same.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::{Name, Webhook};
-use crate::source::{OnRefusal, Refused, Source, SourceReply};
+use crate::source::{OnReject, Rejection, Source, SourceReply};
 use crate::store::{Queue, ReceiveRequest, StoreError};
 use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
 use crate::survey::{Replies, Survey};
@@ -49,11 +49,11 @@ pub struct Receipt {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Rejection(#[from] Rejection),
     /// The idempotency key is known, for a different payload.
     #[error("the signature is refused: something else came by the same id before")]
     IdReused,
-    #[error("the hook could not be kept")]
+    #[error("the webhook could not be kept")]
     NotKept(#[source] StoreError),
 }
 
@@ -108,10 +108,10 @@ impl Ingest {
     pub async fn receive(
         &self,
         endpoint: &Endpoint,
-        hook: Webhook,
+        webhook: Webhook,
     ) -> Result<Receipt, IngestError> {
         let source = &endpoint.source;
-        let verified = source.verify(hook)?;
+        let verified = source.verify(webhook)?;
         let Some(reading) = source.read(&verified)? else {
             return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
         };
@@ -133,11 +133,11 @@ impl Ingest {
         }
         let mut submission = Some(received.submission);
         let outcome = match received.outcome {
-            Outcome::Created => WebhookOutcome::New,
-            Outcome::Updated => WebhookOutcome::Added,
-            Outcome::Duplicate => WebhookOutcome::Repeat,
+            Outcome::Created => WebhookOutcome::Created,
+            Outcome::Updated => WebhookOutcome::Updated,
+            Outcome::Duplicate => WebhookOutcome::Duplicate,
             Outcome::Late => WebhookOutcome::Late,
-            Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Gone)),
+            Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Purged)),
             Outcome::Excess => {
                 // It promises nothing, and the call goes on by what is known of it.
                 submission = None;
@@ -177,15 +177,15 @@ fn endpoints(
 impl IngestError {
     /// Every [`refusal`](Self::refusal).
     pub fn refusals() -> impl Iterator<Item = &'static str> {
-        Refused::LABELS.into_iter().chain([ID_REUSED])
+        Rejection::LABELS.into_iter().chain([ID_REUSED])
     }
 
     pub fn outcome(&self) -> WebhookOutcome {
         match self {
-            IngestError::Refused(Refused::UnsupportedType(_)) => WebhookOutcome::Unsupported,
-            IngestError::Refused(Refused::Unreadable(_)) => WebhookOutcome::Unreadable,
-            IngestError::Refused(Refused::Signature(_)) | IngestError::IdReused => {
-                WebhookOutcome::Refused
+            IngestError::Rejection(Rejection::UnsupportedType(_)) => WebhookOutcome::Unsupported,
+            IngestError::Rejection(Rejection::Parse(_)) => WebhookOutcome::Unreadable,
+            IngestError::Rejection(Rejection::Signature(_)) | IngestError::IdReused => {
+                WebhookOutcome::Rejected
             }
             IngestError::NotKept(_) => WebhookOutcome::Unavailable,
         }
@@ -194,7 +194,7 @@ impl IngestError {
     /// Why it was refused, as a metric counts it.
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
-            IngestError::Refused(refused) => Some(refused.label()),
+            IngestError::Rejection(refused) => Some(refused.label()),
             IngestError::IdReused => Some(ID_REUSED),
             IngestError::NotKept(_) => None,
         }
@@ -228,6 +228,6 @@ impl Endpoint {
 
     /// Whether a refused webhook gets the default reply, so that a live call goes on.
     pub fn replies_to_refusals(&self) -> bool {
-        self.source.on_refusal == OnRefusal::Reply
+        self.source.on_reject == OnReject::Reply
     }
 }

@@ -33,8 +33,8 @@ impl Payload {
     }
 
     /// A request that was composed, its headers as they arrive.
-    pub fn of(hook: Webhook) -> Self {
-        let Webhook { method, path, query, headers, body, .. } = hook;
+    pub fn of(webhook: Webhook) -> Self {
+        let Webhook { method, path, query, headers, body, .. } = webhook;
         let text =
             |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8_lossy(value).into());
         let headers = headers.iter().map(text).collect();
@@ -77,7 +77,7 @@ impl Payload {
     /// It is nothing that can be signed, or only the sender itself can.
     pub fn signed(self, source: &Source, nonce: &str, at: Timestamp) -> Result<Self, CannotSign> {
         let Webhook { query, headers, .. } =
-            source.signed(self.hook(WebhookId(Uuid::nil()), at), nonce)?;
+            source.signed(self.webhook(WebhookId(Uuid::nil()), at), nonce)?;
         let text =
             |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8_lossy(value).into());
         let added: Vec<_> = headers.iter().skip(self.headers.len()).map(text).collect();
@@ -85,7 +85,7 @@ impl Payload {
     }
 
     /// As it arrives.
-    pub fn hook(&self, id: WebhookId, received_at: Timestamp) -> Webhook {
+    pub fn webhook(&self, id: WebhookId, received_at: Timestamp) -> Webhook {
         Webhook {
             id,
             method: self.method,

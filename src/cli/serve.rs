@@ -13,7 +13,7 @@ use crate::telemetry::logs::{self, Stream};
 
 pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
     let seen = Look::at(file.file.as_deref().unwrap_or(Path::new("")));
-    let settings = file.load()?;
+    let settings = file.load()?.for_service()?;
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
     actix_web::rt::System::new().block_on(async {

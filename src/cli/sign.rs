@@ -17,10 +17,10 @@ use crate::source::{ComposedAnswer, Source};
 source reads; --query adds to it. --form, --json and --body send any other request.\n\nExample: \
 postcall sign ivr --call my-call-1 --digits 4 | postcall explain -"
 )]
-#[command(group = ArgGroup::new("said").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
+#[command(group = ArgGroup::new("content").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
 #[command(group = ArgGroup::new("as_body").multiple(false).args(["form", "json", "body"]))]
-#[command(group = ArgGroup::new("as_plivo").multiple(true).args(["call", "question", "digits"]).conflicts_with("as_sent"))]
-#[command(group = ArgGroup::new("as_sent").multiple(true).args(["form", "json", "body", "method", "headers"]))]
+#[command(group = ArgGroup::new("composed").multiple(true).args(["call", "question", "digits"]).conflicts_with("given"))]
+#[command(group = ArgGroup::new("given").multiple(true).args(["form", "json", "body", "method", "headers"]))]
 pub(super) struct Sign {
     /// A source of the settings
     source: String,

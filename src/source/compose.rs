@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::extractor::{Condition, Extractor};
 use super::form::{Form, encode};
 use super::path::{Path, split};
 use super::read::Asked;
-use super::reader::{Condition, Reader};
 use super::signature::Scheme;
 use super::{Accepts, Source};
 use crate::domain::{Answer, Headers, Method, Webhook, WebhookId};
@@ -60,21 +60,21 @@ impl Source {
             Asked::Several(several) => {
                 let asked = sample.question.unwrap_or(sample.first_question);
                 let found = several.iter().find(|(name, _)| name.as_str() == asked);
-                let (_, readers) = found.ok_or_else(|| {
+                let (_, extractors) = found.ok_or_else(|| {
                     let known: Vec<_> = several.iter().map(|(name, _)| name.as_str()).collect();
                     CannotCompose::UnknownQuestion(asked.to_owned(), known.join(", "))
                 })?;
-                (&[][..], readers.as_slice())
+                (&[][..], extractors.as_slice())
             }
         };
         let named = sample.question.filter(|_| !question.is_empty());
-        let filters: Vec<Option<&Condition>> = some(&self.readers.only_when);
-        let questions: Vec<Option<&Reader>> =
+        let filters: Vec<Option<&Condition>> = some(&self.readers.filter);
+        let questions: Vec<Option<&Extractor>> =
             if named.is_some() { question.iter().map(Some).collect() } else { vec![None] };
-        let mut calls: Vec<&Reader> = self.readers.call.iter().collect();
+        let mut calls: Vec<&Extractor> = self.readers.call.iter().collect();
         if matches!(self.signature, Scheme::Plivo(_)) {
             // Plivo itself names the call in the form; the query is for another call.
-            calls.sort_by_key(|reader| reader.is_query());
+            calls.sort_by_key(|extractor| extractor.is_query());
         }
         let mut trials = 0;
         for seed in [self.habits(), Draft::default()] {
@@ -89,15 +89,16 @@ impl Source {
                             let mut draft = seed.clone();
                             let written = draft.meet(*filter).is_some()
                                 && draft.read_by(call, sample.call).is_some()
-                                && question.is_none_or(|reader| {
-                                    draft.read_by(reader, named.unwrap_or_default()).is_some()
+                                && question.is_none_or(|extractor| {
+                                    draft.read_by(extractor, named.unwrap_or_default()).is_some()
                                 })
                                 && draft.read_by(answer, sample.answer).is_some();
-                            let Some(hook) = written.then(|| self.request(&draft)).flatten() else {
+                            let Some(webhook) = written.then(|| self.request(&draft)).flatten()
+                            else {
                                 continue;
                             };
-                            if self.reads_back(&hook, sample) {
-                                return Ok(hook);
+                            if self.reads_back(&webhook, sample) {
+                                return Ok(webhook);
                             }
                         }
                     }
@@ -153,8 +154,10 @@ impl Source {
         })
     }
 
-    fn reads_back(&self, hook: &Webhook, sample: &ComposedAnswer<'_>) -> bool {
-        let Ok(trusted) = self.signature.believe(hook.clone(), self.accepts) else { return false };
+    fn reads_back(&self, webhook: &Webhook, sample: &ComposedAnswer<'_>) -> bool {
+        let Ok(trusted) = self.signature.believe(webhook.clone(), self.accepts) else {
+            return false;
+        };
         let Ok(Some(reading)) = self.read(&trusted) else { return false };
         let asked = sample.question.unwrap_or(sample.first_question);
         let answers = reading
@@ -173,10 +176,10 @@ impl Source {
 }
 
 impl Draft {
-    /// Writes `text` where `reader` finds it.
-    fn read_by(&mut self, reader: &Reader, text: &str) -> Option<()> {
-        self.meet(reader.condition())?;
-        let path = reader.path();
+    /// Writes `text` where `extractor` finds it.
+    fn read_by(&mut self, extractor: &Extractor, text: &str) -> Option<()> {
+        self.meet(extractor.condition())?;
+        let path = extractor.path();
         fits(path.last_name(), text).then_some(())?;
         self.put(path, scalar(text))
     }
@@ -227,7 +230,7 @@ fn fits(name: &str, text: &str) -> bool {
     }
 }
 
-/// Whole numbers and flags as JSON has them. A reader takes them for the same text.
+/// Whole numbers and flags as JSON has them. An extractor takes them for the same text.
 fn scalar(text: &str) -> Value {
     match text.parse::<u32>() {
         Ok(number) if number.to_string() == text => number.into(),

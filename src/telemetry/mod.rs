@@ -5,12 +5,12 @@
 //! log line carries a body, a signature, a token, a phone number or notes.
 
 mod action;
-mod books;
 mod connections;
 mod families;
 pub mod logs;
 mod metrics;
 mod reload;
+mod state_counts;
 mod webhooks;
 
 pub use action::Action;

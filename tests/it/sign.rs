@@ -38,10 +38,10 @@ fn home() -> Home {
     });
     Home::new(&format!(
         "public: {{ listen: \"127.0.0.1:0\", url: https://surveys.example.com }}\n\
-         private: {{ listen: \"127.0.0.1:0\" }}\n\
+         admin: {{ listen: \"127.0.0.1:0\" }}\n\
          accounts: {{ main: {{ auth_id: MASIGNSIGNSIGNSIGN00, auth_token: {{ value: \"a made-up token\" }} }} }}\n\
          surveys:\n  quick:\n    questions: [{{ name: score, answers: 1-5 }}, {{ name: comment, text: 100 }}]\n    \
-         rating: {{ of: score }}\nsources:\n{}",
+         rating: {{ question: score }}\nsources:\n{}",
         sources.concat()
     ))
 }
@@ -63,7 +63,7 @@ fn sign_speaks_the_language_of_every_preset_and_serve_keeps_it() {
         let sign = ["sign", preset, "--call", &call, "--digits", "4", "--to", &to, "--send"];
         let sent = process::run(&sign, &home.settings());
         assert!(sent.status.success(), "{preset}: {}", text(&sent));
-        assert!(text(&sent).contains("Postcall-Outcome: new"), "{preset}: {}", text(&sent));
+        assert!(text(&sent).contains("Postcall-Outcome: created"), "{preset}: {}", text(&sent));
 
         let explained = explain(&home, &sign[..6]);
         assert!(explained.contains(r#""rating":4"#), "{preset}: {explained}");

@@ -22,6 +22,8 @@ pub struct SubmissionView {
     pub survey: String,
     /// The call that it is about; none once it was erased or dropped by age.
     pub call: Option<String>,
+    /// A test (`postcall sign --test`): kept and shown, never delivered.
+    pub test: bool,
     pub state: StateName,
     /// Why it is ignored or dead.
     pub reason: Option<String>,
@@ -216,11 +218,13 @@ impl From<Submission> for SubmissionView {
             let AttemptView { verdict, status, api_id, .. } = attempt.into();
             LastAttempt { verdict, status, api_id }
         });
+        let test = submission.is_test();
         let document = submission.document;
         Self {
             id: submission.id.to_string(),
             account: submission.account.to_string(),
             survey: submission.survey.to_string(),
+            test,
             call: submission.call.map(|call| call.to_string()),
             state: submission.state.into(),
             reason: submission.state.reason().map(str::to_owned),

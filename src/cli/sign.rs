@@ -1,25 +1,28 @@
 use std::fs;
 use std::io::{Read, Write};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload, method_name};
 use super::{Failure, SettingsFile};
-use crate::domain::{CallUuid, Method};
+use crate::domain::{CallUuid, Method, WebhookId};
 use crate::source::{ComposedAnswer, Source};
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "--call and --digits build the request that the source's sender sends, from what the \
-source reads; --query adds to it. --form, --json and --body send any other request.\n\nExample: \
-postcall sign ivr --call my-call-1 --digits 4 | postcall explain -"
+source reads; --query adds to it. --form, --json and --body send any other request. A call id that begins \
+with postcall-test- is a test, however it is sent.\n\nExamples:\n  \
+postcall sign ivr --call my-call-1 --digits 4 | postcall explain -\n  \
+postcall sign ivr --test --digits 4 --send"
 )]
 #[command(group = ArgGroup::new("content").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
 #[command(group = ArgGroup::new("as_body").multiple(false).args(["form", "json", "body"]))]
-#[command(group = ArgGroup::new("composed").multiple(true).args(["call", "question", "digits"]).conflicts_with("given"))]
+#[command(group = ArgGroup::new("composed").multiple(true).args(["call", "test", "question", "digits"]).conflicts_with("given"))]
+#[command(group = ArgGroup::new("subject").multiple(false).args(["call", "test"]))]
 #[command(group = ArgGroup::new("given").multiple(true).args(["form", "json", "body", "method", "headers"]))]
 pub(super) struct Sign {
     /// A source of the settings
@@ -27,11 +30,14 @@ pub(super) struct Sign {
     /// The call that is rated: 1 to 64 letters, digits or hyphens
     #[arg(long, value_name = "ID", requires = "digits")]
     call: Option<CallUuid>,
+    /// A test in place of a call: kept and shown by `postcall submissions`, never delivered
+    #[arg(long, requires = "digits")]
+    test: bool,
     /// The question that is answered; the survey's first without it
     #[arg(long, value_name = "NAME", requires = "digits")]
     question: Option<String>,
     /// What the caller pressed or said; empty for silence
-    #[arg(long, visible_alias = "answer", value_name = "ANSWER", requires = "call")]
+    #[arg(long, visible_alias = "answer", value_name = "ANSWER", requires = "subject")]
     digits: Option<String>,
     /// A form as it is sent: 'CallSid=CA1&Digits=4'; @FILE reads it from a file, @- from the
     /// standard input
@@ -83,13 +89,24 @@ impl Sign {
 
     fn payload(&self, source: &Source, first_question: &str) -> Result<Payload, Failure> {
         let name = source.name.as_str();
-        if let (Some(call), Some(answer)) = (&self.call, &self.digits) {
+        let test = self.test.then(|| CallUuid::of_test(Uuid::now_v7()));
+        if let (Some(call), Some(answer)) = (self.call.as_ref().or(test.as_ref()), &self.digits) {
             let (call, question) = (call.as_str(), self.question.as_deref());
             let sample = ComposedAnswer { call, question, first_question, answer };
             let composed = source.compose(&sample).with_context(|| format!("source {name}"))?;
             let mut payload = Payload::of(composed);
             if let Some(added) = &self.query {
                 payload.query = Some(with_added(payload.query.as_deref(), added));
+            }
+            if test.is_some() {
+                let read =
+                    source.call_of(&payload.webhook(WebhookId(Uuid::nil()), Timestamp::now()));
+                if read != test {
+                    return Err(anyhow!(
+                        "--query names another call than the test's: leave that out"
+                    )
+                    .into());
+                }
             }
             return Ok(payload);
         }

@@ -11,7 +11,7 @@ use super::path::{Path, split};
 use super::read::Asked;
 use super::signature::Scheme;
 use super::{Accepts, Source};
-use crate::domain::{Answer, Headers, Method, Webhook, WebhookId};
+use crate::domain::{Answer, CallUuid, Headers, Method, Webhook, WebhookId};
 
 /// The content of a composed request: one answer to one question about one call.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +106,12 @@ impl Source {
             }
         }
         Err(CannotCompose::NoPlace)
+    }
+
+    /// The call that a request which is not signed yet is about; none if no call is read from it.
+    pub fn call_of(&self, webhook: &Webhook) -> Option<CallUuid> {
+        let verified = self.signature.believe(webhook.clone(), self.accepts).ok()?;
+        Some(self.read(&verified).ok()??.call)
     }
 
     /// Fields that every request of the source's sender has.

@@ -39,6 +39,7 @@ mod simulator;
 mod store_contract;
 mod survey_faults;
 mod surveys_proof;
+mod test_calls;
 mod test_env;
 mod tools;
 mod verdicts;

@@ -65,6 +65,7 @@ fn print_heads(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result
     let time = |time: Option<Timestamp>| time.map(|at| format!("{at:.0}")).unwrap_or_default();
     line("submission", &submission.id)?;
     line("call", submission.call.as_deref().unwrap_or("not kept any more"))?;
+    line("test", if submission.test { "yes: kept and shown, never delivered" } else { "" })?;
     line("account", &submission.account)?;
     line("survey", &submission.survey)?;
     line("state", &state(submission))?;

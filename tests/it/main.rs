@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod architecture;
+mod as_test;
 mod assembly;
 mod bad_input;
 mod clock;

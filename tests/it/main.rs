@@ -16,6 +16,7 @@ mod dashboard;
 mod delivery;
 mod doctor;
 mod excess;
+mod export;
 mod faults;
 #[cfg(feature = "flaws")]
 mod flaws;

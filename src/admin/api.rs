@@ -6,6 +6,7 @@ use super::query::{Paging, SubmissionPage, SubmissionQuery};
 use super::requests::{
     DiscardRequest, DiscardResult, EraseResult, ReplayOptions, ReplayRequest, ReplayResult,
 };
+use super::surveys::SurveyList;
 use super::views::SubmissionDetailView;
 use crate::domain::{CallUuid, Name};
 use crate::submission::{StateCounts, SubmissionId};
@@ -44,6 +45,9 @@ pub trait AdminApi {
 
     /// Resumes deliveries of an account, whatever paused it.
     async fn resume(&self, account: &Name) -> Result<ResumeResult>;
+
+    /// Surveys of the settings, by name, with what an export has columns for.
+    async fn surveys(&self) -> Result<SurveyList>;
 
     /// Submissions by state.
     async fn totals(&self) -> Result<StateCounts>;

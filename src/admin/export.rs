@@ -5,6 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::api::AdminApi;
 use super::error::Result;
 use super::query::{PAGE_MAX, Paging, SubmissionQuery};
+use super::surveys::SurveyList;
 use super::views::SubmissionView;
 
 /// How what is found is written out.
@@ -31,13 +32,21 @@ pub struct ExportOptions {
 pub struct Export {
     format: ExportFormat,
     query: SubmissionQuery,
+    /// Of CSV, once the first page is read.
+    columns: Vec<Column>,
     /// The next page; `None` after the last.
     paging: Option<Paging>,
 }
 
 impl Export {
     pub fn new(format: ExportFormat, query: SubmissionQuery) -> Self {
-        Self { format, query, paging: Some(Paging { cursor: None, limit: Some(PAGE_MAX) }) }
+        let columns = Vec::new();
+        Self {
+            format,
+            query,
+            columns,
+            paging: Some(Paging { cursor: None, limit: Some(PAGE_MAX) }),
+        }
     }
 
     /// The next part of its text; `None` at the end.
@@ -46,14 +55,34 @@ impl Export {
     /// The page cannot be listed; the text so far is not the whole then.
     pub async fn next(&mut self, api: &dyn AdminApi) -> Result<Option<Vec<u8>>> {
         let Some(paging) = &self.paging else { return Ok(None) };
+        let mut text = Vec::new();
+        if paging.cursor.is_none() && self.format == ExportFormat::Csv {
+            self.columns = columns(&api.surveys().await?);
+            text.extend(record(self.columns.iter().map(|column| &column.name)));
+        }
         let page = api.list(&self.query, paging).await?;
-        let mut text = if paging.cursor.is_none() { self.format.head() } else { Vec::new() };
         for submission in &page.submissions {
-            text.extend(self.format.line(submission));
+            text.extend(self.line(submission));
         }
         self.paging =
             page.next_cursor.map(|cursor| Paging { cursor: Some(cursor), limit: Some(PAGE_MAX) });
         Ok(Some(text))
+    }
+
+    /// One submission, with the end of its line.
+    fn line(&self, submission: &SubmissionView) -> Vec<u8> {
+        match self.format {
+            ExportFormat::Jsonl => {
+                let mut line = serde_json::to_vec(submission).expect("its parts are JSON");
+                line.push(b'\n');
+                line
+            }
+            ExportFormat::Csv => {
+                let json = serde_json::to_value(submission).expect("its parts are JSON");
+                let values = self.columns.iter().map(|column| json.pointer(&column.pointer));
+                record(values.map(|value| harmless(text(value))))
+            }
+        }
     }
 }
 
@@ -69,35 +98,40 @@ impl ExportFormat {
             ExportFormat::Csv => "text/csv; charset=utf-8",
         }
     }
-
-    /// Text before the first submission.
-    fn head(self) -> Vec<u8> {
-        match self {
-            ExportFormat::Jsonl => Vec::new(),
-            ExportFormat::Csv => {
-                record(COLUMNS.map(|column| column.rsplit('/').next().unwrap_or_default()))
-            }
-        }
-    }
-
-    /// One submission, with the end of its line.
-    fn line(self, submission: &SubmissionView) -> Vec<u8> {
-        match self {
-            ExportFormat::Jsonl => {
-                let mut line = serde_json::to_vec(submission).expect("its parts are JSON");
-                line.push(b'\n');
-                line
-            }
-            ExportFormat::Csv => {
-                let json = serde_json::to_value(submission).expect("its parts are JSON");
-                record(COLUMNS.map(|column| harmless(text(json.pointer(column)))))
-            }
-        }
-    }
 }
 
-/// Columns of CSV: pointers into the JSON of a submission, each of which ends in the column's name.
-const COLUMNS: [&str; 18] = [
+/// A column of CSV.
+struct Column {
+    name: String,
+    /// Into the JSON of a submission.
+    pointer: String,
+}
+
+/// All columns: those of every submission, then the questions and then the fields of the surveys, by
+/// the name of the survey and in the order in which it declares them. What two surveys share is one
+/// column.
+fn columns(surveys: &SurveyList) -> Vec<Column> {
+    let of_all = COLUMNS.map(|pointer| {
+        let name = pointer.rsplit('/').next().unwrap_or_default().to_owned();
+        Column { name, pointer: pointer.to_owned() }
+    });
+    let surveys = || surveys.surveys.iter();
+    let questions = surveys().flat_map(|survey| &survey.questions);
+    let questions = questions.map(|name| ("answer", "answered", name));
+    let fields = surveys().flat_map(|survey| &survey.fields).map(|name| ("field", "fields", name));
+    let mut columns = Vec::from(of_all);
+    for (prefix, object, name) in questions.chain(fields) {
+        let column = format!("{prefix}_{name}");
+        if columns.iter().all(|known| known.name != column) {
+            // Names have neither `~` nor `/`, which a pointer would escape.
+            columns.push(Column { name: column, pointer: format!("/{object}/{name}") });
+        }
+    }
+    columns
+}
+
+/// Columns of every submission: pointers, each of which ends in the column's name.
+const COLUMNS: [&str; 19] = [
     "/id",
     "/account",
     "/survey",
@@ -116,6 +150,7 @@ const COLUMNS: [&str; 18] = [
     "/feedback/rating",
     "/feedback/issues",
     "/feedback/notes",
+    "/test",
 ];
 
 fn text(value: Option<&Value>) -> String {
@@ -134,7 +169,7 @@ fn harmless(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
-fn record(columns: [impl AsRef<[u8]>; COLUMNS.len()]) -> Vec<u8> {
+fn record(columns: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("memory takes every record");
     writer.into_inner().expect("memory takes every record")

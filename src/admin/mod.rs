@@ -14,6 +14,7 @@ mod object;
 mod query;
 mod requests;
 mod service;
+mod surveys;
 mod throttle;
 mod views;
 
@@ -29,6 +30,7 @@ pub use requests::{
     ReplayResult, Rules,
 };
 pub use service::{AdminConfig, AdminService};
+pub use surveys::{SurveyList, SurveyView};
 pub use views::{
     AnswerView, AttemptView, AuditView, FeedbackView, LastAttempt, StateName, SubmissionDetailView,
     SubmissionView, Truncated, WebhookView,

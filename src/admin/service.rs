@@ -14,8 +14,9 @@ use super::requests::{
     DiscardRequest, DiscardResult, EraseResult, LeftOut, ReplayOptions, ReplayRequest,
     ReplayResult, Rules,
 };
+use super::surveys::{SurveyList, SurveyView};
 use super::throttle::Throttle;
-use super::views::{StateName, SubmissionDetailView};
+use super::views::{StateName, SubmissionDetailView, SubmissionView};
 use crate::clock::Clock;
 use crate::domain::{CallUuid, Name};
 use crate::store::{Page, Store, SubmissionFilter};
@@ -114,15 +115,22 @@ impl AdminApi for AdminService {
     async fn list(&self, query: &SubmissionQuery, paging: &Paging) -> Result<SubmissionPage> {
         let (after, limit) = (paging.after()?, paging.limit_or(PAGE)?);
         let page = self.store.search(query.filter()?, after, limit).await?;
+        let config = self.config();
+        let view = |submission: Submission| {
+            let survey = config.mapper.surveys.get(&submission.survey).cloned();
+            SubmissionView::of(submission, survey.as_deref())
+        };
         Ok(SubmissionPage {
-            submissions: page.submissions.into_iter().map(Into::into).collect(),
+            submissions: page.submissions.into_iter().map(view).collect(),
             next_cursor: page.next.map(|cursor| cursor.to_string()),
         })
     }
 
     async fn show(&self, id: SubmissionId) -> Result<SubmissionDetailView> {
         let found = self.store.find(id).await?;
-        Ok(found.ok_or(ActionOutcome::Unknown)?.into())
+        let found = found.ok_or(ActionOutcome::Unknown)?;
+        let survey = self.config().mapper.surveys.get(&found.submission.survey).cloned();
+        Ok(SubmissionDetailView::of(found, survey.as_deref()))
     }
 
     async fn replay_one(&self, id: SubmissionId, options: ReplayOptions) -> Result<ReplayResult> {
@@ -258,6 +266,12 @@ impl AdminApi for AdminService {
         let was_paused = self.store.resume(account.clone(), self.clock.now()).await?;
         self.count(Action::Resume, u32::from(was_paused));
         Ok(ResumeResult { account: account.to_string(), was_paused })
+    }
+
+    async fn surveys(&self) -> Result<SurveyList> {
+        let config = self.config();
+        let surveys = config.mapper.surveys.iter();
+        Ok(SurveyList { surveys: surveys.map(|(name, it)| SurveyView::of(name, it)).collect() })
     }
 
     async fn totals(&self) -> Result<StateCounts> {

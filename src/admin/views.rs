@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
@@ -8,9 +9,10 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::{Answer, Feedback, WebhookId};
+use crate::domain::{Answer, Feedback, Name, WebhookId};
 use crate::store::{StoredWebhook, SubmissionDetail};
 use crate::submission::{Answers, AttemptRecord, AuditEntry, Json, State, StateCounts, Submission};
+use crate::survey::Survey;
 
 /// A submission, as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +24,8 @@ pub struct SubmissionView {
     pub survey: String,
     /// The call that it is about; none once it was erased or dropped by age.
     pub call: Option<String>,
+    /// A test (`postcall sign --test`): kept and shown, never delivered.
+    pub test: bool,
     pub state: StateName,
     /// Why it is ignored or dead.
     pub reason: Option<String>,
@@ -44,6 +48,10 @@ pub struct SubmissionView {
     pub last_attempt: Option<LastAttempt>,
     /// The feedback that Plivo accepted last.
     pub feedback: Option<FeedbackView>,
+    /// The answer that counts, by question; only answers in their domain.
+    pub answered: BTreeMap<String, String>,
+    /// What senders reported beside the answers, by field.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// The state of a submission.
@@ -210,17 +218,24 @@ impl From<&Feedback> for FeedbackView {
     }
 }
 
-impl From<Submission> for SubmissionView {
-    fn from(submission: Submission) -> Self {
+impl SubmissionView {
+    /// View of a submission. `policy`, that of its survey, decides which answers count; without it, none
+    /// do.
+    pub(super) fn of(submission: Submission, policy: Option<&Survey>) -> Self {
+        let answered = policy.map(|survey| answered(&submission, survey)).unwrap_or_default();
+        let fields = submission.answers().fields();
+        let fields = fields.map(|(name, field)| (name.to_string(), field.value.clone())).collect();
         let last_attempt = submission.last_attempt().map(|attempt| {
             let AttemptView { verdict, status, api_id, .. } = attempt.into();
             LastAttempt { verdict, status, api_id }
         });
+        let test = submission.is_test();
         let document = submission.document;
         Self {
             id: submission.id.to_string(),
             account: submission.account.to_string(),
             survey: submission.survey.to_string(),
+            test,
             call: submission.call.map(|call| call.to_string()),
             state: submission.state.into(),
             reason: submission.state.reason().map(str::to_owned),
@@ -234,12 +249,23 @@ impl From<Submission> for SubmissionView {
             attempts: document.attempts_used,
             last_attempt,
             feedback: document.delivered.as_ref().and_then(FeedbackView::read),
+            answered,
+            fields,
         }
     }
 }
 
-impl From<SubmissionDetail> for SubmissionDetailView {
-    fn from(detail: SubmissionDetail) -> Self {
+fn answered(submission: &Submission, survey: &Survey) -> BTreeMap<String, String> {
+    let counting = |question: &Name| {
+        let answer = submission.answers().counting(question.as_str(), survey)?;
+        Some((question.to_string(), answer.text().to_owned()))
+    };
+    survey.questions().filter_map(counting).collect()
+}
+
+impl SubmissionDetailView {
+    /// View of everything known of a submission, with the policy of its survey.
+    pub(super) fn of(detail: SubmissionDetail, policy: Option<&Survey>) -> Self {
         let SubmissionDetail { submission, webhooks, webhooks_truncated } = detail;
         let document = &submission.document;
         let mut answers = answers(&document.answers, false);
@@ -260,7 +286,7 @@ impl From<SubmissionDetail> for SubmissionDetailView {
             attempts_made,
             interventions: document.audit.iter().cloned().map(Into::into).collect(),
             left_out,
-            submission: submission.into(),
+            submission: SubmissionView::of(submission, policy),
         }
     }
 }

@@ -18,6 +18,7 @@ mod input;
 mod man;
 mod output;
 mod payload;
+mod post;
 mod preview;
 mod reread;
 mod serve;

@@ -32,6 +32,15 @@ impl Payload {
         }
     }
 
+    /// A request that was composed, its headers as they arrive.
+    pub fn of(webhook: Webhook) -> Self {
+        let Webhook { method, path, query, headers, body, .. } = webhook;
+        let text =
+            |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8_lossy(value).into());
+        let headers = headers.iter().map(text).collect();
+        Self { method, path, query, headers, body }
+    }
+
     /// A callback as Plivo makes it when a caller has pressed `digits`, or was silent where they
     /// are empty. Without a question the survey's first is meant.
     pub fn pressed(source: &str, call: &str, question: Option<&str>, digits: &str) -> Self {

@@ -8,29 +8,36 @@ use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload, method_name};
 use super::{Failure, SettingsFile};
-use crate::domain::{CallUuid, Method};
-use crate::source::{Accepts, Source};
+use crate::domain::{CallUuid, Method, WebhookId};
+use crate::source::{ComposedAnswer, Source};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "--call and --digits make a callback as Plivo sends it; --form, --json, --body and \
---query send whatever another sender does."
+    after_help = "--call and --digits build the request that the source's sender sends, from what the \
+source reads; --query adds to it. --form, --json and --body send any other request. A call id that begins \
+with postcall-test- is a test, however it is sent.\n\nExamples:\n  \
+postcall sign ivr --call my-call-1 --digits 4 | postcall explain -\n  \
+postcall sign ivr --test --digits 4 --send"
 )]
-#[command(group = ArgGroup::new("said").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
+#[command(group = ArgGroup::new("content").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
 #[command(group = ArgGroup::new("as_body").multiple(false).args(["form", "json", "body"]))]
-#[command(group = ArgGroup::new("as_plivo").multiple(true).args(["call", "question", "digits"]).conflicts_with("as_sent"))]
-#[command(group = ArgGroup::new("as_sent").multiple(true).args(["form", "json", "body", "method", "query", "headers"]))]
+#[command(group = ArgGroup::new("composed").multiple(true).args(["call", "test", "question", "digits"]).conflicts_with("given"))]
+#[command(group = ArgGroup::new("subject").multiple(false).args(["call", "test"]))]
+#[command(group = ArgGroup::new("given").multiple(true).args(["form", "json", "body", "method", "headers"]))]
 pub(super) struct Sign {
     /// A source of the settings
     source: String,
     /// The call that is rated: 1 to 64 letters, digits or hyphens
     #[arg(long, value_name = "ID", requires = "digits")]
     call: Option<CallUuid>,
+    /// A test in place of a call: kept and shown by `postcall submissions`, never delivered
+    #[arg(long, requires = "digits")]
+    test: bool,
     /// The question that is answered; the survey's first without it
     #[arg(long, value_name = "NAME", requires = "digits")]
     question: Option<String>,
-    /// What the caller pressed; empty for silence
-    #[arg(long, value_name = "DIGITS", requires = "call")]
+    /// What the caller pressed or said; empty for silence
+    #[arg(long, visible_alias = "answer", value_name = "ANSWER", requires = "subject")]
     digits: Option<String>,
     /// A form as it is sent: 'CallSid=CA1&Digits=4'; @FILE reads it from a file, @- from the
     /// standard input
@@ -51,9 +58,12 @@ pub(super) struct Sign {
     /// A header that it is sent with: 'Content-Type: application/json'
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = payload::header)]
     headers: Vec<(String, String)>,
-    /// Send it there, not to the address that is signed: http://127.0.0.1:8080
+    /// Address it there, not to the address that is signed: http://127.0.0.1:8080
     #[arg(long, value_name = "ORIGIN")]
     to: Option<String>,
+    /// Post it instead of printing it, print the response, and fail unless the webhook is stored
+    #[arg(long)]
+    send: bool,
     #[command(flatten)]
     settings: SettingsFile,
 }
@@ -62,25 +72,43 @@ impl Sign {
     pub(super) fn run(self) -> Result<(), Failure> {
         let settings = self.settings.load()?;
         let source = super::source(&settings, &self.source)?;
-        let payload = self.payload(source)?;
+        let first = settings.surveys[&source.survey].first_question();
+        let payload = self.payload(source, first.as_str())?;
         let nonce = Uuid::now_v7().simple().to_string();
         let signed = payload.signed(source, &nonce, Timestamp::now()).context("signing")?;
         let url = match &self.to {
             Some(origin) => signed.url(&format!("{}{}", origin.trim_end_matches('/'), signed.path)),
             None => signed.url(&source.url.at(&signed.path)),
         };
+        if self.send {
+            return super::post::post(signed, &url);
+        }
         writeln!(std::io::stdout(), "{}", curl(&signed, &url))?;
         Ok(())
     }
 
-    fn payload(&self, source: &Source) -> Result<Payload, Failure> {
+    fn payload(&self, source: &Source, first_question: &str) -> Result<Payload, Failure> {
         let name = source.name.as_str();
-        if let (Some(call), Some(digits)) = (&self.call, &self.digits) {
-            if source.accepts == Accepts::Json {
-                let message = "takes JSON, and --call and --digits make a form: give --json";
-                return Err(anyhow!("source {name} {message}").into());
+        let test = self.test.then(|| CallUuid::of_test(Uuid::now_v7()));
+        if let (Some(call), Some(answer)) = (self.call.as_ref().or(test.as_ref()), &self.digits) {
+            let (call, question) = (call.as_str(), self.question.as_deref());
+            let sample = ComposedAnswer { call, question, first_question, answer };
+            let composed = source.compose(&sample).with_context(|| format!("source {name}"))?;
+            let mut payload = Payload::of(composed);
+            if let Some(added) = &self.query {
+                payload.query = Some(with_added(payload.query.as_deref(), added));
             }
-            return Ok(Payload::pressed(name, call.as_str(), self.question.as_deref(), digits));
+            if test.is_some() {
+                let read =
+                    source.call_of(&payload.webhook(WebhookId(Uuid::nil()), Timestamp::now()));
+                if read != test {
+                    return Err(anyhow!(
+                        "--query names another call than the test's: leave that out"
+                    )
+                    .into());
+                }
+            }
+            return Ok(payload);
         }
         let mut payload = Payload {
             method: self.method.into(),
@@ -108,6 +136,15 @@ impl Sign {
         }
         Ok(payload)
     }
+}
+
+/// The query with `added`, whose fields replace those of the same name.
+fn with_added(query: Option<&str>, added: &str) -> String {
+    let name = |field: &str| field.split('=').next().unwrap_or_default().to_owned();
+    let names: Vec<_> = added.split('&').map(name).collect();
+    let kept = query.unwrap_or_default().split('&');
+    let kept = kept.filter(|field| !field.is_empty() && !names.contains(&name(field)));
+    kept.chain([added]).collect::<Vec<_>>().join("&")
 }
 
 fn joined(query: Option<String>, form: &str) -> String {

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
 /// The call that is rated, as Plivo names it.
 ///
 /// Plivo's own documents show ids that are not valid UUIDs, so the shape is not checked;
@@ -16,8 +18,22 @@ pub struct MalformedCall;
 impl CallUuid {
     pub const LENGTH_MAX: usize = 64;
 
+    /// Reserved prefix of tests. A call id of Plivo's is a UUID, which never begins with it.
+    pub const TEST_PREFIX: &str = "postcall-test-";
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Id of a new test, which is no call. `unique` tells it from every other test.
+    pub fn of_test(unique: Uuid) -> Self {
+        Self(format!("{}{}", Self::TEST_PREFIX, unique.simple()))
+    }
+
+    /// Returns whether it is the id of a test. What is received about it is kept and shown, and never
+    /// becomes feedback.
+    pub fn is_test(&self) -> bool {
+        self.0.starts_with(Self::TEST_PREFIX)
     }
 }
 
@@ -51,6 +67,18 @@ mod tests {
     fn a_call_id_can_never_leave_its_path_segment() {
         for bad in ["", "a/b", "..", "a.b", "a%2fb", "a b", "a\n", "é", &"a".repeat(65)] {
             assert_eq!(bad.parse::<CallUuid>(), Err(MalformedCall), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_test_call_is_a_call_id_with_the_reserved_prefix() {
+        let test = CallUuid::of_test(Uuid::from_u128(7));
+        assert_eq!(test.as_str().parse::<CallUuid>().as_ref(), Ok(&test));
+        assert!(test.is_test());
+        for call in
+            ["f6bf3c48-afdf-4e42-a30e-9e00fda351d9", "test", "my-postcall-test-1", "postcall-test"]
+        {
+            assert!(!call.parse::<CallUuid>().unwrap().is_test(), "{call}");
         }
     }
 

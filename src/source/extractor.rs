@@ -89,6 +89,15 @@ impl Condition {
         &self.path
     }
 
+    /// A value with which it holds; none if it holds without any.
+    pub(super) fn wanted(&self) -> Option<&str> {
+        match &self.test {
+            Test::Something => Some("true"),
+            Test::Is(value) => Some(value),
+            Test::IsNot(_) => None,
+        }
+    }
+
     /// What it compares with.
     pub(super) fn constant(&self) -> Option<&str> {
         match &self.test {

@@ -7,6 +7,7 @@
 //! This room knows no HTTP server, no store and no survey: a question is a name that the sender
 //! gave, and an answer is text.
 
+mod compose;
 mod content;
 mod extractor;
 mod foreign_call;
@@ -27,6 +28,7 @@ mod url;
 
 use std::sync::Arc;
 
+pub use compose::{CannotCompose, ComposedAnswer};
 pub use content::Accepts;
 pub use extractor::{BadReader, Condition, Extractor};
 pub use foreign_call::ForeignCall;

@@ -86,6 +86,11 @@ impl Path {
         }
     }
 
+    /// As it is written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it looks at the address that was called.
     pub(super) fn is_query(&self) -> bool {
         matches!(self.start, Start::Query(_))

@@ -9,7 +9,7 @@ use super::document::{AttemptResponse, Json, Submission};
 use super::retry::UnknownResult;
 use super::state::{DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey};
 use crate::account::PauseCause;
-use crate::domain::{Attempt, Feedback, Name, Verdict};
+use crate::domain::{Attempt, CallUuid, Feedback, Name, Verdict};
 
 /// What maps answers to feedback: the surveys and accounts of the settings. The store calls it inside
 /// the transaction that starts the attempt.
@@ -36,7 +36,7 @@ pub enum Mapping {
     /// There is nothing to send.
     Ignore {
         reason: IgnoredReason,
-        /// In a rule's own words.
+        /// In a rule's own words, or what a test would have become.
         detail: Option<String>,
     },
     /// An operator has to look at it; why, in words that may be logged.
@@ -50,6 +50,21 @@ impl Mapping {
     /// The settings have no place for it.
     pub fn unmapped(detail: impl Into<String>) -> Self {
         Mapping::Dead { reason: DeadReason::Unmapped, detail: detail.into() }
+    }
+
+    /// The mapping of the same answers about `call`: a test is ignored, whatever it maps to, and its
+    /// detail says what the answers of a caller would become.
+    pub fn about(self, call: &CallUuid) -> Self {
+        if !call.is_test() {
+            return self;
+        }
+        let would_be = match self {
+            Mapping::Feedback(feedback) => format!("feedback {}", feedback.to_json()),
+            Mapping::Ignore { reason, .. } => format!("ignored ({})", reason.label()),
+            Mapping::Dead { reason, detail } => format!("dead ({}): {detail}", reason.label()),
+        };
+        let detail = format!("a test, never delivered; a caller's answers would be {would_be}");
+        Mapping::Ignore { reason: IgnoredReason::Test, detail: Some(detail) }
     }
 }
 

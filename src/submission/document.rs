@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::answers::Answers;
-use super::state::{RetentionLevel, State, SubmissionId, SubmissionKey};
+use super::state::{IgnoredReason, RetentionLevel, State, SubmissionId, SubmissionKey};
 use crate::domain::{Attempt, CallUuid, Name, Verdict};
 
 /// Everything one caller answered to one survey about one call, for one account, and what became of
@@ -158,6 +158,13 @@ impl Submission {
     pub fn key(&self) -> Option<SubmissionKey> {
         let call = self.call.clone()?;
         Some(SubmissionKey { account: self.account.clone(), survey: self.survey.clone(), call })
+    }
+
+    /// Returns whether it is about a test and no call; also after the id of that was removed, if it
+    /// was mapped before.
+    pub fn is_test(&self) -> bool {
+        self.state == State::Ignored(IgnoredReason::Test)
+            || self.call.as_ref().is_some_and(CallUuid::is_test)
     }
 
     /// Whether everything but the id and the outcome was removed.

@@ -59,6 +59,8 @@ pub enum IgnoredReason {
     Incomplete,
     /// A rule of the survey says so.
     Rule,
+    /// It is about no call: its id is that of a test.
+    Test,
 }
 
 /// Reasons for which a submission needs an operator.
@@ -193,7 +195,7 @@ impl State {
 }
 
 impl IgnoredReason {
-    pub const ALL: [IgnoredReason; 7] = [
+    pub const ALL: [IgnoredReason; 8] = [
         IgnoredReason::NoAnswer,
         IgnoredReason::InvalidAnswer,
         IgnoredReason::NoScore,
@@ -201,6 +203,7 @@ impl IgnoredReason {
         IgnoredReason::OptedOut,
         IgnoredReason::Incomplete,
         IgnoredReason::Rule,
+        IgnoredReason::Test,
     ];
 
     pub fn label(self) -> &'static str {
@@ -212,6 +215,7 @@ impl IgnoredReason {
             IgnoredReason::OptedOut => "opt_out",
             IgnoredReason::Incomplete => "incomplete",
             IgnoredReason::Rule => "rule",
+            IgnoredReason::Test => "test",
         }
     }
 }

@@ -21,6 +21,23 @@ impl Mapper for SettingsMapper {
         answers: &Answers,
         payload: Option<&Json>,
     ) -> submission::Mapped {
+        let mapped = self.map_call(key, answers, payload);
+        submission::Mapped { mapping: mapped.mapping.about(&key.call), ..mapped }
+    }
+
+    fn on_unknown_result(&self) -> UnknownResult {
+        self.on_unknown_result
+    }
+}
+
+impl SettingsMapper {
+    /// The mapping as if every call were one of a caller.
+    fn map_call(
+        &self,
+        key: &SubmissionKey,
+        answers: &Answers,
+        payload: Option<&Json>,
+    ) -> submission::Mapped {
         let SubmissionKey { account, survey, .. } = key;
         let untraced = |mapping| submission::Mapped { mapping, trace: None };
         let unmapped = |detail: String| untraced(Mapping::unmapped(detail));
@@ -42,8 +59,38 @@ impl Mapper for SettingsMapper {
             None => unmapped(format!("the settings have no survey {survey}")),
         }
     }
+}
 
-    fn on_unknown_result(&self) -> UnknownResult {
-        self.on_unknown_result
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::CallUuid;
+    use crate::submission::IgnoredReason;
+    use crate::survey::samples::{answers, name};
+
+    fn mapped(account: &str, call: &str, payload: Option<&str>) -> Mapping {
+        let mapper =
+            SettingsMapper { accounts: [name("main")].into(), ..SettingsMapper::default() };
+        let call = call.parse::<CallUuid>().unwrap();
+        let key = SubmissionKey { account: name(account), survey: name("quality"), call };
+        let payload = payload.map(|json| Json::new(json.to_owned()).unwrap());
+        mapper.map(&key, &answers(&[("score", "4")]), payload.as_ref()).mapping
+    }
+
+    #[test]
+    fn a_test_call_is_ignored_whatever_it_maps_to() {
+        let payload = Some(r#"{"rating":5}"#);
+        assert!(matches!(mapped("main", "c-1", payload), Mapping::Feedback(_)));
+        assert!(matches!(mapped("main", "c-1", None), Mapping::Dead { .. }));
+        assert!(matches!(mapped("gone", "c-1", None), Mapping::Dead { .. }));
+        for (account, payload, would_be) in [
+            ("main", payload, r#"feedback {"rating":5}"#),
+            ("main", None, "dead (unmapped): the settings have no survey quality"),
+            ("gone", payload, "dead (unmapped): the settings have no account gone"),
+        ] {
+            let detail = format!("a test, never delivered; a caller's answers would be {would_be}");
+            let ignored = Mapping::Ignore { reason: IgnoredReason::Test, detail: Some(detail) };
+            assert_eq!(mapped(account, "postcall-test-1", payload), ignored);
+        }
     }
 }

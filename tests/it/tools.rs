@@ -277,14 +277,14 @@ fn a_curl_line_is_signed_for_whatever_a_sender_sends() {
     let of_json = SETTINGS.replace("open: { preset: plivo", "open: { preset: generic-json");
     let of_json = Operator(Home::new(&of_json));
     let said = of_json.run(&["sign", "open", "--call", "c-1", "--digits", "4"]);
-    assert!(said.stderr.contains("takes JSON, and --call and --digits make a form: give --json"));
+    assert!(said.well().contains(r#"--data '{"answers":{"score":4},"call_uuid":"c-1"}'"#));
 
     assert!(sign(&["ivr", "--form", "@no/such/file"]).unreadable().contains("cannot read no/such"));
     for usage in [
         &["ivr"][..],
         &["ivr", "--digits", "4"],
         &["ivr", "--call", "c-1"],
-        &["ivr", "--call", "c-1", "--digits", "4", "--query", "a=b"],
+        &["ivr", "--call", "c-1", "--digits", "4", "--form", "a=b"],
         &["ivr", "--form", "a=b", "--json", "{}"],
     ] {
         assert_eq!(sign(usage).code, Some(2), "{usage:?}");

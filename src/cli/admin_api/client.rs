@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::admin::{
     AccountList, AccountView, AdminApi, AdminError, ApiProblem, DiscardRequest, DiscardResult,
     EraseResult, Paging, ReplayOptions, ReplayRequest, ReplayResult, Result, ResumeResult,
-    SubmissionDetailView, SubmissionPage, SubmissionQuery,
+    SubmissionDetailView, SubmissionPage, SubmissionQuery, SurveyList,
 };
 use crate::destination;
 use crate::domain::{CallUuid, Name};
@@ -172,6 +172,10 @@ impl AdminApi for Client {
 
     async fn resume(&self, account: &Name) -> Result<ResumeResult> {
         self.post(&format!("accounts/{account}/resume"), &json!({})).await
+    }
+
+    async fn surveys(&self) -> Result<SurveyList> {
+        self.get("surveys", Vec::new()).await
     }
 
     async fn totals(&self) -> Result<StateCounts> {

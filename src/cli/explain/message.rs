@@ -3,6 +3,7 @@
 
 use std::str::from_utf8;
 
+use super::curl;
 use crate::cli::payload::Payload;
 use crate::domain::Method;
 
@@ -50,6 +51,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Content, Malformed> {
     match first {
         Some(first) if is_start(lines[first].text) => {
             messages(&lines[first..]).map(Content::Messages)
+        }
+        Some(first) if let Some(read) = from_utf8(bytes).ok().and_then(curl::read) => {
+            let line = lines[first].number;
+            let payload = read.map_err(|message| Malformed { line, message })?;
+            Ok(Content::Messages(vec![Message { payload, notes: Vec::new() }]))
         }
         _ => Ok(Content::Body(without_line_end(bytes).to_vec())),
     }

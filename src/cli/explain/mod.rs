@@ -1,5 +1,6 @@
 //! `explain`: what would become of a webhook.
 
+mod curl;
 mod explained;
 mod message;
 
@@ -59,9 +60,9 @@ A file holds a request as it went over the wire:
 
     CallUUID=my-call-1&Digits=4
 
-or what `curl -v` logged of one, with `> ` before each line, or several of these one after another.
-Anything else is a bare body, which needs --source. All are taken for webhooks that arrived in this
-order; nothing is kept and nothing is sent. A webhook that is not signed, or not well, is told to be so
+or what `curl -v` logged of one, with `> ` before each line, or several of these one after another,
+or the curl command that `postcall sign` prints. Anything else is a bare body, which needs --source.
+All are taken for webhooks that arrived in this order; nothing is kept and nothing is sent. A webhook that is not signed, or not well, is told to be so
 and explained all the same.
 
 Exit codes: 0 explained, 1 the service would refuse one of the webhooks, 2 usage or a file that cannot

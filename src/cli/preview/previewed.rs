@@ -48,7 +48,8 @@ impl Previewed {
         let Some(submission) = self.submission.as_mut().filter(|it| it.state.is_waiting()) else {
             return;
         };
-        self.mapped = Some(self.survey.map(submission.answers()));
+        let Mapped { mapping, trace } = self.survey.map(submission.answers());
+        self.mapped = Some(Mapped { mapping: mapping.about(&self.key.call), trace });
         let at = submission.due_at;
         let context = ClaimContext {
             now: at,

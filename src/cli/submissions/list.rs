@@ -75,8 +75,9 @@ impl List {
 pub(super) fn state(submission: &SubmissionView) -> String {
     let label = submission.state.label();
     match &submission.reason {
-        None => label.to_owned(),
         Some(reason) => format!("{label} ({reason})"),
+        None if submission.test => format!("{label} (test)"),
+        None => label.to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The operator actions on submissions; one verb, one file.
 
+mod as_test;
 mod discard;
 mod erase;
 mod export;

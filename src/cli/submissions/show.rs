@@ -1,8 +1,10 @@
 use std::io::{self, Write};
 
+use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::as_test;
 use super::list::{state, trace_text};
 use super::one_by_one::id;
 use super::output::{Output, to_json};
@@ -22,6 +24,9 @@ pub(super) struct Show {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Print it as a file of cases for `postcall test`: its webhooks, and what they came to
+    #[arg(long, conflicts_with = "output")]
+    as_test: bool,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -30,6 +35,11 @@ impl Show {
     pub async fn run(self) -> Result<(), Failure> {
         let shown = self.admin.open_read()?.show(self.id).await?;
         let mut out = io::stdout().lock();
+        if self.as_test {
+            let file = as_test::file(&shown).with_context(|| format!("submission {}", self.id))?;
+            write!(out, "{file}")?;
+            return Ok(());
+        }
         match self.output {
             Output::Json => writeln!(out, "{}", to_json(&shown)?)?,
             Output::Table => print(&mut out, &shown)?,
@@ -69,6 +79,7 @@ fn print_heads(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result
     let time = |time: Option<Timestamp>| time.map(|at| format!("{at:.0}")).unwrap_or_default();
     line("submission", &submission.id)?;
     line("call", submission.call.as_deref().unwrap_or("not kept any more"))?;
+    line("test", if submission.test { "yes: kept and shown, never delivered" } else { "" })?;
     line("account", &submission.account)?;
     line("survey", &submission.survey)?;
     line("state", &state(submission))?;

@@ -44,6 +44,7 @@ pub(super) async fn serve() -> HttpResponse {
         accounts::list,
         accounts::pause,
         accounts::resume,
+        submissions::surveys,
         submissions::totals,
         serve,
     ),

@@ -41,6 +41,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(get("/accounts", web::get().to(accounts::list)))
         .service(post("/accounts/{account}/pause", web::post().to(accounts::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(accounts::resume)))
+        .service(get("/surveys", web::get().to(submissions::surveys)))
         .service(get("/totals", web::get().to(submissions::totals)))
         .service(get("/openapi.json", web::get().to(described::serve)))
         .default_service(web::to(Problem::not_found))

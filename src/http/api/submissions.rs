@@ -7,7 +7,7 @@ use super::reading::{Body, Query, id};
 use super::refusal::{BadBody, NotNow, Refusals};
 use crate::admin::{
     AdminApi, DiscardResult, Paging, ReplayOptions, ReplayResult, SubmissionDetailView,
-    SubmissionPage, SubmissionQuery,
+    SubmissionPage, SubmissionQuery, SurveyList,
 };
 use crate::submission::StateCounts;
 
@@ -102,4 +102,16 @@ pub(super) async fn discard(
 )]
 pub(super) async fn totals(door: Door) -> Answer<StateCounts> {
     Ok(web::Json(door.admin().totals().await?))
+}
+
+/// Surveys of the settings: the questions and fields that an export has columns for.
+#[utoipa::path(
+    get,
+    path = "/api/v1/surveys",
+    operation_id = "list_surveys",
+    tag = "submissions",
+    responses((status = 200, description = "the surveys, by name", body = SurveyList), Refusals),
+)]
+pub(super) async fn surveys(door: Door) -> Answer<SurveyList> {
+    Ok(web::Json(door.admin().surveys().await?))
 }

@@ -178,7 +178,8 @@ fn a_spreadsheet_reads_what_is_exported_and_runs_nothing_of_it() {
     let lines: Vec<&str> = reply.text.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("id,account,survey,call,state,reason,"), "{}", lines[0]);
-    assert!(lines[1].ends_with(r#",2,ECHO,"'=2*2, ""it"" said""#), "{}", lines[1]);
+    assert!(lines[0].ends_with(",notes,test,answer_score,answer_problem"), "{}", lines[0]);
+    assert!(lines[1].ends_with(r#",2,ECHO,"'=2*2, ""it"" said",false,2,1"#), "{}", lines[1]);
     test_env.get("/export?format=xml").assert_status(400);
     test_env.get("/export?limit=3").assert_status(400);
 }

@@ -1,0 +1,71 @@
+//! An export has a column for each question and each field of the surveys.
+
+use serde_json::{Value, json};
+
+use crate::test_env::{SETTINGS, TestEnv};
+
+/// Surveys with the fields that they know, and a source that reads one.
+fn settings() -> String {
+    let source = "ivr: { preset: plivo, account: main, survey: quality,";
+    let field = format!(
+        "{source} extract: {{ fields: {{ region: query:region, campaign: query:campaign }} }},"
+    );
+    let quality = "  quality:\n";
+    let declared = format!("{quality}    fields: [region, campaign]\n");
+    let settings = SETTINGS.replace(source, &field).replace(quality, &declared);
+    settings.replace(
+        "questions: [{ name: score, answers: 1-5 }, {",
+        "questions: [{ name: zeal, text: 9, optional: true }, { name: score, answers: 1-5 }, {",
+    )
+}
+
+#[track_caller]
+fn export(test_env: &TestEnv, more: &[&str]) -> String {
+    let mut command = test_env.postcall(&[&["submissions", "export"], more].concat());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The columns that questions and fields have, in the head and in the line of a call.
+fn columns(csv: &str, call: &str) -> Vec<(String, String)> {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let head = reader.headers().unwrap().clone();
+    let mut records = reader.records().map(Result::unwrap);
+    let record = records.find(|record| record.iter().any(|value| value == call)).unwrap();
+    let pairs = head.iter().zip(&record).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pairs.filter(|(name, _)| name.starts_with("answer_") || name.starts_with("field_")).collect()
+}
+
+#[test]
+fn an_export_has_a_column_for_each_question_and_field() {
+    let mut test_env = TestEnv::of(&settings());
+    test_env.start();
+    test_env.caller("rated").at("ivr").asked("score&campaign=spring").has_pressed("2");
+    test_env.caller("rated").at("ivr").asked("problem").has_pressed("1");
+    test_env.until_it_is("rated", "delivered");
+    test_env.caller("outside").has_pressed("9");
+    test_env.until_it_is("outside", "ignored(invalid_answer)");
+
+    let admin = format!("http://{}", test_env.private());
+    let csv = export(&test_env, &["--format", "csv", "--admin-url", &admin]);
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let rated = [
+        ("answer_zeal", ""),
+        ("answer_score", "2"),
+        ("answer_problem", "1"),
+        ("field_region", ""),
+        ("field_campaign", "spring"),
+    ];
+    assert_eq!(columns(&csv, "rated"), rated.map(pair));
+    let outside = rated.map(|(name, _)| pair((name, "")));
+    assert_eq!(columns(&csv, "outside"), outside, "only answers in their domain count");
+
+    let jsonl = export(&test_env, &["--call", "rated", "--admin-url", &admin]);
+    let line: Value = serde_json::from_str(&jsonl).unwrap();
+    assert_eq!(line["answered"], json!({ "score": "2", "problem": "1" }));
+    assert_eq!(line["fields"], json!({ "campaign": "spring" }));
+
+    test_env.stop();
+    assert_eq!(export(&test_env, &["--format", "csv"]), csv, "the store says the same");
+}

@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Listener, Metrics};
+use crate::telemetry::{Listener, Metrics, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a hook into a connection that is just being closed.
@@ -66,6 +66,9 @@ const SETTLE_MIN: Duration = Duration::from_secs(1);
 /// Connections that each worker has at least, where the settings allow so many.
 const WORKER_CONNECTIONS_MIN: usize = 16;
 
+/// Most parts in which the quarantine is written at the end; all of it has fewer.
+const QUARANTINE_SAVES_MAX: usize = 200;
+
 /// The private door serves one scraper and some probes.
 const PRIVATE_WORKERS: usize = 1;
 
@@ -78,6 +81,8 @@ pub struct App {
     metrics: Arc<Metrics>,
     public: TcpListener,
     private: TcpListener,
+    /// The settings are not those of their file, which is refused.
+    is_stale: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +107,15 @@ impl App {
         let private = listen("private", settings.private.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
         let store = open_ledger(&settings, &clock, &metrics)?;
-        Ok(Self { settings, clock, random, store, metrics, public, private })
+        let is_stale = false;
+        Ok(Self { settings, clock, random, store, metrics, public, private, is_stale })
+    }
+
+    /// Notes that the settings were accepted earlier, and that their file is refused now.
+    #[must_use]
+    pub fn with_stale_settings(self) -> Self {
+        self.metrics.settings_are_stale(true);
+        Self { is_stale: true, ..self }
     }
 
     /// Where hooks are taken, with the port that the system gave.
@@ -128,7 +141,10 @@ impl App {
         mut reread: mpsc::Receiver<Reread>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
-        let App { settings, clock, random, store, metrics, public, private } = self;
+        let App { settings, clock, random, store, metrics, public, private, is_stale } = self;
+        if !is_stale {
+            reload::keep(&settings);
+        }
         let accepting = Arc::new(AtomicBool::new(true));
         announce_doors(&settings, &public, &private);
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
@@ -145,15 +161,17 @@ impl App {
         let admin = AdminService::new(store.clone(), config, metrics.clone(), clock.clone());
         let admin = Arc::new(admin);
         let gate = gate(&settings);
-        let api = Api { admin: admin.clone(), gate: gate.clone() };
-        let private = serve_private(private, &store, &metrics, &accepting, api, clock.clone())?;
         let in_force = InForce::of(&settings);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
+        let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
+        let private = serve_private(private, &store, &metrics, &accepting, api, clock.clone())?;
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
+        let quarantine =
+            actix_web::rt::spawn(keep_quarantine(ingest.clone(), store.clone(), clock.clone()));
         let door = PublicDoor {
             ingest: ingest.clone(),
             metrics: metrics.clone(),
@@ -179,6 +197,8 @@ impl App {
         public.stop(true).await;
         tracing::info!("no more hooks are taken");
         let took = clock.monotonic() - began;
+        quarantine.abort();
+        save_quarantine(&live.ingest, &*store).await;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
         private.stop(false).await;
@@ -349,6 +369,25 @@ async fn keep_secrets_fresh(ingest: Arc<Ingest>, gate: Arc<Gate>) {
         tokio::time::sleep(SECRETS_EVERY).await;
         ingest.read_secrets_anew();
         gate.read_secrets_anew();
+    }
+}
+
+/// Ends with the service, which ends it.
+async fn keep_quarantine(ingest: Arc<Ingest>, store: Arc<dyn Store>, clock: Clock) {
+    ingest.keep_quarantine(&*store, || clock.now()).await;
+}
+
+/// Writes what the next process has to verify again. It takes a few turns if much came just now.
+async fn save_quarantine(ingest: &Ingest, store: &dyn Store) {
+    for _ in 0..QUARANTINE_SAVES_MAX {
+        match ingest.quarantine().save(store).await {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(error) => {
+                let error = logs::chain(&error);
+                return tracing::warn!(error, "the quarantine could not be written");
+            }
+        }
     }
 }
 

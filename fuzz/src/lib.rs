@@ -216,6 +216,7 @@ pub fn jsonpath(data: &[u8]) {
         url: json.url.clone(),
         reply: json.reply.clone(),
         on_refusal: json.on_refusal,
+        quarantine: json.quarantine,
     };
     let mut hook = webhook(Method::Post, b"call_uuid=c-1", body);
     hook.headers = [("content-type", "application/json")].into_iter().collect();

@@ -14,6 +14,8 @@ mod input;
 mod output;
 mod payload;
 mod preview;
+mod quarantine;
+mod rejections;
 mod reread;
 mod serve;
 mod settings_file;
@@ -48,7 +50,7 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Take hooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
-    Serve(SettingsFile),
+    Serve(serve::Serve),
     /// Say whether the settings are well, and what follows from them
     Check(check::Check),
     /// Say what would become of a hook, or of several hooks of one call
@@ -69,6 +71,10 @@ enum Verb {
     Submissions(Box<submissions::Submissions>),
     /// Say which accounts are held and why; hold and resume them
     Accounts(Box<accounts::Accounts>),
+    /// List webhooks that no known secret verifies; verify them again, or drop them
+    Quarantine(Box<quarantine::Quarantine>),
+    /// List the last webhooks that a running service rejected, and why
+    Rejections(Box<rejections::Rejections>),
     /// Show it all at once: the stand-in, the service and a few dozen calls
     Demo(demo::Demo),
 }
@@ -78,7 +84,7 @@ impl Cli {
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
-            Verb::Serve(settings) => serve::run(settings),
+            Verb::Serve(serve) => serve::run(serve),
             Verb::Check(check) => check.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
@@ -89,6 +95,8 @@ impl Cli {
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Doctor(doctor) => doctor.run(),
             Verb::Accounts(accounts) => accounts.run(),
+            Verb::Quarantine(quarantine) => quarantine.run(),
+            Verb::Rejections(rejections) => rejections.run(),
             Verb::Demo(demo) => demo.run(),
         }
     }

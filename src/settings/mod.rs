@@ -19,6 +19,7 @@ mod environment;
 mod error;
 mod hash;
 mod issues;
+mod last_accepted;
 mod layers;
 mod located;
 mod presets;
@@ -33,6 +34,7 @@ mod secret;
 mod section;
 mod shape;
 mod signatures;
+mod source_text;
 mod sources;
 mod store;
 mod surveys;
@@ -49,6 +51,7 @@ pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use hash::Fingerprint;
+pub use last_accepted::Kept;
 pub use located::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
@@ -64,6 +67,7 @@ pub(crate) use diagnostic::Context;
 pub(crate) use located::Located;
 use section::Section;
 use shape::{Kind, Shape, key};
+use source_text::SourceText;
 use sources::Surroundings;
 
 /// All that may be written.
@@ -116,6 +120,8 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
+    /// `None` where they come from no file.
+    source_text: Option<SourceText>,
 }
 
 impl Settings {
@@ -148,7 +154,10 @@ impl Settings {
         })?;
         let settings = Self::at(&Cursor::root(&tree, &KIND, &context));
         match (context.into_sorted(), settings) {
-            (faults, Some(settings)) if faults.is_empty() => Ok(settings),
+            (faults, Some(settings)) if faults.is_empty() => {
+                let source_text = file.map(|file| SourceText::new(file, text));
+                Ok(Self { source_text, ..settings })
+            }
             (faults, _) => Err(SettingsError::Faults(faults)),
         }
     }
@@ -195,6 +204,7 @@ impl Settings {
             logs: logs?,
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
+            source_text: None,
         })
     }
 }

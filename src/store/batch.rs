@@ -9,14 +9,14 @@ use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, UnreadablePa
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClaimRequest, Claimed, ClockRecord, PurgeCounts, ROWS_PER_MICROSECOND, ReceiveRequest,
-    Received, RetentionCutoffs, SettledUnsent, first_row,
+    ClaimRequest, Claimed, ClockRecord, PurgeCounts, QuarantinedWebhook, ROWS_PER_MICROSECOND,
+    ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, first_row,
 };
 use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::clock::whole_microseconds;
-use crate::domain::Name;
+use crate::domain::{Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
     LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission,
@@ -440,10 +440,26 @@ impl<'a, B: Backend> Batch<'a, B> {
             if let Some(call) = call {
                 // What the destination said of the account may name the call.
                 self.modify_pause(&account, |pause| pause.erase_call(call.as_str()))?;
+                self.backend.delete_quarantined_about(&call)?;
             }
             self.removed = Some(Removed::Erased);
         }
         Ok(outcome)
+    }
+
+    /// Adds webhooks to the quarantine and removes some.
+    pub fn save_quarantine(
+        &mut self,
+        added: &[QuarantinedWebhook],
+        removed: &[WebhookId],
+    ) -> Result<(), B::Error> {
+        added.iter().try_for_each(|kept| self.backend.insert_quarantined(kept))?;
+        for id in removed {
+            if self.backend.delete_quarantined(*id)? > 0 {
+                self.removed.get_or_insert(Removed::Purged);
+            }
+        }
+        Ok(())
     }
 
     fn act(

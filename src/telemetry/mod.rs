@@ -10,11 +10,13 @@ mod connections;
 mod families;
 pub mod logs;
 mod metrics;
+mod quarantine;
 mod reload;
 mod webhooks;
 
 pub use action::Action;
 pub use connections::{CloseReason, ConnectionState, Listener, ListenerMetrics};
 pub use metrics::{LabelSets, Metrics};
+pub use quarantine::QuarantineEvent;
 pub use reload::ReloadResult;
 pub use webhooks::{SourceMetrics, WebhookOutcome};

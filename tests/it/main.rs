@@ -27,6 +27,7 @@ mod oracle;
 mod power_cut;
 mod presets;
 mod process;
+mod quarantine;
 mod readme;
 mod reload;
 mod schema;

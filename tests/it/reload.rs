@@ -225,3 +225,41 @@ fn a_process_notices_a_file_that_was_swapped() {
     world.until("the new settings are in force", || applied(&world) == 1.0);
     world.caller("c-1").at("fresh").has_pressed("2");
 }
+
+#[test]
+fn a_refused_settings_file_is_no_crash_loop_at_the_next_restart() {
+    // A secret in the text would not be kept.
+    let settings = SETTINGS.replace(
+        "auth_token: { value: the-token-that-plivo-knows }",
+        "auth_token: { file: \"@folder@/token\" }",
+    );
+    let mut world = World::of(&settings);
+    world.serve_as_process();
+    world.operator_rewrites(|settings| settings.replace("of: problem", "of: nobody"));
+    world.reload();
+    world.process().wait_for("the settings were not reloaded, the old ones stay in force");
+    world.process().signal("TERM");
+    assert!(world.until_the_process_ends().status.success());
+
+    let strict = world.postcall(&["serve", "--strict"]).output().unwrap();
+    assert_eq!(strict.status.code(), Some(78));
+    let told = String::from_utf8(strict.stderr).unwrap();
+    assert!(told.contains("surveys.quality.issues.of"), "{told}");
+
+    world.serve_as_process();
+    let stale = "the settings file is refused: serving with the settings that were accepted last";
+    let told = world.process().said_first.iter().find(|line| line["message"] == stale);
+    let told = told.expect("it is said loudly");
+    assert_eq!(told["level"], "ERROR");
+    assert!(told["fault"].as_str().unwrap().contains("surveys.quality.issues.of"), "{told}");
+    assert_eq!(world.figures().of("settings_stale"), 1.0);
+    assert!(world.is_ready());
+    world.caller("c-1").has_pressed("5");
+    world.until_it_is("c-1", "delivered");
+
+    world.operator_rewrites(|settings| settings.replace("of: nobody", "of: problem"));
+    world.reload();
+    world.until("the file is in force", || world.figures().of("settings_stale") == 0.0);
+    world.process().signal("TERM");
+    assert!(world.until_the_process_ends().status.success());
+}

@@ -229,5 +229,6 @@ fn forger_of(source: &Source) -> Source {
         url: source.url.clone(),
         reply: source.reply.clone(),
         on_refusal: source.on_refusal,
+        quarantine: source.quarantine,
     }
 }

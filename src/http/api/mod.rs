@@ -10,6 +10,7 @@ mod context;
 mod described;
 mod export;
 mod gate;
+mod quarantine;
 mod reading;
 mod refusal;
 mod submissions;
@@ -41,6 +42,11 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(get("/accounts", web::get().to(accounts::list)))
         .service(post("/accounts/{account}/hold", web::post().to(accounts::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(accounts::resume)))
+        .service(get("/rejections", web::get().to(quarantine::rejections)))
+        .service(get("/quarantine", web::get().to(quarantine::list)))
+        .service(post("/quarantine/retry", web::post().to(quarantine::retry)))
+        .service(post("/quarantine/drop", web::post().to(quarantine::drop_all)))
+        .service(get("/quarantine/{id}", web::get().to(quarantine::show)))
         .service(get("/totals", web::get().to(submissions::totals)))
         .service(get("/openapi.json", web::get().to(described::serve)))
         .default_service(web::to(Problem::not_found))

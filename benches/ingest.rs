@@ -17,7 +17,7 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use postcall::clock::Clock;
 use postcall::domain::{Method, Webhook, WebhookId};
-use postcall::http::{self, PublicDoor, RootSpan};
+use postcall::http::{self, PublicListener, RootSpan};
 use postcall::ingest::Ingest;
 use postcall::random::Random;
 use postcall::settings::{Environment, Settings};
@@ -38,9 +38,9 @@ accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-auth-token } }
 sources:
   ivr: { preset: plivo, account: main, survey: quality }
-  filtered: { preset: plivo, account: main, survey: quality, read: { only_when: "form:Event" } }
+  filtered: { preset: plivo, account: main, survey: quality, extract: { filter: "form:Event" } }
 surveys:
-  quality: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
+  quality: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
 "#;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -48,8 +48,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let settings = Settings::from_yaml(SETTINGS, Environment::default())?;
     let source = settings.sources.get("ivr").context("a source of the settings")?;
     let sent = Sent::to(source)?;
-    ensure!(read(source, sent.hook()), "it is verified and read");
-    let alone = median(rounds, || read(source, sent.hook()));
+    ensure!(read(source, sent.webhook()), "it is verified and read");
+    let alone = median(rounds, || read(source, sent.webhook()));
     println!("one webhook verified and read: {alone:?} at the median");
 
     let sent = Sent::to(settings.sources.get("filtered").context("a source of the settings")?)?;
@@ -104,8 +104,8 @@ async fn round_served<R, B>(
 }
 
 /// All that a worker does with a webhook but to wait for the store.
-fn read(source: &Source, hook: Webhook) -> bool {
-    let Ok(verified) = source.verify(hook) else { return false };
+fn read(source: &Source, webhook: Webhook) -> bool {
+    let Ok(verified) = source.verify(webhook) else { return false };
     let Ok(Some(reading)) = source.read(&verified) else { return false };
     let report = black_box(reading.into_report(&source.survey));
     let reply = black_box(source.reply_with(None));
@@ -114,7 +114,7 @@ fn read(source: &Source, hook: Webhook) -> bool {
 }
 
 /// The service as it is, above a store that is not asked.
-fn public(settings: Settings) -> web::Data<PublicDoor> {
+fn public(settings: Settings) -> web::Data<PublicListener> {
     let names = settings.sources.keys().map(|name| (name.clone(), vec!["v3"])).collect();
     let labels = LabelSets { sources: names, ..LabelSets::default() };
     let metrics = Arc::new(Metrics::new(&labels, &settings.hash));
@@ -122,7 +122,7 @@ fn public(settings: Settings) -> web::Data<PublicDoor> {
     let Settings { sources, surveys, replies, .. } = settings;
     let sources = sources.into_values().collect();
     let ingest = Ingest::new(sources, &surveys, &replies, store, metrics.clone());
-    web::Data::new(PublicDoor {
+    web::Data::new(PublicListener {
         ingest: Arc::new(ingest),
         metrics,
         body_timeout: Duration::from_secs(5),
@@ -171,12 +171,12 @@ impl Sent {
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut sent =
             Self { path: format!("/hooks/{}", source.name), headers: headers.into(), body };
-        let signature = source.sign(&sent.hook(), "0f7ea9b24d534b3f9d3c2b1c1a3c5d7e")?;
+        let signature = source.sign(&sent.webhook(), "0f7ea9b24d534b3f9d3c2b1c1a3c5d7e")?;
         sent.headers.extend(signature);
         Ok(sent)
     }
 
-    fn hook(&self) -> Webhook {
+    fn webhook(&self) -> Webhook {
         Webhook {
             id: WebhookId(Uuid::nil()),
             method: Method::Post,

@@ -29,25 +29,25 @@ sources:
     preset: plivo
     account: main
     survey: quality
-    read: { fields: { from: form:From, campaign: query:campaign } }
+    extract: { fields: { from: form:From, campaign: query:campaign } }
 surveys:
   quality:
     fields: [from, campaign]
     questions:
       - { name: score, answers: 1-5 }
-      - { name: problem, answers: 1-5, several: true, ask_when: "score < 5" }
+      - { name: problem, answers: 1-5, multiple: true, ask_when: "score < 5" }
       - { name: solved, yes_no: { yes: ["1"], no: ["2"] }, optional: true }
       - { name: comment, text: 1000, optional: true }
-    rating: { of: score }
+    rating: { question: score }
     issues:
-      of: problem
+      question: problem
       choices:
         - { answer: 1, issue: ECHO }
         - { answer: 2, issue: ONE_WAY_AUDIO }
         - { answer: 3, issue: CALL_DROPPED }
-        - { of: comment, mentions: [echo, "hear myself"], issue: ECHO }
-        - { of: comment, mentions: [robot, robotic, metallic], issue: ROBOTIC_AUDIO }
-      otherwise: [OTHERS]
+        - { question: comment, keywords: [echo, "hear myself"], issue: ECHO }
+        - { question: comment, keywords: [robot, robotic, metallic], issue: ROBOTIC_AUDIO }
+      default: [OTHERS]
     rules:
       - { when: "campaign == 'test' or from in ['+10000000001', '+10000000002']", ignore: "test call" }
       - { when: "score <= 2 and solved == 'no' and problem == [3]", rating: 1, issues: [CALL_DROPPED] }

@@ -27,7 +27,7 @@ use crate::delivery::{self, Delivery};
 use crate::destination::Client;
 pub use crate::http::api_description;
 use crate::http::{
-    self, Api, Bounds, Check, Gate, ListenerOptions, PrivateDoor, PublicDoor, RootSpan,
+    self, AdminListener, Api, Bounds, Check, Gate, ListenerOptions, PublicListener, RootSpan,
 };
 use crate::ingest::Ingest;
 use crate::random::Random;
@@ -37,7 +37,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::{Listener, Metrics, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
-/// them sends a hook into a connection that is just being closed.
+/// them sends a webhook into a connection that is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long an idle connection of the admin listener is kept, where a scraper may come every few seconds.
@@ -56,11 +56,11 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// chunks has, and less than a tenth of a second's work.
 const REQUEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// How often secrets in files are read anew: soon after a rotation, long before Plivo gives up on a
+/// How often secrets in files are read again: soon after a rotation, long before Plivo gives up on a
 /// callback that it may retry.
 const SECRETS_EVERY: Duration = Duration::from_secs(5);
 
-/// The least that the courier has for what is in flight, however long the door took to close.
+/// The least that the dispatcher has for what is in flight, however long the listener took to close.
 const SETTLE_MIN: Duration = Duration::from_secs(1);
 
 /// Connections that each worker has at least, where the settings allow so many.
@@ -69,10 +69,10 @@ const WORKER_CONNECTIONS_MIN: usize = 16;
 /// Most parts in which the quarantine is written at the end; all of it has fewer.
 const QUARANTINE_SAVES_MAX: usize = 200;
 
-/// The private door serves one scraper and some probes.
+/// The admin listener serves one scraper and some probes.
 const PRIVATE_WORKERS: usize = 1;
 
-/// A service that is ready to run: the ledger is open and both doors are bound.
+/// A service that is ready to run: the store is open and both listeners are bound.
 pub struct App {
     settings: Settings,
     clock: Clock,
@@ -80,7 +80,7 @@ pub struct App {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     public: TcpListener,
-    private: TcpListener,
+    admin_listener: TcpListener,
     /// The settings are not those of their file, which is refused.
     is_stale: bool,
 }
@@ -89,8 +89,8 @@ pub struct App {
 pub enum AppError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("listening on {address} ({door}.listen)")]
-    Listen { door: &'static str, address: SocketAddr, source: io::Error },
+    #[error("listening on {address} ({listener}.listen)")]
+    Listen { listener: &'static str, address: SocketAddr, source: io::Error },
     #[error(transparent)]
     OpenFiles(#[from] open_files::TooFew),
     #[error("starting to serve")]
@@ -99,16 +99,16 @@ pub enum AppError {
 
 impl App {
     /// # Errors
-    /// A ledger that cannot be opened, an address that cannot be listened on, or too few open files for
+    /// A store that cannot be opened, an address that cannot be listened on, or too few open files for
     /// the connections.
     pub fn build(settings: Settings, clock: Clock, random: Random) -> Result<Self, AppError> {
         open_files::check(open_files::raise_limit(), &settings)?;
         let public = listen("public", settings.public.listen)?;
-        let private = listen("private", settings.private.listen)?;
+        let admin_listener = listen("admin", settings.admin.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
         let store = open_ledger(&settings, &clock, &metrics)?;
         let is_stale = false;
-        Ok(Self { settings, clock, random, store, metrics, public, private, is_stale })
+        Ok(Self { settings, clock, random, store, metrics, public, admin_listener, is_stale })
     }
 
     /// Notes that the settings were accepted earlier, and that their file is refused now.
@@ -118,18 +118,18 @@ impl App {
         Self { is_stale: true, ..self }
     }
 
-    /// Where hooks are taken, with the port that the system gave.
+    /// Where webhooks are taken, with the port that the system gave.
     pub fn public_address(&self) -> SocketAddr {
         self.public.local_addr().expect("a bound listener has an address")
     }
 
     /// Where figures and probes are.
-    pub fn private_address(&self) -> SocketAddr {
-        self.private.local_addr().expect("a bound listener has an address")
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_listener.local_addr().expect("a bound listener has an address")
     }
 
-    /// Serves until `shutdown` comes, then drains: readiness turns red while hooks are still
-    /// taken, the public door closes, what is in flight is finished and settled, the ledger is
+    /// Serves until `shutdown` comes, then drains: readiness turns red while webhooks are still
+    /// taken, the public listener closes, what is in flight is finished and settled, the store is
     /// closed. Within an actix `System`.
     ///
     /// Settings that are `reread` come into force at once and as a whole, or not at all.
@@ -141,12 +141,13 @@ impl App {
         mut reread: mpsc::Receiver<Reread>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
-        let App { settings, clock, random, store, metrics, public, private, is_stale } = self;
+        let App { settings, clock, random, store, metrics, public, admin_listener, is_stale } =
+            self;
         if !is_stale {
             reload::keep(&settings);
         }
         let accepting = Arc::new(AtomicBool::new(true));
-        announce_doors(&settings, &public, &private);
+        log_listeners(&settings, &public, &admin_listener);
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
         let delivery = Delivery::start(delivery::Context {
             store: store.clone(),
@@ -168,18 +169,19 @@ impl App {
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
-        let private = serve_private(private, &store, &metrics, &accepting, api, clock.clone())?;
+        let admin_server =
+            serve_admin(admin_listener, &store, &metrics, &accepting, api, clock.clone())?;
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
         let quarantine =
             actix_web::rt::spawn(keep_quarantine(ingest.clone(), store.clone(), clock.clone()));
-        let door = PublicDoor {
+        let state = PublicListener {
             ingest: ingest.clone(),
             metrics: metrics.clone(),
             body_timeout: public_settings.body_timeout,
             clock: clock.clone(),
             random,
         };
-        let public = serve_public(public, &public_settings, pace.deadline, door)?;
+        let public = serve_public(public, &public_settings, pace.deadline, state)?;
         let mut live = Live { in_force, ingest, admin, gate, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
@@ -190,28 +192,28 @@ impl App {
             }
         }
 
-        tracing::info!("going down: not ready any more, hooks are still taken");
+        tracing::info!("going down: not ready any more, webhooks are still taken");
         accepting.store(false, Ordering::Relaxed);
         tokio::time::sleep(live.in_force.announce).await;
         let began = clock.monotonic();
         public.stop(true).await;
-        tracing::info!("no more hooks are taken");
+        tracing::info!("no more webhooks are taken");
         let took = clock.monotonic() - began;
         quarantine.abort();
         save_quarantine(&live.ingest, &*store).await;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
-        private.stop(false).await;
-        tracing::info!("the ledger is closed");
+        admin_server.stop(false).await;
+        tracing::info!("the store is closed");
         Ok(())
     }
 }
 
-fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).map_err(|source| AppError::Listen { door, address, source })
+fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).map_err(|source| AppError::Listen { listener, address, source })
 }
 
-/// A ledger that is damaged does not end the process, which would only be started again and again:
+/// A store that is damaged does not end the process, which would only be started again and again:
 /// it says what to do, and stays up for whoever comes to do it.
 fn open_ledger(
     settings: &Settings,
@@ -220,7 +222,7 @@ fn open_ledger(
 ) -> Result<Arc<dyn Store>, StoreError> {
     let opened = SqliteStore::open(sqlite::Options {
         path: settings.store.path.clone(),
-        queue: settings.store.queue,
+        write_queue: settings.store.write_queue,
         lease: settings.delivery.lease,
         clock: clock.clone(),
         observer: metrics.clone(),
@@ -231,7 +233,7 @@ fn open_ledger(
             metrics.ledger_not_opened();
             tracing::error!(
                 fault,
-                "the ledger is damaged and cannot be opened, hooks are answered 503; run: {}",
+                "the store is damaged and cannot be opened, webhooks are answered 503; run: {}",
                 advice(&path)
             );
             Ok(Arc::new(SqliteStore::damaged(&path, &fault)))
@@ -241,11 +243,11 @@ fn open_ledger(
 }
 
 /// What helps with a damaged ledger.
-fn advice(ledger: &str) -> String {
-    format!("postcall doctor --ledger {ledger}")
+fn advice(store: &str) -> String {
+    format!("postcall doctor --store {store}")
 }
 
-/// Whether hooks can be kept.
+/// Whether webhooks can be kept.
 fn check_ledger(store: &dyn Store) -> Result<(), String> {
     match store.damage() {
         Some(StoreError::Damaged { path, .. }) => {
@@ -259,20 +261,20 @@ fn check_ledger(store: &dyn Store) -> Result<(), String> {
 
 /// Who may use the API.
 fn gate(settings: &Settings) -> Arc<Gate> {
-    let settings::PrivateDoor { listen, token } = &settings.private;
+    let settings::AdminListener { listen, token } = &settings.admin;
     let gate = Gate::new(listen.ip().is_loopback(), token.clone());
     if !gate.is_open() {
-        tracing::info!("the API is off: the private door is not on loopback and has no token");
+        tracing::info!("the API is off: the admin listener is not on loopback and has no token");
     }
     Arc::new(gate)
 }
 
-/// Says where the doors are.
-fn announce_doors(settings: &Settings, public: &TcpListener, private: &TcpListener) {
+/// Says where the listeners are.
+fn log_listeners(settings: &Settings, public: &TcpListener, admin: &TcpListener) {
     let address = |listener: &TcpListener| listener.local_addr().map(|a| a.to_string()).ok();
     tracing::info!(
         public = address(public),
-        private = address(private),
+        admin = address(admin),
         settings = settings.hash,
         release = env!("CARGO_PKG_VERSION"),
         "serving"
@@ -282,11 +284,11 @@ fn announce_doors(settings: &Settings, public: &TcpListener, private: &TcpListen
 
 fn serve_public(
     listener: TcpListener,
-    settings: &settings::PublicDoor,
+    settings: &settings::PublicListener,
     deadline: Duration,
-    door: PublicDoor,
+    state: PublicListener,
 ) -> Result<ServerHandle, AppError> {
-    let door = web::Data::new(door);
+    let state = web::Data::new(state);
     // Near its part of the limit a worker closes what keeps it waiting, so no part may be tiny.
     let workers = std::thread::available_parallelism()
         .map_or(1, NonZeroUsize::get)
@@ -306,19 +308,19 @@ fn serve_public(
             head_bytes: usize::MAX,
             request_bytes: REQUEST_BYTES_MAX,
         },
-        metrics: door.metrics.listener(Listener::Public),
-        clock: door.clock.clone(),
+        metrics: state.metrics.listener(Listener::Public),
+        clock: state.clock.clone(),
     };
     let server = http::serve(listener, options, move || {
         actix_web::App::new()
             .wrap(TracingLogger::<RootSpan>::new())
-            .configure(http::public(door.clone()))
+            .configure(http::public(state.clone()))
     })
     .map_err(AppError::Serve)?;
     Ok(spawned(server))
 }
 
-fn serve_private(
+fn serve_admin(
     listener: TcpListener,
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
@@ -327,10 +329,10 @@ fn serve_private(
     clock: Clock,
 ) -> Result<ServerHandle, AppError> {
     let (ledger, accepting) = (store.clone(), accepting.clone());
-    let door = web::Data::new(PrivateDoor {
+    let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![
-            Check { name: "ledger", holds: Box::new(move || check_ledger(&*ledger)) },
+            Check { name: "store", holds: Box::new(move || check_ledger(&*ledger)) },
             Check {
                 name: "accepting",
                 holds: Box::new(move || {
@@ -357,7 +359,7 @@ fn serve_private(
         clock,
     };
     let server = http::serve(listener, options, move || {
-        actix_web::App::new().configure(http::private(door.clone()))
+        actix_web::App::new().configure(http::admin(state.clone()))
     })
     .map_err(AppError::Serve)?;
     Ok(spawned(server))
@@ -395,7 +397,7 @@ fn spawned(server: Server) -> ServerHandle {
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         if let Err(error) = server.await {
-            tracing::error!(%error, "a door stopped serving");
+            tracing::error!(%error, "a listener stopped serving");
         }
     });
     handle

@@ -15,13 +15,13 @@ use jiff::Timestamp;
 
 pub use crate::store::QuarantinedWebhook;
 pub use quarantine::Quarantine;
-pub use rejections::{REJECTIONS_MAX, Rejection, RejectionLog};
+pub use rejections::{REJECTIONS_MAX, RejectionLog, RejectionRecord};
 pub use retry::RetryCounts;
 pub use ring::{AGE_MAX as QUARANTINE_AGE_MAX, size as quarantined_bytes};
 
 use crate::domain::{Method, Name, Webhook};
 use crate::source::{
-    OnRefusal, Refusal, Refused, Source, SourceReply, Unverified, VerifiedWebhook,
+    OnReject, Rejection, SignatureError, Source, SourceReply, Unverified, VerifiedWebhook,
 };
 use crate::store::{Queue, ReceiveRequest, StoreError};
 use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
@@ -68,11 +68,11 @@ pub struct Receipt {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Rejection(#[from] Rejection),
     /// The idempotency key is known, for a different payload.
     #[error("the signature is refused: something else came by the same id before")]
     IdReused,
-    #[error("the hook could not be kept")]
+    #[error("the webhook could not be kept")]
     NotKept(#[source] StoreError),
 }
 
@@ -146,15 +146,15 @@ impl Ingest {
     pub async fn receive(
         &self,
         endpoint: &Endpoint,
-        hook: Webhook,
+        webhook: Webhook,
     ) -> Result<Receipt, IngestError> {
-        let verified = match endpoint.source.verify_or_return(hook) {
+        let verified = match endpoint.source.verify_or_return(webhook) {
             Ok(verified) => verified,
-            Err(Unverified { hook, refused }) => {
-                if refused == Refused::Signature(Refusal::Mismatch) {
-                    self.quarantine.keep(&endpoint.source.name, *hook);
+            Err(Unverified { webhook, rejection }) => {
+                if rejection == Rejection::Signature(SignatureError::Mismatch) {
+                    self.quarantine.keep(&endpoint.source.name, *webhook);
                 }
-                return Err(refused.into());
+                return Err(rejection.into());
             }
         };
         self.receive_verified(endpoint, verified).await
@@ -170,8 +170,8 @@ impl Ingest {
         host: Option<String>,
     ) {
         let source = &endpoint.source;
-        let is_mismatch = reason == Refused::Signature(Refusal::Mismatch).label();
-        self.rejections.add(Rejection {
+        let is_mismatch = reason == Rejection::Signature(SignatureError::Mismatch).label();
+        self.rejections.add(RejectionRecord {
             source: source.name.clone(),
             reason,
             at,
@@ -210,11 +210,11 @@ impl Ingest {
         }
         let mut submission = Some(received.submission);
         let outcome = match received.outcome {
-            Outcome::Created => WebhookOutcome::New,
-            Outcome::Updated => WebhookOutcome::Added,
-            Outcome::Duplicate => WebhookOutcome::Repeat,
+            Outcome::Created => WebhookOutcome::Created,
+            Outcome::Updated => WebhookOutcome::Updated,
+            Outcome::Duplicate => WebhookOutcome::Duplicate,
             Outcome::Late => WebhookOutcome::Late,
-            Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Gone)),
+            Outcome::Purged => return Ok(endpoint.not_stored(WebhookOutcome::Purged)),
             Outcome::Excess => {
                 // It promises nothing, and the call goes on by what is known of it.
                 submission = None;
@@ -259,15 +259,15 @@ fn limits(endpoints: &Endpoints) -> BTreeMap<Name, usize> {
 impl IngestError {
     /// Every [`refusal`](Self::refusal).
     pub fn refusals() -> impl Iterator<Item = &'static str> {
-        Refused::LABELS.into_iter().chain([ID_REUSED])
+        Rejection::LABELS.into_iter().chain([ID_REUSED])
     }
 
     pub fn outcome(&self) -> WebhookOutcome {
         match self {
-            IngestError::Refused(Refused::UnsupportedType(_)) => WebhookOutcome::Unsupported,
-            IngestError::Refused(Refused::Unreadable(_)) => WebhookOutcome::Unreadable,
-            IngestError::Refused(Refused::Signature(_)) | IngestError::IdReused => {
-                WebhookOutcome::Refused
+            IngestError::Rejection(Rejection::UnsupportedType(_)) => WebhookOutcome::Unsupported,
+            IngestError::Rejection(Rejection::Parse(_)) => WebhookOutcome::Unreadable,
+            IngestError::Rejection(Rejection::Signature(_)) | IngestError::IdReused => {
+                WebhookOutcome::Rejected
             }
             IngestError::NotKept(_) => WebhookOutcome::Unavailable,
         }
@@ -276,7 +276,7 @@ impl IngestError {
     /// Why it was refused, as a metric counts it.
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
-            IngestError::Refused(refused) => Some(refused.label()),
+            IngestError::Rejection(refused) => Some(refused.label()),
             IngestError::IdReused => Some(ID_REUSED),
             IngestError::NotKept(_) => None,
         }
@@ -310,6 +310,6 @@ impl Endpoint {
 
     /// Whether a refused webhook gets the default reply, so that a live call goes on.
     pub fn replies_to_refusals(&self) -> bool {
-        self.source.on_refusal == OnRefusal::Reply
+        self.source.on_reject == OnReject::Reply
     }
 }

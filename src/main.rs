@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use postcall::cli::{Cli, Failure};
 
-/// Hooks are allocated by the door's threads and freed by the ledger's, which this one is made for.
+/// Webhooks are allocated by the listener's threads and freed by the store's, which this one is made for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure @ (Failure::OutputClosed | Failure::Told)) => failure.exit_code(),
         Err(failure) => {
-            // Where nobody reads it, the exit code tells.
+            // Where no one reads it, the exit code tells.
             let _ = writeln!(io::stderr(), "{failure}");
             failure.exit_code()
         }

@@ -1,4 +1,4 @@
-//! The hooks, signed before any clock starts.
+//! The webhooks, signed before any clock starts.
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ fn signed(source: &Source, number: usize) -> anyhow::Result<Vec<u8>> {
         ("BillRate", "0.0085"),
     ]);
     let form = ("content-type", "application/x-www-form-urlencoded");
-    let hook = Webhook {
+    let webhook = Webhook {
         id: WebhookId(Uuid::nil()),
         method: Method::Post,
         path: format!("/hooks/{}", source.name),
@@ -55,12 +55,12 @@ fn signed(source: &Source, number: usize) -> anyhow::Result<Vec<u8>> {
     let mut request = format!(
         "POST {} HTTP/1.1\r\nhost: surveys.example.com\r\nuser-agent: Plivo\r\naccept: */*\r\n\
          {}: {}\r\ncontent-length: {}\r\n",
-        hook.path,
+        webhook.path,
         form.0,
         form.1,
         body.len()
     );
-    for (name, value) in source.sign(&hook, &Uuid::now_v7().simple().to_string())? {
+    for (name, value) in source.sign(&webhook, &Uuid::now_v7().simple().to_string())? {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     Ok(format!("{request}\r\n{body}").into_bytes())

@@ -5,7 +5,7 @@ pub const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 pub const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
-private: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
 accounts:
   main:
     auth_id: MALOADLOADLOADLOAD00
@@ -18,7 +18,7 @@ accounts:
 sources:
   ivr: { preset: plivo, account: main, survey: quick }
 surveys:
-  quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
-delivery: { delay: 0s, rate: 100000, in_flight: 64 }
-shutdown: { announce: 0s }
+  quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
+delivery: { delay: 0s, rate: 100000, max_concurrency: 64 }
+shutdown: { drain_delay: 0s }
 "#;

@@ -1,4 +1,4 @@
-//! A ledger with a history, written past the service: it would take it an hour.
+//! A store with a history, written past the service: it would take it an hour.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -29,7 +29,7 @@ use crate::settings::SETTINGS;
 /// How far back its history goes: nothing of it is old enough to be dropped meanwhile.
 const HISTORY: Duration = Duration::from_secs(25 * 24 * 3600);
 
-/// When what waits will be due: nobody delivers it meanwhile.
+/// When what waits will be due: no one delivers it meanwhile.
 const DUE_IN: Duration = Duration::from_secs(24 * 3600);
 
 /// How many submissions are shown.
@@ -75,12 +75,12 @@ impl Known {
     }
 }
 
-/// Mostly delivered, as ledgers are.
+/// Mostly delivered, as stores are.
 pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
     // It brings the file to the form of this release.
     drop(SqliteStore::open(sqlite::Options {
         path: path.to_owned(),
-        queue: 1,
+        write_queue: 1,
         lease: DUE_IN,
         clock: Clock::system(),
         observer: Arc::new(()),
@@ -123,7 +123,7 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
     transaction.commit()?;
     ledger.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
     drop(ledger);
-    std::fs::File::open(path)?.sync_all().context("syncing the ledger")?;
+    std::fs::File::open(path)?.sync_all().context("syncing the store")?;
     Ok(known)
 }
 
@@ -144,7 +144,7 @@ impl Ending {
             5..10 => Ending::Pending,
             10..40 => Ending::Ignored,
             40..55 => Ending::Dead(DeadReason::UnknownCall),
-            55..60 => Ending::Dead(DeadReason::Refused),
+            55..60 => Ending::Dead(DeadReason::Rejected),
             60..65 => Ending::Discarded,
             _ => Ending::Delivered,
         }
@@ -195,7 +195,7 @@ impl Past<'_> {
             Ending::Dead(reason) => {
                 let verdict = match reason {
                     DeadReason::UnknownCall => Verdict::UnknownCall,
-                    _ => Verdict::Refused,
+                    _ => Verdict::Rejected,
                 };
                 self.deliver(&mut submission, verdict, Decision::Dead { reason, pause: None });
             }

@@ -1,9 +1,9 @@
-//! What a million submissions in the ledger cost: the same service, as it is shipped, on a ledger
+//! What a million submissions in the store cost: the same service, as it is shipped, on a store
 //! that holds them and on one that is empty, in one run.
 //!
 //! One line for each promise, with its bound; it fails beyond any of them.
 //!
-//! `cargo bench --bench million`, on two quiet cores. The ledger it builds takes about a gigabyte.
+//! `cargo bench --bench million`, on two quiet cores. The store it builds takes about a gigabyte.
 
 #[path = "../load/driver.rs"]
 mod driver;
@@ -39,7 +39,7 @@ const LIST_MAX: Duration = Duration::from_millis(100);
 const SHOW_MAX: Duration = Duration::from_millis(100);
 const SCRAPE_MAX: Duration = Duration::from_millis(20);
 
-/// What of an empty ledger's hooks a second has to be reached.
+/// What of an empty store's webhooks a second has to be reached.
 const HOOKS_MIN: f64 = 0.9;
 
 /// How often each question is asked.
@@ -52,9 +52,9 @@ const PAIRS: usize = 5;
 struct Million {
     #[arg(long, default_value = "1000000")]
     submissions: u32,
-    /// Hooks in each half of a pair
+    /// Webhooks in each half of a pair
     #[arg(long, default_value = "10000")]
-    hooks: usize,
+    webhooks: usize,
     #[arg(long, default_value = "64")]
     connections: usize,
     /// Given by cargo
@@ -82,19 +82,22 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut ratios = Vec::new();
     for pair in 1..=PAIRS {
         let [of_busy, of_empty] = [&busy, &empty].map(|service| {
-            let requests = Requests::prepare(million.hooks)?;
+            let requests = Requests::prepare(million.webhooks)?;
             let answered = driver::run(service.public, requests.all(), million.connections, None)?;
-            ensure!(answered.durable == million.hooks, "answered without a promise: {answered:?}");
+            ensure!(
+                answered.durable == million.webhooks,
+                "answered without a promise: {answered:?}"
+            );
             service.wait_until_delivered()?;
             Ok((answered.per_second(), describe(&answered)))
         });
         let ((of_busy, busy_figures), (of_empty, empty_figures)) = (of_busy?, of_empty?);
-        println!("  pair {pair}: {busy_figures}; with an empty ledger {empty_figures}");
+        println!("  pair {pair}: {busy_figures}; with an empty store {empty_figures}");
         ratios.push(of_busy / of_empty);
     }
-    promises.at_least("hooks/s of an empty ledger's", typical(&ratios), HOOKS_MIN);
+    promises.at_least("hooks/s of an empty store's", typical(&ratios), HOOKS_MIN);
     promises.at_most("memory, the most ever, MB", busy.memory_mb()?, MEMORY_MAX_MB);
-    println!("  (an empty ledger's process: {:.0} MB)", empty.memory_mb()?);
+    println!("  (an empty store's process: {:.0} MB)", empty.memory_mb()?);
     Ok(if promises.are_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -106,7 +109,7 @@ fn describe(answered: &Answered) -> String {
 }
 
 /// Every question is judged by the slowest but two of its answers: one pause of a machine that does
-/// something else is not the ledger's.
+/// something else is not the store's.
 fn ask(service: &Service, known: &Known, promises: &mut Promises) -> anyhow::Result<()> {
     let mut slowest_list = (Duration::ZERO, "");
     for (name, query) in known.searches() {

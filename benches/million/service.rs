@@ -1,4 +1,4 @@
-//! The service as it is shipped, in a process of its own, on a ledger that is given to it.
+//! The service as it is shipped, in a process of its own, on a store that is given to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Service {
     pub public: SocketAddr,
-    private: SocketAddr,
+    admin: SocketAddr,
     process: Child,
     _simulator: Simulator,
     ledger: PathBuf,
@@ -41,7 +41,7 @@ impl Service {
             .arg(&settings)
             .env("POSTCALL__STORE__URL", format!("sqlite:{}", ledger.display()))
             .env("POSTCALL__ACCOUNTS__MAIN__API", format!("http://{}", simulator.addr()))
-            // The one line that says where the doors are is needed.
+            // The one line that says where the listeners are is needed.
             .env("POSTCALL__LOGS__FILTER", "warn,postcall::app=info")
             .stdout(Stdio::piped())
             .spawn()
@@ -50,15 +50,15 @@ impl Service {
         let mut line = String::new();
         said.read_line(&mut line)?;
         let serving: Value = serde_json::from_str(&line).context("the service's first line")?;
-        let door = |name: &str| -> anyhow::Result<SocketAddr> {
+        let listener = |name: &str| -> anyhow::Result<SocketAddr> {
             Ok(serving[name].as_str().context("an address")?.parse()?)
         };
-        let (public, private) = (door("public")?, door("private")?);
+        let (public, admin) = (listener("public")?, listener("admin")?);
         // A full pipe would stop it.
         thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let ledger = ledger.to_owned();
         let mut service =
-            Self { public, private, process, _simulator: simulator, ledger, waiting: 0 };
+            Self { public, admin, process, _simulator: simulator, ledger, waiting: 0 };
         service.get("/readyz").context("it is not ready")?;
         service.waiting = service.totals()?.waiting();
         Ok(service)
@@ -69,7 +69,7 @@ impl Service {
         let answered = Instant::now();
         loop {
             let totals = self.totals()?;
-            ensure!(totals.balance(), "the books are wrong: {totals:?}");
+            ensure!(totals.balance(), "the state counts are wrong: {totals:?}");
             if totals.waiting() == self.waiting {
                 return Ok(());
             }
@@ -78,7 +78,7 @@ impl Service {
         }
     }
 
-    /// How long the private door takes to answer this, time after time.
+    /// How long the admin listener takes to answer this, time after time.
     pub fn time(&self, times: usize, target: &str) -> anyhow::Result<Vec<Duration>> {
         let measure = |_| {
             let began = Instant::now();
@@ -101,7 +101,7 @@ impl Service {
     }
 
     fn get(&self, target: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.private)?;
+        let mut stream = TcpStream::connect(self.admin)?;
         write!(stream, "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

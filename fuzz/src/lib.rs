@@ -46,7 +46,7 @@ sources:
 surveys:
   quality:
     questions: [{ name: score, answers: 1-5 }, { name: comment, text: 200, optional: true }]
-    rating: { of: score }
+    rating: { question: score }
 "#;
     Settings::from_yaml(text, Environment::default()).expect("the settings are right")
 });
@@ -57,11 +57,11 @@ pub fn cuts(data: &[u8]) {
     let [kind, query, body, places] = lines(data);
     let is_twilio = kind == b"twilio";
     let source = source(if is_twilio { "twilio" } else { "plivo" });
-    let mut hook = webhook(Method::Post, query, body);
+    let mut webhook = webhook(Method::Post, query, body);
     if kind == b"get" {
-        hook = Webhook { method: Method::Get, body: Vec::new(), ..hook };
+        webhook = Webhook { method: Method::Get, body: Vec::new(), ..webhook };
     }
-    let Ok(sent) = source.signed(hook, "7") else { return };
+    let Ok(sent) = source.signed(webhook, "7") else { return };
     let Ok(verified) = source.verify(sent.clone()) else { return };
     let mut other = recut(&verified, is_twilio, &mut places.iter().copied());
     other.headers = sent.headers.clone();
@@ -88,10 +88,10 @@ fn recut(
     query.sort_unstable();
     let query: Vec<_> = query.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let query = query.join("&");
-    let hook = verified.hook();
+    let webhook = verified.webhook();
     if is_twilio {
         let body = encoded(&cut_form(&fields, places));
-        return Webhook { body, ..hook.clone() };
+        return Webhook { body, ..webhook.clone() };
     }
     let between = if query.is_empty() || fields.is_empty() { "" } else { "." };
     let whole = [&*query, between, &*fields].concat();
@@ -114,7 +114,7 @@ fn recut(
         true => Method::Get,
         false => Method::Post,
     };
-    Webhook { method, query: (!query.is_empty()).then_some(query), body, ..hook.clone() }
+    Webhook { method, query: (!query.is_empty()).then_some(query), body, ..webhook.clone() }
 }
 
 /// By pairs of bytes: how far the next field is, and how long its name.
@@ -161,8 +161,8 @@ fn encoded(pairs: &[(String, String)]) -> Vec<u8> {
     encode(pairs.iter().map(|(key, value)| (&**key, &**value))).into_bytes()
 }
 
-fn decided(source: &Source, hook: Webhook) -> Option<impl PartialEq + std::fmt::Debug> {
-    let reading: Reading = source.read(&source.verify(hook).ok()?).ok()??;
+fn decided(source: &Source, webhook: Webhook) -> Option<impl PartialEq + std::fmt::Debug> {
+    let reading: Reading = source.read(&source.verify(webhook).ok()?).ok()??;
     let answers: Vec<_> =
         reading.answers.into_iter().map(|read| (read.question, read.answer)).collect();
     Some((reading.call.to_string(), answers, reading.hung_up, reading.opted_out))
@@ -174,10 +174,10 @@ pub fn jwt(data: &[u8]) {
     let [header, claims, body, token] = lines(data);
     let source = source("vonage");
     let sent = |authorization: &[u8]| {
-        let mut hook = webhook(Method::Post, b"", body);
-        hook.headers = [("content-type", "application/json")].into_iter().collect();
-        hook.headers.push("authorization", authorization);
-        source.verify(hook)
+        let mut webhook = webhook(Method::Post, b"", body);
+        webhook.headers = [("content-type", "application/json")].into_iter().collect();
+        webhook.headers.push("authorization", authorization);
+        source.verify(webhook)
     };
     assert!(sent(token).is_err(), "whoever has no secret signs nothing");
     let encode = |part: &[u8]| BASE64URL_NOPAD.encode(part);
@@ -215,12 +215,12 @@ pub fn jsonpath(data: &[u8]) {
         readers,
         url: json.url.clone(),
         reply: json.reply.clone(),
-        on_refusal: json.on_refusal,
+        on_reject: json.on_reject,
         quarantine: json.quarantine,
     };
-    let mut hook = webhook(Method::Post, b"call_uuid=c-1", body);
-    hook.headers = [("content-type", "application/json")].into_iter().collect();
-    let Ok(verified) = source.verify(hook) else { return };
+    let mut webhook = webhook(Method::Post, b"call_uuid=c-1", body);
+    webhook.headers = [("content-type", "application/json")].into_iter().collect();
+    let Ok(verified) = source.verify(webhook) else { return };
     let _ = source.read(&verified);
 }
 

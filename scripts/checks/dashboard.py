@@ -3,7 +3,7 @@
     dashboard.py FILE…       prints every key and value that gets lost and exits 1 if one does
 
 The typed kit drops what it does not know, so a misspelt key, in a query too, comes back missing.
-It also gives what was left out its default, which is nobody's fault.
+It also gives what was left out its default, which is no one's fault.
 """
 
 import json

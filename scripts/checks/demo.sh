@@ -11,7 +11,7 @@ stop() {
 }
 trap stop EXIT
 
-# start_demo: its private door is at $private from here on.
+# start_demo: its admin listener is at $private from here on.
 start_demo() {
     local metrics=''
     cargo build --locked

@@ -1,4 +1,4 @@
-"""Prints a port of the loopback that nobody listens on."""
+"""Prints a port of the loopback that no one listens on."""
 
 import socket
 

@@ -191,13 +191,13 @@ def settings_texts(documents):
 
 
 def settings_faults(settings, spec):
-    drain = sum(seconds(settings["shutdown"][part]) for part in ("announce", "deadline"))
+    drain = sum(seconds(settings["shutdown"][part]) for part in ("drain_delay", "deadline"))
     if spec.get("terminationGracePeriodSeconds", 30) <= drain:
         yield f"terminationGracePeriodSeconds: a drain may take {drain} s"
     (container,) = spec["containers"]
-    for door in ("public", "private"):
-        if not has_port(container, int(settings[door]["listen"].rpartition(":")[2])):
-            yield f"ports: the container lacks the port of {door}.listen"
+    for listener in ("public", "admin"):
+        if not has_port(container, int(settings[listener]["listen"].rpartition(":")[2])):
+            yield f"ports: the container lacks the port of {listener}.listen"
     # Whoever runs a command in the pod names no file.
     named = {env["name"]: env.get("value") for env in container.get("env", [])}
     config_maps = {v["name"] for v in spec["volumes"] if "configMap" in v}

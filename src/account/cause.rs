@@ -7,9 +7,9 @@ pub enum PauseCause {
     /// An operator paused it, and only an operator resumes it.
     Operator,
     /// The destination does not take the account's credentials or address.
-    Misconfigured,
+    AccountRejected,
     /// Most submissions would die of one cause, and an operator should look before they do.
-    Refusals,
+    Rejections,
     /// No connection can be made.
     Unreachable,
 }
@@ -17,16 +17,16 @@ pub enum PauseCause {
 impl PauseCause {
     pub const ALL: [PauseCause; 4] = [
         PauseCause::Operator,
-        PauseCause::Misconfigured,
-        PauseCause::Refusals,
+        PauseCause::AccountRejected,
+        PauseCause::Rejections,
         PauseCause::Unreachable,
     ];
 
     pub fn label(self) -> &'static str {
         match self {
             PauseCause::Operator => "operator",
-            PauseCause::Misconfigured => "misconfigured",
-            PauseCause::Refusals => "refusals",
+            PauseCause::AccountRejected => "account_rejected",
+            PauseCause::Rejections => "rejections",
             PauseCause::Unreachable => "unreachable",
         }
     }

@@ -70,7 +70,7 @@ impl Pause {
         Self { since: Some(at), cause, probe_at: at, status: None, detail, paused_us: 0 }
     }
 
-    /// An account of which nobody can tell whether it is paused: only an operator can.
+    /// An account of which no one can tell whether it is paused: only an operator can.
     pub fn unreadable(at: Timestamp) -> Self {
         Self::by_operator(
             "whether and why it was paused cannot be read; resume it if it may deliver",

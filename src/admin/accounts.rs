@@ -13,7 +13,6 @@ pub struct AccountList {
 
 /// An account and whether its submissions wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownAccount)]
 pub struct AccountView {
     pub account: String,
     /// The settings have it; what waits for one that they do not have dies as unmapped.
@@ -21,14 +20,13 @@ pub struct AccountView {
     /// Some of its submissions wait to be delivered.
     pub waiting: bool,
     /// None while it is delivered.
-    pub hold: Option<PauseView>,
+    pub pause: Option<PauseView>,
 }
 
 /// Why nothing is delivered for an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownHold)]
 pub struct PauseView {
-    /// `operator`, `misconfigured`, `refusals` or `unreachable`.
+    /// `operator`, `account_rejected`, `rejections` or `unreachable`.
     #[schema(value_type = String)]
     pub cause: PauseCause,
     #[schema(value_type = String, format = DateTime)]
@@ -40,7 +38,6 @@ pub struct PauseView {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Resumed)]
 pub struct ResumeResult {
     pub account: String,
     /// It was held, whatever the cause.

@@ -49,7 +49,7 @@ impl AdminError {
     }
 
     pub(crate) fn unknown_account() -> Self {
-        let detail = "no such account: neither the settings nor the ledger have it";
+        let detail = "no such account: neither the settings nor the store have it";
         AdminError::NotFound(detail.to_owned())
     }
 }

@@ -15,7 +15,7 @@ pub struct RejectionList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectionView {
     pub source: String,
-    /// As `postcall_hook_refusals_total` counts it.
+    /// As `postcall_webhook_rejections_total` counts it.
     pub reason: String,
     /// When it arrived.
     #[schema(value_type = String, format = DateTime)]

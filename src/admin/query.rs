@@ -17,7 +17,7 @@ use crate::submission::{DeadReason, IgnoredReason};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-#[schema(as = Sought)]
+#[schema(as = SubmissionFilter)]
 pub struct SubmissionQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
@@ -35,7 +35,7 @@ pub struct SubmissionQuery {
     #[schema(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
     #[param(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
     pub survey: Option<String>,
-    /// One of its hooks came from there.
+    /// One of its webhooks came from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
     #[param(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$", max_length = 63)]
@@ -76,7 +76,7 @@ pub struct Paging {
 
 /// A part of what was found, the latest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Listed)]
+#[schema(as = Page)]
 pub struct SubmissionPage {
     pub submissions: Vec<SubmissionView>,
     /// Where to go on; none at the end. A page may hold fewer than were asked for, even none, and

@@ -10,7 +10,7 @@ use super::query::{SubmissionQuery, with_a_state};
 /// How a submission is to be offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(as = Replaying)]
+#[schema(as = ReplayRequest)]
 pub struct ReplayOptions {
     pub rules: Rules,
     /// Also what Plivo has accepted.
@@ -23,7 +23,7 @@ pub struct ReplayOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rules {
-    /// The settings in force map it anew.
+    /// The settings in force map it again.
     #[default]
     Today,
     /// What the last attempt offered, word for word.
@@ -57,7 +57,6 @@ pub struct ReplayRequest {
 
 /// What came of a replay, or would.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Replayed)]
 pub struct ReplayResult {
     /// How many are due again, or would be.
     pub replayed: u32,
@@ -93,7 +92,6 @@ pub struct DiscardRequest {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Discarded)]
 pub struct DiscardResult {
     pub discarded: u32,
     /// How many were not, by why.
@@ -108,7 +106,6 @@ pub struct DiscardResult {
 pub type LeftOut = BTreeMap<String, u32>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Erased)]
 pub struct EraseResult {
     /// How many submissions were about the call.
     pub erased: u32,

@@ -239,7 +239,7 @@ impl AdminApi for AdminService {
             account: name.to_string(),
             in_settings: in_settings.contains(&name),
             waiting: waiting.contains(&name),
-            hold: pauses.remove(&name),
+            pause: pauses.remove(&name),
         };
         Ok(AccountList { accounts: names.into_iter().map(view).collect() })
     }
@@ -248,7 +248,7 @@ impl AdminApi for AdminService {
         let comment = checked_comment(comment)?;
         self.check_account(account).await?;
         self.store.pause(account.clone(), comment, self.clock.now()).await?;
-        self.count(Action::Hold, 1);
+        self.count(Action::Pause, 1);
         let mut accounts = self.accounts().await?.accounts.into_iter();
         accounts.find(|it| it.account == account.as_str()).ok_or_else(AdminError::unknown_account)
     }

@@ -71,12 +71,12 @@ pub struct LastAttempt {
 
 /// All that is known of one submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Shown)]
+#[schema(as = SubmissionDetail)]
 pub struct SubmissionDetailView {
     #[serde(flatten)]
     pub submission: SubmissionView,
     /// In the order in which they came.
-    pub hooks: Vec<WebhookView>,
+    pub webhooks: Vec<WebhookView>,
     pub answers: Vec<AnswerView>,
     /// The first first, as are the interventions.
     pub attempts_made: Vec<AttemptView>,
@@ -85,19 +85,17 @@ pub struct SubmissionDetailView {
     pub left_out: Truncated,
 }
 
-/// How much there is that is not listed, where there is very much of it: the later hooks and
+/// How much there is that is not listed, where there is very much of it: the later webhooks and
 /// answers, and the earlier attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownLeftOut)]
 pub struct Truncated {
-    pub hooks: usize,
+    pub webhooks: usize,
     pub answers: usize,
     pub attempts: usize,
 }
 
-/// A hook as it lies in the ledger.
+/// A webhook as it lies in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownHook)]
 pub struct WebhookView {
     #[schema(format = "uuid")]
     pub id: String,
@@ -116,9 +114,8 @@ pub struct WebhookView {
     pub body_base64: Option<String>,
 }
 
-/// One thing that a hook told.
+/// One thing that a webhook told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownAnswer)]
 pub struct AnswerView {
     /// `answer`, `field`, `hang_up` or `opt_out`.
     pub kind: String,
@@ -127,7 +124,7 @@ pub struct AnswerView {
     /// None is silence, or nothing to say.
     pub value: Option<String>,
     #[schema(format = "uuid")]
-    pub hook: String,
+    pub webhook: String,
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// It came after the submission was closed and counts for nothing.
@@ -136,7 +133,6 @@ pub struct AnswerView {
 
 /// One attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownAttempt)]
 pub struct AttemptView {
     pub number: u32,
     #[schema(value_type = String, format = DateTime)]
@@ -157,7 +153,6 @@ pub struct AttemptView {
 
 /// What Plivo was, or would be, told about a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownFeedback)]
 pub struct FeedbackView {
     /// From 1 to 5.
     #[schema(value_type = f64)]
@@ -170,7 +165,7 @@ pub struct FeedbackView {
 
 /// Something that a person did to a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShownIntervention)]
+#[schema(as = AuditEntry)]
 pub struct AuditView {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
@@ -250,17 +245,17 @@ impl From<SubmissionDetail> for SubmissionDetailView {
         let mut answers = answers(&document.answers, false);
         answers.extend(self::answers(&document.late, true));
         answers.sort_by(|a, b| {
-            let order = |it: &AnswerView| (it.received_at, it.hook.clone());
+            let order = |it: &AnswerView| (it.received_at, it.webhook.clone());
             order(a).cmp(&order(b)).then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
         });
         let attempts_made: Vec<_> = document.attempts.iter().map(Into::into).collect();
         let left_out = Truncated {
-            hooks: webhooks_truncated,
+            webhooks: webhooks_truncated,
             answers: document.unrecorded as usize,
             attempts: (document.attempts_made as usize).saturating_sub(attempts_made.len()),
         };
         Self {
-            hooks: webhooks.into_iter().map(Into::into).collect(),
+            webhooks: webhooks.into_iter().map(Into::into).collect(),
             answers,
             attempts_made,
             interventions: document.audit.iter().cloned().map(Into::into).collect(),
@@ -273,8 +268,8 @@ impl From<SubmissionDetail> for SubmissionDetailView {
 /// Answers, fields and facts, one by one.
 fn answers(answers: &Answers, late: bool) -> Vec<AnswerView> {
     let view = |kind: &str, name: &str, value: Option<String>, received_at, webhook: WebhookId| {
-        let (kind, name, hook) = (kind.to_owned(), name.to_owned(), webhook.0.to_string());
-        AnswerView { kind, name, value, hook, received_at, late }
+        let (kind, name, webhook) = (kind.to_owned(), name.to_owned(), webhook.0.to_string());
+        AnswerView { kind, name, value, webhook, received_at, late }
     };
     let recorded = answers.recorded().map(|it| {
         let value = match &it.answer {

@@ -44,7 +44,7 @@ pub fn raise_limit() -> u64 {
 /// # Errors
 /// Where senders alone could use up what the rest of the service needs.
 pub fn check(limit: u64, settings: &Settings) -> Result<(), TooFew> {
-    let deliveries = settings.delivery.in_flight.saturating_mul(settings.accounts.len());
+    let deliveries = settings.delivery.max_concurrency.saturating_mul(settings.accounts.len());
     let connections = settings.public.connections as u64;
     let wanted = connections + (ADMIN_CONNECTIONS + deliveries) as u64 + REST;
     if wanted <= limit { Ok(()) } else { Err(TooFew { wanted, connections, limit }) }

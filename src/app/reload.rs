@@ -39,7 +39,7 @@ impl Live {
             Ok(new) => self.take_well(new),
             Err(error) => {
                 tell_faults(&error);
-                ReloadResult::Refused
+                ReloadResult::Rejected
             }
         };
         self.metrics.settings_read_again(result);
@@ -63,24 +63,24 @@ impl Live {
                 "the settings were not reloaded, the old ones stay in force: these keys cannot \
                  change while the service runs; restart it, or set them back"
             );
-            return ReloadResult::Refused;
+            return ReloadResult::Rejected;
         }
         // More accounts want more connections of their own.
         if let Err(error) = open_files::check(open_files::raise_limit(), &new) {
             tracing::error!(%error, "the settings were not reloaded, the old ones stay in force");
-            return ReloadResult::Refused;
+            return ReloadResult::Rejected;
         }
         let (was, is) = (&self.in_force.hash, &coming.hash);
         tracing::info!(was, settings = is, "the settings were reloaded");
         terms::warn_of_open_sources(&new);
         keep(&new);
 
-        // First whoever counts and whoever delivers: what the doors let in meets a courier that
+        // First whoever counts and whoever delivers: what the listeners let in meets a dispatcher that
         // knows its survey, and is counted where it belongs.
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
         self.admin.change(terms::of_admin(&new));
-        self.gate.change(new.private.token.clone());
+        self.gate.change(new.admin.token.clone());
         logs::filter_by(&new.logs.filter);
         self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.metrics.settings_are_stale(false);
@@ -124,29 +124,29 @@ impl InForce {
             fixed: fixed(settings),
             fingerprint: settings.fingerprint,
             hash: settings.hash.clone(),
-            announce: settings.shutdown.announce,
+            announce: settings.shutdown.drain_delay,
         }
     }
 
-    /// The keys that a running service would have to be built anew for.
+    /// The keys that a running service would have to be built again for.
     fn needs_restart(&self, old: &InForce) -> Vec<&'static str> {
         let changed = self.fixed.iter().zip(&old.fixed).filter(|(new, old)| new != old);
         changed.map(|((key, _), _)| *key).collect()
     }
 }
 
-/// What is built in when the service starts, by key: sockets and their servers, the ledger, and how
+/// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
 fn fixed(settings: &Settings) -> [(&'static str, String); 9] {
-    let Settings { public, private, store, delivery, shutdown, logs, .. } = settings;
+    let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
         ("public.body_timeout", format!("{:?}", public.body_timeout)),
-        ("private.listen", private.listen.to_string()),
+        ("admin.listen", admin.listen.to_string()),
         ("store.url", store.path.display().to_string()),
-        ("store.queue", store.queue.to_string()),
-        // The ledger holds every lease to it.
+        ("store.write_queue", store.write_queue.to_string()),
+        // The store holds every lease to it.
         ("delivery.lease", format!("{:?}", delivery.lease)),
         ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
         ("logs.format", format!("{:?}", logs.format)),

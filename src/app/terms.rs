@@ -29,9 +29,9 @@ pub fn of_delivery(settings: &Settings) -> DeliveryConfig {
         destinations: settings.accounts.clone(),
         options: delivery::Options {
             timeouts: Timeouts { connect: delivery.connect_timeout, exchange: delivery.timeout },
-            in_flight: delivery.in_flight,
+            max_concurrency: delivery.max_concurrency,
             rate: delivery.rate,
-            hold_probe: delivery.hold_probe,
+            probe_interval: delivery.probe_interval,
             retry: delivery.retry,
         },
         retention: settings.store.retention,
@@ -43,7 +43,7 @@ pub fn mapper(settings: &Settings) -> Arc<SettingsMapper> {
     Arc::new(SettingsMapper {
         surveys: settings.surveys.clone(),
         accounts: settings.accounts.keys().cloned().collect(),
-        on_unknown_result: settings.delivery.retry.unknown_result,
+        on_unknown_result: settings.delivery.retry.on_unknown_result,
     })
 }
 

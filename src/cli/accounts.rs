@@ -22,8 +22,8 @@ pub(super) struct Accounts {
 enum Verb {
     /// List the accounts and which of them are held, and why; the same as without a verb
     List(List),
-    /// Deliver nothing for an account until it is resumed; hooks are kept all the same
-    Hold(Hold),
+    /// Deliver nothing for an account until it is resumed; webhooks are kept all the same
+    Pause(Pause),
     /// End the hold of an account, whatever its cause
     Resume(Resume),
 }
@@ -38,13 +38,13 @@ struct List {
 }
 
 #[derive(Debug, Args)]
-struct Hold {
+struct Pause {
     /// The account's name in the settings
     #[arg(value_name = "NAME")]
     account: Name,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT")]
-    because: String,
+    comment: String,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -72,8 +72,8 @@ impl Accounts {
                     let api = admin.open_read_with_settings()?;
                     print(&api.accounts().await?.accounts, output)
                 }
-                Verb::Hold(Hold { account, because, output, admin }) => {
-                    print(&[admin.open_write()?.pause(&account, &because).await?], output)
+                Verb::Pause(Pause { account, comment, output, admin }) => {
+                    print(&[admin.open_write()?.pause(&account, &comment).await?], output)
                 }
                 Verb::Resume(Resume { account, output, admin }) => {
                     print_resumed(&admin.open_write()?.resume(&account).await?, output)
@@ -108,14 +108,14 @@ fn print(accounts: &[AccountView], output: Output) -> Result<(), Failure> {
 
 fn line(account: &AccountView) -> Vec<String> {
     let waiting = if account.waiting { "yes" } else { "no" };
-    let (held, since, why) = match &account.hold {
+    let (held, since, why) = match &account.pause {
         None => ("no".to_owned(), String::new(), String::new()),
-        Some(hold) => {
-            let status = hold.status.map(|status| format!("{status} ")).unwrap_or_default();
+        Some(pause) => {
+            let status = pause.status.map(|status| format!("{status} ")).unwrap_or_default();
             (
-                hold.cause.label().to_owned(),
-                format!("{:.0}", hold.since),
-                format!("{status}{}", hold.detail),
+                pause.cause.label().to_owned(),
+                format!("{:.0}", pause.since),
+                format!("{status}{}", pause.detail),
             )
         }
     };

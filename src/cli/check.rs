@@ -7,9 +7,7 @@ use terminal_size::{Width, terminal_size_of};
 use super::table::Table;
 use super::{Failure, Output, SettingsFile};
 use crate::destination::Destination;
-use crate::settings::Settings;
-use crate::source::Source;
-use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
+use crate::settings::{Diagnostic, Settings, Warnings};
 use crate::survey::Proof;
 
 #[derive(Debug, Args)]
@@ -45,23 +43,16 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
             "  signed with {schemes}; rates calls of account {} by survey {}",
             source.account.name, source.survey
         )?;
-        if !source.signature.vouches_for_answers() {
-            writeln!(out, "  WARNING: anyone who knows its address can send answers to it")?;
-        }
-        if replays_count(settings, source) {
-            writeln!(
-                out,
-                "  WARNING: a captured request counts again, as often as it is sent: its signature covers \
-                 neither a time nor an id, and {} does not keep the first answer. Name its id under \
-                 read.id, or set changes: first",
-                source.survey
-            )?;
-        }
     }
     for (name, Destination::Plivo(plivo)) in &settings.accounts {
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
-    writeln!(out, "ledger: {}", settings.store.path.display())?;
+    writeln!(out, "store: {}", settings.store.path.display())?;
+    for (warning, is_placeholder) in warnings(settings) {
+        let refused =
+            if is_placeholder && settings.is_reachable() { "; serve refuses it" } else { "" };
+        writeln!(out, "WARNING: {warning}{refused}")?;
+    }
     for (name, survey) in &settings.surveys {
         writeln!(out, "\nsurvey {name}")?;
         print_proof(out, survey.proof())?;
@@ -69,10 +60,10 @@ fn print(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether an earlier answer comes back when somebody sends a captured request again.
-fn replays_count(settings: &Settings, source: &Source) -> bool {
-    let survey = &settings.surveys[&source.survey];
-    source.takes_replays() && survey.changed_answers() != ChangedAnswerPolicy::KeepFirst
+/// All warnings, each with whether it is of a placeholder.
+fn warnings(settings: &Settings) -> impl Iterator<Item = (&Diagnostic, bool)> {
+    let Warnings { placeholders, others } = &settings.warnings;
+    placeholders.iter().map(|it| (it, true)).chain(others.iter().map(|it| (it, false)))
 }
 
 /// Widest decision table that is shown in columns where no terminal reads it, in characters.
@@ -87,6 +78,9 @@ fn print_proof(out: &mut impl Write, proof: &Proof) -> io::Result<()> {
     indented(out, &table.to_string())?;
     if proof.more_rows > 0 {
         writeln!(out, "  … and {} more rows", proof.more_rows)?;
+    }
+    for line in proof.legend() {
+        writeln!(out, "  {line}")?;
     }
     for proved in &proof.proved {
         writeln!(out, "  proved: {proved}")?;
@@ -138,7 +132,7 @@ fn to_json(settings: &Settings) -> Value {
             "url": source.address(),
             "signed_with": source.signature.labels(),
             "vouched_for": source.signature.vouches_for_answers(),
-            "replays_count": replays_count(settings, source),
+            "replays_count": settings.replays_count(source),
             "account": source.account.name.as_str(),
             "survey": source.survey.as_str(),
         });
@@ -152,11 +146,20 @@ fn to_json(settings: &Settings) -> Value {
         let proof = serde_json::to_value(survey.proof());
         (name.to_string(), proof.expect("a proof is made of texts and numbers"))
     });
+    let warnings = warnings(settings).map(|(warning, is_placeholder)| {
+        json!({
+            "path": warning.path,
+            "line": warning.location.as_ref().map(|location| location.line),
+            "message": warning.message,
+            "serve_refuses": is_placeholder && settings.is_reachable(),
+        })
+    });
     json!({
         "hash": settings.hash,
+        "warnings": warnings.collect::<Value>(),
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
         "surveys": surveys.collect::<Value>(),
-        "ledger": settings.store.path,
+        "store": settings.store.path,
     })
 }

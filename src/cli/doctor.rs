@@ -15,7 +15,7 @@ use crate::store::sqlite::{self, Examination, Recovered};
 pub(super) struct Doctor {
     /// The file of the store; without it, that of the settings
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    store: Option<PathBuf>,
     /// Write what can be read of the store to this new file; the store is not changed, and no process
     /// may serve it meanwhile
     #[arg(long, value_name = "NEW")]
@@ -38,7 +38,7 @@ enum Output {
 
 impl Doctor {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let store = match self.ledger {
+        let store = match self.store {
             Some(store) => store,
             None => self.settings.load()?.store.path,
         };
@@ -73,7 +73,7 @@ fn print_examination(
         return writeln!(out, "{path} is sound: {count} submissions, and the state counts balance");
     }
     writeln!(out, "{path} is not sound; {count} submissions could be read")?;
-    writeln!(out, "stop the service, then: postcall doctor --ledger {path} --recover {path}.new")
+    writeln!(out, "stop the service, then: postcall doctor --store {path} --recover {path}.new")
 }
 
 fn recover(store: &Path, new: &Path, output: Output) -> Result<(), Failure> {
@@ -129,7 +129,7 @@ fn in_json(store: &Path, examination: &Examination) -> Value {
         .map(|finding| json!({ "kind": finding.kind.label(), "words": finding.words }))
         .collect::<Vec<_>>();
     json!({
-        "ledger": store,
+        "store": store,
         "sound": examination.findings.is_empty(),
         "submissions": examination.submissions,
         "findings": findings,

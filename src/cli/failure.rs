@@ -9,7 +9,7 @@ use crate::telemetry::logs;
 /// Why a verb failed.
 pub enum Failure {
     Settings(SettingsError),
-    /// Nobody named a file, and the defaults and variables alone are not enough.
+    /// No one named a file, and the defaults and variables alone are not enough.
     NoFile(SettingsError),
     Other(anyhow::Error),
     /// A file that was named cannot be read, or does not say what it should; one line for each

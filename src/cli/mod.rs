@@ -49,23 +49,23 @@ const EXIT_CODES: &str =
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Take hooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
+    /// Take webhooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
     Serve(serve::Serve),
     /// Say whether the settings are well, and what follows from them
     Check(check::Check),
-    /// Say what would become of a hook, or of several hooks of one call
+    /// Say what would become of a webhook, or of several webhooks of one call
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
     Test(test::Test),
     /// Print the JSON Schema of the settings file, for editors
     Schema,
-    /// Print the OpenAPI description of the API on the private door
+    /// Print the OpenAPI description of the API on the admin listener
     Openapi,
     /// Stand in for Plivo's Call Feedback API
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
     Sign(sign::Sign),
-    /// Say whether a ledger is sound, and bring what can be read of a damaged one over to a new file
+    /// Say whether a store is sound, and bring what can be read of a damaged one over to a new file
     Doctor(doctor::Doctor),
     /// Find submissions, offer them again, give them up, forget them
     Submissions(Box<submissions::Submissions>),

@@ -68,7 +68,7 @@ impl Payload {
     /// It is nothing that can be signed, or only the sender itself can.
     pub fn signed(self, source: &Source, nonce: &str, at: Timestamp) -> Result<Self, CannotSign> {
         let Webhook { query, headers, .. } =
-            source.signed(self.hook(WebhookId(Uuid::nil()), at), nonce)?;
+            source.signed(self.webhook(WebhookId(Uuid::nil()), at), nonce)?;
         let text =
             |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8_lossy(value).into());
         let added: Vec<_> = headers.iter().skip(self.headers.len()).map(text).collect();
@@ -76,7 +76,7 @@ impl Payload {
     }
 
     /// As it arrives.
-    pub fn hook(&self, id: WebhookId, received_at: Timestamp) -> Webhook {
+    pub fn webhook(&self, id: WebhookId, received_at: Timestamp) -> Webhook {
         Webhook {
             id,
             method: self.method,

@@ -54,7 +54,9 @@ pub(super) async fn watch(
         }
         seen = Look::at(&file);
         let file = file.clone();
-        let load = move || Settings::load(Some(&file), Environment::of_process());
+        let load = move || {
+            Settings::load(Some(&file), Environment::of_process()).and_then(Settings::for_service)
+        };
         let Ok(reread) = tokio::task::spawn_blocking(load).await else { return };
         if service.send(reread).await.is_err() {
             return;

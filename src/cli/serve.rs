@@ -46,11 +46,12 @@ pub(super) fn run(Serve { strict, file }: Serve) -> Result<(), Failure> {
 
 /// The settings of the file or, if it is refused, those that were accepted last, and why it is refused.
 fn load(file: &SettingsFile, strict: bool) -> Result<(Settings, Option<SettingsError>), Failure> {
-    match file.load() {
+    match file.load().and_then(|settings| Ok(settings.for_service()?)) {
         Ok(settings) => Ok((settings, None)),
         Err(Failure::Settings(refused)) if !strict && refused.is_refusal() => {
             let path = file.file.as_deref().unwrap_or(Path::new(""));
-            match Settings::last_accepted(path, Environment::of_process()) {
+            let last = Settings::last_accepted(path, Environment::of_process());
+            match last.and_then(|last| last.for_service().ok()) {
                 Some(last) => Ok((last, Some(refused))),
                 None => Err(Failure::Settings(refused)),
             }

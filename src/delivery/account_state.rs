@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::breaker::Breaker;
+use super::breaker::CircuitBreaker;
+use super::failure_window::Cause;
 use super::failures::{Extent, Failures};
 use super::options::Options;
-use super::pace::Pace;
-use super::refusals::Cause;
+use super::throttle::Throttle;
 use crate::account::PauseCause;
 use crate::domain::{Attempt, Verdict};
 use crate::submission::{Claim, DeadReason, Decision, Next, REJECTIONS_MAX, Tried};
@@ -17,8 +17,8 @@ const PROBE_FIRST: Duration = Duration::from_secs(1);
 
 /// What the dispatcher has learnt of one account since it runs, and what follows from it.
 pub(super) struct AccountState {
-    pub pace: Pace,
-    breaker: Breaker,
+    pub throttle: Throttle,
+    breaker: CircuitBreaker,
     failures: Failures,
     /// The destination took the account's credentials when it last said anything of them.
     is_accepted: bool,
@@ -29,8 +29,8 @@ pub(super) struct AccountState {
 impl AccountState {
     pub fn new(options: &Options, now: Timestamp) -> Self {
         Self {
-            pace: Pace::new(options, now),
-            breaker: Breaker::default(),
+            throttle: Throttle::new(options, now),
+            breaker: CircuitBreaker::default(),
             failures: Failures::default(),
             is_accepted: false,
             probes_failed: 0,
@@ -49,7 +49,7 @@ impl AccountState {
         jitter: f64,
     ) -> Decision {
         let (verdict, now) = (attempt.verdict, attempt.finished_at);
-        self.pace.heard(attempt, took);
+        self.throttle.heard(attempt, took);
         self.breaker.heard(verdict);
         let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
         let tried = Tried {
@@ -66,7 +66,7 @@ impl AccountState {
                 self.failures.accepted(claim.token.submission, &claim.sources, now);
                 Decision::Delivered
             }
-            Next::HoldUntil(at) => self.pause(claim, now, PauseCause::Misconfigured, at, options),
+            Next::HoldUntil(at) => self.pause(claim, now, PauseCause::AccountRejected, at, options),
             Next::RetryAt(_) | Next::Dead(_)
                 if verdict == Verdict::Unreachable
                     && (claim.is_probe() || self.breaker.is_open()) =>
@@ -82,14 +82,14 @@ impl AccountState {
                 match self.extent(claim, reason, attempt) {
                     Extent::Account if is_final => {
                         let probe_at = self.probe_at(claim, now, options);
-                        Decision::Dead { reason, pause: Some((PauseCause::Refusals, probe_at)) }
+                        Decision::Dead { reason, pause: Some((PauseCause::Rejections, probe_at)) }
                     }
                     Extent::Account => {
-                        let at = now + rest.min(options.hold_probe);
-                        self.pause(claim, now, PauseCause::Refusals, at, options)
+                        let at = now + rest.min(options.probe_interval);
+                        self.pause(claim, now, PauseCause::Rejections, at, options)
                     }
                     // Not for ever: whoever knows a source's secret may make calls up.
-                    Extent::Source if !is_final && tried.age < options.retry.age_max => {
+                    Extent::Source if !is_final && tried.age < options.retry.max_age => {
                         Decision::SetAside { at: now + rest }
                     }
                     Extent::Source | Extent::Submission => Decision::Dead { reason, pause: None },
@@ -108,7 +108,7 @@ impl AccountState {
             &cause,
             attempt.finished_at,
         );
-        let is_paused_for_it = claim.paused_for == Some(PauseCause::Refusals);
+        let is_paused_for_it = claim.paused_for == Some(PauseCause::Rejections);
         match extent {
             Extent::Submission if is_paused_for_it && self.failures.are_too_few_to_tell() => {
                 Extent::Account
@@ -120,13 +120,13 @@ impl AccountState {
     /// How often the account was said to be at fault about this submission. It is never the last time
     /// while no other is accepted either: an operator who resumes an account too early kills nothing.
     fn rejections(&mut self, claim: &Claim, verdict: Verdict) -> u32 {
-        let is_rejected = verdict == Verdict::Misconfigured;
+        let is_rejected = verdict == Verdict::AccountRejected;
         let rejections = claim.rejections + u32::from(is_rejected && !claim.is_probe());
         let most = if self.is_accepted { u32::MAX } else { REJECTIONS_MAX - 1 };
         match verdict {
-            Verdict::Misconfigured => self.is_accepted = false,
-            Verdict::Accepted | Verdict::UnknownCall | Verdict::Refused => self.is_accepted = true,
-            Verdict::Busy { .. }
+            Verdict::AccountRejected => self.is_accepted = false,
+            Verdict::Accepted | Verdict::UnknownCall | Verdict::Rejected => self.is_accepted = true,
+            Verdict::Throttled { .. }
             | Verdict::Unreachable
             | Verdict::LocalError
             | Verdict::UnknownResult => {}
@@ -150,7 +150,7 @@ impl AccountState {
         self.probes_failed =
             if claim.is_probe() { self.probes_failed.saturating_add(1) } else { 0 };
         let wait = PROBE_FIRST.saturating_mul(1 << self.probes_failed.min(31));
-        now + wait.min(options.hold_probe)
+        now + wait.min(options.probe_interval)
     }
 }
 
@@ -167,15 +167,15 @@ mod tests {
     fn options() -> Options {
         Options {
             timeouts: Timeouts { connect: SECOND, exchange: SECOND },
-            in_flight: 8,
+            max_concurrency: 8,
             rate: 50,
-            hold_probe: 60 * SECOND,
+            probe_interval: 60 * SECOND,
             retry: RetryPolicy {
-                first: SECOND,
-                longest: 600 * SECOND,
-                age_max: 72 * 3600 * SECOND,
-                unknown_call: 24 * 3600 * SECOND,
-                unknown_result: UnknownResult::Retry,
+                initial_backoff: SECOND,
+                max_backoff: 600 * SECOND,
+                max_age: 72 * 3600 * SECOND,
+                not_found_max_age: 24 * 3600 * SECOND,
+                on_unknown_result: UnknownResult::Retry,
             },
         }
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn probe() -> Claim {
-        Claim { paused_for: Some(PauseCause::Misconfigured), ..claim() }
+        Claim { paused_for: Some(PauseCause::AccountRejected), ..claim() }
     }
 
     /// The state of one account, given one response after the other.
@@ -294,16 +294,19 @@ mod tests {
         let mut told = Responses::new();
         let last = Claim { rejections: REJECTIONS_MAX - 1, ..claim() };
         let probe = Claim { rejections: last.rejections, ..probe() };
-        assert_eq!(told.pauses(&claim(), Verdict::Misconfigured, PauseCause::Misconfigured), 1);
-        assert_eq!(told.pauses(&probe, Verdict::Misconfigured, PauseCause::Misconfigured), 2);
+        assert_eq!(told.pauses(&claim(), Verdict::AccountRejected, PauseCause::AccountRejected), 1);
+        assert_eq!(told.pauses(&probe, Verdict::AccountRejected, PauseCause::AccountRejected), 2);
         // An operator resumes it again and again, and nothing was mended.
         for _ in 0..10 {
-            assert_eq!(told.pauses(&last, Verdict::Misconfigured, PauseCause::Misconfigured), 1);
+            assert_eq!(
+                told.pauses(&last, Verdict::AccountRejected, PauseCause::AccountRejected),
+                1
+            );
         }
         told.get(&claim(), Verdict::Accepted, Some(201));
-        let decision = told.get(&last, Verdict::Misconfigured, Some(403));
+        let decision = told.get(&last, Verdict::AccountRejected, Some(403));
         assert!(
-            matches!(decision, Decision::Dead { reason: DeadReason::Refused, .. }),
+            matches!(decision, Decision::Dead { reason: DeadReason::Rejected, .. }),
             "{decision:?}"
         );
     }
@@ -313,15 +316,15 @@ mod tests {
         let mut told = Responses::new();
         let mut dead = 0;
         for n in 0..100 {
-            match told.get(&claim_of(&format!("c-{n}")), Verdict::Refused, Some(422)) {
+            match told.get(&claim_of(&format!("c-{n}")), Verdict::Rejected, Some(422)) {
                 Decision::Dead { .. } => dead += 1,
-                Decision::Pause { cause: PauseCause::Refusals, at, .. } => assert!(at > NOW),
+                Decision::Pause { cause: PauseCause::Rejections, at, .. } => assert!(at > NOW),
                 other => panic!("{other:?}"),
             }
         }
         assert_eq!(dead, 4);
         assert!(matches!(told.get(&claim(), Verdict::Accepted, Some(201)), Decision::Delivered));
-        assert!(matches!(told.get(&claim(), Verdict::Refused, Some(400)), Decision::Dead { .. }));
+        assert!(matches!(told.get(&claim(), Verdict::Rejected, Some(400)), Decision::Dead { .. }));
     }
 
     #[test]
@@ -335,9 +338,9 @@ mod tests {
         told.get(&of("good", "ivr", 0), Verdict::Accepted, Some(201));
         let mut set_aside = |n: usize, hours: u32| {
             let claim = of(&format!("c-{n}"), "form", hours);
-            match told.get(&claim, Verdict::Refused, Some(422)) {
+            match told.get(&claim, Verdict::Rejected, Some(422)) {
                 Decision::SetAside { .. } => true,
-                Decision::Dead { reason: DeadReason::Refused, pause: None } => false,
+                Decision::Dead { reason: DeadReason::Rejected, pause: None } => false,
                 other => panic!("{other:?}"),
             }
         };
@@ -350,10 +353,10 @@ mod tests {
     #[test]
     fn what_may_have_been_heard_is_dead_where_the_settings_want_that_and_the_account_waits() {
         let mut options = options();
-        options.retry.unknown_result = UnknownResult::Dead;
+        options.retry.on_unknown_result = UnknownResult::Dead;
         let mut told = Responses::new();
         let mut get = |n: usize, is_probe: bool| {
-            let paused_for = is_probe.then_some(PauseCause::Refusals);
+            let paused_for = is_probe.then_some(PauseCause::Rejections);
             let claim = Claim { paused_for, ..claim_of(&format!("c-{n}")) };
             let verdict = Verdict::UnknownResult;
             let attempt = Attempt { verdict, reply: Reply::default(), finished_at: NOW };
@@ -368,7 +371,7 @@ mod tests {
             let Decision::Dead { reason, pause: Some((cause, probe_at)) } = decision else {
                 panic!("{decision:?}")
             };
-            assert_eq!((reason, cause), (DeadReason::UnknownResult, PauseCause::Refusals));
+            assert_eq!((reason, cause), (DeadReason::UnknownResult, PauseCause::Rejections));
             assert_eq!(probe_at.as_second(), probed_at);
         }
     }

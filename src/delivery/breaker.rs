@@ -1,17 +1,17 @@
 use crate::domain::Verdict;
 
-/// So many attempts in a row that reach nobody, and the account waits: the next would not either.
+/// So many attempts in a row that reach no one, and the account waits: the next would not either.
 const UNREACHABLE_MAX: u32 = 5;
 
 /// Whether the far side can be reached at all.
 #[derive(Default)]
-pub struct Breaker {
-    /// Attempts that reached nobody, since one reached somebody.
+pub struct CircuitBreaker {
+    /// Attempts that reached no one, since one reached someone.
     in_a_row: u32,
 }
 
-impl Breaker {
-    /// An attempt ended; any answer at all proves that somebody is there, and one that could not begin
+impl CircuitBreaker {
+    /// An attempt ended; any answer at all proves that someone is there, and one that could not begin
     /// nothing.
     pub fn heard(&mut self, verdict: Verdict) {
         self.in_a_row = match verdict {
@@ -21,7 +21,7 @@ impl Breaker {
         };
     }
 
-    /// It makes no sense to go on as if somebody were there.
+    /// It makes no sense to go on as if someone were there.
     pub fn is_open(&self) -> bool {
         self.in_a_row >= UNREACHABLE_MAX
     }
@@ -33,18 +33,18 @@ mod tests {
 
     #[test]
     fn it_opens_after_a_run_and_closes_with_any_answer() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         for n in 1..=7 {
             breaker.heard(Verdict::Unreachable);
             assert_eq!(breaker.is_open(), n >= UNREACHABLE_MAX, "{n}");
         }
-        breaker.heard(Verdict::Busy { retry_after: None });
+        breaker.heard(Verdict::Throttled { retry_after: None });
         assert!(!breaker.is_open());
     }
 
     #[test]
     fn a_local_error_neither_opens_nor_closes_it() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         (0..100).for_each(|_| breaker.heard(Verdict::LocalError));
         assert!(!breaker.is_open());
         (0..UNREACHABLE_MAX).for_each(|_| breaker.heard(Verdict::Unreachable));
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn an_answer_in_between_begins_the_run_anew() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         for verdict in [Verdict::Accepted, Verdict::UnknownCall, Verdict::UnknownResult] {
             for _ in 1..UNREACHABLE_MAX {
                 breaker.heard(Verdict::Unreachable);

@@ -150,7 +150,7 @@ impl Dispatcher {
             now,
             latest_due: self.latest_due(now),
             held: self.in_flight.held(),
-            probe_interval: self.config.options.hold_probe,
+            probe_interval: self.config.options.probe_interval,
             mapper: self.mapper.clone(),
         };
         // The settlements are queued before the claim, and both share a commit.
@@ -221,7 +221,7 @@ impl Dispatcher {
         }
         self.client = client_for(&self.context, &config);
         self.accounts.retain(|account, _| config.destinations.contains_key(account));
-        self.accounts.values_mut().for_each(|state| state.pace.change(&config.options));
+        self.accounts.values_mut().for_each(|state| state.throttle.change(&config.options));
         self.secrets = Secrets::of(&config.destinations);
         self.to_probe = config.destinations.keys().cloned().collect();
         self.look_for_unconfigured_at = None;
@@ -234,7 +234,7 @@ impl Dispatcher {
         let now = self.context.clock.now();
         let config = self.config.clone();
         for account in config.destinations.keys() {
-            let limit = self.account(account, now).pace.limit();
+            let limit = self.account(account, now).throttle.limit();
             self.context.metrics.limit_changed(account, limit);
         }
     }
@@ -250,7 +250,7 @@ impl Dispatcher {
     /// How many more of each account may be claimed.
     fn wanted(&self, now: Timestamp) -> Vec<(Name, usize)> {
         let known = self.accounts.iter().map(|(account, state)| {
-            (account.clone(), state.pace.room(self.in_flight.of_account(account), now))
+            (account.clone(), state.throttle.room(self.in_flight.of_account(account), now))
         });
         let unconfigured =
             self.unconfigured.iter().map(|account| (account.clone(), UNCONFIGURED_MAX));
@@ -260,7 +260,7 @@ impl Dispatcher {
     /// When the throttle of an account will allow what it does not allow now.
     fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
         let of_account = |(account, state): (&Name, &AccountState)| {
-            state.pace.room_at(self.in_flight.of_account(account), now)
+            state.throttle.room_at(self.in_flight.of_account(account), now)
         };
         self.accounts.iter().filter_map(of_account).min()
     }
@@ -276,7 +276,7 @@ impl Dispatcher {
     /// by a clock that has been put back since.
     fn latest_due(&self, now: Timestamp) -> Timestamp {
         let waits = self.config.mapper.surveys.values().map(|survey| survey.longest_wait());
-        let longest = waits.max().unwrap_or_default().max(self.config.options.retry.longest);
+        let longest = waits.max().unwrap_or_default().max(self.config.options.retry.max_backoff);
         now.checked_add(longest + CLOCK_SLACK).unwrap_or(Timestamp::MAX)
     }
 
@@ -328,7 +328,7 @@ impl Dispatcher {
         // The commit took its time, which must not be made up for.
         let now = clock.now();
         let held = self.in_flight.began(&account, claim.token);
-        self.account(&account, now).pace.began(now);
+        self.account(&account, now).throttle.began(now);
         tokio::task::spawn_local(async move {
             let account = destination.account();
             if claim.is_probe()
@@ -362,7 +362,7 @@ impl Dispatcher {
         let (config, jitter) = (self.config.clone(), self.context.random.fraction());
         let state = self.account(&account, attempt.finished_at);
         let decision = state.decide(&claim, &attempt, took, &config.options, jitter);
-        let limit = state.pace.limit();
+        let limit = state.throttle.limit();
         self.context.metrics.limit_changed(&account, limit);
         self.in_flight.decide(Decided::new(*claim, attempt, decision));
     }
@@ -398,6 +398,6 @@ impl Dispatcher {
 }
 
 fn client_for(context: &Context, config: &DeliveryConfig) -> Rc<Client> {
-    let places = config.options.in_flight * config.destinations.len().max(1);
+    let places = config.options.max_concurrency * config.destinations.len().max(1);
     Rc::new((context.client)(config.options.timeouts, places))
 }

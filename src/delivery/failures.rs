@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::refusals::{Cause, Refusals};
+use super::failure_window::{Cause, FailureWindow};
 use crate::domain::Name;
 use crate::submission::SubmissionId;
 
@@ -23,8 +23,8 @@ pub enum Extent {
 /// several sources brought ended for each of them.
 #[derive(Default)]
 pub struct Failures {
-    account: Refusals,
-    sources: BTreeMap<Name, Refusals>,
+    account: FailureWindow,
+    sources: BTreeMap<Name, FailureWindow>,
 }
 
 impl Failures {
@@ -45,14 +45,14 @@ impl Failures {
     ) -> Extent {
         let mut is_source = false;
         for source in sources {
-            is_source |= self.of_source(source).are_many_of(submission, cause.clone());
+            is_source |= self.of_source(source).is_systemic(submission, cause.clone());
         }
         let others = self.sources.iter().filter(|(name, _)| !sources.contains(name));
         let others_pass = others.clone().any(|(_, ends)| ends.was_accepted_last(at));
         // What is known to be the fault of another source says nothing of the account.
         let is_set_aside = |id| others.clone().any(|(_, ends)| ends.is_failing() && ends.knows(id));
         self.account.ignore(is_set_aside);
-        let is_account = self.account.are_many_of(submission, cause.clone());
+        let is_account = self.account.is_systemic(submission, cause.clone());
         match (is_source, is_account) {
             (true, _) if others_pass => Extent::Source,
             (false, false) => Extent::Submission,
@@ -60,14 +60,14 @@ impl Failures {
         }
     }
 
-    /// Whether nobody could tell by now: not since the process began.
+    /// Whether no one could tell by now: not since the process began.
     pub fn are_too_few_to_tell(&self) -> bool {
         self.account.are_too_few_to_tell()
     }
 
-    fn of_source(&mut self, source: &Name) -> &mut Refusals {
+    fn of_source(&mut self, source: &Name) -> &mut FailureWindow {
         if !self.sources.contains_key(source) {
-            self.sources.insert(source.clone(), Refusals::default());
+            self.sources.insert(source.clone(), FailureWindow::default());
         }
         self.sources.get_mut(source).expect("it was just added")
     }

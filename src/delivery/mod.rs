@@ -11,14 +11,14 @@ mod account_state;
 mod breaker;
 mod clock_watch;
 mod dispatcher;
+mod failure_window;
 mod failures;
 mod in_flight;
 mod maintenance;
 mod options;
-mod pace;
-mod refusals;
 mod report;
 mod secrets;
+mod throttle;
 mod trusted_time;
 
 pub use dispatcher::Dispatcher;

@@ -19,11 +19,11 @@ use crate::telemetry::Metrics;
 pub struct Options {
     pub timeouts: Timeouts,
     /// Most exchanges of one account that run at once.
-    pub in_flight: usize,
+    pub max_concurrency: usize,
     /// Most exchanges of one account that begin in a second.
     pub rate: u32,
     /// How often a paused account is probed, at the least.
-    pub hold_probe: Duration,
+    pub probe_interval: Duration,
     pub retry: RetryPolicy,
 }
 
@@ -36,7 +36,7 @@ pub struct Retention {
     /// Everything of a submission but its id and its outcome.
     pub submissions: Duration,
     /// That too.
-    pub tombstones: Duration,
+    pub outcomes: Duration,
 }
 
 impl Retention {
@@ -45,7 +45,7 @@ impl Retention {
         RetentionCutoffs {
             bodies: before(self.bodies),
             submissions: before(self.submissions),
-            outcomes: before(self.tombstones),
+            outcomes: before(self.outcomes),
         }
     }
 }
@@ -91,6 +91,6 @@ pub struct Context {
     pub clock: Clock,
     /// For the jitter of waits.
     pub random: Random,
-    /// Makes the client, anew with each configuration.
+    /// Makes the client, again with each configuration.
     pub client: Arc<dyn Fn(Timeouts, usize) -> Client + Send + Sync>,
 }

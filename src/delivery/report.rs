@@ -100,17 +100,17 @@ fn paused(
 ) {
     let status = attempt.reply.status;
     match cause {
-        PauseCause::Misconfigured | PauseCause::Operator => {
+        PauseCause::AccountRejected | PauseCause::Operator => {
             tracing::error!(%submission, %account, status, "the account is paused: the destination does not take its credentials or address; correct them, it resumes by itself");
         }
-        PauseCause::Refusals => {
+        PauseCause::Rejections => {
             tracing::error!(%submission, %account, status, "the account is paused: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; correct it, the account resumes by itself");
         }
         PauseCause::Unreachable => {
             tracing::warn!(%submission, %account, "the account is paused: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
         }
     }
-    metrics.account_held(account, cause);
+    metrics.account_paused(account, cause);
 }
 
 fn why_unsent(reason: DeadReason) -> &'static str {
@@ -120,7 +120,7 @@ fn why_unsent(reason: DeadReason) -> &'static str {
         DeadReason::UnknownResult => "it may have arrived, and the settings want that seen",
         DeadReason::Corrupt => "it was changed on disk",
         DeadReason::Unmapped
-        | DeadReason::Refused
+        | DeadReason::Rejected
         | DeadReason::UnknownCall
         | DeadReason::TooOld => "the settings do not say what it means",
     }

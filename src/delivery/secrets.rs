@@ -24,7 +24,7 @@ impl Secrets {
         Self { changes: changes.collect(), looked_at: None }
     }
 
-    /// The accounts whose secrets changed since the last look, whoever read them anew; none where
+    /// The accounts whose secrets changed since the last look, whoever read them again; none where
     /// that was a moment ago.
     pub fn changed(
         &mut self,
@@ -39,7 +39,7 @@ impl Secrets {
         self.looked_at = Some(now);
         for (account, destination) in destinations {
             if let Err(error) = destination.account().credentials.read_anew() {
-                tracing::debug!(%account, error, "the secret could not be read anew");
+                tracing::debug!(%account, error, "the secret could not be read again");
             }
         }
         let now: BTreeMap<Name, u64> =

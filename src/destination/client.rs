@@ -61,7 +61,7 @@ pub struct Response {
 #[derive(Debug)]
 pub struct NoResponse {
     /// `Unreachable` if nothing can have been received, `LocalError` if this process could not begin,
-    /// `Misconfigured` if there is no such address, else `UnknownResult`.
+    /// `AccountRejected` if there is no such address, else `UnknownResult`.
     pub verdict: Verdict,
     /// Of a response whose body did not arrive.
     pub status: Option<u16>,
@@ -200,7 +200,7 @@ fn no_response(error: &SendRequestError) -> NoResponse {
         SendRequestError::Connect(_) => (Verdict::Unreachable, error.to_string()),
         // There is no such address: nothing was tried, and the settings have to be changed.
         SendRequestError::Url(_) | SendRequestError::Http(_) => {
-            (Verdict::Misconfigured, error.to_string())
+            (Verdict::AccountRejected, error.to_string())
         }
         _ => (Verdict::UnknownResult, error.to_string()),
     };

@@ -72,12 +72,12 @@ pub(super) fn classify(
         ..Reply::of_text(&String::from_utf8_lossy(body))
     };
     let verdict = match status {
-        200..=299 if reply.error.is_some() => Verdict::Refused,
+        200..=299 if reply.error.is_some() => Verdict::Rejected,
         200..=299 => Verdict::Accepted,
-        300..=399 | 401 | 403 | 405 => Verdict::Misconfigured,
+        300..=399 | 401 | 403 | 405 => Verdict::AccountRejected,
         404 => Verdict::UnknownCall,
-        408 | 425 | 429 | 500..=599 => Verdict::Busy { retry_after },
-        _ => Verdict::Refused,
+        408 | 425 | 429 | 500..=599 => Verdict::Throttled { retry_after },
+        _ => Verdict::Rejected,
     };
     (verdict, reply)
 }
@@ -156,20 +156,20 @@ mod tests {
     #[test]
     fn every_answer_has_its_verdict() {
         let asked = Some(Duration::from_secs(7));
-        let busy = Verdict::Busy { retry_after: asked };
+        let busy = Verdict::Throttled { retry_after: asked };
         let posted = br#"{"message":"Feedback has been posted","api_id":"x","status":"success"}"#;
         for (status, body, expected) in [
             (201, &posted[..], Verdict::Accepted),
             (200, b"", Verdict::Accepted),
             (202, b"not JSON", Verdict::Accepted),
             (200, br#"{"error":null}"#, Verdict::Accepted),
-            (200, br#"{"error":"no"}"#, Verdict::Refused),
-            (200, br#"{"error":{"error":"no"}}"#, Verdict::Refused),
-            (301, b"", Verdict::Misconfigured),
-            (307, b"", Verdict::Misconfigured),
-            (401, b"", Verdict::Misconfigured),
-            (403, b"", Verdict::Misconfigured),
-            (405, b"", Verdict::Misconfigured),
+            (200, br#"{"error":"no"}"#, Verdict::Rejected),
+            (200, br#"{"error":{"error":"no"}}"#, Verdict::Rejected),
+            (301, b"", Verdict::AccountRejected),
+            (307, b"", Verdict::AccountRejected),
+            (401, b"", Verdict::AccountRejected),
+            (403, b"", Verdict::AccountRejected),
+            (405, b"", Verdict::AccountRejected),
             (404, br#"{"error":"Resource cannot be found"}"#, Verdict::UnknownCall),
             (404, br#"{"error":"Please check the Call UUID"}"#, Verdict::UnknownCall),
             (408, b"", busy),
@@ -180,11 +180,11 @@ mod tests {
             (503, b"", busy),
             (504, b"", busy),
             (599, b"", busy),
-            (400, b"", Verdict::Refused),
-            (402, b"", Verdict::Refused),
-            (409, b"", Verdict::Refused),
-            (410, b"", Verdict::Refused),
-            (422, b"", Verdict::Refused),
+            (400, b"", Verdict::Rejected),
+            (402, b"", Verdict::Rejected),
+            (409, b"", Verdict::Rejected),
+            (410, b"", Verdict::Rejected),
+            (422, b"", Verdict::Rejected),
         ] {
             let text = String::from_utf8_lossy(body);
             assert_eq!(classify(status, asked, body).0, expected, "{status} {text}");

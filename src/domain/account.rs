@@ -14,7 +14,7 @@ pub struct Account {
     pub credentials: Arc<Credentials>,
 }
 
-/// The auth tokens of an account; several while one is being rotated. They can be read anew while
+/// The auth tokens of an account; several while one is being rotated. They can be read again while
 /// the service runs, and whoever holds them sees the change.
 pub struct Credentials {
     tokens: RwLock<Arc<[SecretString]>>,
@@ -39,7 +39,7 @@ impl Credentials {
         Self::new(Box::new(move || Ok(tokens.clone()))).expect("a fixed token is given")
     }
 
-    /// As they are; what is read anew has to pass the check, or the tokens known so far stay.
+    /// As they are; what is read again has to pass the check, or the tokens known so far stay.
     #[must_use]
     pub fn checked(
         self,
@@ -76,7 +76,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// How often what was read anew was something else.
+    /// How often what was read again was something else.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }

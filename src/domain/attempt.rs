@@ -3,17 +3,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What one attempt to deliver came to, as the courier decides by it. The table that makes
+/// What one attempt to deliver came to, as the dispatcher decides by it. The table that makes
 /// verdicts of a destination's answers lies with the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     Accepted,
     /// Our credentials or our address are wrong: the account waits, nothing is spent.
-    Misconfigured,
+    AccountRejected,
     /// The destination does not know the call, or not yet.
     UnknownCall,
     /// It asks us to come back.
-    Busy {
+    Throttled {
         /// How long it asked us to wait.
         retry_after: Option<Duration>,
     },
@@ -25,7 +25,7 @@ pub enum Verdict {
     /// The connection was there and no whole reply came: it may have been accepted.
     UnknownResult,
     /// It will never take this.
-    Refused,
+    Rejected,
 }
 
 /// What the destination said, as far as it said anything.
@@ -52,24 +52,24 @@ impl Verdict {
     /// Every verdict, without a time to wait.
     pub const ALL: [Verdict; 8] = [
         Verdict::Accepted,
-        Verdict::Misconfigured,
+        Verdict::AccountRejected,
         Verdict::UnknownCall,
-        Verdict::Busy { retry_after: None },
+        Verdict::Throttled { retry_after: None },
         Verdict::Unreachable,
         Verdict::LocalError,
         Verdict::UnknownResult,
-        Verdict::Refused,
+        Verdict::Rejected,
     ];
 
     pub const LABELS: [&'static str; 8] = [
         "accepted",
-        "misconfigured",
+        "account_rejected",
         "unknown_call",
-        "busy",
+        "throttled",
         "unreachable",
         "local_error",
         "unknown_result",
-        "refused",
+        "rejected",
     ];
 
     /// Whether a connection to the destination came about.
@@ -80,13 +80,13 @@ impl Verdict {
     pub fn label(self) -> &'static str {
         match self {
             Verdict::Accepted => "accepted",
-            Verdict::Misconfigured => "misconfigured",
+            Verdict::AccountRejected => "account_rejected",
             Verdict::UnknownCall => "unknown_call",
-            Verdict::Busy { .. } => "busy",
+            Verdict::Throttled { .. } => "throttled",
             Verdict::Unreachable => "unreachable",
             Verdict::LocalError => "local_error",
             Verdict::UnknownResult => "unknown_result",
-            Verdict::Refused => "refused",
+            Verdict::Rejected => "rejected",
         }
     }
 }
@@ -124,8 +124,8 @@ impl Attempt {
         !matches!(
             (self.verdict, self.reply.status),
             (Verdict::Unreachable | Verdict::LocalError, _)
-                | (Verdict::Misconfigured, Some(401 | 403) | None)
-                | (Verdict::Busy { .. }, Some(429 | 503))
+                | (Verdict::AccountRejected, Some(401 | 403) | None)
+                | (Verdict::Throttled { .. }, Some(429 | 503))
         )
     }
 }
@@ -149,13 +149,13 @@ mod tests {
             }
             .may_have_reached()
         };
-        let busy = Verdict::Busy { retry_after: None };
+        let busy = Verdict::Throttled { retry_after: None };
         for (verdict, status) in [
             (Verdict::Unreachable, None),
             (Verdict::LocalError, None),
-            (Verdict::Misconfigured, Some(401)),
-            (Verdict::Misconfigured, Some(403)),
-            (Verdict::Misconfigured, None),
+            (Verdict::AccountRejected, Some(401)),
+            (Verdict::AccountRejected, Some(403)),
+            (Verdict::AccountRejected, None),
             (busy, Some(429)),
             (busy, Some(503)),
         ] {
@@ -165,10 +165,10 @@ mod tests {
             (Verdict::Accepted, Some(201)),
             (Verdict::UnknownResult, None),
             (Verdict::UnknownCall, Some(404)),
-            (Verdict::Misconfigured, Some(405)),
+            (Verdict::AccountRejected, Some(405)),
             (busy, Some(500)),
             (busy, Some(408)),
-            (Verdict::Refused, Some(422)),
+            (Verdict::Rejected, Some(422)),
         ] {
             assert!(reached(verdict, status), "{verdict:?} {status:?}");
         }

@@ -43,7 +43,7 @@ impl Feedback {
         Ok(Self { rating, issues, notes: Some(notes).filter(|notes| !notes.is_empty()) })
     }
 
-    /// For the ledger and for people; what Plivo reads is the destination's to write.
+    /// For the store and for people; what Plivo reads is the destination's to write.
     pub fn to_json(&self) -> String {
         let written = Written {
             rating: self.rating,

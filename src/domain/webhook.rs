@@ -36,15 +36,15 @@ pub enum Method {
     Post,
 }
 
-/// Names one arrival. Ids made later sort later, which settles the order of two hooks of the same
+/// Names one arrival. Ids made later sort later, which settles the order of two webhooks of the same
 /// microsecond.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 pub struct WebhookId(pub Uuid);
 
-/// What a sender itself calls one of its hooks, and which bytes it called so. Seen again with the
-/// same bytes it is a repeat; with others somebody puts another's words under a known name.
+/// What a sender itself calls one of its webhooks, and which bytes it called so. Seen again with the
+/// same bytes it is a repeat; with others someone puts another's words under a known name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// At most [`IdempotencyKey::LENGTH_MAX`] bytes.
@@ -107,7 +107,7 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
 }
 
 impl fmt::Debug for Webhook {
-    /// Says which hook, never what is in it: bodies and queries carry phone numbers, headers
+    /// Says which webhook, never what is in it: bodies and queries carry phone numbers, headers
     /// carry signatures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook")

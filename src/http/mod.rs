@@ -1,7 +1,7 @@
-//! The two doors: hooks come in by the public one; figures and probes go out by the private one, and
+//! The two listeners: webhooks come in by the public one; figures and probes go out by the admin one, and
 //! by it a person finds and mends things (`api`).
 //!
-//! This room turns requests into hooks and wishes, and outcomes into answers, and nothing else: it
+//! This room turns requests into webhooks and wishes, and outcomes into answers, and nothing else: it
 //! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.
 
 mod api;
@@ -16,10 +16,10 @@ mod webhooks;
 
 pub use api::{Api, BODY_TIMEOUT as API_BODY_TIMEOUT, Gate, description as api_description};
 pub use bounds::Bounds;
-pub use probes::{Check, PrivateDoor};
+pub use probes::{AdminListener, Check};
 pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;
-pub use webhooks::{PublicDoor, REFUSALS};
+pub use webhooks::{PublicListener, REFUSALS};
 
 use std::time::Duration;
 
@@ -30,11 +30,11 @@ use self::problem::Problem;
 /// How long a request's head may take to arrive.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `POST|GET /hooks/{source}`, and a `/` that says that somebody is there.
-pub fn public(door: web::Data<PublicDoor>) -> impl FnOnce(&mut ServiceConfig) {
+/// `POST|GET /hooks/{source}`, and a `/` that says that someone is there.
+pub fn public(listener: web::Data<PublicListener>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
-            .app_data(door)
+            .app_data(listener)
             .service(
                 web::resource("/hooks/{source}")
                     .route(web::get().to(webhooks::receive))
@@ -51,11 +51,11 @@ pub fn public(door: web::Data<PublicDoor>) -> impl FnOnce(&mut ServiceConfig) {
 }
 
 /// `/metrics`, `/livez` and `/readyz`, none of which needs a token, and `/api/v1`.
-pub fn private(door: web::Data<PrivateDoor>) -> impl FnOnce(&mut ServiceConfig) {
+pub fn admin(listener: web::Data<AdminListener>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
-            .app_data(web::Data::from(door.api.gate.clone()))
-            .app_data(door)
+            .app_data(web::Data::from(listener.api.gate.clone()))
+            .app_data(listener)
             .route("/metrics", web::get().to(probes::metrics))
             .route("/livez", web::get().to(probes::livez))
             .route("/readyz", web::get().to(probes::readyz))

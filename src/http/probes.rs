@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 use super::api::Api;
 use crate::telemetry::Metrics;
 
-/// What the private door works with.
-pub struct PrivateDoor {
+/// What the admin listener works with.
+pub struct AdminListener {
     pub metrics: Arc<Metrics>,
     pub checks: Vec<Check>,
     pub api: Api,
@@ -21,8 +21,8 @@ pub struct Check {
 }
 
 /// For Prometheus.
-pub(super) async fn metrics(door: web::Data<PrivateDoor>) -> HttpResponse {
-    match door.metrics.render() {
+pub(super) async fn metrics(listener: web::Data<AdminListener>) -> HttpResponse {
+    match listener.metrics.render() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, Metrics::CONTENT_TYPE))
             .body(text),
@@ -38,12 +38,12 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Hooks may come: the ledger takes writes, and the service is not going down. Whether Plivo can
+/// Webhooks may come: the store takes writes, and the service is not going down. Whether Plivo can
 /// be reached does not matter here.
-pub(super) async fn readyz(door: web::Data<PrivateDoor>) -> HttpResponse {
+pub(super) async fn readyz(listener: web::Data<AdminListener>) -> HttpResponse {
     let mut ready = true;
     let mut report = String::new();
-    for check in &door.checks {
+    for check in &listener.checks {
         match (check.holds)() {
             Ok(()) => report.push_str(&format!("[+]{}\n", check.name)),
             Err(advice) => {

@@ -25,7 +25,7 @@ const HOST_MAX: usize = 259;
 pub const REFUSALS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
 
 /// What the public listener works with.
-pub struct PublicDoor {
+pub struct PublicListener {
     pub ingest: Arc<Ingest>,
     pub metrics: Arc<Metrics>,
     /// How long a whole body may take to arrive.
@@ -48,16 +48,16 @@ enum WebhookError {
 pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
-    door: web::Data<PublicDoor>,
+    listener: web::Data<PublicListener>,
 ) -> HttpResponse {
-    let Reading { wall: received_at, monotonic: began } = door.clock.read();
+    let Reading { wall: received_at, monotonic: began } = listener.clock.read();
     let source = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let Some(endpoint) = door.ingest.endpoint(source) else {
-        door.metrics.webhook_came_to_unknown_source();
+    let Some(endpoint) = listener.ingest.endpoint(source) else {
+        listener.metrics.webhook_came_to_unknown_source();
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
-    let received = door.receive(&endpoint, &request, payload, received_at).await;
+    let received = listener.receive(&endpoint, &request, payload, received_at).await;
     let metrics = endpoint.metrics();
     let (outcome, response) = match received {
         Ok(receipt) => {
@@ -68,7 +68,7 @@ pub(super) async fn receive(
         Err(error) => {
             if let Some(reason) = error.refusal() {
                 metrics.webhook_refused(reason);
-                door.ingest.note_rejection(
+                listener.ingest.note_rejection(
                     &endpoint,
                     reason,
                     received_at,
@@ -80,11 +80,11 @@ pub(super) async fn receive(
             (error.outcome(), error.response(&endpoint))
         }
     };
-    metrics.webhook_answered(outcome, door.clock.monotonic() - began);
+    metrics.webhook_answered(outcome, listener.clock.monotonic() - began);
     response
 }
 
-impl PublicDoor {
+impl PublicListener {
     async fn receive(
         &self,
         endpoint: &Endpoint,
@@ -106,8 +106,8 @@ impl PublicDoor {
             Err(_) => return Err(WebhookError::TooSlow),
         };
         let id = WebhookId(self.random.uuid_v7(received_at));
-        let hook = hook(id, request, body, received_at);
-        self.ingest.receive(endpoint, hook).await.map_err(WebhookError::Ingest)
+        let webhook = webhook(id, request, body, received_at);
+        self.ingest.receive(endpoint, webhook).await.map_err(WebhookError::Ingest)
     }
 }
 
@@ -145,7 +145,7 @@ fn host(request: &HttpRequest) -> Option<String> {
     is_host.then(|| host.to_owned())
 }
 
-fn hook(id: WebhookId, request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
+fn webhook(id: WebhookId, request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
     Webhook {
         id,
         method: method(request),
@@ -189,15 +189,15 @@ fn replied(content_type: Option<&'static str>, body: web::Bytes) -> HttpResponse
 impl WebhookError {
     fn status(&self) -> StatusCode {
         match self.outcome() {
-            WebhookOutcome::New
-            | WebhookOutcome::Added
-            | WebhookOutcome::Repeat
+            WebhookOutcome::Created
+            | WebhookOutcome::Updated
+            | WebhookOutcome::Duplicate
             | WebhookOutcome::Late
-            | WebhookOutcome::Gone
+            | WebhookOutcome::Purged
             | WebhookOutcome::Excess
             | WebhookOutcome::Skipped => StatusCode::OK,
             WebhookOutcome::Unreadable => StatusCode::BAD_REQUEST,
-            WebhookOutcome::Refused => StatusCode::UNAUTHORIZED,
+            WebhookOutcome::Rejected => StatusCode::UNAUTHORIZED,
             WebhookOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
             WebhookOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             WebhookOutcome::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -12,11 +12,11 @@ pub const REJECTIONS_MAX: usize = 50;
 
 /// The last rejections of the running service, the oldest first.
 #[derive(Default)]
-pub struct RejectionLog(Mutex<VecDeque<Rejection>>);
+pub struct RejectionLog(Mutex<VecDeque<RejectionRecord>>);
 
 /// A webhook of a source of the settings that was rejected: nothing of what was sent but its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
+pub struct RejectionRecord {
     pub source: Name,
     /// As the metric counts it.
     pub reason: &'static str,
@@ -33,7 +33,7 @@ pub struct Rejection {
 }
 
 impl RejectionLog {
-    pub fn add(&self, rejection: Rejection) {
+    pub fn add(&self, rejection: RejectionRecord) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if log.len() == REJECTIONS_MAX {
             log.pop_front();
@@ -42,7 +42,7 @@ impl RejectionLog {
     }
 
     /// The latest first.
-    pub fn list(&self) -> Vec<Rejection> {
+    pub fn list(&self) -> Vec<RejectionRecord> {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter().rev().cloned().collect()
     }

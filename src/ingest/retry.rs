@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Ingest, IngestError};
 use crate::domain::Name;
-use crate::source::{Refusal, Refused};
+use crate::source::{Rejection, SignatureError};
 use crate::store::{self, QuarantinedWebhook};
 use crate::telemetry::{QuarantineEvent, logs};
 
@@ -75,7 +75,7 @@ impl Ingest {
             let Some(endpoint) = self.endpoint(source.as_str()) else { continue };
             let verified = match endpoint.source.verify_or_return((*webhook).clone()) {
                 Ok(verified) => self.receive_verified(&endpoint, verified).await,
-                Err(unverified) => Err(unverified.refused.into()),
+                Err(unverified) => Err(unverified.rejection.into()),
             };
             match verified {
                 Ok(receipt) => {
@@ -84,7 +84,7 @@ impl Ingest {
                     self.quarantine.remove(id, QuarantineEvent::Accepted);
                     counts.accepted += 1;
                 }
-                Err(IngestError::Refused(Refused::Signature(Refusal::Mismatch))) => {
+                Err(IngestError::Rejection(Rejection::Signature(SignatureError::Mismatch))) => {
                     self.quarantine.set_tried(id);
                     counts.waiting += 1;
                 }

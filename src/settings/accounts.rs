@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cursor::{Cursor, Table};
 use super::secret;
-use super::shape::{Kind, Shape, key};
+use super::spec::{Kind, Spec, key};
 use crate::destination::{Destination, Plivo};
 use crate::domain::{Account, Issue, Name};
 use crate::source::SignedUrl;
@@ -12,7 +12,7 @@ use crate::source::SignedUrl;
 /// Where the Feedback API is, unless an account says otherwise.
 const PLIVO_API: &str = "https://stats.plivo.com";
 
-pub(super) const SHAPE: Shape = Shape::of(&[
+pub(super) const SPEC: Spec = Spec::of(&[
     key("auth_id", Kind::Text, "The account's id at Plivo, MA… or SA….").needed(),
     key(
         "auth_token",
@@ -22,10 +22,10 @@ pub(super) const SHAPE: Shape = Shape::of(&[
     .needed(),
     key("api", Kind::Text, "Where the Feedback API is; a prefix may follow the host.")
         .or(PLIVO_API),
-    key("insecure", Kind::Flag, "Whether the auth token may travel over http beyond loopback.")
+    key("allow_http", Kind::Flag, "Whether the auth token may travel over http beyond loopback.")
         .or("false"),
     key(
-        "spelling",
+        "issue_names",
         Kind::Alike(
             || Issue::ALL.map(Issue::name).to_vec(),
             &key("ISSUE", Kind::Text, "How this API spells it."),
@@ -43,7 +43,7 @@ pub(super) fn destination(name: Name, cursor: &Cursor<'_>) -> Option<Destination
         .need("auth_token", "a secret such as { env: PLIVO_AUTH_TOKEN }")
         .and_then(|cursor| secret::credentials(&cursor, 1));
     let api = api(&table);
-    let issue_names = table.or("spelling", BTreeMap::new(), |cursor| issue_names(&cursor));
+    let issue_names = table.or("issue_names", BTreeMap::new(), |cursor| issue_names(&cursor));
     Some(Destination::Plivo(Plivo {
         auth_id: auth_id?,
         account: Arc::new(Account { name, credentials: Arc::new(credentials?) }),
@@ -66,7 +66,7 @@ fn auth_id(cursor: &Cursor<'_>) -> Option<String> {
 
 /// The auth token travels with every request, so it is not sent in the clear by mistake.
 fn api(table: &Table<'_>) -> Option<String> {
-    let insecure = table.or("insecure", false, |cursor| cursor.flag());
+    let insecure = table.or("allow_http", false, |cursor| cursor.flag());
     let Some(cursor) = table.get("api") else {
         return Some(PLIVO_API.to_owned());
     };
@@ -79,7 +79,7 @@ fn api(table: &Table<'_>) -> Option<String> {
     let api = api.at("");
     if is_in_the_clear(&api) && !insecure? {
         return cursor.fault(
-            "expected https: the auth token would travel in the clear (say insecure: true if it may)",
+            "expected https: the auth token would travel in the clear (say allow_http: true if it may)",
         );
     }
     Some(api)

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Environment;
 use super::diagnostic::{Context, path_to};
 use super::located::{self, Located, Node, Origin};
-use super::shape::{Kind, Words};
+use super::spec::{Kind, Words};
 use crate::domain::Name;
 
 /// The longest duration that a setting may have.
@@ -430,7 +430,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::shape::{Shape, key};
+    use crate::settings::spec::{Spec, key};
     use proptest::prelude::*;
 
     #[test]
@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn each_fault_is_noted_where_it_stands_and_reading_goes_on() {
         let tree = Located::embedded("{ listen: 5, lists: [true], odd: 1 }");
-        static KIND: Kind = Kind::Table(&Shape::of(&[
+        static KIND: Kind = Kind::Table(&Spec::of(&[
             key("listen", Kind::Text, "Where."),
             key("lists", Kind::List(&Kind::Text), "What."),
             key("url", Kind::Text, "Whence."),
@@ -470,7 +470,7 @@ mod tests {
 
     const FILE: &str = r#"# a comment
 store: { url: sqlite:a.db,
-         queue: 5 }
+         write_queue: 5 }
 surveys:
   quality: &quality
     questions:
@@ -493,7 +493,7 @@ delivery:
         for (path, line) in [
             ("store", 2),
             ("store.url", 2),
-            ("store.queue", 3),
+            ("store.write_queue", 3),
             ("surveys.quality.questions", 6),
             ("surveys.quality.questions[0]", 7),
             ("surveys.quality.questions[0].answers", 8),

@@ -15,16 +15,16 @@ section! {
         /// Over connecting alone.
         connect_timeout: Duration = duration(MOMENT),
         /// How many attempts of one account may be under way at once; fewer while Plivo is slow.
-        in_flight: usize = whole(1, 1000),
+        max_concurrency: usize = whole(1, 1000),
         /// How many attempts of one account may begin in a second; Plivo documents 300 in 5s.
         rate: u32 = whole(1, 100_000),
         /// How long one attempt may hold a submission; more than timeout and 5s.
         lease: Duration = duration(MOMENT),
         /// How often an account that is held is tried, at the latest.
-        hold_probe: Duration = duration(MOMENT),
-        /// What follows where nobody can say whether Plivo heard: retry, or dead: a person looks at it.
-        unknown_result: UnknownResult = word(),
-        /// When to try again: waits double from `first` to `longest`, with jitter.
+        probe_interval: Duration = duration(MOMENT),
+        /// What follows where no one can say whether Plivo heard: retry, or dead: a person looks at it.
+        on_unknown_result: UnknownResult = word(),
+        /// When to try again: waits double from `initial_backoff` to `max_backoff`, with jitter.
         retry: RetryPolicy = table(),
     }
     check |table| {
@@ -45,18 +45,18 @@ section! {
 section! {
     impl RetryPolicy {
         /// The most that the first wait may be.
-        first: Duration = duration(MOMENT),
+        initial_backoff: Duration = duration(MOMENT),
         /// The most that any wait may be, one that Plivo's Retry-After asks for included.
-        longest: Duration = duration(MOMENT),
+        max_backoff: Duration = duration(MOMENT),
         /// When a submission is given up.
-        age_max @ "age": Duration = duration(MOMENT),
+        max_age: Duration = duration(MOMENT),
         /// When a submission is given up whose call Plivo does not know.
-        unknown_call: Duration = duration(MOMENT),
+        not_found_max_age: Duration = duration(MOMENT),
     }
-    with { unknown_result: UnknownResult::Retry }
+    with { on_unknown_result: UnknownResult::Retry }
     check |table| {
-        if first.zip(longest).is_some_and(|(first, longest)| first > longest) {
-            table.fault_at::<()>("first", "must not exceed delivery.retry.longest");
+        if initial_backoff.zip(max_backoff).is_some_and(|(first, longest)| first > longest) {
+            table.fault_at::<()>("initial_backoff", "must not exceed delivery.retry.max_backoff");
         }
     }
 }
@@ -65,7 +65,7 @@ words! {
     UnknownResult { "retry" => Retry, "dead" => Dead }
 }
 
-/// What a courier may need besides the exchange itself: to start it, and to write its end down.
+/// What a dispatcher may need besides the exchange itself: to start it, and to write its end down.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -74,7 +74,7 @@ impl Delivery {
     /// With the policy for unknown results as part of that for retries, which goes by it.
     pub(super) fn read(cursor: &Cursor<'_>) -> Option<Self> {
         let mut delivery = Self::at(cursor)?;
-        delivery.retry.unknown_result = delivery.unknown_result;
+        delivery.retry.on_unknown_result = delivery.on_unknown_result;
         Some(delivery)
     }
 }

@@ -40,6 +40,12 @@ impl Context {
         Self { file, environment: Arc::new(environment), found: RefCell::default() }
     }
 
+    /// Another one over the same tree, in which nothing was found.
+    pub(super) fn empty(&self) -> Self {
+        let environment = Arc::clone(&self.environment);
+        Self { file: self.file.clone(), environment, found: RefCell::default() }
+    }
+
     pub(super) fn add(&self, origin: &Origin, path: impl Into<String>, message: impl Into<String>) {
         let (path, mut message) = (path.into(), message.into());
         let location = match origin {

@@ -7,7 +7,7 @@ use super::located::NotYaml;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("cannot read the settings file {}", file.display())]
-    Unreadable { file: PathBuf, source: std::io::Error },
+    ParseError { file: PathBuf, source: std::io::Error },
     #[error("the settings file {} is longer than {bytes_max} bytes", file.display())]
     TooLong { file: PathBuf, bytes_max: u64 },
     #[error("cannot read the settings in {}", file.display())]

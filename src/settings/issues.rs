@@ -1,25 +1,25 @@
 use super::cursor::{ANSWER, Cursor, QUESTION, all};
 use super::section::{words, words_of};
-use super::shape::{Kind, Shape, key};
+use super::spec::{Kind, Spec, key};
 use crate::domain::{Issue, Issues};
-use crate::survey::{AtFive, ChoiceDefinition, IssuesDefinition, MetBy};
+use crate::survey::{AtMaxRating, ChoiceDefinition, IssuesDefinition, MetBy};
 
-pub(super) const SHAPE: Shape = Shape::of(&[
-    key("of", Kind::Name, "The question that is meant where a choice names none."),
+pub(super) const SPEC: Spec = Spec::of(&[
+    key("question", Kind::Name, "The question that is meant where a choice names none."),
     key(
         "choices",
         Kind::List(&Kind::Table(&CHOICE)),
         "Which answer, or which words in one, name which issue.",
     ),
     key(
-        "otherwise",
+        "default",
         LIST,
         "What is reported below 5 where no choice names anything: Plivo wants an issue then.",
     )
     .or("[OTHERS]"),
     key(
-        "at_five",
-        words_of::<AtFive>(),
+        "at_max_rating",
+        words_of::<AtMaxRating>(),
         "Whether what a caller chose is sent with a rating of 5 too.",
     )
     .or("send"),
@@ -29,31 +29,32 @@ const ISSUE_KIND: Kind = Kind::Word(|| Issue::ALL.map(Issue::name).to_vec());
 
 pub(super) const LIST: Kind = Kind::List(&ISSUE_KIND);
 
-const CHOICE: Shape = Shape::of(&[
-    key("of", Kind::Name, "The question, where it is not that of the section."),
+const CHOICE: Spec = Spec::of(&[
+    key("question", Kind::Name, "The question, where it is not that of the section."),
     key("answer", Kind::Answer, "An answer of the question."),
     key(
-        "mentions",
+        "keywords",
         Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
         "Words in an answer, whole and in any case, such as [echo, \"hear myself\"].",
     ),
     key("issue", ISSUE_KIND, "What it says was wrong.").needed(),
 ])
-.with_one_of(&["answer", "mentions"]);
+.with_one_of(&["answer", "keywords"]);
 
 pub(super) fn issues(cursor: &Cursor<'_>) -> IssuesDefinition {
     let mut issues = IssuesDefinition::default();
     let Some(table) = cursor.table() else {
         return issues;
     };
-    issues.of = table.get("of").and_then(|cursor| cursor.parsed(QUESTION));
+    issues.question = table.get("question").and_then(|cursor| cursor.parsed(QUESTION));
     if let Some(cursor) = table.get("choices") {
         issues.choices = choices(&cursor);
     }
-    if let Some(otherwise) = table.get("otherwise").and_then(|cursor| issue_list(&cursor)) {
-        issues.otherwise = otherwise;
+    if let Some(otherwise) = table.get("default").and_then(|cursor| issue_list(&cursor)) {
+        issues.default = otherwise;
     }
-    issues.at_five = table.get("at_five").and_then(|it| it.one_of()).unwrap_or_default();
+    issues.at_max_rating =
+        table.get("at_max_rating").and_then(|it| it.one_of()).unwrap_or_default();
     issues
 }
 
@@ -66,9 +67,9 @@ fn choices(cursor: &Cursor<'_>) -> Vec<ChoiceDefinition> {
 
 fn choice(cursor: &Cursor<'_>) -> Option<ChoiceDefinition> {
     let table = cursor.table()?;
-    let of = table.get("of").and_then(|cursor| cursor.parsed(QUESTION));
-    let met_by = match (table.get("answer"), table.get("mentions")) {
-        (Some(_), Some(_)) => cursor.fault("expected one of answer, mentions, not both"),
+    let of = table.get("question").and_then(|cursor| cursor.parsed(QUESTION));
+    let met_by = match (table.get("answer"), table.get("keywords")) {
+        (Some(_), Some(_)) => cursor.fault("expected one of answer, keywords, not both"),
         (None, Some(cursor)) => mentions(&cursor).map(MetBy::Mentions),
         _ => {
             let answer = table.need("answer", ANSWER).and_then(|cursor| cursor.answer());
@@ -77,7 +78,7 @@ fn choice(cursor: &Cursor<'_>) -> Option<ChoiceDefinition> {
     };
     let issue = table.need("issue", ISSUE).and_then(|cursor| issue(&cursor));
     Some(ChoiceDefinition {
-        of,
+        question: of,
         met_by: met_by.unwrap_or(MetBy::Answer(String::new())),
         issue: issue.unwrap_or(Issue::Others),
     })
@@ -100,5 +101,5 @@ fn issue(cursor: &Cursor<'_>) -> Option<Issue> {
 }
 
 words! {
-    AtFive { "send" => Send, "drop" => Drop }
+    AtMaxRating { "send" => Send, "drop" => Drop }
 }

@@ -66,7 +66,7 @@ impl SettingsError {
     pub fn is_refusal(&self) -> bool {
         match self {
             SettingsError::NotYaml { .. } | SettingsError::Faults(_) => true,
-            SettingsError::Unreadable { .. } | SettingsError::TooLong { .. } => false,
+            SettingsError::ParseError { .. } | SettingsError::TooLong { .. } => false,
         }
     }
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     const SETTINGS: &str = r#"
-private: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
 store:
   # where it is
   url: "sqlite:@folder@/calls.db"
@@ -109,7 +109,7 @@ accounts:
 sources:
   form: { preset: generic-form, account: main, survey: quick, signature: { bearer: { env: TOKEN } } }
 surveys:
-  quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }
+  quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
 "#;
 
     fn environment() -> Environment {

@@ -43,7 +43,7 @@ pub(super) fn read_file(path: &Path) -> Result<String, SettingsError> {
     let mut text = String::new();
     let read = fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
-        .map_err(|source| SettingsError::Unreadable { file: path.to_owned(), source })?;
+        .map_err(|source| SettingsError::ParseError { file: path.to_owned(), source })?;
     if read as u64 > FILE_BYTES_MAX {
         return Err(SettingsError::TooLong { file: path.to_owned(), bytes_max: FILE_BYTES_MAX });
     }

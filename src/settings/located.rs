@@ -52,7 +52,7 @@ pub struct NotYaml {
     pub(crate) message: String,
 }
 
-/// Bounds for a file that somebody else wrote: aliases can stand for much.
+/// Bounds for a file that someone else wrote: aliases can stand for much.
 const DEPTH_MAX: usize = 200;
 const NODES_MAX: usize = 200_000;
 
@@ -62,12 +62,12 @@ impl Located {
     /// # Errors
     /// The text is not one document of YAML whose keys are plain words.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
-        Reader::new(Origin::Line).document(text)
+        Extractor::new(Origin::Line).document(text)
     }
 
     /// Reads a text of ours.
     pub(super) fn embedded(text: &str) -> Self {
-        Reader::new(|_| Origin::Embedded).document(text).expect("what is embedded is tested")
+        Extractor::new(|_| Origin::Embedded).document(text).expect("what is embedded is tested")
     }
 
     pub(super) fn text(text: String, origin: Origin) -> Self {
@@ -147,7 +147,7 @@ fn plain(text: &str) -> Value {
 }
 
 /// Puts the events of the parser together.
-struct Reader {
+struct Extractor {
     origin: fn(usize) -> Origin,
     open: Vec<Open>,
     anchors: HashMap<usize, Located>,
@@ -162,7 +162,7 @@ struct Open {
     key: Option<(String, Origin)>,
 }
 
-impl Reader {
+impl Extractor {
     fn new(origin: fn(usize) -> Origin) -> Self {
         Self { origin, open: Vec::new(), anchors: HashMap::new(), nodes: 0 }
     }

@@ -8,37 +8,38 @@
 //! What may stand where is described once, beside the reader of each section. The reader takes
 //! nothing that is not described, and [`schema()`] tells editors the same.
 //!
-//! Nobody below `app` knows this room: it hands on the values of the rooms it sets up.
+//! No one below `app` knows this room: it hands on the values of the rooms it sets up.
 
 mod accounts;
 mod cursor;
 mod delivery;
 mod diagnostic;
-mod doors;
 mod environment;
 mod error;
+mod extractors;
 mod hash;
 mod issues;
 mod last_accepted;
 mod layers;
+mod listeners;
 mod located;
 mod presets;
 mod process;
 mod questions;
 mod ratings;
-mod readers;
 mod replies;
 mod rules;
 mod schema;
 mod secret;
 mod section;
-mod shape;
 mod signatures;
 mod source_text;
 mod sources;
+mod spec;
 mod store;
 mod surveys;
 mod variables;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,15 +48,16 @@ use std::time::Duration;
 
 pub use delivery::{Delivery, LEASE_MARGIN};
 pub use diagnostic::{Diagnostic, Location};
-pub use doors::{PrivateDoor, PublicDoor};
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use hash::Fingerprint;
 pub use last_accepted::Kept;
+pub use listeners::{AdminListener, PublicListener};
 pub use located::NotYaml;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use store::Store;
+pub use warnings::Warnings;
 
 use crate::destination::Destination;
 use crate::domain::Name;
@@ -66,46 +68,47 @@ pub(crate) use cursor::{Cursor, Table, all, parse_duration};
 pub(crate) use diagnostic::Context;
 pub(crate) use located::Located;
 use section::Section;
-use shape::{Kind, Shape, key};
 use source_text::SourceText;
-use sources::Surroundings;
+use sources::RefContext;
+use spec::{Kind, Spec, key};
+use warnings::Checked;
 
 /// All that may be written.
-static KIND: Kind = Kind::Table(&Shape::of(&[
-    key("public", Kind::Table(PublicDoor::SHAPE), "The door that senders call."),
+static KIND: Kind = Kind::Table(&Spec::of(&[
+    key("public", Kind::Table(PublicListener::SPEC), "The listener that senders call."),
     key(
-        "private",
-        Kind::Table(PrivateDoor::SHAPE),
-        "The door for metrics, probes and operators; never expose it with the public one.",
+        "admin",
+        Kind::Table(AdminListener::SPEC),
+        "The listener for metrics, probes and operators; never expose it with the public one.",
     ),
-    key("store", Kind::Table(Store::SHAPE), "The ledger."),
+    key("store", Kind::Table(Store::SPEC), "The ledger."),
     key(
         "accounts",
-        Kind::Named(&Kind::Table(&accounts::SHAPE)),
+        Kind::Named(&Kind::Table(&accounts::SPEC)),
         "The Plivo accounts whose calls are rated, by name.",
     )
     .needed(),
     key(
         "sources",
-        Kind::Named(&Kind::Table(&sources::SHAPE)),
-        "Who sends hooks, by name: /hooks/NAME.",
+        Kind::Named(&Kind::Table(&sources::SPEC)),
+        "Who sends webhooks, by name: /hooks/NAME.",
     )
     .needed(),
     key(
         "surveys",
-        Kind::Named(&Kind::Table(&surveys::SHAPE)),
+        Kind::Named(&Kind::Table(&surveys::SPEC)),
         "What was asked and what it means, by name.",
     ),
-    key("delivery", Kind::Table(Delivery::SHAPE), "How feedback goes out."),
-    key("shutdown", Kind::Table(Shutdown::SHAPE), "What happens after SIGTERM."),
-    key("logs", Kind::Table(Logs::SHAPE), "How the service speaks to its operator."),
+    key("delivery", Kind::Table(Delivery::SPEC), "How feedback goes out."),
+    key("shutdown", Kind::Table(Shutdown::SPEC), "What happens after SIGTERM."),
+    key("logs", Kind::Table(Logs::SPEC), "How the service speaks to its operator."),
 ]));
 
 /// All settings, checked.
 #[derive(Debug)]
 pub struct Settings {
-    pub public: PublicDoor,
-    pub private: PrivateDoor,
+    pub public: PublicListener,
+    pub admin: AdminListener,
     pub store: Store,
     /// At least one.
     pub accounts: BTreeMap<Name, Destination>,
@@ -120,7 +123,8 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
-    /// `None` where they come from no file.
+    pub warnings: Warnings,
+    /// `None` if they come from no file.
     source_text: Option<SourceText>,
 }
 
@@ -153,24 +157,53 @@ impl Settings {
             SettingsError::NotYaml { file, source }
         })?;
         let settings = Self::at(&Cursor::root(&tree, &KIND, &context));
+        let warned = context.empty();
         match (context.into_sorted(), settings) {
-            (faults, Some(settings)) if faults.is_empty() => {
-                let source_text = file.map(|file| SourceText::new(file, text));
-                Ok(Self { source_text, ..settings })
+            (faults, Some(mut settings)) if faults.is_empty() => {
+                settings.warnings = settings.warnings_of(&tree, &warned);
+                settings.source_text = file.map(|file| SourceText::new(file, text));
+                Ok(settings)
             }
             (faults, _) => Err(SettingsError::Faults(faults)),
         }
+    }
+
+    /// The same settings, if a service may run with them.
+    ///
+    /// # Errors
+    /// There are placeholders, and a listener that other hosts can reach.
+    pub fn for_service(self) -> Result<Self, SettingsError> {
+        if self.warnings.placeholders.is_empty() || !self.is_reachable() {
+            return Ok(self);
+        }
+        Err(SettingsError::Faults(self.warnings.placeholders))
+    }
+
+    /// Whether a listener can be reached from other hosts.
+    pub fn is_reachable(&self) -> bool {
+        !self.public.listen.ip().is_loopback() || !self.admin.listen.ip().is_loopback()
+    }
+
+    /// Whether an earlier answer comes back if a captured request of a source is sent again.
+    pub fn replays_count(&self, source: &Source) -> bool {
+        warnings::replays_count(source, &self.surveys[&source.survey])
+    }
+
+    fn warnings_of(&self, tree: &Located, context: &Context) -> Warnings {
+        let Self { public, accounts, sources, replies, surveys, .. } = self;
+        let checked = Checked { public, accounts, sources, replies, surveys, tree };
+        Warnings::of(&checked, &KIND, context)
     }
 
     fn at(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
         let section = |name| table.need(name, "a table");
 
-        let public = section("public").and_then(|cursor| PublicDoor::at(&cursor));
-        let private = section("private").and_then(|cursor| {
-            let private = PrivateDoor::at(&cursor)?;
-            public.as_ref().map_or(Some(()), |public| private.check(public, &cursor))?;
-            Some(private)
+        let public = section("public").and_then(|cursor| PublicListener::at(&cursor));
+        let admin = section("admin").and_then(|cursor| {
+            let admin = AdminListener::at(&cursor)?;
+            public.as_ref().map_or(Some(()), |public| admin.check(public, &cursor))?;
+            Some(admin)
         });
         let store = section("store").and_then(|cursor| Store::at(&cursor));
         let delivery = section("delivery").and_then(|cursor| Delivery::read(&cursor));
@@ -181,10 +214,9 @@ impl Settings {
         let delay = delivery.as_ref().map_or(Duration::ZERO, |delivery| delivery.delay);
         let surveys =
             named(section("surveys"), |_, cursor| surveys::survey(cursor, delay).map(Arc::new));
-        let surroundings =
-            Surroundings { public: public.as_ref(), accounts: &accounts, surveys: &surveys };
+        let refs = RefContext { public: public.as_ref(), accounts: &accounts, surveys: &surveys };
         let sources = named(some(section("sources"), "source"), |name, cursor| {
-            sources::source(name, cursor, &surroundings)
+            sources::source(name, cursor, &refs)
         });
         if let Some(cursor) = table.get("surveys") {
             sources::check_fields(&cursor, &surveys, &sources);
@@ -193,7 +225,7 @@ impl Settings {
         let tree = cursor.json();
         Some(Self {
             public: public?,
-            private: private?,
+            admin: admin?,
             store: store?,
             accounts: complete(accounts)?,
             sources: complete(sources)?,
@@ -204,6 +236,7 @@ impl Settings {
             logs: logs?,
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
+            warnings: Warnings::default(),
             source_text: None,
         })
     }

@@ -51,7 +51,7 @@ pub(super) fn under(own: &Located, preset: Located) -> Located {
     laid(own, preset, |table, own| {
         for (key, value) in own {
             let merged = match (key.as_str(), table.swap_remove(key)) {
-                ("read", Some(preset)) => laid(value, preset, read_over),
+                ("extract", Some(preset)) => laid(value, preset, read_over),
                 ("signature", Some(preset)) => laid(value, preset, signature_over),
                 _ => value.clone(),
             };
@@ -120,24 +120,24 @@ mod tests {
     #[test]
     fn what_a_source_says_goes_over_its_preset_key_by_key() {
         let preset = json!({
-            "body": ["json"],
+            "content_types": ["json"],
             "signature": { "hmac": { "header": "X-Sign", "prefix": "sha256=" } },
-            "read": { "call": "json:$.a", "id": "json:$.b", "fields": { "from": "json:$.c" } },
+            "extract": { "call": "json:$.a", "id": "json:$.b", "fields": { "from": "json:$.c" } },
         });
         let own = json!({
             "preset": "x",
             "signature": { "hmac": { "secret": { "env": "S" }, "prefix": "" } },
-            "read": { "call": "json:$.z", "id": null, "fields": { "to": "json:$.d" } },
+            "extract": { "call": "json:$.z", "id": null, "fields": { "to": "json:$.d" } },
         });
         assert_eq!(
             under(&own, preset),
             json!({
                 "preset": "x",
-                "body": ["json"],
+                "content_types": ["json"],
                 "signature": {
                     "hmac": { "header": "X-Sign", "prefix": "", "secret": { "env": "S" } }
                 },
-                "read": {
+                "extract": {
                     "call": "json:$.z",
                     "fields": { "from": "json:$.c", "to": "json:$.d" }
                 },
@@ -149,16 +149,20 @@ mod tests {
     fn another_scheme_and_another_way_to_answer_stand_for_themselves() {
         let preset = json!({
             "signature": { "hmac": { "header": "X-Sign" } },
-            "read": { "question": "query:question", "answer": "form:a", "call": "form:c" },
+            "extract": { "question": "query:question", "answer": "form:a", "call": "form:c" },
         });
-        let own = json!({ "signature": "none", "read": { "answers": [] } });
-        let merged = json!({ "signature": "none", "read": { "answers": [], "call": "form:c" } });
+        let own = json!({ "signature": "none", "extract": { "answers": [] } });
+        let merged = json!({ "signature": "none", "extract": { "answers": [], "call": "form:c" } });
         assert_eq!(under(&own, preset.clone()), merged);
         let own = json!({ "signature": { "bearer": { "env": "T" } } });
         assert_eq!(under(&own, preset)["signature"], own["signature"]);
-        let several = json!({ "read": { "answers": [], "each_question": "x", "call": "form:c" } });
-        let own = json!({ "read": { "answer": "form:a" } });
-        assert_eq!(under(&own, several)["read"], json!({ "answer": "form:a", "call": "form:c" }));
+        let several =
+            json!({ "extract": { "answers": [], "each_question": "x", "call": "form:c" } });
+        let own = json!({ "extract": { "answer": "form:a" } });
+        assert_eq!(
+            under(&own, several)["extract"],
+            json!({ "answer": "form:a", "call": "form:c" })
+        );
     }
 
     #[test]
@@ -168,7 +172,7 @@ mod tests {
             assert!(head.iter().any(|line| line.contains("Shape:")), "{name}");
             assert!(head.iter().any(|line| line.contains("Signature:")), "{name}");
             assert!(head.iter().any(|line| line.contains("20")), "{name} has no date");
-            let known = ["body", "signature", "read", "reply", "on_refusal"];
+            let known = ["content_types", "signature", "extract", "reply", "on_reject"];
             let table = named(name).unwrap();
             for key in table.as_table().unwrap().keys() {
                 assert!(known.contains(&key.as_str()), "{name} {key}");

@@ -7,8 +7,8 @@ section! {
     /// How the service stops.
     #[derive(Debug, Clone)]
     pub struct Shutdown {
-        /// How long hooks are still taken while the readiness probe says no.
-        announce: Duration = duration(Duration::ZERO),
+        /// How long webhooks are still taken while the readiness probe says no.
+        drain_delay: Duration = duration(Duration::ZERO),
         /// How long what is in flight may take after that.
         deadline: Duration = duration(Duration::ZERO),
     }

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::cursor::{ANSWER, Cursor, QUESTION, Table, all};
 use super::rules::{CONDITION_KIND, condition};
-use super::shape::{Kind, Shape, key};
+use super::spec::{Kind, Spec, key};
 use crate::survey::{DomainDefinition, QuestionDefinition};
 
 /// What tells which answers a question knows.
@@ -11,7 +11,7 @@ const KINDS: [&str; 5] = ["answers", "number", "choices", "yes_no", "text"];
 /// One answer, or a list of them.
 const ANSWERS: Kind = Kind::OneOf(&[Kind::Answer, Kind::List(&Kind::Answer)]);
 
-const SHAPE: Shape = Shape::of(&[
+const SPEC: Spec = Spec::of(&[
     key("name", Kind::Name, "What everything else calls the question.").needed(),
     key("answers", ANSWERS, "What may be keyed: a key, a range such as 1-5, or a list of these."),
     key("number", Kind::TwoWhole, "A number from the least to the greatest, such as [0, 10]."),
@@ -26,7 +26,7 @@ const SHAPE: Shape = Shape::of(&[
         "Yes or no: true where the words themselves are enough.",
     ),
     key("text", Kind::Whole(1, 4096), "Free text, at most so many characters long."),
-    key("several", Kind::Flag, "Whether several answers may be given at once.").or("false"),
+    key("multiple", Kind::Flag, "Whether several answers may be given at once.").or("false"),
     key("decimals", Kind::Whole(0, 4), "How many decimals a number may have.").or("0"),
     key("optional", Kind::Flag, "Whether a call is complete without an answer.").or("false"),
     key("ask_when", CONDITION_KIND, "When it is asked at all, such as \"score < 5\"."),
@@ -34,12 +34,12 @@ const SHAPE: Shape = Shape::of(&[
 ])
 .with_one_of(&KINDS);
 
-const YES_NO: Shape = Shape::of(&[
+const YES_NO: Spec = Spec::of(&[
     key("yes", ANSWERS, "What means yes, beside yes, y and true."),
     key("no", ANSWERS, "What means no, beside no, n and false."),
 ]);
 
-pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
+pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SPEC));
 
 /// `None` where a name is amiss: everything else refers to names.
 pub(super) fn questions(cursor: &Cursor<'_>) -> Option<Vec<QuestionDefinition>> {
@@ -77,17 +77,17 @@ fn domain(cursor: &Cursor<'_>, table: &Table<'_>) -> DomainDefinition {
 fn unreadable(kind: &str) -> DomainDefinition {
     match kind {
         "number" => DomainDefinition::Number { from: 1, to: 0, decimals: 0 },
-        "choices" => DomainDefinition::Choices { choices: Vec::new(), several: false },
+        "choices" => DomainDefinition::Choices { choices: Vec::new(), multiple: false },
         "yes_no" => DomainDefinition::YesNo { yes: vec![String::new()], no: Vec::new() },
         "text" => DomainDefinition::Text { length: 0 },
-        _ => DomainDefinition::Keys { answers: Vec::new(), several: false },
+        _ => DomainDefinition::Keys { answers: Vec::new(), multiple: false },
     }
 }
 
 fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
-    let several = table.or("several", false, |cursor| cursor.flag()).unwrap_or_default();
-    if several && !matches!(kind, "answers" | "choices") {
-        table.fault_at::<()>("several", "only answers and choices can be given together");
+    let multiple = table.or("multiple", false, |cursor| cursor.flag()).unwrap_or_default();
+    if multiple && !matches!(kind, "answers" | "choices") {
+        table.fault_at::<()>("multiple", "only answers and choices can be given together");
     }
     let decimals = table.or("decimals", 0, |cursor| cursor.whole()).unwrap_or_default();
     if kind != "number" && table.get("decimals").is_some() {
@@ -95,12 +95,12 @@ fn domain_of(kind: &str, table: &Table<'_>) -> Option<DomainDefinition> {
     }
     let cursor = table.get(kind)?;
     Some(match kind {
-        "answers" => DomainDefinition::Keys { answers: answers(&cursor)?, several },
+        "answers" => DomainDefinition::Keys { answers: answers(&cursor)?, multiple },
         "number" => {
             let (from, to) = cursor.two_whole("the least and the greatest, such as [0, 10]")?;
             DomainDefinition::Number { from, to, decimals: decimals as u32 }
         }
-        "choices" => DomainDefinition::Choices { choices: answers(&cursor)?, several },
+        "choices" => DomainDefinition::Choices { choices: answers(&cursor)?, multiple },
         "yes_no" => yes_no(&cursor)?,
         _ => DomainDefinition::Text { length: cursor.whole()? as usize },
     })

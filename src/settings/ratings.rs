@@ -1,13 +1,13 @@
 use super::cursor::{ANSWER, Cursor, QUESTION};
 use super::section::{words, words_of};
-use super::shape::{Kind, Shape, key};
+use super::spec::{Kind, Spec, key};
 use crate::survey::{RatingDefinition, Rounding, ScaleDefinition};
 
 /// What completes "expected …" where a rating is written.
 pub(super) const RATING: &str = "a rating from 1 to 5";
 
-pub(super) const SHAPE: Shape = Shape::of(&[
-    key("of", Kind::Name, "The question whose answer is the rating.").needed(),
+pub(super) const SPEC: Spec = Spec::of(&[
+    key("question", Kind::Name, "The question whose answer is the rating.").needed(),
     key("scale", Kind::Table(&SCALE), "For numbers and keys: how they lie between 1 and 5."),
     key("table", Kind::List(&Kind::Table(&ROW)), "For any answers: what each is worth."),
     key("thumbs", Kind::Table(&THUMBS), "For two answers: one is worth 5, the other 1."),
@@ -15,17 +15,17 @@ pub(super) const SHAPE: Shape = Shape::of(&[
 ])
 .with_at_most_one_of(&["scale", "table", "thumbs"]);
 
-const SCALE: Shape = Shape::of(&[
+const SCALE: Spec = Spec::of(&[
     key("from", Kind::TwoWhole, "The worst and the best score.").or("[1, 5]"),
     key("round", words_of::<Rounding>(), "To what the rating is rounded.").or("hundredth"),
 ]);
 
-const ROW: Shape = Shape::of(&[
+const ROW: Spec = Spec::of(&[
     key("answer", Kind::Answer, "An answer of the question.").needed(),
     key("rating", Kind::Number, "What it is worth, from 1 to 5.").needed(),
 ]);
 
-const THUMBS: Shape = Shape::of(&[
+const THUMBS: Spec = Spec::of(&[
     key("up", Kind::Answer, "The answer that is worth 5.").needed(),
     key("down", Kind::Answer, "The answer that is worth 1.").needed(),
 ]);
@@ -33,7 +33,7 @@ const THUMBS: Shape = Shape::of(&[
 /// `None` where the question is amiss.
 pub(super) fn rating(cursor: &Cursor<'_>) -> Option<RatingDefinition> {
     let table = cursor.table()?;
-    let of = table.need("of", QUESTION).and_then(|cursor| cursor.parsed(QUESTION));
+    let of = table.need("question", QUESTION).and_then(|cursor| cursor.parsed(QUESTION));
     let kinds = ["scale", "table", "thumbs"].map(|kind| table.get(kind));
     let scale = match kinds {
         [None, None, None] => Some(ScaleDefinition::default()),

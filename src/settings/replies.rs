@@ -4,14 +4,14 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::presets;
 use super::rules::{CONDITION_KIND, condition};
-use super::shape::{Kind, Shape, key};
+use super::spec::{Kind, Spec, key};
 use crate::domain::Name;
 use crate::source::Source;
 use crate::survey::{Replies, ReplyDefinition, Survey};
 
-pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
+pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SPEC));
 
-const SHAPE: Shape = Shape::of(&[
+const SPEC: Spec = Spec::of(&[
     key(
         "when",
         CONDITION_KIND,

@@ -3,12 +3,12 @@ use serde_json::Value;
 use super::cursor::Cursor;
 use super::issues::{self, issue_list};
 use super::ratings::RATING;
-use super::shape::{Kind, Shape, key};
+use super::spec::{Kind, Spec, key};
 use crate::survey::RuleDefinition;
 
-pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SHAPE));
+pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SPEC));
 
-const SHAPE: Shape = Shape::of(&[
+const SPEC: Spec = Spec::of(&[
     key("when", CONDITION_KIND, "When it speaks, such as \"score <= 2 and solved == 'no'\".")
         .needed(),
     key("ignore", Kind::Text, "Why such a call is not reported at all."),

@@ -7,7 +7,7 @@ use super::KIND;
 use super::layers;
 use super::located::Located;
 use super::secret;
-use super::shape::{Key, Kind, Shape};
+use super::spec::{Key, Kind, Spec};
 use crate::domain::Name;
 
 /// Of a settings file. What depends on more than one place (a survey that a source names, a lease
@@ -51,7 +51,7 @@ fn of(kind: &Kind, base: Option<&Value>) -> Value {
         Kind::Name => json!({ "$ref": "#/$defs/name" }),
         Kind::Secret => json!({ "$ref": "#/$defs/secret" }),
         Kind::List(item) => json!({ "type": "array", "items": of(item, None) }),
-        Kind::Table(shape) => table(shape, base),
+        Kind::Table(spec) => table(spec, base),
         Kind::Alike(keys, like) => {
             let properties: Map<String, Value> =
                 keys().into_iter().map(|key| (key.to_owned(), value(like, None))).collect();
@@ -68,16 +68,16 @@ fn of(kind: &Kind, base: Option<&Value>) -> Value {
     }
 }
 
-fn table(shape: &Shape, base: Option<&Value>) -> Value {
+fn table(spec: &Spec, base: Option<&Value>) -> Value {
     let property = |key: &Key| {
         let base = base.and_then(|base| base.get(key.name));
         (key.name.to_owned(), value(key, base))
     };
-    let properties: Map<String, Value> = shape.keys.iter().map(property).collect();
+    let properties: Map<String, Value> = spec.keys.iter().map(property).collect();
     let mut table =
         json!({ "type": "object", "properties": properties, "additionalProperties": false });
     let needed: Vec<&str> =
-        shape.keys.iter().filter(|key| key.is_needed).map(|key| key.name).collect();
+        spec.keys.iter().filter(|key| key.is_needed).map(|key| key.name).collect();
     if !needed.is_empty() {
         table["required"] = json!(needed);
     }
@@ -86,12 +86,12 @@ fn table(shape: &Shape, base: Option<&Value>) -> Value {
         let any: Value = keys.iter().map(with).collect();
         json!({ "not": { "anyOf": any } })
     };
-    if !shape.one_of.is_empty() {
-        table["oneOf"] = shape.one_of.iter().map(with).collect();
+    if !spec.one_of.is_empty() {
+        table["oneOf"] = spec.one_of.iter().map(with).collect();
     }
-    if !shape.at_most_one_of.is_empty() {
-        let mut choices = vec![without_any(shape.at_most_one_of)];
-        choices.extend(shape.at_most_one_of.iter().map(with));
+    if !spec.at_most_one_of.is_empty() {
+        let mut choices = vec![without_any(spec.at_most_one_of)];
+        choices.extend(spec.at_most_one_of.iter().map(with));
         table["oneOf"] = json!(choices);
     }
     table

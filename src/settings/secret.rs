@@ -13,7 +13,7 @@ const FORMS: &str = "`{ env: NAME }`, `{ file: PATH }`, `{ value: \"…\" }` or 
 /// Longest secret that is read from a file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// A secret that can be read now, and anew later, and is at least `length_min` characters long.
+/// A secret that can be read now, and again later, and is at least `length_min` characters long.
 ///
 /// No fault repeats anything that is written there, not even a key, a variable's or a file's name:
 /// an operator in a hurry puts the secret itself in any of these places.
@@ -59,7 +59,7 @@ type At = fn(String) -> Form;
 /// Where a secret may lie, by key.
 const PLACES: [(&str, At, &str); 3] = [
     ("env", Form::Env, "The name of a variable that holds it."),
-    ("file", Form::File, "The path of a file that holds it; read anew every few seconds."),
+    ("file", Form::File, "The path of a file that holds it; read again every few seconds."),
     ("value", |value| Form::Value(value.into()), "The secret itself; only for trying things out."),
 ];
 

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::cursor::{Cursor, Table};
-use super::shape::{Key, Kind, Shape, Words};
+use super::spec::{Key, Kind, Spec, Words};
 
 /// A table of settings.
 pub(super) trait Section: Sized {
-    const SHAPE: &'static Shape;
+    const SPEC: &'static Spec;
 
     fn at(cursor: &Cursor<'_>) -> Option<Self>;
 }
@@ -44,8 +44,8 @@ macro_rules! section {
         $( check |$table:ident| $check:block )?
     ) => {
         impl $crate::settings::section::Section for $section {
-            const SHAPE: &'static $crate::settings::shape::Shape =
-                &$crate::settings::shape::Shape::of(&[ $({
+            const SPEC: &'static $crate::settings::spec::Spec =
+                &$crate::settings::spec::Spec::of(&[ $({
                     const SETTING: $crate::settings::section::Setting<$kind> = $setting;
                     SETTING.key(
                         $crate::settings::section::key_of!($name $($key)?),
@@ -80,7 +80,7 @@ pub(super) use key_of;
 /// Declares the words that an operator writes for the values of an enum.
 macro_rules! words {
     ($( $of:ty { $($word:literal => $value:ident),+ } )+) => { $(
-        impl $crate::settings::shape::Words for $of {
+        impl $crate::settings::spec::Words for $of {
             const WORDS: &'static [(&'static str, Self)] = &[$(($word, <$of>::$value)),+];
         }
     )+ };
@@ -149,7 +149,7 @@ pub(super) const fn words_of<T: Words>() -> Kind {
 }
 
 pub(super) const fn table<T: Section>() -> Setting<T> {
-    setting(Kind::Table(T::SHAPE), "a table", |cursor, _| T::at(cursor))
+    setting(Kind::Table(T::SPEC), "a table", |cursor, _| T::at(cursor))
 }
 
 impl<T> Setting<T> {

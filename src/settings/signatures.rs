@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::cursor::{Cursor, Table, all};
 use super::secret;
 use super::section::{words, words_of};
-use super::shape::{Key, Kind, Shape, key};
+use super::spec::{Key, Kind, Spec, key};
 use crate::domain::Credentials;
 use crate::source::{
-    Algorithm, Basic, Bearer, Encoding, HeaderName, Hmac, HmacRules, Plivo, PlivoHeader, PublicKey,
-    Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, TimePlace, Twilio, Vonage, Window,
+    Algorithm, Basic, Bearer, ClockTolerance, Encoding, HeaderName, Hmac, HmacRules, Plivo,
+    PlivoHeader, PublicKey, Scheme, SignedPayload, SignedTime, Standard, Telnyx, TimeFormat,
+    TimePlace, Twilio, Vonage,
 };
 
 /// Fewest characters of a secret that a sender shows or signs with: it is guessed at leisure.
@@ -27,7 +28,7 @@ pub(super) const KIND: Kind = Kind::OneOf(&[
     Kind::Word(|| vec!["none"]),
 ]);
 
-const SCHEMES: Shape = Shape::of(&[
+const SCHEMES: Spec = Spec::of(&[
     key("hmac", Kind::Table(&HMAC), "A keyed hash in a header."),
     key("standard", Kind::Table(&STANDARD), "As Standard Webhooks 1.0 signs."),
     key("twilio", Kind::Table(&TWILIO), "As Twilio signs: the address and the form."),
@@ -44,9 +45,9 @@ const SCHEMES: Shape = Shape::of(&[
 
 const SECRET: Key = key("secret", Kind::Secret, "What the sender signs with.").needed();
 const PAST: Key =
-    key("past", Kind::Duration(Duration::ZERO), "How old a signed time may be.").or("5m");
+    key("max_age", Kind::Duration(Duration::ZERO), "How old a signed time may be.").or("5m");
 const FUTURE: Key =
-    key("future", Kind::Duration(Duration::ZERO), "How far ahead of now a signed time may be.")
+    key("max_skew", Kind::Duration(Duration::ZERO), "How far ahead of now a signed time may be.")
         .or("1m");
 
 pub(super) fn signature(cursor: &Cursor<'_>) -> Option<Scheme> {
@@ -85,7 +86,7 @@ fn bearer(cursor: &Cursor<'_>) -> Option<Bearer> {
     Some(Bearer { tokens: credentials(cursor)? })
 }
 
-const BASIC: Shape = Shape::of(&[
+const BASIC: Spec = Spec::of(&[
     key("user", Kind::Text, "The name of the user, without a colon.").needed(),
     key("password", Kind::Secret, "The password.").needed(),
 ]);
@@ -105,7 +106,7 @@ fn basic(cursor: &Cursor<'_>) -> Option<Basic> {
     Some(Basic { user: user?, passwords: passwords? })
 }
 
-const HMAC: Shape = Shape::of(&[
+const HMAC: Spec = Spec::of(&[
     key("header", Kind::Text, "The header with the signature."),
     key(
         "key",
@@ -122,11 +123,12 @@ const HMAC: Shape = Shape::of(&[
     )
     .or("\"\""),
     key("timestamp", Kind::Table(&TIMESTAMP), "Where the signed time is, if there is one."),
-    key("id", Kind::Text, "The header with the signed id of the hook, if there is one."),
-    key("signs", Kind::Text, "What is signed, such as \"{timestamp}.{body}\".").or("\"{body}\""),
+    key("id", Kind::Text, "The header with the signed id of the webhook, if there is one."),
+    key("signed_payload", Kind::Text, "What is signed, such as \"{timestamp}.{body}\".")
+        .or("\"{body}\""),
 ]);
 
-const TIMESTAMP: Shape = Shape::of(&[
+const TIMESTAMP: Spec = Spec::of(&[
     key("header", Kind::Text, "The header with the time."),
     key("key", Kind::Text, "Or its key in the list that the header of the signature is."),
     key(
@@ -153,8 +155,8 @@ fn hmac(cursor: &Cursor<'_>) -> Option<Hmac> {
     });
     let timestamp = table.or("timestamp", None, |cursor| timestamp(&cursor).map(Some));
     let id = table.or("id", None, |cursor| self::header(&cursor).map(Some));
-    let signs = table.or("signs", None, |cursor| {
-        cursor.parsed::<Signs>("what is signed, such as \"{timestamp}.{body}\"").map(Some)
+    let signs = table.or("signed_payload", None, |cursor| {
+        cursor.parsed::<SignedPayload>("what is signed, such as \"{timestamp}.{body}\"").map(Some)
     });
     let mut rules = HmacRules::new(header?);
     rules.key = key?;
@@ -164,11 +166,11 @@ fn hmac(cursor: &Cursor<'_>) -> Option<Hmac> {
     rules.timestamp = timestamp?;
     rules.id = id?;
     if let Some(signs) = signs? {
-        rules.signs = signs;
+        rules.signed_payload = signs;
     }
     match Hmac::new(rules, secrets?) {
         Ok(hmac) => Some(hmac),
-        Err(bad) => table.fault_at("signs", bad.to_string()),
+        Err(bad) => table.fault_at("signed_payload", bad.to_string()),
     }
 }
 
@@ -195,7 +197,7 @@ fn list_key(cursor: &Cursor<'_>) -> Option<String> {
     }
 }
 
-const STANDARD: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
+const STANDARD: Spec = Spec::of(&[SECRET, PAST, FUTURE]);
 
 fn standard(cursor: &Cursor<'_>) -> Option<Standard> {
     let table = cursor.table()?;
@@ -206,14 +208,14 @@ fn standard(cursor: &Cursor<'_>) -> Option<Standard> {
     }
 }
 
-const TWILIO: Shape = Shape::of(&[SECRET]);
+const TWILIO: Spec = Spec::of(&[SECRET]);
 
 fn twilio(cursor: &Cursor<'_>) -> Option<Twilio> {
     let table = cursor.table()?;
     Some(Twilio { secrets: secrets(&table)? })
 }
 
-const VONAGE: Shape = Shape::of(&[SECRET, PAST, FUTURE]);
+const VONAGE: Spec = Spec::of(&[SECRET, PAST, FUTURE]);
 
 fn vonage(cursor: &Cursor<'_>) -> Option<Vonage> {
     let table = cursor.table()?;
@@ -221,7 +223,7 @@ fn vonage(cursor: &Cursor<'_>) -> Option<Vonage> {
     Some(Vonage { secrets: secrets?, window: window? })
 }
 
-const TELNYX: Shape = Shape::of(&[
+const TELNYX: Spec = Spec::of(&[
     key(
         "public_key",
         Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
@@ -245,11 +247,11 @@ fn telnyx(cursor: &Cursor<'_>) -> Option<Telnyx> {
 }
 
 /// How far a signed time may lie from now.
-fn window(table: &Table<'_>) -> Option<Window> {
-    let default = Window::default();
-    let past = table.or("past", default.past, |cursor| cursor.duration());
-    let future = table.or("future", default.future, |cursor| cursor.duration());
-    Some(Window { past: past?, future: future? })
+fn window(table: &Table<'_>) -> Option<ClockTolerance> {
+    let default = ClockTolerance::default();
+    let past = table.or("max_age", default.max_age, |cursor| cursor.duration());
+    let future = table.or("max_skew", default.max_skew, |cursor| cursor.duration());
+    Some(ClockTolerance { max_age: past?, max_skew: future? })
 }
 
 const HEADER: &str = "the name of a header";

@@ -3,22 +3,22 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::cursor::{Cursor, Table, all};
+use super::extractors::{self, Wanted, readers};
 use super::located::{self, Located};
-use super::readers::{self, Wanted, readers};
 use super::section::{words, words_of};
-use super::shape::{Kind, Shape, key};
 use super::signatures::{self, signature};
-use super::{PublicDoor, presets, replies};
+use super::spec::{Kind, Spec, key};
+use super::{PublicListener, presets, replies};
 use crate::destination::Destination;
 use crate::domain::{Account, Name};
-use crate::source::{Accepts, OnRefusal, Scheme, SignedUrl, Source, SourceReply};
+use crate::source::{Accepts, OnReject, Scheme, SignedUrl, Source, SourceReply};
 use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::Survey;
 
 /// What the entries of `sources` refer to.
-pub(super) struct Surroundings<'a> {
-    /// `None` where the door itself is at fault.
-    pub(super) public: Option<&'a PublicDoor>,
+pub(super) struct RefContext<'a> {
+    /// `None` where the listener itself is at fault.
+    pub(super) public: Option<&'a PublicListener>,
     /// By name; `None` where the account is written and at fault.
     pub(super) accounts: &'a BTreeMap<Name, Option<Destination>>,
     /// Likewise.
@@ -26,7 +26,7 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// What is not written is the preset's to say, or has the default that is named.
-pub(super) const SHAPE: Shape = Shape::of(&[
+pub(super) const SPEC: Spec = Spec::of(&[
     key(
         "preset",
         Kind::Word(|| presets::names().collect()),
@@ -37,22 +37,22 @@ pub(super) const SHAPE: Shape = Shape::of(&[
         .needed(),
     key("survey", Kind::Name, "What was asked.").needed(),
     key("url", Kind::Text, "What this sender calls, where it is not public.url and the path."),
-    key("body", Kind::List(&Kind::Word(|| vec!["form", "json"])), "What a body may be."),
+    key("content_types", Kind::List(&Kind::Word(|| vec!["form", "json"])), "What a body may be."),
     key("signature", signatures::KIND, "How the sender signs; none lets anybody in."),
     key(
-        "read",
-        Kind::Table(&readers::SHAPE),
-        "Where its hooks say what: only what differs from the preset, key by key.",
+        "extract",
+        Kind::Table(&extractors::SPEC),
+        "Where its webhooks say what: only what differs from the preset, key by key.",
     ),
-    key("reply", Kind::Table(&REPLY), "What the sender hears when its hook was kept."),
+    key("reply", Kind::Table(&REPLY), "What the sender hears when its webhook was kept."),
     key(
         "replies",
         replies::LIST,
         "In place of reply: what it hears by what was answered so far; the first that holds.",
     ),
     key(
-        "on_refusal",
-        words_of::<OnRefusal>(),
+        "on_reject",
+        words_of::<OnReject>(),
         "What it hears otherwise: the status, or the reply, so that a live call goes on.",
     ),
     key(
@@ -70,18 +70,14 @@ const QUARANTINE_DEFAULT: usize = 100;
 /// The total size is bounded besides, so that more would hardly be kept.
 const QUARANTINE_MAX: u64 = 10_000;
 
-const REPLY: Shape = Shape::of(&[
+const REPLY: Spec = Spec::of(&[
     key("xml", Kind::Text, "XML such as \"<Response/>\"."),
     key("json", Kind::Anything, "JSON, written as YAML."),
     key("empty", Kind::True, "Nothing but the status."),
 ])
 .with_one_of(&["xml", "json", "empty"]);
 
-pub(super) fn source(
-    name: Name,
-    cursor: &Cursor<'_>,
-    surroundings: &Surroundings<'_>,
-) -> Option<Source> {
+pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> Option<Source> {
     let preset = cursor
         .table()?
         .need("preset", &format!("a preset, one of {}", names()))
@@ -94,11 +90,11 @@ pub(super) fn source(
 
     let account = table
         .need("account", "the name of an account")
-        .and_then(|cursor| account(&cursor, surroundings.accounts));
+        .and_then(|cursor| account(&cursor, refs.accounts));
     let survey = table
         .need("survey", "the name of a survey")
-        .and_then(|cursor| survey(&cursor, surroundings.surveys));
-    let accepts = table.or("body", Accepts::Form, |cursor| accepts(&cursor));
+        .and_then(|cursor| survey(&cursor, refs.surveys));
+    let accepts = table.or("content_types", Accepts::Form, |cursor| accepts(&cursor));
     let signature = match table.get("signature") {
         None if without => None,
         None => {
@@ -114,17 +110,17 @@ pub(super) fn source(
         }
         (signature, _) => signature,
     });
-    let readers = match (table.get("read"), &survey) {
+    let readers = match (table.get("extract"), &survey) {
         (Some(read), Some((_, Some(survey)))) => {
-            readers(&read, cursor.located().get("read"), &wanted(survey))
+            readers(&read, cursor.located().get("extract"), &wanted(survey))
         }
         _ => None,
     };
-    let url = url(&table, signature.as_ref(), surroundings.public);
+    let url = url(&table, signature.as_ref(), refs.public);
     let preset = table.get("preset").and_then(|cursor| cursor.value()?.as_str());
     let reply = table
         .or("reply", SourceReply::default(), |cursor| reply(&cursor, preset.unwrap_or_default()));
-    let on_refusal = table.or("on_refusal", OnRefusal::default(), |cursor| cursor.one_of());
+    let on_reject = table.or("on_reject", OnReject::default(), |cursor| cursor.one_of());
     let quarantine = table.or("quarantine", QUARANTINE_DEFAULT, |cursor| {
         cursor.whole().and_then(|count| usize::try_from(count).ok())
     });
@@ -137,7 +133,7 @@ pub(super) fn source(
         readers: readers?,
         url: url?,
         reply: reply?,
-        on_refusal: on_refusal?,
+        on_reject: on_reject?,
         quarantine: quarantine?,
     })
 }
@@ -163,7 +159,7 @@ pub(super) fn check_fields(
         for field in survey.fields().iter().filter(|field| !told.contains(field)) {
             if !tellers.is_empty() {
                 let message = format!(
-                    "no source of this survey reads {field}: say where, under its read.fields"
+                    "no source of this survey reads {field}: say where, under its extract.fields"
                 );
                 cursor.fault_below::<()>("fields", message);
             }
@@ -183,7 +179,7 @@ fn names() -> String {
     presets::names().collect::<Vec<_>>().join(", ")
 }
 
-/// What a source of this survey is to find in its hooks.
+/// What a source of this survey is to find in its webhooks.
 fn wanted(survey: &Survey) -> Wanted<'_> {
     Wanted { questions: survey.questions().collect(), fields: survey.fields().iter().collect() }
 }
@@ -211,7 +207,7 @@ fn survey<'a>(
     }
 }
 
-/// What the bodies of hooks may be.
+/// What the bodies of webhooks may be.
 fn accepts(cursor: &Cursor<'_>) -> Option<Accepts> {
     const FORMS: &str = "a list of form and json";
     let items = cursor.list("form and json")?;
@@ -235,11 +231,11 @@ fn no_such<'a>(what: &str, known: impl Iterator<Item = &'a Name>) -> String {
 }
 
 /// The source's own, or the public one; where neither is written and nothing is signed with it,
-/// the door itself.
+/// the listener itself.
 fn url(
     table: &Table<'_>,
     signature: Option<&Scheme>,
-    public: Option<&PublicDoor>,
+    public: Option<&PublicListener>,
 ) -> Option<SignedUrl> {
     if let Some(cursor) = table.get("url") {
         let text = cursor.text("an address such as https://edge.example.com/survey")?;
@@ -259,7 +255,7 @@ fn url(
     }
 }
 
-/// A door that listens everywhere can at least be reached from here.
+/// A listener that listens everywhere can at least be reached from here.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -291,5 +287,5 @@ fn reply(cursor: &Cursor<'_>, preset: &str) -> Option<SourceReply> {
 }
 
 words! {
-    OnRefusal { "status" => Status, "reply" => Reply }
+    OnReject { "status" => Status, "reply" => Reply }
 }

@@ -3,17 +3,17 @@ use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::section::{duration, section, setting, table, whole};
-use super::shape::Kind;
+use super::spec::Kind;
 use crate::delivery::Retention;
 
 section! {
-    /// The ledger's place, and how many may wait to be written to it.
+    /// The store's place, and how many may wait to be written to it.
     #[derive(Debug, Clone)]
     pub struct Store {
         /// Where it lies: sqlite:PATH, relative to the working directory.
         path @ "url": PathBuf = setting(Kind::Text, "sqlite:PATH", file),
-        /// How many hooks may wait for the disk before senders are asked to come back.
-        queue: usize = whole(1, 1_000_000),
+        /// How many webhooks may wait for the disk before senders are asked to come back.
+        write_queue: usize = whole(1, 1_000_000),
         /// How long what is settled is kept; what is dead is kept until a person decides.
         retention: Retention = table(),
     }
@@ -21,17 +21,17 @@ section! {
 
 section! {
     impl Retention {
-        /// Queries and bodies of hooks, and Plivo's replies, counted from when it was settled.
+        /// Queries and bodies of webhooks, and Plivo's replies, counted from when it was settled.
         bodies: Duration = duration(Duration::ZERO),
         /// All of a submission but its id and its outcome; at least as long as `bodies`.
         submissions: Duration = duration(Duration::ZERO),
-        /// That too: a hook of its call starts anew then; at least as long as `submissions`.
-        tombstones: Duration = duration(Duration::ZERO),
+        /// That too: a webhook of its call starts again then; at least as long as `submissions`.
+        outcomes: Duration = duration(Duration::ZERO),
     }
     check |table| {
         for (key, kept, before, least) in [
             ("submissions", submissions, "bodies", bodies),
-            ("tombstones", tombstones, "submissions", submissions),
+            ("outcomes", outcomes, "submissions", submissions),
         ] {
             if kept.zip(least).is_some_and(|(kept, least)| kept < least) {
                 let message = format!("must not be shorter than store.retention.{before}");

@@ -5,24 +5,24 @@ use super::issues::{self, issues};
 use super::questions::{self, questions};
 use super::ratings::{self, rating};
 use super::rules::{self, rules, template};
-use super::section::{Section, duration, section, word, words, words_of};
-use super::shape::{Kind, Shape, key};
+use super::section::{Section, duration, section, word, words};
+use super::spec::{Kind, Spec, key};
 use crate::domain::Name;
 use crate::submission::ChangedAnswerPolicy;
 use crate::survey::{
-    CompleteDefinition, Definition, Fate, Incomplete, NotesDefinition, Numbers, RatingDefinition,
-    Survey, Unrated,
+    CompleteDefinition, Definition, Incomplete, NoRatingPolicy, NotesDefinition, OnNoRating,
+    RatingDefinition, Survey,
 };
 
-pub(super) const SHAPE: Shape = Shape::of(&[
+pub(super) const SPEC: Spec = Spec::of(&[
     key(
         "fields",
         Kind::List(&Kind::Name),
         "What sources read beside answers, by name; for conditions, notes and replies.",
     ),
     key("questions", questions::LIST, "What is asked.").needed(),
-    key("rating", Kind::Table(&ratings::SHAPE), "How an answer becomes a rating from 1 to 5."),
-    key("issues", Kind::Table(&issues::SHAPE), "How answers name what was wrong with the call."),
+    key("rating", Kind::Table(&ratings::SPEC), "How an answer becomes a rating from 1 to 5."),
+    key("issues", Kind::Table(&issues::SPEC), "How answers name what was wrong with the call."),
     key(
         "rules",
         rules::LIST,
@@ -35,25 +35,25 @@ pub(super) const SHAPE: Shape = Shape::of(&[
     ),
     key("notes_length", Kind::Whole(1, 4096), "Where notes are cut, in characters.").or("280"),
     key(
-        "notes_numbers",
-        words_of::<Numbers>(),
-        "What becomes of long numbers in notes: all but the last two digits are masked, or kept.",
+        "mask_phone_numbers",
+        Kind::Flag,
+        "Whether long numbers in notes, such as those of telephones, are masked but for the last two digits.",
     )
-    .or("mask"),
+    .or("true"),
     key(
-        "changes",
+        "on_changed_answer",
         Kind::Word(|| ChangedAnswerPolicy::ALL.map(ChangedAnswerPolicy::label).to_vec()),
-        "Which of several different answers counts; resend delivers a later one again.",
+        "Which of several different answers counts; redeliver sends a later one again.",
     )
-    .or("first"),
+    .or("keep_first"),
     key(
-        "unrated",
-        Kind::Table(Unrated::SHAPE),
+        "on_no_rating",
+        Kind::Table(NoRatingPolicy::SPEC),
         "What becomes of a call without a rating, by reason.",
     ),
     key(
         "complete",
-        Kind::Table(CompleteDefinition::SHAPE),
+        Kind::Table(CompleteDefinition::SPEC),
         "How long answers of a call are waited for.",
     ),
 ]);
@@ -69,9 +69,12 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     let rules = table.get("rules").map(|cursor| rules(&cursor)).unwrap_or_default();
     let notes = notes(&table);
     let changes = ChangedAnswerPolicy::ALL.map(|changes| (changes.label(), changes));
-    let changes =
-        table.or("changes", ChangedAnswerPolicy::KeepFirst, |cursor| cursor.word(&changes));
-    let unrated = table.get("unrated").and_then(|cursor| Unrated::at(&cursor)).unwrap_or_default();
+    let changes = table
+        .or("on_changed_answer", ChangedAnswerPolicy::KeepFirst, |cursor| cursor.word(&changes));
+    let unrated = table
+        .get("on_no_rating")
+        .and_then(|cursor| NoRatingPolicy::at(&cursor))
+        .unwrap_or_default();
     let complete = table
         .get("complete")
         .and_then(|cursor| CompleteDefinition::at(&cursor))
@@ -89,8 +92,8 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     definition.issues = issues;
     definition.rules = rules;
     definition.notes = notes;
-    definition.changes = changes.unwrap_or_default();
-    definition.unrated = unrated;
+    definition.on_changed_answer = changes.unwrap_or_default();
+    definition.on_no_rating = unrated;
     definition.complete = complete;
     definition.delay = delay;
     match Survey::compile(definition) {
@@ -117,43 +120,42 @@ fn notes(table: &Table<'_>) -> NotesDefinition {
     let mut notes = NotesDefinition::default();
     let length = table.get("notes_length").and_then(|cursor| cursor.whole());
     notes.length = length.map_or(notes.length, |length| length as usize);
-    let numbers = table.get("notes_numbers").and_then(|cursor| cursor.one_of());
-    notes.numbers = numbers.unwrap_or_default();
+    let masks = table.or("mask_phone_numbers", true, |cursor| cursor.flag());
+    notes.masks_phone_numbers = masks.unwrap_or(true);
     let template = table.get("notes").and_then(|cursor| template(&cursor));
     notes.template = template.filter(|template| !template.is_empty());
     notes
 }
 
 section! {
-    impl Unrated {
+    impl NoRatingPolicy {
         /// A caller who answered nothing.
-        no_answer: Fate = word().or("ignore"),
+        no_answer: OnNoRating = word().or("ignore"),
         /// Answers, and none that its question knows.
-        invalid_answer: Fate = word().or("ignore"),
+        invalid_answer: OnNoRating = word().or("ignore"),
         /// Answers, and none to the question that rates.
-        no_score: Fate = word().or("ignore"),
+        no_score: OnNoRating = word().or("ignore"),
         /// A caller who hung up before answering.
-        hang_up: Fate = word().or("ignore"),
+        hang_up: OnNoRating = word().or("ignore"),
         /// A caller who does not want to be asked.
-        opt_out: Fate = word().or("ignore"),
+        opt_out: OnNoRating = word().or("ignore"),
     }
 }
 
 section! {
     impl CompleteDefinition {
         /// How long to wait after the last answer for those that are missing.
-        after: Duration = duration(Duration::ZERO).or("120s"),
+        timeout: Duration = duration(Duration::ZERO).or("120s"),
         /// How long to wait for them once the caller has hung up.
-        grace: Duration = duration(Duration::ZERO).or("5s"),
+        hangup_timeout: Duration = duration(Duration::ZERO).or("5s"),
         /// How long after the first answer nothing is waited for any more.
         deadline: Duration = duration(Duration::from_secs(1)).or("24h"),
         /// What becomes of a survey that is not complete then.
-        incomplete: Incomplete = word().or("send"),
+        on_incomplete: Incomplete = word().or("send"),
     }
 }
 
 words! {
-    Numbers { "mask" => Mask, "keep" => Keep }
-    Fate { "ignore" => Ignore, "dead" => Dead }
+    OnNoRating { "ignore" => Ignore, "dead" => Dead }
     Incomplete { "send" => Send, "ignore" => Ignore, "dead" => Dead }
 }

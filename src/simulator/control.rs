@@ -29,7 +29,7 @@ pub async fn put_faults(body: Payload, stand_in: Data<StandIn>) -> HttpResponse 
 pub async fn get_feedback(request: HttpRequest, stand_in: Data<StandIn>) -> HttpResponse {
     match Query::<Wanted>::from_query(request.query_string()) {
         Ok(Query(Wanted { call_uuid, cursor })) => {
-            // Taken first, so that nobody waits for a page to be written out.
+            // Taken first, so that no one waits for a page to be written out.
             let page = stand_in.record().page(call_uuid.as_deref(), cursor);
             HttpResponse::Ok().json(page)
         }

@@ -2,10 +2,10 @@ use std::fmt;
 
 use crate::domain::{Method, Webhook};
 
-/// Most fields of one hook, query and body together. Plivo sends a few dozen.
+/// Most fields of one webhook, query and body together. Plivo sends a few dozen.
 pub(super) const FIELDS_MAX: usize = 256;
 
-/// What the body of a hook is. The body of a GET is nothing, whatever it holds.
+/// What the body of a webhook is. The body of a GET is nothing, whatever it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     Nothing,
@@ -13,7 +13,7 @@ pub(super) enum Content {
     Json,
 }
 
-/// What the bodies of a source's hooks may be.
+/// What the bodies of a source's webhooks may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepts {
     Form,
@@ -25,11 +25,11 @@ pub enum Accepts {
 impl Accepts {
     /// What a body says that it is; none if it does not say so, or is something else. An empty one
     /// needs no type.
-    pub(super) fn content(self, hook: &Webhook) -> Option<Content> {
-        if hook.method == Method::Get || hook.body.is_empty() {
+    pub(super) fn content(self, webhook: &Webhook) -> Option<Content> {
+        if webhook.method == Method::Get || webhook.body.is_empty() {
             return Some(Content::Nothing);
         }
-        let mut types = hook.headers.values("content-type");
+        let mut types = webhook.headers.values("content-type");
         let (Some(only), None) = (types.next(), types.next()) else {
             return None;
         };
@@ -64,9 +64,9 @@ mod tests {
     #[test]
     fn a_body_must_say_what_it_is() {
         let content = |accepts: Accepts, types: &[&str], body: &str| {
-            let mut hook = post(None, body);
-            hook.headers = types.iter().map(|value| ("content-type", *value)).collect();
-            accepts.content(&hook)
+            let mut webhook = post(None, body);
+            webhook.headers = types.iter().map(|value| ("content-type", *value)).collect();
+            accepts.content(&webhook)
         };
         let form = "application/x-www-form-urlencoded";
         for accepts in [Accepts::Form, Accepts::Either] {

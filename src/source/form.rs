@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter, memchr2, memmem};
 use crate::domain::Webhook;
 
 use super::content::{Content, FIELDS_MAX};
-use super::refused::Unreadable;
+use super::rejection::ParseError;
 
 /// A key and its value, decoded.
 type Pair<'a> = (&'a str, &'a str);
@@ -26,27 +26,27 @@ pub struct Form {
 
 impl Form {
     /// A body is looked at if it is a form.
-    pub(super) fn split(hook: &Webhook, content: Content) -> Result<Self, Unreadable> {
+    pub(super) fn split(webhook: &Webhook, content: Content) -> Result<Self, ParseError> {
         Self::decode(
-            raw_query(hook),
+            raw_query(webhook),
             match content {
                 Content::Nothing | Content::Json => &[],
-                Content::Form => &hook.body,
+                Content::Form => &webhook.body,
             },
         )
     }
 
     /// A form that is part of something else.
-    pub(super) fn of(body: &[u8]) -> Result<Self, Unreadable> {
+    pub(super) fn of(body: &[u8]) -> Result<Self, ParseError> {
         Self::decode(&[], body)
     }
 
-    fn decode(query: &[u8], body: &[u8]) -> Result<Self, Unreadable> {
+    fn decode(query: &[u8], body: &[u8]) -> Result<Self, ParseError> {
         let pairs_max = memchr_iter(b'&', query).chain(memchr_iter(b'&', body)).count() + 2;
         if pairs_max > FIELDS_MAX
             && raw_pairs(query).chain(raw_pairs(body)).nth(FIELDS_MAX).is_some()
         {
-            return Err(Unreadable::TooManyFields);
+            return Err(ParseError::TooManyFields);
         }
         let mut text = Vec::with_capacity(query.len() + body.len());
         let mut ends = Vec::with_capacity(pairs_max.min(FIELDS_MAX));
@@ -62,7 +62,7 @@ impl Form {
             {
                 Ok(Self { text, ends, in_query, run_together: OnceCell::new() })
             }
-            _ => Err(Unreadable::BrokenForm),
+            _ => Err(ParseError::BrokenForm),
         }
     }
 
@@ -131,8 +131,8 @@ pub(super) fn is_bare(query: &[u8], name: &str, marks: &[u8]) -> bool {
 }
 
 /// The query as it came; empty where there is none.
-pub(super) fn raw_query(hook: &Webhook) -> &[u8] {
-    hook.query.as_deref().unwrap_or_default().as_bytes()
+pub(super) fn raw_query(webhook: &Webhook) -> &[u8] {
+    webhook.query.as_deref().unwrap_or_default().as_bytes()
 }
 
 /// The pairs as they came, not decoded. A key without `=` has an empty value; empty segments are
@@ -161,14 +161,14 @@ pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String
 }
 
 /// What begins as JSON is no form: if a signature covers neither type nor method, it could be sent
-/// again as one, and say what somebody wrote into a comment.
+/// again as one, and say what someone wrote into a comment.
 fn decode_pairs(
     raw: &[u8],
     text: &mut Vec<u8>,
     ends: &mut Vec<(usize, usize)>,
-) -> Result<(), Unreadable> {
+) -> Result<(), ParseError> {
     if matches!(raw.trim_ascii_start(), [b'{' | b'[', ..]) {
-        return Err(Unreadable::BrokenForm);
+        return Err(ParseError::BrokenForm);
     }
     for (key, value) in raw_pairs(raw) {
         decode(key, text)?;
@@ -181,7 +181,7 @@ fn decode_pairs(
 
 /// Strict: a stray percent sign is an error, as is what is not UTF-8 once decoded. Guessing would
 /// be safe for the signature and wrong for the answer.
-fn decode(raw: &[u8], text: &mut Vec<u8>) -> Result<(), Unreadable> {
+fn decode(raw: &[u8], text: &mut Vec<u8>) -> Result<(), ParseError> {
     let mut rest = raw;
     while let Some(at) = memchr2(b'+', b'%', rest) {
         text.extend_from_slice(&rest[..at]);
@@ -194,15 +194,15 @@ fn decode(raw: &[u8], text: &mut Vec<u8>) -> Result<(), Unreadable> {
                 text.push(hex_digit(*high)? << 4 | hex_digit(*low)?);
                 rest = after;
             }
-            _ => return Err(Unreadable::BrokenForm),
+            _ => return Err(ParseError::BrokenForm),
         }
     }
     text.extend_from_slice(rest);
     Ok(())
 }
 
-fn hex_digit(byte: u8) -> Result<u8, Unreadable> {
-    let digit = char::from(byte).to_digit(16).ok_or(Unreadable::BrokenForm)?;
+fn hex_digit(byte: u8) -> Result<u8, ParseError> {
+    let digit = char::from(byte).to_digit(16).ok_or(ParseError::BrokenForm)?;
     Ok(u8::try_from(digit).expect("a hex digit is below 16"))
 }
 
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::source::sample::{get, post};
 
-    fn decoded(text: impl AsRef<[u8]>) -> Result<Vec<(String, String)>, Unreadable> {
+    fn decoded(text: impl AsRef<[u8]>) -> Result<Vec<(String, String)>, ParseError> {
         let form = Form::of(text.as_ref())?;
         Ok(form.body().map(|(key, value)| pair(key, value)).collect())
     }
@@ -260,15 +260,15 @@ mod tests {
         for bad in
             ["a=%", "a=%2", "a=%zz", "a=%+1", "a=%2&b=1", "%=1", "a=%ff", "a=%c3", "a=%u0041"]
         {
-            assert_eq!(decoded(bad), Err(Unreadable::BrokenForm), "{bad}");
+            assert_eq!(decoded(bad), Err(ParseError::BrokenForm), "{bad}");
         }
-        assert_eq!(decoded(b"a=\xff"), Err(Unreadable::BrokenForm));
+        assert_eq!(decoded(b"a=\xff"), Err(ParseError::BrokenForm));
         // No field is UTF-8, though together they are.
         for bad in ["%c3=%a9", "a=%c3&%a9=1"] {
-            assert_eq!(decoded(bad), Err(Unreadable::BrokenForm), "{bad}");
+            assert_eq!(decoded(bad), Err(ParseError::BrokenForm), "{bad}");
         }
         let across = Form::split(&post(Some("a=%c3"), "%a9=1"), Content::Form);
-        assert_eq!(across.err(), Some(Unreadable::BrokenForm));
+        assert_eq!(across.err(), Some(ParseError::BrokenForm));
     }
 
     #[test]
@@ -278,18 +278,18 @@ mod tests {
             Form::split(&post(Some(&fields(query)), &fields(body)), Content::Form).err()
         };
         assert_eq!(split(128, 128), None);
-        assert_eq!(split(128, 129), Some(Unreadable::TooManyFields));
-        assert_eq!(split(0, 10_000), Some(Unreadable::TooManyFields));
+        assert_eq!(split(128, 129), Some(ParseError::TooManyFields));
+        assert_eq!(split(0, 10_000), Some(ParseError::TooManyFields));
     }
 
     #[test]
     fn only_a_form_is_looked_at() {
-        let mut hook = get(Some("a=1"));
-        hook.body = b"%%%".to_vec();
-        let content = Accepts::Form.content(&hook).unwrap();
+        let mut webhook = get(Some("a=1"));
+        webhook.body = b"%%%".to_vec();
+        let content = Accepts::Form.content(&webhook).unwrap();
         assert_eq!(content, Content::Nothing);
         for content in [content, Content::Json] {
-            let form = Form::split(&hook, content).unwrap();
+            let form = Form::split(&webhook, content).unwrap();
             assert_eq!((form.query().count(), form.body().count()), (1, 0));
         }
     }

@@ -4,16 +4,16 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::refused::Unreadable;
+use super::rejection::ParseError;
 
 /// JSON that can be read in one way only.
 ///
 /// # Errors
 /// It is no JSON, is nested too deep, or has a key twice in one object: one reader would take the
 /// first and the next the last.
-pub(super) fn parse(text: &[u8]) -> Result<Value, Unreadable> {
+pub(super) fn parse(text: &[u8]) -> Result<Value, ParseError> {
     let parsed = serde_json::from_slice::<Unambiguous>(text);
-    parsed.map(|Unambiguous(value)| value).map_err(|_| Unreadable::BrokenJson)
+    parsed.map(|Unambiguous(value)| value).map_err(|_| ParseError::BrokenJson)
 }
 
 struct Unambiguous(Value);
@@ -97,11 +97,11 @@ mod tests {
             "\u{feff}{}",
             "",
         ] {
-            assert_eq!(parse(bad.as_bytes()), Err(Unreadable::BrokenJson), "{bad}");
+            assert_eq!(parse(bad.as_bytes()), Err(ParseError::BrokenJson), "{bad}");
         }
         let deep = |times: usize| [b"[".repeat(times), b"]".repeat(times)].concat();
         assert!(parse(&deep(100)).is_ok());
-        assert_eq!(parse(&deep(32_000)), Err(Unreadable::BrokenJson));
+        assert_eq!(parse(&deep(32_000)), Err(ParseError::BrokenJson));
     }
 
     proptest! {

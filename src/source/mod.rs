@@ -2,21 +2,22 @@
 //!
 //! [`Source::verify`] takes a [`Webhook`] as it came and gives a [`VerifiedWebhook`],
 //! which nothing but a signature scheme can make; [`Source::read`] takes nothing else. What was
-//! refused, and why, is one enum, [`Refused`], with a label for every reason.
+//! refused, and why, is one enum, [`Rejection`], with a label for every reason.
 //!
-//! This room knows no HTTP server, no ledger and no survey: a question is a name that the sender
+//! This room knows no HTTP server, no store and no survey: a question is a name that the sender
 //! gave, and an answer is text.
 
 mod content;
+mod extractor;
+mod foreign_call;
 mod form;
 mod json;
-mod opened;
+mod parsed_request;
 mod path;
 mod plivo_xml;
 mod read;
-mod reader;
 mod recut;
-mod refused;
+mod rejection;
 mod reply;
 #[cfg(test)]
 mod sample;
@@ -26,18 +27,20 @@ mod url;
 use std::sync::Arc;
 
 pub use content::Accepts;
+pub use extractor::{BadReader, Condition, Extractor};
+pub use foreign_call::ForeignCall;
 pub use form::{Form, encode};
 pub use path::{BadPath, Path};
 pub use plivo_xml::check_plivo_xml;
-pub use read::{Asked, ReadAnswer, Readers, Reading, When};
-pub use reader::{BadReader, Condition, Reader};
-pub use refused::{Refused, Unreadable};
-pub use reply::{BadReply, OnRefusal, SourceReply};
+pub use read::{Asked, Extractors, Predicate, ReadAnswer, Reading};
+pub use rejection::{ParseError, Rejection};
+pub use reply::{BadReply, OnReject, SourceReply};
 pub use signature::{
-    Algorithm, BadSigns, Basic, Bearer, CannotSign, Encoding, HeaderName, Hmac, HmacRules,
-    MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo, PlivoHeader, Proof,
-    PublicKey, Refusal, Scheme, SignedTime, Signs, Standard, Telnyx, TimeFormat, TimePlace, Tried,
-    Twilio, UnknownPlivoHeader, UnnamedBody, Unverified, VerifiedWebhook, Vonage, Window,
+    Algorithm, BadSignedPayload, Basic, Bearer, CannotSign, ClockTolerance, Encoding, HeaderName,
+    Hmac, HmacRules, MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo,
+    PlivoHeader, Proof, PublicKey, Scheme, SignatureAttempt, SignatureError, SignedPayload,
+    SignedTime, Standard, Telnyx, TimeFormat, TimePlace, Twilio, UnknownPlivoHeader, UnnamedBody,
+    Unverified, VerifiedWebhook, Vonage,
 };
 pub use url::{MalformedUrl, SignedUrl};
 
@@ -53,11 +56,11 @@ pub struct Source {
     pub survey: Name,
     pub accepts: Accepts,
     pub signature: Scheme,
-    pub readers: Readers,
+    pub readers: Extractors,
     /// What the sender calls, as it writes it.
     pub url: SignedUrl,
     pub reply: SourceReply,
-    pub on_refusal: OnRefusal,
+    pub on_reject: OnReject,
     /// How many webhooks that no known secret verifies are kept at most.
     pub quarantine: usize,
 }
@@ -67,16 +70,16 @@ impl Source {
     ///
     /// # Errors
     /// A body of another type, a form that cannot be decoded, or a signature that does not hold.
-    pub fn verify(&self, hook: Webhook) -> Result<VerifiedWebhook, Refused> {
-        self.verify_or_return(hook).map_err(|unverified| unverified.refused)
+    pub fn verify(&self, webhook: Webhook) -> Result<VerifiedWebhook, Rejection> {
+        self.verify_or_return(webhook).map_err(|unverified| unverified.rejection)
     }
 
     /// As [`verify`](Self::verify); what is refused is returned.
     ///
     /// # Errors
     /// As for [`verify`](Self::verify).
-    pub fn verify_or_return(&self, hook: Webhook) -> Result<VerifiedWebhook, Unverified> {
-        self.signature.verify(hook, self.accepts, &self.url, &self.account.credentials)
+    pub fn verify_or_return(&self, webhook: Webhook) -> Result<VerifiedWebhook, Unverified> {
+        self.signature.verify(webhook, self.accepts, &self.url, &self.account.credentials)
     }
 
     /// How often a secret that it verifies with has changed since the settings were read.
@@ -95,31 +98,31 @@ impl Source {
     /// made over, and where it should stand. Empty where nothing is signed.
     ///
     /// # Errors
-    /// A hook whose signature is not even looked at.
-    pub fn explain_signature(&self, hook: &Webhook) -> Result<Vec<Tried>, Refused> {
-        self.signature.explain(hook, self.accepts, &self.url, &self.account.credentials)
+    /// A webhook whose signature is not even looked at.
+    pub fn explain_signature(&self, webhook: &Webhook) -> Result<Vec<SignatureAttempt>, Rejection> {
+        self.signature.explain(webhook, self.accepts, &self.url, &self.account.credentials)
     }
 
-    /// Takes the hook for one of the source's own sender, whether or not it is: for the tools that
+    /// Takes the webhook for one of the source's own sender, whether or not it is: for the tools that
     /// explain and test a survey, where whoever holds the settings wants to see what would follow.
     /// Nothing that serves may call it; `tests/it/architecture.rs` holds the crate to that.
     ///
     /// # Errors
     /// As [`verify`](Self::verify), but for the signature.
-    pub fn believe(&self, hook: Webhook) -> Result<VerifiedWebhook, Refused> {
-        self.signature.believe(hook, self.accepts)
+    pub fn believe(&self, webhook: Webhook) -> Result<VerifiedWebhook, Rejection> {
+        self.signature.believe(webhook, self.accepts)
     }
 
-    /// Which call the hook is about, and all that it says of it. None where it is none of ours: its
+    /// Which call the webhook is about, and all that it says of it. None where it is none of ours: its
     /// sender hears thanks, and nothing of it is kept.
     ///
     /// # Errors
-    /// [`Refused::Unreadable`]: there is no call, or something could be read two ways.
-    pub fn read(&self, hook: &VerifiedWebhook) -> Result<Option<Reading>, Refused> {
-        Ok(self.readers.read(hook)?)
+    /// [`Rejection::Parse`]: there is no call, or something could be read two ways.
+    pub fn read(&self, webhook: &VerifiedWebhook) -> Result<Option<Reading>, Rejection> {
+        Ok(self.readers.read(webhook)?)
     }
 
-    /// Whether a captured hook of its sender would be taken as a new one at any time, for nothing that is
+    /// Whether a captured webhook of its sender would be taken as a new one at any time, for nothing that is
     /// signed tells it from another: neither a time nor an id. Harmless where the first answer counts.
     pub fn takes_replays(&self) -> bool {
         self.signature.takes_replays() && self.readers.id.is_empty()
@@ -137,7 +140,7 @@ impl Source {
         spoken.unwrap_or_else(|| self.reply.clone())
     }
 
-    /// Reads the secrets anew that it verifies with; those whose place cannot be read stay as they
+    /// Reads the secrets again that it verifies with; those whose place cannot be read stay as they
     /// are.
     ///
     /// # Errors
@@ -148,27 +151,31 @@ impl Source {
         self.signature.own_secrets().map_or(Ok(()), Credentials::read_anew).and(account)
     }
 
-    /// The headers with which this source's sender would sign `hook` as it arrives; whatever headers
-    /// `hook` has but its type do not matter. `nonce` is what the sender calls the hook, or makes it
+    /// The headers with which this source's sender would sign `webhook` as it arrives; whatever headers
+    /// `webhook` has but its type do not matter. `nonce` is what the sender calls the webhook, or makes it
     /// unlike any other with; where neither is signed it is ignored.
     ///
     /// # Errors
-    /// The hook cannot be read, or only the sender itself can sign.
-    pub fn sign(&self, hook: &Webhook, nonce: &str) -> Result<Vec<(String, String)>, CannotSign> {
-        self.signature.sign(hook, self.accepts, &self.url, &self.account.credentials, nonce)
+    /// The webhook cannot be read, or only the sender itself can sign.
+    pub fn sign(
+        &self,
+        webhook: &Webhook,
+        nonce: &str,
+    ) -> Result<Vec<(String, String)>, CannotSign> {
+        self.signature.sign(webhook, self.accepts, &self.url, &self.account.credentials, nonce)
     }
 
-    /// The hook as the sender would send it: as [`sign`](Self::sign), its query included where that
+    /// The webhook as the sender would send it: as [`sign`](Self::sign), its query included where that
     /// is part of signing.
     ///
     /// # Errors
     /// As for [`sign`](Self::sign).
-    pub fn signed(&self, mut hook: Webhook, nonce: &str) -> Result<Webhook, CannotSign> {
-        self.signature.prepare(&mut hook, self.accepts);
-        for (name, value) in self.sign(&hook, nonce)? {
-            hook.headers.push(&name.to_ascii_lowercase(), value.as_bytes());
+    pub fn signed(&self, mut webhook: Webhook, nonce: &str) -> Result<Webhook, CannotSign> {
+        self.signature.prepare(&mut webhook, self.accepts);
+        for (name, value) in self.sign(&webhook, nonce)? {
+            webhook.headers.push(&name.to_ascii_lowercase(), value.as_bytes());
         }
-        Ok(hook)
+        Ok(webhook)
     }
 }
 

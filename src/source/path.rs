@@ -8,10 +8,10 @@ use serde_json_path::JsonPath;
 
 use super::form::Form;
 use super::json;
-use super::opened::Opened;
-use super::refused::Unreadable;
+use super::parsed_request::ParsedRequest;
+use super::rejection::ParseError;
 
-/// Where in a hook a text lies: a place to begin with, and what to do with the text that is found
+/// Where in a webhook a text lies: a place to begin with, and what to do with the text that is found
 /// there. `form:payload > json:$.answers` looks into the JSON that a form's field holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path {
@@ -52,16 +52,16 @@ pub enum BadPath {
 }
 
 /// What was found, if anything; or why nothing can be believed that might be there.
-pub(super) type Found<'a> = Result<Option<Cow<'a, str>>, Unreadable>;
+pub(super) type Found<'a> = Result<Option<Cow<'a, str>>, ParseError>;
 
 impl Path {
     /// The text at this place, where there is any: several are put on lines of their own.
-    pub(super) fn find<'a>(&self, hook: &Opened<'a>) -> Found<'a> {
+    pub(super) fn find<'a>(&self, webhook: &ParsedRequest<'a>) -> Found<'a> {
         let mut found = match &self.start {
-            Start::Form(name) => hook.form(name).map(Cow::Borrowed),
-            Start::Query(name) => hook.query(name)?.map(Cow::Borrowed),
-            Start::Header(name) => hook.header(name)?.map(Cow::Borrowed),
-            Start::Json(path) => hook.json()?.and_then(|json| texts(path, json)).map(Cow::Owned),
+            Start::Form(name) => webhook.form(name).map(Cow::Borrowed),
+            Start::Query(name) => webhook.query(name)?.map(Cow::Borrowed),
+            Start::Header(name) => webhook.header(name)?.map(Cow::Borrowed),
+            Start::Json(path) => webhook.json()?.and_then(|json| texts(path, json)).map(Cow::Owned),
         };
         for step in &self.steps {
             let Some(text) = found.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -101,13 +101,13 @@ impl Path {
 }
 
 impl Step {
-    fn within(&self, text: &str) -> Result<Option<String>, Unreadable> {
+    fn within(&self, text: &str) -> Result<Option<String>, ParseError> {
         match self {
             Step::Form(name) => {
                 let form = Form::of(text.as_bytes())?;
                 let mut values = form.body().filter(|(key, _)| key == name);
                 match (values.next(), values.next()) {
-                    (_, Some(_)) => Err(Unreadable::Repeated(name.clone())),
+                    (_, Some(_)) => Err(ParseError::Repeated(name.clone())),
                     (value, None) => Ok(value.map(|(_, value)| value.to_owned())),
                 }
             }
@@ -116,8 +116,8 @@ impl Step {
                 let bytes = BASE64
                     .decode(text.as_bytes())
                     .or_else(|_| BASE64URL.decode(text.as_bytes()))
-                    .map_err(|_| Unreadable::BrokenText)?;
-                String::from_utf8(bytes).map(Some).map_err(|_| Unreadable::BrokenText)
+                    .map_err(|_| ParseError::BrokenText)?;
+                String::from_utf8(bytes).map(Some).map_err(|_| ParseError::BrokenText)
             }
         }
     }
@@ -364,11 +364,11 @@ mod tests {
         let all = "json:$.a > form:c > base64 > json:$.d";
         assert_eq!(within(all, json), Ok(Some("4".to_owned())));
         assert_eq!(within("json:$.z > form:c", json), Ok(None));
-        assert_eq!(within("json:$.a", "{"), Err(Unreadable::BrokenJson));
-        assert_eq!(within("form:a", "a=%zz"), Err(Unreadable::BrokenForm));
-        assert_eq!(within("form:a", "a=1&a=2"), Err(Unreadable::Repeated("a".to_owned())));
+        assert_eq!(within("json:$.a", "{"), Err(ParseError::BrokenJson));
+        assert_eq!(within("form:a", "a=%zz"), Err(ParseError::BrokenForm));
+        assert_eq!(within("form:a", "a=1&a=2"), Err(ParseError::Repeated("a".to_owned())));
         for bad in ["?", "AAA", "/w=="] {
-            assert_eq!(within("base64", bad), Err(Unreadable::BrokenText), "{bad}");
+            assert_eq!(within("base64", bad), Err(ParseError::BrokenText), "{bad}");
         }
     }
 

@@ -3,7 +3,7 @@ use roxmltree::{Document, Node};
 use super::reply::SourceReply;
 
 /// What Plivo runs as a call's next instructions. Anything else would drop the call, and Plivo
-/// would tell nobody but its own log.
+/// would tell no one but its own log.
 ///
 /// Elements, nesting and ranges are those of Plivo's documents on voice XML (November 2026). What
 /// surveys have no use for is let through under its name, unlooked at.

@@ -4,14 +4,14 @@ use crate::domain::{
     Answer, CallUuid, ExtractedAnswer, Extraction, IdempotencyKey, Name, Question,
 };
 
-use super::opened::Opened;
+use super::extractor::{Condition, Extractor};
+use super::parsed_request::ParsedRequest;
 use super::path::Path;
-use super::reader::{Condition, Reader};
 use super::recut::{Cuts, Fields, ReadField};
-use super::refused::Unreadable;
+use super::rejection::ParseError;
 use super::signature::{Proof, VerifiedWebhook};
 
-/// What a hook says.
+/// What a webhook says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     pub call: CallUuid,
@@ -21,11 +21,11 @@ pub struct Reading {
     pub fields: Vec<(Name, String)>,
     pub hung_up: bool,
     pub opted_out: bool,
-    /// What the sender calls the hook, where it vouches for that.
+    /// What the sender calls the webhook, where it vouches for that.
     pub identity: Option<IdempotencyKey>,
 }
 
-/// One answer that a hook brings.
+/// One answer that a webhook brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadAnswer {
     /// None where the sender named none: the survey's first is meant.
@@ -68,33 +68,33 @@ impl Reading {
     }
 }
 
-/// Where in the hooks of a source lies what.
+/// Where in the webhooks of a source lies what.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Readers {
+pub struct Extractors {
     /// The first place where there is anything names the call; likewise everywhere below.
-    pub call: Vec<Reader>,
+    pub call: Vec<Extractor>,
     pub asked: Asked,
-    pub fields: Vec<(Name, Vec<Reader>)>,
-    pub hangup: When,
-    pub opt_out: When,
-    /// Any of these must hold, or the hook is none of ours; where there is none, all are.
-    pub only_when: Vec<Condition>,
-    /// What the sender calls the hook, in what it vouches for.
-    pub id: Vec<Reader>,
+    pub fields: Vec<(Name, Vec<Extractor>)>,
+    pub hangup: Predicate,
+    pub opt_out: Predicate,
+    /// Any of these must hold, or the webhook is none of ours; where there is none, all are.
+    pub filter: Vec<Condition>,
+    /// What the sender calls the webhook, in what it vouches for.
+    pub id: Vec<Extractor>,
 }
 
-/// How a hook answers.
+/// How a webhook answers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
-    /// One question, which the hook names or which is the survey's first.
-    One { question: Vec<Reader>, answer: Vec<Reader> },
+    /// One question, which the webhook names or which is the survey's first.
+    One { question: Vec<Extractor>, answer: Vec<Extractor> },
     /// Each question in its own place; different questions.
-    Several(Vec<(Name, Vec<Reader>)>),
+    Several(Vec<(Name, Vec<Extractor>)>),
 }
 
 /// When something is so.
 #[derive(Debug, Clone, PartialEq)]
-pub enum When {
+pub enum Predicate {
     Always,
     /// Any of these holds; never, where there is none.
     Any(Vec<Condition>),
@@ -103,29 +103,29 @@ pub enum When {
 /// Longest name of a question that is kept, in characters, whether or not a survey has it.
 const QUESTION_MAX: usize = 63;
 
-impl Readers {
-    /// None where the hook is none of ours.
-    pub(super) fn read(&self, hook: &VerifiedWebhook) -> Result<Option<Reading>, Unreadable> {
-        let opened = Opened::new(hook);
+impl Extractors {
+    /// None where the webhook is none of ours.
+    pub(super) fn read(&self, webhook: &VerifiedWebhook) -> Result<Option<Reading>, ParseError> {
+        let opened = ParsedRequest::new(webhook);
         if let Some(repeated) = self.fields_named().find(|name| opened.repeats(name)) {
-            return Err(Unreadable::Repeated(repeated.to_owned()));
+            return Err(ParseError::Repeated(repeated.to_owned()));
         }
         if let Some(shifted) = opened.shifted(self.names_in_query(opened.is_get())) {
-            return Err(Unreadable::Shifted(shifted.to_owned()));
+            return Err(ParseError::Shifted(shifted.to_owned()));
         }
-        let Some(reading) = self.extract(hook, &opened)? else { return Ok(None) };
-        match self.recut(hook, &opened, &reading) {
-            Some(recut) => Err(Unreadable::Shifted(recut.to_owned())),
+        let Some(reading) = self.extract(webhook, &opened)? else { return Ok(None) };
+        match self.recut(webhook, &opened, &reading) {
+            Some(recut) => Err(ParseError::Shifted(recut.to_owned())),
             None => Ok(Some(reading)),
         }
     }
 
     fn extract(
         &self,
-        hook: &VerifiedWebhook,
-        opened: &Opened<'_>,
-    ) -> Result<Option<Reading>, Unreadable> {
-        if !self.only_when.is_empty() && !any(&self.only_when, opened)? {
+        webhook: &VerifiedWebhook,
+        opened: &ParsedRequest<'_>,
+    ) -> Result<Option<Reading>, ParseError> {
+        if !self.filter.is_empty() && !any(&self.filter, opened)? {
             return Ok(None);
         }
         let call = self.call(opened)?;
@@ -147,7 +147,7 @@ impl Readers {
             fields,
             hung_up,
             opted_out,
-            identity: self.identity(hook, opened)?,
+            identity: self.identity(webhook, opened)?,
         }))
     }
 
@@ -156,11 +156,11 @@ impl Readers {
     /// this is how their sender has put them.
     fn recut<'h>(
         &'h self,
-        hook: &'h VerifiedWebhook,
-        opened: &Opened<'h>,
+        webhook: &'h VerifiedWebhook,
+        opened: &ParsedRequest<'h>,
         reading: &Reading,
     ) -> Option<&'h str> {
-        if !matches!(hook.proof(), Proof::RunTogether | Proof::RunTogetherOnce) {
+        if !matches!(webhook.proof(), Proof::RunTogether | Proof::RunTogetherOnce) {
             return None;
         }
         let in_form = self.read_fields();
@@ -175,14 +175,15 @@ impl Readers {
             return Some(name);
         }
         let once =
-            (hook.proof() == Proof::RunTogetherOnce).then(|| hook.form().run_together_once());
-        let signed = once.as_deref().unwrap_or_else(|| hook.form().run_together());
+            (webhook.proof() == Proof::RunTogetherOnce).then(|| webhook.form().run_together_once());
+        let signed = once.as_deref().unwrap_or_else(|| webhook.form().run_together());
         if opened.is_get() || signed.is_empty() {
             return None;
         }
         let any = deciding().next();
         let Ok(cuts) = Cuts::of(signed, &in_form) else { return any };
-        let read = |fields: &Fields<'_>| self.extract(hook, &Opened::cut(hook, fields));
+        let read =
+            |fields: &Fields<'_>| self.extract(webhook, &ParsedRequest::cut(webhook, fields));
         let canonical = cuts.canonical();
         let value =
             |name: &&str| canonical.iter().find(|(key, _)| *key == *name).map(|(_, value)| *value);
@@ -203,31 +204,31 @@ impl Readers {
     }
 
     /// One that is there and empty is not the one meant, and nothing else is looked for.
-    fn call(&self, hook: &Opened<'_>) -> Result<CallUuid, Unreadable> {
+    fn call(&self, webhook: &ParsedRequest<'_>) -> Result<CallUuid, ParseError> {
         // Nothing is covered but the address itself, and the call of the body is Plivo's habit.
-        if hook.proof() == Proof::Address
+        if webhook.proof() == Proof::Address
             && let Some((_, uncovered)) =
-                first(self.call.iter().filter(|r| r.is_query()), hook, |_| true)?
+                first(self.call.iter().filter(|r| r.is_query()), webhook, |_| true)?
         {
-            return Err(Unreadable::Uncovered(uncovered.name().to_owned()));
+            return Err(ParseError::Uncovered(uncovered.name().to_owned()));
         }
-        let (call, _) = first(&self.call, hook, |_| true)?.ok_or(Unreadable::NoCall)?;
-        call.parse().map_err(|_| Unreadable::MalformedCall)
+        let (call, _) = first(&self.call, webhook, |_| true)?.ok_or(ParseError::NoCall)?;
+        call.parse().map_err(|_| ParseError::MalformedCall)
     }
 
     fn identity(
         &self,
-        hook: &VerifiedWebhook,
-        opened: &Opened<'_>,
-    ) -> Result<Option<IdempotencyKey>, Unreadable> {
-        if let Some(signed) = hook.identity() {
+        webhook: &VerifiedWebhook,
+        opened: &ParsedRequest<'_>,
+    ) -> Result<Option<IdempotencyKey>, ParseError> {
+        if let Some(signed) = webhook.identity() {
             return Ok(Some(signed));
         }
         let Some((id, _)) = first(&self.id, opened, is_said)? else { return Ok(None) };
         if id.len() > IdempotencyKey::LENGTH_MAX {
-            return Err(Unreadable::LongId);
+            return Err(ParseError::LongId);
         }
-        Ok(Some(hook.identified_as(id.into_owned())))
+        Ok(Some(webhook.identified_as(id.into_owned())))
     }
 
     /// Fields of which a second would be a second meaning.
@@ -241,23 +242,23 @@ impl Readers {
     }
 
     fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.deciding_paths().chain(self.telling().flat_map(Reader::paths))
+        self.deciding_paths().chain(self.telling().flat_map(Extractor::paths))
     }
 
     /// Of what says which call it was, what was answered, and how the call ended.
     fn deciding_paths(&self) -> impl Iterator<Item = &Path> {
         let readers = self.call.iter().chain(self.asked.readers());
-        readers.flat_map(Reader::paths).chain(self.conditions().map(Condition::path))
+        readers.flat_map(Extractor::paths).chain(self.conditions().map(Condition::path))
     }
 
     /// Readers of what else is kept.
-    fn telling(&self) -> impl Iterator<Item = &Reader> {
+    fn telling(&self) -> impl Iterator<Item = &Extractor> {
         self.fields.iter().flat_map(|(_, readers)| readers).chain(&self.id)
     }
 
     fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let ends = [&self.hangup, &self.opt_out].into_iter().flat_map(When::conditions);
-        ends.chain(&self.only_when)
+        let ends = [&self.hangup, &self.opt_out].into_iter().flat_map(Predicate::conditions);
+        ends.chain(&self.filter)
     }
 
     /// What is read from the body of a POST, each field once.
@@ -298,7 +299,7 @@ impl Readers {
 }
 
 impl Asked {
-    fn readers(&self) -> impl Iterator<Item = &Reader> {
+    fn readers(&self) -> impl Iterator<Item = &Extractor> {
         let (one, several) = match self {
             Asked::One { question, answer } => (Some(question.iter().chain(answer)), None),
             Asked::Several(several) => {
@@ -308,20 +309,21 @@ impl Asked {
         one.into_iter().flatten().chain(several.into_iter().flatten())
     }
 
-    fn read(&self, hook: &Opened<'_>) -> Result<Vec<ReadAnswer>, Unreadable> {
+    fn read(&self, webhook: &ParsedRequest<'_>) -> Result<Vec<ReadAnswer>, ParseError> {
         match self {
             Asked::One { question, answer } => {
-                let question = first(question, hook, |_| true)?.map(|(name, _)| name.into_owned());
+                let question =
+                    first(question, webhook, |_| true)?.map(|(name, _)| name.into_owned());
                 if question.as_deref().is_some_and(|name| !may_be_a_typo(name)) {
-                    return Err(Unreadable::MalformedQuestion);
+                    return Err(ParseError::MalformedQuestion);
                 }
-                Ok(vec![said(question, answer, hook)?])
+                Ok(vec![said(question, answer, webhook)?])
             }
             Asked::Several(several) => {
                 let mut answers = Vec::new();
                 for (question, readers) in several {
                     let question = Some(question.as_str().to_owned());
-                    answers.push(said(question, readers, hook)?);
+                    answers.push(said(question, readers, webhook)?);
                 }
                 // Who answers one question at a time is not silent about the others.
                 if answers.iter().any(|read| read.answer != Answer::Silence) {
@@ -333,22 +335,22 @@ impl Asked {
     }
 }
 
-impl When {
+impl Predicate {
     pub fn never() -> Self {
-        When::Any(Vec::new())
+        Predicate::Any(Vec::new())
     }
 
-    fn holds(&self, hook: &Opened<'_>) -> Result<bool, Unreadable> {
+    fn holds(&self, webhook: &ParsedRequest<'_>) -> Result<bool, ParseError> {
         match self {
-            When::Always => Ok(true),
-            When::Any(conditions) => any(conditions, hook),
+            Predicate::Always => Ok(true),
+            Predicate::Any(conditions) => any(conditions, webhook),
         }
     }
 
     fn conditions(&self) -> &[Condition] {
         match self {
-            When::Always => &[],
-            When::Any(conditions) => conditions,
+            Predicate::Always => &[],
+            Predicate::Any(conditions) => conditions,
         }
     }
 }
@@ -356,10 +358,10 @@ impl When {
 /// The first text that is not empty; silence, where there is none.
 fn said(
     question: Option<Question>,
-    readers: &[Reader],
-    hook: &Opened<'_>,
-) -> Result<ReadAnswer, Unreadable> {
-    Ok(match first(readers, hook, is_said)? {
+    readers: &[Extractor],
+    webhook: &ParsedRequest<'_>,
+) -> Result<ReadAnswer, ParseError> {
+    Ok(match first(readers, webhook, is_said)? {
         Some((text, reader)) => ReadAnswer {
             question,
             answer: Answer::Given(text.into_owned()),
@@ -368,7 +370,7 @@ fn said(
         None => ReadAnswer {
             question,
             answer: Answer::Silence,
-            reader: readers.first().map(Reader::place).unwrap_or_default(),
+            reader: readers.first().map(Extractor::place).unwrap_or_default(),
         },
     })
 }
@@ -379,21 +381,21 @@ fn is_said(text: &str) -> bool {
 
 /// The first text that will do, and who found it.
 fn first<'a, 'r>(
-    readers: impl IntoIterator<Item = &'r Reader>,
-    hook: &Opened<'a>,
+    readers: impl IntoIterator<Item = &'r Extractor>,
+    webhook: &ParsedRequest<'a>,
     will_do: impl Fn(&str) -> bool,
-) -> Result<Option<(Cow<'a, str>, &'r Reader)>, Unreadable> {
+) -> Result<Option<(Cow<'a, str>, &'r Extractor)>, ParseError> {
     for reader in readers {
-        if let Some(text) = reader.find(hook)?.filter(|text| will_do(text)) {
+        if let Some(text) = reader.find(webhook)?.filter(|text| will_do(text)) {
             return Ok(Some((text, reader)));
         }
     }
     Ok(None)
 }
 
-fn any(conditions: &[Condition], hook: &Opened<'_>) -> Result<bool, Unreadable> {
+fn any(conditions: &[Condition], webhook: &ParsedRequest<'_>) -> Result<bool, ParseError> {
     for condition in conditions {
-        if condition.holds(hook)? {
+        if condition.holds(webhook)? {
             return Ok(true);
         }
     }
@@ -417,23 +419,23 @@ mod tests {
         credentials, get, post, public_source, readers, signed, with_header,
     };
     use crate::source::signature::{Hmac, HmacRules, Plivo, PlivoHeader, Scheme, Twilio};
-    use crate::source::{Refused, Source};
+    use crate::source::{Rejection, Source};
 
     /// The call, the question where one is named, and the one answer.
     type Simple = (String, Option<String>, Answer);
 
-    fn read(hook: Webhook) -> Result<Simple, Refused> {
-        read_by(&public_source(Scheme::None), hook)
+    fn read(webhook: Webhook) -> Result<Simple, Rejection> {
+        read_by(&public_source(Scheme::None), webhook)
     }
 
-    fn read_by(source: &Source, hook: Webhook) -> Result<Simple, Refused> {
-        let reading = whole(source, hook)?.expect("it is one of ours");
+    fn read_by(source: &Source, webhook: Webhook) -> Result<Simple, Rejection> {
+        let reading = whole(source, webhook)?.expect("it is one of ours");
         let [only] = &reading.answers[..] else { panic!("{reading:?}") };
         Ok((reading.call.to_string(), only.question.clone(), only.answer.clone()))
     }
 
-    fn whole(source: &Source, hook: Webhook) -> Result<Option<Reading>, Refused> {
-        source.read(&source.verify(signed(source, hook))?)
+    fn whole(source: &Source, webhook: Webhook) -> Result<Option<Reading>, Rejection> {
+        source.read(&source.verify(signed(source, webhook))?)
     }
 
     fn reading(call: &str, question: Option<&str>, answer: &str) -> Simple {
@@ -509,7 +511,7 @@ mod tests {
     #[test]
     fn a_form_that_was_moved_into_the_query_kills_no_answer() {
         let moved = "call_uuid=rated&question=score.CallStatusin-progressCallUUIDc-1Digits4";
-        let refused = Err(Unreadable::MalformedQuestion.into());
+        let refused = Err(ParseError::MalformedQuestion.into());
         assert_eq!(read(post(Some(moved), "")), refused);
         let long = format!("question={}", "a".repeat(64));
         assert_eq!(read(post(Some(&long), "CallUUID=c-1&Digits=4")), refused);
@@ -525,7 +527,7 @@ mod tests {
         let asked = || post(Some("question=problem"), "BillRate=0.01&CallUUID=c-1&Digits=2");
         let called = || post(Some("call_uuid=c-1&lang=B&question=problem"), "CallSid=CA1&Digits=2");
         let asked_by_get = || get(Some("question=problem&CallUUID=c-1&Digits=2&To=1"));
-        for (source, hook, query, body) in [
+        for (source, webhook, query, body) in [
             (&plivo, asked(), None, "=question%3Dproblem.BillRate0.01&CallUUID=c-1&Digits=2"),
             (&plivo, asked_by_get(), Some("CallUUID=c-1&Digits=2&To=1%26question%3Dproblem"), ""),
             (
@@ -535,13 +537,13 @@ mod tests {
                 "B%26question%3DproblemCallSidCA1=&Digits=2",
             ),
         ] {
-            let mut sent = signed(source, hook);
+            let mut sent = signed(source, webhook);
             let said = source.read(&source.verify(sent.clone()).unwrap()).unwrap().unwrap();
             assert_eq!(said.answers[0].question.as_deref(), Some("problem"));
             sent.query = query.map(str::to_owned);
             sent.body = body.as_bytes().to_vec();
             let moved = source.verify(sent).expect("it signs the same");
-            let missed = Err(Unreadable::Shifted("question".to_owned()).into());
+            let missed = Err(ParseError::Shifted("question".to_owned()).into());
             assert_eq!(source.read(&moved), missed, "{query:?} {body}");
         }
         // A call goes on that says something of the kind and has a question of its own.
@@ -552,15 +554,15 @@ mod tests {
     #[test]
     fn without_a_lawful_call_there_is_nothing_to_keep() {
         for (query, body, why) in [
-            (None, "", Unreadable::NoCall),
-            (None, "Digits=4", Unreadable::NoCall),
-            (None, "calluuid=c-1&Digits=4", Unreadable::NoCall),
-            (Some("CallUUID=c-1"), "Digits=4", Unreadable::NoCall),
-            (None, "CallUUID=&Digits=4", Unreadable::MalformedCall),
-            (None, "CallUUID=a%2Fb&Digits=4", Unreadable::MalformedCall),
-            (None, "CallUUID=..&Digits=4", Unreadable::MalformedCall),
+            (None, "", ParseError::NoCall),
+            (None, "Digits=4", ParseError::NoCall),
+            (None, "calluuid=c-1&Digits=4", ParseError::NoCall),
+            (Some("CallUUID=c-1"), "Digits=4", ParseError::NoCall),
+            (None, "CallUUID=&Digits=4", ParseError::MalformedCall),
+            (None, "CallUUID=a%2Fb&Digits=4", ParseError::MalformedCall),
+            (None, "CallUUID=..&Digits=4", ParseError::MalformedCall),
             // The one meant is not the one that is there.
-            (Some("call_uuid="), "CallUUID=c-1&Digits=4", Unreadable::MalformedCall),
+            (Some("call_uuid="), "CallUUID=c-1&Digits=4", ParseError::MalformedCall),
         ] {
             assert_eq!(read(post(query, body)), Err(why.into()), "{query:?} {body}");
         }
@@ -572,7 +574,7 @@ mod tests {
             ["CallUUID", "call_uuid", "question", "InputType", "Digits", "Speech", "HangupCause"]
         {
             let twice = format!("CallUUID=c-1&{name}=1&{name}=1");
-            let expected = Err(Unreadable::Repeated(name.to_owned()).into());
+            let expected = Err(ParseError::Repeated(name.to_owned()).into());
             assert_eq!(read(post(None, &twice)), expected);
             assert_eq!(read(get(Some(&twice))), expected);
             let across = post(Some(&format!("{name}=1")), &format!("{name}=1"));
@@ -583,7 +585,7 @@ mod tests {
     #[test]
     fn v2_covers_no_query_so_no_call_is_taken_from_it() {
         let source = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::V2]).unwrap()));
-        let expected = Err(Unreadable::Uncovered("call_uuid".to_owned()).into());
+        let expected = Err(ParseError::Uncovered("call_uuid".to_owned()).into());
         assert_eq!(read_by(&source, post(Some("call_uuid=c-2"), "CallUUID=c-1")), expected);
         assert_eq!(read_by(&source, get(Some("call_uuid=c-2"))), expected);
         let asked = post(Some("question=problem"), "CallUUID=c-1&Digits=2");
@@ -596,25 +598,28 @@ mod tests {
         let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
         let source = public_source(Scheme::Hmac(hmac));
         for name in ["call_uuid", "question"] {
-            let hook = post(Some(&format!("{name}=c-2")), "CallUUID=c-1&Digits=4");
-            assert_eq!(read_by(&source, hook), Err(Unreadable::Uncovered(name.to_owned()).into()));
-            let hook = post(None, &format!("CallUUID=c-1&Digits=4&{name}=c-2"));
-            assert!(read_by(&source, hook).is_ok());
+            let webhook = post(Some(&format!("{name}=c-2")), "CallUUID=c-1&Digits=4");
+            assert_eq!(
+                read_by(&source, webhook),
+                Err(ParseError::Uncovered(name.to_owned()).into())
+            );
+            let webhook = post(None, &format!("CallUUID=c-1&Digits=4&{name}=c-2"));
+            assert!(read_by(&source, webhook).is_ok());
         }
         let all_signed = get(Some("call_uuid=c-2&question=problem&Digits=2"));
         assert_eq!(read_by(&source, all_signed), Ok(reading("c-2", Some("problem"), "2")));
     }
 
     /// What a preset for JSON reads.
-    fn json_readers(asked: Asked) -> Readers {
-        let condition = |text: &str| When::Any(vec![text.parse().unwrap()]);
-        Readers {
+    fn json_readers(asked: Asked) -> Extractors {
+        let condition = |text: &str| Predicate::Any(vec![text.parse().unwrap()]);
+        Extractors {
             call: readers(&["json:$.call", "query:call_uuid", "header:x-call"]),
             asked,
             fields: vec![("from".parse().unwrap(), readers(&["json:$.from"]))],
             hangup: condition("json:$.event=hangup"),
             opt_out: condition("json:$.event=stop"),
-            only_when: vec!["json:$.event!=ringing".parse().unwrap()],
+            filter: vec!["json:$.event!=ringing".parse().unwrap()],
             id: readers(&["json:$.id"]),
         }
     }
@@ -636,9 +641,9 @@ mod tests {
     }
 
     fn json(body: &str) -> Webhook {
-        let mut hook = post(None, body);
-        hook.headers = [("content-type", "application/json")].into_iter().collect();
-        hook
+        let mut webhook = post(None, body);
+        webhook.headers = [("content-type", "application/json")].into_iter().collect();
+        webhook
     }
 
     fn said(reading: &Reading) -> Vec<(&str, &Answer, &str)> {
@@ -693,8 +698,8 @@ mod tests {
         assert_eq!(whole(&one, json(hung_up)).unwrap().unwrap().answers, []);
         // What Plivo sends to its hang-up URL.
         let plivo = public_source(Scheme::None);
-        let hook = post(None, "CallUUID=c-1&Event=Hangup&HangupCause=NORMAL_CLEARING");
-        let reading = whole(&plivo, hook).unwrap().unwrap();
+        let webhook = post(None, "CallUUID=c-1&Event=Hangup&HangupCause=NORMAL_CLEARING");
+        let reading = whole(&plivo, webhook).unwrap().unwrap();
         assert!(reading.hung_up && reading.answers.is_empty());
     }
 
@@ -702,7 +707,7 @@ mod tests {
     fn a_hook_that_is_none_of_ours_is_not_looked_into() {
         let source = json_source(several());
         assert_eq!(whole(&source, json(r#"{"event":"ringing"}"#)), Ok(None));
-        assert_eq!(whole(&source, json(r#"{"event":"else"}"#)), Err(Unreadable::NoCall.into()));
+        assert_eq!(whole(&source, json(r#"{"event":"else"}"#)), Err(ParseError::NoCall.into()));
     }
 
     #[test]
@@ -715,7 +720,7 @@ mod tests {
         assert_ne!(identity(r#"{"call":"c-1","id":"e-1","score":5}"#), Some(first));
         assert_eq!(identity(r#"{"call":"c-1","score":5}"#), None);
         let long = format!(r#"{{"call":"c-1","id":"{}"}}"#, "x".repeat(257));
-        assert_eq!(whole(&source, json(&long)), Err(Unreadable::LongId.into()));
+        assert_eq!(whole(&source, json(&long)), Err(ParseError::LongId.into()));
     }
 
     /// No signature of a body covers what it says to be, nor the method.
@@ -725,7 +730,7 @@ mod tests {
         let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
         let source = Source {
             accepts: Accepts::Either,
-            readers: Readers {
+            readers: Extractors {
                 call: readers(&["json:$.call", "form:call"]),
                 ..json_readers(several())
             },
@@ -740,7 +745,7 @@ mod tests {
             let mut got = Webhook { method: Method::Get, query: Some(body.to_owned()), ..sent };
             got.body.clear();
             for moved in [renamed, got] {
-                assert_eq!(source.verify(moved).err(), Some(Unreadable::BrokenForm.into()));
+                assert_eq!(source.verify(moved).err(), Some(ParseError::BrokenForm.into()));
             }
         }
     }
@@ -751,19 +756,19 @@ mod tests {
         let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
         let signed = Source { signature: Scheme::Hmac(hmac), ..json_source(several()) };
         let called = || with_header(json(r#"{"score":4}"#), "X-Call", "c-1");
-        let uncovered = Unreadable::Uncovered("x-call".to_owned());
+        let uncovered = ParseError::Uncovered("x-call".to_owned());
         assert_eq!(whole(&signed, called()), Err(uncovered.into()));
         let plivo = Source {
             readers: json_readers(several()),
             ..public_source(Scheme::Plivo(Plivo::default()))
         };
         let called_by_plivo = with_header(post(None, "Digits=4"), "X-Call", "c-1");
-        let uncovered = Unreadable::Uncovered("x-call".to_owned());
+        let uncovered = ParseError::Uncovered("x-call".to_owned());
         assert_eq!(whole(&plivo, called_by_plivo), Err(uncovered.into()));
         let unsigned = json_source(several());
         assert_eq!(whole(&unsigned, called()).unwrap().unwrap().call.to_string(), "c-1");
         let twice = with_header(called(), "X-Call", "c-2");
-        let repeated = Unreadable::Repeated("x-call".to_owned());
+        let repeated = ParseError::Repeated("x-call".to_owned());
         assert_eq!(whole(&unsigned, twice), Err(repeated.into()));
     }
 
@@ -773,11 +778,11 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for bad in ["{", "", "{}{}", "nope", &deep, "{\"call\":\"\\ud800\"}"] {
             let refused = whole(&source, json(bad)).unwrap_err();
-            let expected = if bad.is_empty() { Unreadable::NoCall } else { Unreadable::BrokenJson };
+            let expected = if bad.is_empty() { ParseError::NoCall } else { ParseError::BrokenJson };
             assert_eq!(refused, expected.into(), "{}", &bad[..bad.len().min(9)]);
         }
         for odd in ["[]", "4", "null", "\"text\""] {
-            assert_eq!(whole(&source, json(odd)), Err(Unreadable::NoCall.into()), "{odd}");
+            assert_eq!(whole(&source, json(odd)), Err(ParseError::NoCall.into()), "{odd}");
         }
     }
 
@@ -789,9 +794,9 @@ mod tests {
         ) {
             let source = json_source(several());
             let _ = whole(&source, json(&body));
-            let mut hook = json("");
-            hook.body = bytes;
-            let _ = whole(&source, hook);
+            let mut webhook = json("");
+            webhook.body = bytes;
+            let _ = whole(&source, webhook);
         }
     }
 }

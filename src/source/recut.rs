@@ -392,7 +392,7 @@ pub(super) struct Rival<'t> {
 }
 
 impl Mark<'_> {
-    /// Whether it could be a word that somebody says: `Digits`, not `InputType`.
+    /// Whether it could be a word that someone says: `Digits`, not `InputType`.
     fn is_word(&self) -> bool {
         self.name.bytes().skip(1).all(|b| b.is_ascii_lowercase())
     }
@@ -467,7 +467,7 @@ mod tests {
         credentials, get, post, public_source, readers, signed, with_header,
     };
     use crate::source::signature::{Plivo, Scheme, Twilio};
-    use crate::source::{Asked, Reading, Refused, Source, Unreadable, When, encode};
+    use crate::source::{Asked, ParseError, Predicate, Reading, Rejection, Source, encode};
 
     /// What decides: the call, what was answered, and how the call ended.
     type Decided = (String, Vec<(Option<String>, Answer)>, bool, bool);
@@ -485,7 +485,7 @@ mod tests {
             question: readers(&["query:question"]),
             answer: readers(&["form:Digits", "form:SpeechResult"]),
         };
-        source.readers.hangup = When::Any(vec!["form:CallStatus=completed".parse().unwrap()]);
+        source.readers.hangup = Predicate::Any(vec!["form:CallStatus=completed".parse().unwrap()]);
         source
     }
 
@@ -500,15 +500,15 @@ mod tests {
     }
 
     /// The method is not signed.
-    fn as_post(hook: Webhook) -> Webhook {
+    fn as_post(webhook: Webhook) -> Webhook {
         Webhook {
             method: Method::Post,
-            ..with_header(hook, "content-type", "application/x-www-form-urlencoded")
+            ..with_header(webhook, "content-type", "application/x-www-form-urlencoded")
         }
     }
 
-    fn read(source: &Source, hook: &Webhook) -> Result<Option<Decided>, Refused> {
-        let reading = source.read(&source.verify(hook.clone())?)?;
+    fn read(source: &Source, webhook: &Webhook) -> Result<Option<Decided>, Rejection> {
+        let reading = source.read(&source.verify(webhook.clone())?)?;
         Ok(reading.map(|Reading { call, answers, hung_up, opted_out, .. }| {
             let answers = answers.into_iter().map(|read| (read.question, read.answer)).collect();
             (call.to_string(), answers, hung_up, opted_out)
@@ -536,7 +536,7 @@ mod tests {
             let other = format!("{first}={rest}v-1Digits4X-PH-Notez&{call}=victim-9&Digits=1");
             let other = recut(&captured, None, &other);
             assert!(source.verify(other.clone()).is_ok(), "it has the same signature");
-            let refused = Err(Unreadable::Shifted(call.to_owned()).into());
+            let refused = Err(ParseError::Shifted(call.to_owned()).into());
             assert_eq!(read(&source, &other), refused, "{call}");
         }
     }
@@ -549,7 +549,7 @@ mod tests {
         let is_refused = |body: &str| {
             let other = recut(&captured, None, body);
             assert!(plivo().verify(other.clone()).is_ok(), "{body}");
-            matches!(read(&plivo(), &other), Err(Refused::Unreadable(Unreadable::Shifted(_))))
+            matches!(read(&plivo(), &other), Err(Rejection::Parse(ParseError::Shifted(_))))
         };
         for body in [
             // Longer, silent, of another call.
@@ -578,7 +578,7 @@ mod tests {
             assert!(plivo().verify(other.clone()).is_ok(), "{sent}");
             let refused = read(&plivo(), &other);
             assert!(
-                matches!(refused, Err(Refused::Unreadable(Unreadable::Shifted(_)))),
+                matches!(refused, Err(Rejection::Parse(ParseError::Shifted(_)))),
                 "{sent} {refused:?}"
             );
         }
@@ -597,12 +597,12 @@ mod tests {
             let forged = recut(&captured, None, &forged);
             assert!(plivo_spoken().verify(forged.clone()).is_ok(), "{before}");
             let read = read(&plivo_spoken(), &forged);
-            assert!(matches!(read, Err(Refused::Unreadable(Unreadable::Shifted(_)))), "{before}");
+            assert!(matches!(read, Err(Rejection::Parse(ParseError::Shifted(_)))), "{before}");
         }
     }
 
     /// What honest callbacks hold beside what decides: text that happens to hold names, parameters
-    /// that nobody knows yet, names within names.
+    /// that no one knows yet, names within names.
     #[test]
     fn a_callback_of_an_honest_sender_is_read_as_it_was_meant() {
         let uuid = "b38149eb-b8fe-45d5-85b2-78ee4424788f";
@@ -628,7 +628,7 @@ mod tests {
             "&CallerName=Digits",
             "&CallerName=Digits 5",
             "&DialHangupCause=NORMAL_CLEARING",
-            // Of these nobody knows yet.
+            // Of these no one knows yet.
             "&DigitsLeft=3",
             "&CallUUIDHash=7&InputTypeOf=keypad",
             "&DtmfMode=rfc2833&ParentCallUUID=3e82ae9d-2c78-4d85-b1a4-6eae7dbafb36",

@@ -7,9 +7,9 @@ pub struct SourceReply {
     body: Bytes,
 }
 
-/// How a hook is answered that was not taken.
+/// How a webhook is answered that was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnRefusal {
+pub enum OnReject {
     /// With the status that says why.
     #[default]
     Status,

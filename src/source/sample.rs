@@ -1,4 +1,4 @@
-//! Hooks and sources for the tests of this room.
+//! Webhooks and sources for the tests of this room.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::domain::{Account, Credentials, Headers, Method, Webhook, WebhookId};
 use super::content::Accepts;
 use super::signature::Scheme;
 use super::url::SignedUrl;
-use super::{Asked, Reader, Readers, Source, SourceReply, When};
+use super::{Asked, Extractor, Extractors, Predicate, Source, SourceReply};
 
 pub fn post(query: Option<&str>, body: &str) -> Webhook {
     Webhook {
@@ -29,10 +29,10 @@ pub fn get(query: Option<&str>) -> Webhook {
     Webhook { method: Method::Get, headers: Headers::default(), ..post(query, "") }
 }
 
-/// Gives the hook one more header line.
-pub fn with_header(mut hook: Webhook, name: &str, value: &str) -> Webhook {
-    hook.headers.push(&name.to_ascii_lowercase(), value.as_bytes());
-    hook
+/// Gives the webhook one more header line.
+pub fn with_header(mut webhook: Webhook, name: &str, value: &str) -> Webhook {
+    webhook.headers.push(&name.to_ascii_lowercase(), value.as_bytes());
+    webhook
 }
 
 pub fn credentials(secrets: &[&str]) -> Credentials {
@@ -53,14 +53,14 @@ pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
         readers: plivo(),
         url,
         reply: SourceReply::default(),
-        on_refusal: super::OnRefusal::Status,
+        on_reject: super::OnReject::Status,
         quarantine: 0,
     }
 }
 
 /// As the preset of this name reads.
-pub fn plivo() -> Readers {
-    Readers {
+pub fn plivo() -> Extractors {
+    Extractors {
         call: readers(&["query:call_uuid", "form:CallUUID"]),
         asked: Asked::One {
             question: readers(&["query:question"]),
@@ -70,14 +70,14 @@ pub fn plivo() -> Readers {
             ]),
         },
         fields: Vec::new(),
-        hangup: When::Any(vec!["form:HangupCause".parse().unwrap()]),
-        opt_out: When::never(),
-        only_when: Vec::new(),
+        hangup: Predicate::Any(vec!["form:HangupCause".parse().unwrap()]),
+        opt_out: Predicate::never(),
+        filter: Vec::new(),
         id: Vec::new(),
     }
 }
 
-pub fn readers(texts: &[&str]) -> Vec<Reader> {
+pub fn readers(texts: &[&str]) -> Vec<Extractor> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
@@ -87,7 +87,7 @@ pub fn public_source(signature: Scheme) -> Source {
     source(signature, url, "a token of the account")
 }
 
-/// The hook as the source's own sender would send it.
-pub fn signed(source: &Source, hook: Webhook) -> Webhook {
-    source.signed(hook, "05429567804466091622").unwrap()
+/// The webhook as the source's own sender would send it.
+pub fn signed(source: &Source, webhook: Webhook) -> Webhook {
+    source.signed(webhook, "05429567804466091622").unwrap()
 }

@@ -9,7 +9,7 @@ pub struct SignedUrl {
     port: String,
     /// What follows, up to where the query begins; empty or starting with `/`.
     path: String,
-    /// Whether the path of each hook is appended.
+    /// Whether the path of each webhook is appended.
     appends_path: bool,
 }
 
@@ -25,7 +25,7 @@ pub enum MalformedUrl {
     Port,
     #[error("leave out user and password: a sender does not sign them")]
     Userinfo,
-    #[error("leave out the query: that of each hook is added as it came")]
+    #[error("leave out the query: that of each webhook is added as it came")]
     Query,
     #[error("leave out the fragment: a sender neither sends nor signs it")]
     Fragment,
@@ -34,7 +34,7 @@ pub enum MalformedUrl {
 }
 
 impl SignedUrl {
-    /// The public address of the service: the path of each hook is appended. A slash at the end
+    /// The public address of the service: the path of each webhook is appended. A slash at the end
     /// is dropped, for every path begins with one.
     ///
     /// # Errors
@@ -79,7 +79,16 @@ impl SignedUrl {
         Ok(Self { origin, port: port.to_owned(), path: path.to_owned(), appends_path: false })
     }
 
-    /// The address of a hook that comes by `path`, without a query.
+    /// The host, without a port.
+    pub fn host(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, host)| host)
+    }
+
+    pub fn has_port(&self) -> bool {
+        !self.port.is_empty()
+    }
+
+    /// The address of a webhook that comes by `path`, without a query.
     pub fn at(&self, path: &str) -> String {
         self.with_port(&self.port, path).concat()
     }

@@ -28,7 +28,7 @@ pub enum StoreError {
          or use the release that wrote it"
     )]
     OtherSchema { path: String, found: i32, expected: i32 },
-    #[error("the store {path} is damaged: {fault}; run: postcall doctor --ledger {path}")]
+    #[error("the store {path} is damaged: {fault}; run: postcall doctor --store {path}")]
     Damaged { path: String, fault: String },
     #[error("{fault} while it was served: restart the service; {copy}")]
     Displaced { fault: String, copy: String },

@@ -5,24 +5,24 @@ use crate::submission::StateCounts;
 
 /// What the store reports of its own work, without knowing who counts it.
 pub trait Observer: Send + Sync {
-    /// The ledger was opened and holds this.
+    /// The store was opened and holds this.
     fn opened(&self, _totals: StateCounts) {}
 
-    /// The ledger kept `group` commands with one sync; `totals` are what it holds since.
+    /// The store kept `group` commands with one sync; `totals` are what it holds since.
     fn committed(&self, _took: Duration, _group: usize, _totals: StateCounts) {}
 
-    /// The ledger could not be written.
+    /// The store could not be written.
     fn commit_failed(&self) {}
 
-    /// The ledger can be written again.
+    /// The store can be written again.
     fn recovered(&self) {}
 
     /// A submission of this survey is not what was written, and was set aside.
     fn set_aside(&self, _survey: &Name) {}
 
-    /// A part of the ledger is damaged: a person has to look at it.
+    /// A part of the store is damaged: a person has to look at it.
     fn damaged(&self) {}
 }
 
-/// Nobody looks.
+/// No one looks.
 impl Observer for () {}

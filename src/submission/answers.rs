@@ -140,9 +140,9 @@ impl ChangedAnswerPolicy {
 
     pub fn label(self) -> &'static str {
         match self {
-            ChangedAnswerPolicy::KeepFirst => "first",
-            ChangedAnswerPolicy::KeepLast => "last",
-            ChangedAnswerPolicy::Redeliver => "resend",
+            ChangedAnswerPolicy::KeepFirst => "keep_first",
+            ChangedAnswerPolicy::KeepLast => "keep_last",
+            ChangedAnswerPolicy::Redeliver => "redeliver",
         }
     }
 
@@ -461,13 +461,13 @@ mod tests {
 
     use super::*;
 
-    fn said(second: i64, hook: u128, text: &str) -> RecordedAnswer {
+    fn said(second: i64, webhook: u128, text: &str) -> RecordedAnswer {
         RecordedAnswer {
             question: "score".into(),
             answer: if text.is_empty() { Answer::Silence } else { Answer::Given(text.into()) },
             reader: "form:Digits".into(),
             received_at: Timestamp::from_second(second).unwrap(),
-            webhook: WebhookId(Uuid::from_u128(hook)),
+            webhook: WebhookId(Uuid::from_u128(webhook)),
             last_at: Timestamp::from_second(second).unwrap(),
         }
     }
@@ -542,7 +542,7 @@ mod tests {
             spoken in prop::collection::vec((0i64..5, prop::sample::select(vec!["", "1", "4", "7", "9"])), 1..12)
                 .prop_flat_map(|spoken| (Just(spoken.clone()), Just(spoken).prop_shuffle())),
         ) {
-            // A hook's id goes with its time and text, whatever the order in which it is kept.
+            // A webhook's id goes with its time and text, whatever the order in which it is kept.
             let keep = |spoken: &[(i64, &str)]| -> Answers {
                 let id = |second: i64, text: &str| {
                     second as u128 * 256 + u128::from(text.bytes().next().unwrap_or_default())

@@ -290,7 +290,7 @@ impl Submission {
                 self.due_at = not_before(at);
                 // A probe finds the account at fault; one that is rejected while others pass may be at
                 // fault itself.
-                if cause == PauseCause::Misconfigured && !self.document.probe {
+                if cause == PauseCause::AccountRejected && !self.document.probe {
                     self.document.rejections += 1;
                 }
             }

@@ -146,14 +146,14 @@ impl Submission {
         let verdict = response.map(|response| response.verdict);
         match self.state {
             State::Delivered => verdict == Some(Verdict::Accepted),
-            State::Dead(DeadReason::Refused) => {
-                matches!(verdict, Some(Verdict::Refused | Verdict::Misconfigured))
+            State::Dead(DeadReason::Rejected) => {
+                matches!(verdict, Some(Verdict::Rejected | Verdict::AccountRejected))
             }
             State::Dead(DeadReason::UnknownCall) => verdict == Some(Verdict::UnknownCall),
             State::Dead(DeadReason::UnknownResult) => verdict == Some(Verdict::UnknownResult),
             State::Dead(DeadReason::TooOld) => matches!(
                 verdict,
-                Some(Verdict::Busy { .. } | Verdict::Unreachable | Verdict::UnknownResult)
+                Some(Verdict::Throttled { .. } | Verdict::Unreachable | Verdict::UnknownResult)
             ),
             State::Dead(
                 DeadReason::Unmapped
@@ -175,7 +175,7 @@ impl Submission {
             remains;
         let is_corrupt = matches!(why, SetAside::Corrupt { .. });
         let (state, closed) = match why {
-            // It is over, and nobody is to do it again by hand.
+            // It is over, and no one is to do it again by hand.
             SetAside::Corrupt { was: was @ (State::Delivered | State::Discarded) } => (was, true),
             SetAside::Corrupt { was: was @ State::Ignored(_) } if purged_at.is_some() => {
                 (was, true)

@@ -49,11 +49,11 @@ pub enum Outcome {
 impl Outcome {
     pub fn label(self) -> &'static str {
         match self {
-            Outcome::Created => "new",
-            Outcome::Updated => "added",
-            Outcome::Duplicate => "repeat",
+            Outcome::Created => "created",
+            Outcome::Updated => "updated",
+            Outcome::Duplicate => "duplicate",
             Outcome::Late => "late",
-            Outcome::Purged => "gone",
+            Outcome::Purged => "purged",
             Outcome::Excess => "excess",
         }
     }

@@ -9,14 +9,14 @@ use crate::domain::Verdict;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// The ceiling of the first wait; it doubles with every spent attempt.
-    pub first: Duration,
+    pub initial_backoff: Duration,
     /// The ceiling of any wait, and of what a `Retry-After` may ask for.
-    pub longest: Duration,
+    pub max_backoff: Duration,
     /// How old an offer may become, counted from its first attempt.
-    pub age_max: Duration,
+    pub max_age: Duration,
     /// How long a call that the destination does not know is asked for, counted likewise.
-    pub unknown_call: Duration,
-    pub unknown_result: UnknownResult,
+    pub not_found_max_age: Duration,
+    pub on_unknown_result: UnknownResult,
 }
 
 /// What an operator prefers where it is unknown whether the feedback arrived.
@@ -61,31 +61,31 @@ impl RetryPolicy {
     pub fn next(&self, tried: Tried, verdict: Verdict, now: Timestamp, jitter: f64) -> Next {
         let (limit, too_long, asked) = match verdict {
             Verdict::Accepted => return Next::Delivered,
-            Verdict::Misconfigured if tried.rejections >= REJECTIONS_MAX => {
-                return Next::Dead(DeadReason::Refused);
+            Verdict::AccountRejected if tried.rejections >= REJECTIONS_MAX => {
+                return Next::Dead(DeadReason::Rejected);
             }
-            Verdict::Misconfigured => {
+            Verdict::AccountRejected => {
                 return Next::HoldUntil(now + self.rest(tried.rejections, jitter));
             }
-            Verdict::Refused => return Next::Dead(DeadReason::Refused),
+            Verdict::Rejected => return Next::Dead(DeadReason::Rejected),
             Verdict::UnknownCall => {
-                (self.unknown_call.min(self.age_max), DeadReason::UnknownCall, None)
+                (self.not_found_max_age.min(self.max_age), DeadReason::UnknownCall, None)
             }
-            Verdict::Busy { retry_after } => (self.age_max, DeadReason::TooOld, retry_after),
-            Verdict::UnknownResult if self.unknown_result == UnknownResult::Dead => {
+            Verdict::Throttled { retry_after } => (self.max_age, DeadReason::TooOld, retry_after),
+            Verdict::UnknownResult if self.on_unknown_result == UnknownResult::Dead => {
                 return Next::Dead(DeadReason::UnknownResult);
             }
             // Our own fault, of which nothing dies.
             Verdict::LocalError => return Next::RetryAt(now + self.wait(tried.attempts, jitter)),
             Verdict::Unreachable | Verdict::UnknownResult => {
-                (self.age_max, DeadReason::TooOld, None)
+                (self.max_age, DeadReason::TooOld, None)
             }
         };
         if tried.age >= limit {
             return Next::Dead(too_long);
         }
         let wait = self.wait(tried.attempts, jitter).max(asked.unwrap_or_default());
-        Next::RetryAt(now + wait.min(self.longest))
+        Next::RetryAt(now + wait.min(self.max_backoff))
     }
 
     /// None after the first rejection, which is the account's fault as far as anybody knows. What is
@@ -97,7 +97,7 @@ impl RetryPolicy {
     /// Full jitter below a ceiling that doubles: `first`, 2 × `first`, 4 × `first` … `longest`.
     pub fn wait(&self, attempts: u32, jitter: f64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
-        let ceiling = self.first.saturating_mul(1 << doublings).min(self.longest);
+        let ceiling = self.initial_backoff.saturating_mul(1 << doublings).min(self.max_backoff);
         ceiling.mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
@@ -109,11 +109,11 @@ mod tests {
     use super::*;
 
     const POLICY: RetryPolicy = RetryPolicy {
-        first: Duration::from_secs(1),
-        longest: Duration::from_secs(600),
-        age_max: Duration::from_secs(72 * 3600),
-        unknown_call: Duration::from_secs(24 * 3600),
-        unknown_result: UnknownResult::Retry,
+        initial_backoff: Duration::from_secs(1),
+        max_backoff: Duration::from_secs(600),
+        max_age: Duration::from_secs(72 * 3600),
+        not_found_max_age: Duration::from_secs(24 * 3600),
+        on_unknown_result: UnknownResult::Retry,
     };
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -135,10 +135,10 @@ mod tests {
     fn what_the_far_side_asks_for_is_waited_within_bounds() {
         let at = |seconds| {
             let retry_after = Some(Duration::from_secs(seconds));
-            POLICY.next(tried(1, 0), Verdict::Busy { retry_after }, NOW, 0.0)
+            POLICY.next(tried(1, 0), Verdict::Throttled { retry_after }, NOW, 0.0)
         };
         assert_eq!(at(7), Next::RetryAt(NOW + Duration::from_secs(7)));
-        assert_eq!(at(86_400), Next::RetryAt(NOW + POLICY.longest));
+        assert_eq!(at(86_400), Next::RetryAt(NOW + POLICY.max_backoff));
     }
 
     #[test]
@@ -155,11 +155,11 @@ mod tests {
     #[test]
     fn a_refusal_is_final_and_a_misconfiguration_is_not_the_submissions_fault() {
         assert_eq!(
-            POLICY.next(tried(1, 0), Verdict::Refused, NOW, 0.5),
-            Next::Dead(DeadReason::Refused)
+            POLICY.next(tried(1, 0), Verdict::Rejected, NOW, 0.5),
+            Next::Dead(DeadReason::Rejected)
         );
         assert_eq!(
-            POLICY.next(tried(9, 999), Verdict::Misconfigured, NOW, 0.5),
+            POLICY.next(tried(9, 999), Verdict::AccountRejected, NOW, 0.5),
             Next::HoldUntil(NOW)
         );
     }
@@ -168,20 +168,20 @@ mod tests {
     fn what_alone_is_rejected_keeps_out_of_the_way_and_is_its_own_fault_in_the_end() {
         let next = |rejections| {
             let tried = Tried { rejections, ..tried(1, 0) };
-            POLICY.next(tried, Verdict::Misconfigured, NOW, 1.0)
+            POLICY.next(tried, Verdict::AccountRejected, NOW, 1.0)
         };
         let waited = [1, 2, 3, 4].map(|rejections| match next(rejections) {
             Next::HoldUntil(at) => at.as_second(),
             other => panic!("{other:?}"),
         });
         assert_eq!(waited, [0, 1, 2, 4]);
-        assert_eq!(next(REJECTIONS_MAX), Next::Dead(DeadReason::Refused));
+        assert_eq!(next(REJECTIONS_MAX), Next::Dead(DeadReason::Rejected));
     }
 
     #[test]
     fn an_operator_may_prefer_silence_to_a_second_hearing() {
-        let next = |unknown_result, verdict| {
-            let policy = RetryPolicy { unknown_result, ..POLICY };
+        let next = |on_unknown_result, verdict| {
+            let policy = RetryPolicy { on_unknown_result, ..POLICY };
             policy.next(tried(1, 0), verdict, NOW, 1.0)
         };
         let (retry, dead) = (UnknownResult::Retry, UnknownResult::Dead);
@@ -195,11 +195,11 @@ mod tests {
         fn no_wait_is_longer_than_the_longest(
             attempts in 1u32.., jitter in 0.0f64..=1.0, asked in proptest::option::of(0u64..10_000_000),
         ) {
-            let verdict = Verdict::Busy { retry_after: asked.map(Duration::from_secs) };
+            let verdict = Verdict::Throttled { retry_after: asked.map(Duration::from_secs) };
             let Next::RetryAt(at) = POLICY.next(tried(attempts, 0), verdict, NOW, jitter) else {
                 panic!("a busy far side is retried");
             };
-            prop_assert!(at >= NOW && at <= NOW + POLICY.longest);
+            prop_assert!(at >= NOW && at <= NOW + POLICY.max_backoff);
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum RetentionLevel {
 /// Where a submission stands. It is in exactly one state, and [`StateCounts`] counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Questions are open; the courier takes it when the time to wait is over.
+    /// Questions are open; the dispatcher takes it when the time to wait is over.
     Collecting,
     /// Complete, or waited for long enough: due, in delivery, or waiting for its next attempt.
     Pending,
@@ -67,7 +67,7 @@ pub enum DeadReason {
     /// The settings have no survey, account or question for it.
     Unmapped,
     /// The destination refused it for what it says.
-    Refused,
+    Rejected,
     /// The destination did not know the call for as long as we waited.
     UnknownCall,
     /// It could not be delivered within the longest age.
@@ -76,7 +76,7 @@ pub enum DeadReason {
     Unrated,
     /// Not every question was answered, and the survey wants a person to see that.
     Incomplete,
-    /// It may have arrived, nobody can say, and the settings want a person to look.
+    /// It may have arrived, no one can say, and the settings want a person to look.
     UnknownResult,
     /// What the store holds of it is not what was written.
     Corrupt,
@@ -169,7 +169,7 @@ impl State {
             .ok_or(UnknownState)
     }
 
-    /// Whether the courier has still to see to it.
+    /// Whether the dispatcher has still to see to it.
     pub fn is_waiting(self) -> bool {
         matches!(self, State::Collecting | State::Pending)
     }
@@ -219,7 +219,7 @@ impl IgnoredReason {
 impl DeadReason {
     pub const ALL: [DeadReason; 8] = [
         DeadReason::Unmapped,
-        DeadReason::Refused,
+        DeadReason::Rejected,
         DeadReason::UnknownCall,
         DeadReason::TooOld,
         DeadReason::Unrated,
@@ -231,7 +231,7 @@ impl DeadReason {
     pub fn label(self) -> &'static str {
         match self {
             DeadReason::Unmapped => "unmapped",
-            DeadReason::Refused => "refused",
+            DeadReason::Rejected => "rejected",
             DeadReason::UnknownCall => "unknown_call",
             DeadReason::TooOld => "too_old",
             DeadReason::Unrated => "unrated",
@@ -276,7 +276,7 @@ impl StateCounts {
                 + self.discarded
     }
 
-    /// How many the courier has still to see to.
+    /// How many the dispatcher has still to see to.
     pub fn waiting(&self) -> u64 {
         self.collecting + self.pending
     }
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn only_what_was_not_accepted_can_be_given_up_and_that_is_final() {
         let ignored = State::Ignored(IgnoredReason::Rule);
-        let dead = State::Dead(DeadReason::Refused);
+        let dead = State::Dead(DeadReason::Rejected);
         for waiting_or_not in [State::Collecting, State::Pending, ignored, dead] {
             assert!(waiting_or_not.may_become(State::Discarded), "{waiting_or_not:?}");
         }

@@ -183,7 +183,7 @@ fn steps() -> impl Strategy<Value = Step> {
         Mapping::Ignore { reason: IgnoredReason::NoAnswer, detail: None },
         Mapping::unmapped("no survey"),
     ];
-    let pauses = vec![None, None, Some(PauseCause::Misconfigured)];
+    let pauses = vec![None, None, Some(PauseCause::AccountRejected)];
     let statuses = vec![None, Some(201), Some(401), Some(422), Some(503)];
     let verdicts = prop::sample::select(Verdict::ALL.to_vec());
     prop_oneof![
@@ -211,11 +211,11 @@ fn decided(
     it: &Submission,
 ) -> Decision {
     let policy = RetryPolicy {
-        first: Duration::from_secs(1),
-        longest: Duration::from_secs(60),
-        age_max: Duration::from_secs(3 * 86_400),
-        unknown_call: Duration::from_secs(86_400),
-        unknown_result: on_unknown_result,
+        initial_backoff: Duration::from_secs(1),
+        max_backoff: Duration::from_secs(60),
+        max_age: Duration::from_secs(3 * 86_400),
+        not_found_max_age: Duration::from_secs(86_400),
+        on_unknown_result,
     };
     let Document { attempts_spent: attempts, rejections, .. } = it.document;
     let age = Duration::from_secs(days * 86_400);
@@ -225,7 +225,7 @@ fn decided(
         Next::RetryAt(at) => Decision::Retry { at },
         Next::Dead(reason) => Decision::Dead { reason, pause: None },
         Next::HoldUntil(due) => {
-            let cause = PauseCause::Misconfigured;
+            let cause = PauseCause::AccountRejected;
             Decision::Pause { cause, probe_at: at(100), at: due }
         }
     }
@@ -324,7 +324,7 @@ proptest! {
             (Verdict::Accepted, Some(201)),
             (Verdict::Unreachable, None),
             (Verdict::UnknownResult, None),
-            (Verdict::Refused, Some(422)),
+            (Verdict::Rejected, Some(422)),
         ]),
     ) {
         let ended = |sent: &[Sent]| {
@@ -491,7 +491,7 @@ fn each_violation_is_found() {
         (|it| it.fence = 0, "has more attempts than claims"),
         (|it| it.document.attempts.clear(), "has the time of a first attempt and no attempt"),
         (
-            |it| it.document.attempts[0].response.as_mut().unwrap().verdict = Verdict::Refused,
+            |it| it.document.attempts[0].response.as_mut().unwrap().verdict = Verdict::Rejected,
             "is in a state that its last attempt does not lead to",
         ),
         (
@@ -625,7 +625,7 @@ fn a_corrupt_submission_that_had_ended_stays_as_it_was() {
     }
 }
 
-/// A webhook of an erased call is kept by nobody, whatever happened to what is left of it.
+/// A webhook of an erased call is kept by no one, whatever happened to what is left of it.
 #[test]
 fn a_corrupt_submission_that_was_erased_stays_erased() {
     for was in [State::Delivered, State::Discarded, State::Ignored(IgnoredReason::Rule)] {

@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 use minijinja::{Environment, Expression, Value};
 
 use super::definition::Fault;
-use super::language::{Stumbled, described, environment};
-use super::names::{Names, is_for_want_of_an_answer};
+use super::language::{EvalError, described, environment};
+use super::names::{Scope, is_for_want_of_an_answer};
 use super::split::{Joined, split};
+use super::{operators, type_check};
 
 /// An expression of `minijinja` over questions and fields that holds or does not.
 ///
@@ -38,13 +39,16 @@ const FUEL: u64 = 2_000;
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(FUEL));
 
 impl Condition {
-    pub fn compile(text: &str, names: &Names, path: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+    pub fn compile(text: &str, names: &Scope, path: &str, faults: &mut Vec<Fault>) -> Option<Self> {
         if text.len() > LENGTH_MAX {
             let message = format!("a condition is at most {LENGTH_MAX} bytes long");
             faults.push(Fault::at(path, message));
             return None;
         }
-        let whole = match Part::compile(text.trim(), names) {
+        let text = text.trim();
+        let compiled = Part::compile(text, names).map_err(|it| operators::hint(text).unwrap_or(it));
+        let checked = compiled.and_then(|whole| type_check::check(text, names).map(|()| whole));
+        let whole = match checked {
             Ok(whole) => whole,
             Err(message) => {
                 if !names.is_empty() {
@@ -70,11 +74,11 @@ impl Condition {
         &self.parts
     }
 
-    /// `facts` are [`Facts`](super::names::Facts) in which questions without an answer stop.
+    /// `facts` are [`EvalContext`](super::names::EvalContext) in which questions without an answer stop.
     ///
     /// # Errors
     /// A part takes too long, or stumbles over an answer.
-    pub fn holds(&self, facts: &Value) -> Result<bool, Stumbled> {
+    pub fn holds(&self, facts: &Value) -> Result<bool, EvalError> {
         self.judge(&mut |part| self.parts[part].holds(facts))
     }
 
@@ -91,7 +95,7 @@ impl Condition {
 }
 
 impl Part {
-    fn compile(text: &str, names: &Names) -> Result<Self, String> {
+    fn compile(text: &str, names: &Scope) -> Result<Self, String> {
         let expression = ENVIRONMENT
             .compile_expression_owned(text.to_owned())
             .map_err(|error| described(&error))?;
@@ -101,11 +105,11 @@ impl Part {
 
     /// # Errors
     /// It takes too long, or stumbles over an answer.
-    pub fn holds(&self, facts: &Value) -> Result<bool, Stumbled> {
+    pub fn holds(&self, facts: &Value) -> Result<bool, EvalError> {
         match self.expression.eval(facts.clone()) {
             Ok(value) => Ok(value.is_true()),
             Err(error) if is_for_want_of_an_answer(&error) => Ok(false),
-            Err(error) => Err(Stumbled::over(&error)),
+            Err(error) => Err(EvalError::over(&error)),
         }
     }
 }
@@ -117,11 +121,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::survey::names::Facts;
+    use crate::survey::names::EvalContext;
     use crate::survey::samples::told;
 
-    fn names() -> Arc<Names> {
-        Names::sample(&["score", "call-problem"], "campaign")
+    fn names() -> Arc<Scope> {
+        Scope::sample(&["score", "call-problem"], "campaign")
     }
 
     fn compile(text: &str) -> Result<Condition, Vec<String>> {
@@ -132,7 +136,7 @@ mod tests {
 
     fn holds(text: &str, score: Option<i64>, problem: Option<i64>) -> Result<bool, String> {
         let values = vec![score.map(Value::from), problem.map(Value::from), Some(Value::from("x"))];
-        let facts = Value::from(Facts::new(&names(), values));
+        let facts = Value::from(EvalContext::new(&names(), values));
         compile(text).unwrap().holds(&facts).map_err(|stumbled| stumbled.details)
     }
 
@@ -213,7 +217,7 @@ mod tests {
             (score, problem) in (1i64..6, 1i64..6),
         ) {
             let values = [Value::from(score), Value::from(problem), Value::from("x")];
-            let facts = Value::from(Facts::new(&names(), values.map(Some).to_vec()));
+            let facts = Value::from(EvalContext::new(&names(), values.map(Some).to_vec()));
             let whole = ENVIRONMENT.compile_expression_owned(text.clone());
             // Not every nesting of an inline `if` is one.
             let Ok(whole) = whole else { return Ok(()) };
@@ -239,7 +243,7 @@ mod tests {
             let text = format!("{}{inner}{}", open.repeat(times), close.repeat(times));
             if let Ok(condition) = compile(&text) {
                 let values = vec![Some(Value::from(1)), None, Some(Value::from(""))];
-                let _ = condition.holds(&Value::from(Facts::new(&names(), values)));
+                let _ = condition.holds(&Value::from(EvalContext::new(&names(), values)));
             }
         }
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::domain::{Issue, Issues, Name};
-use crate::submission::ChangedAnswerPolicy;
+use crate::submission::{ChangedAnswerPolicy, IgnoredReason};
 
 /// A survey as an operator wrote it: well-shaped, not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,9 +16,9 @@ pub struct Definition {
     /// The first whose condition holds speaks; the rest are not looked at.
     pub rules: Vec<RuleDefinition>,
     pub notes: NotesDefinition,
-    /// Which of several answers in the domain counts; the first.
-    pub changes: ChangedAnswerPolicy,
-    pub unrated: Unrated,
+    /// Which of multiple answers in the domain counts; the first.
+    pub on_changed_answer: ChangedAnswerPolicy,
+    pub on_no_rating: NoRatingPolicy,
     pub complete: CompleteDefinition,
     /// How long to wait after the last word on a call, whatever was said; none.
     pub delay: Duration,
@@ -40,15 +40,15 @@ pub struct QuestionDefinition {
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum DomainDefinition {
-    /// Each a key or several (`7`, `*`, `10`) or a range of numbers (`1-5`); `several`: one answer
+    /// Each a key or several (`7`, `*`, `10`) or a range of numbers (`1-5`); `multiple`: one answer
     /// may be several of them, one after the other.
     #[strum(serialize = "answers")]
-    Keys { answers: Vec<String>, several: bool },
+    Keys { answers: Vec<String>, multiple: bool },
     /// From and to, with so many decimals.
     Number { from: i64, to: i64, decimals: u32 },
     /// However they are written: upper or lower case, blanks around, a full stop at the end.
-    /// `several`: one answer may be several of them, on lines of their own or with commas between.
-    Choices { choices: Vec<String>, several: bool },
+    /// `multiple`: one answer may be several of them, on lines of their own or with commas between.
+    Choices { choices: Vec<String>, multiple: bool },
     /// What means yes and what means no beside the words themselves.
     YesNo { yes: Vec<String>, no: Vec<String> },
     /// Anything, cut at so many characters.
@@ -58,7 +58,7 @@ pub enum DomainDefinition {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RatingDefinition {
     /// The question whose answer rates the call.
-    pub of: Name,
+    pub question: Name,
     pub scale: ScaleDefinition,
     /// Whether ratings that go up and down again over the answers are a slip; they are.
     pub monotone: bool,
@@ -87,18 +87,18 @@ pub enum Rounding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuesDefinition {
     /// The question that a choice means which names none.
-    pub of: Option<Name>,
+    pub question: Option<Name>,
     /// All that are met are told together.
     pub choices: Vec<ChoiceDefinition>,
     /// What is told below 5 where no issue was chosen; `OTHERS`. It may be empty where every
     /// rating below 5 has an issue without it.
-    pub otherwise: Issues,
-    pub at_five: AtFive,
+    pub default: Issues,
+    pub at_max_rating: AtMaxRating,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChoiceDefinition {
-    pub of: Option<Name>,
+    pub question: Option<Name>,
     pub met_by: MetBy,
     pub issue: Issue,
 }
@@ -113,7 +113,7 @@ pub enum MetBy {
 
 /// What becomes of a chosen issue at a rating of 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AtFive {
+pub enum AtMaxRating {
     #[default]
     Send,
     Drop,
@@ -138,30 +138,22 @@ pub struct NotesDefinition {
     pub template: Option<String>,
     /// Where the notes are cut, in characters; 280.
     pub length: usize,
-    pub numbers: Numbers,
-}
-
-/// What becomes of long numbers in notes, such as those of telephones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Numbers {
-    /// All but the last two digits are covered.
-    #[default]
-    Mask,
-    Keep,
+    /// Whether all but the last two digits of long numbers, such as those of telephones, are masked.
+    pub masks_phone_numbers: bool,
 }
 
 /// What becomes of a call that has no rating, by why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Unrated {
-    pub no_answer: Fate,
-    pub invalid_answer: Fate,
-    pub no_score: Fate,
-    pub hang_up: Fate,
-    pub opt_out: Fate,
+pub struct NoRatingPolicy {
+    pub no_answer: OnNoRating,
+    pub invalid_answer: OnNoRating,
+    pub no_score: OnNoRating,
+    pub hang_up: OnNoRating,
+    pub opt_out: OnNoRating,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fate {
+pub enum OnNoRating {
     #[default]
     Ignore,
     /// A person shall look at it.
@@ -171,12 +163,12 @@ pub enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompleteDefinition {
     /// How long to wait for the other answers of a call; 120 s.
-    pub after: Duration,
+    pub timeout: Duration,
     /// How long to wait for them after the caller hung up; 5 s.
-    pub grace: Duration,
+    pub hangup_timeout: Duration,
     /// How long to wait from the first word on, whatever came since; 24 h.
     pub deadline: Duration,
-    pub incomplete: Incomplete,
+    pub on_incomplete: Incomplete,
 }
 
 /// What becomes of feedback while questions are open when the waiting is over.
@@ -208,11 +200,24 @@ impl Definition {
             issues: IssuesDefinition::default(),
             rules: Vec::new(),
             notes: NotesDefinition::default(),
-            changes: ChangedAnswerPolicy::KeepFirst,
-            unrated: Unrated::default(),
+            on_changed_answer: ChangedAnswerPolicy::KeepFirst,
+            on_no_rating: NoRatingPolicy::default(),
             complete: CompleteDefinition::default(),
             delay: Duration::ZERO,
         }
+    }
+}
+
+impl NoRatingPolicy {
+    /// What becomes of a call, by why it has no rating.
+    pub fn by_reason(&self) -> [(IgnoredReason, OnNoRating); 5] {
+        [
+            (IgnoredReason::NoAnswer, self.no_answer),
+            (IgnoredReason::InvalidAnswer, self.invalid_answer),
+            (IgnoredReason::NoScore, self.no_score),
+            (IgnoredReason::HungUp, self.hang_up),
+            (IgnoredReason::OptedOut, self.opt_out),
+        ]
     }
 }
 
@@ -225,7 +230,7 @@ impl QuestionDefinition {
 impl RatingDefinition {
     /// On a scale from 1 to 5.
     pub fn new(of: Name) -> Self {
-        Self { of, scale: ScaleDefinition::default(), monotone: true }
+        Self { question: of, scale: ScaleDefinition::default(), monotone: true }
     }
 }
 
@@ -238,10 +243,10 @@ impl Default for ScaleDefinition {
 impl Default for IssuesDefinition {
     fn default() -> Self {
         Self {
-            of: None,
+            question: None,
             choices: Vec::new(),
-            otherwise: Issues::from([Issue::Others]),
-            at_five: AtFive::default(),
+            default: Issues::from([Issue::Others]),
+            at_max_rating: AtMaxRating::default(),
         }
     }
 }
@@ -249,23 +254,23 @@ impl Default for IssuesDefinition {
 impl ChoiceDefinition {
     /// An answer to the question that is meant where none is named.
     pub fn answer(answer: impl Into<String>, issue: Issue) -> Self {
-        Self { of: None, met_by: MetBy::Answer(answer.into()), issue }
+        Self { question: None, met_by: MetBy::Answer(answer.into()), issue }
     }
 }
 
 impl Default for NotesDefinition {
     fn default() -> Self {
-        Self { template: None, length: 280, numbers: Numbers::default() }
+        Self { template: None, length: 280, masks_phone_numbers: true }
     }
 }
 
 impl Default for CompleteDefinition {
     fn default() -> Self {
         Self {
-            after: Duration::from_secs(120),
-            grace: Duration::from_secs(5),
+            timeout: Duration::from_secs(120),
+            hangup_timeout: Duration::from_secs(5),
             deadline: Duration::from_secs(24 * 3600),
-            incomplete: Incomplete::default(),
+            on_incomplete: Incomplete::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use minijinja::Value;
 
 use super::definition::DomainDefinition;
+use super::value_type::ValueType;
 use super::words;
 
 /// The answers that a question knows. Whatever a caller says is either one of them, in the one way
@@ -62,9 +63,9 @@ impl Domain {
     /// What is wrong first, and what would be right.
     pub fn compile(definition: &DomainDefinition) -> Result<Self, String> {
         match definition {
-            DomainDefinition::Keys { answers, several } => keys(answers, *several),
+            DomainDefinition::Keys { answers, multiple } => keys(answers, *multiple),
             DomainDefinition::Number { from, to, decimals } => number(*from, *to, *decimals),
-            DomainDefinition::Choices { choices, several } => self::choices(choices, *several),
+            DomainDefinition::Choices { choices, multiple } => self::choices(choices, *multiple),
             DomainDefinition::YesNo { yes, no } => yes_no(yes, no),
             DomainDefinition::Text { length } if (1..=Self::TEXT_MAX).contains(length) => {
                 Ok(Self {
@@ -116,6 +117,34 @@ impl Domain {
         match known.at {
             Some(at) => self.answers[at].1.clone(),
             None => Value::from(known.text.as_ref()),
+        }
+    }
+
+    /// The type of what conditions see.
+    pub fn value_type(&self) -> ValueType {
+        // Of these answers, which are numbers if all are.
+        let single = |answers: Vec<&(String, Value)>, are_numbers: bool| match are_numbers {
+            true => ValueType::Number,
+            false => ValueType::OneOf(answers.iter().map(|(text, _)| text.clone()).collect()),
+        };
+        let is_number = |value: &Value| value.is_number();
+        match &self.kind {
+            Kind::Unreadable => ValueType::Unknown,
+            Kind::Number { .. } => ValueType::Number,
+            Kind::Text { .. } => ValueType::Text,
+            Kind::Keys(_) | Kind::Words(_) => {
+                let are_numbers = self.answers.iter().all(|(_, value)| is_number(value));
+                single(self.answers.iter().collect(), are_numbers)
+            }
+            Kind::SeveralKeys(_) | Kind::SeveralWords(_) => {
+                let members = self.answers.iter().enumerate();
+                let members = members.filter(|(at, _)| (at + 1).is_power_of_two());
+                let members: Vec<_> = members.map(|(_, member)| member).collect();
+                let are_numbers = members.iter().all(|(_, set)| {
+                    set.get_item_by_index(0).is_ok_and(|member| is_number(&member))
+                });
+                ValueType::List(Box::new(single(members, are_numbers)))
+            }
         }
     }
 
@@ -177,7 +206,7 @@ impl fmt::Display for Domain {
 
 /// Reads pieces such as `1-5`, `7`, `10`, `*`. The ends of a range are decimal numbers, written as
 /// a caller would key them: without leading zeros.
-fn keys(pieces: &[String], several: bool) -> Result<Domain, String> {
+fn keys(pieces: &[String], multiple: bool) -> Result<Domain, String> {
     let mut known = BTreeMap::new();
     let mut answers: Vec<String> = Vec::new();
     let mut add = |answer: String| {
@@ -210,7 +239,7 @@ fn keys(pieces: &[String], several: bool) -> Result<Domain, String> {
     }
     let values = values(&answers);
     let written = pieces.join(", ");
-    if !several {
+    if !multiple {
         let answers = answers.into_iter().zip(values).collect();
         return Ok(Domain { kind: Kind::Keys(known), answers, written });
     }
@@ -316,14 +345,14 @@ fn in_steps(text: &str, decimals: u32) -> Option<i64> {
 }
 
 /// What is left without the mark where it may as well stand between thousands, as in `1,000`: where
-/// that is an answer too, nobody can tell which is meant.
+/// that is an answer too, no one can tell which is meant.
 fn in_thousands(text: &str, decimals: u32) -> Option<String> {
     let (whole, part) = text.split_once(['.', ','])?;
     let is_whole = (1..=3).contains(&whole.trim_start_matches('-').len()) && decimals < 3;
     (is_whole && part.len() == 3).then(|| format!("{whole}{part}"))
 }
 
-fn choices(choices: &[String], several: bool) -> Result<Domain, String> {
+fn choices(choices: &[String], multiple: bool) -> Result<Domain, String> {
     if choices.is_empty() {
         return Err("say what may be chosen: a list of texts such as [Good, Bad]".to_owned());
     }
@@ -334,7 +363,7 @@ fn choices(choices: &[String], several: bool) -> Result<Domain, String> {
     let written = choices.join(", ");
     let texts: Vec<String> = choices.iter().map(|choice| choice.trim().to_owned()).collect();
     let values: Vec<Value> = texts.iter().map(|text| Value::from(text.as_str())).collect();
-    if several {
+    if multiple {
         let answers = sets(&texts, &values, "; ")?;
         let known = texts.iter().map(|text| words::plain(text)).collect();
         let written = format!("{written}, one or several");

@@ -1,4 +1,4 @@
-use super::definition::{AtFive, ChoiceDefinition, Fault, IssuesDefinition, MetBy};
+use super::definition::{AtMaxRating, ChoiceDefinition, Fault, IssuesDefinition, MetBy};
 use super::question::Questions;
 use super::words;
 use crate::domain::{Issue, Issues, Rating};
@@ -8,8 +8,8 @@ use crate::domain::{Issue, Issues, Rating};
 pub struct IssueRules {
     pub choices: Vec<Choice>,
     /// What is told below 5 where none was chosen.
-    pub otherwise: Issues,
-    at_five: AtFive,
+    pub default: Issues,
+    at_max_rating: AtMaxRating,
 }
 
 /// What one question says of one issue.
@@ -41,19 +41,20 @@ impl IssueRules {
         questions: &Questions,
         faults: &mut Vec<Fault>,
     ) -> Self {
-        let of = definition.of.as_ref().map(|of| questions.named(of, "issues.of", faults));
+        let of =
+            definition.question.as_ref().map(|of| questions.named(of, "issues.question", faults));
         let mut choices: Vec<Choice> = Vec::new();
         if definition.choices.len() > CHOICES_MAX {
             faults.push(Fault::at("issues.choices", format!("at most {CHOICES_MAX} choices")));
         }
-        if of.is_none() && definition.choices.iter().any(|choice| choice.of.is_none()) {
+        if of.is_none() && definition.choices.iter().any(|choice| choice.question.is_none()) {
             let message = "say which question the choices are answers to";
-            faults.push(Fault::at("issues.of", message));
+            faults.push(Fault::at("issues.question", message));
         }
         for (at, choice) in definition.choices.iter().enumerate().take(CHOICES_MAX) {
             let path = format!("issues.choices[{at}]");
-            let of = match &choice.of {
-                Some(of) => questions.named(of, &format!("{path}.of"), faults),
+            let of = match &choice.question {
+                Some(of) => questions.named(of, &format!("{path}.question"), faults),
                 None => of.flatten(),
             };
             let Some(of) = of else { continue };
@@ -61,13 +62,13 @@ impl IssueRules {
                 choices.push(choice);
             }
         }
-        let IssuesDefinition { otherwise, at_five, .. } = definition;
-        Self { choices, otherwise: otherwise.clone(), at_five: *at_five }
+        let IssuesDefinition { default, at_max_rating, .. } = definition;
+        Self { choices, default: default.clone(), at_max_rating: *at_max_rating }
     }
 
     /// Whether chosen issues are told at this rating.
     pub fn tells_choices_at(&self, rating: Rating) -> bool {
-        rating.wants_an_issue() || self.at_five == AtFive::Send
+        rating.wants_an_issue() || self.at_max_rating == AtMaxRating::Send
     }
 }
 
@@ -96,7 +97,7 @@ impl Choice {
                 } else if question.domain.is_open() {
                     let name = &question.name;
                     format!(
-                        "{name} may be any text: say what it mentions, such as mentions: [echo]"
+                        "{name} may be any text: say what it mentions, such as keywords: [echo]"
                     )
                 } else if answers.is_empty() && !question.domain.is_unreadable() {
                     question.unanswerable()
@@ -109,7 +110,7 @@ impl Choice {
             }
             MetBy::Mentions(phrases) => phrases,
         };
-        let path = format!("{path}.mentions");
+        let path = format!("{path}.keywords");
         if !(1..=PHRASES_MAX).contains(&met_by.len()) {
             let message = format!("1 to {PHRASES_MAX} phrases, not {}", met_by.len());
             faults.push(Fault::at(path, message));
@@ -142,6 +143,14 @@ impl Choice {
                 let spoken = spoken();
                 phrases.iter().any(|phrase| spoken.contains(phrase))
             }
+        }
+    }
+
+    /// The places of the answers that meet it, in order; none if words do.
+    pub fn answers(&self) -> &[usize] {
+        match &self.met_by {
+            Met::Answers(answers) => answers,
+            Met::Mentions(_) => &[],
         }
     }
 
@@ -181,7 +190,7 @@ mod tests {
         let mut faults = Vec::new();
         let questions = questions(&mut faults);
         let of = of.map(|of| of.parse().unwrap());
-        let definition = IssuesDefinition { of, choices, ..IssuesDefinition::default() };
+        let definition = IssuesDefinition { question: of, choices, ..IssuesDefinition::default() };
         let rules = IssueRules::compile(&definition, &questions, &mut faults);
         told(Some(rules), &faults)
     }
@@ -200,7 +209,7 @@ mod tests {
         );
         assert_eq!(
             compile(None, choices).unwrap_err(),
-            ["issues.of: say which question the choices are answers to"]
+            ["issues.question: say which question the choices are answers to"]
         );
         assert_eq!(
             compile(
@@ -210,8 +219,8 @@ mod tests {
             .unwrap_err(),
             [
                 "issues.choices[0].answer: comment may be any text: say what it mentions, such as \
-                 mentions: [echo]",
-                "issues.choices[1].mentions[0]: there is no word in it: write one or several",
+                 keywords: [echo]",
+                "issues.choices[1].keywords[0]: there is no word in it: write one or several",
             ]
         );
     }

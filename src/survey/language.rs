@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 
 use super::definition::Fault;
-use super::names::Names;
+use super::names::Scope;
 
 /// Text with places for answers.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Format {
 /// Something that cannot be worked out for some answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
-pub struct Stumbled {
+pub struct EvalError {
     /// Nothing of the answers, fit for a log.
     kind: String,
     /// With what there is to say of the values.
@@ -43,7 +43,7 @@ const TEMPLATE_NAME: &str = "template";
 impl Template {
     pub fn compile(
         text: &str,
-        names: &Names,
+        names: &Scope,
         format: &Format,
         path: &str,
         faults: &mut Vec<Fault>,
@@ -86,13 +86,13 @@ impl Template {
 
     /// # Errors
     /// It takes too long, or stumbles over an answer.
-    pub fn render(&self, facts: Value) -> Result<String, Stumbled> {
+    pub fn render(&self, facts: Value) -> Result<String, EvalError> {
         let rendered = self.environment.get_template(TEMPLATE_NAME).and_then(|it| it.render(facts));
-        rendered.map_err(|error| Stumbled::over(&error))
+        rendered.map_err(|error| EvalError::over(&error))
     }
 }
 
-impl Stumbled {
+impl EvalError {
     pub fn over(error: &Error) -> Self {
         Self { kind: error.kind().to_string(), details: described(error) }
     }

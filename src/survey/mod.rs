@@ -6,8 +6,10 @@
 //! nothing left to wait for. What it compiles is [proved](Proof) first: nothing that it can come to
 //! would be refused.
 //!
-//! This room knows no sender, no ledger and no clock: the time is that of the answers.
+//! This room knows no sender, no store and no clock: the time is that of the answers.
 
+mod call_view;
+mod compiled;
 mod condition;
 mod definition;
 mod domain;
@@ -17,44 +19,47 @@ mod mapper;
 mod masking;
 mod names;
 mod notes;
+mod operators;
 mod proof;
 mod question;
 mod rating;
 mod replies;
 mod reply;
-mod rulebook;
 mod rules;
 #[cfg(test)]
 mod samples;
-mod situation;
 mod split;
 mod trace;
+mod type_check;
+mod unused;
+mod value_type;
 mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use definition::{
-    AtFive, ChoiceDefinition, CompleteDefinition, Definition, DomainDefinition, Fate, Fault,
-    Incomplete, IssuesDefinition, MetBy, NotesDefinition, Numbers, QuestionDefinition,
-    RatingDefinition, Rounding, RuleDefinition, ScaleDefinition, Unrated,
+    AtMaxRating, ChoiceDefinition, CompleteDefinition, Definition, DomainDefinition, Fault,
+    Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
+    QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
 pub use mapper::SettingsMapper;
-pub use proof::{Decided, Given, Proof, Row, WhichIssues};
+pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};
 pub use trace::{Chosen, Counted, Counts, IssuesBy, Rated, Trace};
+pub use unused::Unused;
 
 use crate::domain::{Answer, Name};
 use crate::submission::{
     AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, Mapping,
 };
 
-use rulebook::Rulebook;
+use compiled::CompiledSurvey;
 
 /// The questions of one survey, and the rules that make feedback of their answers.
 #[derive(Debug)]
 pub struct Survey {
-    book: Arc<Rulebook>,
+    book: Arc<CompiledSurvey>,
     proof: Proof,
     complete: CompleteDefinition,
     delay: Duration,
@@ -82,7 +87,7 @@ impl Survey {
     /// As for [`compile`](Self::compile), but for what only the proof finds.
     pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let book = Rulebook::compile(&definition, &mut faults);
+        let book = CompiledSurvey::compile(&definition, &mut faults);
         let Definition { complete, delay, .. } = definition;
         if !faults.is_empty() {
             return Err(faults);
@@ -125,8 +130,8 @@ impl Survey {
 
     /// How long a submission waits for more, at the most, after something new arrived.
     pub fn longest_wait(&self) -> Duration {
-        let CompleteDefinition { after, grace, deadline, .. } = self.complete;
-        after.max(grace).max(self.delay).min(deadline)
+        let CompleteDefinition { timeout, hangup_timeout, deadline, .. } = self.complete;
+        timeout.max(hangup_timeout).max(self.delay).min(deadline)
     }
 
     /// The same answers always come to the same.
@@ -141,18 +146,18 @@ impl CompletionPolicy for Survey {
     fn validity(&self, question: &str, answer: &Answer) -> AnswerValidity {
         match (answer, self.book.questions.find(question)) {
             (Answer::Silence, _) => AnswerValidity::Silence,
-            (Answer::Given(_), Some(question)) => situation::standing(question, answer),
+            (Answer::Given(_), Some(question)) => call_view::standing(question, answer),
             (Answer::Given(_), None) => AnswerValidity::OutsideDomain,
         }
     }
 
     fn due(&self, answers: &Answers) -> DueTime {
-        let complete = self.book.is_complete(&self.book.situation(answers));
-        let CompleteDefinition { after, grace, deadline, .. } = self.complete;
+        let complete = self.book.is_complete(&self.book.call_view(answers));
+        let CompleteDefinition { timeout, hangup_timeout, deadline, .. } = self.complete;
         let wait = match (complete, answers.hung_up_at()) {
             (true, _) => self.delay,
-            (false, None) => after.max(self.delay),
-            (false, Some(_)) => grace.max(self.delay),
+            (false, None) => timeout.max(self.delay),
+            (false, Some(_)) => hangup_timeout.max(self.delay),
         };
         let last_new = answers.last_new_at().expect("something was heard");
         let first = answers.first_at().expect("something was heard");
@@ -182,7 +187,7 @@ mod tests {
         Definition {
             rating: Some(RatingDefinition::new(name("score"))),
             issues: IssuesDefinition {
-                of: Some(name("problem")),
+                question: Some(name("problem")),
                 choices: vec![
                     choice("", "1", Issue::Echo),
                     choice("", "2", Issue::OneWayAudio),
@@ -274,7 +279,7 @@ mod tests {
         let due = |after, delay, said: &[(&str, &str)]| {
             let waits = Definition {
                 complete: CompleteDefinition {
-                    after: Duration::from_secs(after),
+                    timeout: Duration::from_secs(after),
                     ..CompleteDefinition::default()
                 },
                 delay: Duration::from_secs(delay),
@@ -324,7 +329,7 @@ mod tests {
                 "questions[1].name: there is another question score: give each its own name",
                 "rating.scale.from: score may be answered 0, outside 1 to 5: widen the scale, or \
                  take it from the answers",
-                "issues.of: there is no question problem; known: score",
+                "issues.question: there is no question problem; known: score",
                 "notes: there is no question or field scroe; known: score",
             ]
         );
@@ -414,21 +419,21 @@ mod tests {
         assert!(ruled.contains(r#""rule":"rules[1]""#), "{ruled}");
         assert!(ruled.contains(r#""rating":{"rating":1,"by":"rules[1]"}"#), "{ruled}");
         let unrated = thoroughly(&[("score", "9")]).trace.to_string();
-        assert!(unrated.ends_with("no feedback: unrated.opt_out\n"), "{unrated}");
+        assert!(unrated.ends_with("no feedback: on_no_rating.opt_out\n"), "{unrated}");
     }
 
     #[test]
     fn what_has_no_rating_ends_as_the_settings_say_for_its_reason() {
         use IgnoredReason::*;
-        let all_dead = Unrated {
-            no_answer: Fate::Dead,
-            invalid_answer: Fate::Dead,
-            no_score: Fate::Dead,
-            hang_up: Fate::Dead,
-            opt_out: Fate::Dead,
+        let all_dead = NoRatingPolicy {
+            no_answer: OnNoRating::Dead,
+            invalid_answer: OnNoRating::Dead,
+            no_score: OnNoRating::Dead,
+            hang_up: OnNoRating::Dead,
+            opt_out: OnNoRating::Dead,
         };
         let ignoring = Survey::compile(thorough()).unwrap();
-        let keeping = Survey::compile(Definition { unrated: all_dead, ..thorough() }).unwrap();
+        let keeping = Survey::compile(Definition { on_no_rating: all_dead, ..thorough() }).unwrap();
         let hung_up = |said: &[(&str, &str)]| hung_up(answers(said), 9);
         for (answers, reason) in [
             (answers(&[("score", "?")]), NoAnswer),
@@ -455,9 +460,9 @@ mod tests {
         let survey = Survey::compile(Definition {
             questions: vec![asked("score", &["1-4"]), question("solved", yes_no(&[], &["2"]))],
             issues: IssuesDefinition {
-                of: None,
+                question: None,
                 choices: vec![mention("solved", &["no"], Issue::CallDropped)],
-                otherwise: Issues::new(),
+                default: Issues::new(),
                 ..IssuesDefinition::default()
             },
             rules: vec![ignored("not answered.solved or solved == 'yes'", "solved")],
@@ -496,7 +501,8 @@ mod tests {
     #[test]
     fn an_incomplete_survey_ends_as_the_settings_say() {
         let incomplete = |incomplete, said: &[(&str, &str)]| {
-            let complete = CompleteDefinition { incomplete, ..CompleteDefinition::default() };
+            let complete =
+                CompleteDefinition { on_incomplete: incomplete, ..CompleteDefinition::default() };
             let survey = Survey::compile(Definition { complete, ..thorough() }).unwrap();
             survey.map(&answers(said)).mapping
         };
@@ -522,7 +528,8 @@ mod tests {
             (ChangedAnswerPolicy::KeepLast, 5.0),
             (ChangedAnswerPolicy::Redeliver, 5.0),
         ] {
-            let survey = Survey::compile(Definition { changes, ..quality() }).unwrap();
+            let survey =
+                Survey::compile(Definition { on_changed_answer: changes, ..quality() }).unwrap();
             assert_eq!(CompletionPolicy::changed_answers(&survey), changes);
             let said = answers(&[("score", "2"), ("score", "5"), ("score", "7")]);
             match survey.map(&said).mapping {
@@ -588,12 +595,12 @@ mod tests {
                     ..RatingDefinition::new(name(rated))
                 }),
                 issues: IssuesDefinition {
-                    of: of.map(name),
+                    question: of.map(name),
                     choices: choices
                         .into_iter()
                         .map(|(answer, issue)| choice("", answer, issue))
                         .collect(),
-                    at_five: if drops { AtFive::Drop } else { AtFive::Send },
+                    at_max_rating: if drops { AtMaxRating::Drop } else { AtMaxRating::Send },
                     ..IssuesDefinition::default()
                 },
                 notes: note.map(notes).unwrap_or_default(),

@@ -5,20 +5,23 @@ use minijinja::value::Object;
 use minijinja::{Error, ErrorKind, Value};
 
 use super::definition::Fault;
+use super::value_type::ValueType;
 use crate::domain::Name;
 
 /// What conditions and templates may speak of: the questions, then the fields, each by its name
 /// with `_` for `-`, because a hyphen would be a minus.
-#[derive(Debug, Default)]
-pub struct Names {
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
     variables: Vec<String>,
     questions: usize,
+    /// Those of the questions; empty if they are not known.
+    types: Vec<ValueType>,
 }
 
 /// The values of all names, for one call.
 #[derive(Debug)]
-pub struct Facts {
-    names: Arc<Names>,
+pub struct EvalContext {
+    names: Arc<Scope>,
     /// In the order of the names; a question that was not answered has none.
     values: Vec<Option<Value>>,
     /// Where a question was not answered, a template finds nothing; a condition stops.
@@ -28,7 +31,7 @@ pub struct Facts {
 
 /// `answered.score`: whether it was.
 #[derive(Debug)]
-struct Answered(Arc<Facts>);
+struct Answered(Arc<EvalContext>);
 
 /// The name under which conditions ask whether a question was answered.
 pub const ANSWERED: &str = "answered";
@@ -41,7 +44,7 @@ const RESERVED: [&str; 14] = [
 
 const NOT_ANSWERED: &str = "a question was not answered";
 
-impl Names {
+impl Scope {
     /// Most fields of one survey.
     pub const FIELDS_MAX: usize = 32;
 
@@ -73,7 +76,20 @@ impl Names {
             known.push((name, variable));
         }
         let variables = known.into_iter().map(|(_, variable)| variable).collect();
-        Self { variables, questions: count }
+        Self { variables, questions: count, types: Vec::new() }
+    }
+
+    /// With the types of the questions' values, in their order.
+    pub fn with_types(self, types: impl Iterator<Item = ValueType>) -> Self {
+        Self { types: types.collect(), ..self }
+    }
+
+    /// The type of what conditions see under a name.
+    pub fn value_type(&self, at: usize) -> ValueType {
+        match self.is_question(at) {
+            true => self.types.get(at).cloned().unwrap_or(ValueType::Unknown),
+            false => ValueType::Text,
+        }
     }
 
     /// Of questions and a field.
@@ -153,14 +169,14 @@ impl Names {
     }
 }
 
-impl Facts {
+impl EvalContext {
     /// For conditions. `values` are those of the questions, then those of the fields.
-    pub fn new(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
+    pub fn new(names: &Arc<Scope>, values: Vec<Option<Value>>) -> Self {
         Self { names: Arc::clone(names), values, is_for_a_template: false, also: None }
     }
 
     /// For templates, where a question without an answer is empty.
-    pub fn for_a_template(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
+    pub fn for_a_template(names: &Arc<Scope>, values: Vec<Option<Value>>) -> Self {
         Self { is_for_a_template: true, ..Self::new(names, values) }
     }
 
@@ -170,13 +186,13 @@ impl Facts {
     }
 }
 
-impl From<Facts> for Value {
-    fn from(facts: Facts) -> Value {
+impl From<EvalContext> for Value {
+    fn from(facts: EvalContext) -> Value {
         Value::from_object(facts)
     }
 }
 
-impl Object for Facts {
+impl Object for EvalContext {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.get_value_by_str(key.as_str()?)
     }

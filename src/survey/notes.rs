@@ -1,16 +1,16 @@
 use minijinja::{AutoEscape, Value};
 
-use super::definition::{Fault, NotesDefinition, Numbers};
-use super::language::{Format, Stumbled, Template};
+use super::definition::{Fault, NotesDefinition};
+use super::language::{EvalError, Format, Template};
 use super::masking::masked;
-use super::names::Names;
+use super::names::Scope;
 
 /// Free text that goes with a rating, made of the answers.
 #[derive(Debug)]
 pub struct Notes {
     template: Template,
     length: usize,
-    numbers: Numbers,
+    masks_phone_numbers: bool,
 }
 
 const FORMAT: Format = Format { also: &[], escape: AutoEscape::None, length_max: 2048 };
@@ -22,12 +22,16 @@ impl Notes {
     pub fn compile(
         template: &str,
         definition: &NotesDefinition,
-        names: &Names,
+        names: &Scope,
         path: &str,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
         let template = Template::compile(template, names, &FORMAT, path, faults)?;
-        Some(Self { template, length: definition.length, numbers: definition.numbers })
+        Some(Self {
+            template,
+            length: definition.length,
+            masks_phone_numbers: definition.masks_phone_numbers,
+        })
     }
 
     pub fn check_length(definition: &NotesDefinition, faults: &mut Vec<Fault>) {
@@ -46,9 +50,9 @@ impl Notes {
     ///
     /// # Errors
     /// The template takes too long, or stumbles over an answer.
-    pub fn write(&self, facts: Value) -> Result<String, Stumbled> {
+    pub fn write(&self, facts: Value) -> Result<String, EvalError> {
         let mut notes = self.template.render(facts)?;
-        if self.numbers == Numbers::Mask {
+        if self.masks_phone_numbers {
             notes = masked(&notes);
         }
         if let Some((end, _)) = notes.char_indices().nth(self.length) {
@@ -63,28 +67,32 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::survey::names::Facts;
+    use crate::survey::names::EvalContext;
     use crate::survey::samples::told;
 
-    fn names() -> Arc<Names> {
-        Names::sample(&["score", "call-problem"], "from")
+    fn names() -> Arc<Scope> {
+        Scope::sample(&["score", "call-problem"], "from")
     }
 
-    fn compile_as(template: &str, length: usize, numbers: Numbers) -> Result<Notes, Vec<String>> {
+    fn compile_as(
+        template: &str,
+        length: usize,
+        masks_phone_numbers: bool,
+    ) -> Result<Notes, Vec<String>> {
         let mut faults = Vec::new();
-        let definition = NotesDefinition { length, numbers, template: None };
+        let definition = NotesDefinition { length, masks_phone_numbers, template: None };
         let notes = Notes::compile(template, &definition, &names(), "notes", &mut faults);
         told(notes, &faults)
     }
 
     fn compile(template: &str) -> Result<Notes, Vec<String>> {
-        compile_as(template, 280, Numbers::Mask)
+        compile_as(template, 280, true)
     }
 
     /// With a score of 4, no problem, and from one number.
-    fn written(notes: &Notes) -> Result<String, Stumbled> {
+    fn written(notes: &Notes) -> Result<String, EvalError> {
         let values = vec![Some(Value::from(4)), None, Some(Value::from("+491701234567"))];
-        notes.write(Facts::for_a_template(&names(), values).into())
+        notes.write(EvalContext::for_a_template(&names(), values).into())
     }
 
     #[test]
@@ -107,7 +115,7 @@ mod tests {
     #[test]
     fn notes_are_cut_between_characters() {
         for (length, expected) in [(3, "é→😀"), (4, "é→😀4")] {
-            let notes = compile_as("é→😀{{ score }}", length, Numbers::Mask).unwrap();
+            let notes = compile_as("é→😀{{ score }}", length, true).unwrap();
             assert_eq!(written(&notes).unwrap(), expected);
         }
     }
@@ -117,9 +125,9 @@ mod tests {
         let template = "from {{ from }}";
         assert_eq!(written(&compile(template).unwrap()).unwrap(), "from +**********67");
         // Covered before it is cut, or the cut would uncover it.
-        let notes = compile_as(template, 12, Numbers::Mask).unwrap();
+        let notes = compile_as(template, 12, true).unwrap();
         assert_eq!(written(&notes).unwrap(), "from +******");
-        let notes = compile_as(template, 280, Numbers::Keep).unwrap();
+        let notes = compile_as(template, 280, false).unwrap();
         assert_eq!(written(&notes).unwrap(), "from +491701234567");
     }
 

@@ -1,7 +1,7 @@
 use super::condition::Condition;
 use super::definition::{Fault, QuestionDefinition};
 use super::domain::{Domain, plain_word};
-use super::names::Names;
+use super::names::Scope;
 use super::words;
 use crate::domain::Name;
 
@@ -54,7 +54,7 @@ impl Questions {
     pub fn compile_conditions(
         &mut self,
         definitions: &[QuestionDefinition],
-        names: &Names,
+        names: &Scope,
         faults: &mut Vec<Fault>,
     ) {
         for (own, question) in self.0.iter_mut().enumerate() {

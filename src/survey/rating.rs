@@ -28,7 +28,7 @@ impl Scale {
         questions: &Questions,
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
-        let of = questions.named(&definition.of, "rating.of", faults);
+        let of = questions.named(&definition.question, "rating.question", faults);
         let faults_before = faults.len();
         if let ScaleDefinition::Linear { from: (worst, best), .. } = definition.scale {
             check_ends(worst, best, faults);
@@ -44,7 +44,7 @@ impl Scale {
                  with single answers",
                 question.name
             );
-            faults.push(Fault::at("rating.of", message));
+            faults.push(Fault::at("rating.question", message));
             return None;
         }
         let (path, ratings) = match &definition.scale {
@@ -89,7 +89,7 @@ fn linear(
             question.name,
             listed(&not_numbers, SHOWN)
         );
-        faults.push(Fault::at("rating.of", message));
+        faults.push(Fault::at("rating.question", message));
     }
     if !outside.is_empty() {
         let message = format!(
@@ -281,7 +281,7 @@ mod tests {
     ) -> Result<Scale, Vec<String>> {
         let mut faults = Vec::new();
         let questions = Questions::compile(&[question("score", domain)], &mut faults);
-        let definition = RatingDefinition { of: name("score"), scale, monotone };
+        let definition = RatingDefinition { question: name("score"), scale, monotone };
         let scale = Scale::compile(&definition, &questions, &mut faults);
         told(scale, &faults)
     }
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(
             compile(keys(&["0-100", "*", "#"]), linear(1, 5)).unwrap_err(),
             [
-                "rating.of: score may be answered *, #, which is no number: rate by a question \
+                "rating.question: score may be answered *, #, which is no number: rate by a question \
                  whose answers all are, or write a table",
                 "rating.scale.from: score may be answered 0, 6, 7, 8, 9 and 91 more, outside 1 to \
                  5: widen the scale, or take it from the answers",

@@ -1,22 +1,23 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Value};
 
+use super::call_view::CallView;
+use super::compiled::CompiledSurvey;
 use super::condition::Condition;
 use super::definition::Fault;
 use super::language::{Format, Template};
-use super::names::Facts;
+use super::names::EvalContext;
 use super::proof;
 use super::reply::{Reply, URL, path};
-use super::rulebook::Rulebook;
-use super::situation::Situation;
 use crate::submission::Answers;
 
-/// What a sender hears in answer to its hook, by all that was answered so far: the next question,
+/// What a sender hears in answer to its webhook, by all that was answered so far: the next question,
 /// or goodbye. The first whose condition holds is given.
 #[derive(Debug)]
 pub struct Replies {
-    book: Arc<Rulebook>,
+    book: Arc<CompiledSurvey>,
     /// At least one; only the last is without a condition.
     replies: Vec<Reply>,
 }
@@ -39,7 +40,7 @@ const NOTHING: &str = "<Response/>";
 impl Replies {
     pub(super) fn compile(
         definitions: &[ReplyDefinition],
-        book: &Arc<Rulebook>,
+        book: &Arc<CompiledSurvey>,
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
@@ -82,27 +83,35 @@ impl Replies {
         if faults.is_empty() { Ok(Self { book: Arc::clone(book), replies }) } else { Err(faults) }
     }
 
+    /// Places of the names that they look at.
+    pub(super) fn looks_at(&self) -> BTreeSet<usize> {
+        let conditions = self.replies.iter().filter_map(|reply| reply.when.as_ref());
+        let conditions = conditions.flat_map(Condition::looks_at);
+        conditions.chain(self.replies.iter().flat_map(|it| it.xml.looks_at().clone())).collect()
+    }
+
     /// `url` is what the source calls.
     pub fn answer(&self, answers: &Answers, url: &str) -> String {
-        let situation = self.book.situation(answers);
-        self.speaking(&situation)
+        let call_view = self.book.call_view(answers);
+        self.speaking(&call_view)
             .and_then(|reply| {
-                let facts = situation.facts_for_a_template(&self.book.names);
+                let facts = call_view.facts_for_a_template(&self.book.names);
                 reply.write(facts, url)
             })
             .unwrap_or_else(|| self.last(url))
     }
 
-    /// The one for all else, of a call that nothing is known of: what a hook hears that is refused.
+    /// The one for all else, of a call that nothing is known of: what a webhook hears that is refused.
     pub fn last(&self, url: &str) -> String {
-        let facts = Facts::for_a_template(&self.book.names, vec![None; self.book.names.len()]);
+        let facts =
+            EvalContext::for_a_template(&self.book.names, vec![None; self.book.names.len()]);
         let last = self.replies.last().and_then(|last| last.write(facts, url));
         last.unwrap_or_else(|| NOTHING.to_owned())
     }
 
     /// None where a condition cannot be worked out, which the proof has not thought of.
-    fn speaking(&self, situation: &Situation<'_>) -> Option<&Reply> {
-        let facts = Value::from(situation.facts(&self.book.names));
+    fn speaking(&self, call_view: &CallView<'_>) -> Option<&Reply> {
+        let facts = Value::from(call_view.facts(&self.book.names));
         for reply in &self.replies {
             let holds = reply.when.as_ref().map_or(Ok(true), |when| when.holds(&facts));
             if holds.ok()? {

@@ -1,8 +1,8 @@
 use minijinja::Value;
 
 use super::condition::Condition;
-use super::language::{Stumbled, Template};
-use super::names::Facts;
+use super::language::{EvalError, Template};
+use super::names::EvalContext;
 
 /// One reply of a source, compiled.
 #[derive(Debug)]
@@ -15,13 +15,13 @@ pub struct Reply {
 pub const URL: &str = "url";
 
 impl Reply {
-    pub fn write(&self, facts: Facts, url: &str) -> Option<String> {
+    pub fn write(&self, facts: EvalContext, url: &str) -> Option<String> {
         written(&self.xml, facts, url).ok()
     }
 }
 
 /// What free text may hold and XML may not is left out.
-pub fn written(xml: &Template, facts: Facts, url: &str) -> Result<String, Stumbled> {
+pub fn written(xml: &Template, facts: EvalContext, url: &str) -> Result<String, EvalError> {
     let url = Value::from_safe_string(escaped(url));
     let mut written = xml.render(facts.and(URL, url).into())?;
     written.retain(is_lawful);

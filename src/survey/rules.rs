@@ -1,6 +1,6 @@
 use super::condition::Condition;
 use super::definition::{Fault, NotesDefinition, RuleDefinition};
-use super::names::Names;
+use super::names::Scope;
 use super::notes::Notes;
 use crate::domain::{Issues, Rating};
 
@@ -25,6 +25,16 @@ pub enum Then {
     },
 }
 
+impl Then {
+    /// Its own notes, if it has any.
+    pub fn notes(&self) -> Option<&Notes> {
+        match self {
+            Self::Tell { notes: Some(notes), .. } => notes.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Most rules of one survey.
 const RULES_MAX: usize = 64;
 /// Longest reason in bytes: it is shown in one line.
@@ -33,7 +43,7 @@ const REASON_MAX: usize = 200;
 pub fn compile(
     definitions: &[RuleDefinition],
     notes: &NotesDefinition,
-    names: &Names,
+    names: &Scope,
     faults: &mut Vec<Fault>,
 ) -> Vec<Rule> {
     if definitions.len() > RULES_MAX {
@@ -56,7 +66,7 @@ pub fn path(at: usize) -> String {
 fn then(
     rule: &RuleDefinition,
     notes: &NotesDefinition,
-    names: &Names,
+    names: &Scope,
     path: &str,
     faults: &mut Vec<Fault>,
 ) -> Option<Then> {

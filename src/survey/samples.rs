@@ -20,16 +20,16 @@ pub fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-pub fn keys(answers: &[&str], several: bool) -> DomainDefinition {
-    DomainDefinition::Keys { answers: strings(answers), several }
+pub fn keys(answers: &[&str], multiple: bool) -> DomainDefinition {
+    DomainDefinition::Keys { answers: strings(answers), multiple }
 }
 
 pub fn whole(from: i64, to: i64) -> DomainDefinition {
     DomainDefinition::Number { from, to, decimals: 0 }
 }
 
-pub fn choices(choices: &[&str], several: bool) -> DomainDefinition {
-    DomainDefinition::Choices { choices: strings(choices), several }
+pub fn choices(choices: &[&str], multiple: bool) -> DomainDefinition {
+    DomainDefinition::Choices { choices: strings(choices), multiple }
 }
 
 pub fn yes_no(yes: &[&str], no: &[&str]) -> DomainDefinition {
@@ -53,12 +53,12 @@ pub fn text(of: &str) -> QuestionDefinition {
 /// An answer that means an issue, to the question that is meant where `of` is empty.
 pub fn choice(of: &str, answer: &str, issue: Issue) -> ChoiceDefinition {
     let of = Some(of).filter(|of| !of.is_empty()).map(name);
-    ChoiceDefinition { of, ..ChoiceDefinition::answer(answer, issue) }
+    ChoiceDefinition { question: of, ..ChoiceDefinition::answer(answer, issue) }
 }
 
 pub fn mention(of: &str, phrases: &[&str], issue: Issue) -> ChoiceDefinition {
     let met_by = MetBy::Mentions(strings(phrases));
-    ChoiceDefinition { of: Some(name(of)), met_by, issue }
+    ChoiceDefinition { question: Some(name(of)), met_by, issue }
 }
 
 pub fn rule(when: &str) -> RuleDefinition {

@@ -106,7 +106,7 @@ fn within_brackets(text: &str) -> Option<&str> {
 
 /// Each byte outside quotes with its place, and within how many brackets it stands: an opening one
 /// is outside of itself, a closing one inside.
-fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, u8, usize)> + '_ {
+pub fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, u8, usize)> + '_ {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0usize);
     std::iter::from_fn(move || {

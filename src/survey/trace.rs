@@ -34,7 +34,7 @@ pub struct Trace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     pub question: String,
-    /// Where in its hook it was found.
+    /// Where in its webhook it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reader: Option<String>,
     pub counted: Counts,
@@ -82,12 +82,12 @@ pub struct Chosen {
 pub enum IssuesBy {
     #[strum(to_string = "the choices")]
     Choices,
-    #[strum(to_string = "issues.otherwise")]
+    #[strum(to_string = "issues.default")]
     Otherwise,
     #[strum(to_string = "the rule")]
     Rule,
     /// Choices were met, and dropped at a rating of 5.
-    #[strum(to_string = "none, by issues.at_five")]
+    #[strum(to_string = "none, by issues.at_max_rating")]
     DroppedAtFive,
 }
 
@@ -167,7 +167,7 @@ mod tests {
             choices: vec![Chosen { choice: "issues.choices[0]".to_owned(), issue: Issue::Echo }],
             issues: Some(IssuesBy::DroppedAtFive),
             notes: Some("notes".to_owned()),
-            otherwise: Some("unrated.no_score".to_owned()),
+            otherwise: Some("on_no_rating.no_score".to_owned()),
         };
         for trace in [trace, Trace::default()] {
             assert_eq!(Trace::from_json(&trace.to_json()), Some(trace));

@@ -8,7 +8,7 @@ pub enum Action {
     ReplayAsWas,
     Discard,
     Erase,
-    Hold,
+    Pause,
     Resume,
 }
 

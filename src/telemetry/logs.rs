@@ -95,7 +95,7 @@ where
         Format::Pretty => lines.boxed(),
     };
     let refilter = move |filter: &Filter| {
-        // It fails only where nobody logs any more.
+        // It fails only where no one logs any more.
         let _ = handle.reload(filter.compiled());
     };
     (tracing_subscriber::registry().with(filter).with(lines).into(), Box::new(refilter))
@@ -198,12 +198,12 @@ mod tests {
     #[test]
     fn a_json_line_carries_the_fields_at_its_top_and_the_span_beside_them() {
         let line = logged(Format::Json, "info", || {
-            let _span = info_span!("hook", source = "ivr").entered();
-            info!(submission = "s-1", "hook kept");
+            let _span = info_span!("webhook", source = "ivr").entered();
+            info!(submission = "s-1", "webhook kept");
             debug!("not at this level");
         });
         let line: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(line["message"], "hook kept");
+        assert_eq!(line["message"], "webhook kept");
         assert_eq!(line["submission"], "s-1");
         assert_eq!(line["span"]["source"], "ivr");
     }

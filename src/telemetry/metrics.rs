@@ -8,13 +8,13 @@ use prometheus::{
 };
 
 use super::action::Action;
-use super::books::Books;
 use super::connections::{Listener, ListenerMetrics};
 use super::families::{
     counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
 };
 use super::quarantine::QuarantineEvent;
 use super::reload::ReloadResult;
+use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
 use crate::domain::{Feedback, Issue, Name, Verdict};
@@ -26,7 +26,7 @@ use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 pub struct Metrics {
     registry: Registry,
     families: Families,
-    books: Books,
+    books: StateCountMetrics,
     in_force: RwLock<InForce>,
     to_unknown_source: IntCounter,
 }
@@ -46,7 +46,7 @@ pub struct LabelSets {
     pub sources: Vec<(Name, Vec<&'static str>)>,
     pub surveys: Vec<Name>,
     pub accounts: Vec<Name>,
-    /// Why a hook may be refused.
+    /// Why a webhook may be refused.
     pub refusals: Vec<&'static str>,
 }
 
@@ -77,10 +77,10 @@ families! {
         /// crowded, it kept the listener waiting longest while that was near its limit.
         connections_closed_total: IntCounterVec = counters(["listener", "reason"]),
 
-        /// Hooks by source and by what became of them. Sources not in the settings count as unknown.
-        hooks_total: IntCounterVec = counters(["source", "outcome"]),
-        /// Hooks refused for their signature, their type or what they say, by reason.
-        hook_refusals_total: IntCounterVec = counters(["source", "reason"]),
+        /// Webhooks by source and by what became of them. Sources not in the settings count as unknown.
+        webhooks_total: IntCounterVec = counters(["source", "outcome"]),
+        /// Webhooks refused for their signature, their type or what they say, by reason.
+        webhook_rejections_total: IntCounterVec = counters(["source", "reason"]),
         /// Webhooks that are quarantined: no known secret verifies them, and they are verified again when
         /// one changes.
         quarantine_webhooks: IntGaugeVec = gauges(["source"]),
@@ -88,8 +88,8 @@ families! {
         /// for something else, once a secret verified them; evicted by later ones, expired after an hour,
         /// dropped by an operator, or erased with their call.
         quarantine_events_total: IntCounterVec = counters(["source", "event"]),
-        /// Time from the receipt of a hook to its answer.
-        hook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
+        /// Time from the receipt of a webhook to its answer.
+        webhook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
         /// Second, different answers to a question that had an answer; which counts is the survey's
         /// to say.
         answers_changed_total: IntCounterVec = counters(["survey"]),
@@ -97,7 +97,7 @@ families! {
         /// Submissions by the rating delivered first; one is counted once.
         rating: HistogramVec = histograms(["survey"], &RATINGS),
         /// Submissions delivered again, because another answer counts or a person wants it so.
-        submissions_resent_total: IntCounterVec = counters(["survey"]),
+        redeliveries_total: IntCounterVec = counters(["survey"]),
         /// Submissions with nothing to tell, by reason.
         submissions_ignored_total: IntCounterVec = counters(["survey", "reason"]),
         /// Submissions that a person has to look at, by reason.
@@ -114,43 +114,43 @@ families! {
         attempts_total: IntCounterVec = counters(["account", "verdict"]),
         /// Time that the destination took to answer an attempt, or to fail it.
         attempt_duration_seconds: Histogram = histogram(&ATTEMPT_SECONDS),
-        /// 1 while deliveries of an account wait: operator, a person wants it so; misconfigured, the
-        /// destination refuses its credentials or address; refusals, most would die of one cause;
+        /// 1 while deliveries of an account wait: operator, a person wants it so; account_rejected, the
+        /// destination refuses its credentials or address; rejections, most would die of one cause;
         /// unreachable, no connection comes about.
-        account_held: IntGaugeVec = gauges(["account", "cause"]),
+        account_paused: IntGaugeVec = gauges(["account", "cause"]),
         /// Attempts of an account that may be under way at once: fewer than the settings allow while
         /// the destination pushes back or is slow.
-        delivery_limit: IntGaugeVec = gauges(["account"]),
+        delivery_concurrency_limit: IntGaugeVec = gauges(["account"]),
         /// How long the oldest due submission has been due; 0 when none is.
-        oldest_due_age_seconds: Gauge = seconds,
+        queue_oldest_due_age_seconds: Gauge = seconds,
 
         /// How far the wall clock was set within the last day, forward if positive, as monotonic time
         /// shows it: what is old is not removed by a clock that is ahead until it has stayed so for a day.
         clock_skew_seconds: Gauge = seconds,
 
         /// Submissions, or accounts, that a person did something with, by what it was.
-        triage_actions_total: IntCounterVec = counters(["action"]),
+        admin_actions_total: IntCounterVec = counters(["action"]),
 
-        /// Time to commit one group to the ledger, the sync to disk included.
-        commit_duration_seconds: Histogram = histogram(&COMMIT_SECONDS),
+        /// Time to commit one group to the store, the sync to disk included.
+        store_commit_duration_seconds: Histogram = histogram(&COMMIT_SECONDS),
         /// Commands that shared one commit.
-        commit_group_size: Histogram = histogram(&GROUP_SIZES),
+        store_commit_group_size: Histogram = histogram(&GROUP_SIZES),
         /// Commits that failed; what was in them was not acknowledged.
-        commit_failures_total: IntCounter = counter,
-        /// 1 while the ledger can be written, 0 from a failed commit until the next that succeeds.
-        ledger_writable: IntGauge = gauge,
-        /// 1 from when a part of the ledger was found to be damaged until the service is started
-        /// anew; postcall doctor says what is wrong.
-        ledger_damaged: IntGauge = gauge,
-        /// Size of the ledger, without its log.
-        ledger_bytes: IntGauge = gauge,
-        /// Of the ledger's size, what is free to be written on: the file does not shrink.
-        ledger_free_bytes: IntGauge = gauge,
+        store_commit_failures_total: IntCounter = counter,
+        /// 1 while the store can be written, 0 from a failed commit until the next that succeeds.
+        store_writable: IntGauge = gauge,
+        /// 1 from when a part of the store was found to be damaged until the service is started
+        /// again; postcall doctor says what is wrong.
+        store_damaged: IntGauge = gauge,
+        /// Size of the store, without its log.
+        store_bytes: IntGauge = gauge,
+        /// Of the store's size, what is free to be written on: the file does not shrink.
+        store_free_bytes: IntGauge = gauge,
         /// What was dropped by age: bodies and replies of a submission, all of it but its outcome, or
         /// that too.
-        swept_total: IntCounterVec = counters(["what"]),
-        /// Results of attempts that wait in memory until the ledger can be written.
-        settles_waiting: IntGauge = gauge,
+        retention_purged_total: IntCounterVec = counters(["what"]),
+        /// Results of attempts that wait in memory until the store can be written.
+        settlements_pending: IntGauge = gauge,
     }
 }
 
@@ -170,7 +170,7 @@ const COMMIT_SECONDS: [f64; 11] =
 const GROUP_SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// What is dropped by age, in that order.
-const SWEPT: [&str; 3] = ["bodies", "submissions", "tombstones"];
+const SWEPT: [&str; 3] = ["bodies", "submissions", "outcomes"];
 
 const RATINGS: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 5.0];
 
@@ -181,26 +181,26 @@ impl Metrics {
     pub fn new(labels: &LabelSets, settings_hash: &str) -> Self {
         let registry = Registry::new();
         let families = Families::register(&registry);
-        let books = registered(&registry, Books::new());
+        let books = registered(&registry, StateCountMetrics::new());
         watch_process(&registry);
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        families.ledger_writable.set(1);
+        families.store_writable.set(1);
         for what in SWEPT {
-            families.swept_total.with_label_values(&[what]);
+            families.retention_purged_total.with_label_values(&[what]);
         }
         families.settings_last_reload_successful.set(1);
         for result in ReloadResult::ALL {
             families.settings_reloads_total.with_label_values(&[result.label()]);
         }
         for action in Action::ALL {
-            families.triage_actions_total.with_label_values(&[action.label()]);
+            families.admin_actions_total.with_label_values(&[action.label()]);
         }
         for listener in Listener::ALL {
             // It names its own.
             families.listener(listener);
         }
         let to_unknown_source =
-            families.hooks_total.with_label_values(&["unknown", "unknown_source"]);
+            families.webhooks_total.with_label_values(&["unknown", "unknown_source"]);
         let in_force = RwLock::default();
         let metrics = Self { registry, families, books, in_force, to_unknown_source };
         metrics.settings_came_into_force(labels, settings_hash);
@@ -221,7 +221,7 @@ impl Metrics {
     /// The settings were read again.
     pub fn settings_read_again(&self, result: ReloadResult) {
         self.families.settings_reloads_total.with_label_values(&[result.label()]).inc();
-        let is_successful = i64::from(result != ReloadResult::Refused);
+        let is_successful = i64::from(result != ReloadResult::Rejected);
         self.families.settings_last_reload_successful.set(is_successful);
     }
 
@@ -268,7 +268,7 @@ impl Metrics {
     /// What was delivered had been delivered before; `survey` is none where the settings no longer
     /// have it, here and below.
     pub fn submission_resent(&self, survey: Option<&Name>) {
-        self.families.submissions_resent_total.with_label_values(&[survey_label(survey)]).inc();
+        self.families.redeliveries_total.with_label_values(&[survey_label(survey)]).inc();
     }
 
     pub fn submission_ignored(&self, survey: Option<&Name>, reason: IgnoredReason) {
@@ -293,7 +293,7 @@ impl Metrics {
     }
 
     /// The account waits for this cause, unless one is shown already that gives way to none.
-    pub fn account_held(&self, account: &Name, cause: PauseCause) {
+    pub fn account_paused(&self, account: &Name, cause: PauseCause) {
         let shown = PauseCause::ALL.into_iter().find(|shown| self.shows_hold(account, *shown));
         self.account_waits_for(account, Some(shown.map_or(cause, |shown| shown.min(cause))));
     }
@@ -312,7 +312,7 @@ impl Metrics {
         }
     }
 
-    /// Why an account waits, as the ledger has it.
+    /// Why an account waits, as the store has it.
     pub fn hold_found(&self, account: &Name, cause: Option<PauseCause>) {
         self.account_waits_for(account, cause);
     }
@@ -321,7 +321,7 @@ impl Metrics {
         self.has_account(account)
             && self
                 .families
-                .account_held
+                .account_paused
                 .with_label_values(&[account.as_str(), cause.label()])
                 .get()
                 == 1
@@ -333,7 +333,10 @@ impl Metrics {
         }
         for one in PauseCause::ALL {
             let labels = [account.as_str(), one.label()];
-            self.families.account_held.with_label_values(&labels).set((cause == Some(one)).into());
+            self.families
+                .account_paused
+                .with_label_values(&labels)
+                .set((cause == Some(one)).into());
         }
     }
 
@@ -370,11 +373,14 @@ impl Metrics {
     pub fn limit_changed(&self, account: &Name, limit: usize) {
         if self.has_account(account) {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            self.families.delivery_limit.with_label_values(&[account.as_str()]).set(limit);
+            self.families
+                .delivery_concurrency_limit
+                .with_label_values(&[account.as_str()])
+                .set(limit);
         }
     }
 
-    /// The last attempt of an account may end when the settings do not have it any more; nobody
+    /// The last attempt of an account may end when the settings do not have it any more; no one
     /// would take a gauge back then.
     fn has_account(&self, account: &Name) -> bool {
         let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
@@ -384,7 +390,7 @@ impl Metrics {
     /// Which submission has been due for longest, if any is.
     pub fn oldest_due_found(&self, due_since: Option<Timestamp>, now: Timestamp) {
         let age = due_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
-        self.families.oldest_due_age_seconds.set(age.max(0.0));
+        self.families.queue_oldest_due_age_seconds.set(age.max(0.0));
     }
 
     /// How far the wall clock was set, and is not believed yet.
@@ -392,34 +398,34 @@ impl Metrics {
         self.families.clock_skew_seconds.set(skew.as_secs_f64());
     }
 
-    /// The ledger is so damaged that it could not be opened.
+    /// The store is so damaged that it could not be opened.
     pub fn ledger_not_opened(&self) {
-        self.families.ledger_damaged.set(1);
-        self.families.ledger_writable.set(0);
+        self.families.store_damaged.set(1);
+        self.families.store_writable.set(0);
     }
 
-    /// How large the ledger is, and how much of that is free.
+    /// How large the store is, and how much of that is free.
     pub fn ledger_measured(&self, bytes: u64, free_bytes: u64) {
-        self.families.ledger_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.families.ledger_free_bytes.set(i64::try_from(free_bytes).unwrap_or(i64::MAX));
+        self.families.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.families.store_free_bytes.set(i64::try_from(free_bytes).unwrap_or(i64::MAX));
     }
 
     /// So many submissions lost their bodies, all but their outcome, or that too, by age.
-    pub fn swept(&self, bodies: usize, submissions: usize, tombstones: usize) {
-        for (what, count) in SWEPT.into_iter().zip([bodies, submissions, tombstones]) {
-            self.families.swept_total.with_label_values(&[what]).inc_by(count as u64);
+    pub fn swept(&self, bodies: usize, submissions: usize, outcomes: usize) {
+        for (what, count) in SWEPT.into_iter().zip([bodies, submissions, outcomes]) {
+            self.families.retention_purged_total.with_label_values(&[what]).inc_by(count as u64);
         }
     }
 
     /// A person did something with so many submissions, or with an account.
     pub fn done_by_hand(&self, action: Action, times: u32) {
-        let counter = self.families.triage_actions_total.with_label_values(&[action.label()]);
+        let counter = self.families.admin_actions_total.with_label_values(&[action.label()]);
         counter.inc_by(times.into());
     }
 
     /// How many results of attempts wait for the ledger.
     pub fn settles_left_waiting(&self, count: usize) {
-        self.families.settles_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.families.settlements_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }
 
@@ -429,18 +435,18 @@ impl Observer for Metrics {
     }
 
     fn committed(&self, took: Duration, group: usize, totals: StateCounts) {
-        self.families.commit_duration_seconds.observe(took.as_secs_f64());
-        self.families.commit_group_size.observe(group as f64);
+        self.families.store_commit_duration_seconds.observe(took.as_secs_f64());
+        self.families.store_commit_group_size.observe(group as f64);
         self.books.set(totals);
     }
 
     fn commit_failed(&self) {
-        self.families.commit_failures_total.inc();
-        self.families.ledger_writable.set(0);
+        self.families.store_commit_failures_total.inc();
+        self.families.store_writable.set(0);
     }
 
     fn recovered(&self) {
-        self.families.ledger_writable.set(1);
+        self.families.store_writable.set(1);
     }
 
     fn set_aside(&self, survey: &Name) {
@@ -452,7 +458,7 @@ impl Observer for Metrics {
     }
 
     fn damaged(&self) {
-        self.families.ledger_damaged.set(1);
+        self.families.store_damaged.set(1);
     }
 }
 
@@ -465,9 +471,9 @@ impl Families {
     fn source(&self, name: &Name) -> SourceMetrics {
         SourceMetrics::new(
             name.as_str(),
-            &self.hooks_total,
-            &self.hook_refusals_total,
-            &self.hook_duration_seconds,
+            &self.webhooks_total,
+            &self.webhook_rejections_total,
+            &self.webhook_duration_seconds,
         )
     }
 
@@ -485,11 +491,11 @@ impl Families {
                 self.quarantine_events_total.with_label_values(&[source.as_str(), event.label()]);
             }
             for reason in &labels.refusals {
-                self.hook_refusals_total.with_label_values(&[source.as_str(), reason]);
+                self.webhook_rejections_total.with_label_values(&[source.as_str(), reason]);
             }
         }
         for survey in labels.surveys.iter().map(Some).chain([None]).map(survey_label) {
-            self.submissions_resent_total.with_label_values(&[survey]);
+            self.redeliveries_total.with_label_values(&[survey]);
             for reason in IgnoredReason::ALL {
                 self.submissions_ignored_total.with_label_values(&[survey, reason.label()]);
             }
@@ -506,9 +512,9 @@ impl Families {
         }
         for account in labels.accounts.iter().map(Name::as_str) {
             for cause in PauseCause::ALL {
-                self.account_held.with_label_values(&[account, cause.label()]);
+                self.account_paused.with_label_values(&[account, cause.label()]);
             }
-            self.delivery_limit.with_label_values(&[account]);
+            self.delivery_concurrency_limit.with_label_values(&[account]);
             for verdict in Verdict::LABELS {
                 self.attempts_total.with_label_values(&[account, verdict]);
             }
@@ -536,9 +542,9 @@ impl Families {
         for account in old.labels.accounts.iter().filter(|old| !new.labels.accounts.contains(old)) {
             for cause in PauseCause::ALL {
                 let labels = [account.as_str(), cause.label()];
-                let _ = self.account_held.remove_label_values(&labels);
+                let _ = self.account_paused.remove_label_values(&labels);
             }
-            let _ = self.delivery_limit.remove_label_values(&[account.as_str()]);
+            let _ = self.delivery_concurrency_limit.remove_label_values(&[account.as_str()]);
         }
     }
 }
@@ -643,7 +649,7 @@ mod tests {
             .iter()
             .sum();
         assert_eq!(states, 7.0);
-        assert_eq!(value(&metrics, "postcall_submissions_accepted"), 7.0);
+        assert_eq!(value(&metrics, "postcall_submissions_accepted_total"), 7.0);
     }
 
     #[test]
@@ -678,7 +684,7 @@ mod tests {
         );
         metrics.feedback_delivered(&name("quality"), &feedback.unwrap(), Duration::from_secs(61));
         for cause in PauseCause::ALL {
-            metrics.account_held(&name("main"), cause);
+            metrics.account_paused(&name("main"), cause);
         }
         metrics.limit_changed(&name("main"), 8);
         metrics.submission_set_aside(&[name("ivr"), name("gone")]);
@@ -711,9 +717,9 @@ mod tests {
         let metrics = metrics();
         let now = Timestamp::from_second(100).unwrap();
         metrics.oldest_due_found(Timestamp::from_second(40).ok(), now);
-        assert_eq!(value(&metrics, "postcall_oldest_due_age_seconds"), 60.0);
+        assert_eq!(value(&metrics, "postcall_queue_oldest_due_age_seconds"), 60.0);
         metrics.oldest_due_found(None, now);
-        assert_eq!(value(&metrics, "postcall_oldest_due_age_seconds"), 0.0);
+        assert_eq!(value(&metrics, "postcall_queue_oldest_due_age_seconds"), 0.0);
     }
 
     #[test]
@@ -722,20 +728,21 @@ mod tests {
         let held = |metrics: &Metrics| {
             let shown = |cause: &PauseCause| {
                 let label = cause.label();
-                let series = format!("postcall_account_held{{account=\"main\",cause=\"{label}\"}}");
+                let series =
+                    format!("postcall_account_paused{{account=\"main\",cause=\"{label}\"}}");
                 value(metrics, &series) == 1.0
             };
             PauseCause::ALL.into_iter().filter(shown).collect::<Vec<_>>()
         };
-        metrics.account_held(&main, PauseCause::Unreachable);
+        metrics.account_paused(&main, PauseCause::Unreachable);
         assert_eq!(held(&metrics), [PauseCause::Unreachable]);
-        metrics.account_held(&main, PauseCause::Misconfigured);
-        metrics.account_held(&main, PauseCause::Refusals);
-        metrics.account_answered(&main, Verdict::Busy { retry_after: None });
-        assert_eq!(held(&metrics), [PauseCause::Misconfigured]);
+        metrics.account_paused(&main, PauseCause::AccountRejected);
+        metrics.account_paused(&main, PauseCause::Rejections);
+        metrics.account_answered(&main, Verdict::Throttled { retry_after: None });
+        assert_eq!(held(&metrics), [PauseCause::AccountRejected]);
         metrics.account_heard(&main);
         assert_eq!(held(&metrics), []);
-        metrics.account_held(&main, PauseCause::Unreachable);
+        metrics.account_paused(&main, PauseCause::Unreachable);
         metrics.account_answered(&main, Verdict::Unreachable);
         assert_eq!(held(&metrics), [PauseCause::Unreachable]);
         metrics.account_answered(&main, Verdict::UnknownCall);
@@ -751,9 +758,9 @@ mod tests {
     fn the_ledger_is_writable_again_when_it_recovers() {
         let metrics = metrics();
         metrics.commit_failed();
-        assert_eq!(value(&metrics, "postcall_ledger_writable"), 0.0);
+        assert_eq!(value(&metrics, "postcall_store_writable"), 0.0);
         metrics.recovered();
-        assert_eq!(value(&metrics, "postcall_ledger_writable"), 1.0);
-        assert_eq!(value(&metrics, "postcall_commit_failures_total"), 1.0);
+        assert_eq!(value(&metrics, "postcall_store_writable"), 1.0);
+        assert_eq!(value(&metrics, "postcall_store_commit_failures_total"), 1.0);
     }
 }

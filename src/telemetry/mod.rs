@@ -5,13 +5,13 @@
 //! log line carries a body, a signature, a token, a phone number or notes.
 
 mod action;
-mod books;
 mod connections;
 mod families;
 pub mod logs;
 mod metrics;
 mod quarantine;
 mod reload;
+mod state_counts;
 mod webhooks;
 
 pub use action::Action;

@@ -7,7 +7,7 @@ pub enum ReloadResult {
     /// The new ones are in force.
     Applied,
     /// They are at fault, or cannot change while the service runs: the old ones stay.
-    Refused,
+    Rejected,
     /// They say what is in force already.
     Unchanged,
 }

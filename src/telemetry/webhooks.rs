@@ -8,15 +8,15 @@ use strum::{IntoStaticStr, VariantArray};
 #[strum(serialize_all = "snake_case")]
 pub enum WebhookOutcome {
     /// It began a submission.
-    New,
+    Created,
     /// It added something to one.
-    Added,
+    Updated,
     /// All that it told was kept before.
-    Repeat,
+    Duplicate,
     /// Kept, but its submission was closed already.
     Late,
     /// All but the outcome of its submission was dropped; it is not kept.
-    Gone,
+    Purged,
     /// As much is kept of its submission as may be; it is not kept.
     Excess,
     /// Its source's settings say that it is none of ours.
@@ -26,11 +26,11 @@ pub enum WebhookOutcome {
     /// Signed, or free to be unsigned, and not to be understood.
     Unreadable,
     /// Its signature was missing or wrong.
-    Refused,
+    Rejected,
     TooLarge,
     /// Its body did not arrive in time.
     TooSlow,
-    /// The ledger could not keep it.
+    /// The store could not keep it.
     Unavailable,
 }
 
@@ -55,13 +55,13 @@ impl WebhookOutcome {
 impl SourceMetrics {
     pub(super) fn new(
         source: &str,
-        hooks: &IntCounterVec,
+        webhooks: &IntCounterVec,
         refusals: &IntCounterVec,
         took: &Histogram,
     ) -> Self {
         Self {
             answered: WebhookOutcome::ALL
-                .map(|outcome| hooks.with_label_values(&[source, outcome.label()])),
+                .map(|outcome| webhooks.with_label_values(&[source, outcome.label()])),
             took: took.clone(),
             source: source.to_owned(),
             refusals: refusals.clone(),

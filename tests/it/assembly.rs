@@ -1,4 +1,4 @@
-//! One submission comes of the hooks of a call, whatever their order, their number, and the restarts
+//! One submission comes of the webhooks of a call, whatever their order, their number, and the restarts
 //! in between.
 
 use std::sync::Arc;
@@ -20,39 +20,39 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::store_contract::check;
-use crate::world::Rounds;
+use crate::test_env::Rounds;
 
 /// Every way in which answers change, hang-ups end and surveys stay incomplete, at least once.
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
-private: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
 store: { url: "sqlite:@folder@/ledger.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
 sources:
-  ivr: { preset: plivo, account: main, survey: first, read: { fields: { campaign: query:campaign } } }
+  ivr: { preset: plivo, account: main, survey: first, extract: { fields: { campaign: query:campaign } } }
 surveys:
   first:
-    changes: first
+    on_changed_answer: keep_first
     fields: [campaign]
     questions: &questions
       - { name: score, answers: 1-5 }
       - { name: problem, answers: 1-3, ask_when: "score < 5", opt_out: ["9"] }
       - { name: comment, text: 20, optional: true }
-    rating: &rating { of: score }
-    issues: &issues { of: problem, choices: [{ answer: 1, issue: ECHO }, { of: comment, mentions: [lag], issue: AUDIO_LAG }] }
+    rating: &rating { question: score }
+    issues: &issues { question: problem, choices: [{ answer: 1, issue: ECHO }, { question: comment, keywords: [lag], issue: AUDIO_LAG }] }
     notes: &notes "{{ score }} {{ problem }} {{ comment }} {{ campaign }}"
     rules: &rules [{ when: "campaign == 'test'", ignore: "a test call" }]
-    complete: { after: 120s, grace: 5s, incomplete: send }
+    complete: { timeout: 120s, hangup_timeout: 5s, on_incomplete: send }
   last:
-    { changes: last, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
-      complete: { after: 60s, grace: 5s, incomplete: ignore } }
+    { on_changed_answer: keep_last, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
+      complete: { timeout: 60s, hangup_timeout: 5s, on_incomplete: ignore } }
   resend:
-    { changes: resend, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
-      unrated: { hang_up: dead }, complete: { after: 120s, incomplete: dead } }
+    { on_changed_answer: redeliver, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
+      on_no_rating: { hang_up: dead }, complete: { timeout: 120s, on_incomplete: dead } }
   eager:
-    { changes: resend, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
-      complete: { after: 20s, deadline: 40s, incomplete: send } }
+    { on_changed_answer: redeliver, fields: [campaign], questions: *questions, rating: *rating, issues: *issues, notes: *notes, rules: *rules,
+      complete: { timeout: 20s, deadline: 40s, on_incomplete: send } }
 delivery: { delay: 10s }
 "#;
 
@@ -61,10 +61,10 @@ const SURVEYS: [&str; 4] = ["first", "last", "resend", "eager"];
 /// Far more than any of these calls takes.
 const ROUNDS_MAX: usize = 100;
 
-/// When hooks arrive, in seconds; then everything is due, and is delivered.
+/// When webhooks arrive, in seconds; then everything is due, and is delivered.
 const SPOKEN: i64 = 30;
 
-/// Hooks of each call that come before the delivery, and those that come after it.
+/// Webhooks of each call that come before the delivery, and those that come after it.
 #[derive(Debug, Clone)]
 struct Call {
     survey: &'static str,
@@ -72,7 +72,7 @@ struct Call {
     after: Vec<Spoken>,
 }
 
-/// One hook of a call.
+/// One webhook of a call.
 #[derive(Debug, Clone)]
 struct Spoken {
     second: i64,
@@ -87,7 +87,7 @@ struct Spoken {
     repeated: bool,
 }
 
-/// In which order hooks are kept, and after which the service crashes.
+/// In which order webhooks are kept, and after which the service crashes.
 #[derive(Debug, Clone)]
 struct Disorder {
     order: Vec<u32>,
@@ -102,8 +102,8 @@ fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
             |_| SETTINGS.to_owned(),
             async |rounds| {
                 let began_at = rounds.now();
-                let hooks = hooks(&calls, began_at, |call| &call.before);
-                keep_all(rounds, hooks, &first).await;
+                let webhooks = webhooks(&calls, began_at, |call| &call.before);
+                keep_all(rounds, webhooks, &first).await;
                 everything_is_delivered(rounds).await;
                 for (n, call) in calls.iter().enumerate() {
                     let survey = rounds.survey(call.survey);
@@ -115,8 +115,8 @@ fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
                 }
 
                 let last_at = rounds.now();
-                let hooks = self::hooks(&calls, last_at, |call| &call.after);
-                keep_all(rounds, hooks, &second).await;
+                let webhooks = self::webhooks(&calls, last_at, |call| &call.after);
+                keep_all(rounds, webhooks, &second).await;
                 everything_is_delivered(rounds).await;
                 for (n, call) in calls.iter().enumerate() {
                     let survey = rounds.survey(call.survey);
@@ -140,7 +140,7 @@ fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
 
 /// The one question of `quick`, whose answers are sent again where they change.
 fn quick_resends(settings: &str) -> String {
-    settings.replace("quick: { questions", "quick: { changes: resend, questions")
+    settings.replace("quick: { questions", "quick: { on_changed_answer: redeliver, questions")
 }
 
 #[test]
@@ -149,10 +149,10 @@ fn an_answer_that_changes_after_its_delivery_is_delivered_again() {
         rounds.hears("quick", "c-1", "4").await;
         rounds.round().await;
         for (digits, outcome) in [
-            ("4", WebhookOutcome::Repeat),
+            ("4", WebhookOutcome::Duplicate),
             ("", WebhookOutcome::Late),
-            ("2", WebhookOutcome::Added),
-            ("2", WebhookOutcome::Repeat),
+            ("2", WebhookOutcome::Updated),
+            ("2", WebhookOutcome::Duplicate),
         ] {
             rounds.later(Duration::from_secs(60));
             assert_eq!(rounds.hears("quick", "c-1", digits).await, outcome, "{digits:?}");
@@ -163,7 +163,7 @@ fn an_answer_that_changes_after_its_delivery_is_delivered_again() {
         assert_eq!(told.len(), 2);
         assert_eq!(rounds.submission("c-1").state, "delivered");
         for (series, value) in [
-            ("submissions_resent_total{survey=\"quick\"}", 1.0),
+            ("redeliveries_total{survey=\"quick\"}", 1.0),
             ("answers_changed_total{survey=\"quick\"}", 1.0),
             ("rating_count{survey=\"quick\"}", 1.0),
         ] {
@@ -179,7 +179,7 @@ fn an_answer_that_changes_while_it_is_delivered_is_delivered_again() {
             rounds.hears("quick", "c-1", "4").await;
             rounds.sets_out().await.unwrap();
             rounds.later(Duration::from_secs(1));
-            assert_eq!(rounds.hears("quick", "c-1", "2").await, WebhookOutcome::Added);
+            assert_eq!(rounds.hears("quick", "c-1", "2").await, WebhookOutcome::Updated);
             if crashes {
                 rounds.crash();
                 rounds.start();
@@ -214,8 +214,8 @@ fn what_the_survey_made_of_a_call_is_kept_with_it() {
 }
 
 fn call() -> impl Strategy<Value = Call> {
-    let hooks = || prop::collection::vec(spoken(), 0..5);
-    (prop::sample::select(SURVEYS.to_vec()), hooks(), hooks())
+    let webhooks = || prop::collection::vec(spoken(), 0..5);
+    (prop::sample::select(SURVEYS.to_vec()), webhooks(), webhooks())
         .prop_map(|(survey, before, after)| Call { survey, before, after })
 }
 
@@ -249,12 +249,12 @@ fn disorder() -> impl Strategy<Value = Disorder> {
         .prop_map(|(order, crashes)| Disorder { order, crashes })
 }
 
-/// The call whose hooks are kept in their order, once each.
+/// The call whose webhooks are kept in their order, once each.
 fn in_order(n: usize) -> String {
     format!("in-order-{n}")
 }
 
-/// Its twin, whose hooks are not.
+/// Its twin, whose webhooks are not.
 fn shuffled(n: usize) -> String {
     format!("shuffled-{n}")
 }
@@ -272,13 +272,13 @@ impl Call {
     }
 }
 
-/// The hooks of all calls: to be kept in their order, and to be shuffled.
+/// The webhooks of all calls: to be kept in their order, and to be shuffled.
 struct Twins {
     orderly: Vec<(Spoken, Key)>,
     wild: Vec<(Spoken, Key)>,
 }
 
-fn hooks(calls: &[Call], from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) -> Twins {
+fn webhooks(calls: &[Call], from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) -> Twins {
     let (mut orderly, mut wild) = (Vec::new(), Vec::new());
     for (n, call) in calls.iter().enumerate() {
         for (nth, spoken) in call.arriving(&part).into_iter().enumerate() {
@@ -294,7 +294,7 @@ fn hooks(calls: &[Call], from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) 
     Twins { orderly, wild }
 }
 
-/// Which hook it is.
+/// Which webhook it is.
 #[derive(Clone)]
 struct Key {
     call: String,
@@ -443,7 +443,7 @@ fn assert_rated_alike(rounds: &Rounds, n: usize) {
     assert_eq!(of(shuffled(n)), of(in_order(n)), "call {n}");
 }
 
-/// What Plivo was told last is what the answers come to; where they come to nothing, the ledger
+/// What Plivo was told last is what the answers come to; where they come to nothing, the store
 /// says why.
 #[track_caller]
 fn assert_told(rounds: &Rounds, call: &str, mapping: &Mapping) {

@@ -1,10 +1,10 @@
-//! What nobody should send: each gets its answer, nothing of it is stored, and the service goes on.
+//! What no one should send: each gets its answer, nothing of it is stored, and the service goes on.
 
 use std::sync::mpsc;
 use std::thread;
 
+use crate::test_env::{Callback, TOKEN, TestEnv};
 use crate::wire::{Connection, Reply, exchange, request};
-use crate::world::{Callback, TOKEN, World};
 
 /// The most that a body may have, in bytes.
 const BODY_MAX: usize = 64 * 1024;
@@ -19,138 +19,138 @@ struct Bad {
 }
 
 /// Sends it to this source.
-type Send = dyn Fn(&World, &str) -> Reply;
+type Send = dyn Fn(&TestEnv, &str) -> Reply;
 
-fn bad(what: &'static str, status: u16, send: impl Fn(&World, &str) -> Reply + 'static) -> Bad {
+fn bad(what: &'static str, status: u16, send: impl Fn(&TestEnv, &str) -> Reply + 'static) -> Bad {
     Bad { what, status, send: Box::new(send) }
 }
 
 /// Everything that a source refuses.
 fn all_that_is_refused() -> Vec<Bad> {
     let mut all = vec![
-        bad("too large, as it says", 413, |world, source| {
+        bad("too large, as it says", 413, |test_env, source| {
             let body = format!("{GOOD}&Note={}", "x".repeat(BODY_MAX));
-            signed(source, &body).send(world)
+            signed(source, &body).send(test_env)
         }),
-        bad("too large, in chunks", 413, |world, source| {
+        bad("too large, in chunks", 413, |test_env, source| {
             let callback = signed(source, &format!("{GOOD}&Note={}", "x".repeat(BODY_MAX)));
-            in_chunks(world, &callback)
+            in_chunks(test_env, &callback)
         }),
-        bad("far too large, as it says, and never sent", 413, |world, source| {
-            let mut connection = Connection::open(world.public());
+        bad("far too large, as it says, and never sent", 413, |test_env, source| {
+            let mut connection = Connection::open(test_env.public());
             connection.send(&signed(source, GOOD).head(&[("content-length", "1000000000000")]));
             connection.reply().expect("an answer")
         }),
-        bad("far too large, and sent all the same", 413, |world, source| {
-            let mut connection = Connection::open(world.public());
+        bad("far too large, and sent all the same", 413, |test_env, source| {
+            let mut connection = Connection::open(test_env.public());
             let callback = signed(source, GOOD);
             connection.send(&callback.head(&[("content-length", "4000000")]));
             connection.send(&vec![b'x'; 4_000_000]);
             connection.reply().expect("an answer")
         }),
-        bad("slow", 408, |world, source| {
-            let mut connection = Connection::open(world.public());
+        bad("slow", 408, |test_env, source| {
+            let mut connection = Connection::open(test_env.public());
             connection.send(&signed(source, GOOD).head(&[("content-length", "21")]));
             connection.send(&GOOD[..10]);
             connection.reply().expect("an answer")
         }),
-        bad("half a body, then the end", 400, |world, source| {
-            let mut connection = Connection::open(world.public());
+        bad("half a body, then the end", 400, |test_env, source| {
+            let mut connection = Connection::open(test_env.public());
             connection.send(&signed(source, GOOD).head(&[("content-length", "21")]));
             connection.send(&GOOD[..10]);
             connection.finish_sending();
             connection.reply().expect("an answer")
         }),
-        bad("a broken form", 400, |world, source| {
-            signed(source, "CallUUID=c-1&Digits=%zz").send(world)
+        bad("a broken form", 400, |test_env, source| {
+            signed(source, "CallUUID=c-1&Digits=%zz").send(test_env)
         }),
-        bad("a broken query", 400, |world, source| {
+        bad("a broken query", 400, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.target.push_str("?question=%f");
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("broken UTF-8", 400, |world, source| {
+        bad("broken UTF-8", 400, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.body.extend(b"&Speech=\xff\xfe");
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("broken UTF-8, encoded", 400, |world, source| {
-            signed(source, "CallUUID=c-1&Digits=%c3%28").send(world)
+        bad("broken UTF-8, encoded", 400, |test_env, source| {
+            signed(source, "CallUUID=c-1&Digits=%c3%28").send(test_env)
         }),
-        bad("JSON where a form belongs", 415, |world, source| {
+        bad("JSON where a form belongs", 415, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.headers[0].1 = "application/json".to_owned();
             callback.body = br#"{"CallUUID":"c-1","Digits":"4"}"#.to_vec();
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("a form that does not say so", 415, |world, source| {
+        bad("a form that does not say so", 415, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.headers.remove(0);
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("a body that is encoded", 415, |world, source| {
+        bad("a body that is encoded", 415, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.headers.push(("content-encoding", "gzip".to_owned()));
             callback.body = b"\x1f\x8b\x08\x00".to_vec();
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("no call", 400, |world, source| signed(source, "Digits=4").send(world)),
-        bad("ten thousand parameters", 400, |world, source| {
+        bad("no call", 400, |test_env, source| signed(source, "Digits=4").send(test_env)),
+        bad("ten thousand parameters", 400, |test_env, source| {
             let fields: String = (0..10_000).map(|n| format!("&p{n}=")).collect();
             let body = format!("{GOOD}{}", &fields[..BODY_MAX - GOOD.len()]);
-            signed(source, &body).send(world)
+            signed(source, &body).send(test_env)
         }),
-        bad("ten thousand parameters in the query", 400, |world, source| {
+        bad("ten thousand parameters in the query", 400, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.target.push('?');
             callback.target.push_str(&"a&".repeat(10_000));
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("no signature", 401, |world, source| {
+        bad("no signature", 401, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.headers.retain(|(name, _)| *name != "x-plivo-signature-v3");
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("no nonce", 401, |world, source| {
+        bad("no nonce", 401, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.headers.retain(|(name, _)| *name != "x-plivo-signature-v3-nonce");
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("no header at all", 415, |world, source| {
-            exchange(world.public(), &request("POST", &format!("/hooks/{source}"), &[], b"a"))
+        bad("no header at all", 415, |test_env, source| {
+            exchange(test_env.public(), &request("POST", &format!("/hooks/{source}"), &[], b"a"))
         }),
-        bad("another token", 401, |world, source| {
-            Callback::signed(source, None, GOOD, "not-the-token").send(world)
+        bad("another token", 401, |test_env, source| {
+            Callback::signed(source, None, GOOD, "not-the-token").send(test_env)
         }),
-        bad("another body", 401, |world, source| {
+        bad("another body", 401, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.body = GOOD.replace("=4", "=5").into_bytes();
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("the signature of another source", 401, |world, source| {
+        bad("the signature of another source", 401, |test_env, source| {
             let mut callback = signed("nobody", GOOD);
             callback.target = format!("/hooks/{source}");
-            callback.send(world)
+            callback.send(test_env)
         }),
-        bad("as GET what was signed as POST", 401, |world, source| {
+        bad("as GET what was signed as POST", 401, |test_env, source| {
             let mut callback = signed(source, GOOD);
             callback.method = "GET";
             callback.target.push_str(&format!("?{GOOD}"));
             callback.body.clear();
-            callback.send(world)
+            callback.send(test_env)
         }),
     ];
     for header in ["x-plivo-signature-v3", "x-plivo-signature-v3-nonce"] {
-        all.push(bad("a signature header twice", 401, move |world, source| {
+        all.push(bad("a signature header twice", 401, move |test_env, source| {
             let mut callback = signed(source, GOOD);
             let twice = callback.headers.iter().find(|(name, _)| *name == header).cloned();
             callback.headers.extend(twice);
-            callback.send(world)
+            callback.send(test_env)
         }));
     }
     for call in ["a/b", "..", "a.b", "a%2Fb", "../../v1/Account", "a%00", "", "é", "a b"] {
-        all.push(bad("a call id that would leave its path", 400, move |world, source| {
-            signed_as_decoded(source, call).send(world)
+        all.push(bad("a call id that would leave its path", 400, move |test_env, source| {
+            signed_as_decoded(source, call).send(test_env)
         }));
     }
     for (query, body) in [
@@ -165,9 +165,9 @@ fn all_that_is_refused() -> Vec<Bad> {
         ("Digits=5", "CallUUID=c-1&Digits=4"),
         ("CallUUID=c-2", "CallUUID=c-1&Digits=4"),
     ] {
-        all.push(bad("a parameter twice", 400, move |world, source| {
+        all.push(bad("a parameter twice", 400, move |test_env, source| {
             let query = Some(query).filter(|query| !query.is_empty());
-            Callback::signed(source, query, body, TOKEN).send(world)
+            Callback::signed(source, query, body, TOKEN).send(test_env)
         }));
     }
     all
@@ -175,141 +175,143 @@ fn all_that_is_refused() -> Vec<Bad> {
 
 #[test]
 fn what_cannot_be_taken_is_answered_with_why_and_leaves_nothing_behind() {
-    let world = hurried();
+    let test_env = hurried();
     for Bad { what, status, send } in all_that_is_refused() {
-        let reply = send(&world, "quick");
+        let reply = send(&test_env, "quick");
         assert_problem(&reply, status, what);
         assert!(reply.header("postcall-submission").is_none(), "{what}");
-        assert!(world.ledger.is_empty(), "{what}");
+        assert!(test_env.ledger.is_empty(), "{what}");
     }
-    still_serves(&world, "quick");
+    still_serves(&test_env, "quick");
 }
 
 #[test]
 fn where_a_live_call_must_go_on_a_refusal_sounds_like_thanks_and_promises_nothing() {
-    let world = hurried();
+    let test_env = hurried();
     for Bad { what, send, .. } in all_that_is_refused() {
-        let reply = send(&world, "polite");
+        let reply = send(&test_env, "polite");
         assert_eq!(reply.status, 200, "{what}");
         assert_eq!(reply.header("content-type"), Some("application/json"), "{what}");
         assert_eq!(reply.text, r#"{"thanks":true}"#, "{what}");
         assert!(reply.headers.iter().all(|(name, _)| !name.starts_with("postcall")), "{what}");
-        assert!(world.ledger.is_empty(), "{what}");
+        assert!(test_env.ledger.is_empty(), "{what}");
     }
-    still_serves(&world, "polite");
+    still_serves(&test_env, "polite");
 }
 
 #[test]
 fn a_source_or_a_method_that_does_not_exist_is_said_whatever_the_source_wants() {
-    let world = World::new();
+    let test_env = TestEnv::new();
     for path in ["/hooks/nobody", "/hooks/", "/hooks", "/hooks/quick/", "/hooks/quick/x", "/x"] {
-        let reply = exchange(world.public(), &request("POST", path, &[], b""));
+        let reply = exchange(test_env.public(), &request("POST", path, &[], b""));
         assert_problem(&reply, 404, path);
     }
     for path in ["/hooks/%71uick", "/hooks/..%2Fquick", "/hooks/QUICK", "//hooks/quick"] {
-        let reply = exchange(world.public(), &request("POST", path, &[], b""));
+        let reply = exchange(test_env.public(), &request("POST", path, &[], b""));
         assert_problem(&reply, 404, path);
     }
     for source in ["quick", "polite", "nobody"] {
         for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
             let path = format!("/hooks/{source}");
-            let reply = exchange(world.public(), &request(method, &path, &[], b""));
+            let reply = exchange(test_env.public(), &request(method, &path, &[], b""));
             assert_problem(&reply, 405, method);
             assert_eq!(reply.header("allow"), Some("GET, POST"), "{method}");
         }
     }
-    let reply = exchange(world.public(), &request("POST", "/", &[], b""));
+    let reply = exchange(test_env.public(), &request("POST", "/", &[], b""));
     assert_problem(&reply, 405, "/");
     assert_eq!(reply.header("allow"), Some("GET"));
-    assert!(world.ledger.is_empty());
+    assert!(test_env.ledger.is_empty());
     assert_eq!(
-        world.figures().of("hooks_total{outcome=\"unknown_source\",source=\"unknown\"}"),
+        test_env.figures().of("webhooks_total{outcome=\"unknown_source\",source=\"unknown\"}"),
         // The one path with a source's form that is none, and those that only look like one.
         4.0
     );
-    still_serves(&world, "quick");
+    still_serves(&test_env, "quick");
 }
 
 #[test]
 fn the_root_of_the_public_door_says_that_somebody_is_there_and_nothing_else() {
-    let world = World::new();
-    let reply = exchange(world.public(), &request("GET", "/", &[], b""));
+    let test_env = TestEnv::new();
+    let reply = exchange(test_env.public(), &request("GET", "/", &[], b""));
     reply.assert_status(200);
     assert_eq!(reply.text, "");
     for path in ["/metrics", "/livez", "/readyz"] {
-        let reply = exchange(world.public(), &request("GET", path, &[], b""));
+        let reply = exchange(test_env.public(), &request("GET", path, &[], b""));
         assert_problem(&reply, 404, path);
     }
 }
 
 #[test]
 fn a_hook_that_arrives_in_pieces_and_is_as_long_as_it_may_be_is_a_hook() {
-    let world = World::new();
+    let test_env = TestEnv::new();
     let longest = format!("{GOOD}&Note={}", "x".repeat(BODY_MAX - GOOD.len() - "&Note=".len()));
     let callback = signed("quick", &longest);
-    let whole = callback.send(&world);
+    let whole = callback.send(&test_env);
     whole.assert_status(200);
-    assert_eq!(whole.header("postcall-outcome"), Some("new"));
-    let in_pieces = in_chunks(&world, &callback);
+    assert_eq!(whole.header("postcall-outcome"), Some("created"));
+    let in_pieces = in_chunks(&test_env, &callback);
     in_pieces.assert_status(200);
-    assert_eq!(in_pieces.header("postcall-outcome"), Some("repeat"));
+    assert_eq!(in_pieces.header("postcall-outcome"), Some("duplicate"));
 }
 
 #[test]
 fn what_the_ledger_cannot_keep_is_answered_503_even_by_a_polite_source() {
-    let world = World::new();
-    world.caller("before").has_pressed("4");
-    world.until_it_is("before", "delivered");
+    let test_env = TestEnv::new();
+    test_env.caller("before").has_pressed("4");
+    test_env.until_it_is("before", "delivered");
 
-    world.ledger.refuses_writes();
+    test_env.ledger.refuses_writes();
     for source in ["quick", "polite"] {
-        let reply = world.caller("c-1").at(source).presses("4");
+        let reply = test_env.caller("c-1").at(source).presses("4");
         assert_problem(&reply, 503, source);
         assert_eq!(reply.header("retry-after"), Some("1"), "{source}");
         assert!(reply.header("postcall-submission").is_none(), "{source}");
-        let ready = world.ask("/readyz");
+        let ready = test_env.ask("/readyz");
         ready.assert_status(503);
-        assert_eq!(ready.text, "[-]ledger\n[+]accepting\n");
+        assert_eq!(ready.text, "[-]store\n[+]accepting\n");
     }
-    world.ask("/livez").assert_status(200);
-    assert_eq!(world.figures().of("ledger_writable"), 0.0);
-    assert_eq!(world.ledger.submission("c-1"), None);
+    test_env.ask("/livez").assert_status(200);
+    assert_eq!(test_env.figures().of("store_writable"), 0.0);
+    assert_eq!(test_env.ledger.submission("c-1"), None);
     // A refusal needs no ledger.
-    world.caller("c-1").signed_with("not-the-token").presses("4").assert_status(401);
+    test_env.caller("c-1").signed_with("not-the-token").presses("4").assert_status(401);
 
-    world.ledger.takes_writes();
-    world.until("it is ready by itself", || world.is_ready());
-    world.caller("c-1").has_pressed("4");
-    world.until_it_is("c-1", "delivered");
-    let figures = world.figures();
-    assert_eq!(figures.of("ledger_writable"), 1.0);
-    assert_eq!(figures.of("hooks_total{outcome=\"unavailable\",source=\"polite\"}"), 1.0);
+    test_env.ledger.takes_writes();
+    test_env.until("it is ready by itself", || test_env.is_ready());
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let figures = test_env.figures();
+    assert_eq!(figures.of("store_writable"), 1.0);
+    assert_eq!(figures.of("webhooks_total{outcome=\"unavailable\",source=\"polite\"}"), 1.0);
 }
 
 #[test]
 fn a_commit_that_wrote_nothing_does_not_make_a_broken_ledger_look_well() {
-    let world = World::new();
-    world.caller("c-1").has_pressed("4");
-    world.until_it_is("c-1", "delivered");
-    world.ledger.refuses_writes();
-    world.caller("c-2").presses("4").assert_status(503);
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.ledger.refuses_writes();
+    test_env.caller("c-2").presses("4").assert_status(503);
     // This one is on disk, and nothing is to be written about it.
-    let repeat = world.caller("c-1").presses("4");
+    let repeat = test_env.caller("c-1").presses("4");
     repeat.assert_status(200);
-    assert_eq!(repeat.header("postcall-outcome"), Some("repeat"));
-    assert!(!world.is_ready());
-    assert_eq!(world.figures().of("ledger_writable"), 0.0);
+    assert_eq!(repeat.header("postcall-outcome"), Some("duplicate"));
+    assert!(!test_env.is_ready());
+    assert_eq!(test_env.figures().of("store_writable"), 0.0);
 }
 
 #[test]
 fn who_comes_while_the_queue_is_full_is_told_to_come_back_and_nobody_else() {
-    let world = World::with(&[("STORE__QUEUE", "1")]);
-    let busy = world.ledger.is_written_by_another();
+    let test_env = TestEnv::with(&[("STORE__WRITE_QUEUE", "1")]);
+    let busy = test_env.ledger.is_written_by_another();
     let (heard, hears) = mpsc::channel();
     thread::scope(|scope| {
         for call in ["c-1", "c-2"] {
-            let (world, heard) = (&world, heard.clone());
-            scope.spawn(move || heard.send(world.caller(call).at("polite").presses("4")).unwrap());
+            let (test_env, heard) = (&test_env, heard.clone());
+            scope.spawn(move || {
+                heard.send(test_env.caller(call).at("polite").presses("4")).unwrap()
+            });
         }
         let first = hears.recv().unwrap();
         assert_problem(&first, 503, "the queue is full");
@@ -317,31 +319,31 @@ fn who_comes_while_the_queue_is_full_is_told_to_come_back_and_nobody_else() {
         drop(busy);
         hears.recv().unwrap().assert_status(200);
     });
-    assert_eq!(world.ledger.totals().accepted, 1);
+    assert_eq!(test_env.ledger.totals().accepted, 1);
 }
 
 #[test]
 fn a_crowd_that_sends_halves_does_not_keep_others_out() {
-    let world = World::new();
+    let test_env = TestEnv::new();
     let waiting: Vec<Connection> = (0..50)
         .map(|_| {
-            let mut connection = Connection::open(world.public());
+            let mut connection = Connection::open(test_env.public());
             connection.send(&signed("quick", GOOD).head(&[("content-length", "21")]));
             connection
         })
         .collect();
     thread::scope(|scope| {
         for n in 0..8 {
-            let world = &world;
-            scope.spawn(move || world.caller(&format!("c-{n}")).has_pressed("4"));
+            let test_env = &test_env;
+            scope.spawn(move || test_env.caller(&format!("c-{n}")).has_pressed("4"));
         }
     });
     drop(waiting);
 }
 
 /// Where a slow sender is not waited for long.
-fn hurried() -> World {
-    World::with(&[("PUBLIC__BODY_TIMEOUT", "500ms")])
+fn hurried() -> TestEnv {
+    TestEnv::with(&[("PUBLIC__BODY_TIMEOUT", "500ms")])
 }
 
 fn signed(source: &str, body: &str) -> Callback {
@@ -360,8 +362,8 @@ fn signed_as_decoded(source: &str, call: &str) -> Callback {
     callback
 }
 
-fn in_chunks(world: &World, callback: &Callback) -> Reply {
-    let mut connection = Connection::open(world.public());
+fn in_chunks(test_env: &TestEnv, callback: &Callback) -> Reply {
+    let mut connection = Connection::open(test_env.public());
     connection.send(&callback.head(&[("transfer-encoding", "chunked")]));
     for chunk in callback.body.chunks(8 * 1024) {
         connection.send(&format!("{:x}\r\n", chunk.len()));
@@ -381,10 +383,10 @@ fn assert_problem(reply: &Reply, status: u16, what: &str) {
 }
 
 #[track_caller]
-fn still_serves(world: &World, source: &str) {
-    let reply = world.caller("good").at(source).presses("4");
+fn still_serves(test_env: &TestEnv, source: &str) {
+    let reply = test_env.caller("good").at(source).presses("4");
     reply.assert_status(200);
-    assert_eq!(reply.header("postcall-outcome"), Some("new"));
-    world.until_it_is("good", "delivered");
-    assert_eq!(world.ledger.totals().accepted, 1);
+    assert_eq!(reply.header("postcall-outcome"), Some("created"));
+    test_env.until_it_is("good", "delivered");
+    assert_eq!(test_env.ledger.totals().accepted, 1);
 }

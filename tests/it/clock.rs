@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use postcall::telemetry::WebhookOutcome;
 use serde_json::json;
 
-use crate::world::Rounds;
+use crate::test_env::Rounds;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -22,8 +22,8 @@ fn kept(rounds: &Rounds, what: &str) -> i64 {
 
 /// By retention: bodies, submissions and outcomes.
 fn purged(rounds: &Rounds) -> f64 {
-    let of = |what| rounds.figure(&format!("swept_total{{what=\"{what}\"}}"));
-    of("bodies") + of("submissions") + of("tombstones")
+    let of = |what| rounds.figure(&format!("retention_purged_total{{what=\"{what}\"}}"));
+    of("bodies") + of("submissions") + of("outcomes")
 }
 
 /// Each minute, as it is done in the service.
@@ -48,7 +48,7 @@ fn a_clock_that_is_500_days_ahead_for_70_seconds_purges_nothing_and_plivo_hears_
         rounds.clock_is_set(-500 * DAYS);
         rounds.maintenance().await;
         assert_eq!((purged(rounds), kept(rounds, "webhooks WHERE body IS NOT NULL")), (0.0, 1));
-        assert_eq!(rounds.hears("quick", "c-1", "4").await, WebhookOutcome::Repeat);
+        assert_eq!(rounds.hears("quick", "c-1", "4").await, WebhookOutcome::Duplicate);
         rounds.rounds_for(HOUR).await;
         assert_eq!(rounds.plivo.requests(), 1);
     });
@@ -74,7 +74,7 @@ fn a_restart_under_a_wrong_clock_purges_nothing_and_forgets_no_key() {
         rounds.start();
         rounds.maintenance().await;
         assert_eq!((purged(rounds), kept(rounds, "idempotency_keys")), (0.0, 1));
-        // Nobody sets it otherwise for a day: then that is the time.
+        // No one sets it otherwise for a day: then that is the time.
         maintained_for(rounds, 24).await;
         assert_eq!((purged(rounds), kept(rounds, "idempotency_keys")), (2.0, 0));
         assert_eq!(kept(rounds, "submissions"), 0);

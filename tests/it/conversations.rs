@@ -1,4 +1,4 @@
-//! Conversations of several hooks: with callers that are led from question to question, with senders
+//! Conversations of several webhooks: with callers that are led from question to question, with senders
 //! that edit, that say one thing at a time, that hang up, and that say what is none of ours.
 
 use data_encoding::HEXLOWER;
@@ -6,12 +6,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::test_env::{Callback, TOKEN, TestEnv};
 use crate::wire::{Reply, exchange, request};
-use crate::world::{Callback, TOKEN, World};
 
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
-private: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
 store: { url: "sqlite:@folder@/ledger.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
@@ -20,7 +20,7 @@ sources:
     preset: plivo
     account: main
     survey: led
-    on_refusal: reply
+    on_reject: reply
     replies:
       - when: not answered.score
         xml: '<Response><GetInput action="{{ url }}?question=score" redirect="true"><Speak>How was it?</Speak></GetInput></Response>'
@@ -32,31 +32,31 @@ sources:
   web: { preset: generic-json, account: main, survey: led, signature: { hmac: { header: X-Signature, secret: { value: a-made-up-secret } } } }
   undecided: { preset: plivo, account: main, survey: undecided }
 surveys:
-  undecided: { questions: [{ name: score, answers: 1-5 }], rating: { of: score }, changes: resend }
+  undecided: { questions: [{ name: score, answers: 1-5 }], rating: { question: score }, on_changed_answer: redeliver }
   led:
     questions: [{ name: score, answers: 1-5 }, { name: problem, answers: 1-2, ask_when: "score < 5" }]
-    rating: { of: score }
-    issues: { of: problem, choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: AUDIO_LAG }] }
-    complete: { after: 1h, grace: 0s }
+    rating: { question: score }
+    issues: { question: problem, choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: AUDIO_LAG }] }
+    complete: { timeout: 1h, hangup_timeout: 0s }
   edits:
     questions: [{ name: score, number: [0, 10] }, { name: comment, text: 100, optional: true }]
-    rating: { of: score, scale: { from: [0, 10], round: half } }
-    issues: { choices: [{ of: comment, mentions: [echo], issue: ECHO }] }
-    changes: resend
+    rating: { question: score, scale: { from: [0, 10], round: half } }
+    issues: { choices: [{ question: comment, keywords: [echo], issue: ECHO }] }
+    on_changed_answer: redeliver
 delivery: { delay: 0s }
-shutdown: { announce: 0s }
+shutdown: { drain_delay: 0s }
 "#;
 
-fn world() -> World {
-    let mut world = World::of(SETTINGS);
-    world.start();
-    world
+fn test_env() -> TestEnv {
+    let mut test_env = TestEnv::of(SETTINGS);
+    test_env.start();
+    test_env
 }
 
 #[test]
 fn a_caller_is_led_from_question_to_question() {
-    let world = world();
-    let caller = world.caller("c-1").at("led");
+    let test_env = test_env();
+    let caller = test_env.caller("c-1").at("led");
     let asked_again = caller.clone().asked("score").presses("9");
     let url = "https://surveys.example.com/hooks/led";
     assert!(
@@ -73,92 +73,92 @@ fn a_caller_is_led_from_question_to_question() {
     );
     let goodbye = caller.clone().asked("problem").presses("1");
     assert!(goodbye.text.contains("Thank you."));
-    world.until_it_is("c-1", "delivered");
-    assert_eq!(world.plivo.heard_about("c-1")[0]["issues"], json!(["ECHO"]));
+    test_env.until_it_is("c-1", "delivered");
+    assert_eq!(test_env.plivo.heard_about("c-1")[0]["issues"], json!(["ECHO"]));
     let repeat = caller.asked("problem").presses("1");
     assert_eq!(repeat.text, goodbye.text);
 
-    let content = world.caller("c-2").at("led").asked("score").presses("5");
+    let content = test_env.caller("c-2").at("led").asked("score").presses("5");
     assert!(content.text.contains("Thank you."), "nothing was wrong");
-    world.until_it_is("c-2", "delivered");
-    let refused = world.caller("c-3").at("led").signed_with("another").presses("5");
+    test_env.until_it_is("c-2", "delivered");
+    let refused = test_env.caller("c-3").at("led").signed_with("another").presses("5");
     refused.assert_status(200);
     assert_eq!((&refused.text, refused.header("postcall-submission")), (&goodbye.text, None));
 }
 
 #[test]
 fn a_call_that_was_hung_up_is_not_waited_for() {
-    let world = world();
+    let test_env = test_env();
     let hangs_up = |call: &str| {
         let body = format!("CallUUID={call}&HangupCause=NORMAL_CLEARING&CallStatus=completed");
-        Callback::signed("led", None, &body, TOKEN).send(&world)
+        Callback::signed("led", None, &body, TOKEN).send(&test_env)
     };
-    assert_eq!(hangs_up("c-1").header("postcall-outcome"), Some("new"));
-    world.until_it_is("c-1", "ignored(hang_up)");
-    world.caller("c-2").at("led").has_pressed("3");
-    assert_eq!(hangs_up("c-2").header("postcall-outcome"), Some("added"));
-    world.until_it_is("c-2", "delivered");
-    assert_eq!(hangs_up("c-2").header("postcall-outcome"), Some("repeat"));
+    assert_eq!(hangs_up("c-1").header("postcall-outcome"), Some("created"));
+    test_env.until_it_is("c-1", "ignored(hang_up)");
+    test_env.caller("c-2").at("led").has_pressed("3");
+    assert_eq!(hangs_up("c-2").header("postcall-outcome"), Some("updated"));
+    test_env.until_it_is("c-2", "delivered");
+    assert_eq!(hangs_up("c-2").header("postcall-outcome"), Some("duplicate"));
     let ignored = "submissions_ignored_total{reason=\"hang_up\",survey=\"led\"}";
-    assert_eq!(world.figures().of(ignored), 1.0);
+    assert_eq!(test_env.figures().of(ignored), 1.0);
 }
 
 #[test]
 fn a_sender_that_edits_is_heard_again() {
-    let world = world();
+    let test_env = test_env();
     let edited = |kind: &str, score: u8, comment: Value| {
         let data = json!({
             "id": "5435", "score": score, "comment": comment,
             "person_properties": { "call_uuid": "c-1" },
         });
-        post(&world, "edits", json!({ "event_type": kind, "event_data": data }), &[])
+        post(&test_env, "edits", json!({ "event_type": kind, "event_data": data }), &[])
     };
     let created = edited("survey_response.created", 9, Value::Null);
-    assert_eq!(created.header("postcall-outcome"), Some("new"));
-    world.until_it_is("c-1", "delivered");
+    assert_eq!(created.header("postcall-outcome"), Some("created"));
+    test_env.until_it_is("c-1", "delivered");
     let updated = edited("survey_response.updated", 5, json!("an echo at times"));
-    assert_eq!(updated.header("postcall-outcome"), Some("added"));
-    world.until("both are heard", || world.plivo.heard_about("c-1").len() == 2);
-    let told = world.plivo.heard_about("c-1");
+    assert_eq!(updated.header("postcall-outcome"), Some("updated"));
+    test_env.until("both are heard", || test_env.plivo.heard_about("c-1").len() == 2);
+    let told = test_env.plivo.heard_about("c-1");
     assert_eq!([&told[0]["rating"], &told[1]["rating"]], [&json!(4.5), &json!(3)]);
     assert_eq!(told[1]["issues"], json!(["ECHO"]));
-    world.until_it_is("c-1", "delivered");
-    assert_eq!(world.figures().of("submissions_resent_total{survey=\"edits\"}"), 1.0);
+    test_env.until_it_is("c-1", "delivered");
+    assert_eq!(test_env.figures().of("redeliveries_total{survey=\"edits\"}"), 1.0);
 }
 
 #[test]
 fn a_callback_that_is_replayed_brings_no_earlier_answer_back() {
-    let world = world();
-    let caller = world.caller("c-1").at("undecided");
+    let test_env = test_env();
+    let caller = test_env.caller("c-1").at("undecided");
     let ratings = || -> Vec<Value> {
-        world.plivo.heard_about("c-1").iter().map(|told| told["rating"].clone()).collect()
+        test_env.plivo.heard_about("c-1").iter().map(|told| told["rating"].clone()).collect()
     };
     let first = caller.callback("4");
-    assert_eq!(first.send(&world).header("postcall-outcome"), Some("new"));
-    world.until("the first answer is heard", || ratings() == [4]);
+    assert_eq!(first.send(&test_env).header("postcall-outcome"), Some("created"));
+    test_env.until("the first answer is heard", || ratings() == [4]);
     caller.has_pressed("2");
-    world.until("the second is heard", || ratings() == [4, 2]);
-    assert_eq!(first.send(&world).header("postcall-outcome"), Some("repeat"));
+    test_env.until("the second is heard", || ratings() == [4, 2]);
+    assert_eq!(first.send(&test_env).header("postcall-outcome"), Some("duplicate"));
     caller.has_pressed("4");
-    world.until("the caller, not the replay, is heard", || ratings() == [4, 2, 4]);
+    test_env.until("the caller, not the replay, is heard", || ratings() == [4, 2, 4]);
 }
 
 /// Between the last field and the nonce Plivo signs a dot, and so may the field's own value.
 #[test]
 fn a_value_that_is_moved_into_the_nonce_is_refused_and_no_answer_comes_back() {
-    let world = world();
+    let test_env = test_env();
     let ratings = || -> Vec<Value> {
-        world.plivo.heard_about("c-1").iter().map(|told| told["rating"].clone()).collect()
+        test_env.plivo.heard_about("c-1").iter().map(|told| told["rating"].clone()).collect()
     };
     let pressed = |digits: &str| {
         let body = format!("CallUUID=c-1&Digits={digits}&X-PH-Via=sip.example.com");
         Callback::signed("undecided", None, &body, TOKEN)
     };
     let captured = pressed("2");
-    assert_eq!(captured.send(&world).header("postcall-outcome"), Some("new"));
-    world.until("the first answer is heard", || ratings() == [2]);
-    assert_eq!(pressed("5").send(&world).header("postcall-outcome"), Some("added"));
-    world.until("the second is heard", || ratings() == [2, 5]);
+    assert_eq!(captured.send(&test_env).header("postcall-outcome"), Some("created"));
+    test_env.until("the first answer is heard", || ratings() == [2]);
+    assert_eq!(pressed("5").send(&test_env).header("postcall-outcome"), Some("updated"));
+    test_env.until("the second is heard", || ratings() == [2, 5]);
     for tail in [".com", ".example.com"] {
         let mut moved = pressed("2");
         moved.headers = captured.headers.clone();
@@ -166,68 +166,68 @@ fn a_value_that_is_moved_into_the_nonce_is_refused_and_no_answer_comes_back() {
         moved.body = body.strip_suffix(tail).unwrap().as_bytes().to_vec();
         let (_, nonce) = moved.headers.last_mut().unwrap();
         *nonce = format!("{}.{nonce}", &tail[1..]);
-        let refused = moved.send(&world);
+        let refused = moved.send(&test_env);
         refused.assert_status(401);
         assert!(refused.text.contains("dot"), "{}", refused.text);
     }
-    world.caller("c-2").at("undecided").has_pressed("5");
-    world.until_it_is("c-2", "delivered");
+    test_env.caller("c-2").at("undecided").has_pressed("5");
+    test_env.until_it_is("c-2", "delivered");
     assert_eq!(ratings(), [2, 5]);
-    let refused = "hook_refusals_total{reason=\"signature_nonce\",source=\"undecided\"}";
-    assert_eq!(world.figures().of(refused), 2.0);
+    let refused = "webhook_rejections_total{reason=\"signature_nonce\",source=\"undecided\"}";
+    assert_eq!(test_env.figures().of(refused), 2.0);
 }
 
 #[test]
 fn what_is_none_of_ours_is_thanked_for_and_kept_nowhere() {
-    let world = world();
-    let skipped = post(&world, "edits", json!({ "event_type": "unsubscribe.created" }), &[]);
+    let test_env = test_env();
+    let skipped = post(&test_env, "edits", json!({ "event_type": "unsubscribe.created" }), &[]);
     skipped.assert_status(200);
     assert_eq!(skipped.header("postcall-outcome"), Some("skipped"));
     assert_eq!(skipped.header("postcall-submission"), None);
-    assert!(world.ledger.is_empty());
-    let figures = world.figures();
-    assert_eq!(figures.of("hooks_total{outcome=\"skipped\",source=\"edits\"}"), 1.0);
+    assert!(test_env.ledger.is_empty());
+    let figures = test_env.figures();
+    assert_eq!(figures.of("webhooks_total{outcome=\"skipped\",source=\"edits\"}"), 1.0);
 }
 
 #[test]
 fn a_sender_that_posts_one_answer_at_a_time_makes_one_submission() {
-    let world = world();
+    let test_env = test_env();
     let posts = |question: &str, answer: &str| {
         let body = json!({ "callUuid": "c-1", "questionId": question, "answer": answer });
-        post(&world, "piecemeal", body, &[])
+        post(&test_env, "piecemeal", body, &[])
     };
-    assert_eq!(posts("problem", "2").header("postcall-outcome"), Some("new"));
-    assert_eq!(posts("problem", "2").header("postcall-outcome"), Some("repeat"));
-    assert_eq!(world.ledger.submission("c-1").unwrap().state, "collecting");
-    assert_eq!(posts("score", "4").header("postcall-outcome"), Some("added"));
-    world.until_it_is("c-1", "delivered");
-    let told = world.plivo.heard_about("c-1");
+    assert_eq!(posts("problem", "2").header("postcall-outcome"), Some("created"));
+    assert_eq!(posts("problem", "2").header("postcall-outcome"), Some("duplicate"));
+    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "collecting");
+    assert_eq!(posts("score", "4").header("postcall-outcome"), Some("updated"));
+    test_env.until_it_is("c-1", "delivered");
+    let told = test_env.plivo.heard_about("c-1");
     assert_eq!((told.len(), &told[0]["issues"]), (1, &json!(["AUDIO_LAG"])));
 }
 
 #[test]
 fn a_known_id_is_a_repeat_with_the_same_bytes_and_refused_with_others() {
-    let mut world = world();
-    let posts = |world: &World, score: &str| {
+    let mut test_env = test_env();
+    let posts = |test_env: &TestEnv, score: &str| {
         let body =
             json!({ "event_id": "evt-1", "call_uuid": "c-1", "answers": { "score": score } });
         let mut mac = Hmac::<Sha256>::new_from_slice(b"a-made-up-secret").unwrap();
         mac.update(body.to_string().as_bytes());
         let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
-        post(world, "web", body, &[("x-signature", &signature)])
+        post(test_env, "web", body, &[("x-signature", &signature)])
     };
-    assert_eq!(posts(&world, "5").header("postcall-outcome"), Some("new"));
-    world.until_it_is("c-1", "delivered");
-    world.restart();
-    assert_eq!(posts(&world, "5").header("postcall-outcome"), Some("repeat"));
-    posts(&world, "1").assert_status(401);
-    let refused = "hook_refusals_total{reason=\"signature_reused\",source=\"web\"}";
-    assert_eq!(world.figures().of(refused), 1.0);
-    assert_eq!(world.ledger.count("webhooks"), 1);
+    assert_eq!(posts(&test_env, "5").header("postcall-outcome"), Some("created"));
+    test_env.until_it_is("c-1", "delivered");
+    test_env.restart();
+    assert_eq!(posts(&test_env, "5").header("postcall-outcome"), Some("duplicate"));
+    posts(&test_env, "1").assert_status(401);
+    let refused = "webhook_rejections_total{reason=\"signature_reused\",source=\"web\"}";
+    assert_eq!(test_env.figures().of(refused), 1.0);
+    assert_eq!(test_env.ledger.count("webhooks"), 1);
 }
 
-fn post(world: &World, source: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
+fn post(test_env: &TestEnv, source: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
     let headers = [&[("content-type", "application/json")], headers].concat();
     let target = format!("/hooks/{source}");
-    exchange(world.public(), &request("POST", &target, &headers, body.to_string().as_bytes()))
+    exchange(test_env.public(), &request("POST", &target, &headers, body.to_string().as_bytes()))
 }

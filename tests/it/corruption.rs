@@ -9,37 +9,37 @@ use serde_json::json;
 use crate::store_contract::Backend;
 use crate::store_contract::backend::{Sqlite, TestStore, seal, wanted};
 use crate::store_contract::spoken::{complete, webhook};
-use crate::world::World;
+use crate::test_env::TestEnv;
 
 /// One letter of a stored rating flips while the service is down: Plivo must not hear it.
 #[test]
 fn a_flipped_digit_of_a_stored_answer_is_never_delivered_and_other_calls_are() {
-    let mut world = World::new();
-    world.posted("/accounts/main/hold", &json!({ "reason": "to look at it" }));
+    let mut test_env = TestEnv::new();
+    test_env.posted("/accounts/main/pause", &json!({ "reason": "to look at it" }));
     for call in ["c-1", "c-2", "c-3"] {
-        world.caller(call).has_pressed("5");
+        test_env.caller(call).has_pressed("5");
     }
-    world.stop();
+    test_env.stop();
     let flip =
         r#"UPDATE submissions SET document = replace(document, '"5"', '"2"') WHERE call = 'c-2'"#;
-    change(world.ledger.path(), flip);
-    let examined = examine(world.ledger.path()).unwrap();
+    change(test_env.ledger.path(), flip);
+    let examined = examine(test_env.ledger.path()).unwrap();
     assert!(
         examined.findings.iter().any(|it| it.words.contains("does not have its checksum")),
         "{examined:?}"
     );
 
-    world.start();
-    world.posted("/accounts/main/resume", &json!({}));
-    world.until_it_is("c-1", "delivered");
-    world.until_it_is("c-3", "delivered");
-    world.until_it_is("c-2", "dead(corrupt)");
-    assert_eq!(world.plivo.heard_about("c-2"), Vec::<serde_json::Value>::new());
-    assert!(world.ledger.totals().balance(), "{:?}", world.ledger.totals());
-    assert_eq!((world.ledger.totals().delivered, world.ledger.totals().dead), (2, 1));
-    let listed = world.got("/submissions?state=dead&reason=corrupt");
+    test_env.start();
+    test_env.posted("/accounts/main/resume", &json!({}));
+    test_env.until_it_is("c-1", "delivered");
+    test_env.until_it_is("c-3", "delivered");
+    test_env.until_it_is("c-2", "dead(corrupt)");
+    assert_eq!(test_env.plivo.heard_about("c-2"), Vec::<serde_json::Value>::new());
+    assert!(test_env.ledger.totals().balance(), "{:?}", test_env.ledger.totals());
+    assert_eq!((test_env.ledger.totals().delivered, test_env.ledger.totals().dead), (2, 1));
+    let listed = test_env.got("/submissions?state=dead&reason=corrupt");
     assert_eq!(listed["submissions"][0]["call"], "c-2", "{listed}");
-    let figures = world.figures();
+    let figures = test_env.figures();
     assert_eq!(
         figures.of(r#"submissions_dead_total{reason="corrupt",survey="quick"}"#),
         1.0,
@@ -47,19 +47,20 @@ fn a_flipped_digit_of_a_stored_answer_is_never_delivered_and_other_calls_are() {
     );
 
     // What a sender says of it is kept, whatever of it is known, and changes nothing.
-    let reply = world.caller("c-2").presses("2");
+    let reply = test_env.caller("c-2").presses("2");
     assert_eq!(reply.header("postcall-outcome"), Some("late"));
-    let id = world.id_of("c-2");
-    let hooks = world.got(&format!("/submissions/{id}"))["hooks"].as_array().unwrap().len();
-    assert_eq!(hooks, 2);
+    let id = test_env.id_of("c-2");
+    let webhooks =
+        test_env.got(&format!("/submissions/{id}"))["webhooks"].as_array().unwrap().len();
+    assert_eq!(webhooks, 2);
     // What would be replayed may be wrong.
-    let replayed = world.post(&format!("/submissions/{id}/replay"), &json!({}));
+    let replayed = test_env.post(&format!("/submissions/{id}/replay"), &json!({}));
     replayed.assert_status(409);
     assert!(replayed.text.contains("changed on disk"), "{}", replayed.text);
-    assert_eq!(examine(world.ledger.path()).unwrap().findings, []);
-    world.posted(&format!("/submissions/{id}/discard"), &json!({ "reason": "asked again" }));
-    world.until_it_is("c-2", "discarded");
-    assert_eq!(examine(world.ledger.path()).unwrap().findings, []);
+    assert_eq!(examine(test_env.ledger.path()).unwrap().findings, []);
+    test_env.posted(&format!("/submissions/{id}/discard"), &json!({ "reason": "asked again" }));
+    test_env.until_it_is("c-2", "discarded");
+    assert_eq!(examine(test_env.ledger.path()).unwrap().findings, []);
 }
 
 /// Each change costs its own submission and no other; each is seen before and after it is set aside.
@@ -207,7 +208,7 @@ async fn an_account_whose_pause_cannot_be_read_waits_for_an_operator_and_others_
     let pauses = store.pauses().await;
     assert_eq!((pauses.len(), pauses[0].1.cause.label()), (1, "operator"), "{pauses:?}");
     assert!(pauses[0].1.detail.contains("cannot be read"), "{pauses:?}");
-    assert_eq!(examine(&store.backend.path()).unwrap().findings, [], "it is written anew");
+    assert_eq!(examine(&store.backend.path()).unwrap().findings, [], "it is written again");
     assert!(
         store
             .resume("main".parse().unwrap(), crate::store_contract::spoken::at(1001))

@@ -178,7 +178,7 @@ async fn no_symlink_is_followed_when_a_store_is_examined_recovered_or_served() {
             let folder = place.folder.path();
             let victim = folder.join("victim");
             if exists {
-                fs::write(&victim, "somebody's").unwrap();
+                fs::write(&victim, "someone's").unwrap();
             }
             // There may be none.
             let _ = fs::remove_file(folder.join(link));
@@ -190,18 +190,18 @@ async fn no_symlink_is_followed_when_a_store_is_examined_recovered_or_served() {
                 let _ = open(&place.path());
             }
             let found = fs::read(&victim).ok();
-            let was = exists.then(|| b"somebody's".to_vec());
+            let was = exists.then(|| b"someone's".to_vec());
             assert_eq!(found, was, "{link}");
         }
     }
     let place = sound.copy();
     let lost = place.folder.path().join("new.db.lost.jsonl");
-    fs::write(&lost, "somebody's").unwrap();
+    fs::write(&lost, "someone's").unwrap();
     let new = place.folder.path().join("new.db");
     let error = recover(&place.path(), &new).unwrap_err();
     assert!(error.to_string().contains("new.db.lost.jsonl"), "{error}");
     assert!(!new.exists());
-    assert_eq!(fs::read(&lost).unwrap(), b"somebody's");
+    assert_eq!(fs::read(&lost).unwrap(), b"someone's");
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ fn within_bounds<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send +
 fn open(path: &Path) -> Result<postcall::store::sqlite::SqliteStore, postcall::store::StoreError> {
     postcall::store::sqlite::SqliteStore::open(postcall::store::sqlite::Options {
         path: path.to_owned(),
-        queue: 1,
+        write_queue: 1,
         lease: Duration::from_secs(1),
         clock: postcall::clock::Clock::manual(jiff::Timestamp::UNIX_EPOCH),
         observer: std::sync::Arc::new(()),

@@ -1,5 +1,5 @@
-//! Killed again and again while hooks come in: what was answered 200 is there and comes to its
-//! end, and nothing is told twice but what nobody can know.
+//! Killed again and again while webhooks come in: what was answered 200 is there and comes to its
+//! end, and nothing is told twice but what no one can know.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use postcall::settings::{Environment, Settings};
 use serde_json::json;
 
-use crate::oracle::{self, Crowd, FarSide, Ledger, assert_ended_well, say};
+use crate::invariant_checker::{self, FarSide, Ledger, LoadSenders, assert_ended_well, say};
 use crate::process::{Home, Process};
 
 const HOOKS: usize = 5000;
@@ -17,19 +17,20 @@ const SENDERS: usize = 8;
 /// How often an answer is cut off after the feedback was accepted.
 const RESETS: usize = 60;
 
-const DELIVERY: &str = "retry: { first: 50ms, longest: 400ms, unknown_call: 1s }";
+const DELIVERY: &str =
+    "retry: { initial_backoff: 50ms, max_backoff: 400ms, not_found_max_age: 1s }";
 
 #[test]
 fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
-    let seed = oracle::seed();
+    let seed = invariant_checker::seed();
     say(&format!("crash: POSTCALL_SEED={seed} repeats the calls and the quotas"));
     let mut chance = fastrand::Rng::with_seed(seed);
 
     let mut far_side = FarSide::start();
-    let settings = oracle::settings(far_side.address(), "3s", DELIVERY);
+    let settings = invariant_checker::settings(far_side.address(), "3s", DELIVERY);
     let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
     let home = Home::new(&settings);
-    let (calls, hooks) = oracle::calls(&sources, HOOKS, &mut chance);
+    let (calls, webhooks) = invariant_checker::calls(&sources, HOOKS, &mut chance);
     let faults = json!([
         { "status": 503, "every": 11 },
         { "reset": "after", "every": 17, "times": RESETS },
@@ -37,25 +38,25 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     ]);
     far_side.be_troublesome(faults, &calls);
 
-    let crowd = Arc::new(Crowd::new(hooks, None));
-    let senders = Crowd::gather(&crowd, SENDERS);
+    let load_senders = Arc::new(LoadSenders::new(webhooks, None));
+    let senders = LoadSenders::gather(&load_senders, SENDERS);
     let mut excuses = Excuses::default();
     let mut service = Process::start(&home.settings());
     for kill in 0..KILLS {
-        crowd.send_to(service.public);
-        let fair_share = crowd.unanswered() / (KILLS - kill + 1);
-        crowd.wait_for_answers(chance.usize(1..=fair_share.max(1) * 2));
+        load_senders.send_to(service.public);
+        let fair_share = load_senders.unanswered() / (KILLS - kill + 1);
+        load_senders.wait_for_answers(chance.usize(1..=fair_share.max(1) * 2));
         service.kill();
-        crowd.wait_until_all_noticed();
+        load_senders.wait_until_all_noticed();
         let ledger = Ledger::read(&home.ledger());
-        ledger.assert_has(&crowd.answered());
+        ledger.assert_has(&load_senders.answered());
         excuses.note(&ledger, &far_side.hear_more());
         service = Process::start(&home.settings());
     }
-    crowd.send_to(service.public);
-    crowd.wait_until_all_noticed();
-    assert_eq!(crowd.unanswered(), 0, "every hook is answered in the end");
-    crowd.dismiss();
+    load_senders.send_to(service.public);
+    load_senders.wait_until_all_noticed();
+    assert_eq!(load_senders.unanswered(), 0, "every webhook is answered in the end");
+    load_senders.dismiss();
     for sender in senders {
         sender.join().unwrap();
     }
@@ -64,7 +65,7 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
 
     far_side.hear_more();
     let ledger = Ledger::read(&home.ledger());
-    ledger.assert_has(&crowd.answered());
+    ledger.assert_has(&load_senders.answered());
     let totals = Ledger::totals(&home.ledger());
     ledger.assert_counts(totals);
     assert_eq!(totals.accepted as usize, calls.len(), "one submission for each call");
@@ -73,10 +74,10 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     }
     let twice = excuses.assert_cover(&ledger, &far_side);
     say(&format!(
-        "crash: {KILLS} kills, {HOOKS} hooks about {} calls, {} sends without an answer, \
+        "crash: {KILLS} kills, {HOOKS} webhooks about {} calls, {} sends without an answer, \
          {} calls heard again, {} might have been; {totals:?}",
         calls.len(),
-        crowd.left_unanswered(),
+        load_senders.left_unanswered(),
         twice,
         excuses.accepted_unsettled.len(),
     ));
@@ -87,7 +88,7 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
 struct Excuses {
     /// Kills at which an attempt was under way, whether or not it had arrived.
     under_way: BTreeMap<String, usize>,
-    /// Those at which it had been accepted, and the ledger did not know.
+    /// Those at which it had been accepted, and the store did not know.
     accepted_unsettled: BTreeMap<String, usize>,
 }
 
@@ -107,7 +108,7 @@ impl Excuses {
         let count = |of: &BTreeMap<String, usize>, id| of.get(id).copied().unwrap_or(0);
         let (mut twice, mut resets) = (0, 0);
         for (id, kept) in &ledger.kept {
-            // What nobody knows the result of was under way at a kill, or its answer was cut off.
+            // What no one knows the result of was under way at a kill, or its answer was cut off.
             let cut_off = kept.unknown_results() - count(&self.under_way, id);
             let most = 1 + count(&self.accepted_unsettled, id) + cut_off;
             let times = far_side.heard(id).len();

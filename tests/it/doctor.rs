@@ -18,7 +18,7 @@ use crate::store_contract::backend::{Backend, Sqlite, TestStore, seal, wanted};
 use crate::store_contract::spoken::{
     BUSY, accepted, at, attempt, complete, hang_up, ignoring, webhook_for, with_field, with_key,
 };
-use crate::world::{SETTINGS, World};
+use crate::test_env::{SETTINGS, TestEnv};
 
 /// Enough that every table has several pages.
 const CALLS: i64 = 160;
@@ -99,7 +99,7 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
         ),
         (
             "UPDATE submissions
-                SET document = json_set(document, '$.attempts[0].response.verdict', 'busy')
+                SET document = json_set(document, '$.attempts[0].response.verdict', 'throttled')
                 WHERE state = 'delivered'",
             FindingKind::Submission,
             "is in a state that its last attempt does not lead to",
@@ -400,44 +400,44 @@ async fn no_file_is_overwritten_and_no_store_that_is_served_is_recovered() {
     assert!(matches!(recover(&path, &new), Err(StoreError::InUse { .. })));
     assert!(!new.exists());
     let place = closed(store).await;
-    fs::write(&new, "somebody's").unwrap();
+    fs::write(&new, "someone's").unwrap();
     assert!(matches!(recover(&place.path(), &new), Err(StoreError::Open { .. })));
-    assert_eq!(fs::read(&new).unwrap(), b"somebody's");
+    assert_eq!(fs::read(&new).unwrap(), b"someone's");
 }
 
 #[test]
 fn a_service_with_a_damaged_store_stays_up_and_says_what_to_run() {
-    let mut world = World::of(SETTINGS);
-    let ledger = world.ledger.path().to_owned();
-    fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
-    world.serve_as_process();
-    let advice = format!("postcall doctor --ledger {}", ledger.canonicalize().unwrap().display());
-    let said = &world.process().said_first;
+    let mut test_env = TestEnv::of(SETTINGS);
+    let ledger = test_env.ledger.path().to_owned();
+    fs::write(&ledger, "This was a store once. ".repeat(1000)).unwrap();
+    test_env.serve_as_process();
+    let advice = format!("postcall doctor --store {}", ledger.canonicalize().unwrap().display());
+    let said = &test_env.process().said_first;
     let damaged = said.iter().find(|line| line["level"] == "ERROR").expect("it says so");
     assert!(damaged["message"].as_str().unwrap().ends_with(&format!("run: {advice}")), "{damaged}");
 
-    let reply = world.caller("c-1").presses("4");
+    let reply = test_env.caller("c-1").presses("4");
     reply.assert_status(503);
     assert!(reply.header("retry-after").is_some());
-    let ready = world.ask("/readyz");
+    let ready = test_env.ask("/readyz");
     ready.assert_status(503);
-    assert_eq!(ready.text, format!("[-]ledger: it is damaged; run: {advice}\n[+]accepting\n"));
-    world.ask("/livez").assert_status(200);
-    let figures = world.figures();
-    assert_eq!((figures.of("ledger_writable"), figures.of("ledger_damaged")), (0.0, 1.0));
-    world.process().signal("TERM");
-    assert!(world.until_the_process_ends().status.success());
+    assert_eq!(ready.text, format!("[-]store: it is damaged; run: {advice}\n[+]accepting\n"));
+    test_env.ask("/livez").assert_status(200);
+    let figures = test_env.figures();
+    assert_eq!((figures.of("store_writable"), figures.of("store_damaged")), (0.0, 1.0));
+    test_env.process().signal("TERM");
+    assert!(test_env.until_the_process_ends().status.success());
 }
 
 #[test]
 fn an_operator_of_a_damaged_store_learns_what_to_run() {
-    let world = World::of(SETTINGS);
-    let ledger = world.ledger.path().to_owned();
-    fs::write(&ledger, "This was a ledger once. ".repeat(1000)).unwrap();
+    let test_env = TestEnv::of(SETTINGS);
+    let ledger = test_env.ledger.path().to_owned();
+    fs::write(&ledger, "This was a store once. ".repeat(1000)).unwrap();
     let advice =
-        format!("run: postcall doctor --ledger {}", ledger.canonicalize().unwrap().display());
+        format!("run: postcall doctor --store {}", ledger.canonicalize().unwrap().display());
     for asked in [&["submissions"][..], &["accounts", "resume", "main"]] {
-        let said = world.postcall(asked).output().unwrap();
+        let said = test_env.postcall(asked).output().unwrap();
         assert_eq!(said.status.code(), Some(1));
         let said = String::from_utf8(said.stderr).unwrap();
         assert!(said.trim_end().ends_with(&advice), "{said}");
@@ -446,11 +446,11 @@ fn an_operator_of_a_damaged_store_learns_what_to_run() {
 
 #[test]
 fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
-    let mut world = World::new();
-    world.caller("before").has_pressed("4");
-    world.until_it_is("before", "delivered");
-    world.stop();
-    let ledger = world.ledger.path().to_owned();
+    let mut test_env = TestEnv::new();
+    test_env.caller("before").has_pressed("4");
+    test_env.until_it_is("before", "delivered");
+    test_env.stop();
+    let ledger = test_env.ledger.path().to_owned();
     let root = Connection::open(&ledger)
         .unwrap()
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'webhooks'", [], |row| {
@@ -459,16 +459,16 @@ fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
         .unwrap();
     overwrite(&ledger, root as usize, |page| page.fill(0xa5));
 
-    world.start();
-    assert!(world.is_ready(), "nobody has looked there yet");
-    world.caller("c-1").presses("4").assert_status(503);
-    let ready = world.ask("/readyz");
+    test_env.start();
+    assert!(test_env.is_ready(), "no one has looked there yet");
+    test_env.caller("c-1").presses("4").assert_status(503);
+    let ready = test_env.ask("/readyz");
     ready.assert_status(503);
-    assert!(ready.text.starts_with("[-]ledger: it is damaged; run: postcall doctor --ledger "));
-    world.caller("c-2").presses("4").assert_status(503);
-    let figures = world.figures();
-    assert_eq!((figures.of("ledger_writable"), figures.of("ledger_damaged")), (0.0, 1.0));
-    world.stop();
+    assert!(ready.text.starts_with("[-]store: it is damaged; run: postcall doctor --store "));
+    test_env.caller("c-2").presses("4").assert_status(503);
+    let figures = test_env.figures();
+    assert_eq!((figures.of("store_writable"), figures.of("store_damaged")), (0.0, 1.0));
+    test_env.stop();
 
     let new = ledger.with_file_name("new.db");
     let recovered = recover(&ledger, &new).unwrap();
@@ -478,10 +478,10 @@ fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
         let _ = fs::remove_file(format!("{}{suffix}", ledger.display()));
     }
     fs::rename(&new, &ledger).unwrap();
-    world.start();
-    world.caller("c-1").has_pressed("4");
-    world.until_it_is("c-1", "delivered");
-    world.until_it_is("before", "delivered");
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.until_it_is("before", "delivered");
 }
 
 #[test]
@@ -514,7 +514,7 @@ fn the_doctor_says_what_is_wrong_and_exits_accordingly() {
         drop(reader);
         let arguments = ["doctor", "--output", output];
         let unheard = process::postcall(&arguments, &home.settings()).stdout(writer).status();
-        assert_eq!(unheard.unwrap().code(), Some(1), "though nobody reads what");
+        assert_eq!(unheard.unwrap().code(), Some(1), "though no one reads what");
     }
 
     let new = home.ledger().with_file_name("new.db");
@@ -522,8 +522,8 @@ fn the_doctor_says_what_is_wrong_and_exits_accordingly() {
     let text = String::from_utf8(recovered.stdout).unwrap();
     assert_eq!(recovered.status.code(), Some(0), "{text}");
     assert!(text.contains("nothing is known to be lost"), "{text}");
-    assert_eq!(run(&["--ledger", new.to_str().unwrap()]).status.code(), Some(0));
-    let nowhere = run(&["--ledger", "/nowhere/postcall.db"]);
+    assert_eq!(run(&["--store", new.to_str().unwrap()]).status.code(), Some(0));
+    let nowhere = run(&["--store", "/nowhere/postcall.db"]);
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(nowhere.stdout.is_empty() && !nowhere.stderr.is_empty());
 }
@@ -537,7 +537,7 @@ async fn furnished() -> TestStore<Sqlite> {
         let mut first = with_key(&format!("id-{n}"), 1, complete(begins, &call));
         // Some bodies and some documents are on pages of their own.
         first.webhook.body = vec![b'x'; if n % 40 == 7 { 9000 } else { 100 }];
-        let caller = "somebody".repeat(if n % 40 == 11 { 1200 } else { 1 });
+        let caller = "someone".repeat(if n % 40 == 11 { 1200 } else { 1 });
         store.receive_one(with_field("from", &caller, first)).await;
         if n % 7 == 0 {
             store.receive_one(hang_up(begins + 1, &call)).await;
@@ -553,8 +553,8 @@ async fn furnished() -> TestStore<Sqlite> {
         let end = |verdict, status| attempt(verdict, Some(status), 101);
         let (attempt, decision) = match n % 8 {
             2 => {
-                let decision = Decision::Dead { reason: DeadReason::Refused, pause: None };
-                (end(Verdict::Refused, 422), decision)
+                let decision = Decision::Dead { reason: DeadReason::Rejected, pause: None };
+                (end(Verdict::Rejected, 422), decision)
             }
             4 => (end(BUSY, 503), Decision::Retry { at: at(100_000) }),
             _ => (accepted(101), Decision::Delivered),
@@ -566,9 +566,9 @@ async fn furnished() -> TestStore<Sqlite> {
     }
     let claims = store.claim(wanted(&[("other", 2)], 1000)).await.unwrap().claims;
     assert_eq!(claims.len(), 2);
-    let (cause, probe_at) = (PauseCause::Misconfigured, at(2000));
+    let (cause, probe_at) = (PauseCause::AccountRejected, at(2000));
     let pause = Decision::Pause { cause, probe_at, at: at(2000) };
-    let rejected = attempt(Verdict::Misconfigured, Some(401), 1001);
+    let rejected = attempt(Verdict::AccountRejected, Some(401), 1001);
     store.settle_one(&claims[0], rejected, pause).await;
     store
 }

@@ -6,7 +6,7 @@ use postcall::submission::{ChangedAnswerPolicy, Decision};
 use crate::store_contract::Backend;
 use crate::store_contract::backend::{Sqlite, TestStore};
 use crate::store_contract::spoken::{accepted, complete, webhook, with_key, with_policy};
-use crate::world::World;
+use crate::test_env::TestEnv;
 
 /// 3,000 webhooks of 60 KB about a call that was delivered.
 #[tokio::test]
@@ -57,8 +57,8 @@ async fn a_caller_who_goes_to_and_fro_for_ever_is_kept_up_to_a_bound() {
         let request = with_policy(ChangedAnswerPolicy::KeepLast, request);
         outcomes.push(store.receive_one(request).await.outcome.label());
     }
-    assert_eq!(outcomes[..3], ["new", "added", "added"]);
-    assert!(outcomes[900..].iter().all(|it| ["excess", "repeat"].contains(it)), "{outcomes:?}");
+    assert_eq!(outcomes[..3], ["created", "updated", "updated"]);
+    assert!(outcomes[900..].iter().all(|it| ["excess", "duplicate"].contains(it)), "{outcomes:?}");
     let kept = store.backend.bodies().len();
     assert!((200..300).contains(&kept), "{kept}");
 }
@@ -66,11 +66,11 @@ async fn a_caller_who_goes_to_and_fro_for_ever_is_kept_up_to_a_bound() {
 /// A sender whose webhook is not kept is not promised that it is.
 #[test]
 fn a_webhook_in_excess_is_answered_without_a_promise_and_counted() {
-    let world = World::new();
-    world.caller("c-1").has_pressed("4");
-    world.until_it_is("c-1", "delivered");
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
     let is_excess = |n: u32| {
-        let reply = world.caller("c-1").presses(&format!("9{n}"));
+        let reply = test_env.caller("c-1").presses(&format!("9{n}"));
         reply.assert_status(200);
         let is_excess = reply.header("postcall-outcome") == Some("excess");
         assert_eq!(reply.header("postcall-submission").is_none(), is_excess, "{n}");
@@ -79,7 +79,7 @@ fn a_webhook_in_excess_is_answered_without_a_promise_and_counted() {
     let first = (0..2000).find(|n| is_excess(*n)).expect("there is a bound");
     assert!(first > 400, "{first}");
     assert!(is_excess(5000));
-    let excess = world.figures().of(r#"hooks_total{outcome="excess",source="quick"}"#);
+    let excess = test_env.figures().of(r#"webhooks_total{outcome="excess",source="quick"}"#);
     assert_eq!(excess, 2.0);
 }
 

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::round::{Round, Tally};
-use crate::oracle::{self, say};
+use crate::invariant_checker::{self, say};
 
 /// Of the suite; each takes some seconds.
 const ROUNDS: u64 = 3;
@@ -29,8 +29,8 @@ const AT_ONCE: usize = 4;
 
 #[test]
 fn rounds_of_every_trouble_lose_nothing_and_leave_the_books_balanced() {
-    let first = oracle::seed();
-    let rounds = oracle::number("POSTCALL_ROUNDS").unwrap_or(ROUNDS);
+    let first = invariant_checker::seed();
+    let rounds = invariant_checker::number("POSTCALL_ROUNDS").unwrap_or(ROUNDS);
     let (begun, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
     let play = || {
         loop {
@@ -53,7 +53,7 @@ fn rounds_of_every_trouble_lose_nothing_and_leave_the_books_balanced() {
     say(&format!("faults: {rounds} rounds, seeds {first} to {last}: {tally}"));
 }
 
-/// A round that nobody told the end of.
+/// A round that no one told the end of.
 struct Untold(u64);
 
 impl Drop for Untold {

@@ -1,12 +1,12 @@
-//! The suite against ledgers with a flaw each: it has to find every one of them.
+//! The suite against stores with a flaw each: it has to find every one of them.
 //!
 //! `cargo test --features flaws --test it flaws`
 
 use std::process::{Command, Stdio};
 
-use crate::oracle::say;
+use crate::invariant_checker::say;
 
-/// What of the suite is asked: the promises of every ledger, and the process on a full disk.
+/// What of the suite is asked: the promises of every store, and the process on a full disk.
 const SUITE: [&str; 2] = ["store_contract::", "faults::full_disk::"];
 
 #[test]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use postcall::account::PauseCause;
 use serde_json::json;
 
-use crate::world::{Rounds, SETTINGS, TOKEN, World};
+use crate::test_env::{Rounds, SETTINGS, TOKEN, TestEnv};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Nobody listens there.
+/// No one listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 #[track_caller]
@@ -20,7 +20,7 @@ fn is_held_for(rounds: &Rounds, cause: PauseCause) {
     let pauses = rounds.ledger.pauses();
     assert_eq!(pauses.iter().map(|pause| pause.cause).collect::<Vec<_>>(), [cause], "{pauses:?}");
     let label = cause.label();
-    let figure = format!("account_held{{account=\"main\",cause=\"{label}\"}}");
+    let figure = format!("account_paused{{account=\"main\",cause=\"{label}\"}}");
     assert_eq!(rounds.figure(&figure), 1.0);
 }
 
@@ -33,7 +33,7 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
             rounds.start();
             rounds.hears("quick", "c-0", "4").await;
             rounds.round().await;
-            is_held_for(rounds, PauseCause::Misconfigured);
+            is_held_for(rounds, PauseCause::AccountRejected);
             for n in 1..20 {
                 rounds.hears("quick", &format!("c-{n}"), "4").await;
             }
@@ -49,7 +49,7 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
                     rounds.reload();
                 }
                 "an operator says so" => {
-                    // The courier has looked at the file a moment ago.
+                    // The dispatcher has looked at the file a moment ago.
                     rounds.operator_resumes("main").await;
                 }
                 _ => rounds.later(MINUTE),
@@ -68,18 +68,18 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
 
 #[test]
 fn a_running_service_takes_a_new_token_by_itself() {
-    let mut world = World::of(SETTINGS);
-    world.set(&[("DELIVERY__HOLD_PROBE", "1h")]);
-    world.operator_writes_the_token("the-token-of-yesterday");
-    world.start();
+    let mut test_env = TestEnv::of(SETTINGS);
+    test_env.set(&[("DELIVERY__PROBE_INTERVAL", "1h")]);
+    test_env.operator_writes_the_token("the-token-of-yesterday");
+    test_env.start();
     for n in 0..20 {
-        let caller = world.caller(&format!("c-{n}"));
+        let caller = test_env.caller(&format!("c-{n}"));
         caller.signed_with("the-token-of-yesterday").has_pressed("3");
     }
-    world.until("it is held", || !world.ledger.pauses().is_empty());
-    world.operator_writes_the_token(TOKEN);
-    world.until("all are delivered", || world.ledger.totals().delivered == 20);
-    assert_eq!(world.ledger.totals().dead, 0);
+    test_env.until("it is held", || !test_env.ledger.pauses().is_empty());
+    test_env.operator_writes_the_token(TOKEN);
+    test_env.until("all are delivered", || test_env.ledger.totals().delivered == 20);
+    assert_eq!(test_env.ledger.totals().dead, 0);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn what_alone_is_rejected_is_dead_in_the_end_and_stops_nobody_for_long() {
         assert_eq!(rounds.submission("poisoned").spent, 0);
         rounds.plivo.fails(json!([{"status": 403, "times": 1}]));
         rounds.round().await;
-        assert_eq!(rounds.submission("poisoned").state, "dead(refused)");
+        assert_eq!(rounds.submission("poisoned").state, "dead(rejected)");
         assert!(rounds.ledger.pauses().is_empty());
     });
 }
@@ -111,8 +111,8 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
     let impatient = |settings: &str| {
         let nowhere = settings.replace("@plivo@", NOWHERE);
         nowhere.replace(
-            "hold_probe: 20ms, retry: { first: 1ms, longest: 20ms }",
-            "hold_probe: 10m, retry: { age: 1h, unknown_call: 1h }",
+            "probe_interval: 20ms, retry: { initial_backoff: 1ms, max_backoff: 20ms }",
+            "probe_interval: 10m, retry: { max_age: 1h, not_found_max_age: 1h }",
         )
     };
     Rounds::play_with(impatient, async |rounds| {
@@ -128,7 +128,7 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
             rounds.ledger.submissions().iter().map(|it| it.document.attempts_spent).sum();
         assert_eq!(spent, 4, "the run before it was held");
 
-        // It is there again, and busy: nobody is too old by now.
+        // It is there again, and busy: no one is too old by now.
         rounds.plivo.fails(json!([{"status": 500, "times": 20}]));
         rounds.write_settings(|settings| settings.replace(NOWHERE, "@plivo@"));
         rounds.reload();
@@ -136,7 +136,7 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
         assert!(rounds.ledger.pauses().is_empty());
         let totals = rounds.ledger.totals();
         assert_eq!((totals.delivered, totals.dead), (20, 0));
-        assert_eq!(rounds.figure("account_held{account=\"main\",cause=\"unreachable\"}"), 0.0);
+        assert_eq!(rounds.figure("account_paused{account=\"main\",cause=\"unreachable\"}"), 0.0);
     });
 }
 
@@ -176,7 +176,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
             rounds.hears_of("ivr", Some("problem"), &call, "1").await;
         }
         rounds.rounds_for(HOUR).await;
-        is_held_for(rounds, PauseCause::Refusals);
+        is_held_for(rounds, PauseCause::Rejections);
         assert!(rounds.ledger.pauses()[0].detail.contains("Issues have to be an array"));
         assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
 
@@ -186,7 +186,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
             rounds.start();
             rounds.rounds_for(10 * MINUTE).await;
         }
-        is_held_for(rounds, PauseCause::Refusals);
+        is_held_for(rounds, PauseCause::Rejections);
         assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
 
         // What Plivo takes is not kept from it.
@@ -200,7 +200,7 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         assert!(rounds.figure("submissions_set_aside_total{source=\"ivr\"}") > 0.0);
 
         rounds.write_settings(|settings| {
-            let mended = r#"api: "@plivo@", spelling: { CALL_DROPPED: CALL_DROPPPED } }"#;
+            let mended = r#"api: "@plivo@", issue_names: { CALL_DROPPED: CALL_DROPPPED } }"#;
             settings.replacen(r#"api: "@plivo@" }"#, mended, 1)
         });
         rounds.reload();
@@ -227,7 +227,7 @@ fn calls_that_plivo_does_not_know_die_one_by_one_among_those_that_it_knows() {
     });
 }
 
-/// Somebody who may call one source makes calls up, and Plivo knows none of them.
+/// Someone who may call one source makes calls up, and Plivo knows none of them.
 #[test]
 fn calls_that_one_source_makes_up_wait_and_stop_no_other_source_of_the_account() {
     Rounds::play(async |rounds| {
@@ -254,7 +254,7 @@ fn calls_that_one_source_makes_up_wait_and_stop_no_other_source_of_the_account()
         }
         assert_eq!(rounds.ledger.totals().dead, 4);
 
-        // Plivo comes to know them: nothing is lost, and nobody has to do anything.
+        // Plivo comes to know them: nothing is lost, and no one has to do anything.
         rounds.plivo.is_well();
         rounds.rounds_for(11 * MINUTE).await;
         assert_eq!(rounds.ledger.totals().delivered, 1 + 3 + 16);
@@ -273,7 +273,7 @@ fn an_account_that_calls_made_up_have_paused_resumes_with_the_first_that_is_not(
         rounds.rounds_for(MINUTE).await;
         rounds.hourly_rounds_for(24).await;
         rounds.rounds_for(10 * MINUTE).await;
-        is_held_for(rounds, PauseCause::Refusals);
+        is_held_for(rounds, PauseCause::Rejections);
         rounds.hears("polite", "good", "5").await;
         rounds.rounds_for(MINUTE).await;
         assert_eq!(rounds.submission("good").state, "delivered");
@@ -341,7 +341,7 @@ fn no_more_begin_in_a_second_than_the_settings_say() {
 #[test]
 fn who_pushes_back_is_asked_less_at_once_and_more_again_when_it_answers() {
     Rounds::play(async |rounds| {
-        let limit = "delivery_limit{account=\"main\"}";
+        let limit = "delivery_concurrency_limit{account=\"main\"}";
         assert_eq!(rounds.figure(limit), 8.0);
         rounds.plivo.fails(json!([{"status": 503, "times": 4}]));
         rounds.hears("quick", "c-0", "5").await;
@@ -359,7 +359,7 @@ fn who_pushes_back_is_asked_less_at_once_and_more_again_when_it_answers() {
         rounds.rounds_for(MINUTE).await;
         assert_eq!(rounds.ledger.totals().delivered, 40);
         assert_eq!(rounds.figure(limit), 8.0);
-        assert_eq!(rounds.figure("delivery_limit{account=\"other\"}"), 8.0);
+        assert_eq!(rounds.figure("delivery_concurrency_limit{account=\"other\"}"), 8.0);
     });
 }
 
@@ -370,32 +370,33 @@ fn a_backlog_keeps_no_new_call_waiting() {
             rounds.hears("quick", &format!("old-{n}"), "5").await;
         }
         rounds.later(2 * HOUR);
-        rounds.hears("quick", "new", "5").await;
+        rounds.hears("quick", "created", "5").await;
         rounds.round().await;
-        assert_eq!(rounds.submission("new").state, "delivered");
+        assert_eq!(rounds.submission("created").state, "delivered");
         assert!(rounds.ledger.totals().delivered > 2, "nor does the new one keep the backlog");
     });
 }
 
 #[test]
 fn an_account_that_is_stuck_keeps_no_other_waiting() {
-    let mut world = World::of(SETTINGS);
-    world.set(&[("SHUTDOWN__DEADLINE", "50ms")]);
-    world.start();
-    world.plivo.fails(json!([{"delay_ms": 600_000, "times": 8}]));
+    let mut test_env = TestEnv::of(SETTINGS);
+    test_env.set(&[("SHUTDOWN__DEADLINE", "50ms")]);
+    test_env.start();
+    test_env.plivo.fails(json!([{"delay_ms": 600_000, "times": 8}]));
     for n in 0..20 {
-        world.caller(&format!("c-{n}")).has_pressed("4");
+        test_env.caller(&format!("c-{n}")).has_pressed("4");
     }
-    world.until("all its places are taken", || world.plivo.requests() == 8);
+    test_env.until("all its places are taken", || test_env.plivo.requests() == 8);
     for n in 0..20 {
-        world.caller(&format!("t-{n}")).at("tenant").has_pressed("4");
+        test_env.caller(&format!("t-{n}")).at("tenant").has_pressed("4");
     }
-    world.until("the other's are delivered", || world.ledger.totals().delivered == 20);
+    test_env.until("the other's are delivered", || test_env.ledger.totals().delivered == 20);
 }
 
 #[test]
 fn where_nobody_can_say_whether_it_was_heard_an_operator_may_want_to_look() {
-    let once = |settings: &str| settings.replace("delay: 0s,", "delay: 0s, unknown_result: dead,");
+    let once =
+        |settings: &str| settings.replace("delay: 0s,", "delay: 0s, on_unknown_result: dead,");
     Rounds::play_with(once, async |rounds| {
         rounds.plivo.fails(json!([{"reset": "after", "times": 1}]));
         rounds.hears("quick", "c-1", "5").await;
@@ -403,7 +404,7 @@ fn where_nobody_can_say_whether_it_was_heard_an_operator_may_want_to_look() {
         let dead = rounds.submission("c-1");
         assert_eq!((&*dead.state, dead.spent), ("dead(unknown_result)", 1));
         assert_eq!(rounds.plivo.heard_about("c-1").len(), 1);
-        // Nobody was reached at all: that is known.
+        // No one was reached at all: that is known.
         rounds.write_settings(|settings| settings.replace("@plivo@", NOWHERE));
         rounds.reload();
         rounds.hears("quick", "c-2", "5").await;
@@ -414,7 +415,8 @@ fn where_nobody_can_say_whether_it_was_heard_an_operator_may_want_to_look() {
 
 #[test]
 fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_long() {
-    let once = |settings: &str| settings.replace("delay: 0s,", "delay: 0s, unknown_result: dead,");
+    let once =
+        |settings: &str| settings.replace("delay: 0s,", "delay: 0s, on_unknown_result: dead,");
     Rounds::play_with(once, async |rounds| {
         rounds.plivo.fails(json!([{"reset": "after"}]));
         let calls: Vec<_> = (0..30).map(|n| format!("c-{n}")).collect();
@@ -422,7 +424,7 @@ fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_lo
             rounds.hears("quick", call, "5").await;
         }
         rounds.rounds_for(10 * MINUTE).await;
-        is_held_for(rounds, PauseCause::Refusals);
+        is_held_for(rounds, PauseCause::Rejections);
         let totals = rounds.ledger.totals();
         assert!(totals.dead < 30 && totals.pending > 0, "{totals:?}");
         rounds.plivo.fails(json!([]));
@@ -438,7 +440,8 @@ fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_lo
 
 #[test]
 fn what_an_operator_does_not_want_heard_twice_is_not_after_a_crash() {
-    let once = |settings: &str| settings.replace("delay: 0s,", "delay: 0s, unknown_result: dead,");
+    let once =
+        |settings: &str| settings.replace("delay: 0s,", "delay: 0s, on_unknown_result: dead,");
     Rounds::play_with(once, async |rounds| {
         rounds.hears("quick", "c-1", "5").await;
         rounds.sets_out().await.unwrap();

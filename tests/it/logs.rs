@@ -3,8 +3,8 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
+use crate::test_env::{AUTH_ID, Callback, FROM, SETTINGS, TO, TOKEN, TestEnv};
 use crate::wire::{Connection, exchange, request};
-use crate::world::{AUTH_ID, Callback, FROM, SETTINGS, TO, TOKEN, World};
 
 /// Everything that any part of the program has to say.
 const EVERYTHING: &str = "trace,actix_server=trace,refinery_core=trace,actix_http::h1::decoder=trace,\
@@ -21,18 +21,18 @@ const HMAC: &str = "canary-hmac-secret-0123456789";
 
 #[test]
 fn no_secret_number_body_or_note_is_ever_logged() {
-    let mut world = World::of(&with_all_schemes(SETTINGS));
-    world.operator_writes_the_token("the-token-of-yesterday");
-    world.set(&[("LOGS__FORMAT", "json"), ("LOGS__FILTER", EVERYTHING)]);
-    world.serve_as_process();
+    let mut test_env = TestEnv::of(&with_all_schemes(SETTINGS));
+    test_env.operator_writes_the_token("the-token-of-yesterday");
+    test_env.set(&[("LOGS__FORMAT", "json"), ("LOGS__FILTER", EVERYTHING)]);
+    test_env.serve_as_process();
 
-    // Plivo does not let us in, until the token is written anew.
-    world.caller("c-held").signed_with("the-token-of-yesterday").has_pressed("3");
-    world.until("the account is held", || !world.ledger.pauses().is_empty());
-    world.operator_writes_the_token(TOKEN);
-    world.until_it_is("c-held", "delivered");
+    // Plivo does not let us in, until the token is written again.
+    test_env.caller("c-held").signed_with("the-token-of-yesterday").has_pressed("3");
+    test_env.until("the account is held", || !test_env.ledger.pauses().is_empty());
+    test_env.operator_writes_the_token(TOKEN);
+    test_env.until_it_is("c-held", "delivered");
 
-    // Good, refused and unreadable hooks, by every scheme.
+    // Good, refused and unreadable webhooks, by every scheme.
     let spoken = format!(
         "CallUUID=c-spoken&From={FROM}&To={TO}&InputType=speech&Speech={SPOKEN}&Note={BODY}"
     );
@@ -41,14 +41,14 @@ fn no_secret_number_body_or_note_is_ever_logged() {
         callback.headers.push(("x-canary", HEADER.to_owned()));
         let signature = callback.headers.iter().find(|(name, _)| *name == "x-plivo-signature-v3");
         secrets.extend(signature.map(|(_, signature)| signature.clone()));
-        callback.send(&world).assert_status(status);
+        callback.send(&test_env).assert_status(status);
     };
     send(Callback::signed("quick", None, &spoken, TOKEN), 200);
-    send(world.caller("c-5").callback("5"), 200);
-    send(world.caller("c-ivr").at("ivr").callback("2"), 200);
-    send(world.caller("c-ivr").at("ivr").asked("problem").callback("1"), 200);
-    send(world.caller("c-typo").asked("scoer").callback("1"), 200);
-    send(world.caller("c-5").signed_with(FORGED_TOKEN).callback("1"), 401);
+    send(test_env.caller("c-5").callback("5"), 200);
+    send(test_env.caller("c-ivr").at("ivr").callback("2"), 200);
+    send(test_env.caller("c-ivr").at("ivr").asked("problem").callback("1"), 200);
+    send(test_env.caller("c-typo").asked("scoer").callback("1"), 200);
+    send(test_env.caller("c-5").signed_with(FORGED_TOKEN).callback("1"), 401);
     send(Callback::signed("quick", None, &format!("From={FROM}&Note={BODY}"), TOKEN), 400);
     send(Callback::signed("quick", None, &format!("CallUUID=%zz&From={FROM}"), TOKEN), 400);
     send(Callback::signed("polite", None, &format!("From={FROM}&Note={BODY}"), "no-token"), 200);
@@ -63,16 +63,16 @@ fn no_secret_number_body_or_note_is_ever_logged() {
         (format!("/no/such/path{query}=b-1"), String::new(), 404),
     ] {
         let headers = [("authorization", &*authorization), ("x-canary", HEADER)];
-        exchange(world.public(), &request("GET", &target, &headers, b"")).assert_status(status);
+        exchange(test_env.public(), &request("GET", &target, &headers, b"")).assert_status(status);
     }
-    world.until("all of it is settled", || world.ledger.totals().waiting() == 0);
+    test_env.until("all of it is settled", || test_env.ledger.totals().waiting() == 0);
     for (call, state) in [
         ("c-ivr", "delivered"),
         ("b-2", "delivered"),
         ("c-spoken", "ignored(invalid_answer)"),
         ("c-typo", "dead(unmapped)"),
     ] {
-        assert_eq!(world.ledger.submission(call).unwrap().state, state);
+        assert_eq!(test_env.ledger.submission(call).unwrap().state, state);
     }
 
     // What is no HTTP at all, or breaks off.
@@ -84,28 +84,28 @@ fn no_secret_number_body_or_note_is_ever_logged() {
         format!("POST /hooks/quick HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n{BODY}\r\n"),
         format!("POST /hooks/quick?From={FROM} HTTP/1.1\r\ncontent-length: 99\r\n\r\n{BODY}"),
     ] {
-        let mut connection = Connection::open(world.public());
+        let mut connection = Connection::open(test_env.public());
         connection.send(&no_http);
         connection.finish_sending();
         connection.reply().expect("an answer").assert_status(400);
     }
 
     // Trouble with Plivo, on the wire and with the disk.
-    world.plivo.fails(json!([
+    test_env.plivo.fails(json!([
         {"status": 422, "times": 1}, {"reset": "before", "times": 1}, {"status": 503, "times": 1}
     ]));
-    send(world.caller("c-dead").at("ivr").callback("2"), 200);
-    send(world.caller("c-dead").at("ivr").asked("problem").callback("1"), 200);
-    world.until_it_is("c-dead", "dead(refused)");
-    send(world.caller("c-6").callback("5"), 200);
-    world.until_it_is("c-6", "delivered");
-    world.ledger.refuses_writes();
-    send(world.caller("c-7").callback("5"), 503);
-    world.ledger.takes_writes();
-    world.ask("/metrics").assert_status(200);
+    send(test_env.caller("c-dead").at("ivr").callback("2"), 200);
+    send(test_env.caller("c-dead").at("ivr").asked("problem").callback("1"), 200);
+    test_env.until_it_is("c-dead", "dead(rejected)");
+    send(test_env.caller("c-6").callback("5"), 200);
+    test_env.until_it_is("c-6", "delivered");
+    test_env.ledger.refuses_writes();
+    send(test_env.caller("c-7").callback("5"), 503);
+    test_env.ledger.takes_writes();
+    test_env.ask("/metrics").assert_status(200);
 
-    world.process().signal("TERM");
-    let ended = world.until_the_process_ends();
+    test_env.process().signal("TERM");
+    let ended = test_env.until_the_process_ends();
     assert!(ended.status.success(), "{}: {}", ended.status, ended.stderr);
     assert_eq!(ended.stderr, "");
     for line in ended.stdout.lines() {
@@ -147,17 +147,17 @@ fn no_secret_number_body_or_note_is_ever_logged() {
 /// The default filter: how much is logged does not grow with the traffic.
 #[test]
 fn webhooks_and_deliveries_that_go_well_are_not_logged_at_info() {
-    let mut world = World::of(SETTINGS);
-    world.set(&[("LOGS__FORMAT", "json")]);
-    world.serve_as_process();
-    world.caller("c-1").has_pressed("4");
-    world.caller("c-1").has_pressed("4");
-    world.caller("c-2").is_silent();
-    world.caller("c-3").signed_with(FORGED_TOKEN).presses("4").assert_status(401);
-    world.until_it_is("c-1", "delivered");
-    world.until_it_is("c-2", "ignored(no_answer)");
-    world.process().signal("TERM");
-    let ended = world.until_the_process_ends();
+    let mut test_env = TestEnv::of(SETTINGS);
+    test_env.set(&[("LOGS__FORMAT", "json")]);
+    test_env.serve_as_process();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.caller("c-1").has_pressed("4");
+    test_env.caller("c-2").is_silent();
+    test_env.caller("c-3").signed_with(FORGED_TOKEN).presses("4").assert_status(401);
+    test_env.until_it_is("c-1", "delivered");
+    test_env.until_it_is("c-2", "ignored(no_answer)");
+    test_env.process().signal("TERM");
+    let ended = test_env.until_the_process_ends();
     let messages = ended.stdout.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap();
         line["message"].as_str().unwrap().to_owned()
@@ -165,10 +165,10 @@ fn webhooks_and_deliveries_that_go_well_are_not_logged_at_info() {
     let while_it_served: Vec<String> =
         messages.skip_while(|message| message != "serving").skip(1).collect();
     let of_its_end = [
-        "going down: not ready any more, hooks are still taken",
-        "no more hooks are taken",
+        "going down: not ready any more, webhooks are still taken",
+        "no more webhooks are taken",
         "nothing is left in flight",
-        "the ledger is closed",
+        "the store is closed",
     ];
     assert_eq!(while_it_served, of_its_end);
 }
@@ -187,5 +187,5 @@ fn with_all_schemes(settings: &str) -> String {
             "IVR survey: {{ score }} of 5",
             &format!("IVR survey: {NOTE} {{{{ score }}}} of 5"),
         )
-        .replace("complete: { after: 1h }", "complete: { after: 10s }")
+        .replace("complete: { timeout: 1h }", "complete: { timeout: 10s }")
 }

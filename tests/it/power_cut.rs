@@ -1,7 +1,7 @@
 //! The power is cut at any moment: what a disk keeps then is what was synced, and of what was written
 //! since then any part. Whatever was answered before has to be there.
 //!
-//! The service's own ledger writes through a file system that remembers every write and sync in their
+//! The service's own store writes through a file system that remembers every write and sync in their
 //! order (`power_cut/recorder.rs`). A cut replays them up to some moment (`power_cut/disk.rs`).
 
 mod disk;
@@ -27,7 +27,7 @@ use self::recorder::Recording;
 use crate::store_contract::backend::wanted;
 use crate::store_contract::spoken::{attempt, complete};
 
-/// How many things happen, and how often the power is cut, where nobody wants more.
+/// How many things happen, and how often the power is cut, where no one wants more.
 const STEPS: usize = 60;
 const CUTS: usize = 40;
 
@@ -130,11 +130,11 @@ impl Promised {
         let found = store.search(everything, None, 1000).await.unwrap().submissions;
         let of = |id| found.iter().find(|submission| submission.id == id);
         let state = |id| of(id).map(|submission| submission.state);
-        for (_, id, hook) in self.kept.iter().filter(|(when, ..)| *when <= moment) {
+        for (_, id, webhook) in self.kept.iter().filter(|(when, ..)| *when <= moment) {
             assert!(state(*id).is_some(), "at event {moment} a submission is lost");
             let webhooks = store.find(*id).await.unwrap().expect("it is there").webhooks;
-            let is_there = webhooks.iter().any(|kept| kept.id.0.as_bytes()[..] == hook[..]);
-            assert!(is_there, "at event {moment} a hook is lost");
+            let is_there = webhooks.iter().any(|kept| kept.id.0.as_bytes()[..] == webhook[..]);
+            assert!(is_there, "at event {moment} a webhook is lost");
         }
         for (_, id) in self.begun.iter().filter(|(when, _)| *when <= moment) {
             let attempts = &of(*id).expect("it is there").document.attempts;
@@ -187,7 +187,7 @@ fn open(path: &Path) -> Result<SqliteStore, StoreError> {
 fn open_observed(path: &Path, observer: Arc<dyn Observer>) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(Options {
         path: path.to_owned(),
-        queue: 64,
+        write_queue: 64,
         lease: Duration::from_secs(30),
         clock: Clock::manual(Timestamp::UNIX_EPOCH),
         observer,

@@ -1,4 +1,4 @@
-//! Each preset has hooks as its sender sends them beside the feedback that they must become.
+//! Each preset has webhooks as its sender sends them beside the feedback that they must become.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -51,7 +51,7 @@ fn open_to_all() -> Vec<Source> {
     });
     let text = format!(
         "accounts: {{ main: {{ auth_id: MA, auth_token: {{ value: unused }} }} }}\n\
-         surveys: {{ quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }}, \
+         surveys: {{ quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ question: score }}, \
          fields: [from, to] }} }}\nstore: {{ url: \"sqlite:none.db\" }}\nsources:\n{}",
         sources.collect::<String>()
     );
@@ -74,7 +74,7 @@ proptest! {
         let form = form.into_bytes();
         let bodies = [("json", json.into_bytes()), ("json", bytes.clone()), ("x-www-form-urlencoded", bytes), ("x-www-form-urlencoded", form)];
         for (source, (kind, body)) in sources.iter().flat_map(|source| bodies.iter().map(move |body| (source, body))) {
-            let hook = Webhook {
+            let webhook = Webhook {
                 id: WebhookId(Uuid::nil()),
                 method: if by_get { Method::Get } else { Method::Post },
                 path: "/hooks/x".to_owned(),
@@ -88,7 +88,7 @@ proptest! {
                 body: body.clone(),
                 received_at: Timestamp::UNIX_EPOCH,
             };
-            if let Ok(verified) = source.verify(hook) {
+            if let Ok(verified) = source.verify(webhook) {
                 let _ = source.read(&verified);
             }
         }

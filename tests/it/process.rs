@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `postcall serve`, until it is dropped.
 pub struct Process {
     pub public: SocketAddr,
-    pub private: SocketAddr,
+    pub admin: SocketAddr,
     process: Child,
     said: Mutex<Receiver<Value>>,
     /// Its lines before it served.
@@ -40,7 +40,7 @@ pub struct Ended {
 }
 
 impl Process {
-    /// Waits until both doors are open. Its logs have to be JSON.
+    /// Waits until both listeners are open. Its logs have to be JSON.
     pub fn start(settings: &Path) -> Self {
         Self::start_with(settings, &[])
     }
@@ -109,7 +109,7 @@ impl Process {
         let (stdout, stderr, said) = (Some(stdout), Some(stderr), Mutex::new(said));
         let said_first = Vec::new();
         let mut service =
-            Self { public: nowhere, private: nowhere, process, said, said_first, stdout, stderr };
+            Self { public: nowhere, admin: nowhere, process, said, said_first, stdout, stderr };
         let serving = loop {
             let line = service.next_line();
             if line["message"] == "serving" {
@@ -117,8 +117,8 @@ impl Process {
             }
             service.said_first.push(line);
         };
-        let door = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
-        (service.public, service.private) = (door("public"), door("private"));
+        let listener = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        (service.public, service.admin) = (listener("public"), listener("admin"));
         service
     }
 
@@ -229,13 +229,13 @@ fn without_variables_of_ours(command: &mut Command) {
     }
 }
 
-/// A folder for one ledger and the settings of who serves it.
+/// A folder for one store and the settings of who serves it.
 pub struct Home {
     folder: TempDir,
 }
 
 impl Home {
-    /// `settings` is the file but for the ledger, which lies in the same folder.
+    /// `settings` is the file but for the store, which lies in the same folder.
     pub fn new(settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("postcall-test-").tempdir().unwrap();
         let home = Self { folder };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::world::{FROM, SETTINGS, TOKEN, World};
+use crate::test_env::{FROM, SETTINGS, TOKEN, TestEnv};
 
 const OLD_TOKEN: &str = "the-token-of-yesterday";
 
@@ -14,14 +14,14 @@ const OLD_TOKEN: &str = "the-token-of-yesterday";
 const CALLS: usize = 20;
 
 /// Plivo signs with `TOKEN` already, and the service knows another.
-fn rotated_at_the_sender(settings: &str) -> World {
-    let mut world = World::of(settings);
-    world.operator_writes_the_token(OLD_TOKEN);
-    world.start();
+fn rotated_at_the_sender(settings: &str) -> TestEnv {
+    let mut test_env = TestEnv::of(settings);
+    test_env.operator_writes_the_token(OLD_TOKEN);
+    test_env.start();
     for n in 0..CALLS {
-        world.caller(&format!("c-{n}")).presses("4").assert_status(401);
+        test_env.caller(&format!("c-{n}")).presses("4").assert_status(401);
     }
-    world
+    test_env
 }
 
 fn without_quarantine() -> String {
@@ -32,24 +32,24 @@ fn without_quarantine() -> String {
 }
 
 /// What the command prints, one JSON object a line.
-fn prints(world: &World, arguments: &[&str]) -> Vec<Value> {
-    let service = format!("http://{}", world.private());
-    let mut command = world.postcall(arguments);
-    let output = command.args(["--output", "json", "--service", &service]).output().unwrap();
+fn prints(test_env: &TestEnv, arguments: &[&str]) -> Vec<Value> {
+    let service = format!("http://{}", test_env.private());
+    let mut command = test_env.postcall(arguments);
+    let output = command.args(["--output", "json", "--admin-url", &service]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Times in microseconds.
-fn numbers(world: &World, query: &str) -> Vec<i64> {
-    let store = Connection::open(world.ledger.path()).unwrap();
+fn numbers(test_env: &TestEnv, query: &str) -> Vec<i64> {
+    let store = Connection::open(test_env.ledger.path()).unwrap();
     let mut statement = store.prepare(query).unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-fn count(world: &World, query: &str) -> i64 {
-    numbers(world, query)[0]
+fn count(test_env: &TestEnv, query: &str) -> i64 {
+    numbers(test_env, query)[0]
 }
 
 fn arrivals(listed: &[Value]) -> BTreeSet<i64> {
@@ -60,70 +60,70 @@ fn arrivals(listed: &[Value]) -> BTreeSet<i64> {
     listed.iter().map(time).collect()
 }
 
-fn event(world: &World, event: &str) -> f64 {
+fn event(test_env: &TestEnv, event: &str) -> f64 {
     let series = format!("quarantine_events_total{{event=\"{event}\",source=\"quick\"}}");
-    world.figures().of(&series)
+    test_env.figures().of(&series)
 }
 
 #[track_caller]
-fn assert_all_are_received(world: &World, arrivals: &BTreeSet<i64>) {
+fn assert_all_are_received(test_env: &TestEnv, arrivals: &BTreeSet<i64>) {
     for n in 0..CALLS {
         let call = format!("c-{n}");
-        world.until(&format!("{call} is known"), || world.ledger.submission(&call).is_some());
-        world.until_it_is(&call, "delivered");
+        test_env.until(&format!("{call} is known"), || test_env.ledger.submission(&call).is_some());
+        test_env.until_it_is(&call, "delivered");
     }
     for query in ["SELECT accepted_at FROM submissions", "SELECT received_at FROM webhooks"] {
-        let received: BTreeSet<i64> = numbers(world, query).into_iter().collect();
+        let received: BTreeSet<i64> = numbers(test_env, query).into_iter().collect();
         assert_eq!(received, *arrivals, "{query}: the original times count");
     }
-    world.until("the quarantine is empty on disk", || {
-        count(world, "SELECT count(*) FROM quarantine") == 0
+    test_env.until("the quarantine is empty on disk", || {
+        count(test_env, "SELECT count(*) FROM quarantine") == 0
     });
 }
 
 #[test]
 fn a_token_that_is_rotated_at_the_sender_first_loses_no_webhook() {
-    let world = rotated_at_the_sender(SETTINGS);
-    let arrivals = arrivals(&prints(&world, &["quarantine"]));
+    let test_env = rotated_at_the_sender(SETTINGS);
+    let arrivals = arrivals(&prints(&test_env, &["quarantine"]));
     assert_eq!(arrivals.len(), CALLS);
-    assert_eq!(world.figures().of(r#"quarantine_webhooks{source="quick"}"#), CALLS as f64);
-    assert!(world.ledger.submission("c-0").is_none(), "nothing in quarantine is a submission");
+    assert_eq!(test_env.figures().of(r#"quarantine_webhooks{source="quick"}"#), CALLS as f64);
+    assert!(test_env.ledger.submission("c-0").is_none(), "nothing in quarantine is a submission");
 
-    world.operator_writes_the_token(TOKEN);
-    assert_all_are_received(&world, &arrivals);
-    assert_eq!(event(&world, "kept"), CALLS as f64);
-    assert_eq!(event(&world, "accepted"), CALLS as f64);
-    assert_eq!(world.figures().of(r#"quarantine_webhooks{source="quick"}"#), 0.0);
+    test_env.operator_writes_the_token(TOKEN);
+    assert_all_are_received(&test_env, &arrivals);
+    assert_eq!(event(&test_env, "kept"), CALLS as f64);
+    assert_eq!(event(&test_env, "accepted"), CALLS as f64);
+    assert_eq!(test_env.figures().of(r#"quarantine_webhooks{source="quick"}"#), 0.0);
 }
 
 #[test]
 fn a_quarantine_is_verified_again_when_the_settings_are_reloaded() {
-    let mut world = rotated_at_the_sender(&SETTINGS.replace(
+    let mut test_env = rotated_at_the_sender(&SETTINGS.replace(
         "auth_token: { file: \"@folder@/token\" }",
         "auth_token: { value: the-token-of-yesterday }",
     ));
-    let arrivals = arrivals(&prints(&world, &["quarantine", "list"]));
-    world.operator_rewrites(|settings| settings.replace(OLD_TOKEN, TOKEN));
-    world.reload();
-    assert_all_are_received(&world, &arrivals);
+    let arrivals = arrivals(&prints(&test_env, &["quarantine", "list"]));
+    test_env.operator_rewrites(|settings| settings.replace(OLD_TOKEN, TOKEN));
+    test_env.reload();
+    assert_all_are_received(&test_env, &arrivals);
 }
 
 #[test]
 fn a_quarantine_survives_a_restart_and_is_verified_again_at_the_start() {
-    let mut world = rotated_at_the_sender(SETTINGS);
-    let arrivals = arrivals(&prints(&world, &["quarantine"]));
-    world.stop();
-    assert_eq!(count(&world, "SELECT count(*) FROM quarantine"), CALLS as i64);
-    world.operator_writes_the_token(TOKEN);
-    world.start();
-    assert_all_are_received(&world, &arrivals);
+    let mut test_env = rotated_at_the_sender(SETTINGS);
+    let arrivals = arrivals(&prints(&test_env, &["quarantine"]));
+    test_env.stop();
+    assert_eq!(count(&test_env, "SELECT count(*) FROM quarantine"), CALLS as i64);
+    test_env.operator_writes_the_token(TOKEN);
+    test_env.start();
+    assert_all_are_received(&test_env, &arrivals);
 }
 
 #[test]
 fn rejections_are_listed_while_there_is_no_quarantine() {
-    let world = rotated_at_the_sender(&without_quarantine());
-    assert!(prints(&world, &["quarantine"]).is_empty());
-    let rejections = prints(&world, &["rejections"]);
+    let test_env = rotated_at_the_sender(&without_quarantine());
+    assert!(prints(&test_env, &["quarantine"]).is_empty());
+    let rejections = prints(&test_env, &["rejections"]);
     assert_eq!(rejections.len(), CALLS);
     for rejection in &rejections {
         assert_eq!(rejection["source"], "quick");
@@ -137,74 +137,74 @@ fn rejections_are_listed_while_there_is_no_quarantine() {
             assert!(!text.contains(secret), "{text}");
         }
     }
-    world.operator_writes_the_token(TOKEN);
-    assert_eq!(prints(&world, &["quarantine", "retry"])[0]["accepted"], 0);
-    assert!(world.ledger.submission("c-0").is_none());
+    test_env.operator_writes_the_token(TOKEN);
+    assert_eq!(prints(&test_env, &["quarantine", "retry"])[0]["accepted"], 0);
+    assert!(test_env.ledger.submission("c-0").is_none());
 }
 
 #[test]
 fn a_rejection_shows_the_host_that_was_called_and_the_address_that_is_signed() {
-    let world = World::new();
-    let mut callback = world.caller("c-1").signed_with("forged").callback("4");
+    let test_env = TestEnv::new();
+    let mut callback = test_env.caller("c-1").signed_with("forged").callback("4");
     callback.headers.push(("x-forwarded-host", "edge.example.com".to_owned()));
-    callback.send(&world).assert_status(401);
-    let rejection = &prints(&world, &["rejections"])[0];
+    callback.send(&test_env).assert_status(401);
+    let rejection = &prints(&test_env, &["rejections"])[0];
     assert_eq!(rejection["url"], "https://surveys.example.com/hooks/quick");
     assert!(rejection["host"].is_string(), "{rejection}");
     assert_eq!(rejection["quarantined"], true);
     for _ in 0..60 {
-        callback.send(&world).assert_status(401);
+        callback.send(&test_env).assert_status(401);
     }
-    assert_eq!(prints(&world, &["rejections"]).len(), 50);
+    assert_eq!(prints(&test_env, &["rejections"]).len(), 50);
 }
 
 #[test]
 fn a_flood_of_forged_webhooks_stays_within_the_bounds_of_the_quarantine() {
-    let mut world = World::new();
+    let mut test_env = TestEnv::new();
     for n in 0..300 {
-        world.caller(&format!("f-{n}")).signed_with("forged").presses("1").assert_status(401);
+        test_env.caller(&format!("f-{n}")).signed_with("forged").presses("1").assert_status(401);
     }
-    world.caller("c-1").has_pressed("5");
-    world.until_it_is("c-1", "delivered");
-    assert_eq!(prints(&world, &["quarantine"]).len(), 100);
-    assert_eq!(event(&world, "kept"), 300.0);
-    assert_eq!(event(&world, "evicted"), 200.0);
-    world.stop();
-    assert_eq!(count(&world, "SELECT count(*) FROM quarantine"), 100);
-    assert_eq!(count(&world, "SELECT count(*) FROM submissions"), 1);
+    test_env.caller("c-1").has_pressed("5");
+    test_env.until_it_is("c-1", "delivered");
+    assert_eq!(prints(&test_env, &["quarantine"]).len(), 100);
+    assert_eq!(event(&test_env, "kept"), 300.0);
+    assert_eq!(event(&test_env, "evicted"), 200.0);
+    test_env.stop();
+    assert_eq!(count(&test_env, "SELECT count(*) FROM quarantine"), 100);
+    assert_eq!(count(&test_env, "SELECT count(*) FROM submissions"), 1);
 }
 
 #[test]
 fn quarantined_webhooks_are_shown_retried_and_dropped() {
-    let world = rotated_at_the_sender(SETTINGS);
-    let listed = prints(&world, &["quarantine"]);
+    let test_env = rotated_at_the_sender(SETTINGS);
+    let listed = prints(&test_env, &["quarantine"]);
     let id = listed[0]["id"].as_str().unwrap();
-    let shown = &prints(&world, &["quarantine", "show", id])[0];
+    let shown = &prints(&test_env, &["quarantine", "show", id])[0];
     assert!(shown["body"].as_str().unwrap().contains("CallUUID=c-0"), "{shown}");
     let waiting = json!({"accepted": 0, "rejected": 0, "waiting": CALLS});
-    assert_eq!(prints(&world, &["quarantine", "retry", "--source", "quick"]), [waiting]);
-    assert_eq!(prints(&world, &["quarantine", "drop", id]), [json!({"dropped": 1})]);
-    assert_eq!(prints(&world, &["quarantine"]).len(), CALLS - 1);
+    assert_eq!(prints(&test_env, &["quarantine", "retry", "--source", "quick"]), [waiting]);
+    assert_eq!(prints(&test_env, &["quarantine", "drop", id]), [json!({"dropped": 1})]);
+    assert_eq!(prints(&test_env, &["quarantine"]).len(), CALLS - 1);
     let dropped = json!({"dropped": CALLS - 1});
-    assert_eq!(prints(&world, &["quarantine", "drop", "--all"]), [dropped]);
-    world.until("the quarantine is empty on disk", || {
-        count(&world, "SELECT count(*) FROM quarantine") == 0
+    assert_eq!(prints(&test_env, &["quarantine", "drop", "--all"]), [dropped]);
+    test_env.until("the quarantine is empty on disk", || {
+        count(&test_env, "SELECT count(*) FROM quarantine") == 0
     });
 }
 
 #[test]
 fn an_erased_call_leaves_the_quarantine() {
-    let world = World::new();
-    world.caller("c-1").has_pressed("5");
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("5");
     for call in ["c-1", "c-2"] {
-        world.caller(call).signed_with("forged").presses("1").assert_status(401);
+        test_env.caller(call).signed_with("forged").presses("1").assert_status(401);
     }
-    world.until("both are on disk", || count(&world, "SELECT count(*) FROM quarantine") == 2);
-    let service = format!("http://{}", world.private());
-    let mut erase = world.postcall(&["submissions", "erase", "c-1", "--service", &service]);
+    test_env.until("both are on disk", || count(&test_env, "SELECT count(*) FROM quarantine") == 2);
+    let service = format!("http://{}", test_env.private());
+    let mut erase = test_env.postcall(&["submissions", "erase", "c-1", "--admin-url", &service]);
     assert!(erase.output().unwrap().status.success());
-    assert_eq!(prints(&world, &["quarantine"]).len(), 1);
-    world.until("one is on disk", || count(&world, "SELECT count(*) FROM quarantine") == 1);
+    assert_eq!(prints(&test_env, &["quarantine"]).len(), 1);
+    test_env.until("one is on disk", || count(&test_env, "SELECT count(*) FROM quarantine") == 1);
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn a_wrong_password_is_not_quarantined() {
         "quick: { preset: plivo,",
         "quick: { preset: generic-form, signature: { bearer: { value: a-token-of-the-form } },",
     );
-    let mut world = World::of(&settings);
-    world.start();
-    let mut callback = world.caller("c-1").callback("4");
+    let mut test_env = TestEnv::of(&settings);
+    test_env.start();
+    let mut callback = test_env.caller("c-1").callback("4");
     callback.headers.push(("authorization", "Bearer a-new-token-of-the-form".to_owned()));
-    callback.send(&world).assert_status(401);
-    assert!(prints(&world, &["quarantine"]).is_empty());
-    assert_eq!(prints(&world, &["rejections"])[0]["quarantined"], false);
+    callback.send(&test_env).assert_status(401);
+    assert!(prints(&test_env, &["quarantine"]).is_empty());
+    assert_eq!(prints(&test_env, &["rejections"])[0]["quarantined"], false);
 }

@@ -1,9 +1,10 @@
-//! The README is true: what it shows is what comes out, and what it tells to write can be read.
+//! The README and the book are correct: what they show is what is printed, and every settings file,
+//! case and command in them is accepted.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use postcall::cli::Cli;
 use postcall::settings::Settings;
 use postcall::source::SourceReply;
@@ -23,7 +24,7 @@ fn the_readme_shows_what_the_demo_prints() {
 
 #[test]
 fn every_verb_stands_in_the_table_of_commands() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../docs/reference/cli.md");
     let program = Cli::command();
     let verbs = program.get_subcommands().map(clap::Command::get_name);
     let missing: Vec<_> =
@@ -31,8 +32,8 @@ fn every_verb_stands_in_the_table_of_commands() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// A block with accounts is a file of its own; any other shows what is written over the file before
-/// it, as another layer would be; cases are run against that file.
+/// A block with accounts is a file of its own; any other changes keys of the last such file on its
+/// page, as another layer would; cases are run against the block before them.
 #[test]
 fn every_yaml_block_of_the_readme_is_well() {
     let folder = tempfile::tempdir().unwrap();
@@ -51,12 +52,43 @@ fn every_yaml_block_of_the_readme_is_well() {
 #[test]
 fn every_answer_xml_of_the_readme_is_well_formed() {
     let documents = blocks("xml");
-    assert_eq!(documents.len(), 2, "one question, and two");
+    assert!(documents.len() >= 3, "one question, twice, and two");
     for document in documents {
         SourceReply::xml(document.trim()).expect("the XML is well-formed");
         assert!(document.contains(r#"redirect="false""#));
         assert!(document.contains("#rp=5xx,ct,rt&amp;rc=5&amp;rt=5000"));
     }
+}
+
+/// The quickstart's commands are run by `scripts/quickstart`.
+#[test]
+fn every_command_in_a_shell_block_is_accepted_by_the_command_line() {
+    let text = blocks("sh").join("").replace("\\\n", " ");
+    let commands: Vec<_> = text
+        .lines()
+        .flat_map(|line| line.split('|'))
+        .filter_map(|part| part.trim().strip_prefix("postcall "))
+        .collect();
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands {
+        let words = command.split(['#', '&', '>']).next().unwrap().split_whitespace();
+        if let Err(error) = Cli::try_parse_from(std::iter::once("postcall").chain(words)) {
+            panic!("postcall {command}\n{error}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_table_that_check_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let readme = include_str!("../../README.md");
+    let file = folder.path().join("postcall.yaml");
+    std::fs::write(&file, &blocks_of(readme, "yaml")[0]).unwrap();
+    let checked = postcall("check", &file);
+    let printed = String::from_utf8_lossy(&checked.stdout);
+    let shown = blocks_of(readme, "text");
+    let table = shown.iter().find(|block| block.starts_with("survey ")).unwrap();
+    assert!(printed.contains(table.trim_end()), "check prints\n{printed}\nand not\n{table}");
 }
 
 /// The settings files that the YAML blocks show, one after the other.
@@ -67,22 +99,53 @@ pub fn settings() -> Vec<String> {
 
 /// Each YAML block with the file that it stands for, or is about.
 fn files_and_blocks() -> Vec<(String, String)> {
-    let mut file = String::new();
+    pages().iter().flat_map(|page| files_and_blocks_of(page)).collect()
+}
+
+fn files_and_blocks_of(page: &str) -> Vec<(String, String)> {
+    let (mut whole, mut file) = (String::new(), String::new());
     let mut shown = Vec::new();
-    for block in blocks("yaml") {
+    for block in blocks_of(page, "yaml") {
         if block.contains("accounts:") {
+            whole.clone_from(&block);
             file.clone_from(&block);
         } else if !block.starts_with("cases:") {
-            file = laid_over(&file, &block);
+            file = laid_over(&whole, &block);
         }
         shown.push((file.clone(), block));
     }
     shown
 }
 
-/// The secrets that the README's files name.
-fn environment() -> [(&'static str, &'static str); 2] {
-    [("PLIVO_AUTH_TOKEN", "a-token-of-the-account"), ("TYPEFORM_SECRET", "a-secret-of-the-form")]
+/// The secrets that the files name.
+fn environment() -> [(&'static str, &'static str); 14] {
+    const SECRET: &str = "a-secret-of-a-sender";
+    [
+        ("PLIVO_AUTH_TOKEN", "a-token-of-the-account"),
+        ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("CONNECT_SECRET", SECRET),
+        ("DELIGHTED_API_KEY", SECRET),
+        ("GENESYS_TOKEN", SECRET),
+        ("HOOK_SECRET", SECRET),
+        ("JAMBONZ_PASSWORD", SECRET),
+        ("JAMBONZ_WEBHOOK_SECRET", SECRET),
+        ("PHLO_TOKEN", SECRET),
+        ("TWILIO_AUTH_TOKEN", SECRET),
+        ("TYPEFORM_SECRET", SECRET),
+        ("VONAGE_SIGNATURE_SECRET", SECRET),
+        ("YEASTAR_SECRET", SECRET),
+        ("ZENDESK_SECRET", SECRET),
+    ]
+}
+
+/// Runs a command on a settings file, with the secrets that the files name.
+fn postcall(command: &str, settings: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_postcall"))
+        .args([command, "--config"])
+        .arg(settings)
+        .envs(environment())
+        .output()
+        .expect("the command can be run")
 }
 
 fn laid_over(file: &str, block: &str) -> String {
@@ -101,20 +164,37 @@ fn run_the_cases(folder: &Path, file: &str, cases: &str) {
     let (settings, test) = (folder.join("postcall.yaml"), folder.join("postcall.test.yaml"));
     std::fs::write(&settings, file).unwrap();
     std::fs::write(&test, cases).unwrap();
-    let ran = Command::new(env!("CARGO_BIN_EXE_postcall"))
-        .args(["test", "--config"])
-        .arg(&settings)
-        .envs(environment())
-        .output()
-        .expect("the cases can be run");
+    let ran = postcall("test", &settings);
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
 }
 
-/// The fenced blocks of a language, without the indentation of the list they may stand in.
+/// The README, and each page of the book.
+fn pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("docs")];
+    let mut files = vec![root.join("README.md")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
+/// The fenced blocks of a language in all pages.
 fn blocks(language: &str) -> Vec<String> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = std::fs::read_to_string(readme).unwrap();
+    pages().iter().flat_map(|page| blocks_of(page, language)).collect()
+}
+
+/// The fenced blocks of a language, without the indentation of the list that holds them.
+fn blocks_of(text: &str, language: &str) -> Vec<String> {
     let (mut blocks, mut open) = (Vec::new(), None);
     for line in text.lines() {
         let fence = line.trim_start().strip_prefix("```");
@@ -150,9 +230,9 @@ fn masked(text: &str) -> String {
             let digits = line[port..].chars().take_while(char::is_ascii_digit).count();
             line.replace_range(port..port + digits, "PORT");
         }
-        if let Some(label) = line.strip_prefix("  ledger") {
+        if let Some(label) = line.strip_prefix("  store") {
             let file = Path::new(label.trim()).file_name().unwrap().to_str().unwrap();
-            line = format!("  ledger    /tmp/postcall-demo/{file}");
+            line = format!("  store     /tmp/postcall-demo/{file}");
         }
         masked.push_str(&line);
         masked.push('\n');

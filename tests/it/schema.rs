@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::readme;
 use crate::settings::{AS_WRITTEN, base_with_examples};
-use crate::world;
+use crate::test_env;
 
 #[test]
 fn what_the_repository_shows_is_taken() {
@@ -20,7 +20,7 @@ fn what_the_repository_shows_is_taken() {
         AS_WRITTEN.to_owned(),
         base_with_examples(),
         include_str!("../../config/demo.yaml").to_owned(),
-        world::SETTINGS.to_owned(),
+        test_env::SETTINGS.to_owned(),
     ];
     shown.extend(readme::settings());
     for (file, text) in yaml_below("tests/surveys") {
@@ -85,30 +85,30 @@ const EVERYTHING_ASKED: &str = r##"
     fields: [from, campaign]
     questions:
       - { name: score, answers: 1-5, opt_out: 9 }
-      - { name: problem, answers: [1, 2-3, "#"], several: true, ask_when: score < 5 }
+      - { name: problem, answers: [1, 2-3, "#"], multiple: true, ask_when: score < 5 }
       - { name: nps, number: [0, 10], decimals: 1 }
       - { name: how, choices: [Very good, Good, Bad], optional: true }
       - { name: solved, yes_no: { yes: ["1", ja], no: "2" }, ask_when: true }
       - { name: again, yes_no: true }
       - { name: comment, text: 1000, optional: true, opt_out: [0, stop] }
-    rating: { of: score, scale: { from: [1, 5], round: half }, monotone: false }
+    rating: { question: score, scale: { from: [1, 5], round: half }, monotone: false }
     issues:
-      of: problem
+      question: problem
       choices:
         - { answer: 1, issue: ECHO }
-        - { of: comment, mentions: [echo, "hear myself"], issue: ECHO }
-        - { of: comment, mentions: silence, issue: ONE_WAY_AUDIO }
-      otherwise: [OTHERS, AUDIO_LAG]
-      at_five: drop
+        - { question: comment, keywords: [echo, "hear myself"], issue: ECHO }
+        - { question: comment, keywords: silence, issue: ONE_WAY_AUDIO }
+      default: [OTHERS, AUDIO_LAG]
+      at_max_rating: drop
     rules:
       - { when: campaign == 'test', ignore: test call }
       - { when: score <= 2 and solved == 'no', rating: 1.5, issues: [CALL_DROPPED], notes: "" }
     notes: "{{ score }} of 5"
     notes_length: 100
-    notes_numbers: keep
-    changes: resend
-    unrated: { no_answer: ignore, invalid_answer: dead, no_score: dead, hang_up: ignore, opt_out: ignore }
-    complete: { after: 120s, grace: 5s, deadline: 24h, incomplete: dead }
+    mask_phone_numbers: false
+    on_changed_answer: redeliver
+    on_no_rating: { no_answer: ignore, invalid_answer: dead, no_score: dead, hang_up: ignore, opt_out: ignore }
+    complete: { timeout: 120s, hangup_timeout: 5s, deadline: 24h, on_incomplete: dead }
 "##;
 
 #[test]
@@ -117,10 +117,10 @@ fn all_that_can_be_asked_is_taken() {
     let (_, after) = after.split_once("delivery:").unwrap();
     let asked = |survey: &str| format!("{before}  quality:{survey}delivery:{after}");
     let tables = [
-        "rating: { of: how, table: [{ answer: Very good, rating: 5 }, { answer: Bad, rating: 1.5 }] }",
-        "rating: { of: solved, thumbs: { up: \"yes\", down: \"no\" } }",
+        "rating: { question: how, table: [{ answer: Very good, rating: 5 }, { answer: Bad, rating: 1.5 }] }",
+        "rating: { question: solved, thumbs: { up: \"yes\", down: \"no\" } }",
     ]
-    .map(|rating| EVERYTHING_ASKED.replace("rating: { of: score, scale: { from: [1, 5], round: half }, monotone: false }", rating));
+    .map(|rating| EVERYTHING_ASKED.replace("rating: { question: score, scale: { from: [1, 5], round: half }, monotone: false }", rating));
     for survey in [EVERYTHING_ASKED.to_owned()].into_iter().chain(tables) {
         Schema::new().takes(&asked(&survey)).unwrap();
         let environment: Environment = [("PLIVO_AUTH_TOKEN", "a token")].into_iter().collect();
@@ -146,17 +146,17 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ("listen: 0.0.0.0:8080", "listen: 8080"),
         ("listen: 0.0.0.0:8080", "listen: [8080]"),
         ("listen: 0.0.0.0:8080", "listen: ''"),
-        ("listen: 0.0.0.0:8080", "door: 0.0.0.0:8080"),
-        ("url: sqlite:postcall.db", "queue: 0"),
+        ("listen: 0.0.0.0:8080", "listener: 0.0.0.0:8080"),
+        ("url: sqlite:postcall.db", "write_queue: 0"),
         ("url: sqlite:postcall.db", "queue: many"),
-        ("url: sqlite:postcall.db", "queue: 1.5"),
+        ("url: sqlite:postcall.db", "write_queue: 1.5"),
         ("  main:", "  Main:"),
         ("  main:", "  main: {}\n  other:"),
         ("auth_id: MAXXXXXXXXXXXXXXXXXX", "auth_id: 12345"),
         ("auth_id: MAXXXXXXXXXXXXXXXXXX", "auth_id:"),
         ("auth_id: MAXXXXXXXXXXXXXXXXXX", "id: MAX"),
         ("auth_id:", "insecure: maybe\n    auth_id:"),
-        ("auth_id:", "spelling: { CALLER: CALLERID_ISSUES }\n    auth_id:"),
+        ("auth_id:", "issue_names: { CALLER: CALLERID_ISSUES }\n    auth_id:"),
         ("auth_token: { env: PLIVO_AUTH_TOKEN }", "# auth_token"),
         ("{ env: PLIVO_AUTH_TOKEN }", "made-up"),
         ("{ env: PLIVO_AUTH_TOKEN }", "[]"),
@@ -168,7 +168,7 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ("delay: 60s", "delay: 60"),
         ("delay: 60s", "delay: 60 s"),
         ("delay: 60s", "delay: 1.5h"),
-        ("delay: 60s", "in_flight: 1001"),
+        ("delay: 60s", "max_concurrency: 1001"),
         ("delay: 60s", "retry: 5"),
         ("delay: 60s", "retry: { frist: 1s }"),
         ("delay: 60s", "delay: 60s\nlogs: { format: xml }"),
@@ -183,7 +183,7 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ),
         ("reply: { xml:", "reply: { empty: true, xml:"),
         ("reply: { xml:", "reply: { text:"),
-        ("    reply: {", "    on_refusal: drop\n    reply: {"),
+        ("    reply: {", "    on_reject: drop\n    reply: {"),
         ("    reply: {", "    signature: v3\n    reply: {"),
         ("    reply: {", "    signature: [v3, v4]\n    reply: {"),
         ("    reply: {", "    signature: { basic: { user: a } }\n    reply: {"),
@@ -192,10 +192,10 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
             "    reply: {",
             "    signature: { twilio: { secret: { env: A } }, telnyx: { public_key: a } }\n    reply: {",
         ),
-        ("    reply: {", "    read: { calls: form:CallUUID }\n    reply: {"),
-        ("    reply: {", "    read: { call: [1] }\n    reply: {"),
-        ("    reply: {", "    read: { answers: [{ from: form:a }] }\n    reply: {"),
-        ("    reply: {", "    read: { hangup: { form: Event } }\n    reply: {"),
+        ("    reply: {", "    extract: { calls: form:CallUUID }\n    reply: {"),
+        ("    reply: {", "    extract: { call: [1] }\n    reply: {"),
+        ("    reply: {", "    extract: { answers: [{ from: form:a }] }\n    reply: {"),
+        ("    reply: {", "    extract: { hangup: { form: Event } }\n    reply: {"),
         ("    questions:", "    asked:"),
         ("name: problem, answers: 1-3", "name: problem"),
         ("name: problem, answers: 1-3", "answers: 1-3"),
@@ -212,19 +212,22 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ("answers: 1-3", "yes_no: { maybe: [3] }"),
         ("answers: 1-3", "text: 0"),
         ("answers: 1-3", "answers: 1-3, optional: maybe"),
-        ("rating: { of: score, scale: { from: [1, 5] } }", "rating: { scale: { from: [1, 5] } }"),
+        (
+            "rating: { question: score, scale: { from: [1, 5] } }",
+            "rating: { scale: { from: [1, 5] } }",
+        ),
         ("scale: { from: [1, 5] }", "scale: { from: [1, 5] }, thumbs: { up: 5, down: 1 }"),
         ("scale: { from: [1, 5] }", "table: [{ answer: 1 }]"),
         ("from: [1, 5]", "from: [1, 5], round: tenth"),
         ("{ answer: 1, issue: ECHO }", "{ answer: 1, issue: echo }"),
-        ("{ answer: 1, issue: ECHO }", "{ answer: 1, mentions: echo, issue: ECHO }"),
+        ("{ answer: 1, issue: ECHO }", "{ answer: 1, keywords: echo, issue: ECHO }"),
         ("{ answer: 1, issue: ECHO }", "{ issue: ECHO }"),
-        ("otherwise: [OTHERS]", "otherwise: OTHERS"),
-        ("otherwise: [OTHERS]", "at_five: keep"),
-        ("after: 120s", "within: 120s"),
-        ("after: 120s", "incomplete: keep"),
-        ("    complete:", "    changes: never\n    complete:"),
-        ("    complete:", "    unrated: { no_answer: send }\n    complete:"),
+        ("default: [OTHERS]", "otherwise: OTHERS"),
+        ("default: [OTHERS]", "at_max_rating: keep"),
+        ("timeout: 120s", "within: 120s"),
+        ("timeout: 120s", "on_incomplete: keep"),
+        ("    complete:", "    on_changed_answer: never\n    complete:"),
+        ("    complete:", "    on_no_rating: { no_answer: send }\n    complete:"),
         ("    complete:", "    rules: [{ rating: 1 }]\n    complete:"),
         ("    complete:", "    notes_length: 0\n    complete:"),
     ] {

@@ -6,16 +6,16 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use postcall::destination::{Destination, Plivo};
-use postcall::settings::{Environment, Settings, SettingsError};
-use postcall::source::OnRefusal;
+use postcall::settings::{Environment, Settings, SettingsError, Warnings};
+use postcall::source::OnReject;
 
 /// As the issue that asked for them writes them.
 pub const AS_WRITTEN: &str = r##"
 public:
   listen: 0.0.0.0:8080
   url: https://surveys.example.com        # what senders call; Plivo signs this, not what the container sees
-private:
-  listen: 127.0.0.1:9090                  # metrics, probes, operators; never exposed with the public door
+admin:
+  listen: 127.0.0.1:9090                  # metrics, probes, operators; never exposed with the public listener
 store:
   url: sqlite:postcall.db
 accounts:
@@ -34,16 +34,16 @@ surveys:
     questions:
       - { name: score, answers: 1-5 }
       - { name: problem, answers: 1-3 }
-    rating: { of: score, scale: { from: [1, 5] } }
+    rating: { question: score, scale: { from: [1, 5] } }
     issues:
-      of: problem
+      question: problem
       choices:
         - { answer: 1, issue: ECHO }
         - { answer: 2, issue: ONE_WAY_AUDIO }
         - { answer: 3, issue: CALL_DROPPED }
-      otherwise: [OTHERS]                  # below 5 Plivo wants an issue
+      default: [OTHERS]                  # below 5 Plivo wants an issue
     notes: "IVR survey: {{ score }} of 5"
-    complete: { after: 120s }              # how long to wait for the other answers of a call
+    complete: { timeout: 120s }              # how long to wait for the other answers of a call
 delivery:
   delay: 60s                               # after the last word on a call: feedback on a live call is undocumented
 "##;
@@ -54,7 +54,7 @@ const TOKEN: &str = "made-up-auth-token";
 fn the_settings_of_the_issue_work_as_written() {
     let settings = load(AS_WRITTEN, &[]).unwrap();
     assert_eq!(settings.public.listen.to_string(), "0.0.0.0:8080");
-    assert_eq!(settings.private.listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(settings.admin.listen.to_string(), "127.0.0.1:9090");
     assert_eq!(settings.store.path.to_str(), Some("postcall.db"));
     assert_eq!(settings.delivery.delay, Duration::from_secs(60));
 
@@ -77,7 +77,7 @@ fn the_commonest_survey_is_short() {
 }
 
 const QUICK: &str =
-    "quality: { questions: [{ name: score, answers: 1-5 }], rating: { of: score } }";
+    "quality: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }";
 
 #[test]
 fn without_accounts_and_sources_there_is_nothing_to_do() {
@@ -91,7 +91,7 @@ fn without_accounts_and_sources_there_is_nothing_to_do() {
 fn everything_wrong_is_said_at_once_and_in_order() {
     let text = r"
 public: { listen: 8080, url: surveys.example.com }
-private: { listen: 127.0.0.1, door: 1 }
+admin: { listen: 127.0.0.1, listener: 1 }
 store: { url: postgres://db, queue: many }
 acounts: {}
 accounts:
@@ -100,8 +100,8 @@ sources:
   IVR: { preset: plivo }
   ivr: { preset: nobodys, account: mian, survey: qualty, reply: { xml: <Response> }, signature: [v4] }
 surveys:
-  quality: { questions: [{ name: score, answers: 1.5 }], rating: { of: scores } }
-delivery: { delay: 60, lease: 10s, in_flight: 0, retry: { first: 1h } }
+  quality: { questions: [{ name: score, answers: 1.5 }], rating: { question: scores } }
+delivery: { delay: 60, lease: 10s, max_concurrency: 0, retry: { initial_backoff: 1h } }
 logs: { format: xml, filter: '[' }
 ";
     let told = faults(text, &[("POSTCALL__SHUTDOWN__DEADLINE", "20")]);
@@ -117,11 +117,11 @@ fn a_fault_names_the_file_and_the_line_that_it_comes_from() {
         .replace("    rating:", "    # rating:")
         .replace("delay: 60s", "timeout: 58s");
     std::fs::write(&path, wrong).unwrap();
-    let environment = [("PLIVO_AUTH_TOKEN", TOKEN), ("POSTCALL__STORE__QUEUE", "many")];
+    let environment = [("PLIVO_AUTH_TOKEN", TOKEN), ("POSTCALL__STORE__WRITE_QUEUE", "many")];
     let error = Settings::load(Some(&path), environment.into_iter().collect()).unwrap_err();
     let said = error.to_string().replace(folder.path().to_str().unwrap(), "/etc");
     insta::assert_snapshot!(said, @r"
-    store.queue: expected a whole number from 1 to 1000000 (set by POSTCALL__STORE__QUEUE)
+    store.write_queue: expected a whole number from 1 to 1000000 (set by POSTCALL__STORE__WRITE_QUEUE)
     /etc/postcall.yaml:21: surveys.quality.rating: nothing rates the call: say which question does, or let rules rate
     /etc/postcall.yaml:24: surveys.quality.questions[1].answers: 3-1 runs backwards: write 1-3
     /etc/postcall.yaml:35: delivery.lease: must exceed delivery.timeout by more than 5s
@@ -246,10 +246,10 @@ fn a_token_that_no_request_can_bring_is_refused() {
     {
         std::fs::write(file.path(), wrong).unwrap();
         let said = faults(&text, &[]);
-        assert!(said.contains("private.token: no request can bring"), "{wrong:?}: {said}");
+        assert!(said.contains("admin.token: no request can bring"), "{wrong:?}: {said}");
     }
     std::fs::write(file.path(), "a-token-of-the-desk\n").unwrap();
-    let token = load(&text, &[]).unwrap().private.token.unwrap();
+    let token = load(&text, &[]).unwrap().admin.token.unwrap();
     std::fs::write(file.path(), unlike).unwrap();
     assert!(token.read_anew().is_err(), "the known one stays");
 }
@@ -276,13 +276,13 @@ fn a_wrong_signature_is_refused_with_the_right_forms() {
         "{ basic: { user: 'a:b' } }",
         "{ hmac: { header: 'X Signature', secret: { env: PLIVO_AUTH_TOKEN } } }",
         "{ hmac: { algorithm: md5, encoding: base32, prefix: 1 } }",
-        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{timestamp}.{body}\" } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signed_payload: \"{timestamp}.{body}\" } }",
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { header: X-Time, format: ms } } }",
-        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { key: t }, signs: \"{timestamp}{body}\" } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, timestamp: { key: t }, signed_payload: \"{timestamp}{body}\" } }",
         "{ hmac: { header: X-Sign, key: 'v 1', secret: { env: HOOK_TOKEN }, timestamp: { key: t, header: X-Time } } }",
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, id: X-Id } }",
-        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signs: \"{nonce}{body}\" } }",
-        "{ standard: { secret: { env: HOOK_TOKEN }, past: 5 } }",
+        "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signed_payload: \"{nonce}{body}\" } }",
+        "{ standard: { secret: { env: HOOK_TOKEN }, max_age: 5 } }",
         "{ standard: { secret: { env: HOOK_TOKEN } } }",
         "{ twilio: {} }",
         "{ vonage: { key: { env: HOOK_TOKEN } } }",
@@ -310,16 +310,16 @@ fn every_signature_of_the_rules_is_understood() {
         ),
         (
             "{ hmac: { header: X-Signature, secret: { env: HOOK_TOKEN }, algorithm: sha1, \
-             encoding: base64, id: X-Id, timestamp: { header: X-Time, format: iso, past: 10m, \
-             future: 0s }, signs: \"{id}.{timestamp}.{body}\" } }",
+             encoding: base64, id: X-Id, timestamp: { header: X-Time, format: iso, max_age: 10m, \
+             max_skew: 0s }, signed_payload: \"{id}.{timestamp}.{body}\" } }",
             &["hmac"],
         ),
         (
             "{ hmac: { header: X-Signature, key: v1, secret: { env: HOOK_TOKEN }, \
-             timestamp: { key: t }, signs: \"{timestamp}.{body}\" } }",
+             timestamp: { key: t }, signed_payload: \"{timestamp}.{body}\" } }",
             &["hmac"],
         ),
-        ("{ standard: { secret: { env: HOOK_WHSEC }, past: 1h, future: 5m } }", &["standard"]),
+        ("{ standard: { secret: { env: HOOK_WHSEC }, max_age: 1h, max_skew: 5m } }", &["standard"]),
         ("{ twilio: { secret: [{ env: HOOK_TOKEN }, { env: HOOK_TOKEN }] } }", &["twilio"]),
         ("{ vonage: { secret: { env: HOOK_TOKEN } } }", &["vonage"]),
         ("{ telnyx: { public_key: e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc= } }", &["telnyx"]),
@@ -345,21 +345,21 @@ fn a_source_whose_captured_requests_count_again_is_known() {
         let text = replaced(
             &text,
             "\n    questions:",
-            &format!("\n    changes: {changes}\n    questions:"),
+            &format!("\n    on_changed_answer: {changes}\n    questions:"),
         );
         load(&text, &[whsec]).unwrap().sources["ivr"].takes_replays()
     };
-    let timed = "timestamp: { header: X-Time }, signs: \"{timestamp}.{body}\"";
+    let timed = "timestamp: { header: X-Time }, signed_payload: \"{timestamp}.{body}\"";
     for (signature, expected) in [
         ("[v3, ma-v3]", false),
         ("{ twilio: { secret: { env: HOOK_TOKEN } } }", true),
         (&*hmac("encoding: hex"), true),
-        (&*hmac("id: X-Id, signs: \"{id}.{body}\""), false),
+        (&*hmac("id: X-Id, signed_payload: \"{id}.{body}\""), false),
         (&*hmac(timed), false),
         ("{ standard: { secret: { env: HOOK_WHSEC } } }", false),
         ("{ bearer: { env: HOOK_TOKEN } }", false),
     ] {
-        for changes in ["last", "resend"] {
+        for changes in ["keep_last", "redeliver"] {
             assert_eq!(takes(changes, signature), expected, "{changes} {signature}");
         }
     }
@@ -396,7 +396,7 @@ fn a_wrong_source_is_refused() {
         (reply, "reply: { empty: false }"),
         (reply, "reply: { text: thanks }"),
         (reply, "reply: { json: 1, xml: 2 }"),
-        (reply, "on_refusal: drop"),
+        (reply, "on_reject: drop"),
         (reply, "url: https://edge.example.com/survey?a=b"),
         (reply, "secret: { env: X }"),
     ]);
@@ -450,7 +450,7 @@ fn a_wrong_reading_is_refused_with_what_would_be_right() {
         "{ fields: { from: From } }",
         "{ fields: { from: form:From } }",
         "{ hangup: maybe }",
-        "{ only_when: [] }",
+        "{ filter: [] }",
         "{ id: 'header:' }",
         "{ cal: form:CallUUID }",
         "form:Digits",
@@ -463,8 +463,8 @@ fn a_wrong_reading_is_refused_with_what_would_be_right() {
 fn a_field_that_a_survey_wants_and_no_source_reads_is_a_fault() {
     let wanting =
         replaced(AS_WRITTEN, "    questions:", "    fields: [from, campaign]\n    questions:");
-    insta::assert_snapshot!(faults(&wanting, &[]), @"line 22: surveys.quality.fields: no source of this survey reads campaign: say where, under its read.fields");
-    let read = "read: { fields: { campaign: query:campaign } }\n    reply: {";
+    insta::assert_snapshot!(faults(&wanting, &[]), @"line 22: surveys.quality.fields: no source of this survey reads campaign: say where, under its extract.fields");
+    let read = "extract: { fields: { campaign: query:campaign } }\n    reply: {";
     assert!(load(&replaced(&wanting, "reply: {", read), &[]).is_ok());
 }
 
@@ -478,17 +478,17 @@ fn a_wrong_account_is_refused() {
         "api: https://user:password@stats.plivo.com",
         "api: https://stats.plivo.com/?a",
         "insecure: maybe",
-        "spelling: { CALLER: CALLERID_ISSUES }",
-        "spelling: { CALLERID_ISSUE: callerid issues }",
+        "issue_names: { CALLER: CALLERID_ISSUES }",
+        "issue_names: { CALLERID_ISSUE: callerid issues }",
     ]
     .map(with);
     let wrong_ids = ["auth_id: 12345", "auth_id: 'MA:X'", "auth_id:"].map(str::to_owned);
     let told = told(lines.iter().chain(&wrong_ids).map(|to| (id, to.as_str())));
     insta::assert_snapshot!(told);
 
-    let spelled = with("spelling: { CALLERID_ISSUE: CALLERID_ISSUES }");
+    let spelled = with("issue_names: { CALLERID_ISSUE: CALLERID_ISSUES }");
     let loopback = with("api: http://127.0.0.1:4010/prefix/");
-    let insecure = with("api: http://plivo:4010\n    insecure: true");
+    let insecure = with("api: http://plivo:4010\n    allow_http: true");
     for (right, api) in [
         (spelled, "https://stats.plivo.com"),
         (loopback, "http://127.0.0.1:4010/prefix"),
@@ -507,7 +507,7 @@ fn a_wrong_name_is_refused() {
         ("  quality:", "  quality__2:"),
         ("name: problem", "name: the problem"),
         ("name: problem", "name: score"),
-        ("of: score", "of: SCORE"),
+        ("question: score", "question: SCORE"),
     ]);
     insta::assert_snapshot!(told);
 }
@@ -547,20 +547,20 @@ fn answers_are_digits_ranges_and_quoted_keys() {
 #[test]
 fn a_wrong_survey_is_refused() {
     let told = told([
-        ("rating: { of: score, scale: { from: [1, 5] } }", "# no rating"),
-        ("rating: { of: score,", "rating: { of: nobody,"),
+        ("rating: { question: score, scale: { from: [1, 5] } }", "# no rating"),
+        ("rating: { question: score,", "rating: { question: nobody,"),
         ("from: [1, 5]", "from: [1, 1]"),
         ("from: [1, 5]", "from: [1]"),
         ("from: [1, 5]", "from: [2, 4]"),
-        ("of: problem", "of: nobody"),
+        ("question: problem", "question: nobody"),
         ("issue: ECHO", "issue: echo"),
-        ("otherwise: [OTHERS]", "otherwise: []"),
-        ("otherwise: [OTHERS]", "otherwise: OTHERS"),
-        ("otherwise: [OTHERS]", "at_five: keep"),
+        ("default: [OTHERS]", "default: []"),
+        ("default: [OTHERS]", "otherwise: OTHERS"),
+        ("default: [OTHERS]", "at_max_rating: keep"),
         ("{{ score }} of 5", "{{ scor }} of 5"),
         ("{{ score }} of 5", "{{ score of 5"),
-        ("after: 120s", "after: 120"),
-        ("after: 120s", "within: 120s"),
+        ("timeout: 120s", "timeout: 120"),
+        ("timeout: 120s", "within: 120s"),
         ("notes:", "notes_length: 0\n    notes:"),
     ]);
     insta::assert_snapshot!(told);
@@ -570,7 +570,7 @@ fn a_wrong_survey_is_refused() {
 #[test]
 fn a_wrong_rounding_is_told_alone() {
     let survey = "quality: { questions: [{ name: score, number: [0, 10] }],
-    rating: { of: score, scale: { from: [0, 10], round: third } } }";
+    rating: { question: score, scale: { from: [0, 10], round: third } } }";
     insta::assert_snapshot!(faults(&with_survey(survey), &[]), @"line 22: surveys.quality.rating.scale.round: expected one of hundredth, half, whole");
 }
 
@@ -586,13 +586,13 @@ fn a_wrong_duration_or_number_is_refused() {
         (delay, "timeout: 0s"),
         (delay, "timeout: 55s"),
         (delay, "timeout: 1s"),
-        (delay, "in_flight: 1001"),
+        (delay, "max_concurrency: 1001"),
         (delay, "in_flight: few"),
         (delay, "rate: 0"),
         (delay, "rate: 100001"),
-        (delay, "retry: { first: 11m }"),
+        (delay, "retry: { initial_backoff: 11m }"),
         (delay, "retry: 5"),
-        ("url: sqlite:postcall.db", "url: sqlite:postcall.db\n  queue: 0"),
+        ("url: sqlite:postcall.db", "url: sqlite:postcall.db\n  write_queue: 0"),
     ]);
     insta::assert_snapshot!(told);
 }
@@ -611,7 +611,7 @@ fn a_wrong_door_or_ledger_is_refused() {
         (url, "url: 'sqlite:'"),
         (url, "url: sqlite://postcall.db"),
         (url, "url: 'sqlite::memory:'"),
-        (url, "url: sqlite:a.db\n  retention: { bodies: 91d, tombstones: 1d }"),
+        (url, "url: sqlite:a.db\n  retention: { bodies: 91d, outcomes: 1d }"),
         (url, "url: sqlite:a.db\n  retention: { bodies: 30, dead: 1d }"),
     ]);
     insta::assert_snapshot!(told);
@@ -636,23 +636,23 @@ fn a_variable_overrides_a_scalar_that_is_there() {
         AS_WRITTEN,
         &[
             ("POSTCALL__PUBLIC__LISTEN", "127.0.0.1:0"),
-            ("POSTCALL__STORE__QUEUE", "5"),
-            ("POSTCALL__DELIVERY__RETRY__FIRST", "200ms"),
+            ("POSTCALL__STORE__WRITE_QUEUE", "5"),
+            ("POSTCALL__DELIVERY__RETRY__INITIAL_BACKOFF", "200ms"),
             ("POSTCALL__ACCOUNTS__MAIN__AUTH_ID", "00123"),
             ("POSTCALL__ACCOUNTS__MAIN__API", "http://127.0.0.1:4010"),
-            ("POSTCALL__SURVEYS__QUALITY__COMPLETE__AFTER", "2s"),
-            ("POSTCALL__SOURCES__IVR__ON_REFUSAL", "reply"),
+            ("POSTCALL__SURVEYS__QUALITY__COMPLETE__TIMEOUT", "2s"),
+            ("POSTCALL__SOURCES__IVR__ON_REJECT", "reply"),
             ("POSTCALL_CONFIG", "this one is for the command line"),
             ("POSTCALL_PORT", "tcp://10.0.0.1:80"),
         ],
     )
     .unwrap();
     assert_eq!(settings.public.listen.port(), 0);
-    assert_eq!(settings.store.queue, 5);
-    assert_eq!(settings.delivery.retry.first, Duration::from_millis(200));
+    assert_eq!(settings.store.write_queue, 5);
+    assert_eq!(settings.delivery.retry.initial_backoff, Duration::from_millis(200));
     assert_eq!(plivo(&settings, "main").auth_id, "00123");
     assert_eq!(plivo(&settings, "main").api, "http://127.0.0.1:4010");
-    assert_eq!(settings.sources["ivr"].on_refusal, OnRefusal::Reply);
+    assert_eq!(settings.sources["ivr"].on_reject, OnReject::Reply);
 }
 
 #[test]
@@ -674,7 +674,7 @@ fn a_variable_that_can_override_nothing_is_refused_by_its_name() {
         ("POSTCALL__STORE__URL__PATH", "other.db"),
         ("POSTCALL__STORE__PATH", "other.db"),
         ("POSTCALL__STOER__URL", "sqlite:other.db"),
-        ("POSTCALL__STORE__QUEUE", "many"),
+        ("POSTCALL__STORE__WRITE_QUEUE", "many"),
         ("POSTCALL__PUBLIC__TLS__CERTIFICATE", "x"),
         ("POSTCALL__SOURCES__IVR__SIGNATURE", "v3"),
         ("POSTCALL__STORE__", "x"),
@@ -777,14 +777,16 @@ sources: { ivr: { preset: plivo, account: main, survey: quality } }
 surveys:
   quality:
     questions: [{ name: score, answers: 1-5 }, { name: problem, answers: [1, 2, "#"] }]
-    rating: { of: score }
+    rating: { question: score }
     issues:
-      of: problem
+      question: problem
       choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: ONE_WAY_AUDIO }]
 "##;
     let silent = load(silent, &url).unwrap();
+    // Warnings name lines, which are others.
     let all_but_hash = |mut settings: Settings| {
         settings.hash.clear();
+        settings.warnings = Warnings::default();
         format!("{settings:#?}")
     };
     assert_eq!(all_but_hash(shown), all_but_hash(silent));

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     let far_side = Simulator::start(([127, 0, 0, 1], 0).into(), Options::default()).unwrap();
-    // Its answer comes when the public door is closed already.
+    // Its answer comes when the public listener is closed already.
     let plan = r#"{"faults":[{"delay_ms":4000,"times":1}]}"#;
     let put = format!(
         "PUT /simulator/faults HTTP/1.1\r\nhost: far.side\r\ncontent-length: {}\r\n\r\n{plan}",
@@ -30,7 +30,7 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     let home = home(&format!("http://{}", far_side.addr()), "2s");
     let service = Process::start(&home.settings());
     assert_eq!(readiness(&service), 200);
-    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("new"));
+    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("created"));
     let heard = |control: &mut Line| -> Value {
         serde_json::from_str(&control.get("/simulator/summary").unwrap().body).unwrap()
     };
@@ -40,13 +40,13 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     }
 
     service.signal("TERM");
-    service.wait_for("going down: not ready any more, hooks are still taken");
+    service.wait_for("going down: not ready any more, webhooks are still taken");
     assert_eq!(readiness(&service), 503);
     let last = send(&service, &home, "while-going-down");
-    assert_eq!((last.status, last.header("postcall-outcome")), (200, Some("new")));
-    service.wait_for("no more hooks are taken");
-    assert!(TcpStream::connect(service.public).is_err(), "the public door is still open");
-    service.wait_for("the ledger is closed");
+    assert_eq!((last.status, last.header("postcall-outcome")), (200, Some("created")));
+    service.wait_for("no more webhooks are taken");
+    assert!(TcpStream::connect(service.public).is_err(), "the public listener is still open");
+    service.wait_for("the store is closed");
     assert_eq!(service.ended().status.code(), Some(0));
 
     let counts = ReadOnly::open(&home.ledger()).unwrap().statistics().unwrap().counts;
@@ -69,10 +69,10 @@ fn a_reply_that_came_while_the_process_was_paused_is_used() {
     let home = home_with(
         &format!("http://{}", far_side.addr()),
         "0s",
-        "delay: 0s, timeout: 1s, connect_timeout: 1s, lease: 6001ms, hold_probe: 1s",
+        "delay: 0s, timeout: 1s, connect_timeout: 1s, lease: 6001ms, probe_interval: 1s",
     );
     let service = Process::start(&home.settings());
-    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("new"));
+    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("created"));
     let mut heard = || -> Value {
         serde_json::from_str(&control.get("/simulator/summary").unwrap().body).unwrap()
     };
@@ -106,7 +106,7 @@ fn told_once_it_ends_well_told_twice_it_ends_at_once() {
         let home_in_no_hurry = home("http://127.0.0.1:9", "60s");
         let service = Process::start(&home_in_no_hurry.settings());
         service.signal(signal);
-        service.wait_for("going down: not ready any more, hooks are still taken");
+        service.wait_for("going down: not ready any more, webhooks are still taken");
         service.signal(signal);
         assert_eq!(service.ended().status.code(), Some(1), "told twice by {signal}");
 
@@ -147,7 +147,7 @@ fn a_ledger_is_served_by_one_process() {
 
 #[test]
 fn submissions_are_listed_while_it_serves_and_afterwards() {
-    // Nobody listens there.
+    // No one listens there.
     let home = home("http://127.0.0.1:9", "0s");
     let service = Process::start(&home.settings());
     let calls = ["call-1", "call-2", "call-3"];
@@ -168,15 +168,15 @@ fn home_with(api: &str, announce: &str, delivery: &str) -> Home {
     Home::new(&format!(
         r#"
 public: {{ listen: "127.0.0.1:0", url: https://surveys.example.com }}
-private: {{ listen: "127.0.0.1:0" }}
+admin: {{ listen: "127.0.0.1:0" }}
 accounts:
   main: {{ auth_id: MASTOPSTOPSTOPSTOP00, auth_token: {{ value: "a made-up 'token'" }}, api: "{api}" }}
 sources:
   ivr: {{ preset: plivo, account: main, survey: quick }}
 surveys:
-  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
+  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ question: score }} }}
 delivery: {{ {delivery} }}
-shutdown: {{ announce: {announce} }}
+shutdown: {{ drain_delay: {announce} }}
 "#
     ))
 }
@@ -213,7 +213,7 @@ fn send(service: &Process, home: &Home, call: &str) -> Reply {
 }
 
 fn readiness(service: &Process) -> u16 {
-    Line::open(service.private).unwrap().get("/readyz").unwrap().status
+    Line::open(service.admin).unwrap().get("/readyz").unwrap().status
 }
 
 /// The calls that `postcall submissions` lists.

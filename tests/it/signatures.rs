@@ -1,4 +1,4 @@
-//! Every signature that Plivo's own libraries made, through the public door of a running service.
+//! Every signature that Plivo's own libraries made, through the public listener of a running service.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use postcall::source::encode;
 use serde::Deserialize;
 
+use crate::test_env::TestEnv;
 use crate::wire::{Reply, exchange, request};
-use crate::world::World;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -31,9 +31,9 @@ struct Vector {
 #[test]
 fn every_vector_is_refused_exactly_where_plivos_libraries_refuse_it() {
     let vectors = vectors();
-    let world = world_of(&vectors);
+    let test_env = world_of(&vectors);
     for vector in &vectors {
-        let reply = vector.request().send(&world, &vector.id);
+        let reply = vector.request().send(&test_env, &vector.id);
         let expected = match vector.expected_valid {
             false => 401,
             true if vector.can_be_read() => 200,
@@ -42,10 +42,10 @@ fn every_vector_is_refused_exactly_where_plivos_libraries_refuse_it() {
         assert_eq!(reply.status, expected, "{}: {}", vector.id, reply.text);
     }
     let refused = vectors.iter().filter(|vector| !vector.expected_valid).count();
-    let figures = world.figures();
+    let figures = test_env.figures();
     let mismatches = vectors.iter().map(|vector| {
         let labels = format!("reason=\"signature_mismatch\",source=\"{}\"", vector.id);
-        figures.of(&format!("hook_refusals_total{{{labels}}}"))
+        figures.of(&format!("webhook_rejections_total{{{labels}}}"))
     });
     assert_eq!(mismatches.sum::<f64>(), refused as f64);
 }
@@ -53,10 +53,10 @@ fn every_vector_is_refused_exactly_where_plivos_libraries_refuse_it() {
 #[test]
 fn a_changed_parameter_nonce_or_token_is_refused() {
     let vectors: Vec<Vector> = vectors().into_iter().filter(|v| v.expected_valid).collect();
-    let world = world_of(&vectors);
+    let test_env = world_of(&vectors);
     for vector in &vectors {
         let id = &vector.id;
-        vector.request().send(&world, &format!("{id}-of-another-token")).assert_status(401);
+        vector.request().send(&test_env, &format!("{id}-of-another-token")).assert_status(401);
 
         let mut changed = vector.request();
         for (name, value) in &mut changed.headers {
@@ -64,7 +64,7 @@ fn a_changed_parameter_nonce_or_token_is_refused() {
                 value.push('0');
             }
         }
-        changed.send(&world, id).assert_status(401);
+        changed.send(&test_env, id).assert_status(401);
 
         // V2 covers neither form nor query, which is why it must be typed out.
         if !vector.is_v3() {
@@ -72,28 +72,28 @@ fn a_changed_parameter_nonce_or_token_is_refused() {
         }
         let mut added = vector.request();
         added.query.push_str("&tenant=evil");
-        added.send(&world, id).assert_status(401);
+        added.send(&test_env, id).assert_status(401);
         let mut pressed = vector.request();
         match &*vector.method {
             "GET" => pressed.query.push_str("&Digits=1"),
             _ => pressed.body.push_str("&Digits=1"),
         }
-        pressed.send(&world, id).assert_status(401);
+        pressed.send(&test_env, id).assert_status(401);
         for (at, (name, value)) in vector.form.iter().enumerate() {
             let mut otherwise = vector.form.clone();
             otherwise[at] = (name.clone(), format!("{value}1"));
-            vector.request_with(&otherwise).send(&world, id).assert_status(401);
+            vector.request_with(&otherwise).send(&test_env, id).assert_status(401);
         }
     }
-    assert!(world.ledger.is_empty());
+    assert!(test_env.ledger.is_empty());
 }
 
 #[test]
 fn v2_is_not_accepted_where_it_is_not_typed_out() {
     let vectors: Vec<Vector> = vectors().into_iter().filter(|v| !v.is_v3()).collect();
-    let world = world_with(&vectors, "[v3, ma-v3]");
+    let test_env = world_with(&vectors, "[v3, ma-v3]");
     for vector in &vectors {
-        vector.request().send(&world, &vector.id).assert_status(401);
+        vector.request().send(&test_env, &vector.id).assert_status(401);
     }
     assert_eq!(vectors.len(), 3);
 }
@@ -105,13 +105,13 @@ fn vectors() -> Vec<Vector> {
     vectors
 }
 
-fn world_of(vectors: &[Vector]) -> World {
+fn world_of(vectors: &[Vector]) -> TestEnv {
     world_with(vectors, "[v3, ma-v3, v2, ma-v2]")
 }
 
 /// One source for each vector, with the vector's address and an account of its own; and one more
 /// beside it, whose account has another token.
-fn world_with(vectors: &[Vector], signature: &str) -> World {
+fn world_with(vectors: &[Vector], signature: &str) -> TestEnv {
     let (mut accounts, mut sources) = (String::new(), String::new());
     for Vector { id, url, auth_token, .. } in vectors {
         let url = &url[..url.find(['?', '#']).unwrap_or(url.len())];
@@ -132,22 +132,22 @@ fn world_with(vectors: &[Vector], signature: &str) -> World {
             .unwrap();
         }
     }
-    let mut world = World::of(&format!(
+    let mut test_env = TestEnv::of(&format!(
         r#"
 public: {{ listen: "127.0.0.1:0" }}
-private: {{ listen: "127.0.0.1:0" }}
+admin: {{ listen: "127.0.0.1:0" }}
 store: {{ url: "sqlite:@folder@/ledger.db" }}
 accounts:
 {accounts}
 sources:
 {sources}
 surveys:
-  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ of: score }} }}
-shutdown: {{ announce: 0s }}
+  quick: {{ questions: [{{ name: score, answers: 1-5 }}], rating: {{ question: score }} }}
+shutdown: {{ drain_delay: 0s }}
 "#
     ));
-    world.start();
-    world
+    test_env.start();
+    test_env
 }
 
 impl Vector {
@@ -194,7 +194,7 @@ struct Request {
 }
 
 impl Request {
-    fn send(&self, world: &World, source: &str) -> Reply {
+    fn send(&self, test_env: &TestEnv, source: &str) -> Reply {
         let target = match &*self.query {
             "" => format!("/hooks/{source}"),
             query => format!("/hooks/{source}?{query}"),
@@ -203,6 +203,6 @@ impl Request {
             .into_iter()
             .chain(self.headers.iter().map(|(name, value)| (&**name, &**value)))
             .collect();
-        exchange(world.public(), &request(self.method, &target, &headers, self.body.as_bytes()))
+        exchange(test_env.public(), &request(self.method, &target, &headers, self.body.as_bytes()))
     }
 }

@@ -83,15 +83,15 @@ fn the_path_is_checked_first_and_its_last_slash_counts() {
 #[test]
 fn each_check_comes_before_those_behind_it() {
     let far_side = start();
-    put_faults(&far_side, json!({"unknown_calls": ["gone"]})).assert_status(204);
+    put_faults(&far_side, json!({"unknown_calls": ["purged"]})).assert_status(204);
     let anybody = authorization("MA1:token");
     let large = "x".repeat(64 * 1024 + 1);
     for (method, call, headers, body, status, text) in [
-        ("GET", "gone", "", "", 401, "Authentication failed"),
-        ("POST", "gone", "", large.as_str(), 401, "Authentication failed"),
-        ("GET", "gone", &anybody, "", 405, "HTTP method not allowed"),
+        ("GET", "purged", "", "", 401, "Authentication failed"),
+        ("POST", "purged", "", large.as_str(), 401, "Authentication failed"),
+        ("GET", "purged", &anybody, "", 405, "HTTP method not allowed"),
         ("PUT", "c1", &anybody, r#"{"rating": 5}"#, 405, "HTTP method not allowed"),
-        ("POST", "gone", &anybody, "", 404, "Please check the Call UUID"),
+        ("POST", "purged", &anybody, "", 404, "Please check the Call UUID"),
         ("POST", "a.b", &anybody, "", 404, "Please check the Call UUID"),
         ("POST", "a%2Fb", &anybody, r#"{"rating": 5}"#, 404, "Please check the Call UUID"),
         ("POST", "%FF", &anybody, "", 404, "Please check the Call UUID"),
@@ -267,8 +267,8 @@ fn a_plan_is_replaced_as_a_whole_and_a_wrong_one_changes_nothing() {
     put_faults(&far_side, json!({"unknown_calls": ["c".repeat(64 * 1024)]})).assert_status(413);
     rate(&far_side, "c1", r#"{"rating": 5}"#).assert_status(503);
 
-    put_faults(&far_side, json!({"unknown_calls": ["gone"]})).assert_status(204);
-    rate(&far_side, "gone", r#"{"rating": 5}"#).assert_refused(404, "Please check the Call UUID");
+    put_faults(&far_side, json!({"unknown_calls": ["purged"]})).assert_status(204);
+    rate(&far_side, "purged", r#"{"rating": 5}"#).assert_refused(404, "Please check the Call UUID");
     rate(&far_side, "c1", r#"{"rating": 1, "issues": ["CALL_DROPPED"]}"#).assert_status(201);
 }
 

@@ -11,7 +11,7 @@ use postcall::domain::{Answer, ExtractedAnswer, Feedback, Issue, Issues, Name, W
 use postcall::simulator::{Options, Simulator};
 use postcall::submission::{Answers, DeadReason, FieldValue, Mapping, RecordedAnswer};
 use postcall::survey::{
-    AtFive, ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesBy, IssuesDefinition,
+    AtMaxRating, ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesBy, IssuesDefinition,
     Mapped, MetBy, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
     Survey,
 };
@@ -205,10 +205,10 @@ fn some_score() -> impl Strategy<Value = (DomainDefinition, ScaleDefinition, Vec
         let choices = ["Good", "Fair", "Bad"].map(str::to_owned);
         ScaleDefinition::Table(choices.into_iter().zip(ratings).collect())
     });
-    let keys = || DomainDefinition::Keys { answers: vec!["1-5".to_owned()], several: false };
+    let keys = || DomainDefinition::Keys { answers: vec!["1-5".to_owned()], multiple: false };
     let choices = || DomainDefinition::Choices {
         choices: ["Good", "Fair", "Bad"].map(str::to_owned).to_vec(),
-        several: false,
+        multiple: false,
     };
     let digits = || vec!["1", "2", "3", "4", "5", "", "9"];
     let thumbs = ScaleDefinition::Thumbs { up: "yes".to_owned(), down: "no".to_owned() };
@@ -239,8 +239,9 @@ fn some_choice() -> impl Strategy<Value = ChoiceDefinition> {
         mentions("comment", "echo"),
         mentions("problem", "hear myself"),
     ]);
-    (of, prop::sample::select(Issue::ALL.to_vec()))
-        .prop_map(|((of, met_by), issue)| ChoiceDefinition { of: Some(name(&of)), met_by, issue })
+    (of, prop::sample::select(Issue::ALL.to_vec())).prop_map(|((of, met_by), issue)| {
+        ChoiceDefinition { question: Some(name(&of)), met_by, issue }
+    })
 }
 
 fn some_rule() -> impl Strategy<Value = RuleDefinition> {
@@ -287,7 +288,7 @@ prop_compose! {
         drops in any::<bool>(),
         rules in prop::collection::vec(some_rule(), 0..4),
     ) -> Asked {
-        let problem = DomainDefinition::Keys { answers: vec!["1-3".to_owned()], several };
+        let problem = DomainDefinition::Keys { answers: vec!["1-3".to_owned()], multiple: several };
         let comment = DomainDefinition::Text { length: 200 };
         let questions = vec![
             QuestionDefinition::new(name("score"), score),
@@ -297,12 +298,12 @@ prop_compose! {
         // The same answer twice is a fault that is found before there is anything to prove.
         let mut known = BTreeSet::new();
         let choices = choices.into_iter().filter(|choice| {
-            known.insert(format!("{:?} {:?}", choice.of, choice.met_by))
+            known.insert(format!("{:?} {:?}", choice.question, choice.met_by))
         });
         let issues = IssuesDefinition {
             choices: choices.collect(),
-            otherwise: Issues::from_iter(has_otherwise.then_some(Issue::Others)),
-            at_five: if drops { AtFive::Drop } else { AtFive::Send },
+            default: Issues::from_iter(has_otherwise.then_some(Issue::Others)),
+            at_max_rating: if drops { AtMaxRating::Drop } else { AtMaxRating::Send },
             ..IssuesDefinition::default()
         };
         let rating = RatingDefinition { scale, monotone: false, ..RatingDefinition::new(name("score")) };

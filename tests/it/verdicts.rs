@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use postcall::telemetry::WebhookOutcome;
 use serde_json::{Value, json};
 
-use crate::world::Rounds;
+use crate::test_env::Rounds;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,19 +22,19 @@ fn each_answer_has_its_consequence() {
         (json!([]), "accepted", "delivered"),
         (json!([{"status": 204, "times": 1}]), "accepted", "delivered"),
         // The stand-in puts an error into whatever a fault asks for.
-        (json!([{"status": 200, "times": 1}]), "refused", "dead(refused)"),
-        (json!([{"status": 400, "times": 1}]), "refused", "dead(refused)"),
-        (json!([{"status": 402, "times": 1}]), "refused", "dead(refused)"),
-        (json!([{"status": 409, "times": 1}]), "refused", "dead(refused)"),
-        (json!([{"status": 413, "times": 1}]), "refused", "dead(refused)"),
-        (json!([{"status": 422, "times": 1}]), "refused", "dead(refused)"),
+        (json!([{"status": 200, "times": 1}]), "rejected", "dead(rejected)"),
+        (json!([{"status": 400, "times": 1}]), "rejected", "dead(rejected)"),
+        (json!([{"status": 402, "times": 1}]), "rejected", "dead(rejected)"),
+        (json!([{"status": 409, "times": 1}]), "rejected", "dead(rejected)"),
+        (json!([{"status": 413, "times": 1}]), "rejected", "dead(rejected)"),
+        (json!([{"status": 422, "times": 1}]), "rejected", "dead(rejected)"),
         (json!([{"status": 404, "times": 1}]), "unknown_call", "pending"),
-        (json!([{"status": 408, "times": 1}]), "busy", "pending"),
-        (json!([{"status": 425, "times": 1}]), "busy", "pending"),
-        (json!([{"status": 429, "times": 1}]), "busy", "pending"),
-        (json!([{"status": 500, "times": 1}]), "busy", "pending"),
-        (json!([{"status": 502, "times": 1}]), "busy", "pending"),
-        (json!([{"status": 503, "times": 1}]), "busy", "pending"),
+        (json!([{"status": 408, "times": 1}]), "throttled", "pending"),
+        (json!([{"status": 425, "times": 1}]), "throttled", "pending"),
+        (json!([{"status": 429, "times": 1}]), "throttled", "pending"),
+        (json!([{"status": 500, "times": 1}]), "throttled", "pending"),
+        (json!([{"status": 502, "times": 1}]), "throttled", "pending"),
+        (json!([{"status": 503, "times": 1}]), "throttled", "pending"),
         (json!([{"reset": "before", "times": 1}]), "unknown_result", "pending"),
         (json!([{"reset": "after", "times": 1}]), "unknown_result", "pending"),
     ] {
@@ -77,7 +77,7 @@ fn an_answer_that_does_not_come_in_time_is_an_unknown_result() {
         let submission = rounds.submission("c-1");
         assert_eq!((&*submission.state, submission.spent), ("pending", 1));
         assert_eq!(submission.attempts, ["unknown_result"]);
-        // It was heard, though nobody said so: at least once is what we promise.
+        // It was heard, though no one said so: at least once is what we promise.
         assert_eq!(rounds.plivo.heard_about("c-1").len(), 1);
         rounds.crash();
         rounds.write_settings(|hurried| hurried.replace(": 500ms", ": 10s"));
@@ -106,7 +106,7 @@ fn who_cannot_be_reached_has_heard_nothing() {
 
             // Nothing was said yet, so the caller may still add to it.
             let added = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
-            assert_eq!(added, WebhookOutcome::Added);
+            assert_eq!(added, WebhookOutcome::Updated);
             rounds.crash();
             rounds.write_settings(|settings| settings.replace(&nowhere, "@plivo@"));
             rounds.start();
@@ -125,7 +125,7 @@ fn an_offer_that_nobody_took_for_three_days_is_dead_and_its_neighbours_are_not()
         rounds.hears("quick", "old", "5").await;
         rounds.round().await;
         rounds.hourly_rounds_for(71).await;
-        rounds.hears("quick", "new", "5").await;
+        rounds.hears("quick", "created", "5").await;
         rounds.round().await;
         assert_eq!(rounds.submission("old").state, "pending");
         rounds.later(HOUR);
@@ -134,7 +134,7 @@ fn an_offer_that_nobody_took_for_three_days_is_dead_and_its_neighbours_are_not()
         assert_eq!(old.state, "dead(too_old)");
         assert!(old.spent >= 73, "{old:?}");
         assert!(old.detail.unwrap().contains("Server error"));
-        assert_eq!(rounds.submission("new").state, "pending");
+        assert_eq!(rounds.submission("created").state, "pending");
     });
 }
 
@@ -211,7 +211,10 @@ fn a_refusal_is_final_and_its_words_are_kept() {
         rounds.hears("quick", "c-2", "5").await;
         rounds.round().await;
         let dead = rounds.submission("c-1");
-        assert_eq!((&*dead.state, &*dead.attempts), ("dead(refused)", &["refused".to_owned()][..]));
+        assert_eq!(
+            (&*dead.state, &*dead.attempts),
+            ("dead(rejected)", &["rejected".to_owned()][..])
+        );
         assert!(dead.detail.unwrap().contains("Issues have to be an array"));
         assert_eq!(rounds.submission("c-2").state, "delivered");
     });
@@ -226,9 +229,9 @@ fn an_account_that_plivo_does_not_let_in_waits_and_spends_nothing() {
             rounds.round().await;
             let held = rounds.submission("c-1");
             assert_eq!((&*held.state, held.spent), ("pending", 0), "{status}");
-            assert_eq!(held.attempts, ["misconfigured"], "{status}");
+            assert_eq!(held.attempts, ["account_rejected"], "{status}");
             assert_eq!(rounds.ledger.pauses()[0].status, Some(status), "{status}");
-            let held = "account_held{account=\"main\",cause=\"misconfigured\"}";
+            let held = "account_paused{account=\"main\",cause=\"account_rejected\"}";
             assert_eq!(rounds.figure(held), 1.0);
 
             for n in 2..=9 {
@@ -263,10 +266,10 @@ fn the_secret_is_read_anew_by_the_probe_and_other_accounts_go_on() {
         rounds.hears("quick", "c-1", "5").await;
         rounds.hears("tenant", "t-1", "5").await;
         rounds.round().await;
-        assert_eq!(rounds.submission("c-1").attempts, ["misconfigured"]);
+        assert_eq!(rounds.submission("c-1").attempts, ["account_rejected"]);
         assert_eq!(rounds.submission("t-1").state, "delivered");
 
-        rounds.operator_writes_the_token(crate::world::TOKEN);
+        rounds.operator_writes_the_token(crate::test_env::TOKEN);
         rounds.hears("tenant", "t-2", "5").await;
         rounds.round().await;
         assert_eq!(rounds.submission("t-2").state, "delivered");
@@ -297,10 +300,10 @@ fn the_time_on_hold_is_no_age() {
 #[test]
 fn what_surely_did_not_arrive_leaves_a_submission_open_to_its_caller() {
     for (fault, outcome, issues) in [
-        (json!({"status": 401, "times": 1}), WebhookOutcome::Added, "ECHO"),
-        (json!({"status": 403, "times": 1}), WebhookOutcome::Added, "ECHO"),
-        (json!({"status": 429, "times": 1}), WebhookOutcome::Added, "ECHO"),
-        (json!({"status": 503, "times": 1}), WebhookOutcome::Added, "ECHO"),
+        (json!({"status": 401, "times": 1}), WebhookOutcome::Updated, "ECHO"),
+        (json!({"status": 403, "times": 1}), WebhookOutcome::Updated, "ECHO"),
+        (json!({"status": 429, "times": 1}), WebhookOutcome::Updated, "ECHO"),
+        (json!({"status": 503, "times": 1}), WebhookOutcome::Updated, "ECHO"),
         (json!({"status": 500, "times": 1}), WebhookOutcome::Late, "OTHERS"),
         (json!({"status": 404, "times": 1}), WebhookOutcome::Late, "OTHERS"),
         (json!({"status": 405, "times": 1}), WebhookOutcome::Late, "OTHERS"),
@@ -336,7 +339,7 @@ fn an_answer_during_the_attempt_is_late_and_kept() {
         assert_eq!(rounds.ledger.answers(), 2);
 
         let again = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
-        assert_eq!(again, WebhookOutcome::Repeat);
+        assert_eq!(again, WebhookOutcome::Duplicate);
         let after = rounds.hears_of("ivr", Some("problem"), "c-1", "2").await;
         assert_eq!(after, WebhookOutcome::Late);
         assert_eq!(rounds.plivo.requests(), 1);
@@ -403,7 +406,7 @@ fn a_held_account_waits_for_a_probe_that_asks_plivo() {
 fn what_the_settings_do_not_know_is_kept_for_a_person() {
     Rounds::play(async |rounds| {
         let mistyped = rounds.hears_of("quick", Some("scoer"), "mistyped", "4").await;
-        assert_eq!(mistyped, WebhookOutcome::New);
+        assert_eq!(mistyped, WebhookOutcome::Created);
         rounds.hears("ivr", "surveyless", "2").await;
         rounds.hears("tenant", "accountless", "4").await;
         rounds.crash();
@@ -446,14 +449,14 @@ fn while_the_ledger_refuses_nothing_is_taken_up_and_what_is_in_hand_is_written_f
             assert!(rounds.sets_out().await.is_err());
         }
         assert_eq!(rounds.submission("c-1").attempts, ["under way"]);
-        assert_eq!(rounds.figure("settles_waiting"), 1.0);
+        assert_eq!(rounds.figure("settlements_pending"), 1.0);
         assert_eq!(rounds.figure("rating_count{survey=\"quick\"}"), 0.0);
         assert_eq!(rounds.plivo.requests(), 1);
 
         rounds.ledger.takes_writes();
         rounds.sets_out().await.unwrap();
         assert_eq!(rounds.submission("c-1").state, "delivered");
-        assert_eq!(rounds.figure("settles_waiting"), 0.0);
+        assert_eq!(rounds.figure("settlements_pending"), 0.0);
         assert_eq!(rounds.figure("rating_count{survey=\"quick\"}"), 1.0);
         rounds.comes_home().await.unwrap();
         assert_eq!(rounds.submission("c-2").state, "delivered");

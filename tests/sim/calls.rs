@@ -18,9 +18,9 @@ pub struct Sent {
     pub answer: Option<&'static str>,
     pub id: Uuid,
     pub received_at: Timestamp,
-    /// By a clock that nobody steps.
+    /// By a clock that no one steps.
     pub sent_at: Instant,
-    /// What the sender was told, and when, by a clock that nobody steps.
+    /// What the sender was told, and when, by a clock that no one steps.
     pub acknowledged: Option<(Instant, WebhookOutcome)>,
 }
 

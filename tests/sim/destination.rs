@@ -22,7 +22,7 @@ struct State {
 /// A request that reached Plivo.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// By a clock that nobody steps.
+    /// By a clock that no one steps.
     pub at: Instant,
     pub call: String,
     pub rating: f64,
@@ -113,7 +113,7 @@ impl Transport for Plivo {
                 let latency = Duration::from_millis(state.chance.u64(..300));
                 let accepted = match &fate {
                     Fate::Unreachable => {
-                        let error = "nobody listens".to_owned();
+                        let error = "no one listens".to_owned();
                         let verdict = Verdict::Unreachable;
                         return Err(NoResponse { verdict, status: None, error });
                     }

@@ -377,7 +377,7 @@ impl History {
         for n in 0..FLOODED {
             let id = random.uuid_v7(clock.now());
             let sent = Sent::of_new_caller(call, clock.now(), id);
-            // What fails is not kept, and nobody was told that it is.
+            // What fails is not kept, and no one was told that it is.
             let _ = ingest.receive(&endpoint, sent.webhook_with(&(100 + n).to_string())).await;
         }
     }

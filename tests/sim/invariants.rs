@@ -54,16 +54,16 @@ pub async fn submissions_are_kept(machine: &Machine, record: &Record) {
 }
 
 fn promises_submission(sent: &Sent) -> bool {
-    use WebhookOutcome::{Added, Late, New, Repeat};
-    matches!(sent.acknowledged, Some((_, New | Added | Repeat | Late)))
+    use WebhookOutcome::{Created, Duplicate, Late, Updated};
+    matches!(sent.acknowledged, Some((_, Created | Updated | Duplicate | Late)))
 }
 
 /// A webhook that was told to be on disk is on disk.
 pub fn acknowledged_webhooks_are_kept(folder: &Path, record: &Record) {
-    use WebhookOutcome::{Added, Late, New};
+    use WebhookOutcome::{Created, Late, Updated};
     let kept = webhooks(folder);
     for sent in &record.sent {
-        let is_promised = matches!(sent.acknowledged, Some((_, New | Added | Late)));
+        let is_promised = matches!(sent.acknowledged, Some((_, Created | Updated | Late)));
         if is_promised && !record.erased.contains(&sent.call) {
             assert!(kept.contains_key(&sent.id), "a webhook is lost: {sent:?}");
         }
@@ -72,7 +72,7 @@ pub fn acknowledged_webhooks_are_kept(folder: &Path, record: &Record) {
 
 pub fn store_is_sound(folder: &Path, record: &Record) {
     let mut findings = examine(&folder.join("postcall.db")).expect("the store opens").findings;
-    // What was changed on disk once it had settled is found by nobody else.
+    // What was changed on disk once it had settled is found by no one else.
     let (changed, others): (Vec<_>, Vec<_>) =
         findings.drain(..).partition(|it| it.words.ends_with("does not have its checksum"));
     assert!(changed.len() <= record.corrupted.len(), "more is changed than was: {changed:?}");
@@ -149,9 +149,9 @@ pub fn nothing_is_delivered_twice(requests: &[Received], record: &Record) {
 
 /// The same answer to the same question, once more, is a duplicate.
 pub fn repeats_are_recognised(record: &Record) {
-    use WebhookOutcome::{Added, Late, New};
+    use WebhookOutcome::{Created, Late, Updated};
     for (number, sent) in record.sent.iter().enumerate() {
-        let Some((_, New | Added | Late)) = sent.acknowledged else { continue };
+        let Some((_, Created | Updated | Late)) = sent.acknowledged else { continue };
         let is_answer = sent.answer.is_some() && calls::source(sent.call) == "first";
         let is_doubtful =
             record.erased.contains(&sent.call) || record.corrupted.contains(&sent.call);

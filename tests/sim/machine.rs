@@ -28,8 +28,8 @@ use super::recorder::Recording;
 /// in a short time. `@notes@` tells which settings were in force.
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
-private: { listen: "127.0.0.1:0" }
-store: { queue: 4 }
+admin: { listen: "127.0.0.1:0" }
+store: { write_queue: 4 }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-token-of-main }, api: https://main.example.com }
   other: { auth_id: MAYYYYYYYYYYYYYYYYYY, auth_token: { value: made-up-token-of-other }, api: https://other.example.com }
@@ -40,30 +40,30 @@ sources:
 surveys:
   first:
     questions: [{ name: score, answers: 1-5 }, { name: problem, answers: 1-3 }]
-    rating: { of: score }
-    issues: { of: problem, choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: ONE_WAY_AUDIO }] }
+    rating: { question: score }
+    issues: { question: problem, choices: [{ answer: 1, issue: ECHO }, { answer: 2, issue: ONE_WAY_AUDIO }] }
     notes: "@notes@"
-    complete: { after: 4s, deadline: 20s }
+    complete: { timeout: 4s, deadline: 20s }
   last:
     questions: [{ name: score, answers: 1-5 }]
-    rating: { of: score }
+    rating: { question: score }
     notes: "@notes@"
-    changes: last
-    complete: { after: 4s, deadline: 20s }
+    on_changed_answer: keep_last
+    complete: { timeout: 4s, deadline: 20s }
   resend:
     questions: [{ name: score, answers: 1-5 }]
-    rating: { of: score }
+    rating: { question: score }
     notes: "@notes@"
-    changes: resend
-    complete: { after: 4s, deadline: 20s }
+    on_changed_answer: redeliver
+    complete: { timeout: 4s, deadline: 20s }
 delivery:
   delay: 1s
   timeout: 1s
   connect_timeout: 500ms
   lease: 7s
-  in_flight: 4
-  hold_probe: 2s
-  retry: { first: 100ms, longest: 2s, age: 1h, unknown_call: 3s }
+  max_concurrency: 4
+  probe_interval: 2s
+  retry: { initial_backoff: 100ms, max_backoff: 2s, max_age: 1h, not_found_max_age: 3s }
 "#;
 
 /// The settings, with one of the notes.
@@ -72,7 +72,7 @@ fn settings(notes: &str) -> Settings {
         .unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// Metrics are counted for nobody here, and making them takes longer than a history.
+/// Metrics are counted for no one here, and making them takes longer than a history.
 fn metrics(settings: &Settings) -> Arc<Metrics> {
     thread_local! {
         static METRICS: std::cell::OnceCell<Arc<Metrics>> = const { std::cell::OnceCell::new() };
@@ -125,7 +125,7 @@ impl Machine {
         let metrics = metrics(&settings);
         let options = Options {
             path: folder.path().join("postcall.db"),
-            queue: settings.store.queue,
+            write_queue: settings.store.write_queue,
             lease: settings.delivery.lease,
             clock: clock.clone(),
             observer: Arc::new(()),

@@ -31,10 +31,10 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most bytes of a response: one submission with the bodies of a few hundred webhooks.
 const RESPONSE_MAX: usize = 64 * 1024 * 1024;
 
-/// The operator actions of a running service, through the API on its private door.
+/// The operator actions of a running service, through the API on its admin listener.
 pub(in crate::cli) struct Client {
     http: awc::Client,
-    /// URL of its private door, without a slash at the end.
+    /// URL of its admin listener, without a slash at the end.
     root: String,
     token: Option<SecretString>,
 }
@@ -114,7 +114,7 @@ impl Client {
         let mut response = sent.map_err(|error| {
             AdminError::Service(match error {
                 SendRequestError::Connect(error) => format!(
-                    "no service answers at {root}: {error}; say --service URL, or --ledger FILE \
+                    "no service answers at {root}: {error}; say --admin-url URL, or --store FILE \
                      where it does not run"
                 ),
                 error => format!("asking {root}: {error}"),
@@ -189,7 +189,7 @@ impl AdminApi for Client {
     }
 
     async fn pause(&self, account: &Name, comment: &str) -> Result<AccountView> {
-        self.post(&format!("accounts/{account}/hold"), &json!({ "reason": comment })).await
+        self.post(&format!("accounts/{account}/pause"), &json!({ "reason": comment })).await
     }
 
     async fn resume(&self, account: &Name) -> Result<ResumeResult> {

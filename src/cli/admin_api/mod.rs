@@ -24,38 +24,38 @@ use crate::telemetry::{LabelSets, Metrics};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub(super) struct AdminArgs {
-    /// The private door of a running service, such as http://127.0.0.1:9090; without it, that of the
+    /// The admin listener of a running service, such as http://127.0.0.1:9090; without it, that of the
     /// settings, where a service runs
-    #[arg(long, value_name = "URL", conflicts_with = "ledger")]
-    service: Option<String>,
-    /// The file with the private door's token; without it, that of the settings
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    admin_url: Option<String>,
+    /// The file with the admin listener's token; without it, that of the settings
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The ledger's file; without it, that of the settings
+    /// The store's file; without it, that of the settings
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    store: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsFile,
 }
 
-type Opened = Result<Box<dyn AdminApi>, Failure>;
+type ParsedRequest = Result<Box<dyn AdminApi>, Failure>;
 
 impl AdminArgs {
     /// Opens the API for queries; nothing is written.
-    pub fn open_read(&self) -> Opened {
-        match &self.ledger {
+    pub fn open_read(&self) -> ParsedRequest {
+        match &self.store {
             Some(path) => read_only(path, None),
             None => self.open_read_with_settings(),
         }
     }
 
     /// As [`open_read`](Self::open_read), for queries whose results depend on the settings.
-    pub fn open_read_with_settings(&self) -> Opened {
-        if let Some(url) = &self.service {
+    pub fn open_read_with_settings(&self) -> ParsedRequest {
+        if let Some(url) = &self.admin_url {
             return self.named_client(url);
         }
         let settings = self.settings.load()?;
-        if let Some(path) = &self.ledger {
+        if let Some(path) = &self.store {
             return read_only(path, Some(&settings));
         }
         let path = &settings.store.path;
@@ -69,17 +69,17 @@ impl AdminArgs {
     }
 
     /// Opens the API for actions.
-    pub fn open_write(&self) -> Opened {
-        if let Some(url) = &self.service {
+    pub fn open_write(&self) -> ParsedRequest {
+        if let Some(url) = &self.admin_url {
             return self.named_client(url);
         }
         let settings = self.settings.load()?;
-        let path = self.ledger.as_ref().unwrap_or(&settings.store.path);
+        let path = self.store.as_ref().unwrap_or(&settings.store.path);
         match writable(path, &settings) {
             Ok(service) => Ok(Box::new(service)),
-            Err(StoreError::InUse { path }) if self.ledger.is_some() => {
-                let advice = "leave --ledger out, or say --service URL";
-                Err(anyhow!("a service has the ledger {path} open: {advice}").into())
+            Err(StoreError::InUse { path }) if self.store.is_some() => {
+                let advice = "leave --store out, or say --admin-url URL";
+                Err(anyhow!("a service has the store {path} open: {advice}").into())
             }
             Err(StoreError::InUse { path }) => {
                 let url = address_of_api(&settings).with_context(|| no_api(&settings, &path))?;
@@ -91,22 +91,22 @@ impl AdminArgs {
 
     /// The client of a running service, for what only that knows.
     pub fn open_service(&self) -> Result<Client, Failure> {
-        if let Some(url) = &self.service {
+        if let Some(url) = &self.admin_url {
             let needs_settings = self.token_file.is_none() && self.settings.file.is_some();
             let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
             return self.client_of(url, settings.as_ref());
         }
-        if self.ledger.is_some() {
+        if self.store.is_some() {
             let advice =
-                "only a running service has this: say --service URL, or leave --ledger out";
+                "only a running service has this: say --admin-url URL, or leave --store out";
             return Err(anyhow!(advice).into());
         }
         let settings = self.settings.load()?;
         let path = settings.store.path.display().to_string();
         if !sqlite::is_served(&settings.store.path) {
             return Err(anyhow!(
-                "no service has the ledger {path} open, and only a running service has this: start \
-                 it, or say --service URL"
+                "no service has the store {path} open, and only a running service has this: start \
+                 it, or say --admin-url URL"
             )
             .into());
         }
@@ -114,15 +114,15 @@ impl AdminArgs {
         self.client_of(&url, Some(&settings))
     }
 
-    /// The service that `--service` names. The settings are read only if they are named and may hold
+    /// The service that `--admin-url` names. The settings are read only if they are named and may hold
     /// the token. If they cannot be read here, the service says whether it needs one.
-    fn named_client(&self, url: &str) -> Opened {
+    fn named_client(&self, url: &str) -> ParsedRequest {
         let needs_settings = self.token_file.is_none() && self.settings.file.is_some();
         let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
         self.client(url, settings.as_ref())
     }
 
-    fn client(&self, url: &str, settings: Option<&Settings>) -> Opened {
+    fn client(&self, url: &str, settings: Option<&Settings>) -> ParsedRequest {
         Ok(Box::new(self.client_of(url, settings)?))
     }
 
@@ -136,7 +136,7 @@ impl AdminArgs {
 }
 
 /// Whether or not a service has the store open. Without settings no account is known to be in them.
-fn read_only(path: &Path, settings: Option<&Settings>) -> Opened {
+fn read_only(path: &Path, settings: Option<&Settings>) -> ParsedRequest {
     let store = SqliteStore::open_read_only(path).map_err(anyhow::Error::from)?;
     let config = settings
         .map_or_else(|| AdminConfig { mapper: Arc::default(), rate: u32::MAX }, app::admin_config);
@@ -154,7 +154,7 @@ fn writable(path: &Path, settings: &Settings) -> Result<AdminService, StoreError
     let metrics = metrics();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Options {
         path: path.to_owned(),
-        queue: settings.store.queue,
+        write_queue: settings.store.write_queue,
         lease: settings.delivery.lease,
         clock: Clock::system(),
         observer: metrics.clone(),
@@ -171,7 +171,7 @@ fn metrics() -> Arc<Metrics> {
 
 /// URL of the API of a service with these settings, if it is on and its port is known.
 fn address_of_api(settings: &Settings) -> Option<String> {
-    let mut listen = settings.private.listen;
+    let mut listen = settings.admin.listen;
     let is_off = !listen.ip().is_loopback() && token_of(settings).is_none();
     if is_off || listen.port() == 0 {
         return None;
@@ -186,20 +186,20 @@ fn address_of_api(settings: &Settings) -> Option<String> {
 }
 
 fn no_api(settings: &Settings, path: &str) -> String {
-    let served = format!("a service has the ledger {path} open");
-    if settings.private.listen.port() == 0 {
-        format!("{served}, on a port that only it knows: say --service URL")
+    let served = format!("a service has the store {path} open");
+    if settings.admin.listen.port() == 0 {
+        format!("{served}, on a port that only it knows: say --admin-url URL")
     } else {
-        let listen = settings.private.listen;
+        let listen = settings.admin.listen;
         format!(
-            "{served}, and its API is off: private.listen is {listen}, not loopback, so it wants \
-             private.token"
+            "{served}, and its API is off: admin.listen is {listen}, not loopback, so it wants \
+             admin.token"
         )
     }
 }
 
 fn token_of(settings: &Settings) -> Option<SecretString> {
-    settings.private.token.as_ref().map(|token| token.first())
+    settings.admin.token.as_ref().map(|token| token.first())
 }
 
 fn token_in(file: &Path) -> Result<SecretString, Failure> {

@@ -1,9 +1,9 @@
 //! Both ends on free ports of this machine, a few dozen calls between them, and what became of
-//! each as the ledger and the far side tell it.
+//! each as the store and the far side tell it.
 
-mod cast;
+mod environment;
 mod report;
-mod stage;
+mod scenarios;
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 
+use self::environment::DemoEnvironment;
 use self::report::Report;
-use self::stage::Stage;
 use super::Failure;
 
 /// How long everything may take to be settled.
@@ -20,19 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// End when all is settled: with 0 if the books balance, else with 1 and what is open
+    /// End when all is settled: with 0 if the state counts balance, else with 1 and what is open
     #[arg(long)]
     once: bool,
 }
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let mut stage = Stage::set()?;
+        let mut environment = DemoEnvironment::set()?;
         let played = actix_web::rt::System::new().block_on(async {
-            let report = play(&stage).await?;
+            let report = play(&environment).await?;
             let mut out = std::io::stdout().lock();
             write!(out, "{report}")?;
-            write!(out, "{}", stage.signposts())?;
+            write!(out, "{}", environment.signposts())?;
             out.flush()?;
             if !self.once {
                 writeln!(out, "\nCtrl-C ends the demo.")?;
@@ -41,7 +41,7 @@ impl Demo {
             }
             anyhow::Ok(report)
         });
-        stage.strike()?;
+        environment.shutdown()?;
         let open = played?.open();
         if open.is_empty() {
             Ok(())
@@ -53,29 +53,30 @@ impl Demo {
 
 /// The far side fails twice for the first call; then all the others call, and whoever answers a
 /// second question does so after everybody has answered the first.
-async fn play(stage: &Stage) -> anyhow::Result<Report> {
-    let scenes = cast::scenes();
+async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
+    let scenarios = scenarios::scenarios();
     writeln!(
         std::io::stdout(),
         "Postcall demo: {} calls come in, the service keeps, maps and delivers what they said,\n\
          and a stand-in of Plivo's Feedback API hears it.\n",
-        scenes.len()
+        scenarios.len()
     )?;
-    let mut answers = vec![Vec::new(); scenes.len()];
-    let (unlucky, others) = scenes.split_first().context("there are scenes")?;
-    stage.let_plivo_fail(2).await?;
-    answers[0].push(stage.place(unlucky, &unlucky.steps[0]).await?);
-    stage.until_plivo_refused(2, PATIENCE).await?;
-    let longest = others.iter().map(|scene| scene.steps.len()).max().unwrap_or_default();
+    let mut answers = vec![Vec::new(); scenarios.len()];
+    let (unlucky, others) = scenarios.split_first().context("there are scenes")?;
+    environment.let_plivo_fail(2).await?;
+    answers[0].push(environment.place(unlucky, &unlucky.steps[0]).await?);
+    environment.until_plivo_refused(2, PATIENCE).await?;
+    let longest = others.iter().map(|scenario| scenario.steps.len()).max().unwrap_or_default();
     for round in 0..longest {
-        for (scene, answers) in others.iter().zip(&mut answers[1..]) {
-            if let Some(step) = scene.steps.get(round) {
-                answers.push(stage.place(scene, step).await?);
+        for (scenario, answers) in others.iter().zip(&mut answers[1..]) {
+            if let Some(step) = scenario.steps.get(round) {
+                answers.push(environment.place(scenario, step).await?);
             }
         }
     }
-    let settled = stage.until_settled(PATIENCE).await?;
-    let report = Report::new(scenes, answers, stage.ledger()?, stage.heard().await?, settled);
+    let settled = environment.until_settled(PATIENCE).await?;
+    let report =
+        Report::new(scenarios, answers, environment.ledger()?, environment.heard().await?, settled);
     ensure!(!report.is_empty(), "nothing was played");
     Ok(report)
 }

@@ -3,14 +3,14 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::cast::{Ending, Scene};
-use super::stage::Ledger;
+use super::environment::Ledger;
+use super::scenarios::{Ending, Scenario};
 use crate::submission::{State, StateCounts};
 
-/// What became of every call, as the ledger has it and as the far side heard it.
+/// What became of every call, as the store has it and as the far side heard it.
 pub(super) struct Report {
     lines: Vec<Line>,
-    hooks: usize,
+    webhooks: usize,
     totals: StateCounts,
     settled: bool,
 }
@@ -27,22 +27,22 @@ struct Line {
 impl Report {
     /// `heard` holds what the far side accepted, by call.
     pub fn new(
-        scenes: Vec<Scene>,
+        scenarios: Vec<Scenario>,
         answers: Vec<Vec<String>>,
         ledger: Ledger,
         heard: BTreeMap<String, Vec<Value>>,
         settled: bool,
     ) -> Self {
-        let hooks = answers.iter().map(Vec::len).sum();
-        let lines = scenes
+        let webhooks = answers.iter().map(Vec::len).sum();
+        let lines = scenarios
             .into_iter()
             .zip(answers)
-            .map(|(scene, answers)| {
-                let heard = heard.get(&scene.call).map(Vec::as_slice).unwrap_or_default();
-                line(&scene, &answers, &ledger, heard)
+            .map(|(scenario, answers)| {
+                let heard = heard.get(&scenario.call).map(Vec::as_slice).unwrap_or_default();
+                line(&scenario, &answers, &ledger, heard)
             })
             .collect();
-        Self { lines, hooks, totals: ledger.totals, settled }
+        Self { lines, webhooks, totals: ledger.totals, settled }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -58,17 +58,17 @@ impl Report {
             open.push(format!("{} submissions are not settled", self.totals.waiting()));
         }
         if !self.totals.balance() {
-            open.push("the books do not balance".to_owned());
+            open.push("the state counts do not balance".to_owned());
         }
         open
     }
 }
 
-fn line(scene: &Scene, answers: &[String], ledger: &Ledger, heard: &[Value]) -> Line {
+fn line(scenario: &Scenario, answers: &[String], ledger: &Ledger, heard: &[Value]) -> Line {
     let row = ledger
         .rows
         .iter()
-        .find(|row| row.call.as_ref().is_some_and(|call| call.as_str() == scene.call));
+        .find(|row| row.call.as_ref().is_some_and(|call| call.as_str() == scenario.call));
     let kept: Option<Value> =
         row.and_then(|row| serde_json::from_str(row.document.delivered.as_ref()?.as_str()).ok());
     let told = match heard {
@@ -76,7 +76,7 @@ fn line(scene: &Scene, answers: &[String], ledger: &Ledger, heard: &[Value]) -> 
         [once] => Some(once),
         _ => heard.last(),
     };
-    let ended_well = match (&scene.ending, row.map(|row| row.state), &kept, told) {
+    let ended_well = match (&scenario.ending, row.map(|row| row.state), &kept, told) {
         (Ending::Refused, None, None, None) => true,
         (Ending::Ignored(reason), Some(State::Ignored(why)), None, None) => why.label() == *reason,
         (Ending::Delivered { rating, issues }, Some(State::Delivered), Some(kept), Some(told)) => {
@@ -88,8 +88,8 @@ fn line(scene: &Scene, answers: &[String], ledger: &Ledger, heard: &[Value]) -> 
         _ => false,
     };
     Line {
-        call: scene.call.clone(),
-        caller: scene.caller.clone(),
+        call: scenario.call.clone(),
+        caller: scenario.caller.clone(),
         answers: answers.join(", "),
         ledger: row.map_or("nothing".to_owned(), |row| match row.state.reason() {
             None => row.state.label().to_owned(),
@@ -98,7 +98,7 @@ fn line(scene: &Scene, answers: &[String], ledger: &Ledger, heard: &[Value]) -> 
         heard: told.map_or("nothing".to_owned(), |told| {
             format!("{} {}", told["rating"], list(&told["issues"]).join(" "))
         }),
-        well: ended_well && is_as_asked(scene, answers),
+        well: ended_well && is_as_asked(scenario, answers),
     }
 }
 
@@ -122,12 +122,11 @@ fn list(value: &Value) -> Vec<&str> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5], well: &str| {
-            let [call, caller, answers, ledger, heard] = cells;
-            let text =
-                format!("  {call:<13}{caller:<44}{answers:<12}{ledger:<24}{heard:<20}{well}");
+            let [call, caller, answers, store, heard] = cells;
+            let text = format!("  {call:<13}{caller:<44}{answers:<18}{store:<24}{heard:<20}{well}");
             writeln!(f, "{}", text.trim_end())
         };
-        row(f, ["CALL", "THE CALLER", "ANSWERED", "THE LEDGER", "PLIVO HEARD"], "")?;
+        row(f, ["CALL", "THE CALLER", "ANSWERED", "STORED", "AT PLIVO"], "")?;
         for line in &self.lines {
             let cells = [&line.call, &line.caller, &line.answers, &line.ledger, &line.heard];
             row(f, cells.map(String::as_str), if line.well { "ok" } else { "NOT SO" })?;
@@ -136,16 +135,20 @@ impl fmt::Display for Report {
             self.totals;
         writeln!(
             f,
-            "\n{} calls, {} hooks. {accepted} accepted = {collecting} collecting + {pending} pending + \
+            "\n{} calls, {} webhooks. {accepted} accepted = {collecting} collecting + {pending} pending + \
              {delivered} delivered + {ignored} ignored + {dead} dead + {discarded} discarded: {}",
             self.lines.len(),
-            self.hooks,
-            if self.totals.balance() { "the books balance." } else { "the books do NOT balance." }
+            self.webhooks,
+            if self.totals.balance() {
+                "the state counts balance."
+            } else {
+                "the state counts do NOT balance."
+            }
         )
     }
 }
 
 /// Whether what the sender heard is what the scene asks for.
-fn is_as_asked(scene: &Scene, answers: &[String]) -> bool {
-    scene.steps.iter().map(|step| step.answer).eq(answers.iter().map(String::as_str))
+fn is_as_asked(scenario: &Scenario, answers: &[String]) -> bool {
+    scenario.steps.iter().map(|step| step.answer).eq(answers.iter().map(String::as_str))
 }

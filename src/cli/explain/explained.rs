@@ -11,18 +11,18 @@ use crate::cli::payload::{Payload, method_name};
 use crate::cli::preview::{Heard, Kept, Preview, Previewed, Reply, Understood};
 use crate::domain::{Answer, Feedback};
 use crate::settings::Settings;
-use crate::source::{Source, Tried};
+use crate::source::{SignatureAttempt, Source};
 use crate::submission::{AnswerValidity, CompletionPolicy, Mapping};
 use crate::survey::{Mapped, Survey};
 
-/// Everything that can be said of some hooks, for a person and for a script alike.
+/// Everything that can be said of some webhooks, for a person and for a script alike.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Explained {
-    hooks: Vec<Webhook>,
+    webhooks: Vec<Webhook>,
     submissions: Vec<Assembled>,
 }
 
-/// One hook, as the service would see it.
+/// One webhook, as the service would see it.
 #[derive(Debug, Serialize)]
 struct Webhook {
     /// The file that it was read from.
@@ -39,7 +39,7 @@ struct Webhook {
     schemes: Vec<&'static str>,
     /// How its signature was looked for, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tried: Option<Vec<Tried>>,
+    tried: Option<Vec<SignatureAttempt>>,
     /// Why it would not be taken.
     refused: Option<Refused>,
     /// Nothing where it could not be read.
@@ -65,7 +65,7 @@ enum Reading {
     Kept(Told),
 }
 
-/// What a hook says.
+/// What a webhook says.
 #[derive(Debug, Serialize)]
 struct Told {
     call: String,
@@ -86,7 +86,7 @@ struct Heeded {
     standing: &'static str,
 }
 
-/// What the hooks of one call come to.
+/// What the webhooks of one call come to.
 #[derive(Debug, Serialize)]
 struct Assembled {
     id: String,
@@ -97,7 +97,7 @@ struct Assembled {
     answers: Vec<Heeded>,
     complete: bool,
     due_at: String,
-    /// Seconds after the last hook.
+    /// Seconds after the last webhook.
     due_in: f64,
     outcome: Outcome,
     #[serde(skip)]
@@ -121,19 +121,19 @@ struct Request {
     body: String,
 }
 
-/// A hook as it was given.
+/// A webhook as it was given.
 pub(super) struct Arrived<'a> {
     pub from: String,
     pub source: &'a Source,
     pub message: &'a Message,
     pub at: Timestamp,
     /// How its signature was looked for, where that was asked.
-    pub tried: Option<Vec<Tried>>,
+    pub tried: Option<Vec<SignatureAttempt>>,
 }
 
 impl Explained {
-    /// Adds what became of a hook that was just heard.
-    pub fn hook(&mut self, arrived: Arrived<'_>, heard: &Heard, preview: &Preview<'_>) {
+    /// Adds what became of a webhook that was just heard.
+    pub fn webhook(&mut self, arrived: Arrived<'_>, heard: &Heard, preview: &Preview<'_>) {
         let Arrived { from, source, message, at, tried } = arrived;
         let payload = &message.payload;
         let explained = heard.understood.is_ok();
@@ -149,7 +149,7 @@ impl Explained {
         if heard.disbelieved.is_some() {
             notes.extend(other_host(source, payload));
         }
-        self.hooks.push(Webhook {
+        self.webhooks.push(Webhook {
             from,
             source: source.name.to_string(),
             method: method_name(payload.method),
@@ -172,16 +172,16 @@ impl Explained {
         });
     }
 
-    /// Adds what the hooks come to, once nothing more comes.
+    /// Adds what the webhooks come to, once nothing more comes.
     pub fn submissions(&mut self, preview: &mut Preview<'_>, settings: &Settings) {
         preview.finish();
         let submissions = preview.submissions().iter();
         self.submissions = submissions.filter_map(|it| assembled(it, settings)).collect();
     }
 
-    /// Whether the service would refuse any of the hooks.
+    /// Whether the service would refuse any of the webhooks.
     pub fn is_refused(&self) -> bool {
-        self.hooks.iter().any(|hook| hook.refused.is_some())
+        self.webhooks.iter().any(|webhook| webhook.refused.is_some())
     }
 
     pub fn to_json(&self) -> Value {

@@ -108,7 +108,7 @@ fn start(line: &Line<'_>) -> Result<Start, Malformed> {
     let method = match method {
         "GET" => Method::Get,
         "POST" => Method::Post,
-        _ => return Err(fault("hooks come by GET and POST")),
+        _ => return Err(fault("webhooks come by GET and POST")),
     };
     let target = match target.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         let told = |text: &str| read(text.as_bytes()).err().unwrap().to_string();
-        assert_eq!(told("PUT /hooks/ivr HTTP/1.1\n\n"), "line 1: hooks come by GET and POST");
+        assert_eq!(told("PUT /hooks/ivr HTTP/1.1\n\n"), "line 1: webhooks come by GET and POST");
         assert!(
             told("GET /hooks/ivr HTTP/1.1\nDigits=4\n").starts_with("line 2: expected a header")
         );

@@ -1,4 +1,4 @@
-//! `explain`: what would become of a hook.
+//! `explain`: what would become of a webhook.
 
 mod explained;
 mod message;
@@ -15,7 +15,7 @@ use super::preview::{Preview, Trust};
 use super::{Failure, Output, SettingsFile};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
-use crate::source::{Source, Tried};
+use crate::source::{SignatureAttempt, Source};
 
 use explained::{Arrived, Explained};
 use message::{Content, Message};
@@ -60,14 +60,14 @@ A file holds a request as it went over the wire:
     CallUUID=my-call-1&Digits=4
 
 or what `curl -v` logged of one, with `> ` before each line, or several of these one after another.
-Anything else is a bare body, which needs --source. All are taken for hooks that arrived in this
-order; nothing is kept and nothing is sent. A hook that is not signed, or not well, is told to be so
+Anything else is a bare body, which needs --source. All are taken for webhooks that arrived in this
+order; nothing is kept and nothing is sent. A webhook that is not signed, or not well, is told to be so
 and explained all the same.
 
-Exit codes: 0 explained, 1 the service would refuse one of the hooks, 2 usage or a file that cannot
+Exit codes: 0 explained, 1 the service would refuse one of the webhooks, 2 usage or a file that cannot
 be read, 78 bad settings.";
 
-/// Longest file that is read, in bytes: many times what the public door takes.
+/// Longest file that is read, in bytes: many times what the public listener takes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
@@ -81,7 +81,7 @@ impl Explain {
             let heard = preview.hear(source, &message.payload, at, Trust::Anybody);
             let tried = self.tried(source, &message.payload, at);
             let arrived = Arrived { from, source, message: &message, at, tried };
-            explained.hook(arrived, &heard, &preview);
+            explained.webhook(arrived, &heard, &preview);
         }
         explained.submissions(&mut preview, &settings);
         let mut out = std::io::stdout().lock();
@@ -153,9 +153,14 @@ impl Explain {
     }
 
     /// Nothing where it was not asked for, or where no signature is even looked at.
-    fn tried(&self, source: &Source, payload: &Payload, at: Timestamp) -> Option<Vec<Tried>> {
-        let hook = payload.hook(WebhookId(Uuid::nil()), at);
-        self.explain_signature.then(|| source.explain_signature(&hook).unwrap_or_default())
+    fn tried(
+        &self,
+        source: &Source,
+        payload: &Payload,
+        at: Timestamp,
+    ) -> Option<Vec<SignatureAttempt>> {
+        let webhook = payload.webhook(WebhookId(Uuid::nil()), at);
+        self.explain_signature.then(|| source.explain_signature(&webhook).unwrap_or_default())
     }
 
     fn source_of<'a>(

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::payload::Payload;
 use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
 use crate::settings::Settings;
-use crate::source::{Refused, Source, SourceReply, VerifiedWebhook};
+use crate::source::{Rejection, Source, SourceReply, VerifiedWebhook};
 use crate::submission::{Answers, Outcome, SubmissionKey};
 
 pub(super) use previewed::Previewed;
@@ -24,12 +24,12 @@ pub(super) struct Preview<'a> {
     settings: &'a Settings,
     /// In the order in which they were started.
     submissions: Vec<Previewed>,
-    /// What senders called their hooks, by source.
+    /// What senders called their webhooks, by source.
     known: Vec<(Name, IdempotencyKey)>,
     arrived: u128,
 }
 
-/// Whose hooks are read.
+/// Whose webhooks are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     /// Theirs who have signed, as the service wants it.
@@ -38,10 +38,10 @@ pub(super) enum Trust {
     Anybody,
 }
 
-/// What became of one hook.
+/// What became of one webhook.
 pub(super) struct Heard {
     /// Why the service does not believe its sender; it may have been read all the same.
-    pub disbelieved: Option<Refused>,
+    pub disbelieved: Option<Rejection>,
     /// What was read, or why nothing could be.
     pub understood: Result<Understood, Refusal>,
     /// What its sender hears if it is believed, or not asked to be.
@@ -50,14 +50,14 @@ pub(super) struct Heard {
     pub reply_in_earnest: Option<Reply>,
 }
 
-/// What a hook was found to say.
+/// What a webhook was found to say.
 pub(super) enum Understood {
     /// It is none of the source's business.
     Skipped,
     Kept(Kept),
 }
 
-/// A hook that belongs to a submission.
+/// A webhook that belongs to a submission.
 pub(super) struct Kept {
     pub call: CallUuid,
     pub report: Extraction,
@@ -77,7 +77,7 @@ impl<'a> Preview<'a> {
         &self.submissions
     }
 
-    /// Lets a hook arrive. What was due before is mapped first, and whatever comes of it is
+    /// Lets a webhook arrive. What was due before is mapped first, and whatever comes of it is
     /// delivered at once.
     pub fn hear(
         &mut self,
@@ -88,11 +88,11 @@ impl<'a> Preview<'a> {
     ) -> Heard {
         self.until(at);
         self.arrived += 1;
-        let hook = payload.hook(WebhookId(Uuid::from_u128(self.arrived)), at);
-        let (verified, disbelieved) = believed(source, hook, trust);
-        let understood = verified.and_then(|hook| self.understand(source, &hook));
+        let webhook = payload.webhook(WebhookId(Uuid::from_u128(self.arrived)), at);
+        let (verified, disbelieved) = believed(source, webhook, trust);
+        let understood = verified.and_then(|webhook| self.understand(source, &webhook));
         let to_refused = |refusal: &Refusal| {
-            Reply::to_refused(source.on_refusal, &self.said(source, None), refusal)
+            Reply::to_refused(source.on_reject, &self.said(source, None), refusal)
         };
         let reply = match &understood {
             Ok(understood) => self.reply(source, understood),
@@ -120,10 +120,10 @@ impl<'a> Preview<'a> {
     fn understand(
         &mut self,
         source: &Source,
-        hook: &VerifiedWebhook,
+        webhook: &VerifiedWebhook,
     ) -> Result<Understood, Refusal> {
         let survey = &self.settings.surveys[&source.survey];
-        let Some(reading) = source.read(hook)? else { return Ok(Understood::Skipped) };
+        let Some(reading) = source.read(webhook)? else { return Ok(Understood::Skipped) };
         let (call, identity) = (reading.call.clone(), reading.identity.clone());
         let report = reading.into_report(survey.first_question());
         let key = SubmissionKey {
@@ -139,7 +139,7 @@ impl<'a> Preview<'a> {
         let outcome = if self.is_known(source, identity.as_ref())? {
             Outcome::Duplicate
         } else {
-            self.submissions[submission].receive(&report, hook.hook())
+            self.submissions[submission].receive(&report, webhook.webhook())
         };
         let id = identity.map(|identity| identity.id);
         Ok(Understood::Kept(Kept { call, report, id, outcome, submission }))
@@ -187,22 +187,22 @@ impl<'a> Preview<'a> {
     }
 }
 
-/// The hook with its sender believed, and why the service would not.
+/// The webhook with its sender believed, and why the service would not.
 fn believed(
     source: &Source,
-    hook: Webhook,
+    webhook: Webhook,
     trust: Trust,
-) -> (Result<VerifiedWebhook, Refusal>, Option<Refused>) {
-    if hook.headers.values("content-encoding").next().is_some() {
+) -> (Result<VerifiedWebhook, Refusal>, Option<Rejection>) {
+    if webhook.headers.values("content-encoding").next().is_some() {
         return (Err(Refusal::Encoded), None);
     }
-    if hook.body.len() > Webhook::BODY_MAX {
+    if webhook.body.len() > Webhook::BODY_MAX {
         return (Err(Refusal::TooLarge), None);
     }
-    match source.verify(hook.clone()) {
+    match source.verify(webhook.clone()) {
         Ok(verified) => (Ok(verified), None),
-        Err(refused @ Refused::Signature(_)) if trust == Trust::Anybody => {
-            (source.believe(hook).map_err(Refusal::from), Some(refused))
+        Err(refused @ Rejection::Signature(_)) if trust == Trust::Anybody => {
+            (source.believe(webhook).map_err(Refusal::from), Some(refused))
         }
         Err(refused) => (Err(refused.into()), None),
     }

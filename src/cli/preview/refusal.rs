@@ -1,7 +1,7 @@
 use crate::domain::Webhook;
-use crate::source::Refused;
+use crate::source::Rejection;
 
-/// Why a hook would not be taken.
+/// Why a webhook would not be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::cli) enum Refusal {
     #[error("send the body without Content-Encoding")]
@@ -11,7 +11,7 @@ pub(in crate::cli) enum Refusal {
     #[error("the signature is refused: something else came by the same id before")]
     Reused,
     #[error(transparent)]
-    Source(#[from] Refused),
+    Source(#[from] Rejection),
 }
 
 impl Refusal {
@@ -29,10 +29,10 @@ impl Refusal {
 
     pub fn status(&self) -> u16 {
         match self {
-            Refusal::Encoded | Refusal::Source(Refused::UnsupportedType(_)) => 415,
+            Refusal::Encoded | Refusal::Source(Rejection::UnsupportedType(_)) => 415,
             Refusal::TooLarge => 413,
-            Refusal::Reused | Refusal::Source(Refused::Signature(_)) => 401,
-            Refusal::Source(Refused::Unreadable(_)) => 400,
+            Refusal::Reused | Refusal::Source(Rejection::Signature(_)) => 401,
+            Refusal::Source(Rejection::Parse(_)) => 400,
         }
     }
 }

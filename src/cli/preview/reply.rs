@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::previewed::Previewed;
 use super::refusal::Refusal;
-use crate::source::{OnRefusal, SourceReply};
+use crate::source::{OnReject, SourceReply};
 use crate::submission::Outcome;
 
 /// What a sender hears.
@@ -32,14 +32,10 @@ impl Reply {
         Self { headers: vec![(OUTCOME, "skipped".to_owned())], ..Self::plain(reply) }
     }
 
-    pub(super) fn to_refused(
-        on_refusal: OnRefusal,
-        reply: &SourceReply,
-        refusal: &Refusal,
-    ) -> Self {
-        match on_refusal {
-            OnRefusal::Reply => Self::plain(reply),
-            OnRefusal::Status => Self {
+    pub(super) fn to_refused(on_reject: OnReject, reply: &SourceReply, refusal: &Refusal) -> Self {
+        match on_reject {
+            OnReject::Reply => Self::plain(reply),
+            OnReject::Status => Self {
                 status: refusal.status(),
                 content_type: Some("application/problem+json"),
                 headers: Vec::new(),

@@ -22,7 +22,7 @@ pub(super) struct Discard {
     ids: Vec<SubmissionId>,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT")]
-    because: String,
+    comment: String,
     /// Go on where it was stopped
     #[arg(long, value_name = "CURSOR", conflicts_with = "ids")]
     cursor: Option<String>,
@@ -44,12 +44,12 @@ impl Discard {
     }
 
     async fn these(&self, api: &dyn AdminApi) -> Result<(), Failure> {
-        let discard = async |id| api.discard_one(id, &self.because).await;
+        let discard = async |id| api.discard_one(id, &self.comment).await;
         one_by_one(&self.ids, self.output, OUTCOME, discard, |_| Ok(())).await
     }
 
     async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {
-        let (search, reason) = (self.search.query(), self.because.clone());
+        let (search, reason) = (self.search.query(), self.comment.clone());
         let request = DiscardRequest { search, reason, cursor: None, limit: None };
         let discard =
             async |cursor| api.discard(&DiscardRequest { cursor, ..request.clone() }).await;

@@ -10,8 +10,8 @@ use crate::domain::CallUuid;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Hooks, answers, attempts and the call's id go; the submission's own id and what \
-became of it stay, so that the books balance and a hook that comes again is known. It is final. \
+    after_help = "Webhooks, answers, attempts and the call's id go; the submission's own id and what \
+became of it stay, so that the state counts balance and a webhook that comes again is known. It is final. \
 Backups, exports and what Plivo was told are not reached."
 )]
 pub(super) struct Erase {

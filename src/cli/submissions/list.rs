@@ -59,7 +59,7 @@ impl List {
             Output::Table => {
                 print_table(&mut out, &found, self.trace)?;
                 for account in api.accounts().await?.accounts {
-                    print_hold(&mut out, &account)?;
+                    print_pause(&mut out, &account)?;
                 }
                 if let Some(next) = next {
                     writeln!(out, "there may be more: --cursor {next}")?;
@@ -120,10 +120,10 @@ fn line(submission: &SubmissionView) -> Vec<String> {
     ]
 }
 
-fn print_hold(out: &mut impl Write, account: &AccountView) -> io::Result<()> {
-    let Some(hold) = &account.hold else { return Ok(()) };
-    let status = hold.status.map(|status| format!(" {status}")).unwrap_or_default();
-    let (account, cause, since) = (&account.account, hold.cause.label(), hold.since);
+fn print_pause(out: &mut impl Write, account: &AccountView) -> io::Result<()> {
+    let Some(pause) = &account.pause else { return Ok(()) };
+    let status = pause.status.map(|status| format!(" {status}")).unwrap_or_default();
+    let (account, cause, since) = (&account.account, pause.cause.label(), pause.since);
     writeln!(out, "account {account} is held since {since:.0}: {cause}{status}")
 }
 

@@ -28,9 +28,9 @@ pub(super) struct Submissions {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List what is found, the latest first, and the books; the same as without a verb
+    /// List what is found, the latest first, and the state counts; the same as without a verb
     List(list::List),
-    /// Say all that is known of one: hooks, answers, what spoke, attempts, what was done by hand
+    /// Say all that is known of one: webhooks, answers, what spoke, attempts, what was done by hand
     Show(show::Show),
     /// Offer submissions again: dead and ignored ones, and delivered ones where that is asked for
     Replay(replay::Replay),

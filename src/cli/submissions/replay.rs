@@ -29,15 +29,15 @@ pub(super) struct Replay {
     /// Change nothing: show what would be offered with today's rules, and what was
     #[arg(long)]
     dry_run: bool,
-    /// Offer what the last attempt offered, word for word, instead of mapping anew
+    /// Offer what the last attempt offered, word for word, instead of mapping again
     #[arg(long)]
-    as_was: bool,
+    same_payload: bool,
     /// Also offer again what Plivo has accepted; it then hears about those calls twice
     #[arg(long)]
-    accepted: bool,
+    include_delivered: bool,
     /// Only what would come to something else than it did
     #[arg(long, conflicts_with = "ids")]
-    changed: bool,
+    only_changed: bool,
     /// Go on where a replay was stopped
     #[arg(long, value_name = "CURSOR", conflicts_with = "ids")]
     cursor: Option<String>,
@@ -60,7 +60,7 @@ impl Replay {
     }
 
     async fn these(&self, api: &dyn AdminApi) -> Result<(), Failure> {
-        let (rules, accepted, dry_run) = (self.rules(), self.accepted, self.dry_run);
+        let (rules, accepted, dry_run) = (self.rules(), self.include_delivered, self.dry_run);
         let options = ReplayOptions { rules, accepted, dry_run };
         let replay = async |id| api.replay_one(id, options).await;
         one_by_one(&self.ids, self.output, self.outcome(), replay, |replayed| {
@@ -73,8 +73,8 @@ impl Replay {
         let request = ReplayRequest {
             search: self.search.query_of_dead(),
             rules: self.rules(),
-            accepted: self.accepted,
-            only_changed: self.changed,
+            accepted: self.include_delivered,
+            only_changed: self.only_changed,
             dry_run: self.dry_run,
             cursor: None,
             limit: None,
@@ -87,8 +87,8 @@ impl Replay {
         })
         .await?;
         let ended = tally.end(self.output, self.dry_run.then_some(changed));
-        if tally.left_out.contains_key("accepted") && !self.accepted {
-            note("what Plivo has accepted is left out; --accepted offers it again too");
+        if tally.left_out.contains_key("accepted") && !self.include_delivered {
+            note("what Plivo has accepted is left out; --include-delivered offers it again too");
         }
         ended
     }
@@ -101,7 +101,7 @@ impl Replay {
     }
 
     fn rules(&self) -> Rules {
-        if self.as_was { Rules::AsWas } else { Rules::Today }
+        if self.same_payload { Rules::AsWas } else { Rules::Today }
     }
 
     /// How many are there that would come to something else.

@@ -25,7 +25,7 @@ pub(super) struct Search {
     /// Only those of this survey
     #[arg(long, value_name = "NAME")]
     pub survey: Option<Name>,
-    /// Only those of which a hook came from this source
+    /// Only those of which a webhook came from this source
     #[arg(long, value_name = "NAME")]
     pub source: Option<Name>,
     /// Only those about this call
@@ -108,7 +108,7 @@ mod tests {
             Search { state, reason, ..Search::default() }.query_of_dead().state
         };
         assert_eq!(state(None, None), Some(StateName::Dead));
-        assert_eq!(state(None, Some("refused")), Some(StateName::Dead));
+        assert_eq!(state(None, Some("rejected")), Some(StateName::Dead));
         assert_eq!(state(None, Some("incomplete")), Some(StateName::Dead));
         assert_eq!(state(None, Some("no_answer")), Some(StateName::Ignored));
         assert_eq!(state(Some(StateName::Delivered), None), Some(StateName::Delivered));

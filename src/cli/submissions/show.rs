@@ -40,10 +40,10 @@ impl Show {
 
 fn print(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
     print_heads(out, shown)?;
-    let Truncated { hooks, answers, attempts } = shown.left_out;
+    let Truncated { webhooks, answers, attempts } = shown.left_out;
     let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
-    section(out, "hooks", &table(head, &shown.hooks, hook))?;
-    more(out, hooks, "later")?;
+    section(out, "webhooks", &table(head, &shown.webhooks, webhook))?;
+    more(out, webhooks, "later")?;
     let head = ["RECEIVED", "KIND", "NAME", "VALUE", "COUNTS"];
     section(out, "answers", &table(head, &shown.answers, answer))?;
     more(out, answers, "later")?;
@@ -99,21 +99,21 @@ fn table<T, const N: usize>(head: [&str; N], rows: &[T], line: fn(&T) -> [String
     table.to_string()
 }
 
-fn hook(hook: &WebhookView) -> [String; 5] {
-    let said = if hook.gone { "(not kept any more)".to_owned() } else { said(hook) };
+fn webhook(webhook: &WebhookView) -> [String; 5] {
+    let said = if webhook.gone { "(not kept any more)".to_owned() } else { said(webhook) };
     [
-        format!("{:.3}", hook.received_at),
-        hook.source.clone(),
-        hook.outcome.clone(),
-        hook.id.clone(),
+        format!("{:.3}", webhook.received_at),
+        webhook.source.clone(),
+        webhook.outcome.clone(),
+        webhook.id.clone(),
         said,
     ]
 }
 
-fn said(hook: &WebhookView) -> String {
-    let query = hook.query.as_ref().map(|query| format!("?{query}"));
-    let bytes = hook.body_base64.as_ref().map(|body| format!("base64:{body}"));
-    let parts = [Some(hook.method.clone()), query, hook.body.clone(), bytes];
+fn said(webhook: &WebhookView) -> String {
+    let query = webhook.query.as_ref().map(|query| format!("?{query}"));
+    let bytes = webhook.body_base64.as_ref().map(|body| format!("base64:{body}"));
+    let parts = [Some(webhook.method.clone()), query, webhook.body.clone(), bytes];
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

@@ -19,16 +19,16 @@ pub(super) struct OwnSettings {
     pub line: usize,
 }
 
-/// Some hooks, and what they must come to.
+/// Some webhooks, and what they must come to.
 pub(super) struct Case {
     pub name: String,
     pub line: usize,
     /// At least one, in order of arrival.
-    pub hooks: Vec<Step>,
+    pub webhooks: Vec<Step>,
     pub expect: Expectation,
 }
 
-/// One hook.
+/// One webhook.
 pub(super) struct Step {
     pub line: usize,
     /// Nothing where the settings' only one is meant.
@@ -37,15 +37,15 @@ pub(super) struct Step {
     pub sender: Sender,
     /// What its sender has to hear.
     pub reply: Option<String>,
-    /// Addressed to nobody yet.
+    /// Addressed to no one yet.
     payload: Payload,
 }
 
-/// Who sends a hook.
+/// Who sends a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
     /// The source's own: it is signed when it is sent.
-    Signs,
+    SignedPayload,
     /// Whoever wrote the case: it is sent as it stands there.
     AsWritten,
     /// Who is believed without a signature, for senders that only themselves can sign for.
@@ -95,25 +95,26 @@ fn suite(cursor: &Cursor<'_>) -> Option<Suite> {
     Some(Suite { settings, cases: all(cases.iter().map(|cursor| case(cursor, start)))? })
 }
 
-const CASE: &str = "{ name: …, hooks: […], expect: {…} }";
+const CASE: &str = "{ name: …, webhooks: […], expect: {…} }";
 
 fn case(cursor: &Cursor<'_>, start: Timestamp) -> Option<Case> {
     const NAME: &str = "a sentence that says what happens";
     const EXPECT: &str = "what it comes to, such as { ignored: no_answer }";
-    let table = cursor.table_of(&["name", "hooks", "expect"])?;
+    let table = cursor.table_of(&["name", "webhooks", "expect"])?;
     let name = table.need("name", NAME).and_then(|cursor| match cursor.written(NAME)? {
         "" => cursor.expected(NAME),
         name => Some(name.to_owned()),
     });
-    let hooks =
-        table.need("hooks", &format!("a list of {HOOKS}")).and_then(|cursor| hooks(&cursor, start));
+    let webhooks = table
+        .need("webhooks", &format!("a list of {HOOKS}"))
+        .and_then(|cursor| webhooks(&cursor, start));
     let expect = table.need("expect", EXPECT).and_then(|cursor| Expectation::at(&cursor));
-    Some(Case { name: name?, line: cursor.line(), hooks: hooks?, expect: expect? })
+    Some(Case { name: name?, line: cursor.line(), webhooks: webhooks?, expect: expect? })
 }
 
-const HOOKS: &str = "hooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
+const HOOKS: &str = "webhooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
 
-fn hooks(cursor: &Cursor<'_>, start: Timestamp) -> Option<Vec<Step>> {
+fn webhooks(cursor: &Cursor<'_>, start: Timestamp) -> Option<Vec<Step>> {
     let items = cursor.list(HOOKS)?;
     if items.is_empty() {
         return cursor.fault(format!("expected a list of {HOOKS}, with one at least"));
@@ -126,7 +127,7 @@ fn hooks(cursor: &Cursor<'_>, start: Timestamp) -> Option<Vec<Step>> {
 struct Clock {
     start: Timestamp,
     now: Timestamp,
-    /// A hook has arrived.
+    /// A webhook has arrived.
     has_run: bool,
 }
 
@@ -195,7 +196,7 @@ fn body(table: &Table<'_>) -> Option<Vec<u8>> {
         (Some(only), None) => only,
         (Some((one, _)), Some((other, cursor))) => {
             return cursor.fault(format!(
-                "there is {one} already: a hook has one of form, json, body; leave out {other}"
+                "there is {one} already: a webhook has one of form, json, body; leave out {other}"
             ));
         }
     };
@@ -212,9 +213,9 @@ fn sender(table: &Table<'_>) -> Option<Sender> {
     match (signed?, verified?) {
         (_, true) if table.get("signed").is_some() => table
             .cursor()
-            .fault("a hook that is verified: true is believed as it is; leave signed out"),
+            .fault("a webhook that is verified: true is believed as it is; leave signed out"),
         (_, true) => Some(Sender::Believed),
-        (true, false) => Some(Sender::Signs),
+        (true, false) => Some(Sender::SignedPayload),
         (false, false) => Some(Sender::AsWritten),
     }
 }
@@ -241,7 +242,7 @@ impl Clock {
         };
         if moment < self.now {
             return cursor
-                .fault("hooks stand in the order in which they arrive: this one is earlier");
+                .fault("webhooks stand in the order in which they arrive: this one is earlier");
         }
         self.now = moment;
         Some(moment)
@@ -259,11 +260,11 @@ mod tests {
 starts: 2026-05-04T10:00:00Z
 cases:
   - name: it happens
-    hooks:
+    webhooks:
       - { source: ivr, form: { a: "1" }, query: "question=score", at: 3d, signed: false }
       - { source: ivr, method: GET, json: [{ a: 1.5 }], at: 2026-06-04T10:00:00Z, headers: { x: y } }
     expect: { feedback: { rating: 4.5, issues: [ECHO], notes: "" }, call: c-1, answers: { a: 04 } }
-  - &again { name: again, hooks: [{ body: x, reply: y }], expect: [{ call: c-1, dead: unmapped }] }
+  - &again { name: again, webhooks: [{ body: x, reply: y }], expect: [{ call: c-1, dead: unmapped }] }
   - *again
 "#;
 
@@ -271,13 +272,13 @@ cases:
     fn a_file_of_cases_is_read_as_it_is_written() {
         let suite = Suite::parse("f", FILE).unwrap();
         let [first, ..] = &suite.cases[..] else { panic!("there are cases") };
-        let [one, two] = &first.hooks[..] else { panic!("there are two hooks") };
+        let [one, two] = &first.webhooks[..] else { panic!("there are two webhooks") };
         assert_eq!(one.at.to_string(), "2026-05-07T10:00:00Z");
         assert_eq!(two.at.to_string(), "2026-06-04T10:00:00Z");
         assert_eq!(one.payload("ivr").path, "/hooks/ivr");
         assert_eq!(one.payload("ivr").body, b"a=1");
         assert_eq!(two.payload("ivr").body, br#"[{"a":1.5}]"#);
-        assert_eq!((one.sender, two.sender), (Sender::AsWritten, Sender::Signs));
+        assert_eq!((one.sender, two.sender), (Sender::AsWritten, Sender::SignedPayload));
         assert_eq!(first.expect.calls[0].answers, [("a".to_owned(), "04".to_owned())]);
         assert_eq!(suite.cases.len(), 3);
     }

@@ -3,18 +3,18 @@ use std::collections::BTreeSet;
 use crate::cli::preview::Refusal;
 use crate::domain::{Issues, Rating};
 use crate::settings::{Cursor, Table, all};
-use crate::source::Refused;
+use crate::source::Rejection;
 use crate::submission::{DeadReason, IgnoredReason};
 
-/// What the hooks of a case must come to. What is not expected must not be there.
+/// What the webhooks of a case must come to. What is not expected must not be there.
 pub(super) struct Expectation {
     /// One for each call.
     pub calls: Vec<ExpectedCall>,
-    /// Why hooks are refused, each reason once.
+    /// Why webhooks are refused, each reason once.
     pub refused: BTreeSet<&'static str>,
-    /// Whether some hook is none of its source's.
+    /// Whether some webhook is none of its source's.
     pub skipped: bool,
-    /// What the last hook's sender hears.
+    /// What the last webhook's sender hears.
     pub reply: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Ending {
     Feedback(ExpectedFeedback),
     Ignored(&'static str),
     Dead(&'static str),
-    /// Not complete when the last hook has arrived.
+    /// Not complete when the last webhook has arrived.
     Collecting,
 }
 
@@ -169,11 +169,11 @@ fn itself(word: &'static str) -> (&'static str, &'static str) {
 /// A reason, or a list of them.
 fn refused(cursor: &Cursor<'_>) -> Option<BTreeSet<&'static str>> {
     let labels: Vec<_> =
-        Refused::LABELS.into_iter().chain(Refusal::OWN_LABELS).map(itself).collect();
+        Rejection::LABELS.into_iter().chain(Refusal::OWN_LABELS).map(itself).collect();
     let reasons = cursor.one_or_list("")?;
     Some(all(reasons.iter().map(|cursor| cursor.word(&labels)))?.into_iter().collect())
 }
 
 fn reply(table: &Table<'_>) -> Option<String> {
-    table.get("reply")?.written("what the last hook's sender hears").map(str::to_owned)
+    table.get("reply")?.written("what the last webhook's sender hears").map(str::to_owned)
 }

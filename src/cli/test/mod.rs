@@ -33,16 +33,16 @@ pub(super) struct Test {
     settings: SettingsFile,
 }
 
-const WHAT_A_CASE_IS: &str = r#"A case is some hooks and what they must come to:
+const WHAT_A_CASE_IS: &str = r#"A case is some webhooks and what they must come to:
 
     cases:
       - name: a caller presses 2, and hears an echo
-        hooks:
+        webhooks:
           - { source: ivr, form: "CallUUID=c-1&Digits=2" }
           - { source: ivr, form: "CallUUID=c-1&Digits=1", query: "question=problem", at: 30s }
         expect: { feedback: { rating: 2, issues: [ECHO] } }
 
-Hooks are signed as their source's sender signs, unless they say signed: false. Nothing is kept,
+Webhooks are signed as their source's sender signs, unless they say signed: false. Nothing is kept,
 nothing is sent, and the time is the case's own. A file may bring its settings: `settings: |`.
 
 Exit codes: 0 all are met, 1 some are not, 2 usage or a file that cannot be read, 78 bad settings."#;

@@ -11,9 +11,9 @@ use crate::settings::Settings;
 use crate::source::Source;
 use crate::submission::{Mapping, State};
 
-/// What became of the hooks of a case, beside what the preview holds.
+/// What became of the webhooks of a case, beside what the preview holds.
 struct Happened {
-    /// Why hooks were refused, with what is said of each.
+    /// Why webhooks were refused, with what is said of each.
     refused: Vec<(&'static str, String)>,
     skipped: bool,
     /// What each sender heard.
@@ -23,11 +23,11 @@ struct Happened {
 /// Plays a case and says where it differs from what it must come to.
 ///
 /// # Errors
-/// A hook that cannot be sent as the case wants it, with its line.
+/// A webhook that cannot be sent as the case wants it, with its line.
 pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, String)> {
     let mut preview = Preview::of(settings);
     let mut happened = Happened { refused: Vec::new(), skipped: false, replies: Vec::new() };
-    for step in &case.hooks {
+    for step in &case.webhooks {
         play(step, settings, &mut preview, &mut happened)?;
     }
     let was: Vec<State> = preview.submissions().iter().map(Previewed::state).collect();
@@ -55,7 +55,7 @@ fn play(
     let source = source(step, settings).map_err(|message| (step.line, message))?;
     let payload = step.payload(source.name.as_str());
     let (payload, trust) = match step.sender {
-        Sender::Signs => {
+        Sender::SignedPayload => {
             let nonce = nonce(&payload);
             let signed = payload.signed(source, &nonce, step.at);
             (signed.map_err(|error| (step.line, cannot_sign(error)))?, Trust::Signed)
@@ -94,7 +94,7 @@ fn source<'a>(step: &Step, settings: &'a Settings) -> Result<&'a Source, String>
     }
 }
 
-/// The same for the same bytes: senders that name their hooks name a repeat as they did before.
+/// The same for the same bytes: senders that name their webhooks name a repeat as they did before.
 fn nonce(payload: &Payload) -> String {
     let query = payload.query.as_deref().unwrap_or_default().as_bytes();
     let said = [payload.path.as_bytes(), b"?", query, b"\n", &payload.body].concat();
@@ -104,7 +104,7 @@ fn nonce(payload: &Payload) -> String {
 /// One call, at the end.
 struct Ended<'a> {
     submission: &'a Previewed,
-    /// When the last hook had arrived.
+    /// When the last webhook had arrived.
     was: State,
 }
 
@@ -197,7 +197,7 @@ fn compare_call(expected: &ExpectedCall, ended: Option<&Ended<'_>>, diff: &mut D
             Some(got) => diff.pair(line(answer), line(got), None),
             None => {
                 diff.expected(line(answer));
-                diff.remark("nobody answered it");
+                diff.remark("no one answered it");
             }
         }
     }
@@ -251,9 +251,9 @@ fn feedback_lines(rating: String, issues: &[&str], notes: Option<&str>) -> Vec<S
 }
 
 fn compare_replies(case: &Case, happened: &Happened, diff: &mut Diff) {
-    for ((step, got), number) in case.hooks.iter().zip(&happened.replies).zip(1..) {
+    for ((step, got), number) in case.webhooks.iter().zip(&happened.replies).zip(1..) {
         if let Some(expected) = &step.reply {
-            let line = |reply: &str| format!("reply to hook {number}: {reply}");
+            let line = |reply: &str| format!("reply to webhook {number}: {reply}");
             diff.pair(line(expected), line(got), None);
         }
     }

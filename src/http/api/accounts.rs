@@ -11,7 +11,7 @@ use crate::domain::Name;
 /// Why an account is held.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Holding {
+pub(super) struct PauseRequest {
     /// In words, for whoever looks at it later.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     reason: String,
@@ -37,23 +37,23 @@ pub(super) async fn list(door: Door) -> Answer<AccountList> {
 /// Delivers nothing for an account until it is resumed. What comes in is kept.
 #[utoipa::path(
     post,
-    path = "/api/v1/accounts/{account}/hold",
-    operation_id = "hold_account",
+    path = "/api/v1/accounts/{account}/pause",
+    operation_id = "pause_account",
     tag = "accounts",
     params(("account" = String, Path, description = "its name in the settings")),
-    request_body = Holding,
+    request_body = PauseRequest,
     responses((status = 200, description = "it is held", body = AccountView), Refusals, BadBody),
 )]
 pub(super) async fn pause(
     path: web::Path<String>,
-    Body(Holding { reason }): Body<Holding>,
+    Body(PauseRequest { reason }): Body<PauseRequest>,
     door: Door,
 ) -> Answer<AccountView> {
     let account = account(&path)?;
     door.act(async move |admin| admin.pause(&account, &reason).await).await
 }
 
-/// Ends the hold of an account, whatever its cause.
+/// Resumes an account, whatever its cause.
 #[utoipa::path(
     post,
     path = "/api/v1/accounts/{account}/resume",

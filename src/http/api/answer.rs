@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, ResponseError, web};
 use serde::Serialize;
 use tracing::Instrument;
 
-use super::super::probes::PrivateDoor;
+use super::super::probes::AdminListener;
 use super::super::problem::Problem;
 use crate::admin::{AdminApi, AdminError, AdminService};
 use crate::telemetry::logs;
@@ -25,9 +25,9 @@ pub(super) enum Refusal {
 }
 
 /// What every handler works with.
-pub(super) type Door = web::Data<PrivateDoor>;
+pub(super) type Door = web::Data<AdminListener>;
 
-impl PrivateDoor {
+impl AdminListener {
     pub(super) fn admin(&self) -> &dyn AdminApi {
         &*self.api.admin
     }
@@ -61,7 +61,7 @@ impl ResponseError for Refusal {
 }
 
 fn failed(error: &AdminError) -> HttpResponse {
-    // With its causes: that the store is not written helps nobody without the disk that is full.
+    // With its causes: that the store is not written helps no one without the disk that is full.
     let detail = logs::chain(error);
     let (status, retry_after) = match error {
         AdminError::Invalid(_) => (StatusCode::BAD_REQUEST, None),
@@ -72,7 +72,7 @@ fn failed(error: &AdminError) -> HttpResponse {
             Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ),
         AdminError::Store(_) | AdminError::Service(_) => {
-            tracing::warn!(error = detail, "the ledger did not answer what was asked by hand");
+            tracing::warn!(error = detail, "the store did not answer what was asked by hand");
             (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_SECONDS))
         }
     };

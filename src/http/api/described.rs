@@ -29,8 +29,8 @@ pub(super) async fn serve() -> HttpResponse {
 #[openapi(
     info(
         title = "Postcall",
-        description = "What a person does by hand with submissions and accounts. It lies at the private \
-                       door. A time is written as in RFC 3339; a problem as in RFC 9457.",
+        description = "What a person does by hand with submissions and accounts. It is on the admin \
+                       listener. A time is written as in RFC 3339; a problem as in RFC 9457.",
     ),
     paths(
         submissions::list,
@@ -73,7 +73,7 @@ impl Modify for ToldOnce {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The private.token of the settings, where they have one."))
+            .description(Some("The admin.token of the settings, where they have one."))
             .build();
         let components = description.components.get_or_insert_default();
         refusal::describe(components);

@@ -17,7 +17,7 @@ use crate::domain::Credentials;
 
 /// Who may use the API: whoever brings the token, or, where there is none, whoever is on this host.
 pub struct Gate {
-    /// Nobody else can reach the door.
+    /// No one else can reach the listener.
     is_on_loopback: bool,
     token: RwLock<Option<Arc<Credentials>>>,
 }
@@ -42,7 +42,7 @@ impl Gate {
         if let Some(token) = self.token()
             && let Err(error) = token.read_anew()
         {
-            tracing::warn!(error, "the API's token could not be read anew; the known one stays");
+            tracing::warn!(error, "the API's token could not be read again; the known one stays");
         }
     }
 
@@ -56,23 +56,23 @@ impl Gate {
             Some(token) if brings(&token, headers) => Ok("bearer"),
             Some(_) => {
                 let detail =
-                    "the API wants the private.token of the settings as Authorization: Bearer";
+                    "the API wants the admin.token of the settings as Authorization: Bearer";
                 Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
             }
             None if !self.is_on_loopback => {
-                let detail = "the API is off: this door can be reached from other hosts, and the \
-                              settings have no private.token";
+                let detail = "the API is off: this listener can be reached from other hosts, and the \
+                              settings have no admin.token";
                 Err(Problem::new(StatusCode::NOT_FOUND, detail))
             }
             // A page in the browser of an operator could ask by a name of its own.
             None if !calls_loopback(headers) => {
-                let detail = "without a private.token the API answers to this host's own names \
+                let detail = "without an admin.token the API answers to this host's own names \
                               alone, such as localhost";
                 Err(Problem::new(StatusCode::FORBIDDEN, detail))
             }
             None if !comes_from_here(headers) => {
-                let detail = "without a private.token the API answers neither what a proxy passes on \
-                              nor a page in a browser: set private.token and send it as \
+                let detail = "without an admin.token the API answers neither what a proxy passes on \
+                              nor a page in a browser: set admin.token and send it as \
                               Authorization: Bearer";
                 Err(Problem::new(StatusCode::FORBIDDEN, detail))
             }
@@ -124,7 +124,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     (name.eq_ignore_ascii_case(SCHEME) && rest.starts_with(b" ")).then(|| rest.trim_ascii())
 }
 
-/// Nobody passed it on, and no page of another origin asks: a reverse proxy on this host reaches the
+/// No one passed it on, and no page of another origin asks: a reverse proxy on this host reaches the
 /// listener by loopback, whoever calls it. Both say so of themselves, but for a proxy that adds no header.
 fn comes_from_here(headers: &HeaderMap) -> bool {
     let is_passed_on = headers.keys().any(|name| {

@@ -1,4 +1,4 @@
-//! The operator actions over HTTP: `/api/v1` on the private door.
+//! The operator actions over HTTP: `/api/v1` on the admin listener.
 //!
 //! Each request is let in by the [`Gate`], read, and handed to the [`AdminService`]. The description
 //! for clients is generated from these handlers ([`description`]).
@@ -40,7 +40,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(post("/erase", web::post().to(bulk::erase)))
         .service(get("/export", web::get().to(export::export)))
         .service(get("/accounts", web::get().to(accounts::list)))
-        .service(post("/accounts/{account}/hold", web::post().to(accounts::pause)))
+        .service(post("/accounts/{account}/pause", web::post().to(accounts::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(accounts::resume)))
         .service(get("/rejections", web::get().to(quarantine::rejections)))
         .service(get("/quarantine", web::get().to(quarantine::list)))

@@ -11,7 +11,7 @@ use crate::admin::{
 };
 use crate::domain::{Method, Name};
 use crate::ingest::{
-    QUARANTINE_AGE_MAX, QuarantinedWebhook, Rejection, RetryCounts, quarantined_bytes,
+    QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, quarantined_bytes,
 };
 
 /// The last webhooks that this service rejected, and why.
@@ -132,7 +132,7 @@ fn view(kept: &QuarantinedWebhook) -> QuarantinedView {
     }
 }
 
-fn rejection(it: Rejection) -> RejectionView {
+fn rejection(it: RejectionRecord) -> RejectionView {
     RejectionView {
         source: it.source.to_string(),
         reason: it.reason.to_owned(),

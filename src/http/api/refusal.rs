@@ -44,7 +44,7 @@ const PROBLEMS: [(&str, &str); 11] = [
     ("TooLong", "More was sent than any request needs."),
     ("NotJson", "What is sent has to be JSON."),
     ("TooSoon", "What the page before did is still being worked off: see Retry-After."),
-    ("Unavailable", "The ledger does not answer now: see Retry-After."),
+    ("Unavailable", "The store does not answer now: see Retry-After."),
 ];
 
 /// Says once what each problem is.

@@ -98,7 +98,7 @@ pub(super) async fn discard(
     path = "/api/v1/totals",
     operation_id = "totals",
     tag = "submissions",
-    responses((status = 200, description = "the books", body = StateCounts), Refusals),
+    responses((status = 200, description = "the state counts", body = StateCounts), Refusals),
 )]
 pub(super) async fn totals(door: Door) -> Answer<StateCounts> {
     Ok(web::Json(door.admin().totals().await?))

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use crate::domain::Webhook;
 
-use super::refusal::Refusal;
+use super::error::SignatureError;
 
 /// The name of a header, as the settings write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +33,17 @@ impl FromStr for HeaderName {
 
 /// The only value of a header, whatever the case of `name`. Of a header given twice one gateway
 /// checks the first and the next the last, so it is refused.
-pub fn only<'a>(hook: &'a Webhook, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
-    let mut values = hook.headers.values(name);
+pub fn only<'a>(webhook: &'a Webhook, name: &str) -> Result<Option<&'a [u8]>, SignatureError> {
+    let mut values = webhook.headers.values(name);
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
-        (_, Some(_)) => Err(Refusal::Duplicate),
+        (_, Some(_)) => Err(SignatureError::Duplicate),
     }
 }
 
 /// As [`only`], where the request is refused without it.
-pub fn required<'a>(hook: &'a Webhook, name: &str) -> Result<&'a [u8], Refusal> {
-    only(hook, name)?.ok_or(Refusal::Missing)
+pub fn required<'a>(webhook: &'a Webhook, name: &str) -> Result<&'a [u8], SignatureError> {
+    only(webhook, name)?.ok_or(SignatureError::Missing)
 }
 
 #[cfg(test)]

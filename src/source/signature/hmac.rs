@@ -4,12 +4,12 @@ use secrecy::ExposeSecret;
 use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 use crate::source::form::raw_query;
 
+use super::attempt::SignatureAttempt;
+use super::clock_tolerance::{ClockTolerance, TimeFormat};
+use super::error::SignatureError;
 use super::header::{self, HeaderName};
-use super::refusal::Refusal;
 use super::secret::{Algorithm, any_verifies, is_tag};
-use super::signs::{BadSigns, Parts, Signs};
-use super::tried::Tried;
-use super::window::{TimeFormat, Window};
+use super::signed_payload::{BadSignedPayload, Parts, SignedPayload};
 
 /// An HMAC in a header, over the body of a POST as it came, over the query of a GET as it came, and
 /// over whatever else the [`HmacRules`] name. The query of a POST is not covered.
@@ -31,17 +31,17 @@ pub struct HmacRules {
     /// Stands before the signature, such as `sha256=`; may be empty.
     pub prefix: String,
     pub timestamp: Option<SignedTime>,
-    /// Which header names the hook; none is looked for where it is not signed.
+    /// Which header names the webhook; none is looked for where it is not signed.
     pub id: Option<HeaderName>,
-    pub signs: Signs,
+    pub signed_payload: SignedPayload,
 }
 
-/// When a hook was signed, as its sender says and signs.
+/// When a webhook was signed, as its sender says and signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedTime {
     pub place: TimePlace,
     pub format: TimeFormat,
-    pub window: Window,
+    pub window: ClockTolerance,
 }
 
 /// Where a sender says when it signed.
@@ -75,24 +75,24 @@ impl HmacRules {
             prefix: String::new(),
             timestamp: None,
             id: None,
-            signs: Signs::body(),
+            signed_payload: SignedPayload::body(),
         }
     }
 
-    fn check(&self) -> Result<(), BadSigns> {
-        match (self.timestamp.is_some(), self.signs.timestamp()) {
-            (true, false) => return Err(BadSigns::UnsignedTimestamp),
-            (false, true) => return Err(BadSigns::NoTimestamp),
+    fn check(&self) -> Result<(), BadSignedPayload> {
+        match (self.timestamp.is_some(), self.signed_payload.timestamp()) {
+            (true, false) => return Err(BadSignedPayload::UnsignedTimestamp),
+            (false, true) => return Err(BadSignedPayload::NoTimestamp),
             _ => {}
         }
         let is_listed =
             self.timestamp.as_ref().is_some_and(|time| matches!(time.place, TimePlace::Key(_)));
         if is_listed && self.key.is_none() {
-            return Err(BadSigns::NoList);
+            return Err(BadSignedPayload::NoList);
         }
-        match (self.id.is_some(), self.signs.id()) {
-            (true, false) => Err(BadSigns::UnsignedId),
-            (false, true) => Err(BadSigns::NoId),
+        match (self.id.is_some(), self.signed_payload.id()) {
+            (true, false) => Err(BadSignedPayload::UnsignedId),
+            (false, true) => Err(BadSignedPayload::NoId),
             _ => Ok(()),
         }
     }
@@ -101,7 +101,7 @@ impl HmacRules {
 impl Hmac {
     /// # Errors
     /// What is signed and what the headers tell do not go together.
-    pub fn new(rules: HmacRules, secrets: Credentials) -> Result<Self, BadSigns> {
+    pub fn new(rules: HmacRules, secrets: Credentials) -> Result<Self, BadSignedPayload> {
         rules.check()?;
         Ok(Self { rules, secrets })
     }
@@ -118,57 +118,57 @@ impl Hmac {
         self.rules.id.is_some()
     }
 
-    /// Gives the sender's id of the hook, where it signs one.
-    pub(super) fn verify(&self, hook: &Webhook) -> Result<Option<String>, Refusal> {
+    /// Gives the sender's id of the webhook, where it signs one.
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<Option<String>, SignatureError> {
         let rules = &self.rules;
-        let value = header::required(hook, rules.header.as_str())?;
+        let value = header::required(webhook, rules.header.as_str())?;
         let listed = rules.signatures(value)?;
         let timestamp = rules
             .timestamp
             .as_ref()
-            .map(|time| Ok((time, time.place.text(hook, value)?)))
+            .map(|time| Ok((time, time.place.text(webhook, value)?)))
             .transpose()?;
         let id = rules
             .id
             .as_ref()
-            .map(|name| Ok(header::required(hook, name.as_str())?.trim_ascii()))
+            .map(|name| Ok(header::required(webhook, name.as_str())?.trim_ascii()))
             .transpose()?;
         if id.is_some_and(|id| {
-            id.len() > IdempotencyKey::LENGTH_MAX || !rules.signs.is_lawful_id(id)
+            id.len() > IdempotencyKey::LENGTH_MAX || !rules.signed_payload.is_lawful_id(id)
         }) {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
         let claimed: Vec<Vec<u8>> = listed
             .into_iter()
             .filter_map(|text| text.strip_prefix(rules.prefix.as_bytes()))
             .filter_map(|text| rules.encoding.decode(text))
             .collect();
-        let message = rules.signs.message(&Parts {
+        let message = rules.signed_payload.message(&Parts {
             id: id.unwrap_or_default(),
             timestamp: timestamp.map(|(_, text)| text).unwrap_or_default(),
-            body: signed_bytes(hook),
+            body: signed_bytes(webhook),
         });
         let verified = any_verifies(&self.secrets, |secret| {
             let tag = rules.algorithm.tag(secret.as_bytes(), &message);
             claimed.iter().any(|claimed| is_tag(&tag, claimed))
         });
         if !verified {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
         if let Some((time, text)) = timestamp {
-            let signed_at = time.format.parse(text).ok_or(Refusal::Mismatch)?;
-            time.window.check(signed_at, hook.received_at)?;
+            let signed_at = time.format.parse(text).ok_or(SignatureError::Mismatch)?;
+            time.window.check(signed_at, webhook.received_at)?;
         }
         Ok(id.map(|id| String::from_utf8_lossy(id).into_owned()))
     }
 
-    /// As of the hook's arrival; `id` is what the sender calls it, where it signs one.
-    pub(super) fn sign(&self, hook: &Webhook, id: &str) -> Vec<(String, String)> {
+    /// As of the webhook's arrival; `id` is what the sender calls it, where it signs one.
+    pub(super) fn sign(&self, webhook: &Webhook, id: &str) -> Vec<(String, String)> {
         let rules = &self.rules;
         let mut headers = Vec::new();
         let mut listed = Vec::new();
         let timestamp = rules.timestamp.as_ref().map(|time| {
-            let text = time.format.write(hook.received_at);
+            let text = time.format.write(webhook.received_at);
             match &time.place {
                 TimePlace::Header(header) => {
                     headers.push((header.as_str().to_owned(), text.clone()));
@@ -180,10 +180,10 @@ impl Hmac {
         if let Some(header) = &rules.id {
             headers.push((header.as_str().to_owned(), id.to_owned()));
         }
-        let message = rules.signs.message(&Parts {
+        let message = rules.signed_payload.message(&Parts {
             id: id.as_bytes(),
             timestamp: timestamp.as_deref().unwrap_or_default().as_bytes(),
-            body: signed_bytes(hook),
+            body: signed_bytes(webhook),
         });
         let secret = self.secrets.first();
         let tag = rules.algorithm.tag(secret.expose_secret().as_bytes(), &message);
@@ -196,7 +196,7 @@ impl Hmac {
         headers
     }
 
-    pub(super) fn explain(&self, hook: &Webhook) -> Tried {
+    pub(super) fn explain(&self, webhook: &Webhook) -> SignatureAttempt {
         let rules = &self.rules;
         let time = rules.timestamp.as_ref();
         let time_header = time.and_then(|time| match &time.place {
@@ -206,42 +206,42 @@ impl Hmac {
         let id = rules.id.as_ref().map(HeaderName::as_str);
         let headers: Vec<&str> =
             [Some(rules.header.as_str()), time_header, id].into_iter().flatten().collect();
-        let value = |name: &str| header::only(hook, name).ok().flatten();
+        let value = |name: &str| header::only(webhook, name).ok().flatten();
         let own = value(rules.header.as_str()).unwrap_or_default();
-        let message = rules.signs.message(&Parts {
+        let message = rules.signed_payload.message(&Parts {
             id: id.and_then(value).unwrap_or_default().trim_ascii(),
-            timestamp: time.and_then(|time| time.place.text(hook, own).ok()).unwrap_or_default(),
-            body: signed_bytes(hook),
+            timestamp: time.and_then(|time| time.place.text(webhook, own).ok()).unwrap_or_default(),
+            body: signed_bytes(webhook),
         });
-        let matches = self.verify(hook).is_ok();
-        Tried::new(hook, "hmac", &headers).over(&message, matches)
+        let matches = self.verify(webhook).is_ok();
+        SignatureAttempt::new(webhook, "hmac", &headers).over(&message, matches)
     }
 }
 
 impl HmacRules {
     /// As they stand in the header, each with its prefix.
-    fn signatures<'a>(&self, value: &'a [u8]) -> Result<Vec<&'a [u8]>, Refusal> {
+    fn signatures<'a>(&self, value: &'a [u8]) -> Result<Vec<&'a [u8]>, SignatureError> {
         let Some(key) = &self.key else { return Ok(vec![value.trim_ascii()]) };
         let listed: Vec<_> = listed(value, key).take(SIGNATURES_MAX + 1).collect();
         match listed.len() {
-            0 => Err(Refusal::Missing),
+            0 => Err(SignatureError::Missing),
             1..=SIGNATURES_MAX => Ok(listed),
-            _ => Err(Refusal::TooMany),
+            _ => Err(SignatureError::TooMany),
         }
     }
 }
 
 impl TimePlace {
     /// `list` is the header of the signature.
-    fn text<'a>(&self, hook: &'a Webhook, list: &'a [u8]) -> Result<&'a [u8], Refusal> {
+    fn text<'a>(&self, webhook: &'a Webhook, list: &'a [u8]) -> Result<&'a [u8], SignatureError> {
         match self {
-            TimePlace::Header(name) => Ok(header::required(hook, name.as_str())?.trim_ascii()),
+            TimePlace::Header(name) => Ok(header::required(webhook, name.as_str())?.trim_ascii()),
             TimePlace::Key(key) => {
                 let mut listed = listed(list, key);
                 match (listed.next(), listed.next()) {
                     (Some(only), None) => Ok(only),
-                    (None, _) => Err(Refusal::Missing),
-                    (Some(_), Some(_)) => Err(Refusal::Duplicate),
+                    (None, _) => Err(SignatureError::Missing),
+                    (Some(_), Some(_)) => Err(SignatureError::Duplicate),
                 }
             }
         }
@@ -272,11 +272,11 @@ impl Encoding {
     }
 }
 
-/// What a hook says: the query of a GET, the body of a POST.
-pub(super) fn signed_bytes(hook: &Webhook) -> &[u8] {
-    match hook.method {
-        Method::Get => raw_query(hook),
-        Method::Post => &hook.body,
+/// What a webhook says: the query of a GET, the body of a POST.
+pub(super) fn signed_bytes(webhook: &Webhook) -> &[u8] {
+    match webhook.method {
+        Method::Get => raw_query(webhook),
+        Method::Post => &webhook.body,
     }
 }
 
@@ -301,7 +301,7 @@ mod tests {
         HmacRules::new("X-Signature".parse().unwrap())
     }
 
-    fn verify(hmac: &Hmac, signature: &str) -> Result<(), Refusal> {
+    fn verify(hmac: &Hmac, signature: &str) -> Result<(), SignatureError> {
         hmac.verify(&with_header(post(None, SIGNED), "X-Signature", signature)).map(|_| ())
     }
 
@@ -317,18 +317,18 @@ mod tests {
 
     #[test]
     fn a_get_signs_its_query() {
-        let hook = with_header(get(Some(SIGNED)), "X-Signature", HEX);
-        assert_eq!(jefe(Encoding::Hex, "").verify(&hook), Ok(None));
+        let webhook = with_header(get(Some(SIGNED)), "X-Signature", HEX);
+        assert_eq!(jefe(Encoding::Hex, "").verify(&webhook), Ok(None));
     }
 
     #[test]
     fn anything_else_is_refused() {
         let hmac = jefe(Encoding::Hex, "sha256=");
         for bad in ["", "sha256=", HEX, &format!("sha1={HEX}"), &format!("sha256={}", &HEX[2..])] {
-            assert_eq!(verify(&hmac, bad), Err(Refusal::Mismatch), "{bad}");
+            assert_eq!(verify(&hmac, bad), Err(SignatureError::Mismatch), "{bad}");
         }
-        assert_eq!(verify(&jefe(Encoding::Base64, ""), HEX), Err(Refusal::Mismatch));
-        assert_eq!(hmac.verify(&post(None, SIGNED)), Err(Refusal::Missing));
+        assert_eq!(verify(&jefe(Encoding::Base64, ""), HEX), Err(SignatureError::Mismatch));
+        assert_eq!(hmac.verify(&post(None, SIGNED)), Err(SignatureError::Missing));
     }
 
     #[test]
@@ -337,22 +337,22 @@ mod tests {
             timestamp: Some(SignedTime {
                 place: TimePlace::Header("X-Time".parse().unwrap()),
                 format: TimeFormat::Unix,
-                window: Window::default(),
+                window: ClockTolerance::default(),
             }),
-            signs: signs.parse().unwrap(),
+            signed_payload: signs.parse().unwrap(),
             ..rules()
         };
         let named =
             |signs: &str| HmacRules { id: "X-Id".parse().ok(), timestamp: None, ..timed(signs) };
         let refused = |rules| Hmac::new(rules, credentials(&["s"])).err();
         assert_eq!(refused(timed("{timestamp}{body}")), None);
-        assert_eq!(refused(timed("{body}")), Some(BadSigns::UnsignedTimestamp));
+        assert_eq!(refused(timed("{body}")), Some(BadSignedPayload::UnsignedTimestamp));
         assert_eq!(refused(named("{id}.{body}")), None);
-        assert_eq!(refused(named("{body}")), Some(BadSigns::UnsignedId));
+        assert_eq!(refused(named("{body}")), Some(BadSignedPayload::UnsignedId));
         let untimed = HmacRules { timestamp: None, ..timed("{timestamp}{body}") };
-        assert_eq!(refused(untimed), Some(BadSigns::NoTimestamp));
+        assert_eq!(refused(untimed), Some(BadSignedPayload::NoTimestamp));
         let unnamed = HmacRules { id: None, ..named("{id}.{body}") };
-        assert_eq!(refused(unnamed), Some(BadSigns::NoId));
+        assert_eq!(refused(unnamed), Some(BadSignedPayload::NoId));
     }
 
     #[test]
@@ -361,26 +361,26 @@ mod tests {
             timestamp: Some(SignedTime {
                 place: TimePlace::Header("X-Time".parse().unwrap()),
                 format: TimeFormat::Unix,
-                window: Window::default(),
+                window: ClockTolerance::default(),
             }),
             id: "X-Id".parse().ok(),
-            signs: "{id}.{timestamp}.{body}".parse().unwrap(),
+            signed_payload: "{id}.{timestamp}.{body}".parse().unwrap(),
             ..rules()
         };
         let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
-        let hook = hmac
+        let webhook = hmac
             .sign(&post(None, SIGNED), "msg-1")
             .iter()
-            .fold(post(None, SIGNED), |hook, (name, value)| with_header(hook, name, value));
-        assert_eq!(hmac.verify(&hook), Ok(Some("msg-1".to_owned())));
-        for (at, (name, value)) in hook.headers.iter().enumerate().skip(1) {
-            let mut twice = hook.clone();
+            .fold(post(None, SIGNED), |webhook, (name, value)| with_header(webhook, name, value));
+        assert_eq!(hmac.verify(&webhook), Ok(Some("msg-1".to_owned())));
+        for (at, (name, value)) in webhook.headers.iter().enumerate().skip(1) {
+            let mut twice = webhook.clone();
             twice.headers.push(name, value);
-            assert_eq!(hmac.verify(&twice), Err(Refusal::Duplicate));
-            let mut headers = hook.headers.to_vec();
+            assert_eq!(hmac.verify(&twice), Err(SignatureError::Duplicate));
+            let mut headers = webhook.headers.to_vec();
             headers.remove(at);
-            let without = Webhook { headers: headers.into_iter().collect(), ..hook.clone() };
-            assert_eq!(hmac.verify(&without), Err(Refusal::Missing));
+            let without = Webhook { headers: headers.into_iter().collect(), ..webhook.clone() };
+            assert_eq!(hmac.verify(&without), Err(SignatureError::Missing));
         }
     }
 
@@ -391,9 +391,9 @@ mod tests {
             timestamp: Some(SignedTime {
                 place: TimePlace::Key("t".to_owned()),
                 format: TimeFormat::Unix,
-                window: Window::default(),
+                window: ClockTolerance::default(),
             }),
-            signs: "{timestamp}.{body}".parse().unwrap(),
+            signed_payload: "{timestamp}.{body}".parse().unwrap(),
             ..rules()
         }
     }
@@ -408,16 +408,16 @@ mod tests {
             assert_eq!(verify(&hmac, &good), Ok(()), "{good}");
         }
         for (bad, why) in [
-            (String::new(), Refusal::Missing),
-            (list.replace("v1=", "v2="), Refusal::Missing),
-            (list.replace("t=", "x="), Refusal::Missing),
-            (format!("t=1,{list}"), Refusal::Duplicate),
-            (list.replace("t=0", "t=1"), Refusal::Mismatch),
-            (format!("{list}{}", ",v1=00".repeat(16)), Refusal::TooMany),
+            (String::new(), SignatureError::Missing),
+            (list.replace("v1=", "v2="), SignatureError::Missing),
+            (list.replace("t=", "x="), SignatureError::Missing),
+            (format!("t=1,{list}"), SignatureError::Duplicate),
+            (list.replace("t=0", "t=1"), SignatureError::Mismatch),
+            (format!("{list}{}", ",v1=00".repeat(16)), SignatureError::TooMany),
         ] {
             assert_eq!(verify(&hmac, &bad), Err(why), "{bad}");
         }
         let without = HmacRules { key: None, ..list_of_t_and_v1() };
-        assert_eq!(Hmac::new(without, credentials(&["s"])).err(), Some(BadSigns::NoList));
+        assert_eq!(Hmac::new(without, credentials(&["s"])).err(), Some(BadSignedPayload::NoList));
     }
 }

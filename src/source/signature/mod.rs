@@ -1,34 +1,34 @@
 //! How a sender proves who it is. Everything here fails closed, and only this room can make a
 //! [`VerifiedWebhook`].
 
+mod attempt;
+mod clock_tolerance;
+mod error;
 mod header;
 mod hmac;
 mod plivo;
-mod refusal;
 mod secret;
-mod signs;
+mod signed_payload;
 mod standard;
 mod telnyx;
 mod token;
-mod tried;
 mod twilio;
 mod vonage;
-mod window;
 
+pub use attempt::SignatureAttempt;
+pub use clock_tolerance::{ClockTolerance, TimeFormat};
+pub use error::SignatureError;
 pub use header::{HeaderName, MalformedHeader};
 pub use hmac::{Encoding, Hmac, HmacRules, SignedTime, TimePlace};
 pub(super) use plivo::v3_queries;
 pub use plivo::{NothingAccepted, Plivo, PlivoHeader, UnknownPlivoHeader};
-pub use refusal::Refusal;
 pub use secret::Algorithm;
-pub use signs::{BadSigns, Signs};
+pub use signed_payload::{BadSignedPayload, SignedPayload};
 pub use standard::{MalformedSecret, Standard};
 pub use telnyx::{MalformedKey, PublicKey, Telnyx};
 pub use token::{Basic, Bearer};
-pub use tried::Tried;
 pub use twilio::{Twilio, UnnamedBody};
 pub use vonage::Vonage;
-pub use window::{TimeFormat, Window};
 
 use sha2::{Digest, Sha256};
 
@@ -36,7 +36,7 @@ use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 
 use super::content::{Accepts, Content};
 use super::form::{Form, raw_query};
-use super::refused::{Refused, Unreadable};
+use super::rejection::{ParseError, Rejection};
 use super::url::SignedUrl;
 
 /// How a source's sender proves who it is.
@@ -55,10 +55,10 @@ pub enum Scheme {
     None,
 }
 
-/// A hook whose sender is who it should be, with its fields decoded.
+/// A webhook whose sender is who it should be, with its fields decoded.
 #[derive(Debug)]
 pub struct VerifiedWebhook {
-    hook: Webhook,
+    webhook: Webhook,
     form: Form,
     content: Content,
     proof: Proof,
@@ -67,20 +67,20 @@ pub struct VerifiedWebhook {
     id: Option<String>,
 }
 
-/// A webhook that was refused, as it came.
+/// A rejected webhook, as it came.
 #[derive(Debug)]
 pub struct Unverified {
-    pub hook: Box<Webhook>,
-    pub refused: Refused,
+    pub webhook: Box<Webhook>,
+    pub rejection: Rejection,
 }
 
-/// How much of a hook its sender vouches for.
+/// How much of a webhook its sender vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// Body and query: they are signed, or came together with a secret, or nobody asked for more.
+    /// Body and query: they are signed, or came together with a secret, or no one asked for more.
     Whole,
     /// Body and query, run together as Plivo does: a mark between two fields signs as one within a
-    /// field, so whoever has found a signed hook can move some.
+    /// field, so whoever has found a signed webhook can move some.
     RunTogether,
     /// Likewise, as Twilio does: the query as it came, and each field of the body once.
     RunTogetherOnce,
@@ -90,17 +90,17 @@ pub enum Proof {
     Address,
 }
 
-/// Why a hook cannot be signed as the source's sender signs.
+/// Why a webhook cannot be signed as the source's sender signs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CannotSign {
-    #[error("the hook cannot be read: {0}")]
-    Unreadable(#[from] Unreadable),
+    #[error("the webhook cannot be read: {0}")]
+    ParseError(#[from] ParseError),
     #[error("a body must be {0}")]
     UnsupportedType(Accepts),
     #[error(transparent)]
     UnnamedBody(#[from] UnnamedBody),
     #[error(
-        "only Telnyx can sign for Telnyx: what the settings have is its public key; try the source with signature: none, on a door that nobody else reaches"
+        "only Telnyx can sign for Telnyx: what the settings have is its public key; try the source with signature: none, on a listener that no one else reaches"
     )]
     OnlyTelnyx,
 }
@@ -108,39 +108,39 @@ pub enum CannotSign {
 impl Scheme {
     pub(super) fn verify(
         &self,
-        hook: Webhook,
+        webhook: Webhook,
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
     ) -> Result<VerifiedWebhook, Unverified> {
-        let proved = self.open(&hook, accepts).and_then(|(content, form)| {
-            let (proof, id) = self.prove(&hook, &form, content, url, tokens)?;
+        let proved = self.open(&webhook, accepts).and_then(|(content, form)| {
+            let (proof, id) = self.prove(&webhook, &form, content, url, tokens)?;
             Ok((content, form, proof, id))
         });
         match proved {
-            Ok((content, form, proof, id)) => Ok(self.verified(hook, form, content, proof, id)),
-            Err(refused) => Err(Unverified { hook: Box::new(hook), refused }),
+            Ok((content, form, proof, id)) => Ok(self.verified(webhook, form, content, proof, id)),
+            Err(rejection) => Err(Unverified { webhook: Box::new(webhook), rejection }),
         }
     }
 
     /// As [`verify`](Self::verify) would answer if the signature held.
     pub(super) fn believe(
         &self,
-        hook: Webhook,
+        webhook: Webhook,
         accepts: Accepts,
-    ) -> Result<VerifiedWebhook, Refused> {
-        let (content, form) = self.open(&hook, accepts)?;
-        let proof = self.covers(hook.method);
-        Ok(self.verified(hook, form, content, proof, None))
+    ) -> Result<VerifiedWebhook, Rejection> {
+        let (content, form) = self.open(&webhook, accepts)?;
+        let proof = self.covers(webhook.method);
+        Ok(self.verified(webhook, form, content, proof, None))
     }
 
-    fn open(&self, hook: &Webhook, accepts: Accepts) -> Result<(Content, Form), Refused> {
-        let content = accepts.content(hook).ok_or(Refused::UnsupportedType(accepts))?;
-        let form = Form::split(hook, content)?;
+    fn open(&self, webhook: &Webhook, accepts: Accepts) -> Result<(Content, Form), Rejection> {
+        let content = accepts.content(webhook).ok_or(Rejection::UnsupportedType(accepts))?;
+        let form = Form::split(webhook, content)?;
         match self {
             // What Plivo would sign of such a body is not known: nothing vouches for it.
             Scheme::Plivo(_) if content == Content::Json => {
-                Err(Refused::UnsupportedType(Accepts::Form))
+                Err(Rejection::UnsupportedType(Accepts::Form))
             }
             _ => Ok((content, form)),
         }
@@ -148,27 +148,27 @@ impl Scheme {
 
     fn prove(
         &self,
-        hook: &Webhook,
+        webhook: &Webhook,
         form: &Form,
         content: Content,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<(Proof, Option<String>), Refusal> {
+    ) -> Result<(Proof, Option<String>), SignatureError> {
         let id = match self {
             Scheme::Plivo(plivo) => {
-                let (family, nonce) = plivo.verify(hook, form, url, tokens)?;
+                let (family, nonce) = plivo.verify(webhook, form, url, tokens)?;
                 return Ok((Proof::of_plivo(family), nonce));
             }
-            Scheme::Bearer(bearer) => bearer.verify(hook).map(|()| None)?,
-            Scheme::Basic(basic) => basic.verify(hook).map(|()| None)?,
-            Scheme::Hmac(hmac) => hmac.verify(hook)?,
-            Scheme::Standard(standard) => Some(standard.verify(hook)?),
-            Scheme::Twilio(twilio) => twilio.verify(hook, form, content, url).map(|()| None)?,
-            Scheme::Vonage(vonage) => vonage.verify(hook, form)?,
-            Scheme::Telnyx(telnyx) => telnyx.verify(hook).map(|()| None)?,
+            Scheme::Bearer(bearer) => bearer.verify(webhook).map(|()| None)?,
+            Scheme::Basic(basic) => basic.verify(webhook).map(|()| None)?,
+            Scheme::Hmac(hmac) => hmac.verify(webhook)?,
+            Scheme::Standard(standard) => Some(standard.verify(webhook)?),
+            Scheme::Twilio(twilio) => twilio.verify(webhook, form, content, url).map(|()| None)?,
+            Scheme::Vonage(vonage) => vonage.verify(webhook, form)?,
+            Scheme::Telnyx(telnyx) => telnyx.verify(webhook).map(|()| None)?,
             Scheme::None => None,
         };
-        Ok((self.covers(hook.method), id))
+        Ok((self.covers(webhook.method), id))
     }
 
     /// What a signature that holds vouches for: of Plivo's, the preferred one that is accepted.
@@ -190,7 +190,7 @@ impl Scheme {
 
     fn verified(
         &self,
-        hook: Webhook,
+        webhook: Webhook,
         form: Form,
         content: Content,
         proof: Proof,
@@ -198,66 +198,66 @@ impl Scheme {
     ) -> VerifiedWebhook {
         let vouches_for_headers = self.vouches_for_headers();
         let keys_expire = !self.is_signed_for_ever();
-        VerifiedWebhook { hook, form, content, proof, vouches_for_headers, keys_expire, id }
+        VerifiedWebhook { webhook, form, content, proof, vouches_for_headers, keys_expire, id }
     }
 
-    /// `nonce` stands for whatever the sender calls the hook, or makes it unlike any other with.
+    /// `nonce` stands for whatever the sender calls the webhook, or makes it unlike any other with.
     pub(super) fn sign(
         &self,
-        hook: &Webhook,
+        webhook: &Webhook,
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
         nonce: &str,
     ) -> Result<Vec<(String, String)>, CannotSign> {
-        let content = accepts.content(hook).ok_or(CannotSign::UnsupportedType(accepts))?;
-        let form = Form::split(hook, content)?;
+        let content = accepts.content(webhook).ok_or(CannotSign::UnsupportedType(accepts))?;
+        let form = Form::split(webhook, content)?;
         Ok(match self {
             Scheme::Plivo(_) if content == Content::Json => {
                 return Err(CannotSign::UnsupportedType(Accepts::Form));
             }
-            Scheme::Plivo(plivo) => plivo.sign(hook, &form, url, tokens, nonce).into(),
+            Scheme::Plivo(plivo) => plivo.sign(webhook, &form, url, tokens, nonce).into(),
             Scheme::Bearer(bearer) => vec![bearer.sign()],
             Scheme::Basic(basic) => vec![basic.sign()],
-            Scheme::Hmac(hmac) => hmac.sign(hook, nonce),
-            Scheme::Standard(standard) => standard.sign(hook, nonce),
-            Scheme::Twilio(twilio) => vec![twilio.sign(hook, &form, content, url)?],
-            Scheme::Vonage(vonage) => vec![vonage.sign(hook, &form, nonce)],
+            Scheme::Hmac(hmac) => hmac.sign(webhook, nonce),
+            Scheme::Standard(standard) => standard.sign(webhook, nonce),
+            Scheme::Twilio(twilio) => vec![twilio.sign(webhook, &form, content, url)?],
+            Scheme::Vonage(vonage) => vec![vonage.sign(webhook, &form, nonce)],
             Scheme::Telnyx(_) => return Err(CannotSign::OnlyTelnyx),
             Scheme::None => Vec::new(),
         })
     }
 
-    /// What the sender does to a hook before it signs it.
-    pub(super) fn prepare(&self, hook: &mut Webhook, accepts: Accepts) {
-        if let (Scheme::Twilio(_), Some(content)) = (self, accepts.content(hook)) {
-            Twilio::prepare(hook, content);
+    /// What the sender does to a webhook before it signs it.
+    pub(super) fn prepare(&self, webhook: &mut Webhook, accepts: Accepts) {
+        if let (Scheme::Twilio(_), Some(content)) = (self, accepts.content(webhook)) {
+            Twilio::prepare(webhook, content);
         }
     }
 
-    /// Every way in which the signature of a hook is looked for.
+    /// Every way in which the signature of a webhook is looked for.
     pub(super) fn explain(
         &self,
-        hook: &Webhook,
+        webhook: &Webhook,
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<Vec<Tried>, Refused> {
-        let content = accepts.content(hook).ok_or(Refused::UnsupportedType(accepts))?;
-        let form = Form::split(hook, content)?;
+    ) -> Result<Vec<SignatureAttempt>, Rejection> {
+        let content = accepts.content(webhook).ok_or(Rejection::UnsupportedType(accepts))?;
+        let form = Form::split(webhook, content)?;
         Ok(match self {
-            Scheme::Plivo(plivo) => plivo.explain(hook, &form, url, tokens),
+            Scheme::Plivo(plivo) => plivo.explain(webhook, &form, url, tokens),
             Scheme::Bearer(bearer) => {
-                vec![token::explain(hook, "bearer", bearer.verify(hook).is_ok())]
+                vec![token::explain(webhook, "bearer", bearer.verify(webhook).is_ok())]
             }
             Scheme::Basic(basic) => {
-                vec![token::explain(hook, "basic", basic.verify(hook).is_ok())]
+                vec![token::explain(webhook, "basic", basic.verify(webhook).is_ok())]
             }
-            Scheme::Hmac(hmac) => vec![hmac.explain(hook)],
-            Scheme::Standard(standard) => vec![standard.explain(hook)],
-            Scheme::Twilio(twilio) => twilio.explain(hook, &form, content, url),
-            Scheme::Vonage(vonage) => vec![vonage.explain(hook, &form)],
-            Scheme::Telnyx(telnyx) => vec![telnyx.explain(hook)],
+            Scheme::Hmac(hmac) => vec![hmac.explain(webhook)],
+            Scheme::Standard(standard) => vec![standard.explain(webhook)],
+            Scheme::Twilio(twilio) => twilio.explain(webhook, &form, content, url),
+            Scheme::Vonage(vonage) => vec![vonage.explain(webhook, &form)],
+            Scheme::Telnyx(telnyx) => vec![telnyx.explain(webhook)],
             Scheme::None => Vec::new(),
         })
     }
@@ -307,7 +307,7 @@ impl Scheme {
         !matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
     }
 
-    /// No signature covers a header but its own. Where a secret comes with the hook, whoever sends it
+    /// No signature covers a header but its own. Where a secret comes with the webhook, whoever sends it
     /// is believed in all.
     fn vouches_for_headers(&self) -> bool {
         matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
@@ -324,7 +324,7 @@ impl Scheme {
         }
     }
 
-    /// Whether a captured hook would be taken as a new one at any time: its signature covers neither
+    /// Whether a captured webhook would be taken as a new one at any time: its signature covers neither
     /// a time nor an id.
     pub(in crate::source) fn takes_replays(&self) -> bool {
         self.is_signed_for_ever()
@@ -335,7 +335,7 @@ impl Scheme {
             }
     }
 
-    /// Whether no hook is believed whose answers nobody vouches for. Where not (`none`, `v2`,
+    /// Whether no webhook is believed whose answers no one vouches for. Where not (`none`, `v2`,
     /// `ma-v2`) the service says so aloud at its start and in its metrics.
     pub fn vouches_for_answers(&self) -> bool {
         match self {
@@ -363,12 +363,12 @@ impl Proof {
 }
 
 impl VerifiedWebhook {
-    pub fn hook(&self) -> &Webhook {
-        &self.hook
+    pub fn webhook(&self) -> &Webhook {
+        &self.webhook
     }
 
     pub fn into_hook(self) -> Webhook {
-        self.hook
+        self.webhook
     }
 
     pub fn form(&self) -> &Form {
@@ -379,7 +379,7 @@ impl VerifiedWebhook {
         self.proof
     }
 
-    /// What the sender calls this hook, where its signature covers that.
+    /// What the sender calls this webhook, where its signature covers that.
     pub fn identity(&self) -> Option<IdempotencyKey> {
         self.id.clone().map(|id| self.identified_as(id))
     }
@@ -392,19 +392,19 @@ impl VerifiedWebhook {
         self.content
     }
 
-    /// Under this name, with all that its sender vouches for; or whoever has found the hook could add
+    /// Under this name, with all that its sender vouches for; or whoever has found the webhook could add
     /// to the rest, come first, and have the true one refused. Headers are none of it, for a sender
-    /// that tries again signs anew.
+    /// that tries again signs again.
     pub(super) fn identified_as(&self, id: String) -> IdempotencyKey {
         let query = match self.proof {
             Proof::Body => &[][..],
             Proof::Whole | Proof::RunTogether | Proof::RunTogetherOnce | Proof::Address => {
-                raw_query(&self.hook)
+                raw_query(&self.webhook)
             }
         };
-        let body = match self.hook.method {
+        let body = match self.webhook.method {
             Method::Get => &[][..],
-            Method::Post => &self.hook.body,
+            Method::Post => &self.webhook.body,
         };
         let mut digest = Sha256::new();
         digest.update((query.len() as u64).to_be_bytes());
@@ -432,10 +432,10 @@ mod tests {
             timestamp: Some(SignedTime {
                 place: TimePlace::Header("X-Time".parse().unwrap()),
                 format: TimeFormat::Iso,
-                window: Window::default(),
+                window: ClockTolerance::default(),
             }),
             id: "X-Id".parse().ok(),
-            signs: "{id}.{timestamp}.{body}".parse().unwrap(),
+            signed_payload: "{id}.{timestamp}.{body}".parse().unwrap(),
             algorithm: Algorithm::Sha1,
             ..rules()
         };
@@ -444,9 +444,9 @@ mod tests {
             timestamp: Some(SignedTime {
                 place: TimePlace::Key("t".into()),
                 format: TimeFormat::Unix,
-                window: Window::default(),
+                window: ClockTolerance::default(),
             }),
-            signs: "{timestamp}.{body}".parse().unwrap(),
+            signed_payload: "{timestamp}.{body}".parse().unwrap(),
             ..rules()
         };
         let whsec = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -460,11 +460,13 @@ mod tests {
                 hmac(HmacRules { encoding: Encoding::Base64, ..rules() }),
                 hmac(timed),
                 hmac(listed),
-                Scheme::Standard(Standard::new(credentials(&[whsec]), Window::default()).unwrap()),
+                Scheme::Standard(
+                    Standard::new(credentials(&[whsec]), ClockTolerance::default()).unwrap(),
+                ),
                 Scheme::Twilio(Twilio { secrets: credentials(&["a token of Twilio's"]) }),
                 Scheme::Vonage(Vonage {
                     secrets: credentials(&["a secret of Vonage's"]),
-                    window: Window::default(),
+                    window: ClockTolerance::default(),
                 }),
                 Scheme::None,
             ])
@@ -473,7 +475,7 @@ mod tests {
 
     fn telnyx() -> Scheme {
         let key = "e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc=".parse().unwrap();
-        Scheme::Telnyx(Telnyx::new(key, Vec::new(), Window::default()))
+        Scheme::Telnyx(Telnyx::new(key, Vec::new(), ClockTolerance::default()))
     }
 
     fn flip(bytes: &mut [u8], at: Index) {
@@ -504,8 +506,8 @@ mod tests {
         for scheme in every_scheme() {
             let label = scheme.labels()[0];
             let source = public_source(scheme);
-            let hook = signed(&source, post(Some("b=2"), "a=1"));
-            let tried = source.explain_signature(&hook).unwrap();
+            let webhook = signed(&source, post(Some("b=2"), "a=1"));
+            let tried = source.explain_signature(&webhook).unwrap();
             assert_eq!(
                 tried.iter().filter(|tried| tried.matches).count(),
                 usize::from(label != "none"),
@@ -530,7 +532,7 @@ mod tests {
         for scheme in every_scheme() {
             let label = scheme.labels()[0];
             let source = public_source(scheme);
-            let identity = |hook| source.verify(signed(&source, hook)).unwrap().identity();
+            let identity = |webhook| source.verify(signed(&source, webhook)).unwrap().identity();
             let first = identity(post(None, "a=1"));
             assert_eq!(first, identity(post(None, "a=1")), "{label}");
             let Some(first) = first else { continue };
@@ -547,8 +549,8 @@ mod tests {
     fn nothing_of_a_hook_or_a_secret_shows_in_what_is_printed() {
         for scheme in every_scheme() {
             let source = public_source(scheme);
-            let hook = signed(&source, post(Some("From=14155550123"), "To=14155550199"));
-            let printed = format!("{source:?} {:?}", source.verify(hook).unwrap());
+            let webhook = signed(&source, post(Some("From=14155550123"), "To=14155550199"));
+            let printed = format!("{source:?} {:?}", source.verify(webhook).unwrap());
             for secret in ["14155550123", "14155550199", "a token of the account"] {
                 assert!(!printed.contains(secret), "{printed}");
             }
@@ -571,14 +573,14 @@ mod tests {
                 "telnyx-signature-ed25519", "x-plivo-signature-v3-nonce", "x-plivo-signature-v3",
                 "x-plivo-signature-ma-v3",
             ];
-            let mut hook = if by_get { get(None) } else { post(None, "") };
-            hook.headers = hook.headers.to_vec().into_iter().chain(names.map(str::to_owned).into_iter().zip(values)).collect();
-            hook.body = body;
+            let mut webhook = if by_get { get(None) } else { post(None, "") };
+            webhook.headers = webhook.headers.to_vec().into_iter().chain(names.map(str::to_owned).into_iter().zip(values)).collect();
+            webhook.body = body;
             for scheme in every_scheme().into_iter().chain([telnyx()]) {
                 let is_open = matches!(scheme, Scheme::None);
                 let source = public_source(scheme);
-                let _ = source.explain_signature(&hook);
-                prop_assert!(is_open || source.verify(hook.clone()).is_err());
+                let _ = source.explain_signature(&webhook);
+                prop_assert!(is_open || source.verify(webhook.clone()).is_err());
             }
         }
 
@@ -592,14 +594,14 @@ mod tests {
             let line = |pairs: &[(String, String)]| {
                 encode(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
             };
-            let hook = if by_get {
+            let webhook = if by_get {
                 get(Some(&line(&fields)))
             } else {
                 post(query.as_deref().map(line).as_deref(), &line(&fields))
             };
             for scheme in every_scheme() {
                 let source = public_source(scheme);
-                let sent = signed(&source, hook.clone());
+                let sent = signed(&source, webhook.clone());
                 let verified = source.verify(sent.clone());
                 prop_assert!(verified.is_ok(), "{:?}: {verified:?}", source.signature);
 
@@ -619,7 +621,7 @@ mod tests {
                     }
                     prop_assert!(source.verify(changed).is_err(), "{:?}", source.signature);
                 }
-                for header in hook.headers.iter().count()..sent.headers.iter().count() {
+                for header in webhook.headers.iter().count()..sent.headers.iter().count() {
                     let mut changed = sent.clone();
                     let mut headers = changed.headers.to_vec();
                     flip(&mut headers[header].1, at);

@@ -8,10 +8,10 @@ use crate::domain::{Credentials, IdempotencyKey, Webhook};
 use crate::source::form::{Form, raw_pairs, raw_query};
 use crate::source::url::SignedUrl;
 
+use super::attempt::SignatureAttempt;
+use super::error::SignatureError;
 use super::header;
-use super::refusal::Refusal;
 use super::secret::{any_verifies, hmac_sha256, is_tag};
-use super::tried::Tried;
 
 /// Plivo's own signatures: HMAC-SHA256 with an auth token, in Base64.
 ///
@@ -37,7 +37,7 @@ pub enum PlivoHeader {
     MaV2,
 }
 
-/// A scheme that accepts no header would refuse every hook.
+/// A scheme that accepts no header would refuse every webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("name at least one of v3, ma-v3, v2, ma-v2")]
 pub struct NothingAccepted;
@@ -75,8 +75,8 @@ impl Plivo {
         }
     }
 
-    /// Takes the nonce of V3 for the hook's name, so that one which is replayed is known again. That
-    /// costs the ledger a look-up and a row for each hook, and is worth it only where an answer that
+    /// Takes the nonce of V3 for the webhook's name, so that one which is replayed is known again. That
+    /// costs the store a look-up and a row for each webhook, and is worth it only where an answer that
     /// is heard again may count again.
     pub fn naming_hooks(self) -> Self {
         Self { names_hooks: true, ..self }
@@ -95,39 +95,39 @@ impl Plivo {
     }
 
     /// Any token that matches any listed signature suffices. Says which family it was, and the name
-    /// of the hook where it has one.
+    /// of the webhook where it has one.
     pub(super) fn verify(
         &self,
-        hook: &Webhook,
+        webhook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<(Family, Option<String>), Refusal> {
+    ) -> Result<(Family, Option<String>), SignatureError> {
         let mut signatures = Vec::new();
         for name in PlivoHeader::ALL {
-            if let Some(value) = header::only(hook, name.header())? {
+            if let Some(value) = header::only(webhook, name.header())? {
                 signatures.push((name, value));
             }
         }
-        let v3_nonce = header::only(hook, Family::V3.nonce_header())?;
-        let v2_nonce = header::only(hook, Family::V2.nonce_header())?;
+        let v3_nonce = header::only(webhook, Family::V3.nonce_header())?;
+        let v2_nonce = header::only(webhook, Family::V2.nonce_header())?;
 
         let speaks_v3 =
             v3_nonce.is_some() || signatures.iter().any(|(name, _)| name.family() == Family::V3);
         let (family, nonce) =
             if speaks_v3 { (Family::V3, v3_nonce) } else { (Family::V2, v2_nonce) };
-        let nonce = nonce.filter(|nonce| !nonce.is_empty()).ok_or(Refusal::Missing)?;
+        let nonce = nonce.filter(|nonce| !nonce.is_empty()).ok_or(SignatureError::Missing)?;
         if nonce.len() > NONCE_LENGTH_MAX || nonce.contains(&b'.') {
-            return Err(Refusal::Nonce);
+            return Err(SignatureError::Nonce);
         }
         let listed = signatures
             .into_iter()
             .filter(|(name, _)| name.family() == family && self.accepted.contains(name));
         let claimed = claimed_tags(listed.map(|(_, value)| value))?;
         let verified = family
-            .any_message(hook, form, url, nonce, |message| is_signed(tokens, message, &claimed));
+            .any_message(webhook, form, url, nonce, |message| is_signed(tokens, message, &claimed));
         if !verified {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
         let is_name = self.names_hooks && family == Family::V3;
         Ok((family, is_name.then(|| String::from_utf8_lossy(nonce).into_owned())))
@@ -136,7 +136,7 @@ impl Plivo {
     /// Signs with the preferred header and the first token.
     pub(super) fn sign(
         &self,
-        hook: &Webhook,
+        webhook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
@@ -145,7 +145,7 @@ impl Plivo {
         let name = self.preferred();
         let family = name.family();
         let mut signature = String::new();
-        family.any_message(hook, form, url, nonce.as_bytes(), |likeliest| {
+        family.any_message(webhook, form, url, nonce.as_bytes(), |likeliest| {
             let tag = hmac_sha256(tokens.first().expose_secret(), likeliest);
             signature = BASE64.encode(&tag);
             true
@@ -159,11 +159,11 @@ impl Plivo {
     /// Every text that may have been signed, under each family whose headers are accepted.
     pub(super) fn explain(
         &self,
-        hook: &Webhook,
+        webhook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Vec<Tried> {
+    ) -> Vec<SignatureAttempt> {
         let mut tried = Vec::new();
         for family in [Family::V3, Family::V2] {
             let accepted: Vec<PlivoHeader> =
@@ -171,13 +171,13 @@ impl Plivo {
             let Some(first) = accepted.first() else { continue };
             let mut headers: Vec<&str> = accepted.iter().map(|name| name.header()).collect();
             headers.push(family.nonce_header());
-            let value = |name: &str| header::only(hook, name).ok().flatten();
+            let value = |name: &str| header::only(webhook, name).ok().flatten();
             let nonce = value(family.nonce_header()).unwrap_or_default();
             let claimed = claimed_tags(accepted.iter().filter_map(|name| value(name.header())));
             let claimed = claimed.unwrap_or_default();
-            family.any_message(hook, form, url, nonce, |message| {
+            family.any_message(webhook, form, url, nonce, |message| {
                 let matches = is_signed(tokens, message, &claimed);
-                let way = Tried::new(hook, first.label(), &headers);
+                let way = SignatureAttempt::new(webhook, first.label(), &headers);
                 tried.push(way.over(&message.concat(), matches));
                 false
             });
@@ -235,14 +235,14 @@ impl Family {
     /// of them, and the likeliest first. To accept any of them is safe: each takes the token.
     fn any_message(
         self,
-        hook: &Webhook,
+        webhook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         nonce: &[u8],
         mut is_signed: impl FnMut(&[&[u8]]) -> bool,
     ) -> bool {
         let mut at_any_address = |rest: [&[u8]; 6]| {
-            url.candidates(&hook.path).any(|address| {
+            url.candidates(&webhook.path).any(|address| {
                 let [origin, port, path, added] = address.map(str::as_bytes);
                 let [mark, query, dot, fields, last_dot, nonce] = rest;
                 is_signed(&[origin, port, path, added, mark, query, dot, fields, last_dot, nonce])
@@ -251,7 +251,7 @@ impl Family {
         match self {
             Family::V2 => at_any_address([b"", b"", b"", b"", b"", nonce]),
             // The question mark is there if anything follows it, the first dot only between both.
-            Family::V3 => v3_queries(hook, form).iter().any(|query| {
+            Family::V3 => v3_queries(webhook, form).iter().any(|query| {
                 let fields = form.run_together().as_bytes();
                 let (mark, dot): (&[u8], &[u8]) = match (query.is_empty(), fields.is_empty()) {
                     (true, true) => (b"", b""),
@@ -273,18 +273,18 @@ fn is_signed(tokens: &Credentials, message: &[&[u8]], claimed: &[Tag]) -> bool {
 }
 
 /// Each value is a list with commas. What is no tag in Base64 can match nothing and spoils nothing.
-fn claimed_tags<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Tag>, Refusal> {
+fn claimed_tags<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Tag>, SignatureError> {
     let mut listed = 0;
     let mut claimed = Vec::new();
     let texts = values.flat_map(|value| value.split(|&b| b == b',')).map(<[u8]>::trim_ascii);
     for text in texts.filter(|text| !text.is_empty()) {
         listed += 1;
         if listed > SIGNATURES_MAX {
-            return Err(Refusal::TooMany);
+            return Err(SignatureError::TooMany);
         }
         claimed.extend(decoded_tag(text));
     }
-    if listed == 0 { Err(Refusal::Missing) } else { Ok(claimed) }
+    if listed == 0 { Err(SignatureError::Missing) } else { Ok(claimed) }
 }
 
 fn decoded_tag(text: &[u8]) -> Option<Tag> {
@@ -299,9 +299,9 @@ fn decoded_tag(text: &[u8]) -> Option<Tag> {
 
 /// Sorted likewise, as `key=value&key=value`: decoded, and as it came where that differs. Plivo's
 /// libraries disagree, and what its servers sign is not documented.
-pub(in crate::source) fn v3_queries(hook: &Webhook, form: &Form) -> Vec<Vec<u8>> {
+pub(in crate::source) fn v3_queries(webhook: &Webhook, form: &Form) -> Vec<Vec<u8>> {
     let decoded = form.query().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
-    let mut queries = vec![v3_query(decoded), v3_query(raw_pairs(raw_query(hook)).collect())];
+    let mut queries = vec![v3_query(decoded), v3_query(raw_pairs(raw_query(webhook)).collect())];
     queries.dedup();
     queries
 }
@@ -321,7 +321,7 @@ mod tests {
     use crate::source::content::Content;
     use crate::source::sample::{get, post, public_source, signed, source, with_header};
     use crate::source::signature::Scheme;
-    use crate::source::{Refused, Source, encode};
+    use crate::source::{Rejection, Source, encode};
 
     #[derive(Deserialize)]
     struct Vectors {
@@ -360,10 +360,10 @@ mod tests {
         }
 
         /// On a GET the form's pairs are part of the query.
-        fn hook(&self) -> Webhook {
+        fn webhook(&self) -> Webhook {
             let without_fragment = self.url.split('#').next().unwrap();
             let query = without_fragment.split_once('?').map(|(_, query)| query);
-            let hook = if self.method == "GET" {
+            let webhook = if self.method == "GET" {
                 let pairs = encode(self.form.iter().map(|(k, v)| (k.as_str(), v.as_str())));
                 let parts = [query.unwrap_or_default(), &pairs];
                 get(Some(
@@ -372,14 +372,16 @@ mod tests {
             } else {
                 post(query, &self.body)
             };
-            self.headers.iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
+            self.headers
+                .iter()
+                .fold(webhook, |webhook, (name, value)| with_header(webhook, name, value))
         }
     }
 
     #[test]
     fn every_vector_of_plivos_own_libraries_comes_out_as_they_say() {
         for vector in vectors() {
-            let verified = vector.source().verify(vector.hook());
+            let verified = vector.source().verify(vector.webhook());
             assert_eq!(verified.is_ok(), vector.expected_valid, "{}: {verified:?}", vector.id);
         }
     }
@@ -387,16 +389,16 @@ mod tests {
     #[test]
     fn the_likeliest_text_is_the_one_that_plivos_libraries_sign() {
         for vector in vectors().iter().filter(|vector| vector.expected_valid) {
-            let (source, hook) = (vector.source(), vector.hook());
+            let (source, webhook) = (vector.source(), vector.webhook());
             let family = if vector.headers.keys().any(|name| name.contains("V3")) {
                 Family::V3
             } else {
                 Family::V2
             };
             let nonce = &vector.headers[family.nonce_header()];
-            let form = Form::split(&hook, Content::Form).unwrap();
+            let form = Form::split(&webhook, Content::Form).unwrap();
             let mut likeliest = Vec::new();
-            family.any_message(&hook, &form, &source.url, nonce.as_bytes(), |message| {
+            family.any_message(&webhook, &form, &source.url, nonce.as_bytes(), |message| {
                 likeliest = message.concat();
                 true
             });
@@ -406,34 +408,34 @@ mod tests {
 
     #[test]
     fn a_changed_parameter_nonce_or_token_is_refused() {
-        let mismatch = Some(Refused::Signature(Refusal::Mismatch));
+        let mismatch = Some(Rejection::Signature(SignatureError::Mismatch));
         for vector in vectors().iter().filter(|vector| vector.expected_valid) {
             let source = vector.source();
             let another = vector.source_with(&format!("{}x", vector.auth_token));
-            assert_eq!(another.verify(vector.hook()).err(), mismatch, "{}", vector.id);
+            assert_eq!(another.verify(vector.webhook()).err(), mismatch, "{}", vector.id);
 
-            let mut hook = vector.hook();
-            let mut headers = hook.headers.to_vec();
+            let mut webhook = vector.webhook();
+            let mut headers = webhook.headers.to_vec();
             for (name, value) in &mut headers {
                 if name.ends_with("-nonce") {
                     value.push(b'0');
                 }
             }
-            hook.headers = headers.into_iter().collect();
-            assert_eq!(source.verify(hook).err(), mismatch, "{}", vector.id);
+            webhook.headers = headers.into_iter().collect();
+            assert_eq!(source.verify(webhook).err(), mismatch, "{}", vector.id);
 
             if vector.headers.contains_key("X-Plivo-Signature-V2") {
                 continue;
             }
-            let mut hook = vector.hook();
-            match hook.method {
-                Method::Post => hook.body.extend(b"&Digits=1"),
-                Method::Get => hook.query.as_mut().unwrap().push_str("&Digits=1"),
+            let mut webhook = vector.webhook();
+            match webhook.method {
+                Method::Post => webhook.body.extend(b"&Digits=1"),
+                Method::Get => webhook.query.as_mut().unwrap().push_str("&Digits=1"),
             }
-            assert_eq!(source.verify(hook).err(), mismatch, "{}", vector.id);
-            let mut hook = vector.hook();
-            hook.query.get_or_insert_default().push_str("&tenant=evil");
-            assert_eq!(source.verify(hook).err(), mismatch, "{}", vector.id);
+            assert_eq!(source.verify(webhook).err(), mismatch, "{}", vector.id);
+            let mut webhook = vector.webhook();
+            webhook.query.get_or_insert_default().push_str("&tenant=evil");
+            assert_eq!(source.verify(webhook).err(), mismatch, "{}", vector.id);
         }
     }
 
@@ -443,8 +445,8 @@ mod tests {
         let source = source(Scheme::Plivo(Plivo::default()), url, "token");
         let sent = |signed: &str, query| {
             let signature = BASE64.encode(&hmac_sha256("token", &[signed.as_bytes()]));
-            let hook = with_header(post(Some(query), "a=1"), "X-Plivo-Signature-V3", &signature);
-            source.verify(with_header(hook, "X-Plivo-Signature-V3-Nonce", "7")).is_ok()
+            let webhook = with_header(post(Some(query), "a=1"), "X-Plivo-Signature-V3", &signature);
+            source.verify(with_header(webhook, "X-Plivo-Signature-V3-Nonce", "7")).is_ok()
         };
         assert!(sent("https://h.example:8443/in?x=a b.a1.7", "x=a%20b"));
         assert!(sent("https://h.example:8443/in?x=a%20b.a1.7", "x=a%20b"));
@@ -457,23 +459,23 @@ mod tests {
     #[test]
     fn only_the_accepted_headers_are_looked_at() {
         let all = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::MaV3]).unwrap()));
-        let hook = signed(&all, post(None, "a=1"));
+        let webhook = signed(&all, post(None, "a=1"));
         let plain = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::V3]).unwrap()));
-        assert!(all.verify(hook.clone()).is_ok());
-        assert_eq!(plain.verify(hook).unwrap_err(), Refusal::Missing.into());
+        assert!(all.verify(webhook.clone()).is_ok());
+        assert_eq!(plain.verify(webhook).unwrap_err(), SignatureError::Missing.into());
     }
 
     #[test]
     fn v2_is_not_tried_beside_a_v3_header() {
         let v2 = public_source(Scheme::Plivo(Plivo::accepting([PlivoHeader::V2]).unwrap()));
-        let hook = signed(&v2, post(None, "a=1"));
+        let webhook = signed(&v2, post(None, "a=1"));
         let all = public_source(Scheme::Plivo(Plivo::accepting(PlivoHeader::ALL).unwrap()));
-        assert!(all.verify(hook.clone()).is_ok());
+        assert!(all.verify(webhook.clone()).is_ok());
         for name in
             ["X-Plivo-Signature-V3", "X-Plivo-Signature-MA-V3", "X-Plivo-Signature-V3-Nonce"]
         {
-            let refused = all.verify(with_header(hook.clone(), name, "AAAA"));
-            assert_eq!(refused.unwrap_err(), Refusal::Missing.into(), "{name}");
+            let refused = all.verify(with_header(webhook.clone(), name, "AAAA"));
+            assert_eq!(refused.unwrap_err(), SignatureError::Missing.into(), "{name}");
         }
     }
 
@@ -483,12 +485,12 @@ mod tests {
         for header in [PlivoHeader::V3, PlivoHeader::V2] {
             let source = public_source(Scheme::Plivo(Plivo::accepting([header]).unwrap()));
             let verified = |nonce: &str| {
-                let hook = source.signed(post(None, "To=sip.example"), nonce).unwrap();
-                source.verify(hook).err()
+                let webhook = source.signed(post(None, "To=sip.example"), nonce).unwrap();
+                source.verify(webhook).err()
             };
             assert_eq!(verified(&"7".repeat(NONCE_LENGTH_MAX)), None);
             for nonce in ["example.7", ".", "7.", &"7".repeat(NONCE_LENGTH_MAX + 1)] {
-                assert_eq!(verified(nonce), Some(Refusal::Nonce.into()), "{nonce}");
+                assert_eq!(verified(nonce), Some(SignatureError::Nonce.into()), "{nonce}");
             }
         }
     }
@@ -496,9 +498,9 @@ mod tests {
     #[test]
     fn each_header_stands_once() {
         let source = public_source(Scheme::Plivo(Plivo::default()));
-        let hook = signed(&source, post(None, "a=1"));
-        for (name, value) in hook.headers.iter() {
-            let twice = with_header(hook.clone(), name, str::from_utf8(value).unwrap());
+        let webhook = signed(&source, post(None, "a=1"));
+        for (name, value) in webhook.headers.iter() {
+            let twice = with_header(webhook.clone(), name, str::from_utf8(value).unwrap());
             assert!(source.verify(twice).is_err(), "{name}");
         }
     }
@@ -507,23 +509,23 @@ mod tests {
     fn one_match_among_the_listed_signatures_suffices() {
         let source = public_source(Scheme::Plivo(Plivo::default()));
         let listed = |before: &[&str]| {
-            let mut hook = signed(&source, post(None, "a=1"));
-            let mut headers = hook.headers.to_vec();
+            let mut webhook = signed(&source, post(None, "a=1"));
+            let mut headers = webhook.headers.to_vec();
             let signature = &mut headers[1].1;
             let right = String::from_utf8(signature.clone()).unwrap();
             *signature = [before, &[&*right]].concat().join(", ").into_bytes();
-            hook.headers = headers.into_iter().collect();
-            source.verify(hook).err()
+            webhook.headers = headers.into_iter().collect();
+            source.verify(webhook).err()
         };
         assert_eq!(listed(&["", "not base64", "AAAA"]), None);
         assert_eq!(listed(&["AAAA"; 15]), None);
-        assert_eq!(listed(&["AAAA"; 16]), Some(Refusal::TooMany.into()));
+        assert_eq!(listed(&["AAAA"; 16]), Some(SignatureError::TooMany.into()));
     }
 
     #[test]
     fn without_a_signature_or_a_nonce_there_is_nothing_to_verify() {
         let source = public_source(Scheme::Plivo(Plivo::default()));
-        let missing = Some(Refused::Signature(Refusal::Missing));
+        let missing = Some(Rejection::Signature(SignatureError::Missing));
         assert_eq!(source.verify(post(None, "a=1")).err(), missing);
         let whole = signed(&source, post(None, "a=1"));
         for at in [1, 2] {

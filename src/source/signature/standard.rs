@@ -3,20 +3,20 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::{Credentials, IdempotencyKey, Webhook};
 
+use super::attempt::SignatureAttempt;
+use super::clock_tolerance::{ClockTolerance, TimeFormat};
+use super::error::SignatureError;
 use super::header;
 use super::hmac::signed_bytes;
-use super::refusal::Refusal;
 use super::secret::{Algorithm, any_verifies, is_tag};
-use super::signs::{Parts, Signs};
-use super::tried::Tried;
-use super::window::{TimeFormat, Window};
+use super::signed_payload::{Parts, SignedPayload};
 
 /// Standard Webhooks 1.0.0, as Svix and many others sign: HMAC-SHA256 over id, time and body, any of
 /// several signatures while a secret is rotated. Its asymmetric `v1a` is not looked at.
 #[derive(Debug)]
 pub struct Standard {
     secrets: Credentials,
-    window: Window,
+    window: ClockTolerance,
 }
 
 /// A secret that is not what Standard Webhooks hand out.
@@ -37,7 +37,7 @@ const SIGNATURES_MAX: usize = 16;
 impl Standard {
     /// # Errors
     /// A secret is no key.
-    pub fn new(secrets: Credentials, window: Window) -> Result<Self, MalformedSecret> {
+    pub fn new(secrets: Credentials, window: ClockTolerance) -> Result<Self, MalformedSecret> {
         secrets.tokens().iter().try_for_each(check)?;
         let secrets = secrets.checked(|secret| check(secret).map_err(|bad| bad.to_string()));
         Ok(Self { secrets, window })
@@ -47,16 +47,16 @@ impl Standard {
         &self.secrets
     }
 
-    pub(super) fn verify(&self, hook: &Webhook) -> Result<String, Refusal> {
-        let id = header::required(hook, ID)?.trim_ascii();
-        let timestamp = header::required(hook, TIMESTAMP)?.trim_ascii();
-        let listed = header::required(hook, SIGNATURE)?;
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<String, SignatureError> {
+        let id = header::required(webhook, ID)?.trim_ascii();
+        let timestamp = header::required(webhook, TIMESTAMP)?.trim_ascii();
+        let listed = header::required(webhook, SIGNATURE)?;
         let signs = signs();
         if id.len() > IdempotencyKey::LENGTH_MAX || !signs.is_lawful_id(id) {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
         let claimed = claimed_tags(listed)?;
-        let message = signs.message(&Parts { id, timestamp, body: signed_bytes(hook) });
+        let message = signs.message(&Parts { id, timestamp, body: signed_bytes(webhook) });
         let verified = any_verifies(&self.secrets, |secret| {
             key(secret).is_some_and(|key| {
                 let tag = Algorithm::Sha256.tag(&key, &message);
@@ -64,20 +64,20 @@ impl Standard {
             })
         });
         if !verified {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
-        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(Refusal::Mismatch)?;
-        self.window.check(signed_at, hook.received_at)?;
+        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Mismatch)?;
+        self.window.check(signed_at, webhook.received_at)?;
         Ok(String::from_utf8_lossy(id).into_owned())
     }
 
-    /// As of the hook's arrival, with the first secret.
-    pub(super) fn sign(&self, hook: &Webhook, id: &str) -> Vec<(String, String)> {
-        let timestamp = TimeFormat::Unix.write(hook.received_at);
+    /// As of the webhook's arrival, with the first secret.
+    pub(super) fn sign(&self, webhook: &Webhook, id: &str) -> Vec<(String, String)> {
+        let timestamp = TimeFormat::Unix.write(webhook.received_at);
         let message = signs().message(&Parts {
             id: id.as_bytes(),
             timestamp: timestamp.as_bytes(),
-            body: signed_bytes(hook),
+            body: signed_bytes(webhook),
         });
         let key = key(self.secrets.first().expose_secret()).unwrap_or_default();
         let tag = Algorithm::Sha256.tag(&key, &message);
@@ -88,19 +88,21 @@ impl Standard {
         ]
     }
 
-    pub(super) fn explain(&self, hook: &Webhook) -> Tried {
-        let value = |name| header::only(hook, name).ok().flatten().unwrap_or_default().trim_ascii();
+    pub(super) fn explain(&self, webhook: &Webhook) -> SignatureAttempt {
+        let value =
+            |name| header::only(webhook, name).ok().flatten().unwrap_or_default().trim_ascii();
         let message = signs().message(&Parts {
             id: value(ID),
             timestamp: value(TIMESTAMP),
-            body: signed_bytes(hook),
+            body: signed_bytes(webhook),
         });
-        let matches = self.verify(hook).is_ok();
-        Tried::new(hook, "standard", &[SIGNATURE, ID, TIMESTAMP]).over(&message, matches)
+        let matches = self.verify(webhook).is_ok();
+        SignatureAttempt::new(webhook, "standard", &[SIGNATURE, ID, TIMESTAMP])
+            .over(&message, matches)
     }
 }
 
-fn signs() -> Signs {
+fn signs() -> SignedPayload {
     "{id}.{timestamp}.{body}".parse().expect("each part once, with marks between them")
 }
 
@@ -116,19 +118,19 @@ fn key(secret: &str) -> Option<Vec<u8>> {
 }
 
 /// Those of version 1; others can match nothing and spoil nothing.
-fn claimed_tags(listed: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+fn claimed_tags(listed: &[u8]) -> Result<Vec<Vec<u8>>, SignatureError> {
     let listed: Vec<&[u8]> = listed
         .split(|&b| b == b' ')
         .filter(|claimed| !claimed.is_empty())
         .take(SIGNATURES_MAX + 1)
         .collect();
     match listed.len() {
-        0 => Err(Refusal::Missing),
+        0 => Err(SignatureError::Missing),
         1..=SIGNATURES_MAX => Ok(listed
             .into_iter()
             .filter_map(|claimed| BASE64.decode(claimed.strip_prefix(b"v1,")?).ok())
             .collect()),
-        _ => Err(Refusal::TooMany),
+        _ => Err(SignatureError::TooMany),
     }
 }
 
@@ -143,19 +145,21 @@ mod tests {
     const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
     fn standard(secrets: &[&str]) -> Standard {
-        Standard::new(credentials(secrets), Window::default()).unwrap()
+        Standard::new(credentials(secrets), ClockTolerance::default()).unwrap()
     }
 
     fn signed(by: &Standard, id: &str) -> Webhook {
-        let hook = post(None, "{}");
-        by.sign(&hook, id).iter().fold(hook, |hook, (name, value)| with_header(hook, name, value))
+        let webhook = post(None, "{}");
+        by.sign(&webhook, id)
+            .iter()
+            .fold(webhook, |webhook, (name, value)| with_header(webhook, name, value))
     }
 
     #[test]
     fn either_secret_and_either_signature_will_do_while_it_is_rotated() {
         let (old, new) = (standard(&[OLD]), standard(&[NEW]));
         assert!(standard(&[NEW, OLD]).verify(&signed(&old, "msg_1")).is_ok());
-        assert_eq!(new.verify(&signed(&old, "msg_1")), Err(Refusal::Mismatch));
+        assert_eq!(new.verify(&signed(&old, "msg_1")), Err(SignatureError::Mismatch));
 
         let mut both = signed(&old, "msg_1");
         let mut headers = both.headers.to_vec();
@@ -169,15 +173,15 @@ mod tests {
     fn an_id_has_no_dot_and_the_list_an_end() {
         let old = standard(&[OLD]);
         for bad in ["a.b", "", "a b", &"x".repeat(257)] {
-            assert_eq!(old.verify(&signed(&old, bad)), Err(Refusal::Mismatch), "{bad}");
+            assert_eq!(old.verify(&signed(&old, bad)), Err(SignatureError::Mismatch), "{bad}");
         }
         let listed = |signatures: &[&str]| {
             let mut headers = signed(&old, "msg_1").headers.to_vec();
             headers[3].1 = signatures.join(" ").into_bytes();
             Webhook { headers: headers.into_iter().collect(), ..post(None, "{}") }
         };
-        assert_eq!(old.verify(&listed(&["v1,AAAA"; 17])), Err(Refusal::TooMany));
-        assert_eq!(old.verify(&listed(&[])), Err(Refusal::Missing));
+        assert_eq!(old.verify(&listed(&["v1,AAAA"; 17])), Err(SignatureError::TooMany));
+        assert_eq!(old.verify(&listed(&[])), Err(SignatureError::Missing));
     }
 
     #[test]
@@ -186,7 +190,7 @@ mod tests {
         let there = lies.clone();
         let read = move || Ok(vec![SecretString::from(*there.lock().unwrap())]);
         let secrets = Credentials::new(Box::new(read)).unwrap();
-        let standard = Standard::new(secrets, Window::default()).unwrap();
+        let standard = Standard::new(secrets, ClockTolerance::default()).unwrap();
         *lies.lock().unwrap() = "whsec_half a key";
         assert_eq!(standard.secrets().read_anew(), Err(MalformedSecret.to_string()));
         assert!(standard.verify(&signed(&self::standard(&[OLD]), "msg_1")).is_ok());
@@ -198,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused() {
         for bad in ["whsec_", "whsec_not base64", "whsec_AAAA", "a-secret-in-plain-text"] {
-            let refused = Standard::new(credentials(&[bad]), Window::default());
+            let refused = Standard::new(credentials(&[bad]), ClockTolerance::default());
             assert_eq!(refused.err(), Some(MalformedSecret), "{bad}");
         }
     }

@@ -6,19 +6,19 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 
 use crate::domain::Webhook;
 
+use super::attempt::SignatureAttempt;
+use super::clock_tolerance::{ClockTolerance, TimeFormat};
+use super::error::SignatureError;
 use super::header;
 use super::hmac::signed_bytes;
-use super::refusal::Refusal;
-use super::tried::Tried;
-use super::window::{TimeFormat, Window};
 
-/// Telnyx: an Ed25519 signature over time and body. Only Telnyx holds the key that signs, so nobody
+/// Telnyx: an Ed25519 signature over time and body. Only Telnyx holds the key that signs, so no one
 /// here can.
 #[derive(Debug)]
 pub struct Telnyx {
     /// Any of these verifies; never empty.
     keys: Vec<PublicKey>,
-    window: Window,
+    window: ClockTolerance,
 }
 
 /// The public key of a Telnyx account, as its portal shows it. No secret.
@@ -34,36 +34,36 @@ const SIGNATURE: &str = "telnyx-signature-ed25519";
 const TIMESTAMP: &str = "telnyx-timestamp";
 
 impl Telnyx {
-    pub fn new(key: PublicKey, others: Vec<PublicKey>, window: Window) -> Self {
+    pub fn new(key: PublicKey, others: Vec<PublicKey>, window: ClockTolerance) -> Self {
         let keys = std::iter::once(key).chain(others).collect();
         Self { keys, window }
     }
 
-    pub(super) fn verify(&self, hook: &Webhook) -> Result<(), Refusal> {
-        let claimed = header::required(hook, SIGNATURE)?.trim_ascii();
-        let timestamp = header::required(hook, TIMESTAMP)?.trim_ascii();
-        let claimed = BASE64.decode(claimed).map_err(|_| Refusal::Mismatch)?;
-        let message = message(timestamp, hook);
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<(), SignatureError> {
+        let claimed = header::required(webhook, SIGNATURE)?.trim_ascii();
+        let timestamp = header::required(webhook, TIMESTAMP)?.trim_ascii();
+        let claimed = BASE64.decode(claimed).map_err(|_| SignatureError::Mismatch)?;
+        let message = message(timestamp, webhook);
         let verified = self.keys.iter().any(|PublicKey(key)| {
             UnparsedPublicKey::new(&ED25519, key).verify(&message, &claimed).is_ok()
         });
         if !verified {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
-        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(Refusal::Mismatch)?;
-        self.window.check(signed_at, hook.received_at)
+        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Mismatch)?;
+        self.window.check(signed_at, webhook.received_at)
     }
 
-    pub(super) fn explain(&self, hook: &Webhook) -> Tried {
-        let timestamp = header::only(hook, TIMESTAMP).ok().flatten().unwrap_or_default();
-        let message = message(timestamp.trim_ascii(), hook);
-        let matches = self.verify(hook).is_ok();
-        Tried::new(hook, "telnyx", &[SIGNATURE, TIMESTAMP]).over(&message, matches)
+    pub(super) fn explain(&self, webhook: &Webhook) -> SignatureAttempt {
+        let timestamp = header::only(webhook, TIMESTAMP).ok().flatten().unwrap_or_default();
+        let message = message(timestamp.trim_ascii(), webhook);
+        let matches = self.verify(webhook).is_ok();
+        SignatureAttempt::new(webhook, "telnyx", &[SIGNATURE, TIMESTAMP]).over(&message, matches)
     }
 }
 
-fn message(timestamp: &[u8], hook: &Webhook) -> Vec<u8> {
-    [timestamp, b"|", signed_bytes(hook)].concat()
+fn message(timestamp: &[u8], webhook: &Webhook) -> Vec<u8> {
+    [timestamp, b"|", signed_bytes(webhook)].concat()
 }
 
 impl FromStr for PublicKey {

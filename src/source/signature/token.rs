@@ -5,10 +5,10 @@ use secrecy::ExposeSecret;
 
 use crate::domain::{Credentials, Webhook};
 
+use super::attempt::SignatureAttempt;
+use super::error::SignatureError;
 use super::header;
-use super::refusal::Refusal;
 use super::secret::{any_verifies, is_same};
-use super::tried::Tried;
 
 const AUTHORIZATION: &str = "Authorization";
 
@@ -26,10 +26,10 @@ pub struct Basic {
 }
 
 impl Bearer {
-    pub(super) fn verify(&self, hook: &Webhook) -> Result<(), Refusal> {
-        let claimed = authorization(hook, b"Bearer")?;
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<(), SignatureError> {
+        let claimed = authorization(webhook, b"Bearer")?;
         let verified = any_verifies(&self.tokens, |token| is_same(token.as_bytes(), claimed));
-        if verified { Ok(()) } else { Err(Refusal::Mismatch) }
+        if verified { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
     pub(super) fn sign(&self) -> (String, String) {
@@ -39,13 +39,13 @@ impl Bearer {
 }
 
 impl Basic {
-    pub(super) fn verify(&self, hook: &Webhook) -> Result<(), Refusal> {
-        let claimed = authorization(hook, b"Basic")?;
-        let claimed = BASE64.decode(claimed).map_err(|_| Refusal::Mismatch)?;
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<(), SignatureError> {
+        let claimed = authorization(webhook, b"Basic")?;
+        let claimed = BASE64.decode(claimed).map_err(|_| SignatureError::Mismatch)?;
         let verified = any_verifies(&self.passwords, |password| {
             is_same(self.pair(password).as_bytes(), &claimed)
         });
-        if verified { Ok(()) } else { Err(Refusal::Mismatch) }
+        if verified { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
     pub(super) fn sign(&self) -> (String, String) {
@@ -59,8 +59,8 @@ impl Basic {
 }
 
 /// There is nothing to compare but the secret itself.
-pub(super) fn explain(hook: &Webhook, scheme: &'static str, matches: bool) -> Tried {
-    Tried { matches, ..Tried::new(hook, scheme, &[AUTHORIZATION]) }
+pub(super) fn explain(webhook: &Webhook, scheme: &'static str, matches: bool) -> SignatureAttempt {
+    SignatureAttempt { matches, ..SignatureAttempt::new(webhook, scheme, &[AUTHORIZATION]) }
 }
 
 impl fmt::Debug for Basic {
@@ -71,13 +71,16 @@ impl fmt::Debug for Basic {
 
 /// What follows the name of the authentication scheme, which is compared without regard to case
 /// (RFC 9110, section 11.1). Another scheme is as good as none.
-pub(super) fn authorization<'a>(hook: &'a Webhook, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
-    let value = header::required(hook, AUTHORIZATION)?;
-    let (name, rest) = value.split_at_checked(scheme.len()).ok_or(Refusal::Missing)?;
+pub(super) fn authorization<'a>(
+    webhook: &'a Webhook,
+    scheme: &[u8],
+) -> Result<&'a [u8], SignatureError> {
+    let value = header::required(webhook, AUTHORIZATION)?;
+    let (name, rest) = value.split_at_checked(scheme.len()).ok_or(SignatureError::Missing)?;
     if name.eq_ignore_ascii_case(scheme) && rest.starts_with(b" ") {
         Ok(rest.trim_ascii())
     } else {
-        Err(Refusal::Missing)
+        Err(SignatureError::Missing)
     }
 }
 
@@ -97,12 +100,12 @@ mod tests {
             assert_eq!(bearer.verify(&with(good)), Ok(()), "{good}");
         }
         for bad in ["Bearer ne", "Bearer neww", "Bearer New", "Bearer ", "Bearer new old"] {
-            assert_eq!(bearer.verify(&with(bad)), Err(Refusal::Mismatch), "{bad}");
+            assert_eq!(bearer.verify(&with(bad)), Err(SignatureError::Mismatch), "{bad}");
         }
         for none in ["", "new", "Bearer", "Bearernew", "Basic new", "Bear"] {
-            assert_eq!(bearer.verify(&with(none)), Err(Refusal::Missing), "{none}");
+            assert_eq!(bearer.verify(&with(none)), Err(SignatureError::Missing), "{none}");
         }
-        assert_eq!(bearer.verify(&post(None, "")), Err(Refusal::Missing));
+        assert_eq!(bearer.verify(&post(None, "")), Err(SignatureError::Missing));
     }
 
     #[test]
@@ -115,19 +118,19 @@ mod tests {
         for bad in ["ivr:p", "ivr:", "ivr", "IVR:p2", "other:p2", ":p2", ""] {
             assert!(!verified(bad), "{bad}");
         }
-        assert_eq!(basic.verify(&with("Basic ???")), Err(Refusal::Mismatch));
+        assert_eq!(basic.verify(&with("Basic ???")), Err(SignatureError::Mismatch));
     }
 
     #[test]
     fn an_empty_secret_lets_nobody_in() {
         let bearer = Bearer { tokens: credentials(&[""]) };
-        assert_eq!(bearer.verify(&with("Bearer ")), Err(Refusal::Mismatch));
+        assert_eq!(bearer.verify(&with("Bearer ")), Err(SignatureError::Mismatch));
     }
 
     #[test]
     fn two_authorizations_are_none() {
         let bearer = Bearer { tokens: credentials(&["t"]) };
         let twice = with_header(with("Bearer t"), AUTHORIZATION, "Bearer t");
-        assert_eq!(bearer.verify(&twice), Err(Refusal::Duplicate));
+        assert_eq!(bearer.verify(&twice), Err(SignatureError::Duplicate));
     }
 }

@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 use crate::source::form::Form;
 
-use super::refusal::Refusal;
+use super::attempt::SignatureAttempt;
+use super::clock_tolerance::ClockTolerance;
+use super::error::SignatureError;
 use super::secret::{Algorithm, any_verifies, is_tag};
 use super::token::authorization;
-use super::tried::Tried;
-use super::window::Window;
 
 /// Vonage: a JSON Web Token in `Authorization: Bearer`, made with HS256 and the account's signature
 /// secret, that names the body by its SHA-256. No other algorithm is looked at, whatever the token
@@ -19,7 +19,7 @@ use super::window::Window;
 #[derive(Debug)]
 pub struct Vonage {
     pub secrets: Credentials,
-    pub window: Window,
+    pub window: ClockTolerance,
 }
 
 #[derive(Deserialize)]
@@ -39,42 +39,46 @@ struct Claims {
 
 impl Vonage {
     /// Gives the token's own id, where it has one.
-    pub(super) fn verify(&self, hook: &Webhook, form: &Form) -> Result<Option<String>, Refusal> {
-        let token = authorization(hook, b"Bearer")?;
-        let (signed, tag) = split_last(token).ok_or(Refusal::Mismatch)?;
-        let (header, claims) = split_last(signed).ok_or(Refusal::Mismatch)?;
-        let tag = BASE64URL_NOPAD.decode(tag).map_err(|_| Refusal::Mismatch)?;
-        let header: Header = part(header).ok_or(Refusal::Mismatch)?;
+    pub(super) fn verify(
+        &self,
+        webhook: &Webhook,
+        form: &Form,
+    ) -> Result<Option<String>, SignatureError> {
+        let token = authorization(webhook, b"Bearer")?;
+        let (signed, tag) = split_last(token).ok_or(SignatureError::Mismatch)?;
+        let (header, claims) = split_last(signed).ok_or(SignatureError::Mismatch)?;
+        let tag = BASE64URL_NOPAD.decode(tag).map_err(|_| SignatureError::Mismatch)?;
+        let header: Header = part(header).ok_or(SignatureError::Mismatch)?;
         if header.alg != "HS256" || header.crit.is_some() {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
         let verified = any_verifies(&self.secrets, |secret| {
             is_tag(&Algorithm::Sha256.tag(secret.as_bytes(), signed), &tag)
         });
         if !verified {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
-        let claims: Claims = part(claims).ok_or(Refusal::Mismatch)?;
-        let hash = payload_hash(hook, form);
+        let claims: Claims = part(claims).ok_or(SignatureError::Mismatch)?;
+        let hash = payload_hash(webhook, form);
         let claimed = claims.payload_hash.to_ascii_lowercase();
         if !is_tag(hash.as_bytes(), claimed.as_bytes()) {
-            return Err(Refusal::Mismatch);
+            return Err(SignatureError::Mismatch);
         }
-        let time = |second| Timestamp::from_second(second).map_err(|_| Refusal::Mismatch);
-        self.window.check(time(claims.iat)?, hook.received_at)?;
-        if claims.exp.map(time).transpose()?.is_some_and(|expires| expires <= hook.received_at) {
-            return Err(Refusal::Old);
+        let time = |second| Timestamp::from_second(second).map_err(|_| SignatureError::Mismatch);
+        self.window.check(time(claims.iat)?, webhook.received_at)?;
+        if claims.exp.map(time).transpose()?.is_some_and(|expires| expires <= webhook.received_at) {
+            return Err(SignatureError::Old);
         }
         Ok(claims.jti.filter(|id| !id.is_empty() && id.len() <= IdempotencyKey::LENGTH_MAX))
     }
 
-    /// As of the hook's arrival, with the first secret.
-    pub(super) fn sign(&self, hook: &Webhook, form: &Form, id: &str) -> (String, String) {
+    /// As of the webhook's arrival, with the first secret.
+    pub(super) fn sign(&self, webhook: &Webhook, form: &Form, id: &str) -> (String, String) {
         let claims = serde_json::json!({
             "iss": "Vonage",
-            "iat": hook.received_at.as_second(),
+            "iat": webhook.received_at.as_second(),
             "jti": id,
-            "payload_hash": payload_hash(hook, form),
+            "payload_hash": payload_hash(webhook, form),
         });
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let signed =
@@ -85,17 +89,17 @@ impl Vonage {
     }
 
     /// The text that is signed is the token itself; what a person can compare is the payload's hash.
-    pub(super) fn explain(&self, hook: &Webhook, form: &Form) -> Tried {
-        let matches = self.verify(hook, form).is_ok();
-        Tried::new(hook, "vonage", &["Authorization"])
-            .over(format!("payload_hash={}", payload_hash(hook, form)).as_bytes(), matches)
+    pub(super) fn explain(&self, webhook: &Webhook, form: &Form) -> SignatureAttempt {
+        let matches = self.verify(webhook, form).is_ok();
+        SignatureAttempt::new(webhook, "vonage", &["Authorization"])
+            .over(format!("payload_hash={}", payload_hash(webhook, form)).as_bytes(), matches)
     }
 }
 
 /// Of the body as it came; of a GET, of its fields as one JSON object in their order.
-fn payload_hash(hook: &Webhook, form: &Form) -> String {
-    let digest = match hook.method {
-        Method::Post => Sha256::digest(&hook.body),
+fn payload_hash(webhook: &Webhook, form: &Form) -> String {
+    let digest = match webhook.method {
+        Method::Post => Sha256::digest(&webhook.body),
         Method::Get => Sha256::digest(as_json(form.query())),
     };
     HEXLOWER.encode(&digest)
@@ -133,10 +137,10 @@ mod tests {
         format!("Bearer {signed}.{}", BASE64URL_NOPAD.encode(&tag))
     }
 
-    fn verify(hook: Webhook, authorization: &str) -> Result<Option<String>, Refusal> {
-        let vonage = Vonage { secrets: credentials(&[SECRET]), window: Window::default() };
-        let form = Form::split(&hook, Content::Json).unwrap();
-        vonage.verify(&with_header(hook, "Authorization", authorization), &form)
+    fn verify(webhook: Webhook, authorization: &str) -> Result<Option<String>, SignatureError> {
+        let vonage = Vonage { secrets: credentials(&[SECRET]), window: ClockTolerance::default() };
+        let form = Form::split(&webhook, Content::Json).unwrap();
+        vonage.verify(&with_header(webhook, "Authorization", authorization), &form)
     }
 
     /// SHA-256 of `{}`.
@@ -145,9 +149,9 @@ mod tests {
     #[test]
     fn only_one_algorithm_is_looked_at() {
         let claims = format!(r#"{{"iat":0,"jti":"j-1","payload_hash":"{HASH}"}}"#);
-        let hook = || post(None, "{}");
+        let webhook = || post(None, "{}");
         assert_eq!(
-            verify(hook(), &token(r#"{"alg":"HS256"}"#, &claims)),
+            verify(webhook(), &token(r#"{"alg":"HS256"}"#, &claims)),
             Ok(Some("j-1".to_owned()))
         );
         for header in [
@@ -159,11 +163,15 @@ mod tests {
             "{}",
             "",
         ] {
-            assert_eq!(verify(hook(), &token(header, &claims)), Err(Refusal::Mismatch), "{header}");
+            assert_eq!(
+                verify(webhook(), &token(header, &claims)),
+                Err(SignatureError::Mismatch),
+                "{header}"
+            );
         }
         let unsigned = token(r#"{"alg":"none"}"#, &claims);
         let unsigned = &unsigned[..=unsigned.rfind('.').unwrap()];
-        assert_eq!(verify(hook(), unsigned), Err(Refusal::Mismatch));
+        assert_eq!(verify(webhook(), unsigned), Err(SignatureError::Mismatch));
     }
 
     #[test]
@@ -173,11 +181,11 @@ mod tests {
         let hash = format!(r#""payload_hash":"{HASH}""#);
         assert_eq!(with(&format!(r#"{{"iat":0,{hash}}}"#)), Ok(None));
         assert_eq!(with(&format!(r#"{{"iat":0,"exp":1,{hash}}}"#)), Ok(None));
-        assert_eq!(with(&format!(r#"{{"iat":0,"exp":0,{hash}}}"#)), Err(Refusal::Old));
-        assert_eq!(with(&format!(r#"{{"iat":-301,{hash}}}"#)), Err(Refusal::Old));
-        assert_eq!(with(&format!(r#"{{"iat":61,{hash}}}"#)), Err(Refusal::Future));
+        assert_eq!(with(&format!(r#"{{"iat":0,"exp":0,{hash}}}"#)), Err(SignatureError::Old));
+        assert_eq!(with(&format!(r#"{{"iat":-301,{hash}}}"#)), Err(SignatureError::Old));
+        assert_eq!(with(&format!(r#"{{"iat":61,{hash}}}"#)), Err(SignatureError::Future));
         for bad in [r#"{"iat":0}"#, &format!("{{{hash}}}"), "{", r#"{"iat":0,"payload_hash":""}"#] {
-            assert_eq!(with(bad), Err(Refusal::Mismatch), "{bad}");
+            assert_eq!(with(bad), Err(SignatureError::Mismatch), "{bad}");
         }
     }
 
@@ -186,7 +194,7 @@ mod tests {
         // echo -n '{"uuid":"a b","dtmf":"4"}' | sha256sum
         let hash = "046bc93c2c55d44a47bbd4cc1d164a368f49dcdd054e73627dd8ffe451c19600";
         let claims = format!(r#"{{"iat":0,"payload_hash":"{hash}"}}"#);
-        let hook = get(Some("uuid=a+b&dtmf=4"));
-        assert_eq!(verify(hook, &token(r#"{"alg":"HS256"}"#, &claims)), Ok(None));
+        let webhook = get(Some("uuid=a+b&dtmf=4"));
+        assert_eq!(verify(webhook, &token(r#"{"alg":"HS256"}"#, &claims)), Ok(None));
     }
 }

@@ -1,4 +1,4 @@
-//! Telling a ledger that is damaged from one that just cannot be had.
+//! Telling a store that is damaged from one that just cannot be had.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rusqlite::ErrorCode;
 use crate::store::error::StoreError;
 use crate::store::observer::Observer;
 
-/// What is known of the damage of one ledger that is being served.
+/// What is known of the damage of one store that is being served.
 #[derive(Clone)]
 pub(super) struct Damage {
     path: Arc<str>,
@@ -50,8 +50,8 @@ impl Damage {
             self.observer.damaged();
             tracing::error!(
                 %error,
-                "the ledger is damaged and nothing is written to it any more, hooks are answered \
-                 503; run: postcall doctor --ledger {}",
+                "the store is damaged and nothing is written to it any more, webhooks are answered \
+                 503; run: postcall doctor --store {}",
                 self.path
             );
         }
@@ -83,14 +83,14 @@ impl Damage {
         }
     }
 
-    /// A look at the ledger met with this.
+    /// A look at the store met with this.
     pub fn met_reading(&self, error: &rusqlite::Error) {
         if is_damage(error) && self.seen.set(error.to_string()).is_ok() {
             self.observer.damaged();
             tracing::error!(
                 %error,
-                "a part of the ledger that was looked at is damaged, hooks are still kept; run: \
-                 postcall doctor --ledger {}",
+                "a part of the store that was looked at is damaged, webhooks are still kept; run: \
+                 postcall doctor --store {}",
                 self.path
             );
         }
@@ -111,7 +111,7 @@ impl Damage {
     }
 }
 
-/// Why a ledger could not be opened.
+/// Why a store could not be opened.
 pub(super) fn opening<E>(ledger: &Path, error: E) -> StoreError
 where
     E: Error + Send + Sync + 'static,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::files::{NO_LINK, beside};
 use crate::store::error::StoreError;
 
-/// How often a lock is tried that somebody has, a moment apart: whoever only looks whether it is
+/// How often a lock is tried that someone has, a moment apart: whoever only looks whether it is
 /// taken has it for that moment.
 const TRIES: u32 = 3;
 
@@ -55,7 +55,7 @@ impl Lock {
         }
     }
 
-    /// Whether somebody has it; nothing is made where there is none.
+    /// Whether someone has it; nothing is made where there is none.
     pub fn is_taken(ledger: &Path) -> bool {
         let taken = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         let mut options = OpenOptions::new();

@@ -60,7 +60,7 @@ pub use self::recover::{Recovered, recover};
 pub struct Options {
     pub path: PathBuf,
     /// Webhooks that may wait for the writer; more are refused.
-    pub queue: usize,
+    pub write_queue: usize,
     /// How long a claim holds before its attempt is given up.
     pub lease: Duration,
     pub clock: Clock,
@@ -74,7 +74,7 @@ pub struct SqliteStore {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// `None` where the database could not be opened.
     reader: Option<Arc<Mutex<ReadOnly>>>,
-    queue: Arc<Semaphore>,
+    write_queue: Arc<Semaphore>,
     changed: Arc<Notify>,
     damage: Damage,
     turns: Arc<Mutex<Turns>>,
@@ -129,7 +129,7 @@ impl SqliteStore {
 
     /// A store without its writer, and what that works with.
     fn prepare(options: Options, local: bool) -> Result<(Self, Setup<Database>), StoreError> {
-        let Options { path, queue, lease, clock, observer } = options;
+        let Options { path, write_queue, lease, clock, observer } = options;
         let path = &open::create(&path)?;
         files::check(path)?;
         let lock = Lock::take(path)?;
@@ -143,7 +143,7 @@ impl SqliteStore {
             Setup { backend, counts, observer: observer.clone(), clock, changed: changed.clone() };
         observer.opened(counts);
         let mut store = Self::without_writer(Writing::Closed, Some(reader), damage);
-        store.queue = Arc::new(Semaphore::new(queue));
+        store.write_queue = Arc::new(Semaphore::new(write_queue));
         store.changed = changed;
         store.lease = lease;
         store.local = local;
@@ -175,7 +175,7 @@ impl SqliteStore {
             writer: RwLock::new(writing),
             thread: Mutex::new(None),
             reader: reader.map(|reader| Arc::new(Mutex::new(reader))),
-            queue: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            write_queue: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             changed: Arc::default(),
             damage,
             turns: Arc::default(),
@@ -235,7 +235,7 @@ impl SqliteStore {
 #[async_trait]
 impl Queue for SqliteStore {
     async fn receive(&self, request: ReceiveRequest) -> Result<Received, StoreError> {
-        let place = self.queue.clone().try_acquire_owned().map_err(|_| StoreError::Full)?;
+        let place = self.write_queue.clone().try_acquire_owned().map_err(|_| StoreError::Full)?;
         // Hashing is not the writer's work.
         let id = request.key.id();
         #[cfg(feature = "flaws")]

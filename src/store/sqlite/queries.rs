@@ -282,7 +282,7 @@ pub(super) fn clock(connection: &Connection) -> Result<Option<ClockRecord>> {
         Err(error) if error.sqlite_error_code().is_none() => {
             tracing::error!(
                 %error,
-                "what was recorded of the clock cannot be read: it is believed, and recorded anew"
+                "what was recorded of the clock cannot be read: it is believed, and recorded again"
             );
             Ok(None)
         }
@@ -337,7 +337,7 @@ fn pauses(connection: &Connection) -> Result<Vec<(Name, crate::account::PauseRea
         // What is no name is that of no account.
         let Ok(account) = text(row, 0) else { continue };
         let pause = serde_json::from_slice(row.get_ref(1)?.as_bytes()?);
-        // The next claim for the account writes it anew, with a time.
+        // The next claim for the account writes it again, with a time.
         let pause = pause.unwrap_or_else(|_| Pause::unreadable(Timestamp::UNIX_EPOCH));
         in_force.extend(pause.reason().map(|reason| (account, reason)));
     }

@@ -379,7 +379,7 @@ fn read_submission(row: &Row<'_>) -> Option<(Submission, bool)> {
         return None;
     }
     let is_leased = row.get_ref(9).is_ok_and(|lease| lease != ValueRef::Null);
-    let reached = [DeadReason::Refused, DeadReason::UnknownCall, DeadReason::UnknownResult];
+    let reached = [DeadReason::Rejected, DeadReason::UnknownCall, DeadReason::UnknownResult];
     let closed = is_leased
         || matches!(state, Some(State::Delivered | State::Discarded))
         || reached.into_iter().any(|reason| state == Some(State::Dead(reason)));

@@ -339,7 +339,7 @@ impl Backend for Database {
             if !is_of_an_index(&error) {
                 return Err(error);
             }
-            // The row is not what its indexes were made of. They are made anew, as long as that takes.
+            // The row is not what its indexes were made of. They are made again, as long as that takes.
             self.execute("REINDEX submissions", [])?;
             self.delete(row)?;
         }

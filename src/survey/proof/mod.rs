@@ -5,39 +5,41 @@
 //! looked at only where a condition asks for it, and what is the same from some point on is walked
 //! once. What is free, texts and fields, is tried with samples, and said to be.
 
-mod law;
+mod counterexample;
+mod invariants;
+mod mapping;
 mod model;
 mod outcome;
-mod reach;
+mod reachability;
 mod replies;
 mod sample;
+mod search;
 mod table;
-mod tree;
-mod trial;
-mod witness;
+mod template_check;
 
+pub use mapping::{Chooses, ScaleEnd, ScaleEnds};
 pub use replies::check as check_replies;
 pub use table::{Decided, Given, Proof, Row, WhichIssues};
 
+use super::compiled::CompiledSurvey;
 use super::condition::Condition;
 use super::definition::Fault;
-use super::rulebook::Rulebook;
 use super::rules;
 use model::{ALL_ROWS_MAX, Model};
 use outcome::Outcomes;
 use sample::variables;
-use trial::Tried;
+use template_check::Tried;
 
 const NOTES_PROVED: &str = "notes can be written with all that they show, in every combination";
 const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself and with each other as \
                              far as that can be; what stumbles all the same ends dead as unmapped";
 
 impl Proof {
-    /// Of a rulebook that was compiled without a fault.
+    /// Of a survey that was compiled without a fault.
     ///
     /// # Errors
     /// Everything that it could come to and must not, each with the answers that show it.
-    pub fn of(book: &Rulebook) -> Result<Self, Vec<Fault>> {
+    pub fn of(book: &CompiledSurvey) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let conditions: Vec<Option<&Condition>> =
             book.rules.iter().map(|rule| Some(&rule.when)).collect();
@@ -56,12 +58,14 @@ impl Proof {
             &mut faults,
         );
         let Some(model) = model else { return Err(faults) };
-        let Some(walked) = law::check(&outcomes, &model, &mut faults) else { return Err(faults) };
+        let Some(walked) = invariants::check(&outcomes, &model, &mut faults) else {
+            return Err(faults);
+        };
         let mut guarded = table::guarded(&outcomes);
-        reach::check_rules(&outcomes, &model, &walked, &mut guarded, &mut faults);
-        reach::check_choices(&outcomes, &model, &mut faults);
-        reach::check_asked(&outcomes, &mut rows_left, &mut faults);
-        let notes = trial::check_notes(&outcomes, &model, &mut faults);
+        reachability::check_rules(&outcomes, &model, &walked, &mut guarded, &mut faults);
+        reachability::check_choices(&outcomes, &model, &mut faults);
+        reachability::check_asked(&outcomes, &mut rows_left, &mut faults);
+        let notes = template_check::check_notes(&outcomes, &model, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -83,7 +87,7 @@ mod tests {
     use crate::domain::{Issue, Issues};
     use crate::survey::samples::*;
     use crate::survey::{
-        AtFive, Definition, DomainDefinition, IssuesDefinition, QuestionDefinition,
+        AtMaxRating, Definition, DomainDefinition, IssuesDefinition, QuestionDefinition,
         RatingDefinition, ReplyDefinition, Rounding, RuleDefinition, ScaleDefinition, Survey,
     };
 
@@ -94,7 +98,7 @@ mod tests {
             fields: vec![name("campaign")],
             rating: Some(RatingDefinition::new(name("score"))),
             issues: IssuesDefinition {
-                of: Some(name("problem")),
+                question: Some(name("problem")),
                 choices: vec![choice("", "1", Issue::Echo)],
                 ..IssuesDefinition::default()
             },
@@ -118,10 +122,10 @@ mod tests {
     #[test]
     fn a_rating_below_five_without_an_issue_is_shown_by_its_answers() {
         let mut bare = survey();
-        bare.issues.otherwise = Issues::new();
+        bare.issues.default = Issues::new();
         assert_eq!(
             refused(bare.clone()),
-            ["issues.otherwise: score = 1, problem = no answer → rating 1 with no issue, and \
+            ["issues.default: score = 1, problem = no answer → rating 1 with no issue, and \
                  below 5 Plivo wants one: name at least one, such as [OTHERS]"]
         );
         bare.rules = vec![
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn a_choice_that_is_never_told_is_a_fault() {
         let mut definition = survey();
-        definition.issues.at_five = AtFive::Drop;
+        definition.issues.at_max_rating = AtMaxRating::Drop;
         definition.issues.choices.push(choice("score", "5", Issue::AudioLag));
         assert_eq!(
             refused(definition),
@@ -241,7 +245,7 @@ mod tests {
     #[test]
     fn mentions_are_part_of_the_proof() {
         let mut definition = survey();
-        definition.issues.otherwise = Issues::new();
+        definition.issues.default = Issues::new();
         definition.issues.choices = vec![mention("comment", &["echo"], Issue::Echo)];
         let faults = refused(definition);
         assert!(faults[0].contains("score = 1, comment = no answer → rating 1"), "{faults:?}");
@@ -328,7 +332,7 @@ mod tests {
         // Each answer names an issue, so that no other is needed.
         for otherwise in [Issues::from([Issue::Others]), Issues::new()] {
             let mut definition = definition.clone();
-            definition.issues.otherwise = otherwise;
+            definition.issues.default = otherwise;
             let begun = Instant::now();
             assert_eq!(Survey::compile(definition).err(), None);
             // A debug build on a busy machine has to pass too; an optimised one takes a fraction.
@@ -403,20 +407,25 @@ mod tests {
         ]);
         definition.notes = notes("{{ score }} of 5");
         insta::assert_snapshot!(proof(definition), @r#"
-        144 combinations in 6 rows
-          score = 1, 2; problem = 1, 2, no answer; campaign = nothing, some other text → rating 1 to 2, issues as chosen or OTHERS
-          score = 1, 2; problem = 3; campaign = nothing, some other text → rating 1, CALL_DROPPED  (rules[1])
-          score = 3, 4; campaign = nothing, some other text            → rating 3 to 4, issues as chosen or OTHERS
+        144 combinations in 9 rows
+          score = 1; problem = 1, 2, no answer; campaign = nothing, some other text → rating 1, issues as chosen or OTHERS
+          score = 1; problem = 3; campaign = nothing, some other text  → rating 1, CALL_DROPPED  (rules[1])
+          score = 2; problem = 1, 2, no answer; campaign = nothing, some other text → rating 2, issues as chosen or OTHERS
+          score = 2; problem = 3; campaign = nothing, some other text  → rating 1, CALL_DROPPED  (rules[1])
+          score = 3; campaign = nothing, some other text               → rating 3, issues as chosen or OTHERS
+          score = 4; campaign = nothing, some other text               → rating 4, issues as chosen or OTHERS
           score = 5; campaign = nothing, some other text               → rating 5, issues as chosen
-          score = no answer; campaign = nothing, some other text       → no rating: ignored, or dead where unrated says so
+          score = no answer; campaign = nothing, some other text       → no rating: ignored
           campaign = "test"                                            → ignored: test call  (rules[0])
+        scale: score = 5 is best (rating 5), 1 is worst (rating 1)
+        issue: problem = 1 → ECHO
         proved: each combination of answers comes to exactly one outcome
         proved: every rating lies from 1 to 5, and every answer that rates has one
         proved: below 5 there is always an issue that Plivo knows
         proved: every rule speaks somewhere, and can be worked out everywhere
         proved: every choice is told somewhere
         proved: notes can be written with all that they show, in every combination
-        guarded: campaign may be any text: tried with 3 samples; what nobody thought of and turns out unlawful ends dead as unmapped
+        guarded: campaign may be any text: tried with 3 samples; what no one thought of and turns out unlawful ends dead as unmapped
         "#);
     }
 

@@ -7,7 +7,7 @@ use minijinja::Value;
 use super::sample::{Variable, combinations};
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
-use crate::survey::names::{Facts, Names};
+use crate::survey::names::{EvalContext, Scope};
 
 /// A list of conditions of which the first that holds speaks, with all of them worked out for
 /// everything that they look at.
@@ -69,7 +69,7 @@ impl<'a> Model<'a> {
     /// `rows_left` are those of [`ALL_ROWS_MAX`] that are not worked out yet. Where there is too much
     /// to work out, there is a fault that says what to do.
     pub fn build(
-        names: &Arc<Names>,
+        names: &Arc<Scope>,
         variables: &'a [Variable],
         conditions: &[Option<&'a Condition>],
         label: impl Fn(usize, usize) -> u64,
@@ -100,17 +100,14 @@ impl<'a> Model<'a> {
         if faults.len() > faults_before {
             return None;
         }
-        let mut classes = Vec::new();
-        let mut alike = vec![Vec::new(); judged.len() + 1];
-        for (at, variable) in variables.iter().enumerate() {
-            let told_apart = told_apart(at, variable, &judged, |sample| label(at, sample));
-            let own = classes_of(&told_apart[0]);
-            for (alike, told_apart) in alike.iter_mut().zip(&told_apart) {
-                alike.push(own.iter().map(|class| told_apart[class[0]]).collect());
-            }
-            classes.push(own);
-        }
+        let (classes, alike) = told_apart_by(variables, &judged, label);
         Some(Self { variables, classes, alike, conditions: judged, free: 0, walked: Cell::new(0) })
+    }
+
+    /// The same conditions, with another label that tells samples apart.
+    pub fn labelled(&self, label: impl Fn(usize, usize) -> u64) -> Self {
+        let (classes, alike) = told_apart_by(self.variables, &self.conditions, label);
+        Self { classes, alike, walked: Cell::new(0), ..self.clone() }
     }
 
     /// A number for a class that others share from which nothing from a condition on tells it.
@@ -169,7 +166,7 @@ impl<'a> Model<'a> {
     /// What there is to say of a part that cannot be worked out.
     pub fn stumbles(
         &self,
-        names: &Arc<Names>,
+        names: &Arc<Scope>,
         at: usize,
         part: usize,
         assigned: &[Option<usize>],
@@ -179,7 +176,7 @@ impl<'a> Model<'a> {
             let class = assigned[at]?;
             variable.samples[self.classes[at][class][0]].value.clone()
         });
-        let facts = Value::from(Facts::new(names, values.collect()));
+        let facts = Value::from(EvalContext::new(names, values.collect()));
         let stumbled = condition.parts()[part].holds(&facts).err();
         stumbled.map(|stumbled| stumbled.details).unwrap_or_default()
     }
@@ -250,7 +247,7 @@ impl Table {
     fn work_out(
         condition: &Condition,
         part: usize,
-        names: &Arc<Names>,
+        names: &Arc<Scope>,
         variables: &[Variable],
         rows_left: usize,
     ) -> Result<Self, String> {
@@ -281,7 +278,7 @@ impl Table {
                 values[*at] = variables[*at].samples[rest % size].value.clone();
                 rest /= size;
             }
-            rows.push(part.holds(&Facts::new(names, values.clone()).into()).ok());
+            rows.push(part.holds(&EvalContext::new(names, values.clone()).into()).ok());
         }
         let is_open = looks_at.iter().any(|at| variables[*at].is_open);
         Ok(Self { looks_at, sizes, rows: Arc::new(rows), is_open })
@@ -296,6 +293,25 @@ impl Table {
         let rows = rows.flat_map(|chunk| &chunk[sample * inner..(sample + 1) * inner]);
         Some(rows.copied().collect())
     }
+}
+
+/// The classes of each variable, and what is alike from each condition on.
+fn told_apart_by(
+    variables: &[Variable],
+    judged: &[Judged<'_>],
+    label: impl Fn(usize, usize) -> u64,
+) -> (Vec<Vec<Class>>, Vec<Vec<Vec<u32>>>) {
+    let mut classes = Vec::new();
+    let mut alike = vec![Vec::new(); judged.len() + 1];
+    for (at, variable) in variables.iter().enumerate() {
+        let told_apart = told_apart(at, variable, judged, |sample| label(at, sample));
+        let own = classes_of(&told_apart[0]);
+        for (alike, told_apart) in alike.iter_mut().zip(&told_apart) {
+            alike.push(own.iter().map(|class| told_apart[class[0]]).collect());
+        }
+        classes.push(own);
+    }
+    (classes, alike)
 }
 
 /// From each condition on, and then of the labels alone: a number for each sample of a variable, the

@@ -1,15 +1,17 @@
+use std::collections::BTreeSet;
+
 use super::model::Model;
 use super::sample::Variable;
-use super::tree::{Assigned, End};
+use super::search::{Assigned, End};
 use crate::domain::{Issues, Rating};
+use crate::survey::compiled::CompiledSurvey;
 use crate::survey::issues::Choice;
 use crate::survey::notes::Notes;
-use crate::survey::rulebook::Rulebook;
 use crate::survey::rules::Then;
 
-/// What the rulebook makes of what is assigned.
+/// What the compiled survey makes of what is assigned.
 pub struct Outcomes<'a> {
-    pub book: &'a Rulebook,
+    pub book: &'a CompiledSurvey,
     pub variables: &'a [Variable],
 }
 
@@ -19,7 +21,7 @@ pub enum Outcome<'a> {
     /// By a rule, and why.
     Ignored(&'a str),
     /// Nothing rates the call.
-    Unrated,
+    NoRating,
     Rated {
         /// That of the first answer of its class.
         rating: Rating,
@@ -54,8 +56,25 @@ impl<'a> Outcomes<'a> {
             Some(rating) if rating.wants_an_issue() => 1,
             Some(_) => 2,
         };
-        let choices_matter = self.book.issues.otherwise.is_empty();
+        let choices_matter = self.book.issues.default.is_empty();
         rates << 1 | u64::from(choices_matter && self.chooses(variable, sample))
+    }
+
+    /// What tells the samples of a variable apart in the decision table: the rating that follows.
+    /// If the question has many ratings, only whether it is below 5.
+    pub fn shown_labels(&self) -> impl Fn(usize, usize) -> u64 {
+        const RATINGS_MAX: usize = 20;
+        let question = self.rating_question();
+        let samples = question.map_or(0, |at| self.variables[at].samples.len());
+        let rating = |sample| question.and_then(|at| self.rating(at, sample));
+        let ratings: BTreeSet<u64> =
+            (0..samples).filter_map(rating).map(|rating| rating.value().to_bits()).collect();
+        let are_few = ratings.len() <= RATINGS_MAX;
+        move |variable, sample| match self.rating(variable, sample) {
+            None => 0,
+            Some(rating) if are_few => rating.value().to_bits(),
+            Some(rating) => 1 + u64::from(rating.wants_an_issue()),
+        }
     }
 
     /// The question that rates, where one does.
@@ -63,7 +82,7 @@ impl<'a> Outcomes<'a> {
         self.book.scale.as_ref().map(|scale| scale.of)
     }
 
-    fn rating(&self, variable: usize, sample: usize) -> Option<Rating> {
+    pub fn rating(&self, variable: usize, sample: usize) -> Option<Rating> {
         let scale = self.book.scale.as_ref().filter(|scale| scale.of == variable)?;
         Some(scale.rate(self.variables[variable].samples[sample].at?))
     }
@@ -81,7 +100,7 @@ impl<'a> Outcomes<'a> {
 
     /// Of each question and class: whether it chooses an issue where no other would be told.
     pub fn choosing(&self, model: &Model<'_>) -> Vec<Vec<bool>> {
-        let matters = self.book.issues.otherwise.is_empty();
+        let matters = self.book.issues.default.is_empty();
         let questions = (0..self.book.names.questions()).filter(|_| matters);
         questions
             .map(|question| {
@@ -119,8 +138,8 @@ impl<'a> Outcomes<'a> {
             Some(rating) => Some((rating, rating, rating)),
             None => self.rated_by_scale(model, assigned),
         };
-        let Some((rating, from, to)) = rated else { return Outcome::Unrated };
-        let otherwise = &self.book.issues.otherwise;
+        let Some((rating, from, to)) = rated else { return Outcome::NoRating };
+        let otherwise = &self.book.issues.default;
         let issues = match own_issues {
             Some(issues) => Told::Rule(issues),
             None if rating.wants_an_issue() => Told::Chosen(otherwise),

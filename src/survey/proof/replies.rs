@@ -1,24 +1,24 @@
 use std::collections::BTreeSet;
 
+use super::counterexample::{WHATEVER, counterexample};
 use super::model::{ALL_ROWS_MAX, Model};
-use super::reach::{check_silent, search};
+use super::reachability::{check_silent, search};
 use super::sample::{Variable, combinations, variables};
-use super::tree::{Assigned, End, TOO_MANY, Tree};
-use super::witness::{WHATEVER, witness};
+use super::search::{Assigned, End, TOO_MANY, Tree};
+use crate::survey::compiled::CompiledSurvey;
 use crate::survey::condition::Condition;
 use crate::survey::definition::Fault;
-use crate::survey::names::Facts;
+use crate::survey::names::EvalContext;
 use crate::survey::reply::{Reply, path, written};
-use crate::survey::rulebook::Rulebook;
 
 /// Most documents of one reply.
 const DOCUMENTS_MAX: usize = 2_000;
 const SOME_URL: &str = "https://surveys.example.com/hooks/survey";
 
 /// That each reply is heard somewhere, and is taken wherever it is heard. The last one need not be
-/// heard of a call: it is for hooks that are refused, too.
+/// heard of a call: it is for webhooks that are refused, too.
 pub fn check(
-    book: &Rulebook,
+    book: &CompiledSurvey,
     replies: &[Reply],
     check: &dyn Fn(&str) -> Result<(), String>,
     faults: &mut Vec<Fault>,
@@ -49,8 +49,8 @@ pub fn check(
     }
     for (condition, part, assigned) in stumbled {
         let why = model.stumbles(&book.names, condition, part, &assigned);
-        let witness = witness(&model, &assigned);
-        let message = format!("cannot be worked out where {witness}: {why}");
+        let counterexample = counterexample(&model, &assigned);
+        let message = format!("cannot be worked out where {counterexample}: {why}");
         faults.push(Fault::at(when(condition), message));
     }
     let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !heard.contains(at)).collect();
@@ -65,7 +65,7 @@ pub fn check(
 }
 
 struct Trial<'t, 'm> {
-    book: &'t Rulebook,
+    book: &'t CompiledSurvey,
     model: &'t Model<'m>,
     variables: &'t [Variable],
     at: usize,
@@ -108,7 +108,7 @@ impl Trial<'_, '_> {
         for (variable, sample) in samples {
             values[*variable] = self.variables[*variable].samples[*sample].text.clone();
         }
-        let facts = Facts::for_a_template(&self.book.names, values);
+        let facts = EvalContext::for_a_template(&self.book.names, values);
         let document = written(&self.reply.xml, facts, SOME_URL).map_err(|it| it.details);
         let wrong = document.and_then(|document| (self.check)(&document)).err()?;
         let told = samples.iter().map(|(variable, sample)| {

@@ -4,7 +4,7 @@ use minijinja::Value;
 
 use crate::survey::condition::Condition;
 use crate::survey::issues::{Choice, IssueRules};
-use crate::survey::names::Names;
+use crate::survey::names::Scope;
 use crate::survey::question::{Question, Questions};
 use crate::survey::split::{bare_numbers, quoted};
 use crate::survey::words;
@@ -47,7 +47,7 @@ const TEXTS_MAX: usize = 64;
 /// Of everything that has a name, in the order of the names.
 pub fn variables(
     questions: &Questions,
-    names: &Names,
+    names: &Scope,
     issues: &IssueRules,
     conditions: &[&Condition],
 ) -> Vec<Variable> {

@@ -2,11 +2,13 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::counterexample::{WHATEVER, described};
+use super::mapping::{Chooses, ScaleEnds};
 use super::model::Model;
 use super::outcome::{Outcome, Outcomes, Told};
-use super::tree::Tree;
-use super::witness::{WHATEVER, described};
+use super::search::Tree;
 use crate::domain::{Issue, Issues, Rating};
+use crate::survey::definition::{NoRatingPolicy, OnNoRating};
 use crate::survey::rules;
 
 /// What a survey comes to, and what is known of it for certain.
@@ -18,6 +20,12 @@ pub struct Proof {
     pub rows: Vec<Row>,
     /// How many rows there are beyond these.
     pub more_rows: u64,
+    /// The ends of the scale that rates; `None` if only rules rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleEnds>,
+    /// The answers that choose issues, in the order of the settings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Chooses>,
     /// In sentences.
     pub proved: Vec<String>,
     /// What is looked at only when a call is mapped.
@@ -49,8 +57,8 @@ pub struct Given {
 pub enum Decided {
     /// A rule's reason.
     Ignored(String),
-    /// As `unrated` says.
-    Unrated,
+    /// Nothing rates the call; what becomes of it then, by why.
+    NoRating { ignored: Vec<&'static str>, dead: Vec<&'static str> },
     Feedback {
         /// The least and the greatest rating of the row.
         from: Rating,
@@ -75,6 +83,17 @@ const ROWS_MAX: usize = 100;
 
 /// Of a model that was walked through without a fault.
 pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
+    // For the proof the answers that rate below 5 are one; the table tells them apart, if there are
+    // not too many.
+    let in_full = model.labelled(outcomes.shown_labels());
+    let count = Tree::new(&in_full, outcomes.rating_question(), &|_| false);
+    match count.walk(&|end| outcomes.wants(end), &mut |_, _| true) {
+        Ok(ends) => table_of(outcomes, &in_full, ends, guarded),
+        Err(_) => table_of(outcomes, model, ends, guarded),
+    }
+}
+
+fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
     let has_choices = !outcomes.book.issues.choices.is_empty();
     let mut rows = Vec::new();
     let tree = Tree::new(model, outcomes.rating_question(), &|_| false).in_full();
@@ -82,7 +101,9 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
     let _ = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
-            Outcome::Unrated | Outcome::Stumbles => Decided::Unrated,
+            Outcome::NoRating | Outcome::Stumbles => {
+                Decided::no_rating(&outcomes.book.on_no_rating)
+            }
             Outcome::Rated { from, to, issues, .. } => {
                 Decided::Feedback { from, to, issues: WhichIssues::of(issues, has_choices) }
             }
@@ -103,8 +124,28 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
         combinations: sizes.fold(1, u64::saturating_mul),
         more_rows: ends.saturating_sub(rows.len() as u64),
         rows,
+        scale: ScaleEnds::of(outcomes),
+        choices: Chooses::all(outcomes),
         proved: proved(outcomes),
         guarded,
+    }
+}
+
+impl Decided {
+    fn no_rating(policy: &NoRatingPolicy) -> Self {
+        let with = |sought: OnNoRating| {
+            let fates = policy.by_reason().into_iter().filter(move |(_, fate)| *fate == sought);
+            fates.map(|(reason, _)| reason.label()).collect()
+        };
+        Self::NoRating { ignored: with(OnNoRating::Ignore), dead: with(OnNoRating::Dead) }
+    }
+}
+
+impl Proof {
+    /// What the rows leave open, a line each: which end of the scale is best, and what chooses issues.
+    pub fn legend(&self) -> Vec<String> {
+        let scale = self.scale.iter().map(|scale| format!("scale: {scale}"));
+        scale.chain(self.choices.iter().map(|it| format!("issue: {it}"))).collect()
     }
 }
 
@@ -150,7 +191,7 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
     let open = open.filter(|(at, variable)| variable.is_open && looked_at(*at));
     let open = open.map(|(_, variable)| {
         format!(
-            "{} may be any text: tried with {} samples; what nobody thought of and turns out \
+            "{} may be any text: tried with {} samples; what no one thought of and turns out \
                  unlawful ends dead as unmapped",
             variable.name,
             variable.samples.len()
@@ -177,6 +218,9 @@ impl fmt::Display for Proof {
         if self.more_rows > 0 {
             writeln!(f, "  … and {} more", self.more_rows)?;
         }
+        for line in self.legend() {
+            writeln!(f, "{line}")?;
+        }
         for proved in &self.proved {
             writeln!(f, "proved: {proved}")?;
         }
@@ -199,7 +243,12 @@ impl fmt::Display for Decided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Decided::Ignored(why) => write!(f, "ignored: {why}"),
-            Decided::Unrated => write!(f, "no rating: ignored, or dead where unrated says so"),
+            Decided::NoRating { dead, .. } if dead.is_empty() => write!(f, "no rating: ignored"),
+            Decided::NoRating { ignored, .. } if ignored.is_empty() => write!(f, "no rating: dead"),
+            Decided::NoRating { ignored, dead } => {
+                let (ignored, dead) = (ignored.join(", "), dead.join(", "));
+                write!(f, "no rating: ignored if {ignored}; dead if {dead}")
+            }
             Decided::Feedback { from, to, issues } => {
                 match from == to {
                     true => write!(f, "rating {from}")?,
@@ -217,5 +266,93 @@ impl fmt::Display for Decided {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::survey::samples::*;
+    use crate::survey::{
+        Definition, DomainDefinition, IssuesDefinition, QuestionDefinition, RatingDefinition,
+        Rounding, ScaleDefinition, Survey,
+    };
+
+    fn rated_by(question: QuestionDefinition, scale: ScaleDefinition) -> Definition {
+        let rating = RatingDefinition { scale, ..RatingDefinition::new(question.name.clone()) };
+        Definition { rating: Some(rating), ..Definition::new(vec![question]) }
+    }
+
+    fn table(rows: &[(&str, f64)]) -> ScaleDefinition {
+        ScaleDefinition::Table(
+            rows.iter().map(|(it, rating)| ((*it).to_owned(), *rating)).collect(),
+        )
+    }
+
+    fn proof(definition: Definition) -> Proof {
+        let survey = Survey::compile(definition);
+        survey.unwrap_or_else(|faults| panic!("{faults:?}")).proof().clone()
+    }
+
+    fn mapping(definition: Definition) -> String {
+        let proof = proof(definition).to_string();
+        let (mapping, _) = proof.split_once("proved:").unwrap();
+        mapping.to_owned()
+    }
+
+    #[test]
+    fn the_table_of_a_reversed_scale_says_which_end_is_best() {
+        let reversed = ScaleDefinition::Linear { from: (5, 1), round: Rounding::default() };
+        insta::assert_snapshot!(mapping(rated_by(asked("score", &["1-5"]), reversed)));
+    }
+
+    #[test]
+    fn the_table_of_a_scale_from_0_to_10_has_a_row_for_each_rating() {
+        let nps = table(&[("0-6", 1.0), ("7-8", 3.0), ("9", 4.5), ("10", 5.0)]);
+        insta::assert_snapshot!(mapping(rated_by(question("nps", whole(0, 10)), nps)));
+        let linear = ScaleDefinition::Linear { from: (0, 10), round: Rounding::Half };
+        insta::assert_snapshot!(mapping(rated_by(question("nps", whole(0, 10)), linear)));
+    }
+
+    #[test]
+    fn the_table_of_a_lookup_shows_what_chooses_issues_and_what_has_no_rating() {
+        let mood = question("mood", choices(&["Good", "Fair", "Bad"], false));
+        let lookup = table(&[("Good", 5.0), ("Fair", 3.0), ("Bad", 1.0)]);
+        let mut definition = rated_by(mood, lookup);
+        let problems = question("problems", keys(&["1-3"], true));
+        definition.questions.extend([asked("problem", &["1-9"]), problems, text("comment")]);
+        definition.issues = IssuesDefinition {
+            choices: vec![
+                choice("problem", "1-3", Issue::Echo),
+                choice("problem", "9", Issue::CallDropped),
+                choice("problems", "2", Issue::AudioLag),
+                mention("comment", &["hear myself", "echo"], Issue::Echo),
+            ],
+            ..IssuesDefinition::default()
+        };
+        insta::assert_snapshot!(mapping(definition.clone()));
+        definition.on_no_rating = NoRatingPolicy {
+            opt_out: OnNoRating::Dead,
+            hang_up: OnNoRating::Dead,
+            ..NoRatingPolicy::default()
+        };
+        let proof = proof(definition);
+        assert!(proof.to_string().contains(
+            "no rating: ignored if no_answer, invalid_answer, no_score; dead if hang_up, opt_out"
+        ), "{proof}");
+        let json = serde_json::to_string_pretty(&proof).unwrap();
+        let (json, _) = json.split_once("\"proved\"").unwrap();
+        insta::assert_snapshot!(json);
+    }
+
+    #[test]
+    fn only_ratings_of_a_large_domain_are_merged() {
+        let percent = ScaleDefinition::Linear { from: (0, 100), round: Rounding::default() };
+        let mapping = mapping(rated_by(question("percent", whole(0, 100)), percent));
+        insta::assert_snapshot!(mapping);
+        let tenths = DomainDefinition::Number { from: 1, to: 2, decimals: 1 };
+        let scale = ScaleDefinition::Linear { from: (1, 2), round: Rounding::Whole };
+        let proof = proof(rated_by(question("tenths", tenths), scale));
+        assert_eq!(proof.rows.len(), 6, "{proof}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::test_env::TestEnv;
 
 fn calls(listed: &Value) -> Vec<String> {
     let submissions = listed["submissions"].as_array().unwrap();
@@ -12,51 +12,51 @@ fn calls(listed: &Value) -> Vec<String> {
 }
 
 #[track_caller]
-fn found(world: &World, query: &str) -> Vec<String> {
-    calls(&world.got(&format!("/submissions?{query}")))
+fn found(test_env: &TestEnv, query: &str) -> Vec<String> {
+    calls(&test_env.got(&format!("/submissions?{query}")))
 }
 
 /// Two delivered, one of them for another account, one ignored, one dead, one that collects.
-fn various() -> World {
-    let world = World::new();
-    world.caller("good").has_pressed("5");
-    world.until_it_is("good", "delivered");
-    world.caller("tenant").at("tenant").has_pressed("4");
-    world.until_it_is("tenant", "delivered");
-    world.caller("silent").is_silent();
-    world.until_it_is("silent", "ignored(no_answer)");
-    world.caller("typo").asked("scoer").has_pressed("3");
-    world.until_it_is("typo", "dead(unmapped)");
-    world.caller("open").at("ivr").has_pressed("5");
-    world
+fn various() -> TestEnv {
+    let test_env = TestEnv::new();
+    test_env.caller("good").has_pressed("5");
+    test_env.until_it_is("good", "delivered");
+    test_env.caller("tenant").at("tenant").has_pressed("4");
+    test_env.until_it_is("tenant", "delivered");
+    test_env.caller("silent").is_silent();
+    test_env.until_it_is("silent", "ignored(no_answer)");
+    test_env.caller("typo").asked("scoer").has_pressed("3");
+    test_env.until_it_is("typo", "dead(unmapped)");
+    test_env.caller("open").at("ivr").has_pressed("5");
+    test_env
 }
 
 #[test]
 fn submissions_are_found_by_what_they_are() {
-    let world = various();
-    assert_eq!(found(&world, ""), ["open", "typo", "silent", "tenant", "good"]);
-    assert_eq!(found(&world, "state=dead"), ["typo"]);
-    assert_eq!(found(&world, "state=delivered"), ["tenant", "good"]);
-    assert_eq!(found(&world, "reason=no_answer"), ["silent"]);
-    assert_eq!(found(&world, "account=other"), ["tenant"]);
-    assert_eq!(found(&world, "survey=quality"), ["open"]);
-    assert_eq!(found(&world, "source=ivr"), ["open"]);
-    assert_eq!(found(&world, "call=good"), ["good"]);
-    assert_eq!(found(&world, "call=nobody"), Vec::<String>::new());
-    assert_eq!(found(&world, "state=delivered&account=main"), ["good"]);
-    let at = world.got("/submissions?call=silent")["submissions"][0]["accepted_at"].clone();
+    let test_env = various();
+    assert_eq!(found(&test_env, ""), ["open", "typo", "silent", "tenant", "good"]);
+    assert_eq!(found(&test_env, "state=dead"), ["typo"]);
+    assert_eq!(found(&test_env, "state=delivered"), ["tenant", "good"]);
+    assert_eq!(found(&test_env, "reason=no_answer"), ["silent"]);
+    assert_eq!(found(&test_env, "account=other"), ["tenant"]);
+    assert_eq!(found(&test_env, "survey=quality"), ["open"]);
+    assert_eq!(found(&test_env, "source=ivr"), ["open"]);
+    assert_eq!(found(&test_env, "call=good"), ["good"]);
+    assert_eq!(found(&test_env, "call=nobody"), Vec::<String>::new());
+    assert_eq!(found(&test_env, "state=delivered&account=main"), ["good"]);
+    let at = test_env.got("/submissions?call=silent")["submissions"][0]["accepted_at"].clone();
     let at = at.as_str().unwrap();
-    assert_eq!(found(&world, &format!("since={at}")), ["open", "typo", "silent"]);
-    assert_eq!(found(&world, &format!("until={at}")), ["tenant", "good"]);
+    assert_eq!(found(&test_env, &format!("since={at}")), ["open", "typo", "silent"]);
+    assert_eq!(found(&test_env, &format!("until={at}")), ["tenant", "good"]);
 }
 
 #[test]
 fn pages_follow_each_other_and_end() {
-    let world = various();
+    let test_env = various();
     let mut pages = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = world.got(&format!("/submissions?limit=2{cursor}"));
+        let page = test_env.got(&format!("/submissions?limit=2{cursor}"));
         assert!(calls(&page).len() <= 2);
         pages.extend(calls(&page));
         match page["next_cursor"].as_str() {
@@ -69,7 +69,7 @@ fn pages_follow_each_other_and_end() {
 
 #[test]
 fn what_is_asked_wrongly_is_refused_by_its_name() {
-    let world = World::new();
+    let test_env = TestEnv::new();
     for (query, said) in [
         ("stat=dead", "unknown parameter \"stat\"; known here: state,"),
         ("state=dead&state=dead", "state is given twice"),
@@ -83,7 +83,7 @@ fn what_is_asked_wrongly_is_refused_by_its_name() {
         ("limit=201", "limit: expected 1 to 200"),
         ("limit=many", "limit: expected a whole number"),
     ] {
-        let reply = world.get(&format!("/submissions?{query}"));
+        let reply = test_env.get(&format!("/submissions?{query}"));
         reply.assert_status(400);
         let detail = reply.body["detail"].as_str().unwrap();
         assert!(detail.starts_with(said), "{query}: {detail}");
@@ -92,23 +92,23 @@ fn what_is_asked_wrongly_is_refused_by_its_name() {
 
 #[test]
 fn one_submission_is_shown_with_all_that_came_and_went() {
-    let world = World::new();
-    world.caller("c-1").at("ivr").has_pressed("2");
-    world.caller("c-1").at("ivr").asked("problem").has_pressed("1");
-    world.until_it_is("c-1", "delivered");
-    world.caller("c-1").at("ivr").asked("problem").has_pressed("2");
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").at("ivr").has_pressed("2");
+    test_env.caller("c-1").at("ivr").asked("problem").has_pressed("1");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.caller("c-1").at("ivr").asked("problem").has_pressed("2");
 
-    let shown = world.got(&format!("/submissions/{}", world.id_of("c-1")));
+    let shown = test_env.got(&format!("/submissions/{}", test_env.id_of("c-1")));
     assert_eq!(shown["call"], "c-1");
     assert_eq!((&shown["account"], &shown["survey"]), (&"main".into(), &"quality".into()));
     assert_eq!(shown["feedback"]["rating"], 2);
     assert_eq!(shown["feedback"]["issues"][0], "ECHO");
     assert_eq!(shown["trace"]["rating"]["by"], "rating.scale");
-    let hooks = shown["hooks"].as_array().unwrap();
-    let outcomes: Vec<_> = hooks.iter().map(|hook| &hook["outcome"]).collect();
-    assert_eq!(outcomes, ["new", "added", "late"]);
-    assert!(hooks[0]["body"].as_str().unwrap().contains("Digits=2"));
-    assert_eq!(hooks[1]["query"], "question=problem");
+    let webhooks = shown["webhooks"].as_array().unwrap();
+    let outcomes: Vec<_> = webhooks.iter().map(|webhook| &webhook["outcome"]).collect();
+    assert_eq!(outcomes, ["created", "updated", "late"]);
+    assert!(webhooks[0]["body"].as_str().unwrap().contains("Digits=2"));
+    assert_eq!(webhooks[1]["query"], "question=problem");
     let answers = shown["answers"].as_array().unwrap();
     let answers: Vec<_> = answers
         .iter()
@@ -128,30 +128,30 @@ fn one_submission_is_shown_with_all_that_came_and_went() {
 
 #[test]
 fn a_submission_that_is_not_there_is_not_shown() {
-    let world = World::new();
-    world.get("/submissions/ac3c34e6-2bb4-571f-8e74-2eb6b6b636d5").assert_status(404);
-    world.get("/submissions/c-1").assert_status(404);
+    let test_env = TestEnv::new();
+    test_env.get("/submissions/ac3c34e6-2bb4-571f-8e74-2eb6b6b636d5").assert_status(404);
+    test_env.get("/submissions/c-1").assert_status(404);
 }
 
 #[test]
 fn everything_found_is_exported_as_json_lines() {
-    let world = various();
-    let reply = world.get("/export");
+    let test_env = various();
+    let reply = test_env.get("/export");
     reply.assert_status(200);
     assert_eq!(reply.header("content-type"), Some("application/jsonl"));
     let lines: Vec<Value> =
         reply.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let listed = world.got("/submissions");
+    let listed = test_env.got("/submissions");
     assert_eq!(Value::from(lines), listed["submissions"]);
 }
 
 #[test]
 fn an_export_goes_over_many_pages() {
-    let world = World::new();
+    let test_env = TestEnv::new();
     for call in 0..205 {
-        world.caller(&format!("c-{call}")).asked("scoer").has_pressed("3");
+        test_env.caller(&format!("c-{call}")).asked("scoer").has_pressed("3");
     }
-    let text = world.get("/export").text;
+    let text = test_env.get("/export").text;
     let calls: BTreeSet<String> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["call"].to_string())
@@ -161,32 +161,32 @@ fn an_export_goes_over_many_pages() {
 
 #[test]
 fn a_spreadsheet_reads_what_is_exported_and_runs_nothing_of_it() {
-    let world = World::of(&crate::world::SETTINGS.replace(
+    let test_env = TestEnv::of(&crate::test_env::SETTINGS.replace(
         r#"notes: "IVR survey: {{ score }} of 5""#,
         r#"notes: "={{ score }}*2, \"it\" said""#,
     ));
-    let mut world = world;
-    world.start();
-    world.caller("c-1").at("ivr").has_pressed("2");
-    world.caller("c-1").at("ivr").asked("problem").has_pressed("1");
-    world.until_it_is("c-1", "delivered");
-    world.caller("c-2").at("quick").has_pressed("5");
-    world.until_it_is("c-2", "delivered");
+    let mut test_env = test_env;
+    test_env.start();
+    test_env.caller("c-1").at("ivr").has_pressed("2");
+    test_env.caller("c-1").at("ivr").asked("problem").has_pressed("1");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.caller("c-2").at("quick").has_pressed("5");
+    test_env.until_it_is("c-2", "delivered");
 
-    let reply = world.get("/export?format=csv&call=c-1");
+    let reply = test_env.get("/export?format=csv&call=c-1");
     assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8"));
     let lines: Vec<&str> = reply.text.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("id,account,survey,call,state,reason,"), "{}", lines[0]);
     assert!(lines[1].ends_with(r#",2,ECHO,"'=2*2, ""it"" said""#), "{}", lines[1]);
-    world.get("/export?format=xml").assert_status(400);
-    world.get("/export?limit=3").assert_status(400);
+    test_env.get("/export?format=xml").assert_status(400);
+    test_env.get("/export?limit=3").assert_status(400);
 }
 
 #[test]
 fn the_totals_are_those_of_the_books() {
-    let world = various();
-    let totals = world.got("/totals");
+    let test_env = various();
+    let totals = test_env.got("/totals");
     let states = ["collecting", "pending", "delivered", "ignored", "dead", "discarded"];
     let counts = states.map(|state| totals[state].as_u64().unwrap());
     assert_eq!(counts, [1, 0, 2, 1, 1, 0]);
@@ -195,12 +195,12 @@ fn the_totals_are_those_of_the_books() {
 
 #[test]
 fn accounts_are_those_of_the_settings_and_of_the_ledger() {
-    let world = various();
-    let accounts = world.got("/accounts");
+    let test_env = various();
+    let accounts = test_env.got("/accounts");
     let shown = accounts["accounts"].as_array().unwrap();
     assert_eq!(shown.len(), 2);
     assert_eq!((&shown[0]["account"], &shown[1]["account"]), (&"main".into(), &"other".into()));
     assert!(shown.iter().all(|account| account["in_settings"] == true));
-    assert!(shown.iter().all(|account| account["hold"].is_null()));
+    assert!(shown.iter().all(|account| account["pause"].is_null()));
     assert_eq!((&shown[0]["waiting"], &shown[1]["waiting"]), (&true.into(), &false.into()));
 }

@@ -9,28 +9,28 @@ use postcall::submission::StateCounts;
 use serde_json::{Value, json};
 
 use crate::process::Line;
-use crate::world::{SETTINGS, World};
+use crate::test_env::{SETTINGS, TestEnv};
 
 /// Dead for a question that the survey does not have.
-fn dead(world: &World, calls: &[&str]) {
+fn dead(test_env: &TestEnv, calls: &[&str]) {
     for call in calls {
-        world.caller(call).asked("scoer").has_pressed("3");
-        world.until_it_is(call, "dead(unmapped)");
+        test_env.caller(call).asked("scoer").has_pressed("3");
+        test_env.until_it_is(call, "dead(unmapped)");
     }
 }
 
 /// Calls the question of `quick` as the IVR does.
 fn with_the_question(settings: &str) -> String {
     settings.replace(
-        "quick: { questions: [{ name: score, answers: 1-5 }], rating: { of: score }",
-        "quick: { questions: [{ name: scoer, answers: 1-5 }], rating: { of: scoer }",
+        "quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score }",
+        "quick: { questions: [{ name: scoer, answers: 1-5 }], rating: { question: scoer }",
     )
 }
 
-fn at_rate(rate: u32) -> World {
-    let mut world = World::of(&with_rate(rate));
-    world.start();
-    world
+fn at_rate(rate: u32) -> TestEnv {
+    let mut test_env = TestEnv::of(&with_rate(rate));
+    test_env.start();
+    test_env
 }
 
 fn with_rate(rate: u32) -> String {
@@ -38,10 +38,10 @@ fn with_rate(rate: u32) -> String {
 }
 
 /// The next page as soon as it may be asked for.
-fn page(world: &World, path: &str, body: &Value) -> Value {
+fn page(test_env: &TestEnv, path: &str, body: &Value) -> Value {
     let mut page = Value::Null;
-    world.until("the page before is worked off", || {
-        let reply = world.post(path, body);
+    test_env.until("the page before is worked off", || {
+        let reply = test_env.post(path, body);
         if reply.status != 429 {
             reply.assert_status(200);
             page = reply.body;
@@ -53,14 +53,14 @@ fn page(world: &World, path: &str, body: &Value) -> Value {
 
 #[test]
 fn what_is_found_is_replayed_page_by_page() {
-    let mut world = World::new();
-    dead(&world, &["c-1", "c-2", "c-3", "c-4", "c-5"]);
-    world.operator_rewrites(with_the_question);
-    world.reload();
+    let mut test_env = TestEnv::new();
+    dead(&test_env, &["c-1", "c-2", "c-3", "c-4", "c-5"]);
+    test_env.operator_rewrites(with_the_question);
+    test_env.reload();
     let mut replayed = 0;
     let mut body = json!({ "search": { "account": "main" }, "limit": 2 });
     loop {
-        let page = page(&world, "/replay", &body);
+        let page = page(&test_env, "/replay", &body);
         replayed += page["replayed"].as_u64().unwrap();
         assert!(page["replayed"].as_u64().unwrap() <= 2);
         assert_eq!(page["differences"], json!([]));
@@ -70,65 +70,65 @@ fn what_is_found_is_replayed_page_by_page() {
         body["cursor"] = page["next_cursor"].clone();
     }
     assert_eq!(replayed, 5);
-    world.until("all are delivered", || world.ledger.totals().delivered == 5);
-    assert_eq!(world.figures().of(r#"triage_actions_total{action="replay"}"#), 5.0);
+    test_env.until("all are delivered", || test_env.ledger.totals().delivered == 5);
+    assert_eq!(test_env.figures().of(r#"admin_actions_total{action="replay"}"#), 5.0);
 }
 
 #[test]
 fn a_page_that_comes_before_the_last_is_worked_off_is_told_when_to_come_again() {
-    let world = at_rate(1);
-    dead(&world, &["c-1", "c-2"]);
-    world.caller("t-1").at("tenant").asked("scoer").has_pressed("3");
-    world.until_it_is("t-1", "dead(unmapped)");
+    let test_env = at_rate(1);
+    dead(&test_env, &["c-1", "c-2"]);
+    test_env.caller("t-1").at("tenant").asked("scoer").has_pressed("3");
+    test_env.until_it_is("t-1", "dead(unmapped)");
     let of = |account: &str| json!({ "search": { "account": account } });
 
-    let first = world.posted("/replay", &of("main"));
+    let first = test_env.posted("/replay", &of("main"));
     assert_eq!((&first["replayed"], &first["wait_ms"]), (&2.into(), &2000.into()));
     for too_soon in [of("main"), json!({})] {
-        let reply = world.post("/replay", &too_soon);
+        let reply = test_env.post("/replay", &too_soon);
         reply.assert_status(429);
         assert!(["1", "2"].contains(&reply.header("retry-after").unwrap()));
         assert_eq!(reply.header("content-type"), Some("application/problem+json"));
     }
-    let looked = world.post("/replay", &json!({ "dry_run": true }));
+    let looked = test_env.post("/replay", &json!({ "dry_run": true }));
     looked.assert_status(200);
-    assert_eq!(world.posted("/replay", &of("other"))["replayed"], 1);
+    assert_eq!(test_env.posted("/replay", &of("other"))["replayed"], 1);
 }
 
 #[test]
 fn what_cannot_be_replayed_is_left_out_and_counted() {
-    let world = World::new();
-    world.caller("good").has_pressed("5");
-    world.until_it_is("good", "delivered");
-    dead(&world, &["c-1"]);
+    let test_env = TestEnv::new();
+    test_env.caller("good").has_pressed("5");
+    test_env.until_it_is("good", "delivered");
+    dead(&test_env, &["c-1"]);
     for dry_run in [true, false] {
         let delivered = json!({ "search": { "state": "delivered" }, "dry_run": dry_run });
-        let page = page(&world, "/replay", &delivered);
+        let page = page(&test_env, "/replay", &delivered);
         assert_eq!((&page["replayed"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
         let as_was = json!({ "rules": "as_was", "dry_run": dry_run });
-        let page = self::page(&world, "/replay", &as_was);
+        let page = self::page(&test_env, "/replay", &as_was);
         assert_eq!(page["left_out"], json!({ "never_offered": 1 }));
     }
-    assert_eq!(world.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
 }
 
 #[test]
 fn what_is_found_is_given_up_page_by_page() {
-    let world = World::new();
-    world.caller("good").has_pressed("5");
-    world.until_it_is("good", "delivered");
-    dead(&world, &["c-1", "c-2", "c-3"]);
+    let test_env = TestEnv::new();
+    test_env.caller("good").has_pressed("5");
+    test_env.until_it_is("good", "delivered");
+    dead(&test_env, &["c-1", "c-2", "c-3"]);
     let mut body = json!({ "search": { "state": "dead", "reason": "unmapped" }, "reason": "typo", "limit": 2 });
-    let first = world.posted("/discard", &body);
+    let first = test_env.posted("/discard", &body);
     assert_eq!(first["discarded"], 2);
-    assert_eq!(world.ledger.totals().discarded, 2);
+    assert_eq!(test_env.ledger.totals().discarded, 2);
     body["cursor"] = first["next_cursor"].clone();
-    assert_eq!(page(&world, "/discard", &body)["discarded"], 1);
+    assert_eq!(page(&test_env, "/discard", &body)["discarded"], 1);
     let delivered = json!({ "search": { "state": "delivered" }, "reason": "typo" });
-    let page = page(&world, "/discard", &delivered);
+    let page = page(&test_env, "/discard", &delivered);
     assert_eq!((&page["discarded"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
-    assert_eq!(world.ledger.totals().discarded, 3);
-    assert_eq!(world.figures().of(r#"triage_actions_total{action="discard"}"#), 3.0);
+    assert_eq!(test_env.ledger.totals().discarded, 3);
+    assert_eq!(test_env.figures().of(r#"admin_actions_total{action="discard"}"#), 3.0);
 }
 
 /// How many lie dead because of a mistake in the rules.
@@ -142,18 +142,19 @@ const IN_FLIGHT: u32 = 8;
 
 #[test]
 fn ten_thousand_dead_are_replayed_with_new_rules_at_the_accounts_pace() {
-    let settings = with_rate(RATE).replace("rate:", &format!("in_flight: {IN_FLIGHT}, rate:"));
-    let mut world = World::of(&settings);
-    world.serve_as_process();
-    many_callers_press(&world);
-    until_there_are(&world, MANY as u64, |totals| totals.dead);
-    assert_eq!(world.plivo.requests(), 0);
-    world.operator_rewrites(with_the_question);
-    world.reload();
+    let settings =
+        with_rate(RATE).replace("rate:", &format!("max_concurrency: {IN_FLIGHT}, rate:"));
+    let mut test_env = TestEnv::of(&settings);
+    test_env.serve_as_process();
+    many_callers_press(&test_env);
+    until_there_are(&test_env, MANY as u64, |totals| totals.dead);
+    assert_eq!(test_env.plivo.requests(), 0);
+    test_env.operator_rewrites(with_the_question);
+    test_env.reload();
 
     // What would come of it, for each of them; nothing moves.
     let mut shown = BTreeSet::new();
-    walk(&world, &json!({ "dry_run": true }), |page| {
+    walk(&test_env, &json!({ "dry_run": true }), |page| {
         for difference in page["differences"].as_array().unwrap() {
             assert_eq!(difference["before"]["reason"], "unmapped");
             let call = difference["call"].as_str().unwrap();
@@ -164,28 +165,28 @@ fn ten_thousand_dead_are_replayed_with_new_rules_at_the_accounts_pace() {
         true
     });
     assert_eq!(shown.len(), MANY);
-    assert_eq!((world.ledger.totals().dead, world.plivo.requests()), (MANY as u64, 0));
+    assert_eq!((test_env.ledger.totals().dead, test_env.plivo.requests()), (MANY as u64, 0));
 
     // Stopped half-way: what was replayed by then goes out, and no more.
     let mut before = 0;
-    walk(&world, &json!({}), |page| {
+    walk(&test_env, &json!({}), |page| {
         before += page["replayed"].as_u64().unwrap();
         before < MANY as u64 / 2
     });
-    until_there_are(&world, before, |totals| totals.delivered);
-    assert_eq!(world.ledger.totals().dead, MANY as u64 - before);
+    until_there_are(&test_env, before, |totals| totals.delivered);
+    assert_eq!(test_env.ledger.totals().dead, MANY as u64 - before);
 
-    // Begun anew, it finds the others alone.
+    // Begun again, it finds the others alone.
     let mut after = 0;
-    walk(&world, &json!({}), |page| {
+    walk(&test_env, &json!({}), |page| {
         after += page["replayed"].as_u64().unwrap();
         assert_eq!(page["left_out"], json!({}));
         true
     });
     assert_eq!(before + after, MANY as u64);
-    until_there_are(&world, MANY as u64, |totals| totals.delivered);
+    until_there_are(&test_env, MANY as u64, |totals| totals.delivered);
 
-    let heard = world.plivo.heard();
+    let heard = test_env.plivo.heard();
     let calls: BTreeSet<&str> = heard.iter().map(|it| it["call_uuid"].as_str().unwrap()).collect();
     assert_eq!((heard.len(), calls.len()), (MANY, MANY));
     for feedback in &heard {
@@ -201,15 +202,15 @@ fn rating(call: &str) -> u64 {
 }
 
 /// Over as many lines as a busy IVR has open.
-fn many_callers_press(world: &World) {
+fn many_callers_press(test_env: &TestEnv) {
     let calls = Mutex::new(0..MANY);
     let press = || {
-        let mut line = Line::open(world.public()).unwrap();
+        let mut line = Line::open(test_env.public()).unwrap();
         loop {
             let Some(number) = calls.lock().unwrap().next() else { return };
             let call = format!("c-{number}");
             let digits = rating(&call).to_string();
-            let callback = world.caller(&call).asked("scoer").callback(&digits);
+            let callback = test_env.caller(&call).asked("scoer").callback(&digits);
             assert_eq!(line.exchange(&callback.bytes()).unwrap().status, 200);
         }
     };
@@ -221,20 +222,20 @@ fn many_callers_press(world: &World) {
 }
 
 /// As long as there are more and more, it may take its time.
-fn until_there_are(world: &World, wanted: u64, count: fn(&StateCounts) -> u64) {
+fn until_there_are(test_env: &TestEnv, wanted: u64, count: fn(&StateCounts) -> u64) {
     let mut there_are = 0;
     while there_are < wanted {
         there_are = wanted.min(there_are + 500);
-        world.until("there are more", || count(&world.ledger.totals()) >= there_are);
+        test_env.until("there are more", || count(&test_env.ledger.totals()) >= there_are);
     }
-    assert_eq!(count(&world.ledger.totals()), wanted);
+    assert_eq!(count(&test_env.ledger.totals()), wanted);
 }
 
 /// Asks for page after page, until `goes_on` says no or there is none.
-fn walk(world: &World, body: &Value, mut goes_on: impl FnMut(&Value) -> bool) {
+fn walk(test_env: &TestEnv, body: &Value, mut goes_on: impl FnMut(&Value) -> bool) {
     let mut body = body.clone();
     loop {
-        let page = page(world, "/replay", &body);
+        let page = page(test_env, "/replay", &body);
         if !goes_on(&page) || page["next_cursor"].is_null() {
             return;
         }

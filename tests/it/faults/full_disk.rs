@@ -6,7 +6,7 @@ use postcall::settings::{Environment, Settings};
 use serde_json::json;
 
 use super::trouble::written;
-use crate::oracle::{self, Crowd, FarSide, Ledger, assert_ended_well};
+use crate::invariant_checker::{self, FarSide, Ledger, LoadSenders, assert_ended_well};
 use crate::process::{Home, Line, Process, Reply};
 
 const HOOKS: usize = 120;
@@ -17,50 +17,50 @@ const SENDERS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(20);
 
 const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, \
-    retry: { first: 20ms, longest: 300ms, unknown_call: 1s }";
+    retry: { initial_backoff: 20ms, max_backoff: 300ms, not_found_max_age: 1s }";
 
 #[test]
 fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_returns() {
-    let mut chance = Rng::with_seed(oracle::seed());
+    let mut chance = Rng::with_seed(invariant_checker::seed());
     let mut far_side = FarSide::start();
-    let settings = oracle::settings(far_side.address(), "1s", DELIVERY);
+    let settings = invariant_checker::settings(far_side.address(), "1s", DELIVERY);
     let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
     let home = Home::new(&settings);
-    let (calls, hooks) = oracle::calls(&sources, HOOKS, &mut chance);
+    let (calls, webhooks) = invariant_checker::calls(&sources, HOOKS, &mut chance);
     far_side.be_troublesome(json!([]), &calls);
-    let crowd = Arc::new(Crowd::new(hooks, Some(PAUSE)));
-    let senders = Crowd::gather(&crowd, SENDERS);
+    let load_senders = Arc::new(LoadSenders::new(webhooks, Some(PAUSE)));
+    let senders = LoadSenders::gather(&load_senders, SENDERS);
     let service = Process::start_on_a_small_disk(&home.settings());
-    crowd.send_to(service.public);
-    crowd.wait_for_answers(BEFORE);
+    load_senders.send_to(service.public);
+    load_senders.wait_for_answers(BEFORE);
 
     service.leave_room_to(Some(written(&home)));
     let refused = "the store refuses writes; webhooks are answered 503 until it recovers";
     assert_eq!(service.wait_for(refused)["level"], "ERROR");
-    crowd.wait_a_while_for_refusals(SENDERS, Duration::from_secs(30));
-    assert!(crowd.put_off() >= SENDERS, "no hook is put off");
-    let promised = crowd.answered();
+    load_senders.wait_a_while_for_refusals(SENDERS, Duration::from_secs(30));
+    assert!(load_senders.put_off() >= SENDERS, "no webhook is put off");
+    let promised = load_senders.answered();
     assert!(promised.len() < HOOKS, "the disk was not full");
-    assert_eq!(figure(&service, "postcall_ledger_writable"), 0.0);
-    assert!(figure(&service, "postcall_commit_failures_total") > 0.0);
+    assert_eq!(figure(&service, "postcall_store_writable"), 0.0);
+    assert!(figure(&service, "postcall_store_commit_failures_total") > 0.0);
     let put_off = ["quick", "ivr"].map(|source| {
         figure(
             &service,
-            &format!("postcall_hooks_total{{outcome=\"unavailable\",source=\"{source}\"}}"),
+            &format!("postcall_webhooks_total{{outcome=\"unavailable\",source=\"{source}\"}}"),
         )
     });
     assert!(put_off.iter().sum::<f64>() >= SENDERS as f64, "{put_off:?}");
     let readiness = ask(&service, "/readyz");
     assert_eq!(readiness.status, 503);
-    assert!(readiness.body.contains("[-]ledger"), "{}", readiness.body);
+    assert!(readiness.body.contains("[-]store"), "{}", readiness.body);
     Ledger::read(&home.ledger()).assert_has(&promised);
 
     service.leave_room_to(None);
     service.wait_for("the store takes writes again");
     assert_eq!(ask(&service, "/readyz").status, 200);
-    assert_eq!(figure(&service, "postcall_ledger_writable"), 1.0);
-    crowd.wait_until_all_are_answered();
-    crowd.dismiss();
+    assert_eq!(figure(&service, "postcall_store_writable"), 1.0);
+    load_senders.wait_until_all_are_answered();
+    load_senders.dismiss();
     for sender in senders {
         sender.join().unwrap();
     }
@@ -68,7 +68,7 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
     service.kill();
     far_side.hear_more();
     let (kept, totals) = (Ledger::read(&home.ledger()), Ledger::totals(&home.ledger()));
-    kept.assert_has(&crowd.answered());
+    kept.assert_has(&load_senders.answered());
     kept.assert_counts(totals);
     assert_eq!(totals.accepted as usize, calls.len(), "one submission for each call");
     for (id, call) in &calls {
@@ -77,7 +77,7 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
 }
 
 fn ask(service: &Process, path: &str) -> Reply {
-    Line::open(service.private).unwrap().get(path).unwrap()
+    Line::open(service.admin).unwrap().get(path).unwrap()
 }
 
 fn figure(service: &Process, series: &str) -> f64 {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::linger;
 use super::trouble::Trouble;
 use super::wire::Wire;
-use crate::oracle::{self, Call, Crowd, FarSide, Ledger, assert_ended_well};
+use crate::invariant_checker::{self, Call, FarSide, Ledger, LoadSenders, assert_ended_well};
 use crate::process::{Home, Process};
 
 const HOOKS: usize = 300;
@@ -23,17 +23,17 @@ const TROUBLES: std::ops::RangeInclusive<usize> = 4..=9;
 /// How long a sender waits before it sends again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a full disk may go unnoticed: nobody may have anything left to write.
+/// How long a full disk may go unnoticed: no one may have anything left to write.
 const UNNOTICED: Duration = Duration::from_millis(500);
 
-const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, lease: 6100ms, hold_probe: 200ms, \
-    retry: { first: 20ms, longest: 300ms, unknown_call: 1s }";
+const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, lease: 6100ms, probe_interval: 200ms, \
+    retry: { initial_backoff: 20ms, max_backoff: 300ms, not_found_max_age: 1s }";
 
-/// One life of a ledger, from its first hook to the end of its last submission.
+/// One life of a store, from its first webhook to the end of its last submission.
 pub struct Round {
     home: Home,
     calls: BTreeMap<String, Call>,
-    crowd: Arc<Crowd>,
+    load_senders: Arc<LoadSenders>,
     far_side: FarSide,
     /// Between the senders and the service, and between it and the far side.
     near: Wire,
@@ -46,7 +46,7 @@ pub struct Round {
 #[derive(Default)]
 pub struct Tally {
     troubles: BTreeMap<&'static str, usize>,
-    hooks: usize,
+    webhooks: usize,
     calls: usize,
     harmed: usize,
     sent_again: usize,
@@ -63,24 +63,24 @@ impl Round {
         let mut chance = Rng::with_seed(seed);
         let far_side = FarSide::start();
         let far = Wire::lay(far_side.address());
-        let home = Home::new(&oracle::settings(far.address, "1s", DELIVERY));
+        let home = Home::new(&invariant_checker::settings(far.address, "1s", DELIVERY));
         let settings = std::fs::read_to_string(home.settings()).unwrap();
         let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
-        let (calls, hooks) = oracle::calls(&sources, HOOKS, &mut chance);
+        let (calls, webhooks) = invariant_checker::calls(&sources, HOOKS, &mut chance);
         far_side.be_troublesome(json!([]), &calls);
         let service = Process::start_on_a_small_disk(&home.settings());
         let near = Wire::lay(service.public);
-        let crowd = Arc::new(Crowd::new(hooks, Some(PAUSE)));
+        let load_senders = Arc::new(LoadSenders::new(webhooks, Some(PAUSE)));
         let tally = Tally::default();
-        let mut round = Self { home, calls, crowd, far_side, near, far, service, tally };
+        let mut round = Self { home, calls, load_senders, far_side, near, far, service, tally };
 
-        let senders = Crowd::gather(&round.crowd, SENDERS);
-        round.crowd.send_to(round.near.address);
+        let senders = LoadSenders::gather(&round.load_senders, SENDERS);
+        round.load_senders.send_to(round.near.address);
         let troubles = chance.usize(TROUBLES);
         for left in (1..=troubles).rev() {
-            let fair_share = round.crowd.unanswered() / (left + 1);
+            let fair_share = round.load_senders.unanswered() / (left + 1);
             let more = chance.usize(0..=fair_share.max(1) * 2);
-            round.crowd.wait_a_while_for_answers(more, Duration::from_secs(1));
+            round.load_senders.wait_a_while_for_answers(more, Duration::from_secs(1));
             let trouble = Trouble::draw(&mut chance, &round.home);
             *round.tally.troubles.entry(trouble.name()).or_default() += 1;
             round = round.befall(trouble);
@@ -88,8 +88,8 @@ impl Round {
         round.near.mend();
         round.far.mend();
         round.far_side.be_troublesome(json!([]), &round.calls);
-        round.crowd.wait_until_all_are_answered();
-        round.crowd.dismiss();
+        round.load_senders.wait_until_all_are_answered();
+        round.load_senders.dismiss();
         for sender in senders {
             sender.join().unwrap();
         }
@@ -113,7 +113,7 @@ impl Round {
             }
             Trouble::DiskFull { room, killed } => {
                 self.service.leave_room_to(Some(room));
-                self.crowd.wait_a_while_for_refusals(3, UNNOTICED);
+                self.load_senders.wait_a_while_for_refusals(3, UNNOTICED);
                 if killed {
                     return self.starts_again(Process::kill);
                 }
@@ -136,7 +136,7 @@ impl Round {
 
     fn starts_again(self, end: impl FnOnce(Process)) -> Self {
         // Before the end: what is promised from here on may be in the ledger.
-        let promised = self.crowd.answered();
+        let promised = self.load_senders.answered();
         end(self.service);
         Ledger::read(&self.home.ledger()).assert_has(&promised);
         let service = Process::start_on_a_small_disk(&self.home.settings());
@@ -151,7 +151,7 @@ impl Round {
         self.service.kill();
         self.far_side.hear_more();
         let (kept, totals) = (Ledger::read(&ledger), Ledger::totals(&ledger));
-        kept.assert_has(&self.crowd.answered());
+        kept.assert_has(&self.load_senders.answered());
         kept.assert_counts(totals);
         assert_eq!(totals.accepted as usize, self.calls.len(), "one submission for each call");
         for (id, call) in &self.calls {
@@ -161,11 +161,11 @@ impl Round {
             self.tally.unknown_results += kept.attempts("unknown_result");
         }
         Tally {
-            hooks: HOOKS,
+            webhooks: HOOKS,
             calls: self.calls.len(),
             harmed: self.near.harmed() + self.far.harmed(),
-            sent_again: self.crowd.left_unanswered(),
-            put_off: self.crowd.put_off(),
+            sent_again: self.load_senders.left_unanswered(),
+            put_off: self.load_senders.put_off(),
             ended: totals,
             ..self.tally
         }
@@ -177,7 +177,7 @@ impl Tally {
         for (trouble, times) in &round.troubles {
             *self.troubles.entry(trouble).or_default() += times;
         }
-        self.hooks += round.hooks;
+        self.webhooks += round.webhooks;
         self.calls += round.calls;
         self.harmed += round.harmed;
         self.sent_again += round.sent_again;
@@ -197,12 +197,12 @@ impl fmt::Display for Tally {
         let StateCounts { accepted, delivered, ignored, dead, .. } = self.ended;
         write!(
             f,
-            "{}; {} exchanges harmed. {} hooks about {} calls, {} sent again without an answer and \
+            "{}; {} exchanges harmed. {} webhooks about {} calls, {} sent again without an answer and \
              {} after a 503 or 408. Nothing lost, nothing told wrongly: {accepted} accepted = {delivered} \
              delivered + {ignored} ignored + {dead} dead; {} unknown results, {} calls heard again",
             troubles.collect::<Vec<_>>().join(", "),
             self.harmed,
-            self.hooks,
+            self.webhooks,
             self.calls,
             self.sent_again,
             self.put_off,

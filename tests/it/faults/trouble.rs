@@ -73,7 +73,7 @@ impl Trouble {
     }
 }
 
-/// How far the ledger's files go.
+/// How far the store's files go.
 pub fn written(home: &Home) -> u64 {
     let log = home.ledger().with_extension("db-wal");
     let length = |path| fs::metadata(path).map_or(0, |file| file.len());
@@ -89,7 +89,7 @@ fn fate(chance: &mut Rng) -> Fate {
     match up_to(7).as_millis() {
         0 => Fate::Passed,
         1 => Fate::Late(up_to(300)),
-        // Past every deadline of an exchange, and not past that of a hook.
+        // Past every deadline of an exchange, and not past that of a webhook.
         2 => Fate::Late(up_to(2500)),
         3 => Fate::Dripped(up_to(50)),
         4 => Fate::HalfAsked,

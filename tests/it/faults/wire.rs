@@ -111,7 +111,7 @@ impl Wire {
 
     /// Whoever waits for a connection looks at the state again.
     fn wake(&self) {
-        // It is refused only where nobody waits any more.
+        // It is refused only where no one waits any more.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -261,7 +261,7 @@ fn write(to: &mut TcpStream, message: &[u8], fate: Fate) -> Result<()> {
     Ok(())
 }
 
-/// The port may have been lent to somebody meanwhile.
+/// The port may have been lent to someone meanwhile.
 fn listen_again(address: SocketAddr) -> TcpListener {
     let began = Instant::now();
     loop {

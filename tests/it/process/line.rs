@@ -24,7 +24,7 @@ impl Line {
         self.exchange(format!("GET {target} HTTP/1.1\r\nhost: any.host\r\n\r\n").as_bytes())
     }
 
-    /// An error means that nobody knows what became of the request.
+    /// An error means that no one knows what became of the request.
     pub fn exchange(&mut self, request: &[u8]) -> Result<Reply> {
         self.0.get_mut().write_all(request)?;
         let status_line = self.read_line()?;

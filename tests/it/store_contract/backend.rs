@@ -77,8 +77,13 @@ impl Default for Sqlite {
 impl Backend for Sqlite {
     fn open(&self, setup: Setup) -> Result<Arc<dyn Store>, StoreError> {
         let Setup { queue, lease, clock, observer } = setup;
-        let store =
-            SqliteStore::open(Options { path: self.path(), queue, lease, clock, observer })?;
+        let store = SqliteStore::open(Options {
+            path: self.path(),
+            write_queue: queue,
+            lease,
+            clock,
+            observer,
+        })?;
         Ok(Arc::new(store))
     }
 

@@ -199,15 +199,15 @@ pub async fn what_changed_during_an_attempt_is_delivered_whatever_becomes_of_it(
     let now = 200;
     let ended = |verdict, status| attempt(verdict, status, now);
     let pause =
-        Decision::Pause { cause: PauseCause::Misconfigured, probe_at: at(now + 5), at: at(now) };
-    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
+        Decision::Pause { cause: PauseCause::AccountRejected, probe_at: at(now + 5), at: at(now) };
+    let dead = Decision::Dead { reason: DeadReason::Rejected, pause: None };
     let retry = |second| Decision::Retry { at: at(second) };
     for (n, (attempt, decision, settled, due)) in [
         (accepted(now), Decision::Delivered, Settled::Done, 150 + DELAY),
         (ended(BUSY, Some(500)), retry(now + 5), Settled::Done, 150 + DELAY),
         (ended(Verdict::Unreachable, None), retry(1000), Settled::Done, 1000),
-        (ended(Verdict::Refused, Some(422)), dead, Settled::NewerAnswers, 150 + DELAY),
-        (ended(Verdict::Misconfigured, Some(405)), pause, Settled::Done, 150 + DELAY),
+        (ended(Verdict::Rejected, Some(422)), dead, Settled::NewerAnswers, 150 + DELAY),
+        (ended(Verdict::AccountRejected, Some(405)), pause, Settled::Done, 150 + DELAY),
     ]
     .into_iter()
     .enumerate()
@@ -294,8 +294,8 @@ pub async fn what_the_destination_rejected_is_another_offer_with_another_answer(
 ) {
     store.receive_one(with_policy(ChangedAnswerPolicy::Redeliver, complete(0, "c-1"))).await;
     let claim = store.claim_one(100).await;
-    let attempt = attempt(Verdict::Refused, Some(422), 100);
-    let refused = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    let attempt = attempt(Verdict::Rejected, Some(422), 100);
+    let refused = Decision::Dead { reason: DeadReason::Rejected, pause: None };
     store.settle_one(&claim, attempt, refused).await;
     assert_eq!(store.receive_one(resend(200, "")).await.outcome, Outcome::Late);
     assert_eq!(store.receive_one(resend(201, "2")).await.outcome, Outcome::Updated);

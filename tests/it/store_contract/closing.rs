@@ -108,8 +108,8 @@ pub async fn what_surely_did_not_arrive_leaves_a_submission_open(store: TestStor
         (Verdict::Unreachable, None),
         (BUSY, Some(429)),
         (BUSY, Some(503)),
-        (Verdict::Misconfigured, Some(401)),
-        (Verdict::Misconfigured, Some(403)),
+        (Verdict::AccountRejected, Some(401)),
+        (Verdict::AccountRejected, Some(403)),
     ];
     for (verdict, status) in not_received {
         let received = answer_after(&store, verdict, status).await;
@@ -125,8 +125,8 @@ pub async fn what_may_have_arrived_keeps_a_submission_closed(store: TestStore<im
         (BUSY, Some(408)),
         (Verdict::UnknownResult, None),
         (Verdict::UnknownCall, Some(404)),
-        (Verdict::Misconfigured, Some(405)),
-        (Verdict::Refused, Some(422)),
+        (Verdict::AccountRejected, Some(405)),
+        (Verdict::Rejected, Some(422)),
     ];
     for (verdict, status) in maybe_received {
         let received = answer_after(&store, verdict, status).await;
@@ -253,7 +253,7 @@ async fn answer_after(
     let later = at(1_000_000);
     let decision = match verdict {
         Verdict::Accepted => Decision::Delivered,
-        Verdict::Refused => Decision::Dead { reason: DeadReason::Refused, pause: None },
+        Verdict::Rejected => Decision::Dead { reason: DeadReason::Rejected, pause: None },
         _ => Decision::Retry { at: later },
     };
     assert_eq!(store.settle_one(&claim, attempt, decision).await, Settled::Done);

@@ -112,8 +112,8 @@ pub async fn an_attempt_in_flight_settles_nothing_once_it_is_erased(
 pub async fn erase_is_final(store: TestStore<impl Backend>) {
     store.receive_one(complete(0, "c-1")).await;
     let claim = store.claim_one(100).await;
-    let attempt = attempt(Verdict::Refused, Some(422), 101);
-    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    let attempt = attempt(Verdict::Rejected, Some(422), 101);
+    let dead = Decision::Dead { reason: DeadReason::Rejected, pause: None };
     store.settle_one(&claim, attempt, dead).await;
     let ids = || vec![claim.token.submission];
     store.erase(ids(), at(200)).await.unwrap();

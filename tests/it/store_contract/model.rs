@@ -145,7 +145,8 @@ fn step() -> impl Strategy<Value = Step> {
         End::RefusedAsMostOthers,
     ];
     ends.extend(
-        [PauseCause::Misconfigured, PauseCause::Refusals, PauseCause::Unreachable].map(End::Paused),
+        [PauseCause::AccountRejected, PauseCause::Rejections, PauseCause::Unreachable]
+            .map(End::Paused),
     );
     let replay =
         |(same_payload, include_delivered)| Action::Replay { same_payload, include_delivered };
@@ -680,22 +681,22 @@ impl Model {
         let ended = |verdict, status| attempt(verdict, status, self.now);
         let retry = |seconds| Decision::Retry { at: at(self.now + seconds) };
         let probe_at = at(self.now + PROBE_INTERVAL);
-        let dead = |pause| Decision::Dead { reason: DeadReason::Refused, pause };
+        let dead = |pause| Decision::Dead { reason: DeadReason::Rejected, pause };
         match end {
             End::Delivered => (accepted(self.now), Decision::Delivered),
             End::Unreachable => (ended(Verdict::Unreachable, None), retry(10)),
             End::Failed => (ended(BUSY, Some(500)), retry(100)),
             End::Unknown => (ended(Verdict::UnknownResult, None), retry(20)),
-            End::Refused => (ended(Verdict::Refused, Some(422)), dead(None)),
+            End::Refused => (ended(Verdict::Rejected, Some(422)), dead(None)),
             End::RefusedAsMostOthers => {
-                let pause = Some((PauseCause::Refusals, probe_at));
-                (ended(Verdict::Refused, Some(422)), dead(pause))
+                let pause = Some((PauseCause::Rejections, probe_at));
+                (ended(Verdict::Rejected, Some(422)), dead(pause))
             }
             End::Paused(cause) => {
                 let attempt = match cause {
-                    PauseCause::Refusals => ended(Verdict::Refused, Some(422)),
+                    PauseCause::Rejections => ended(Verdict::Rejected, Some(422)),
                     PauseCause::Unreachable => ended(Verdict::Unreachable, None),
-                    _ => ended(Verdict::Misconfigured, Some(401)),
+                    _ => ended(Verdict::AccountRejected, Some(401)),
                 };
                 (attempt, Decision::Pause { cause, probe_at, at: at(self.now + 5) })
             }
@@ -711,7 +712,7 @@ impl Model {
         };
         it.attempts += u32::from(!matches!(end, End::Paused(_)));
         it.reached |= match end {
-            End::Paused(cause) => cause == PauseCause::Refusals,
+            End::Paused(cause) => cause == PauseCause::Rejections,
             _ => !matches!(end, End::Unreachable),
         };
         it.is_unknown = matches!(end, End::Unknown);
@@ -736,14 +737,15 @@ impl Model {
                 settled = Settled::NewerAnswers;
             }
             End::Refused | End::RefusedAsMostOthers => {
-                (it.state, it.same_payload) = (State::Dead(DeadReason::Refused), false);
+                (it.state, it.same_payload) = (State::Dead(DeadReason::Rejected), false);
             }
             End::Unreachable => it.due_at = not_before(now + 10),
             End::Failed => it.due_at = not_before(now + 100),
             End::Unknown => it.due_at = not_before(now + 20),
             End::Paused(cause) => {
                 it.due_at = not_before(now + 5);
-                it.rejections += u32::from(cause == PauseCause::Misconfigured && !in_flight.probe);
+                it.rejections +=
+                    u32::from(cause == PauseCause::AccountRejected && !in_flight.probe);
             }
         }
         let cause = self.pauses[account].map(|pause| pause.cause);
@@ -754,7 +756,7 @@ impl Model {
         match end {
             End::Delivered if cause != Some(PauseCause::Operator) => self.resume(account),
             End::RefusedAsMostOthers => {
-                self.pause(account, PauseCause::Refusals, now + PROBE_INTERVAL);
+                self.pause(account, PauseCause::Rejections, now + PROBE_INTERVAL);
             }
             End::Paused(cause) => self.pause(account, cause, now + PROBE_INTERVAL),
             _ => {}

@@ -256,8 +256,8 @@ async fn claim_as(store: &TestStore<impl Backend>, feedback: &Feedback, second: 
 async fn rejected(store: &TestStore<impl Backend>, call: &str, feedback: &Feedback) {
     store.receive_one(complete(0, call)).await;
     let claim = claim_as(store, feedback, 100).await;
-    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
-    store.settle_one(&claim, attempt(Verdict::Refused, Some(422), 101), dead).await;
+    let dead = Decision::Dead { reason: DeadReason::Rejected, pause: None };
+    store.settle_one(&claim, attempt(Verdict::Rejected, Some(422), 101), dead).await;
 }
 
 async fn delivered(store: &TestStore<impl Backend>, call: &str) {

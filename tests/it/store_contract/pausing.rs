@@ -20,14 +20,14 @@ pub async fn a_misconfigured_account_is_paused_and_nothing_is_spent(
     assert_eq!((submission.state, submission.due_at), (State::Pending, at(100)));
     assert_eq!((submission.document.attempts_spent, submission.document.attempts_made), (0, 1));
     let response = submission.last_attempt().unwrap().response.as_ref().unwrap();
-    assert_eq!(response.verdict, Verdict::Misconfigured);
+    assert_eq!(response.verdict, Verdict::AccountRejected);
     let pauses = store.pauses().await;
     let found: Vec<_> = pauses
         .iter()
         .map(|(account, it)| (account.as_str(), it.cause, it.since, it.status, it.detail.as_str()))
         .collect();
-    let cause = PauseCause::Misconfigured;
-    assert_eq!(found, [("main", cause, at(100), Some(401), "Misconfigured")]);
+    let cause = PauseCause::AccountRejected;
+    assert_eq!(found, [("main", cause, at(100), Some(401), "AccountRejected")]);
     store.check_counts().await;
 }
 
@@ -43,7 +43,7 @@ pub async fn a_paused_account_gives_one_probe_at_a_time(store: TestStore<impl Ba
     let claimed = store.claim(wanted(&[("main", 9)], 159)).await.unwrap();
     assert_eq!((claimed.claims.len(), claimed.next_due_at), (0, Some(at(160))));
     let probe = store.claim_one(160).await;
-    assert_eq!((probe.is_probe(), probe.paused_for), (true, Some(PauseCause::Misconfigured)));
+    assert_eq!((probe.is_probe(), probe.paused_for), (true, Some(PauseCause::AccountRejected)));
     let claimed = store.claim(wanted(&[("main", 9)], 219)).await.unwrap();
     assert_eq!((claimed.claims.len(), claimed.next_due_at), (0, Some(at(220))));
     settle_misconfigured(&store, &probe, 161).await;
@@ -144,13 +144,13 @@ pub async fn a_dead_submission_may_pause_its_account(store: TestStore<impl Backe
     let claim = claim_first(&store, 100).await;
     let dead = Decision::Dead {
         reason: DeadReason::UnknownResult,
-        pause: Some((PauseCause::Refusals, at(160))),
+        pause: Some((PauseCause::Rejections, at(160))),
     };
     let attempt = attempt(Verdict::UnknownResult, None, 101);
     assert_eq!(store.settle_one(&claim, attempt, dead).await, Settled::Done);
     let submission = store.submission("c-1").await;
     assert_eq!(submission.state, State::Dead(DeadReason::UnknownResult));
-    assert_eq!(store.pauses().await[0].1.cause, PauseCause::Refusals);
+    assert_eq!(store.pauses().await[0].1.cause, PauseCause::Rejections);
     assert_eq!(store.claim_due(159).await.len(), 0);
     let probe = store.claim_one(160).await;
     assert_eq!((probe.key.call.as_str(), probe.is_probe()), ("c-2", true));
@@ -256,21 +256,21 @@ pub async fn a_stronger_cause_takes_the_place_of_a_weaker_one_and_never_the_othe
     };
     paused(&claims[0], PauseCause::Unreachable, Verdict::Unreachable, 110).await;
     assert_eq!(now_paused().await, (PauseCause::Unreachable, at(110), "Unreachable".to_owned()));
-    paused(&claims[1], PauseCause::Misconfigured, Verdict::Misconfigured, 120).await;
-    let misconfigured = (PauseCause::Misconfigured, at(110), "Misconfigured".to_owned());
+    paused(&claims[1], PauseCause::AccountRejected, Verdict::AccountRejected, 120).await;
+    let misconfigured = (PauseCause::AccountRejected, at(110), "AccountRejected".to_owned());
     assert_eq!(now_paused().await, misconfigured);
     paused(&claims[2], PauseCause::Unreachable, Verdict::Unreachable, 130).await;
     assert_eq!(now_paused().await, misconfigured);
     assert_eq!(store.claim_due(179).await.len(), 0);
     let probe = store.claim_one(180).await;
     store.pause(main(), "wait".to_owned(), at(185)).await.unwrap();
-    paused(&probe, PauseCause::Misconfigured, Verdict::Misconfigured, 190).await;
+    paused(&probe, PauseCause::AccountRejected, Verdict::AccountRejected, 190).await;
     assert_eq!(now_paused().await, (PauseCause::Operator, at(110), "wait".to_owned()));
 
     store.resume(main(), at(200)).await.unwrap();
     let claim = store.claim_due(200).await.remove(0);
-    paused(&claim, PauseCause::Refusals, Verdict::Refused, 210).await;
-    assert_eq!(now_paused().await, (PauseCause::Refusals, at(210), "Refused".to_owned()));
+    paused(&claim, PauseCause::Rejections, Verdict::Rejected, 210).await;
+    assert_eq!(now_paused().await, (PauseCause::Rejections, at(210), "Rejected".to_owned()));
 }
 
 pub async fn any_response_resumes_an_account_that_was_unreachable(store: TestStore<impl Backend>) {
@@ -338,9 +338,9 @@ async fn pause(store: &TestStore<impl Backend>, second: i64) {
 }
 
 async fn settle_misconfigured(store: &TestStore<impl Backend>, claim: &Claim, second: i64) {
-    let attempt = attempt(Verdict::Misconfigured, Some(401), second);
+    let attempt = attempt(Verdict::AccountRejected, Some(401), second);
     let decision = Decision::Pause {
-        cause: PauseCause::Misconfigured,
+        cause: PauseCause::AccountRejected,
         probe_at: at(second + 60),
         at: at(second),
     };

@@ -59,7 +59,7 @@ impl History {
                 self.store.settle_one(&claim, accepted(self.now), Decision::Delivered).await;
             } else {
                 let name = claim.key.call.as_str();
-                let busy = Verdict::Busy { retry_after: None };
+                let busy = Verdict::Throttled { retry_after: None };
                 let mut attempt = attempt(busy, Some(503), self.now);
                 attempt.reply.text = format!("{name} is busy ").repeat(self.random.usize(1..40));
                 self.store.retry_one(&claim, attempt).await;

@@ -87,10 +87,10 @@ pub async fn a_submission_is_read_back_as_it_was_written(mut store: TestStore<im
     stored.claim(&context, &mapper());
     assert_eq!(store.load(vec![id]).await.unwrap(), [stored.clone()]);
 
-    let mut attempt = attempt(Verdict::Refused, Some(422), 101);
+    let mut attempt = attempt(Verdict::Rejected, Some(422), 101);
     attempt.reply.error = Some(odd.to_owned());
     attempt.reply.text = odd.to_owned();
-    let decision = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    let decision = Decision::Dead { reason: DeadReason::Rejected, pause: None };
     stored.settle(&Settlement { token: claim.token, attempt: attempt.clone(), decision });
     store.settle_one(&claim, attempt, decision).await;
     let late = webhook(102, "c-1", &[("problem", odd)]);

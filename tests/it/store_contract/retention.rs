@@ -99,8 +99,8 @@ pub async fn what_waits_and_what_is_dead_is_kept_however_old(store: TestStore<im
     store.settle_unsent(unmapping("no survey"), 100).await;
     store.receive_one(complete(0, "refused")).await;
     let claim = store.claim_one(100).await;
-    let refused = attempt(Verdict::Refused, Some(422), 101);
-    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
+    let refused = attempt(Verdict::Rejected, Some(422), 101);
+    let dead = Decision::Dead { reason: DeadReason::Rejected, pause: None };
     store.settle_one(&claim, refused, dead).await;
     store.receive_one(complete(0, "in-flight")).await;
     store.claim_one(100).await;

@@ -170,8 +170,8 @@ pub async fn everything_known_of_a_submission_is_found(store: TestStore<impl Bac
     let claim = store.claim_one(1000).await;
     let late = webhook(1001, "c-1", &[("problem", "")]);
     store.receive_one(late.clone()).await;
-    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
-    store.settle_one(&claim, attempt(Verdict::Refused, Some(422), 1002), dead).await;
+    let dead = Decision::Dead { reason: DeadReason::Rejected, pause: None };
+    store.settle_one(&claim, attempt(Verdict::Rejected, Some(422), 1002), dead).await;
     let how = Replay { same_payload: false, include_delivered: false, at: at(2000) };
     store.replay(vec![id], how).await.unwrap();
     store.claim_one(2001).await;
@@ -211,11 +211,11 @@ pub async fn everything_known_of_a_submission_is_found(store: TestStore<impl Bac
         payload: payload(),
         response: Some(AttemptResponse {
             finished_at: Some(at(1002)),
-            verdict: Verdict::Refused,
+            verdict: Verdict::Rejected,
             status: Some(422),
             api_id: Some("api-1".to_owned()),
             error: None,
-            text: Some("Refused".to_owned()),
+            text: Some("Rejected".to_owned()),
         }),
     };
     let in_flight =

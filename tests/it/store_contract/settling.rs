@@ -59,10 +59,10 @@ pub async fn what_is_dead_says_why(store: TestStore<impl Backend>) {
             }
             reason => {
                 let claim = store.claim_one(100).await;
-                let attempt = attempt(Verdict::Refused, Some(422), 101);
+                let attempt = attempt(Verdict::Rejected, Some(422), 101);
                 let dead = Decision::Dead { reason, pause: None };
                 assert_eq!(store.settle_one(&claim, attempt, dead).await, Settled::Done);
-                "Refused"
+                "Rejected"
             }
         };
         let submission = store.submission(&call).await;
@@ -94,7 +94,7 @@ pub async fn the_trace_of_a_mapping_is_kept_until_the_next_mapping(
     assert_eq!(trace(&store).await.unwrap(), "[1]");
     for (second, verdict, mapped, kept) in [
         (1000, Verdict::Unreachable, Some("[2]"), "[2]"),
-        (2000, Verdict::Misconfigured, Some("[3]"), "[3]"),
+        (2000, Verdict::AccountRejected, Some("[3]"), "[3]"),
         (3000, Verdict::Unreachable, None, "[3]"),
         (4000, Verdict::Accepted, Some("[4]"), "[4]"),
     ] {
@@ -107,9 +107,11 @@ pub async fn the_trace_of_a_mapping_is_kept_until_the_next_mapping(
         assert_eq!(trace(&store).await.unwrap(), kept, "with the claim");
         let decision = match verdict {
             Verdict::Unreachable => Decision::Retry { at: at(102) },
-            Verdict::Misconfigured => {
-                Decision::Pause { cause: PauseCause::Misconfigured, probe_at: at(102), at: at(101) }
-            }
+            Verdict::AccountRejected => Decision::Pause {
+                cause: PauseCause::AccountRejected,
+                probe_at: at(102),
+                at: at(101),
+            },
             _ => Decision::Delivered,
         };
         let settled = store.settle_one(&claim, attempt(verdict, None, 101), decision).await;

@@ -291,4 +291,4 @@ pub fn accepted(second: i64) -> Attempt {
     attempt(Verdict::Accepted, Some(201), second)
 }
 
-pub const BUSY: Verdict = Verdict::Busy { retry_after: None };
+pub const BUSY: Verdict = Verdict::Throttled { retry_after: None };

@@ -359,7 +359,7 @@ async fn a_submission_merges_so_much_text_and_no_more() {
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(Options {
         path: path.to_owned(),
-        queue: 1,
+        write_queue: 1,
         lease: std::time::Duration::from_secs(1),
         clock: Clock::manual(Timestamp::UNIX_EPOCH),
         observer: std::sync::Arc::new(()),
@@ -373,10 +373,10 @@ async fn the_reason_of_a_pause_names_no_call_that_was_erased() {
     for (call, is_over) in [("call-that-is-over", true), ("call-of-the-pause", false)] {
         store.receive_one(complete(0, call)).await;
         let claim = store.claim_one(100).await;
-        let mut attempt = attempt(Verdict::Refused, Some(422), 100);
+        let mut attempt = attempt(Verdict::Rejected, Some(422), 100);
         attempt.reply.text = format!("{call} has no such notes");
         let paused =
-            Decision::Pause { cause: PauseCause::Refusals, probe_at: at(200), at: at(200) };
+            Decision::Pause { cause: PauseCause::Rejections, probe_at: at(200), at: at(200) };
         store.settle_one(&claim, attempt, paused).await;
         assert!(any_file_holds(&store, call));
         if is_over {

@@ -45,7 +45,7 @@ pub async fn state_counts_change_by_exactly_the_transition(store: TestStore<impl
         store.receive_one(with_policy(ChangedAnswerPolicy::Redeliver, request)).await.outcome
     };
     let (ignored, dead) =
-        (State::Ignored(IgnoredReason::NoAnswer), State::Dead(DeadReason::Refused));
+        (State::Ignored(IgnoredReason::NoAnswer), State::Dead(DeadReason::Rejected));
     assert_eq!(answer(0, "").await, Outcome::Created);
     assert_eq!(counted().await, is(State::Collecting));
     assert_eq!(answer(0, "").await, Outcome::Duplicate);
@@ -66,8 +66,8 @@ pub async fn state_counts_change_by_exactly_the_transition(store: TestStore<impl
     assert_eq!(answer(3001, "2").await, Outcome::Updated);
     assert_eq!(counted().await, is(State::Pending), "it is delivered again");
     let claim = store.claim_one(4000).await;
-    let rejected = Decision::Dead { reason: DeadReason::Refused, pause: None };
-    store.settle_one(&claim, attempt(Verdict::Refused, Some(422), 4000), rejected).await;
+    let rejected = Decision::Dead { reason: DeadReason::Rejected, pause: None };
+    store.settle_one(&claim, attempt(Verdict::Rejected, Some(422), 4000), rejected).await;
     assert_eq!(counted().await, is(dead));
     let how = Replay { same_payload: false, include_delivered: false, at: at(5000) };
     store.replay(vec![claim.token.submission], how).await.unwrap();
@@ -160,8 +160,8 @@ async fn one_of_each(store: &TestStore<impl Backend>) {
     store.settle_unsent(ignoring(IgnoredReason::NoAnswer), 100).await;
     store.receive_one(complete(0, "dead")).await;
     let claim = store.claim_one(100).await;
-    let dead = Decision::Dead { reason: DeadReason::Refused, pause: None };
-    store.settle_one(&claim, attempt(Verdict::Refused, Some(422), 101), dead).await;
+    let dead = Decision::Dead { reason: DeadReason::Rejected, pause: None };
+    store.settle_one(&claim, attempt(Verdict::Rejected, Some(422), 101), dead).await;
     store.receive_one(complete(400, "pending")).await;
     store.receive_one(webhook(500, "collecting", &[("score", "4")])).await;
 }

@@ -6,14 +6,14 @@ use jiff::SignedDuration;
 
 use super::{Assembled, Explained, Heeded, Outcome, Reading, Told, Webhook};
 use crate::cli::preview::Reply;
-use crate::source::Tried;
+use crate::source::SignatureAttempt;
 use crate::submission::State;
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (hook, number) in self.hooks.iter().zip(1..) {
-            writeln!(f, "hook {number}, from {}", hook.from)?;
-            writeln!(f, "{hook}")?;
+        for (webhook, number) in self.webhooks.iter().zip(1..) {
+            writeln!(f, "webhook {number}, from {}", webhook.from)?;
+            writeln!(f, "{webhook}")?;
         }
         for submission in &self.submissions {
             write!(f, "{submission}")?;
@@ -66,7 +66,7 @@ impl fmt::Display for Webhook {
         match &self.read {
             None => {}
             Some(Reading::Skipped { .. }) => {
-                row(f, "skipped", "it is none of this source's hooks")?
+                row(f, "skipped", "it is none of this source's webhooks")?
             }
             Some(Reading::Kept(told)) => told.fmt(f)?,
         }
@@ -110,7 +110,7 @@ impl fmt::Display for Heeded {
 }
 
 /// Whether there is a signature and it matches, and what it is made over.
-fn verdict(Tried { headers, signed, matches, .. }: &Tried) -> String {
+fn verdict(SignatureAttempt { headers, signed, matches, .. }: &SignatureAttempt) -> String {
     let is_there = headers.iter().any(|(_, count)| *count > 0);
     let (verdict, over) = match (matches, is_there) {
         (true, _) => ("it matches", " what is made over"),
@@ -124,7 +124,7 @@ fn verdict(Tried { headers, signed, matches, .. }: &Tried) -> String {
 }
 
 /// Where a signature should stand.
-fn looked_at(Tried { scheme, headers, .. }: &Tried) -> String {
+fn looked_at(SignatureAttempt { scheme, headers, .. }: &SignatureAttempt) -> String {
     let headers = headers.iter().map(|(name, count)| match count {
         0 => format!("{name} (missing)"),
         1 => name.clone(),

@@ -1,0 +1,107 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::cursor::Cursor;
+use super::secret;
+use super::section::{Setting, duration, optional, section, setting, whole};
+use super::spec::Kind;
+use crate::domain::Credentials;
+use crate::source::SignedUrl;
+
+section! {
+    /// The listener that senders call.
+    #[derive(Debug, Clone)]
+    pub struct PublicListener {
+        /// The address and the port to listen on, such as `0.0.0.0:8080` or `[::]:8080`.
+        listen: SocketAddr = LISTEN,
+        /// What senders call and Plivo signs, such as `https://surveys.example.com`.
+        url: Option<SignedUrl> = optional(
+            Kind::Text,
+            "an address such as https://surveys.example.com",
+            |cursor, expected| cursor.check(SignedUrl::public(cursor.text(expected)?)).map(Some),
+        ),
+        /// How many may be connected at once; each may hold 64 KiB of a body, and an open file.
+        connections: usize = whole(1, 100_000),
+        /// How long the body of a webhook may take to arrive.
+        body_timeout: Duration = duration(Duration::from_millis(1)),
+    }
+}
+
+section! {
+    /// The listener for probes, figures and operators.
+    #[derive(Debug, Clone)]
+    pub struct AdminListener {
+        /// The address and the port to listen on, such as `0.0.0.0:8080` or `[::]:8080`.
+        listen: SocketAddr = LISTEN,
+        /// What the API wants as Authorization: Bearer; without it the API is off beyond loopback.
+        token: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", token_of_api),
+    }
+}
+
+const LISTEN: Setting<SocketAddr> = setting(
+    Kind::Text,
+    "an address and a port such as 0.0.0.0:8080 or [::]:8080",
+    |cursor, expected| {
+        let address = cursor.text(expected)?.parse().ok();
+        address.or_else(|| cursor.fault(format!("expected {expected}")))
+    },
+);
+
+/// Shortest token of the API, in characters: no one guesses so many.
+const TOKEN_LENGTH_MIN: usize = 16;
+
+impl AdminListener {
+    /// Notes it if both listeners listen at one address.
+    pub(super) fn check(&self, public: &PublicListener, cursor: &Cursor<'_>) -> Option<()> {
+        if collide(public.listen, self.listen) {
+            return cursor.table()?.fault_at(
+                "listen",
+                "the public listener is bound there: the admin listener must have an address of its own",
+            );
+        }
+        Some(())
+    }
+}
+
+fn token_of_api(cursor: &Cursor<'_>, _: &str) -> Option<Option<Arc<Credentials>>> {
+    let token = secret::credentials(cursor, TOKEN_LENGTH_MIN)?;
+    cursor.check(token.tokens().iter().try_for_each(can_be_brought))?;
+    Some(Some(Arc::new(token.checked(can_be_brought))))
+}
+
+/// Whether a header can carry it as it is: no one would ever be let in by another.
+fn can_be_brought(token: &SecretString) -> Result<(), String> {
+    let token = token.expose_secret();
+    if token.trim() == token && !token.contains(char::is_control) {
+        Ok(())
+    } else {
+        Err("no request can bring a token that begins or ends with a blank, or has two lines"
+            .to_owned())
+    }
+}
+
+/// Port 0 is whichever is free.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_address = one.ip() == other.ip();
+    let one_takes_all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (same_address || one_takes_all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_doors_never_share_an_address() {
+        let collide =
+            |one: &str, other: &str| collide(one.parse().unwrap(), other.parse().unwrap());
+        assert!(collide("127.0.0.1:80", "127.0.0.1:80"));
+        assert!(collide("0.0.0.0:80", "127.0.0.1:80"));
+        assert!(!collide("127.0.0.1:80", "127.0.0.1:81"));
+        assert!(!collide("127.0.0.1:80", "127.0.0.2:80"));
+        assert!(!collide("127.0.0.1:0", "127.0.0.1:0"));
+    }
+}

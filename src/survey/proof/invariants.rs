@@ -1,0 +1,109 @@
+use std::collections::BTreeSet;
+
+use super::counterexample::{WHATEVER, counterexample, shortened};
+use super::model::Model;
+use super::outcome::{Outcome, Outcomes, Told};
+use super::search::{Assigned, End, Stopped, TOO_MANY, Tree};
+use crate::domain::Rating;
+use crate::survey::definition::Fault;
+use crate::survey::rules;
+
+/// What was seen on the way through all ends.
+pub struct Walked {
+    /// The rules that spoke somewhere.
+    pub spoke: BTreeSet<usize>,
+    pub ends: u64,
+}
+
+/// Checks that every end is lawful, and can be worked out. None where there is too much to walk
+/// through, for which there is a fault.
+pub fn check(
+    outcomes: &Outcomes<'_>,
+    model: &Model<'_>,
+    faults: &mut Vec<Fault>,
+) -> Option<Walked> {
+    let choosing = outcomes.choosing(model);
+    // Whether something that is assigned chooses an issue. What is not assigned may be without an
+    // answer, which chooses none.
+    let has_chosen = |assigned: &Assigned| {
+        let mut classes = choosing.iter().zip(assigned);
+        classes.any(|(choosing, class)| class.is_some_and(|class| choosing[class]))
+    };
+    let mut spoke = BTreeSet::new();
+    // Each kind of fault is told once, with the first answers that show it.
+    let mut told = BTreeSet::new();
+    let tree = Tree::new(model, outcomes.rating_question(), &has_chosen);
+    let walked = tree.walk(&|end| outcomes.wants(end), &mut |end, assigned| {
+        spoke.extend(end.condition());
+        match end {
+            End::Stumbles { condition, part } if told.insert((Some(condition), true)) => {
+                let why = model.stumbles(&outcomes.book.names, condition, part, assigned);
+                let kept = model.looked_at(condition, part);
+                let counterexample = counterexample(model, &shortened(model, assigned, end, kept));
+                let message = format!("cannot be worked out where {counterexample}: {why}");
+                faults.push(Fault::at(format!("{}.when", rules::path(condition)), message));
+            }
+            End::Stumbles { .. } => {}
+            End::Speaks(rule) => {
+                let Outcome::Rated { rating, issues, .. } = outcomes.outcome(model, end, assigned)
+                else {
+                    return true;
+                };
+                let has_one = match issues {
+                    Told::Rule(issues) => !issues.is_empty(),
+                    Told::Chosen(otherwise) => !otherwise.is_empty() || has_chosen(assigned),
+                    Told::ChosenOnly | Told::Dropped => false,
+                };
+                if !has_one && rating.wants_an_issue() && told.insert((rule, false)) {
+                    faults.push(without_an_issue(outcomes, model, end, assigned, (rating, issues)));
+                }
+            }
+        }
+        true
+    });
+    match walked {
+        Ok(ends) => Some(Walked { spoke, ends }),
+        Err(stopped) => {
+            let path = match stopped {
+                Stopped::TooMany(at) => format!("{}.when", rules::path(at)),
+                Stopped::Enough => "rules".to_owned(),
+            };
+            faults.push(Fault::at(path, TOO_MANY));
+            None
+        }
+    }
+}
+
+fn without_an_issue(
+    outcomes: &Outcomes<'_>,
+    model: &Model<'_>,
+    end: End,
+    assigned: &Assigned,
+    (rating, issues): (Rating, Told<'_>),
+) -> Fault {
+    let short = shortened(model, assigned, end, outcomes.wants(end).as_slice());
+    let mut shown: Vec<_> = short
+        .iter()
+        .any(Option::is_some)
+        .then(|| counterexample(model, &short))
+        .into_iter()
+        .collect();
+    let (path, mend) = match (end, issues) {
+        (End::Speaks(Some(rule)), Told::Rule(_)) => {
+            (format!("{}.issues", rules::path(rule)), "name at least one, such as OTHERS")
+        }
+        _ => {
+            // Nothing was chosen: what could have been is without an answer.
+            let choices = outcomes.book.issues.choices.iter().map(|choice| choice.of);
+            let open: BTreeSet<usize> = choices.filter(|of| short[*of].is_none()).collect();
+            shown
+                .extend(open.iter().map(|at| format!("{} = no answer", model.variables[*at].name)));
+            ("issues.default".to_owned(), "name at least one, such as [OTHERS]")
+        }
+    };
+    let counterexample = if shown.is_empty() { WHATEVER.to_owned() } else { shown.join(", ") };
+    let message = format!(
+        "{counterexample} → rating {rating} with no issue, and below 5 Plivo wants one: {mend}"
+    );
+    Fault::at(path, message)
+}

@@ -1,0 +1,149 @@
+//! Warnings of settings that are valid and probably a mistake.
+
+use serde_json::Value;
+
+use crate::process::{Home, run};
+use postcall::settings::{Environment, Settings};
+
+const PLACEHOLDERS: &str = r#"
+public: { listen: 127.0.0.1:0, url: "https://surveys.example.com:8443" }
+admin: { listen: 127.0.0.1:0 }
+accounts:
+  main:
+    auth_id: MAXXXXXXXXXXXXXXXXXX
+    auth_token: { value: token }
+    api: https://plivo.example.net/api
+  spare: { auth_id: MA3U5Q7R9T1V3X5Z7B9D, auth_token: { value: 0123456789abcdef } }
+sources:
+  ivr: { preset: plivo, account: main, survey: quality }
+  web:
+    preset: generic-json
+    account: main
+    survey: quality
+    url: https://edge.test/survey
+    signature: { bearer: { value: 0123456789abcdef } }
+  open: { preset: plivo, account: main, survey: quality, signature: none }
+surveys:
+  quality:
+    fields: [from]
+    questions:
+      - { name: score, answers: 1-5 }
+      - { name: reason, answers: 1-3 }
+    rating: { question: score }
+  forgotten:
+    questions: [{ name: score, answers: 1-5 }]
+    rating: { question: score }
+"#;
+
+/// As they are for a real service.
+const REAL: &str = r#"
+public: { listen: 0.0.0.0:0, url: https://surveys.acme.io }
+admin: { listen: 127.0.0.1:0 }
+accounts:
+  main: { auth_id: MA3U5Q7R9T1V3X5Z7B9D, auth_token: { value: 0123456789abcdef } }
+sources:
+  ivr: { preset: plivo, account: main, survey: quality }
+surveys:
+  quality:
+    questions: [{ name: score, answers: 1-5 }]
+    rating: { question: score }
+"#;
+
+fn settings(text: &str) -> Settings {
+    Settings::from_yaml(text, Environment::default()).unwrap()
+}
+
+/// Each warning of `check`, with what stands before its line cut off.
+fn checked(text: &str) -> (Vec<String>, Value) {
+    let home = Home::new(text);
+    let said = |arguments: &[&str]| {
+        let output = run(arguments, &home.settings());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let folder = format!("{}/", home.settings().parent().unwrap().display());
+    let lines = said(&["check"]).replace(&folder, "");
+    let lines = lines.lines().filter_map(|line| line.strip_prefix("WARNING: ")).map(str::to_owned);
+    let json = serde_json::from_str::<Value>(&said(&["check", "--output", "json"])).unwrap();
+    (lines.collect(), json["warnings"].clone())
+}
+
+#[test]
+fn warnings_of_check_name_placeholders_and_what_is_unused() {
+    let (lines, json) = checked(PLACEHOLDERS);
+    insta::assert_snapshot!(lines.join("\n"));
+    let listed = json.as_array().unwrap();
+    assert_eq!(listed.len(), lines.len());
+    for (listed, line) in listed.iter().zip(&lines) {
+        let [path, message] = ["path", "message"].map(|key| listed[key].as_str().unwrap());
+        assert_eq!(*line, format!("postcall.yaml:{}: {path}: {message}", listed["line"]));
+        assert_eq!(listed["serve_refuses"], false);
+    }
+    assert_eq!(checked(REAL), (Vec::new(), serde_json::json!([])));
+}
+
+#[test]
+fn placeholders_are_refused_by_serve_unless_every_listener_is_on_loopback() {
+    for listener in ["public", "admin"] {
+        let reachable = PLACEHOLDERS.replace(
+            &format!("{listener}: {{ listen: 127.0.0.1:0"),
+            &format!("{listener}: {{ listen: 0.0.0.0:0"),
+        );
+        assert_ne!(reachable, PLACEHOLDERS);
+        let home = Home::new(&reachable);
+        let output = run(&["serve"], &home.settings());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("postcall.yaml:6: accounts.main.auth_id: "), "{said}");
+        assert!(!said.contains("no source uses"), "{said}");
+        let (lines, json) = checked(&reachable);
+        let refused = lines.iter().filter(|line| line.ends_with("; serve refuses it")).count();
+        let listed = json.as_array().unwrap().iter();
+        assert_eq!(listed.filter(|it| it["serve_refuses"] == true).count(), refused);
+        assert_eq!(refused, settings(&reachable).warnings.placeholders.len());
+    }
+    assert!(settings(PLACEHOLDERS).for_service().is_ok());
+    assert!(settings(REAL).for_service().is_ok());
+}
+
+#[test]
+fn a_call_id_of_another_vendor_is_warned_of_with_what_to_add() {
+    let secret = "{ secret: { value: 0123456789abcdef } }";
+    let twilio = format!("{{ twilio: {secret} }}");
+    let vonage = format!("{{ vonage: {secret} }}");
+    let hmac = format!("{{ hmac: {secret} }}");
+    let bearer = "{ bearer: { value: 0123456789abcdef } }";
+    let mut shown = String::new();
+    for (preset, signature, read) in [
+        ("twilio", &*twilio, ""),
+        ("twilio", &twilio, "call: form:CallSid"),
+        ("twilio", &twilio, "call: query:call_uuid"),
+        ("vonage", &vonage, ""),
+        ("jambonz", &hmac, ""),
+        ("genesys", bearer, ""),
+        ("yeastar", &hmac, ""),
+        ("amazon-connect", bearer, ""),
+        ("generic-json", bearer, ""),
+        ("plivo", "{ plivo: {} }", ""),
+    ] {
+        let own = format!(
+            "preset: {preset}, account: main, survey: quality, signature: {signature}, extract: {{ {read} }}"
+        );
+        let own = match preset {
+            "plivo" => "preset: plivo, account: main, survey: quality".to_owned(),
+            "vonage" | "yeastar" => {
+                own.replace("extract: {", "extract: { question: \"json:$.question\",")
+            }
+            _ => own,
+        };
+        let text = REAL.replace("preset: plivo, account: main, survey: quality", &own);
+        let warnings = settings(&text).warnings.others;
+        let messages: Vec<String> = warnings
+            .iter()
+            .filter(|it| it.path == "sources.ivr.extract.call")
+            .map(|it| it.message.clone())
+            .collect();
+        shown.push_str(&format!("{preset} {read}\n    {}\n", messages.join("\n    ")));
+    }
+    insta::assert_snapshot!(shown);
+}

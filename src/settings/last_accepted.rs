@@ -136,7 +136,7 @@ surveys:
         for (right, wrong) in [
             ("score }", "nothing }"),
             ("accounts:", "accounts: ]["),
-            ("private:", "\tprivate:"),
+            ("admin:", "\tadmin:"),
             ("surveys:", "surveys: {"),
         ] {
             assert!(text.contains(right));

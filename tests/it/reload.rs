@@ -241,7 +241,8 @@ fn a_refused_settings_file_is_no_crash_loop_at_the_next_restart() {
     );
     let mut test_env = TestEnv::of(&settings);
     test_env.serve_as_process();
-    test_env.operator_rewrites(|settings| settings.replace("of: problem", "of: no one"));
+    test_env
+        .operator_rewrites(|settings| settings.replace("question: problem", "question: nothing"));
     test_env.reload();
     test_env.process().wait_for("the settings were not reloaded, the old ones stay in force");
     test_env.process().signal("TERM");
@@ -263,7 +264,8 @@ fn a_refused_settings_file_is_no_crash_loop_at_the_next_restart() {
     test_env.caller("c-1").has_pressed("5");
     test_env.until_it_is("c-1", "delivered");
 
-    test_env.operator_rewrites(|settings| settings.replace("of: no one", "of: problem"));
+    test_env
+        .operator_rewrites(|settings| settings.replace("question: nothing", "question: problem"));
     test_env.reload();
     test_env.until("the file is in force", || test_env.figures().of("settings_stale") == 0.0);
     test_env.process().signal("TERM");

@@ -66,9 +66,6 @@ const SETTLE_MIN: Duration = Duration::from_secs(1);
 /// Connections that each worker has at least, where the settings allow so many.
 const WORKER_CONNECTIONS_MIN: usize = 16;
 
-/// Most parts in which the quarantine is written at the end; all of it has fewer.
-const QUARANTINE_SAVES_MAX: usize = 200;
-
 /// The admin listener serves one scraper and some probes.
 const PRIVATE_WORKERS: usize = 1;
 
@@ -198,9 +195,9 @@ impl App {
         let began = clock.monotonic();
         public.stop(true).await;
         tracing::info!("no more webhooks are taken");
-        let took = clock.monotonic() - began;
         quarantine.abort();
         save_quarantine(&live.ingest, &*store).await;
+        let took = clock.monotonic() - began;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
         admin_server.stop(false).await;
@@ -379,17 +376,10 @@ async fn keep_quarantine(ingest: Arc<Ingest>, store: Arc<dyn Store>, clock: Cloc
     ingest.keep_quarantine(&*store, || clock.now()).await;
 }
 
-/// Writes what the next process has to verify again. It takes a few turns if much came just now.
+/// Writes what the next process has to verify again.
 async fn save_quarantine(ingest: &Ingest, store: &dyn Store) {
-    for _ in 0..QUARANTINE_SAVES_MAX {
-        match ingest.quarantine().save(store).await {
-            Ok(false) => {}
-            Ok(true) => return,
-            Err(error) => {
-                let error = logs::chain(&error);
-                return tracing::warn!(error, "the quarantine could not be written");
-            }
-        }
+    if let Err(error) = ingest.quarantine().save_all(store).await {
+        tracing::warn!(error = logs::chain(&error), "the quarantine could not be written");
     }
 }
 

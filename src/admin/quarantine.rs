@@ -27,7 +27,8 @@ pub struct RejectionView {
     pub schemes: Vec<String>,
     /// The host that was called. If it differs from that of `url`, check `public.url`.
     pub host: Option<String>,
-    /// Whether it was quarantined, to be verified again when a secret changes.
+    /// Whether its source quarantines what is rejected for this, up to 32 KiB, to be verified again when
+    /// a secret changes.
     pub quarantined: bool,
 }
 
@@ -79,7 +80,7 @@ pub struct QuarantineRetry {
 pub struct QuarantineRetried {
     /// A secret verifies them: they are received as of their arrival.
     pub accepted: u64,
-    /// A secret verifies them, and they were refused for something else.
+    /// A secret verifies them, and they were rejected for another cause.
     pub rejected: u64,
     /// No secret verifies them yet.
     pub waiting: u64,

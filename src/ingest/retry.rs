@@ -1,6 +1,6 @@
 //! Verifying the quarantine again: what a changed secret verifies is received, as of its arrival.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct RetryCounts {
     /// A secret verifies them: they are received.
     pub accepted: usize,
-    /// A secret verifies them, and they are refused for something else.
+    /// A secret verifies them, and they are rejected for another cause.
     pub rejected: usize,
     /// No secret verifies them, or the store could not take them.
     pub waiting: usize,
@@ -39,17 +39,18 @@ impl Ingest {
         }
         let mut changes = self.secret_changes();
         loop {
+            // First what is too old: no secret makes it count.
             self.quarantine.expire(now());
             let changes_before = std::mem::replace(&mut changes, self.secret_changes());
             if changes != changes_before {
-                self.quarantine.want(None);
+                self.quarantine.want();
             }
             self.retry_untried().await;
             if let Err(error) = self.quarantine.save(store).await {
                 tracing::debug!(error = logs::chain(&error), "the quarantine could not be written");
             }
             let wanted = self.quarantine.wanted.notified();
-            // It ends early if a reload or an operator wants it.
+            // It ends early if a reload wants it.
             let _ = tokio::time::timeout(LOOK_EVERY, wanted).await;
         }
     }
@@ -58,26 +59,34 @@ impl Ingest {
     pub async fn retry_quarantine(&self, source: Option<&Name>) -> RetryCounts {
         // What is to be verified again here is not verified elsewhere, where it is not counted.
         let _one = self.retrying.lock().await;
-        self.quarantine.want(source);
-        self.retry_each().await
+        let (_, generation) = self.quarantine.untried();
+        let mut webhooks = self.quarantine.list();
+        webhooks.retain(|kept| source.is_none_or(|source| *source == kept.source));
+        self.retry_each(webhooks, generation).await
     }
 
     async fn retry_untried(&self) -> RetryCounts {
         let _one = self.retrying.lock().await;
-        self.retry_each().await
+        let (webhooks, generation) = self.quarantine.untried();
+        self.retry_each(webhooks, generation).await
     }
 
-    /// With `retrying` held.
-    async fn retry_each(&self) -> RetryCounts {
+    /// With `retrying` held, which keeps each from being received twice.
+    async fn retry_each(&self, webhooks: Vec<QuarantinedWebhook>, generation: u64) -> RetryCounts {
         let mut counts = RetryCounts::default();
-        for QuarantinedWebhook { source, webhook } in self.quarantine.untried() {
+        let mut tried = BTreeSet::new();
+        for QuarantinedWebhook { source, webhook } in webhooks {
+            // There may be thousands, and other tasks wait on this thread.
+            tokio::task::yield_now().await;
             let id = webhook.id;
             let Some(endpoint) = self.endpoint(source.as_str()) else { continue };
-            let verified = match endpoint.source.verify_or_return((*webhook).clone()) {
+            let received = match endpoint.source.verify_or_return((*webhook).clone()) {
+                // It may have been dropped or erased meanwhile.
+                Ok(_) if !self.quarantine.contains(id) => continue,
                 Ok(verified) => self.receive_verified(&endpoint, verified).await,
                 Err(unverified) => Err(unverified.rejection.into()),
             };
-            match verified {
+            match received {
                 Ok(receipt) => {
                     let submission = receipt.submission.map(tracing::field::display);
                     tracing::info!(%source, submission, "a quarantined webhook is received");
@@ -85,7 +94,7 @@ impl Ingest {
                     counts.accepted += 1;
                 }
                 Err(IngestError::Rejection(Rejection::Signature(SignatureError::Mismatch))) => {
-                    self.quarantine.set_tried(id);
+                    tried.insert(id);
                     counts.waiting += 1;
                 }
                 // It is tried again.
@@ -97,6 +106,7 @@ impl Ingest {
                 }
             }
         }
+        self.quarantine.set_tried(&tried, generation);
         counts
     }
 

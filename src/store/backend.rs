@@ -150,6 +150,9 @@ pub(super) trait Backend: Send {
 
     fn save_pause(&self, account: &Name, pause: &Pause) -> Result<(), Self::Error>;
 
+    /// All of the quarantine, the oldest first, and how many rows could not be read and were deleted.
+    fn load_quarantine(&self) -> Result<(Vec<QuarantinedWebhook>, usize), Self::Error>;
+
     /// Keeps a webhook that no known secret verifies, unless it is known.
     fn insert_quarantined(&self, kept: &QuarantinedWebhook) -> Result<(), Self::Error>;
 

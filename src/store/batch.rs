@@ -16,7 +16,7 @@ use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::clock::whole_microseconds;
-use crate::domain::{Name, WebhookId};
+use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
     LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission,
@@ -440,11 +440,16 @@ impl<'a, B: Backend> Batch<'a, B> {
             if let Some(call) = call {
                 // What the destination said of the account may name the call.
                 self.modify_pause(&account, |pause| pause.erase_call(call.as_str()))?;
-                self.backend.delete_quarantined_about(&call)?;
             }
             self.removed = Some(Removed::Erased);
         }
         Ok(outcome)
+    }
+
+    pub fn load_quarantine(&mut self) -> Result<Vec<QuarantinedWebhook>, B::Error> {
+        let (loaded, unreadable) = self.backend.load_quarantine()?;
+        self.note_purged(unreadable);
+        Ok(loaded)
     }
 
     /// Adds webhooks to the quarantine and removes some.
@@ -455,11 +460,23 @@ impl<'a, B: Backend> Batch<'a, B> {
     ) -> Result<(), B::Error> {
         added.iter().try_for_each(|kept| self.backend.insert_quarantined(kept))?;
         for id in removed {
-            if self.backend.delete_quarantined(*id)? > 0 {
-                self.removed.get_or_insert(Removed::Purged);
-            }
+            let deleted = self.backend.delete_quarantined(*id)?;
+            self.note_purged(deleted);
         }
         Ok(())
+    }
+
+    pub fn erase_quarantined(&mut self, call: &CallUuid) -> Result<(), B::Error> {
+        if self.backend.delete_quarantined_about(call)? > 0 {
+            self.removed = Some(Removed::Erased);
+        }
+        Ok(())
+    }
+
+    fn note_purged(&mut self, rows: usize) {
+        if rows > 0 {
+            self.removed.get_or_insert(Removed::Purged);
+        }
     }
 
     fn act(

@@ -148,10 +148,10 @@ pub trait Maintenance: Send + Sync {
 }
 
 /// A copy on disk of the webhooks that no known secret verifies, for the next process. They are in no
-/// state count, and an erased call takes those with it in which its id is found.
+/// state count.
 #[async_trait]
 pub trait Quarantine: Send + Sync {
-    /// All of them, the oldest first.
+    /// All of them, the oldest first. Rows that cannot be read are removed.
     async fn load_quarantine(&self) -> Result<Vec<QuarantinedWebhook>, StoreError>;
 
     /// Adds and removes some; what is known already, or not known, changes nothing. It runs after
@@ -161,4 +161,7 @@ pub trait Quarantine: Send + Sync {
         added: Vec<QuarantinedWebhook>,
         removed: Vec<WebhookId>,
     ) -> Result<(), StoreError>;
+
+    /// Removes those in whose body or query the call's id is found.
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError>;
 }

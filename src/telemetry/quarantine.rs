@@ -4,9 +4,9 @@ use strum::{IntoStaticStr, VariantArray};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum QuarantineEvent {
-    /// It is kept, in case a secret changes.
-    Kept,
-    /// It is too large to be kept.
+    /// It came into the quarantine, in case a secret changes.
+    Added,
+    /// It is too large for the quarantine.
     TooLarge,
     /// It made room for a later one.
     Evicted,
@@ -14,7 +14,7 @@ pub enum QuarantineEvent {
     Expired,
     /// A secret that changed verifies it: it is received.
     Accepted,
-    /// A secret that changed verifies it, and it is refused for something else.
+    /// A secret that changed verifies it, and it is rejected for another cause.
     Rejected,
     /// An operator, or a change of the settings, removed it.
     Dropped,

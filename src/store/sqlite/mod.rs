@@ -389,7 +389,7 @@ impl Maintenance for SqliteStore {
 #[async_trait]
 impl Quarantine for SqliteStore {
     async fn load_quarantine(&self) -> Result<Vec<QuarantinedWebhook>, StoreError> {
-        self.read(quarantine::load).await
+        self.write_in(Order::Last, |batch| batch.load_quarantine()).await
     }
 
     async fn save_quarantine(
@@ -398,6 +398,10 @@ impl Quarantine for SqliteStore {
         removed: Vec<WebhookId>,
     ) -> Result<(), StoreError> {
         self.write_in(Order::Last, move |batch| batch.save_quarantine(&added, &removed)).await
+    }
+
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError> {
+        self.write(move |batch| batch.erase_quarantined(&call)).await
     }
 }
 

@@ -44,25 +44,32 @@ pub(super) fn insert(connection: &Connection, kept: &QuarantinedWebhook) -> Resu
 }
 
 pub(super) fn delete(connection: &Connection, id: WebhookId) -> Result<usize> {
-    connection.prepare_cached(DELETE)?.execute([id.0.as_bytes()])
+    delete_row(connection, id.0.as_bytes())
+}
+
+fn delete_row(connection: &Connection, id: &[u8]) -> Result<usize> {
+    connection.prepare_cached(DELETE)?.execute([id])
 }
 
 pub(super) fn delete_about(connection: &Connection, call: &CallUuid) -> Result<usize> {
     connection.prepare_cached(DELETE_ABOUT)?.execute([call.as_str()])
 }
 
-/// All of them, the oldest first. A row that cannot be read is left out: it promises nothing.
-pub(super) fn load(connection: &Connection) -> Result<Vec<QuarantinedWebhook>> {
+/// All of them, the oldest first, and how many rows cannot be read and are deleted: they promise nothing,
+/// and would never expire.
+pub(super) fn load(connection: &Connection) -> Result<(Vec<QuarantinedWebhook>, usize)> {
     let mut statement = connection.prepare_cached(LOAD)?;
     let mut rows = statement.query([limit(LOADED_MAX)])?;
-    let mut loaded = Vec::new();
+    let (mut loaded, mut unreadable) = (Vec::new(), Vec::<Vec<u8>>::new());
     while let Some(row) = rows.next()? {
-        if let Ok(Some(webhook)) = read(row) {
-            loaded.push(webhook);
+        match read(row) {
+            Ok(Some(webhook)) => loaded.push(webhook),
+            _ => unreadable.push(row.get(1)?),
         }
     }
     loaded.reverse();
-    Ok(loaded)
+    unreadable.iter().try_for_each(|id| delete_row(connection, id).map(drop))?;
+    Ok((loaded, unreadable.len()))
 }
 
 fn read(row: &Row<'_>) -> Result<Option<QuarantinedWebhook>> {

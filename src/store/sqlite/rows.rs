@@ -423,6 +423,10 @@ impl Backend for Database {
         Ok(())
     }
 
+    fn load_quarantine(&self) -> Result<(Vec<QuarantinedWebhook>, usize)> {
+        quarantine::load(&self.connection)
+    }
+
     fn insert_quarantined(&self, kept: &QuarantinedWebhook) -> Result<()> {
         quarantine::insert(&self.connection, kept)
     }

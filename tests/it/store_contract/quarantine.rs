@@ -60,6 +60,7 @@ pub async fn an_erased_call_takes_its_quarantined_webhooks_with_it(store: TestSt
     store.receive_one(received).await;
     let kept = [quarantined(1, "c-1"), quarantined(2, "c-2")];
     store.save_quarantine(kept.to_vec(), Vec::new()).await.unwrap();
+    store.erase_quarantined("c-1".parse().unwrap()).await.unwrap();
     store.erase(vec![id], at(10)).await.unwrap();
     assert_eq!(ids(&store).await, [kept[1].webhook.id]);
 }

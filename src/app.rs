@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Listener, Metrics};
+use crate::telemetry::{Listener, Metrics, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a webhook into a connection that is just being closed.
@@ -78,6 +78,8 @@ pub struct App {
     metrics: Arc<Metrics>,
     public: TcpListener,
     admin_listener: TcpListener,
+    /// The settings are not those of their file, which is refused.
+    is_stale: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +104,15 @@ impl App {
         let admin_listener = listen("admin", settings.admin.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
         let store = open_ledger(&settings, &clock, &metrics)?;
-        Ok(Self { settings, clock, random, store, metrics, public, admin_listener })
+        let is_stale = false;
+        Ok(Self { settings, clock, random, store, metrics, public, admin_listener, is_stale })
+    }
+
+    /// Notes that the settings were accepted earlier, and that their file is refused now.
+    #[must_use]
+    pub fn with_stale_settings(self) -> Self {
+        self.metrics.settings_are_stale(true);
+        Self { is_stale: true, ..self }
     }
 
     /// Where webhooks are taken, with the port that the system gave.
@@ -128,7 +138,11 @@ impl App {
         mut reread: mpsc::Receiver<Reread>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
-        let App { settings, clock, random, store, metrics, public, admin_listener } = self;
+        let App { settings, clock, random, store, metrics, public, admin_listener, is_stale } =
+            self;
+        if !is_stale {
+            reload::keep(&settings);
+        }
         let accepting = Arc::new(AtomicBool::new(true));
         log_listeners(&settings, &public, &admin_listener);
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
@@ -145,16 +159,18 @@ impl App {
         let admin = AdminService::new(store.clone(), config, metrics.clone(), clock.clone());
         let admin = Arc::new(admin);
         let gate = gate(&settings);
-        let api = Api { admin: admin.clone(), gate: gate.clone() };
-        let admin_server =
-            serve_admin(admin_listener, &store, &metrics, &accepting, api, clock.clone())?;
         let in_force = InForce::of(&settings);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
+        let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
+        let admin_server =
+            serve_admin(admin_listener, &store, &metrics, &accepting, api, clock.clone())?;
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
+        let quarantine =
+            actix_web::rt::spawn(keep_quarantine(ingest.clone(), store.clone(), clock.clone()));
         let state = PublicListener {
             ingest: ingest.clone(),
             metrics: metrics.clone(),
@@ -179,6 +195,8 @@ impl App {
         let began = clock.monotonic();
         public.stop(true).await;
         tracing::info!("public listener closed");
+        quarantine.abort();
+        save_quarantine(&live.ingest, &*store).await;
         let took = clock.monotonic() - began;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
@@ -350,6 +368,18 @@ async fn keep_secrets_fresh(ingest: Arc<Ingest>, gate: Arc<Gate>) {
         tokio::time::sleep(SECRETS_EVERY).await;
         ingest.read_secrets_anew();
         gate.read_secrets_anew();
+    }
+}
+
+/// Ends with the service, which ends it.
+async fn keep_quarantine(ingest: Arc<Ingest>, store: Arc<dyn Store>, clock: Clock) {
+    ingest.keep_quarantine(&*store, || clock.now()).await;
+}
+
+/// Writes what the next process has to verify again.
+async fn save_quarantine(ingest: &Ingest, store: &dyn Store) {
+    if let Err(error) = ingest.quarantine().save_all(store).await {
+        tracing::warn!(error = logs::chain(&error), "the quarantine could not be written");
     }
 }
 

@@ -3,11 +3,26 @@
 //! [`Ingest::receive`] is the whole path. It knows neither the HTTP server in front of it nor what
 //! becomes of a submission afterwards.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+mod quarantine;
+mod rejections;
+mod retry;
+mod ring;
 
-use crate::domain::{Name, Webhook};
-use crate::source::{OnReject, Rejection, Source, SourceReply};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use jiff::Timestamp;
+
+pub use crate::store::QuarantinedWebhook;
+pub use quarantine::Quarantine;
+pub use rejections::{REJECTIONS_MAX, RejectionLog, RejectionRecord};
+pub use retry::RetryCounts;
+pub use ring::{AGE_MAX as QUARANTINE_AGE_MAX, size as quarantined_bytes};
+
+use crate::domain::{Method, Name, Webhook};
+use crate::source::{
+    OnReject, Rejection, SignatureError, Source, SourceReply, Unverified, VerifiedWebhook,
+};
 use crate::store::{Queue, ReceiveRequest, StoreError};
 use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
 use crate::survey::{Replies, Survey};
@@ -21,6 +36,10 @@ pub struct Ingest {
     endpoints: RwLock<Endpoints>,
     store: Arc<dyn Queue>,
     metrics: Arc<Metrics>,
+    quarantine: Quarantine,
+    rejections: RejectionLog,
+    /// Held while the quarantine is verified again: each webhook is received once.
+    retrying: tokio::sync::Mutex<()>,
 }
 
 type Endpoints = BTreeMap<Name, Arc<Endpoint>>;
@@ -67,8 +86,11 @@ impl Ingest {
         store: Arc<dyn Queue>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let endpoints = RwLock::new(endpoints(sources, surveys, replies, &metrics));
-        Self { endpoints, store, metrics }
+        let endpoints = endpoints(sources, surveys, replies, &metrics);
+        let quarantine = Quarantine::new(metrics.clone());
+        quarantine.limit(limits(&endpoints));
+        let (endpoints, rejections) = (RwLock::new(endpoints), RejectionLog::default());
+        Self { endpoints, store, metrics, quarantine, rejections, retrying: Default::default() }
     }
 
     /// Replaces all sources, as for [`new`](Self::new). A webhook that has its endpoint already is
@@ -80,18 +102,34 @@ impl Ingest {
         replies: &BTreeMap<Name, Arc<Replies>>,
     ) {
         let endpoints = endpoints(sources, surveys, replies, &self.metrics);
+        let limits = limits(&endpoints);
         *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        self.quarantine.limit(limits);
+    }
+
+    /// The webhooks that no known secret verifies.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// The last webhooks that were rejected.
+    pub fn rejections(&self) -> &RejectionLog {
+        &self.rejections
+    }
+
+    fn endpoints(&self) -> RwLockReadGuard<'_, Endpoints> {
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The source that a path names, if the settings have it.
     pub fn endpoint(&self, source: &str) -> Option<Arc<Endpoint>> {
-        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+        self.endpoints().get(source).cloned()
     }
 
     /// Reads again the secrets that webhooks are verified with: a token that was rotated in its file
     /// must not shut out the callers whose answers are signed with the new one.
     pub fn read_secrets_anew(&self) {
-        let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let endpoints = self.endpoints().clone();
         for (source, endpoint) in endpoints {
             if let Err(error) = endpoint.source.read_secrets_anew() {
                 tracing::warn!(%source, error, "a secret could not be read again; the known one stays");
@@ -110,8 +148,47 @@ impl Ingest {
         endpoint: &Endpoint,
         webhook: Webhook,
     ) -> Result<Receipt, IngestError> {
+        let verified = match endpoint.source.verify_or_return(webhook) {
+            Ok(verified) => verified,
+            Err(Unverified { webhook, rejection }) => {
+                if rejection == Rejection::Signature(SignatureError::Mismatch) {
+                    self.quarantine.keep(&endpoint.source.name, *webhook);
+                }
+                return Err(rejection.into());
+            }
+        };
+        self.receive_verified(endpoint, verified).await
+    }
+
+    /// Notes a webhook that was rejected, for an operator who wonders why.
+    pub fn note_rejection(
+        &self,
+        endpoint: &Endpoint,
+        reason: &'static str,
+        at: Timestamp,
+        method: Method,
+        host: Option<String>,
+    ) {
         let source = &endpoint.source;
-        let verified = source.verify(webhook)?;
+        let is_mismatch = reason == Rejection::Signature(SignatureError::Mismatch).label();
+        self.rejections.add(RejectionRecord {
+            source: source.name.clone(),
+            reason,
+            at,
+            method,
+            url: endpoint.url.clone(),
+            schemes: source.signature.labels(),
+            host,
+            quarantined: is_mismatch && source.quarantine_max() > 0,
+        });
+    }
+
+    async fn receive_verified(
+        &self,
+        endpoint: &Endpoint,
+        verified: VerifiedWebhook,
+    ) -> Result<Receipt, IngestError> {
+        let source = &endpoint.source;
         let Some(reading) = source.read(&verified)? else {
             return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
         };
@@ -172,6 +249,11 @@ fn endpoints(
         (source.name.clone(), Arc::new(Endpoint { source, survey, replies, url, metrics }))
     };
     sources.into_iter().map(endpoint).collect()
+}
+
+/// How many webhooks are quarantined of each source.
+fn limits(endpoints: &Endpoints) -> BTreeMap<Name, usize> {
+    endpoints.iter().map(|(name, it)| (name.clone(), it.source.quarantine_max())).collect()
 }
 
 impl IngestError {

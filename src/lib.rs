@@ -113,6 +113,8 @@
 //! - **A listener serves from our own socket**, which tells of every byte, so that a connection that keeps it
 //!   waiting can be closed, and those that wait longest make room for callers: `http/bounds` decides.
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
+//! - **What a changed secret may verify is kept apart**: `ingest/quarantine`, in memory, with a copy in the
+//!   store that is written beside the path of a webhook.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
 //! - **Settings come into force as a whole**: `app/reload` gives new ones to ingest, delivery, admin and
 //!   telemetry, or to none of them; what is built in at the start needs a restart, and says so.

@@ -216,6 +216,7 @@ pub fn jsonpath(data: &[u8]) {
         url: json.url.clone(),
         reply: json.reply.clone(),
         on_reject: json.on_reject,
+        quarantine: json.quarantine,
     };
     let mut webhook = webhook(Method::Post, b"call_uuid=c-1", body);
     webhook.headers = [("content-type", "application/json")].into_iter().collect();

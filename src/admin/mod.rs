@@ -11,6 +11,7 @@ mod difference;
 mod error;
 mod export;
 mod object;
+mod quarantine;
 mod query;
 mod requests;
 mod service;
@@ -24,6 +25,10 @@ pub use difference::{After, Before, Difference};
 pub use error::{AdminError, ApiProblem, Result};
 pub use export::{Export, ExportFormat, ExportOptions};
 pub use object::only_object;
+pub use quarantine::{
+    QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried, QuarantineRetry,
+    QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,
+};
 pub use query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery, reason_labels};
 pub use requests::{
     DiscardRequest, DiscardResult, EraseResult, LeftOut, ReplayOptions, ReplayRequest,

@@ -225,6 +225,7 @@ impl AdminApi for AdminService {
     }
 
     async fn erase(&self, call: &CallUuid) -> Result<EraseResult> {
+        self.store.erase_quarantined(call.clone()).await?;
         let ids = self.store.of_call(call.clone()).await?;
         let mut erased = 0;
         for ids in ids.chunks(ERASED_AT_ONCE) {

@@ -8,7 +8,7 @@ use crate::admin::AdminService;
 use crate::delivery::DeliveryConfig;
 use crate::http::Gate;
 use crate::ingest::Ingest;
-use crate::settings::{Fingerprint, Settings, SettingsError};
+use crate::settings::{Fingerprint, Kept, Settings, SettingsError};
 use crate::telemetry::{Metrics, ReloadResult, logs};
 
 /// Settings that were read again while the service runs, or why there are none.
@@ -50,6 +50,8 @@ impl Live {
             // What they refer to may have changed nevertheless.
             self.ingest.read_secrets_anew();
             self.gate.read_secrets_anew();
+            self.metrics.settings_are_stale(false);
+            keep(&new);
             tracing::info!(settings = new.hash, "the settings say what is in force already");
             return ReloadResult::Unchanged;
         }
@@ -71,6 +73,7 @@ impl Live {
         let (was, is) = (&self.in_force.hash, &coming.hash);
         tracing::info!(was, settings = is, "the settings were reloaded");
         terms::warn_of_open_sources(&new);
+        keep(&new);
 
         // Metrics and the dispatcher come first: what the listeners let in meets a dispatcher that
         // knows its survey, and is counted where it belongs.
@@ -80,8 +83,26 @@ impl Live {
         self.gate.change(new.admin.token.clone());
         logs::filter_by(&new.logs.filter);
         self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
+        self.metrics.settings_are_stale(false);
         self.in_force = coming;
         ReloadResult::Applied
+    }
+}
+
+/// Keeps settings that are in force beside the store, for a start at which their file is refused.
+pub(super) fn keep(settings: &Settings) {
+    match settings.keep() {
+        Ok(Kept::Yes(place)) => {
+            tracing::debug!(file = %place.display(), "the accepted settings are kept");
+        }
+        Ok(Kept::NoFile) => {}
+        Ok(Kept::HasSecret) => tracing::info!(
+            "the accepted settings are not kept for a later start, because a secret is written in \
+             them: use env or file in place of value"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "the accepted settings could not be kept beside the store")
+        }
     }
 }
 

@@ -20,6 +20,8 @@ mod output;
 mod payload;
 mod post;
 mod preview;
+mod quarantine;
+mod rejections;
 mod reread;
 mod serve;
 mod settings_file;
@@ -56,7 +58,7 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Take webhooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
-    Serve(SettingsFile),
+    Serve(serve::Serve),
     /// Validate the settings, and print what follows from them
     Check(check::Check),
     /// Write a settings file to begin with, and test cases for it
@@ -81,6 +83,10 @@ enum Verb {
     Submissions(Box<submissions::Submissions>),
     /// Say which accounts are held and why; hold and resume them
     Accounts(Box<accounts::Accounts>),
+    /// List webhooks that no known secret verifies; verify them again, or drop them
+    Quarantine(Box<quarantine::Quarantine>),
+    /// List the last webhooks that a running service rejected, and why
+    Rejections(Box<rejections::Rejections>),
     /// Print a script that completes the command line in a shell
     Completions(completions::Completions),
     /// Print the manual page, or write one for each command
@@ -105,7 +111,7 @@ impl Cli {
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
-            Verb::Serve(settings) => serve::run(settings),
+            Verb::Serve(serve) => serve::run(serve),
             Verb::Check(check) => check.run(),
             Verb::Init(init) => init.run(),
             Verb::Explain(explain) => explain.run(),
@@ -118,6 +124,8 @@ impl Cli {
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Doctor(doctor) => doctor.run(),
             Verb::Accounts(accounts) => accounts.run(),
+            Verb::Quarantine(quarantine) => quarantine.run(),
+            Verb::Rejections(rejections) => rejections.run(),
             Verb::Completions(completions) => completions.run(command()),
             Verb::Man(man) => man.run(command()),
             Verb::Demo(demo) => demo.run(),

@@ -1,7 +1,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use anyhow::Context;
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -11,16 +13,29 @@ use super::{Failure, SettingsFile};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::random::Random;
+use crate::settings::{Environment, Settings, SettingsError};
 use crate::source::Source;
 use crate::telemetry::logs::{self, Stream};
 
-pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Fail if the settings file is invalid, instead of starting with the settings that were accepted last
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    file: SettingsFile,
+}
+
+pub(super) fn run(Serve { strict, file }: Serve) -> Result<(), Failure> {
     let path = file.find()?;
     let seen = Look::at(&path);
-    let settings = file.load()?.for_service()?;
+    let (settings, invalid) = load(&file, &path, strict)?;
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
-    tracing::info!(file = %path.display(), hash = settings.hash, "settings loaded");
+    match &invalid {
+        Some(error) => log_invalid(error),
+        None => tracing::info!(file = %path.display(), hash = settings.hash, "settings loaded"),
+    }
     let address = |source: &Source| (source.name.to_string(), source.address());
     let sources: Vec<_> = settings.sources.values().map(address).collect();
     actix_web::rt::System::new().block_on(async {
@@ -28,6 +43,7 @@ pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
         let hangup = signal(SignalKind::hangup()).context("listening for signals")?;
         let app =
             App::build(settings, Clock::system(), Random::system()).map_err(anyhow::Error::from)?;
+        let app = if invalid.is_some() { app.with_stale_settings() } else { app };
         if io::stdout().is_terminal() {
             // The logs say the same.
             let _ = io::stdout()
@@ -39,6 +55,38 @@ pub(super) fn run(file: SettingsFile) -> Result<(), Failure> {
         app.run(rereads, stop).await.map_err(anyhow::Error::from)?;
         Ok(())
     })
+}
+
+/// The settings of the file or, if it is invalid, those that were accepted last, and why it is invalid.
+fn load(
+    file: &SettingsFile,
+    path: &Path,
+    strict: bool,
+) -> Result<(Settings, Option<SettingsError>), Failure> {
+    match file.load().and_then(|settings| Ok(settings.for_service()?)) {
+        Ok(settings) => Ok((settings, None)),
+        Err(Failure::Settings(invalid)) if !strict && invalid.is_invalid() => {
+            let last = Settings::last_accepted(path, Environment::of_process());
+            match last.and_then(|last| last.for_service().ok()) {
+                Some(last) => Ok((last, Some(invalid))),
+                None => Err(Failure::Settings(invalid)),
+            }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn log_invalid(invalid: &SettingsError) {
+    const STALE: &str =
+        "the settings file is invalid: serving with the settings that were accepted last";
+    match invalid {
+        SettingsError::Faults(faults) => {
+            for fault in faults {
+                tracing::error!(%fault, "{STALE}");
+            }
+        }
+        other => tracing::error!(fault = logs::chain(other), "{STALE}"),
+    }
 }
 
 /// Where senders, operators and probes reach a service, for a person at a terminal.

@@ -18,6 +18,9 @@ use crate::telemetry::{Metrics, WebhookOutcome, logs};
 /// What a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: &str = "1";
 
+/// Longest name of a host, with a port.
+const HOST_MAX: usize = 259;
+
 /// Why this module refuses a webhook before its source reads it.
 pub const REFUSALS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
 
@@ -65,6 +68,13 @@ pub(super) async fn receive(
         Err(error) => {
             if let Some(reason) = error.refusal() {
                 metrics.webhook_refused(reason);
+                listener.ingest.note_rejection(
+                    &endpoint,
+                    reason,
+                    received_at,
+                    method(&request),
+                    host(&request),
+                );
             }
             error.log(source, &request);
             (error.outcome(), error.response(&endpoint))
@@ -123,10 +133,22 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, WebhookError> {
     Ok(body)
 }
 
+fn method(request: &HttpRequest) -> Method {
+    if request.method() == HttpMethod::GET { Method::Get } else { Method::Post }
+}
+
+/// The host that was called, if it is one; anything may be sent in its place.
+fn host(request: &HttpRequest) -> Option<String> {
+    let host = request.headers().get(header::HOST)?.to_str().ok()?;
+    let is_host = host.len() <= HOST_MAX
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    is_host.then(|| host.to_owned())
+}
+
 fn webhook(id: WebhookId, request: &HttpRequest, body: Vec<u8>, received_at: Timestamp) -> Webhook {
     Webhook {
         id,
-        method: if request.method() == HttpMethod::GET { Method::Get } else { Method::Post },
+        method: method(request),
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),
         headers: request.headers().iter().collect(),

@@ -20,6 +20,7 @@ mod error;
 mod extractors;
 mod hash;
 mod issues;
+mod last_accepted;
 mod layers;
 mod listeners;
 mod located;
@@ -35,6 +36,7 @@ mod secret_name;
 mod section;
 mod signatures;
 mod source_line;
+mod source_text;
 mod sources;
 mod spec;
 mod store;
@@ -52,6 +54,7 @@ pub use diagnostic::{Diagnostic, Location};
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use hash::Fingerprint;
+pub use last_accepted::Kept;
 pub use listeners::{AdminListener, PublicListener};
 pub use presets::names as preset_names;
 pub use process::{Logs, Shutdown};
@@ -71,6 +74,7 @@ use diagnostic::Part;
 pub(crate) use located::Located;
 use located::{NotYaml, Origin, Place};
 use section::Section;
+use source_text::SourceText;
 use sources::RefContext;
 use spec::{Kind, Spec, key};
 use warnings::Checked;
@@ -126,6 +130,8 @@ pub struct Settings {
     pub hash: String,
     pub fingerprint: Fingerprint,
     pub warnings: Warnings,
+    /// `None` if they come from no file.
+    source_text: Option<SourceText>,
 }
 
 impl Settings {
@@ -167,6 +173,7 @@ impl Settings {
             (faults, Some(mut settings)) if faults.is_empty() => {
                 settings.warnings =
                     Warnings { missing_secrets, ..settings.warnings_of(&tree, &warned) };
+                settings.source_text = file.map(|file| SourceText::new(file, text));
                 Ok(settings)
             }
             (faults, _) => Err(SettingsError::Faults(faults)),
@@ -242,6 +249,7 @@ impl Settings {
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
             warnings: Warnings::default(),
+            source_text: None,
         })
     }
 }

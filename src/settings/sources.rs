@@ -55,7 +55,20 @@ pub(super) const SPEC: Spec = Spec::of(&[
         words_of::<OnReject>(),
         "What it hears otherwise: the status, or the reply, so that a live call goes on.",
     ),
+    key(
+        "quarantine",
+        Kind::Whole(0, QUARANTINE_MAX),
+        "Most webhooks with a signature of another key that are kept for an hour, unread, and verified \
+         again when a secret changes; 100 by default, 0 for none.",
+    ),
 ]);
+
+/// Webhooks of a source that are kept while no known secret verifies them: what a sender sends in a
+/// few minutes before the new secret is written.
+const QUARANTINE_DEFAULT: usize = 100;
+
+/// The total size is bounded besides, so that more would hardly be kept.
+const QUARANTINE_MAX: u64 = 10_000;
 
 const REPLY: Spec = Spec::of(&[
     key("xml", Kind::Text, "XML such as \"<Response/>\"."),
@@ -108,6 +121,9 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
     let reply = table
         .or("reply", SourceReply::default(), |cursor| reply(&cursor, preset.unwrap_or_default()));
     let on_reject = table.or("on_reject", OnReject::default(), |cursor| cursor.one_of());
+    let quarantine = table.or("quarantine", QUARANTINE_DEFAULT, |cursor| {
+        cursor.whole().and_then(|count| usize::try_from(count).ok())
+    });
     Some(Source {
         name,
         account: account?,
@@ -118,6 +134,7 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
         url: url?,
         reply: reply?,
         on_reject: on_reject?,
+        quarantine: quarantine?,
     })
 }
 

@@ -44,7 +44,7 @@ pub use signature::{
     Hmac, HmacRules, MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo,
     PlivoHeader, Proof, PublicKey, Scheme, SignatureAttempt, SignatureError, SignedPayload,
     SignedTime, Standard, Telnyx, TimeFormat, TimePlace, Twilio, UnknownPlivoHeader, UnnamedBody,
-    VerifiedWebhook, Vonage,
+    Unverified, VerifiedWebhook, Vonage,
 };
 pub use url::{MalformedUrl, SignedUrl};
 
@@ -65,6 +65,8 @@ pub struct Source {
     pub url: SignedUrl,
     pub reply: SourceReply,
     pub on_reject: OnReject,
+    /// How many webhooks that no known secret verifies are kept at most.
+    pub quarantine: usize,
 }
 
 impl Source {
@@ -73,7 +75,27 @@ impl Source {
     /// # Errors
     /// A body of another type, a form that cannot be decoded, or a signature that does not hold.
     pub fn verify(&self, webhook: Webhook) -> Result<VerifiedWebhook, Rejection> {
+        self.verify_or_return(webhook).map_err(|unverified| unverified.rejection)
+    }
+
+    /// As [`verify`](Self::verify); what is refused is returned.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify).
+    pub fn verify_or_return(&self, webhook: Webhook) -> Result<VerifiedWebhook, Unverified> {
         self.signature.verify(webhook, self.accepts, &self.url, &self.account.credentials)
+    }
+
+    /// How often a secret that it verifies with has changed since the settings were read.
+    pub fn secret_changes(&self) -> u64 {
+        let own = self.signature.own_secrets().map_or(0, Credentials::changes);
+        self.account.credentials.changes() + own
+    }
+
+    /// Most webhooks that are kept of it while no known secret verifies them. A sender that sends the
+    /// secret itself has none: the secret would be kept.
+    pub fn quarantine_max(&self) -> usize {
+        if self.signature.signs_requests() { self.quarantine } else { 0 }
     }
 
     /// For a person who wonders why a signature does not match: every text that it may have been

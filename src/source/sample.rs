@@ -54,6 +54,7 @@ pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
         url,
         reply: SourceReply::default(),
         on_reject: super::OnReject::Status,
+        quarantine: 0,
     }
 }
 

@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::model::{ClockRecord, ReceiveRequest};
+use super::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
 use crate::account::Pause;
-use crate::domain::{IdempotencyKey, Name};
+use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
 
 /// A database as the writer's thread uses it: rows by number, and the indexes that find them. It
@@ -149,6 +149,18 @@ pub(super) trait Backend: Send {
     fn pause(&self, account: &Name) -> Result<Option<StoredPause>, Self::Error>;
 
     fn save_pause(&self, account: &Name, pause: &Pause) -> Result<(), Self::Error>;
+
+    /// All of the quarantine, the oldest first, and how many rows could not be read and were deleted.
+    fn load_quarantine(&self) -> Result<(Vec<QuarantinedWebhook>, usize), Self::Error>;
+
+    /// Keeps a webhook that no known secret verifies, unless it is known.
+    fn insert_quarantined(&self, kept: &QuarantinedWebhook) -> Result<(), Self::Error>;
+
+    /// Returns how many were deleted, here and below.
+    fn delete_quarantined(&self, id: WebhookId) -> Result<usize, Self::Error>;
+
+    /// Deletes those in whose body or query the call's id is found.
+    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<usize, Self::Error>;
 }
 
 /// A submission as it was found.

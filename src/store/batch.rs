@@ -9,14 +9,14 @@ use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, UnreadablePa
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClaimRequest, Claimed, ClockRecord, PurgeCounts, ROWS_PER_MICROSECOND, ReceiveRequest,
-    Received, RetentionCutoffs, SettledUnsent, first_row,
+    ClaimRequest, Claimed, ClockRecord, PurgeCounts, QuarantinedWebhook, ROWS_PER_MICROSECOND,
+    ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, first_row,
 };
 use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::clock::whole_microseconds;
-use crate::domain::Name;
+use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
     LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission,
@@ -444,6 +444,39 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.removed = Some(Removed::Erased);
         }
         Ok(outcome)
+    }
+
+    pub fn load_quarantine(&mut self) -> Result<Vec<QuarantinedWebhook>, B::Error> {
+        let (loaded, unreadable) = self.backend.load_quarantine()?;
+        self.note_purged(unreadable);
+        Ok(loaded)
+    }
+
+    /// Adds webhooks to the quarantine and removes some.
+    pub fn save_quarantine(
+        &mut self,
+        added: &[QuarantinedWebhook],
+        removed: &[WebhookId],
+    ) -> Result<(), B::Error> {
+        added.iter().try_for_each(|kept| self.backend.insert_quarantined(kept))?;
+        for id in removed {
+            let deleted = self.backend.delete_quarantined(*id)?;
+            self.note_purged(deleted);
+        }
+        Ok(())
+    }
+
+    pub fn erase_quarantined(&mut self, call: &CallUuid) -> Result<(), B::Error> {
+        if self.backend.delete_quarantined_about(call)? > 0 {
+            self.removed = Some(Removed::Erased);
+        }
+        Ok(())
+    }
+
+    fn note_purged(&mut self, rows: usize) {
+        if rows > 0 {
+            self.removed.get_or_insert(Removed::Purged);
+        }
     }
 
     fn act(

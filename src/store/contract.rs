@@ -6,16 +6,16 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::model::{
-    ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, ReceiveRequest, Received,
-    RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
+    ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, QuarantinedWebhook,
+    ReceiveRequest, Received, RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
 };
-use crate::domain::{CallUuid, Name};
+use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
 
 /// The whole contract.
-pub trait Store: Queue + Reader + Admin + Maintenance {}
+pub trait Store: Queue + Reader + Admin + Maintenance + Quarantine {}
 
-impl<T: Queue + Reader + Admin + Maintenance> Store for T {}
+impl<T: Queue + Reader + Admin + Maintenance + Quarantine> Store for T {}
 
 /// The path of a webhook: received, claimed, settled.
 ///
@@ -145,4 +145,23 @@ pub trait Maintenance: Send + Sync {
     /// Forgets some idempotency keys that expire and were used before that time, the oldest first, and returns
     /// how many: zero at the end.
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// A copy on disk of the webhooks that no known secret verifies, for the next process. They are in no
+/// state count.
+#[async_trait]
+pub trait Quarantine: Send + Sync {
+    /// All of them, the oldest first. Rows that cannot be read are removed.
+    async fn load_quarantine(&self) -> Result<Vec<QuarantinedWebhook>, StoreError>;
+
+    /// Adds and removes some; what is known already, or not known, changes nothing. It runs after
+    /// everything else in its transaction.
+    async fn save_quarantine(
+        &self,
+        added: Vec<QuarantinedWebhook>,
+        removed: Vec<WebhookId>,
+    ) -> Result<(), StoreError>;
+
+    /// Removes those in whose body or query the call's id is found.
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError>;
 }

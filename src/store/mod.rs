@@ -5,7 +5,7 @@
 //! [`account`](crate::account). `batch` runs those over a working set, `writer` commits it with
 //! one sync for everything that waited, and a backend ([`sqlite`]) holds SQL and nothing else.
 //!
-//! The contract is [`Queue`], [`Reader`], [`Admin`] and [`Maintenance`]; `tests/it/store_contract.rs`
+//! The contract is [`Queue`], [`Reader`], [`Admin`], [`Maintenance`] and [`Quarantine`]; `tests/it/store_contract.rs`
 //! runs every promise of it on every backend. Only this module knows SQL.
 
 mod backend;
@@ -20,11 +20,11 @@ mod selection;
 pub mod sqlite;
 mod writer;
 
-pub use contract::{Admin, Maintenance, Queue, Reader, Store};
+pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Store};
 pub use error::StoreError;
 pub use model::{
-    ClaimRequest, Claimed, ClockRecord, Cursor, MalformedCursor, Page, PurgeCounts, ReceiveRequest,
-    Received, RetentionCutoffs, SettledUnsent, Statistics, StoredWebhook, SubmissionDetail,
-    SubmissionFilter, WebhookContent,
+    ClaimRequest, Claimed, ClockRecord, Cursor, MalformedCursor, Page, PurgeCounts,
+    QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, Statistics,
+    StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
 };
 pub use observer::Observer;

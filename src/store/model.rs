@@ -28,6 +28,13 @@ pub struct ReceiveRequest {
     pub policy: Arc<dyn CompletionPolicy>,
 }
 
+/// A webhook that no known secret verifies, of a source of the settings. It is untrusted.
+#[derive(Debug, Clone)]
+pub struct QuarantinedWebhook {
+    pub source: Name,
+    pub webhook: Arc<Webhook>,
+}
+
 /// A webhook that is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {

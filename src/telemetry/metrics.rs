@@ -12,6 +12,7 @@ use super::connections::{Listener, ListenerMetrics};
 use super::families::{
     counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
 };
+use super::quarantine::QuarantineEvent;
 use super::reload::ReloadResult;
 use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
@@ -60,6 +61,9 @@ families! {
         /// 0 while the settings as they are written differ from those in force because the last
         /// reload was refused, else 1.
         settings_last_reload_successful: IntGauge = gauge,
+        /// 1 from a start with the settings that were accepted last, because the file is refused, until a
+        /// reload is taken; else 0.
+        settings_stale: IntGauge = gauge,
         /// Signature schemes that a source accepts; always 1. Anyone may call a source with the
         /// scheme none, and v2 covers neither query nor body.
         source_signature_info: IntGaugeVec = gauges(["source", "scheme"]),
@@ -77,6 +81,13 @@ families! {
         webhooks_total: IntCounterVec = counters(["source", "outcome"]),
         /// Webhooks refused for their signature, their type or what they say, by reason.
         webhook_rejections_total: IntCounterVec = counters(["source", "reason"]),
+        /// Webhooks that are quarantined: no known secret verifies them, and they are verified again when
+        /// one changes.
+        quarantine_webhooks: IntGaugeVec = gauges(["source"]),
+        /// Quarantined webhooks by what happened to them: added, or too_large to be; accepted, or rejected
+        /// for another cause, once a secret verified them; evicted by later ones, expired after an hour,
+        /// dropped by an operator or the settings, or erased with their call.
+        quarantine_events_total: IntCounterVec = counters(["source", "event"]),
         /// Time from the receipt of a webhook to its answer.
         webhook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
         /// Second, different answers to a question that had an answer; which counts is the survey's
@@ -214,6 +225,11 @@ impl Metrics {
         self.families.settings_last_reload_successful.set(is_successful);
     }
 
+    /// Whether the service was started with earlier settings than those of the file, which is refused.
+    pub fn settings_are_stale(&self, are_stale: bool) {
+        self.families.settings_stale.set(are_stale.into());
+    }
+
     /// The text that Prometheus scrapes, to be served as [`CONTENT_TYPE`](Self::CONTENT_TYPE).
     ///
     /// # Errors
@@ -330,6 +346,27 @@ impl Metrics {
         for (source, _) in in_force.labels.sources.iter().filter(|(it, _)| sources.contains(it)) {
             self.families.submissions_set_aside_total.with_label_values(&[source.as_str()]).inc();
         }
+    }
+
+    /// Something happened to a quarantined webhook of the source.
+    pub fn quarantine_event(&self, source: &Name, event: QuarantineEvent) {
+        if self.has_source(source) {
+            let labels = [source.as_str(), event.label()];
+            self.families.quarantine_events_total.with_label_values(&labels).inc();
+        }
+    }
+
+    /// So many webhooks of the source are quarantined.
+    pub fn quarantine_holds(&self, source: &Name, count: usize) {
+        if self.has_source(source) {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.families.quarantine_webhooks.with_label_values(&[source.as_str()]).set(count);
+        }
+    }
+
+    fn has_source(&self, source: &Name) -> bool {
+        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+        in_force.labels.sources.iter().any(|(known, _)| known == source)
     }
 
     /// So many attempts of the account may be under way at once.
@@ -449,6 +486,10 @@ impl Families {
             // It names its own.
             self.source(source);
             self.submissions_set_aside_total.with_label_values(&[source.as_str()]);
+            self.quarantine_webhooks.with_label_values(&[source.as_str()]);
+            for event in QuarantineEvent::ALL {
+                self.quarantine_events_total.with_label_values(&[source.as_str(), event.label()]);
+            }
             for reason in &labels.refusals {
                 self.webhook_rejections_total.with_label_values(&[source.as_str(), reason]);
             }
@@ -491,6 +532,11 @@ impl Families {
         for (source, scheme) in old.labels.schemes() {
             if !new.labels.schemes().any(|stays| stays == (source, scheme)) {
                 let _ = self.source_signature_info.remove_label_values(&[source, scheme]);
+            }
+        }
+        for (source, _) in &old.labels.sources {
+            if !new.labels.sources.iter().any(|(stays, _)| stays == source) {
+                let _ = self.quarantine_webhooks.remove_label_values(&[source.as_str()]);
             }
         }
         for account in old.labels.accounts.iter().filter(|old| !new.labels.accounts.contains(old)) {

@@ -32,6 +32,7 @@ mod operator_actions;
 mod power_cut;
 mod presets;
 mod process;
+mod quarantine;
 mod readme;
 mod reload;
 mod schema;

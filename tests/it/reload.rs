@@ -231,3 +231,43 @@ fn a_process_notices_a_file_that_was_swapped() {
     test_env.until("the new settings are in force", || applied(&test_env) == 1.0);
     test_env.caller("c-1").at("fresh").has_pressed("2");
 }
+
+#[test]
+fn a_refused_settings_file_is_no_crash_loop_at_the_next_restart() {
+    // A secret in the text would not be kept.
+    let settings = SETTINGS.replace(
+        "auth_token: { value: the-token-that-plivo-knows }",
+        "auth_token: { file: \"@folder@/token\" }",
+    );
+    let mut test_env = TestEnv::of(&settings);
+    test_env.serve_as_process();
+    test_env
+        .operator_rewrites(|settings| settings.replace("question: problem", "question: nothing"));
+    test_env.reload();
+    test_env.process().wait_for("the settings were not reloaded, the old ones stay in force");
+    test_env.process().signal("TERM");
+    assert!(test_env.until_the_process_ends().status.success());
+
+    let strict = test_env.postcall(&["serve", "--strict"]).output().unwrap();
+    assert_eq!(strict.status.code(), Some(78));
+    let told = String::from_utf8(strict.stderr).unwrap();
+    assert!(told.contains("surveys.quality.issues.question"), "{told}");
+
+    test_env.serve_as_process();
+    let stale = "the settings file is refused: serving with the settings that were accepted last";
+    let told = test_env.process().said_first.iter().find(|line| line["message"] == stale);
+    let told = told.expect("it is said loudly");
+    assert_eq!(told["level"], "ERROR");
+    assert!(told["fault"].as_str().unwrap().contains("surveys.quality.issues.question"), "{told}");
+    assert_eq!(test_env.figures().of("settings_stale"), 1.0);
+    assert!(test_env.is_ready());
+    test_env.caller("c-1").has_pressed("5");
+    test_env.until_it_is("c-1", "delivered");
+
+    test_env
+        .operator_rewrites(|settings| settings.replace("question: nothing", "question: problem"));
+    test_env.reload();
+    test_env.until("the file is in force", || test_env.figures().of("settings_stale") == 0.0);
+    test_env.process().signal("TERM");
+    assert!(test_env.until_the_process_ends().status.success());
+}

@@ -14,6 +14,7 @@ mod model;
 mod operating;
 mod order;
 mod pausing;
+mod quarantine;
 mod raw_file;
 mod receiving;
 mod reporting;
@@ -73,6 +74,12 @@ macro_rules! keeps_every_promise {
                 what_was_late_counts_once_another_answer_is_delivered
                 what_is_delivered_again_is_open_until_its_attempt
                 what_the_destination_rejected_is_another_offer_with_another_answer
+            }
+            promises! { quarantine<$type>:
+                a_quarantined_webhook_is_kept_as_it_came
+                a_removed_quarantined_webhook_is_gone
+                an_erased_call_takes_its_quarantined_webhooks_with_it
+                a_quarantined_webhook_that_is_received_twice_is_kept_once
             }
             promises! { idempotency<$type>:
                 a_known_idempotency_key_with_the_same_bytes_is_a_duplicate

@@ -10,11 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::admin::{
     AccountList, AccountView, AdminApi, AdminError, ApiProblem, DiscardRequest, DiscardResult,
-    EraseResult, Paging, ReplayOptions, ReplayRequest, ReplayResult, Result, ResumeResult,
-    SubmissionDetailView, SubmissionPage, SubmissionQuery, SurveyList,
+    EraseResult, Paging, QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried,
+    QuarantineRetry, QuarantinedDetail, RejectionList, ReplayOptions, ReplayRequest, ReplayResult,
+    Result, ResumeResult, SubmissionDetailView, SubmissionPage, SubmissionQuery, SurveyList,
 };
 use crate::destination;
 use crate::domain::{CallUuid, Name};
@@ -30,7 +32,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 const RESPONSE_MAX: usize = 64 * 1024 * 1024;
 
 /// The operator actions of a running service, through the API on its admin listener.
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     http: awc::Client,
     /// URL of its admin listener, without a slash at the end.
     root: String,
@@ -57,6 +59,26 @@ impl Client {
             .timeout(RESPONSE_TIMEOUT)
             .finish();
         Ok(Self { http, root, token })
+    }
+
+    pub async fn rejections(&self) -> Result<RejectionList> {
+        self.get("rejections", Vec::new()).await
+    }
+
+    pub async fn quarantine(&self) -> Result<QuarantineList> {
+        self.get("quarantine", Vec::new()).await
+    }
+
+    pub async fn quarantined(&self, id: Uuid) -> Result<QuarantinedDetail> {
+        self.get(&format!("quarantine/{id}"), Vec::new()).await
+    }
+
+    pub async fn retry_quarantine(&self, request: &QuarantineRetry) -> Result<QuarantineRetried> {
+        self.post("quarantine/retry", request).await
+    }
+
+    pub async fn drop_quarantine(&self, request: &QuarantineDrop) -> Result<QuarantineDropped> {
+        self.post("quarantine/drop", request).await
     }
 
     async fn get<T: DeserializeOwned>(

@@ -89,6 +89,31 @@ impl AdminArgs {
         }
     }
 
+    /// The client of a running service, for what only that knows.
+    pub fn open_service(&self) -> Result<Client, Failure> {
+        if let Some(url) = &self.admin_url {
+            let needs_settings = self.token_file.is_none() && self.settings.file.is_some();
+            let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
+            return self.client_of(url, settings.as_ref());
+        }
+        if self.store.is_some() {
+            let advice =
+                "only a running service has this: say --admin-url URL, or leave --store out";
+            return Err(anyhow!(advice).into());
+        }
+        let settings = self.settings.load()?;
+        let path = settings.store.path.display().to_string();
+        if !sqlite::is_served(&settings.store.path) {
+            return Err(anyhow!(
+                "no service has the store {path} open, and only a running service has this: start \
+                 it, or say --admin-url URL"
+            )
+            .into());
+        }
+        let url = address_of_api(&settings).with_context(|| no_api(&settings, &path))?;
+        self.client_of(&url, Some(&settings))
+    }
+
     /// The service that `--admin-url` names. The settings are read only if they are named and may hold
     /// the token. If they cannot be read here, the service says whether it needs one.
     fn named_client(&self, url: &str) -> ParsedRequest {
@@ -98,11 +123,15 @@ impl AdminArgs {
     }
 
     fn client(&self, url: &str, settings: Option<&Settings>) -> ParsedRequest {
+        Ok(Box::new(self.client_of(url, settings)?))
+    }
+
+    fn client_of(&self, url: &str, settings: Option<&Settings>) -> Result<Client, Failure> {
         let token = match &self.token_file {
             Some(file) => Some(token_in(file)?),
             None => settings.and_then(token_of),
         };
-        Ok(Box::new(Client::new(url, token)?))
+        Ok(Client::new(url, token)?)
     }
 }
 

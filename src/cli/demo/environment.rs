@@ -229,5 +229,6 @@ fn forger_of(source: &Source) -> Source {
         url: source.url.clone(),
         reply: source.reply.clone(),
         on_reject: source.on_reject,
+        quarantine: source.quarantine,
     }
 }

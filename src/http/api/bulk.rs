@@ -65,5 +65,6 @@ pub(super) async fn erase(
     door: Door,
 ) -> Answer<EraseResult> {
     let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
+    door.api.ingest.quarantine().erase(&call);
     door.act(async move |admin| admin.erase(&call).await).await
 }

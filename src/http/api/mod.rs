@@ -10,6 +10,7 @@ mod context;
 mod described;
 mod export;
 mod gate;
+mod quarantine;
 mod reading;
 mod refusal;
 mod submissions;
@@ -42,6 +43,11 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(post("/accounts/{account}/pause", web::post().to(accounts::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(accounts::resume)))
         .service(get("/surveys", web::get().to(submissions::surveys)))
+        .service(get("/rejections", web::get().to(quarantine::rejections)))
+        .service(get("/quarantine", web::get().to(quarantine::list)))
+        .service(post("/quarantine/retry", web::post().to(quarantine::retry)))
+        .service(post("/quarantine/drop", web::post().to(quarantine::drop_all)))
+        .service(get("/quarantine/{id}", web::get().to(quarantine::show)))
         .service(get("/totals", web::get().to(submissions::totals)))
         .service(get("/openapi.json", web::get().to(described::serve)))
         .default_service(web::to(Problem::not_found))

@@ -67,6 +67,13 @@ pub struct VerifiedWebhook {
     id: Option<String>,
 }
 
+/// A rejected webhook, as it came.
+#[derive(Debug)]
+pub struct Unverified {
+    pub webhook: Box<Webhook>,
+    pub rejection: Rejection,
+}
+
 /// How much of a webhook its sender vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -105,10 +112,15 @@ impl Scheme {
         accepts: Accepts,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<VerifiedWebhook, Rejection> {
-        let (content, form) = self.open(&webhook, accepts)?;
-        let (proof, id) = self.prove(&webhook, &form, content, url, tokens)?;
-        Ok(self.verified(webhook, form, content, proof, id))
+    ) -> Result<VerifiedWebhook, Unverified> {
+        let proved = self.open(&webhook, accepts).and_then(|(content, form)| {
+            let (proof, id) = self.prove(&webhook, &form, content, url, tokens)?;
+            Ok((content, form, proof, id))
+        });
+        match proved {
+            Ok((content, form, proof, id)) => Ok(self.verified(webhook, form, content, proof, id)),
+            Err(rejection) => Err(Unverified { webhook: Box::new(webhook), rejection }),
+        }
     }
 
     /// As [`verify`](Self::verify) would answer if the signature held.
@@ -287,6 +299,12 @@ impl Scheme {
     /// Whether the address that is called is part of what is signed, so that it must be known.
     pub fn signs_address(&self) -> bool {
         matches!(self, Scheme::Plivo(_) | Scheme::Twilio(_))
+    }
+
+    /// Whether the sender signs a request, so that a request that was refused can be kept without a
+    /// secret in it.
+    pub fn signs_requests(&self) -> bool {
+        !matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
     }
 
     /// No signature covers a header but its own. Where a secret comes with the webhook, whoever sends it

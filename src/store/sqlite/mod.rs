@@ -14,6 +14,7 @@ mod lock;
 mod open;
 #[cfg(test)]
 mod plans;
+mod quarantine;
 mod queries;
 mod recover;
 mod rows;
@@ -35,19 +36,19 @@ use self::damage::Damage;
 use self::lock::Lock;
 use self::rows::Database;
 use super::batch::Batch;
-use super::contract::{Admin, Maintenance, Queue, Reader};
+use super::contract::{Admin, Maintenance, Quarantine, Queue, Reader};
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, ReceiveRequest, Received,
-    RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
+    ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, QuarantinedWebhook,
+    ReceiveRequest, Received, RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
 };
 use super::observer::Observer;
 use super::selection::Turns;
 use super::writer::{Order, Setup, Writer};
 use crate::clock::Clock;
-use crate::domain::{CallUuid, Name};
+use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
 
 pub use self::columns::checksum;
@@ -382,6 +383,25 @@ impl Maintenance for SqliteStore {
 
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(move |batch| batch.forget_keys(before)).await
+    }
+}
+
+#[async_trait]
+impl Quarantine for SqliteStore {
+    async fn load_quarantine(&self) -> Result<Vec<QuarantinedWebhook>, StoreError> {
+        self.write_in(Order::Last, |batch| batch.load_quarantine()).await
+    }
+
+    async fn save_quarantine(
+        &self,
+        added: Vec<QuarantinedWebhook>,
+        removed: Vec<WebhookId>,
+    ) -> Result<(), StoreError> {
+        self.write_in(Order::Last, move |batch| batch.save_quarantine(&added, &removed)).await
+    }
+
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError> {
+        self.write(move |batch| batch.erase_quarantined(&call)).await
     }
 }
 

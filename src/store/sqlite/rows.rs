@@ -19,12 +19,12 @@ use super::damage::Damage;
 use super::displaced::Files;
 use super::files::{beside, folder_of};
 use super::lock::Lock;
-use super::{damage, queries};
+use super::{damage, quarantine, queries};
 use crate::account::Pause;
-use crate::domain::{IdempotencyKey, Method, Name};
+use crate::domain::{CallUuid, IdempotencyKey, Method, Name, WebhookId};
 use crate::store::backend::{Backend, CountsDelta, KeyUse, Stored, StoredPause, UnreadablePause};
 use crate::store::error::StoreError;
-use crate::store::model::{ClockRecord, ReceiveRequest};
+use crate::store::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
 use crate::store::observer::Observer;
 use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
 
@@ -380,6 +380,7 @@ impl Backend for Database {
     }
 
     fn insert_webhook(&self, row: i64, request: &ReceiveRequest, outcome: Outcome) -> Result<()> {
+        // One of the quarantine is received a second time if the process ended before it was removed there.
         let webhook = &request.webhook;
         let method = match webhook.method {
             Method::Get => "GET",
@@ -388,7 +389,7 @@ impl Backend for Database {
         self.execute(
             "INSERT INTO webhooks
                     (submission, received_at, id, source, outcome, method, query, body)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
             params![
                 row,
                 micros(webhook.received_at),
@@ -420,6 +421,22 @@ impl Backend for Database {
         self.execute("DELETE FROM webhooks WHERE submission = ?1", [row])?;
         self.execute("DELETE FROM corrupt_documents WHERE submission = ?1", [row])?;
         Ok(())
+    }
+
+    fn load_quarantine(&self) -> Result<(Vec<QuarantinedWebhook>, usize)> {
+        quarantine::load(&self.connection)
+    }
+
+    fn insert_quarantined(&self, kept: &QuarantinedWebhook) -> Result<()> {
+        quarantine::insert(&self.connection, kept)
+    }
+
+    fn delete_quarantined(&self, id: WebhookId) -> Result<usize> {
+        quarantine::delete(&self.connection, id)
+    }
+
+    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<usize> {
+        quarantine::delete_about(&self.connection, call)
     }
 
     fn insert_key(

@@ -106,6 +106,20 @@ impl Callback {
         }
     }
 
+    /// A form whose body is signed with its time, as an HMAC in Base64.
+    pub fn with_time(source: &str, body: &str, token: &str, second: i64) -> Self {
+        Self {
+            method: "POST",
+            target: format!("/hooks/{source}"),
+            headers: vec![
+                ("content-type", FORM.to_owned()),
+                ("x-time", second.to_string()),
+                ("x-signature", hmac(token, &format!("{second}.{body}"))),
+            ],
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
     pub fn send(&self, test_env: &TestEnv) -> Reply {
         wire::exchange(test_env.public(), &self.bytes())
     }

@@ -1,0 +1,162 @@
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+
+use super::Failure;
+use super::admin_api::AdminArgs;
+use super::submissions::{Output, to_json};
+use super::table::{Table, plain};
+use crate::admin::{
+    QuarantineDrop, QuarantineRetried, QuarantineRetry, QuarantinedDetail, QuarantinedView,
+};
+use crate::domain::Name;
+
+/// Webhooks of a running service that no known secret verifies. Nothing in them is believed.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Quarantine {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List them; the same as without a verb
+    List(List),
+    /// Print one with what it says, which anyone may have sent
+    Show(Show),
+    /// Verify them again now, with the secrets as they are, and receive those that a secret verifies
+    Retry(Retry),
+    /// Drop one, those of a source, or all of them; this is final
+    Drop(Drop),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// How to print them; json is one object a line
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// Its id, as list prints it
+    #[arg(value_name = "ID")]
+    id: Uuid,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+#[derive(Debug, Args)]
+struct Retry {
+    /// Only those of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<Name>,
+    /// How to print what became of them
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = false, args = ["id", "source", "all"])]
+struct Drop {
+    /// The id of one, as list prints it
+    #[arg(value_name = "ID")]
+    id: Option<Uuid>,
+    /// Those of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<Name>,
+    /// All of them
+    #[arg(long)]
+    all: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+impl Quarantine {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        actix_web::rt::System::new().block_on(async {
+            match self.verb.unwrap_or(Verb::List(self.list)) {
+                Verb::List(List { output, admin }) => {
+                    print(&admin.open_service()?.quarantine().await?.webhooks, output)
+                }
+                Verb::Show(Show { id, output, admin }) => {
+                    print_one(&admin.open_service()?.quarantined(id).await?, output)
+                }
+                Verb::Retry(Retry { source, output, admin }) => {
+                    let request = QuarantineRetry { source: source.map(|it| it.to_string()) };
+                    let retried = admin.open_service()?.retry_quarantine(&request).await?;
+                    print_retried(&retried, output)
+                }
+                Verb::Drop(Drop { id, source, all: _, output, admin }) => {
+                    let request = QuarantineDrop { id, source: source.map(|it| it.to_string()) };
+                    let dropped = admin.open_service()?.drop_quarantine(&request).await?;
+                    let line = match output {
+                        Output::Json => to_json(&dropped)?,
+                        Output::Table => format!("dropped: {}", dropped.dropped),
+                    };
+                    Ok(writeln!(io::stdout(), "{line}")?)
+                }
+            }
+        })
+    }
+}
+
+fn print(webhooks: &[QuarantinedView], output: Output) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if output == Output::Json {
+        for webhook in webhooks {
+            writeln!(out, "{}", to_json(webhook)?)?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::with_head(["ID", "SOURCE", "RECEIVED", "EXPIRES", "METHOD", "BYTES"]);
+    for it in webhooks {
+        table.add(vec![
+            it.id.to_string(),
+            it.source.clone(),
+            format!("{:.0}", it.received_at),
+            format!("{:.0}", it.expires_at),
+            it.method.clone(),
+            it.bytes.to_string(),
+        ]);
+    }
+    Ok(write!(out, "{table}")?)
+}
+
+fn print_one(detail: &QuarantinedDetail, output: Output) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if output == Output::Json {
+        return Ok(writeln!(out, "{}", to_json(detail)?)?);
+    }
+    let QuarantinedDetail { webhook, path, query, headers, body } = detail;
+    writeln!(out, "source    {}", webhook.source)?;
+    writeln!(out, "received  {:.0}", webhook.received_at)?;
+    writeln!(out, "expires   {:.0}", webhook.expires_at)?;
+    writeln!(out, "request   {} {}", webhook.method, plain(path))?;
+    writeln!(out, "query     {}", plain(query.as_deref().unwrap_or_default()))?;
+    writeln!(out, "headers   {}", plain(&headers.join(", ")))?;
+    Ok(writeln!(out, "body      {}", plain(body))?)
+}
+
+fn print_retried(retried: &QuarantineRetried, output: Output) -> Result<(), Failure> {
+    let QuarantineRetried { accepted, rejected, waiting } = retried;
+    let line = match output {
+        Output::Json => to_json(retried)?,
+        Output::Table => format!("accepted: {accepted}, rejected: {rejected}, waiting: {waiting}"),
+    };
+    Ok(writeln!(io::stdout(), "{line}")?)
+}

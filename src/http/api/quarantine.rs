@@ -1,0 +1,153 @@
+use actix_web::web;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::answer::{Answer, Door, Refusal};
+use super::reading::Body;
+use super::refusal::{BadBody, Refusals};
+use crate::admin::{
+    AdminError, QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried,
+    QuarantineRetry, QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,
+};
+use crate::domain::{Method, Name};
+use crate::ingest::{
+    QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, quarantined_bytes,
+};
+
+/// The last webhooks that this service rejected, and why.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rejections",
+    operation_id = "list_rejections",
+    tag = "quarantine",
+    responses((status = 200, description = "at most 50, the latest first", body = RejectionList), Refusals),
+)]
+pub(super) async fn rejections(door: Door) -> web::Json<RejectionList> {
+    let rejections = door.api.ingest.rejections().list().into_iter().map(rejection);
+    web::Json(RejectionList { rejections: rejections.collect() })
+}
+
+/// Webhooks that no known secret verifies.
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine",
+    operation_id = "list_quarantine",
+    tag = "quarantine",
+    responses((status = 200, description = "by source, the oldest first", body = QuarantineList), Refusals),
+)]
+pub(super) async fn list(door: Door) -> web::Json<QuarantineList> {
+    let webhooks = door.api.ingest.quarantine().list();
+    web::Json(QuarantineList { webhooks: webhooks.iter().map(view).collect() })
+}
+
+/// One of them with what it says, which anyone may have sent.
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine/{id}",
+    operation_id = "show_quarantined",
+    tag = "quarantine",
+    params(("id" = String, Path, description = "its id")),
+    responses((status = 200, description = "the webhook", body = QuarantinedDetail), Refusals),
+)]
+pub(super) async fn show(path: web::Path<String>, door: Door) -> Answer<QuarantinedDetail> {
+    let webhooks = door.api.ingest.quarantine().list();
+    let id = path.parse::<Uuid>().ok();
+    let found = webhooks.iter().find(|kept| Some(kept.webhook.id.0) == id);
+    let kept = found.ok_or_else(|| {
+        let detail = "no such quarantined webhook: it is received, expired or dropped";
+        Refusal::from(AdminError::NotFound(detail.to_owned()))
+    })?;
+    let webhook = &kept.webhook;
+    Ok(web::Json(QuarantinedDetail {
+        webhook: view(kept),
+        path: webhook.path.clone(),
+        query: webhook.query.clone(),
+        headers: webhook.headers.iter().map(|(name, _)| name.to_owned()).collect(),
+        body: String::from_utf8_lossy(&webhook.body).into_owned(),
+    }))
+}
+
+/// Verifies quarantined webhooks again, and receives those that a secret verifies.
+#[utoipa::path(
+    post,
+    path = "/api/v1/quarantine/retry",
+    operation_id = "retry_quarantine",
+    tag = "quarantine",
+    request_body = QuarantineRetry,
+    responses((status = 200, description = "what became of them", body = QuarantineRetried), Refusals, BadBody),
+)]
+pub(super) async fn retry(
+    Body(QuarantineRetry { source }): Body<QuarantineRetry>,
+    door: Door,
+) -> Answer<QuarantineRetried> {
+    let source = source.map(|source| known_source(&door, &source)).transpose()?;
+    let ingest = door.api.ingest.clone();
+    let retry = async move {
+        // A secret in a file may have changed a moment ago.
+        ingest.read_secrets_anew();
+        ingest.retry_quarantine(source.as_ref()).await
+    };
+    let ended = actix_web::rt::spawn(retry.in_current_span()).await;
+    let RetryCounts { accepted, rejected, waiting } = ended.expect("it is not cancelled");
+    let (accepted, rejected, waiting) = (accepted as u64, rejected as u64, waiting as u64);
+    Ok(web::Json(QuarantineRetried { accepted, rejected, waiting }))
+}
+
+/// Drops quarantined webhooks, which is final.
+#[utoipa::path(
+    post,
+    path = "/api/v1/quarantine/drop",
+    operation_id = "drop_quarantine",
+    tag = "quarantine",
+    request_body = QuarantineDrop,
+    responses((status = 200, description = "they are gone", body = QuarantineDropped), Refusals, BadBody),
+)]
+pub(super) async fn drop_all(
+    Body(QuarantineDrop { id, source }): Body<QuarantineDrop>,
+    door: Door,
+) -> Answer<QuarantineDropped> {
+    let source = source.map(|source| known_source(&door, &source)).transpose()?;
+    let dropped = door.api.ingest.quarantine().drop_all(|of, webhook| {
+        id.is_none_or(|id| id == webhook.0) && source.as_ref().is_none_or(|source| source == of)
+    });
+    tracing::info!(dropped, "quarantined webhooks were dropped");
+    Ok(web::Json(QuarantineDropped { dropped: dropped as u64 }))
+}
+
+fn known_source(door: &Door, source: &str) -> Result<Name, Refusal> {
+    let unknown = || AdminError::NotFound(format!("no source {source:?} in the settings"));
+    door.api.ingest.endpoint(source).ok_or_else(unknown)?;
+    Ok(source.parse().map_err(|_| unknown())?)
+}
+
+fn view(kept: &QuarantinedWebhook) -> QuarantinedView {
+    let webhook = &kept.webhook;
+    QuarantinedView {
+        id: webhook.id.0,
+        source: kept.source.to_string(),
+        received_at: webhook.received_at,
+        expires_at: webhook.received_at.saturating_add(QUARANTINE_AGE_MAX).unwrap_or_default(),
+        method: word(webhook.method).to_owned(),
+        bytes: quarantined_bytes(webhook) as u64,
+    }
+}
+
+fn rejection(it: RejectionRecord) -> RejectionView {
+    RejectionView {
+        source: it.source.to_string(),
+        reason: it.reason.to_owned(),
+        at: it.at,
+        method: word(it.method).to_owned(),
+        url: it.url,
+        schemes: it.schemes.into_iter().map(str::to_owned).collect(),
+        host: it.host,
+        quarantined: it.quarantined,
+    }
+}
+
+fn word(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+    }
+}

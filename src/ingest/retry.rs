@@ -1,0 +1,118 @@
+//! Verifying the quarantine again: what a changed secret verifies is received, as of its arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Ingest, IngestError};
+use crate::domain::Name;
+use crate::source::{Rejection, SignatureError};
+use crate::store::{self, QuarantinedWebhook};
+use crate::telemetry::{QuarantineEvent, logs};
+
+/// How often the quarantine is looked after: soon after a secret was read again, and seldom enough that
+/// a flood of forged webhooks is written to the store once in a while.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What became of webhooks that were verified again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RetryCounts {
+    /// A secret verifies them: they are received.
+    pub accepted: usize,
+    /// A secret verifies them, and they are rejected for another cause.
+    pub rejected: usize,
+    /// No secret verifies them, or the store could not take them.
+    pub waiting: usize,
+}
+
+impl Ingest {
+    /// Looks after the quarantine for as long as the service runs.
+    pub async fn keep_quarantine(
+        &self,
+        store: &dyn store::Quarantine,
+        now: impl Fn() -> Timestamp,
+    ) {
+        if let Err(error) = self.quarantine.load(store).await {
+            let error = logs::chain(&error);
+            tracing::warn!(error, "the quarantine of the last process could not be read");
+        }
+        let mut changes = self.secret_changes();
+        loop {
+            // First what is too old: no secret makes it count.
+            self.quarantine.expire(now());
+            let changes_before = std::mem::replace(&mut changes, self.secret_changes());
+            if changes != changes_before {
+                self.quarantine.want();
+            }
+            self.retry_untried().await;
+            if let Err(error) = self.quarantine.save(store).await {
+                tracing::debug!(error = logs::chain(&error), "the quarantine could not be written");
+            }
+            let wanted = self.quarantine.wanted.notified();
+            // It ends early if a reload wants it.
+            let _ = tokio::time::timeout(LOOK_EVERY, wanted).await;
+        }
+    }
+
+    /// Verifies those of a source, or of all sources, again.
+    pub async fn retry_quarantine(&self, source: Option<&Name>) -> RetryCounts {
+        // What is to be verified again here is not verified elsewhere, where it is not counted.
+        let _one = self.retrying.lock().await;
+        let (_, generation) = self.quarantine.untried();
+        let mut webhooks = self.quarantine.list();
+        webhooks.retain(|kept| source.is_none_or(|source| *source == kept.source));
+        self.retry_each(webhooks, generation).await
+    }
+
+    async fn retry_untried(&self) -> RetryCounts {
+        let _one = self.retrying.lock().await;
+        let (webhooks, generation) = self.quarantine.untried();
+        self.retry_each(webhooks, generation).await
+    }
+
+    /// With `retrying` held, which keeps each from being received twice.
+    async fn retry_each(&self, webhooks: Vec<QuarantinedWebhook>, generation: u64) -> RetryCounts {
+        let mut counts = RetryCounts::default();
+        let mut tried = BTreeSet::new();
+        for QuarantinedWebhook { source, webhook } in webhooks {
+            // There may be thousands, and other tasks wait on this thread.
+            tokio::task::yield_now().await;
+            let id = webhook.id;
+            let Some(endpoint) = self.endpoint(source.as_str()) else { continue };
+            let received = match endpoint.source.verify_or_return((*webhook).clone()) {
+                // It may have been dropped or erased meanwhile.
+                Ok(_) if !self.quarantine.contains(id) => continue,
+                Ok(verified) => self.receive_verified(&endpoint, verified).await,
+                Err(unverified) => Err(unverified.rejection.into()),
+            };
+            match received {
+                Ok(receipt) => {
+                    let submission = receipt.submission.map(tracing::field::display);
+                    tracing::info!(%source, submission, "a quarantined webhook is received");
+                    self.quarantine.remove(id, QuarantineEvent::Accepted);
+                    counts.accepted += 1;
+                }
+                Err(IngestError::Rejection(Rejection::Signature(SignatureError::Mismatch))) => {
+                    tried.insert(id);
+                    counts.waiting += 1;
+                }
+                // It is tried again.
+                Err(IngestError::NotKept(_)) => counts.waiting += 1,
+                Err(error) => {
+                    tracing::warn!(%source, %error, "a quarantined webhook is verified and rejected");
+                    self.quarantine.remove(id, QuarantineEvent::Rejected);
+                    counts.rejected += 1;
+                }
+            }
+        }
+        self.quarantine.set_tried(&tried, generation);
+        counts
+    }
+
+    /// How often any secret has changed since the settings were read, by source.
+    fn secret_changes(&self) -> BTreeMap<Name, u64> {
+        let endpoints = self.endpoints().clone();
+        endpoints.iter().map(|(name, it)| (name.clone(), it.source.secret_changes())).collect()
+    }
+}

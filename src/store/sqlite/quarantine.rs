@@ -1,0 +1,107 @@
+//! SQL of the quarantine: webhooks that no known secret verifies.
+
+use rusqlite::{Connection, Result, Row, params};
+use uuid::Uuid;
+
+use super::columns::{limit, micros, timestamp};
+use crate::domain::{CallUuid, Headers, Method, Webhook, WebhookId};
+use crate::store::model::QuarantinedWebhook;
+
+const INSERT: &str = "INSERT OR IGNORE INTO quarantine
+        (id, source, received_at, method, path, query, headers, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const DELETE: &str = "DELETE FROM quarantine WHERE id = ?1";
+
+/// A webhook that is not verified has no call; one in which the call's id is found may be about it.
+const DELETE_ABOUT: &str = "DELETE FROM quarantine
+    WHERE instr(body, CAST(?1 AS BLOB)) > 0 OR instr(query, ?1) > 0";
+
+/// Ids are in the order of arrival: the latest are those that count.
+const LOAD: &str = "SELECT source, id, received_at, method, path, query, headers, body
+    FROM quarantine ORDER BY id DESC LIMIT ?1";
+
+/// Most webhooks that are loaded; more are never written.
+const LOADED_MAX: usize = 100_000;
+
+pub(super) fn insert(connection: &Connection, kept: &QuarantinedWebhook) -> Result<()> {
+    let QuarantinedWebhook { source, webhook } = kept;
+    let method = match webhook.method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+    };
+    connection.prepare_cached(INSERT)?.execute(params![
+        webhook.id.0.as_bytes(),
+        source.as_str(),
+        micros(webhook.received_at),
+        method,
+        webhook.path,
+        webhook.query,
+        to_lines(&webhook.headers),
+        webhook.body,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn delete(connection: &Connection, id: WebhookId) -> Result<usize> {
+    delete_row(connection, id.0.as_bytes())
+}
+
+fn delete_row(connection: &Connection, id: &[u8]) -> Result<usize> {
+    connection.prepare_cached(DELETE)?.execute([id])
+}
+
+pub(super) fn delete_about(connection: &Connection, call: &CallUuid) -> Result<usize> {
+    connection.prepare_cached(DELETE_ABOUT)?.execute([call.as_str()])
+}
+
+/// All of them, the oldest first, and how many rows cannot be read and are deleted: they promise nothing,
+/// and would never expire.
+pub(super) fn load(connection: &Connection) -> Result<(Vec<QuarantinedWebhook>, usize)> {
+    let mut statement = connection.prepare_cached(LOAD)?;
+    let mut rows = statement.query([limit(LOADED_MAX)])?;
+    let (mut loaded, mut unreadable) = (Vec::new(), Vec::<Vec<u8>>::new());
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(Some(webhook)) => loaded.push(webhook),
+            _ => unreadable.push(row.get(1)?),
+        }
+    }
+    loaded.reverse();
+    unreadable.iter().try_for_each(|id| delete_row(connection, id).map(drop))?;
+    Ok((loaded, unreadable.len()))
+}
+
+fn read(row: &Row<'_>) -> Result<Option<QuarantinedWebhook>> {
+    let Ok(source) = row.get::<_, String>(0)?.parse() else { return Ok(None) };
+    let webhook = Webhook {
+        id: WebhookId(Uuid::from_bytes(row.get(1)?)),
+        received_at: timestamp(row, 2)?,
+        method: if row.get::<_, String>(3)? == "GET" { Method::Get } else { Method::Post },
+        path: row.get(4)?,
+        query: row.get(5)?,
+        headers: from_lines(&row.get::<_, Vec<u8>>(6)?),
+        body: row.get(7)?,
+    };
+    Ok(Some(QuarantinedWebhook { source, webhook: webhook.into() }))
+}
+
+/// Neither a name nor a value of a header has a line break, nor a name a colon.
+fn to_lines(headers: &Headers) -> Vec<u8> {
+    headers
+        .iter()
+        .flat_map(|(name, value)| [name.as_bytes(), b": ", value, b"\n"].concat())
+        .collect()
+}
+
+fn from_lines(lines: &[u8]) -> Headers {
+    let mut headers = Headers::default();
+    for line in lines.split(|byte| *byte == b'\n') {
+        if let Some(colon) = line.windows(2).position(|pair| pair == b": ")
+            && let Ok(name) = str::from_utf8(&line[..colon])
+        {
+            headers.push(name, &line[colon + 2..]);
+        }
+    }
+    headers
+}

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::domain::{Name, Webhook};
+use crate::domain::{Name, Webhook, WebhookId};
 use crate::source::{OnReject, Rejection, Source, SourceReply};
 use crate::store::{Queue, ReceiveRequest, StoreError};
 use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
@@ -115,6 +115,7 @@ impl Ingest {
         let Some(reading) = source.read(&verified)? else {
             return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
         };
+        let id = verified.webhook().id;
         let request = ReceiveRequest {
             webhook: verified.into_hook(),
             source: source.name.clone(),
@@ -131,6 +132,9 @@ impl Ingest {
         if received.changed {
             self.metrics.answer_changed(&source.survey);
         }
+        if matches!(received.outcome, Outcome::Created | Outcome::Updated) {
+            self.count_answers(endpoint, id, &received.answers);
+        }
         let mut submission = Some(received.submission);
         let outcome = match received.outcome {
             Outcome::Created => WebhookOutcome::Created,
@@ -146,6 +150,17 @@ impl Ingest {
         };
         let reply = endpoint.reply_to(&received.answers);
         Ok(Receipt { submission, outcome, reply })
+    }
+}
+
+impl Ingest {
+    /// Counts the answers that this webhook was the first to bring.
+    fn count_answers(&self, endpoint: &Endpoint, webhook: WebhookId, answers: &Answers) {
+        for known in answers.recorded().filter(|known| known.webhook == webhook) {
+            for answer in endpoint.survey.counted(&known.question, &known.answer) {
+                self.metrics.answer_recorded(&endpoint.source.survey, &known.question, answer);
+            }
+        }
     }
 }
 

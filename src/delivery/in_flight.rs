@@ -32,6 +32,7 @@ pub(super) struct Decided {
     pub settlement: Settlement,
     /// What was delivered, and how long after the caller was last heard.
     pub delivered: Option<(Feedback, Duration)>,
+    pub fields: BTreeMap<Name, String>,
     /// The destination had accepted feedback of this submission before.
     pub redelivery: bool,
     /// Its account was paused.
@@ -48,6 +49,7 @@ impl Decided {
             account: claim.key.account,
             survey: claim.key.survey,
             sources: claim.sources,
+            fields: claim.fields,
             settlement: Settlement { token: claim.token, attempt, decision },
             delivered,
             redelivery,

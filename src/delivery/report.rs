@@ -34,7 +34,7 @@ pub(super) fn decided(
             if decided.redelivery {
                 metrics.submission_resent(survey);
             } else if let (Some(survey), Some((feedback, latency))) = (survey, &decided.delivered) {
-                metrics.feedback_delivered(survey, feedback, *latency);
+                metrics.feedback_delivered(survey, feedback, &decided.fields, *latency);
             }
             if decided.probe {
                 tracing::info!(%account, "the account is accepted again: it resumes");

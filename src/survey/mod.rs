@@ -11,9 +11,11 @@
 mod call_view;
 mod compiled;
 mod condition;
+mod counted;
 mod definition;
 mod domain;
 mod issues;
+mod labels;
 mod language;
 mod mapper;
 mod masking;
@@ -43,6 +45,7 @@ pub use definition::{
     Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
     QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
+pub use labels::Labels;
 pub use mapper::SettingsMapper;
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};

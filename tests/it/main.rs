@@ -1,6 +1,7 @@
 //! Postcall from outside: one test binary, one subject a file.
 
 mod alerts;
+mod answer_metrics;
 mod api;
 mod architecture;
 mod assembly;

@@ -76,7 +76,6 @@ impl Labels {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::survey::samples::*;
     use crate::survey::{Definition, RatingDefinition, Survey};
 

@@ -29,6 +29,7 @@ mod power_cut;
 mod presets;
 mod process;
 mod readme;
+mod reference;
 mod reload;
 mod schema;
 mod senders;

@@ -7,6 +7,7 @@ mod accounts;
 mod admin_api;
 mod check;
 mod demo;
+mod diff;
 mod doctor;
 mod explain;
 mod failure;
@@ -22,6 +23,7 @@ mod simulate;
 mod submissions;
 mod table;
 mod test;
+mod time;
 
 use std::io::{self, Write};
 
@@ -55,6 +57,8 @@ enum Verb {
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
     Test(test::Test),
+    /// Print which answers come to something else by another settings file
+    Diff(diff::Diff),
     /// Print the JSON Schema of the settings file, for editors
     Schema,
     /// Print the OpenAPI description of the API on the admin listener
@@ -82,6 +86,7 @@ impl Cli {
             Verb::Check(check) => check.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
+            Verb::Diff(diff) => diff.run(),
             Verb::Schema => Ok(writeln!(io::stdout(), "{:#}", settings::schema())?),
             Verb::Openapi => Ok(write!(io::stdout(), "{}", http::api_description())?),
             Verb::Simulate(simulate) => simulate.run(),

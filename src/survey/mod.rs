@@ -13,6 +13,7 @@ mod compiled;
 mod condition;
 mod counted;
 mod definition;
+mod difference;
 mod domain;
 mod issues;
 mod labels;
@@ -45,6 +46,7 @@ pub use definition::{
     Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
     QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
+pub use difference::{ChangedRow, MapOutcome, SurveyDifference};
 pub use labels::Labels;
 pub use mapper::SettingsMapper;
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::domain::{Name, Webhook, WebhookId};
+use crate::domain::{CallUuid, Name, Webhook, WebhookId};
 use crate::source::{OnReject, Rejection, Source, SourceReply};
 use crate::store::{Queue, ReceiveRequest, StoreError};
 use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
@@ -41,6 +41,8 @@ pub struct Endpoint {
 pub struct Receipt {
     /// The submission that it is stored with; none if it is not stored.
     pub submission: Option<SubmissionId>,
+    /// The call that it is about; `None` if it was filtered out.
+    pub call: Option<CallUuid>,
     pub outcome: WebhookOutcome,
     pub reply: SourceReply,
 }
@@ -115,7 +117,7 @@ impl Ingest {
         let Some(reading) = source.read(&verified)? else {
             return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
         };
-        let id = verified.webhook().id;
+        let (id, call) = (verified.webhook().id, reading.call.clone());
         let request = ReceiveRequest {
             webhook: verified.into_hook(),
             source: source.name.clone(),
@@ -149,7 +151,7 @@ impl Ingest {
             }
         };
         let reply = endpoint.reply_to(&received.answers);
-        Ok(Receipt { submission, outcome, reply })
+        Ok(Receipt { submission, call: Some(call), outcome, reply })
     }
 }
 
@@ -224,7 +226,7 @@ impl Endpoint {
 
     /// The receipt of a webhook of which nothing is stored, and which is no error of its sender's.
     fn not_stored(&self, outcome: WebhookOutcome) -> Receipt {
-        Receipt { submission: None, outcome, reply: self.default_reply() }
+        Receipt { submission: None, call: None, outcome, reply: self.default_reply() }
     }
 
     /// The reply to a webhook that is stored, by all that is known of its call.

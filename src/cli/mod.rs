@@ -22,6 +22,7 @@ mod sign;
 mod simulate;
 mod submissions;
 mod table;
+mod terminal;
 mod test;
 mod time;
 

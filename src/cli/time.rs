@@ -27,6 +27,19 @@ fn age(text: &str) -> Option<SignedDuration> {
     span.abs().to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
+/// How long ago something was, or how long it is until then, as `3m ago` or `in 2h`.
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs();
+    let age = match seconds.unsigned_abs() {
+        0 => return "now".to_owned(),
+        seconds @ ..60 => format!("{seconds}s"),
+        seconds @ ..3600 => format!("{}m", seconds / 60),
+        seconds @ ..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    };
+    if seconds > 0 { format!("{age} ago") } else { format!("in {age}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +69,23 @@ mod tests {
     fn how_long_ago_is_never_to_come() {
         for ago in ["24h", "24h ago", "-24h"] {
             assert!(time(ago).unwrap() < Timestamp::now(), "{ago}");
+        }
+    }
+
+    #[test]
+    fn a_relative_time_has_one_unit() {
+        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        for (seconds, shown) in [
+            (0, "now"),
+            (59, "59s ago"),
+            (60, "1m ago"),
+            (3599, "59m ago"),
+            (7200, "2h ago"),
+            (172_799, "47h ago"),
+            (172_800, "2d ago"),
+            (-90, "in 1m"),
+        ] {
+            assert_eq!(ago(now - SignedDuration::from_secs(seconds), now), shown, "{seconds}");
         }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use crate::domain::{Attempt, Feedback, Name};
+use crate::domain::{Attempt, CallUuid, Feedback, Name};
 use crate::submission::{Claim, Decision, LeaseToken, Settlement};
 
 /// Work of the dispatcher: exchanges that run, and decisions that the store has still to record.
@@ -28,6 +28,7 @@ pub(super) struct Exchanged {
 pub(super) struct Decided {
     pub account: Name,
     pub survey: Name,
+    pub call: CallUuid,
     pub sources: Vec<Name>,
     pub settlement: Settlement,
     /// What was delivered, and how long after the caller was last heard.
@@ -48,6 +49,7 @@ impl Decided {
         Self {
             account: claim.key.account,
             survey: claim.key.survey,
+            call: claim.key.call,
             sources: claim.sources,
             fields: claim.fields,
             settlement: Settlement { token: claim.token, attempt, decision },

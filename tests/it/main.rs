@@ -39,6 +39,7 @@ mod shutdown;
 mod signatures;
 mod simulator;
 mod store_contract;
+mod submission_names;
 mod survey_faults;
 mod surveys_proof;
 mod test_env;

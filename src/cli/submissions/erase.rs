@@ -12,7 +12,7 @@ use crate::domain::CallUuid;
 #[command(
     after_help = "Webhooks, answers, attempts and the call's id go; the submission's own id and what \
 became of it stay, so that the state counts balance and a webhook that comes again is known. It is final. \
-Backups, exports and what Plivo was told are not reached."
+Backups, exports, log lines (which have call ids) and what Plivo was told are not reached."
 )]
 pub(super) struct Erase {
     /// The call's id, as Plivo names it

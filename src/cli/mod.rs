@@ -7,6 +7,7 @@ mod accounts;
 mod admin_api;
 mod check;
 mod demo;
+mod dev;
 mod diff;
 mod doctor;
 mod explain;
@@ -51,7 +52,7 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Take webhooks and deliver them, until SIGTERM or Ctrl-C; SIGHUP reads the settings again
-    Serve(SettingsFile),
+    Serve(serve::Serve),
     /// Say whether the settings are well, and what follows from them
     Check(check::Check),
     /// Say what would become of a webhook, or of several webhooks of one call
@@ -83,7 +84,7 @@ impl Cli {
     /// What a person should read, and the exit code that goes with it.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
-            Verb::Serve(settings) => serve::run(settings),
+            Verb::Serve(serve) => serve::run(serve),
             Verb::Check(check) => check.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),

@@ -14,6 +14,7 @@ mod crafted_stores;
 mod crash;
 mod dashboard;
 mod delivery;
+mod dev;
 mod diff;
 mod doctor;
 mod excess;

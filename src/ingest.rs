@@ -19,7 +19,7 @@ pub use rejections::{REJECTIONS_MAX, RejectionLog, RejectionRecord};
 pub use retry::RetryCounts;
 pub use ring::{AGE_MAX as QUARANTINE_AGE_MAX, size as quarantined_bytes};
 
-use crate::domain::{Method, Name, Webhook};
+use crate::domain::{CallUuid, Method, Name, Webhook, WebhookId};
 use crate::source::{
     OnReject, Rejection, SignatureError, Source, SourceReply, Unverified, VerifiedWebhook,
 };
@@ -60,6 +60,8 @@ pub struct Endpoint {
 pub struct Receipt {
     /// The submission that it is stored with; none if it is not stored.
     pub submission: Option<SubmissionId>,
+    /// The call that it is about; `None` if it was filtered out.
+    pub call: Option<CallUuid>,
     pub outcome: WebhookOutcome,
     pub reply: SourceReply,
 }
@@ -192,6 +194,7 @@ impl Ingest {
         let Some(reading) = source.read(&verified)? else {
             return Ok(endpoint.not_stored(WebhookOutcome::Skipped));
         };
+        let (id, call) = (verified.webhook().id, reading.call.clone());
         let request = ReceiveRequest {
             webhook: verified.into_hook(),
             source: source.name.clone(),
@@ -208,6 +211,9 @@ impl Ingest {
         if received.changed {
             self.metrics.answer_changed(&source.survey);
         }
+        if matches!(received.outcome, Outcome::Created | Outcome::Updated) {
+            self.count_answers(endpoint, id, &received.answers);
+        }
         let mut submission = Some(received.submission);
         let outcome = match received.outcome {
             Outcome::Created => WebhookOutcome::Created,
@@ -222,7 +228,18 @@ impl Ingest {
             }
         };
         let reply = endpoint.reply_to(&received.answers);
-        Ok(Receipt { submission, outcome, reply })
+        Ok(Receipt { submission, call: Some(call), outcome, reply })
+    }
+}
+
+impl Ingest {
+    /// Counts the answers that this webhook was the first to bring.
+    fn count_answers(&self, endpoint: &Endpoint, webhook: WebhookId, answers: &Answers) {
+        for known in answers.recorded().filter(|known| known.webhook == webhook) {
+            for answer in endpoint.survey.counted(&known.question, &known.answer) {
+                self.metrics.answer_recorded(&endpoint.source.survey, &known.question, answer);
+            }
+        }
     }
 }
 
@@ -291,7 +308,7 @@ impl Endpoint {
 
     /// The receipt of a webhook of which nothing is stored, and which is no error of its sender's.
     fn not_stored(&self, outcome: WebhookOutcome) -> Receipt {
-        Receipt { submission: None, outcome, reply: self.default_reply() }
+        Receipt { submission: None, call: None, outcome, reply: self.default_reply() }
     }
 
     /// The reply to a webhook that is stored, by all that is known of its call.

@@ -5,21 +5,38 @@ use std::sync::Arc;
 use crate::admin::AdminConfig;
 use crate::delivery::{self, DeliveryConfig};
 use crate::destination::Timeouts;
+use crate::domain::Name;
 use crate::http;
 use crate::ingest::IngestError;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::survey::SettingsMapper;
-use crate::telemetry::LabelSets;
+use crate::survey::{Labels, SettingsMapper, Survey};
+use crate::telemetry::{FieldLabels, LabelSets};
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     let schemes = |source: &Source| source.signature.labels();
     LabelSets {
         sources: settings.sources.iter().map(|(name, s)| (name.clone(), schemes(s))).collect(),
         surveys: settings.surveys.keys().cloned().collect(),
+        fields: settings.surveys.iter().map(|(name, it)| (name.clone(), labels(it))).collect(),
+        answers: settings.surveys.iter().flat_map(|(name, it)| answers(name, it)).collect(),
         accounts: settings.accounts.keys().cloned().collect(),
         refusals: IngestError::refusals().chain(http::REFUSALS).collect(),
     }
+}
+
+/// The labels that metrics have for a survey's fields.
+fn labels(survey: &Survey) -> FieldLabels {
+    survey.labels().iter().map(|field| (field.clone(), Labels::metric_label(field))).collect()
+}
+
+/// The answers that are counted, by question.
+fn answers(name: &Name, survey: &Survey) -> Vec<(Name, Name, Vec<String>)> {
+    let counted = survey.counted_answers().map(|(question, answers)| {
+        let answers = answers.into_iter().map(str::to_owned).collect();
+        (name.clone(), question.clone(), answers)
+    });
+    counted.collect()
 }
 
 pub fn of_delivery(settings: &Settings) -> DeliveryConfig {

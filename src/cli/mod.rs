@@ -8,7 +8,9 @@ mod admin_api;
 mod check;
 mod completions;
 mod demo;
+mod dev;
 mod diagnostics;
+mod diff;
 mod doctor;
 mod examples;
 mod explain;
@@ -30,7 +32,9 @@ mod simulate;
 mod stop_signal;
 mod submissions;
 mod table;
+mod terminal;
 mod test;
+mod time;
 mod xml;
 
 use std::io::{self, Write};
@@ -67,6 +71,8 @@ enum Verb {
     Explain(explain::Explain),
     /// Run the cases that a survey has to meet
     Test(test::Test),
+    /// Print which answers come to something else by another settings file
+    Diff(diff::Diff),
     /// Print the JSON Schema of the settings file, for editors
     Schema,
     /// Print the OpenAPI description of the API on the admin listener
@@ -116,6 +122,7 @@ impl Cli {
             Verb::Init(init) => init.run(),
             Verb::Explain(explain) => explain.run(),
             Verb::Test(test) => test.run(),
+            Verb::Diff(diff) => diff.run(),
             Verb::Schema => Ok(writeln!(io::stdout(), "{:#}", settings::schema())?),
             Verb::Openapi => Ok(write!(io::stdout(), "{}", http::api_description())?),
             Verb::Xml(xml) => xml.run(),

@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::dev::Dev;
 use super::reread::{self, Look};
 use super::stop_signal::stop_signal;
 use super::{Failure, SettingsFile};
@@ -22,14 +23,22 @@ pub(super) struct Serve {
     /// Fail if the settings file is invalid, instead of starting with the settings that were accepted last
     #[arg(long)]
     strict: bool,
+    /// For development: Plivo is simulated, the store is temporary, nothing is delayed, the listeners are
+    /// on loopback, and each webhook is printed with what became of it
+    #[arg(long)]
+    dev: bool,
     #[command(flatten)]
     file: SettingsFile,
 }
 
-pub(super) fn run(Serve { strict, file }: Serve) -> Result<(), Failure> {
+pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
     let path = file.find()?;
     let seen = Look::at(&path);
-    let (settings, invalid) = load(&file, &path, strict)?;
+    let dev = if dev { Some(Dev::start(path.clone())?) } else { None };
+    let (settings, invalid) = match &dev {
+        Some(dev) => (dev.load()?, None),
+        None => load(&file, &path, strict)?,
+    };
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
     match &invalid {
@@ -44,13 +53,22 @@ pub(super) fn run(Serve { strict, file }: Serve) -> Result<(), Failure> {
         let app =
             App::build(settings, Clock::system(), Random::system()).map_err(anyhow::Error::from)?;
         let app = if invalid.is_some() { app.with_stale_settings() } else { app };
-        if io::stdout().is_terminal() {
+        if dev.is_none() && io::stdout().is_terminal() {
             // The logs say the same.
             let _ = io::stdout()
                 .write_all(urls(&sources, app.public_address(), app.admin_address()).as_bytes());
         }
         let stop = stop_signal().context("listening for signals")?;
         let (service, rereads) = mpsc::channel(1);
+        let service = match dev {
+            None => service,
+            Some(dev) => {
+                dev.print(&app, &sources)?;
+                let (changed, changes) = mpsc::channel(1);
+                actix_web::rt::spawn(dev.reload(changes, service));
+                changed
+            }
+        };
         actix_web::rt::spawn(reread::watch(path, seen, hangup, service));
         app.run(rereads, stop).await.map_err(anyhow::Error::from)?;
         Ok(())

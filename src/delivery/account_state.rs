@@ -197,6 +197,7 @@ mod tests {
             attempts: 0,
             age: Duration::ZERO,
             last_answer_at: NOW,
+            fields: std::collections::BTreeMap::new(),
             redelivery: false,
             paused_for: None,
             rejections: 0,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use crate::domain::{Attempt, Feedback, Name};
+use crate::domain::{Attempt, CallUuid, Feedback, Name};
 use crate::submission::{Claim, Decision, LeaseToken, Settlement};
 
 /// Work of the dispatcher: exchanges that run, and decisions that the store has still to record.
@@ -28,10 +28,12 @@ pub(super) struct Exchanged {
 pub(super) struct Decided {
     pub account: Name,
     pub survey: Name,
+    pub call: CallUuid,
     pub sources: Vec<Name>,
     pub settlement: Settlement,
     /// The feedback delivered, and the time since the caller's last answer.
     pub delivered: Option<(Feedback, Duration)>,
+    pub fields: BTreeMap<Name, String>,
     /// The destination had accepted feedback of this submission before.
     pub redelivery: bool,
     /// Its account was paused.
@@ -47,7 +49,9 @@ impl Decided {
         Self {
             account: claim.key.account,
             survey: claim.key.survey,
+            call: claim.key.call,
             sources: claim.sources,
+            fields: claim.fields,
             settlement: Settlement { token: claim.token, attempt, decision },
             delivered,
             redelivery,

@@ -3,7 +3,7 @@
 use super::in_flight::Decided;
 use super::options::DeliveryConfig;
 use crate::account::PauseCause;
-use crate::domain::{Attempt, Name};
+use crate::domain::{Attempt, CallUuid, Feedback, Issue, Name};
 use crate::store::SettledUnsent;
 use crate::submission::{DeadReason, Decision, Settled, State, SubmissionId};
 use crate::telemetry::Metrics;
@@ -16,13 +16,14 @@ pub(super) fn decided(
     metrics: &Metrics,
 ) {
     let submission = decided.settlement.token.submission;
+    let call = &decided.call;
     match settled {
         Settled::Done => {}
         Settled::NewerAnswers => {
-            return tracing::debug!(%submission, "answers arrived during its last attempt: it is due with them");
+            return tracing::debug!(%submission, %call, "answers arrived during its last attempt: it is due with them");
         }
         Settled::LeaseLost => {
-            return tracing::warn!(%submission, "the lease expired before its result was recorded; nothing was overwritten");
+            return tracing::warn!(%submission, %call, "the lease expired before its result was recorded; nothing was overwritten");
         }
     }
     let (account, attempt) = (&decided.account, &decided.settlement.attempt);
@@ -30,11 +31,14 @@ pub(super) fn decided(
     match decided.settlement.decision {
         Decision::Delivered => {
             let api_id = attempt.reply.request_id.as_deref();
-            tracing::debug!(%submission, api_id, redelivery = decided.redelivery, "delivered");
+            let feedback = decided.delivered.as_ref().map(|(feedback, _)| feedback);
+            let rating = feedback.map(|feedback| feedback.rating().value());
+            let issues = feedback.map(issues);
+            tracing::debug!(%submission, %call, api_id, rating, issues, redelivery = decided.redelivery, "delivered");
             if decided.redelivery {
                 metrics.submission_resent(survey);
             } else if let (Some(survey), Some((feedback, latency))) = (survey, &decided.delivered) {
-                metrics.feedback_delivered(survey, feedback, *latency);
+                metrics.feedback_delivered(survey, feedback, &decided.fields, *latency);
             }
             if decided.probe {
                 tracing::info!(%account, "the account is accepted again: it resumes");
@@ -44,41 +48,47 @@ pub(super) fn decided(
         Decision::Dead { reason, pause } => {
             let status = attempt.reply.status;
             let reason_label = reason.label();
-            tracing::error!(%submission, reason = reason_label, status, "dead: it cannot be delivered");
+            tracing::error!(%submission, %call, reason = reason_label, status, "dead: it cannot be delivered");
             metrics.submission_died(survey, reason);
             match pause {
-                Some((cause, _)) => paused(submission, account, cause, attempt, metrics),
+                Some((cause, _)) => paused(submission, call, account, cause, attempt, metrics),
                 None => metrics.account_answered(account, attempt.verdict),
             }
         }
         Decision::Retry { at } => {
             let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
-            tracing::warn!(%submission, verdict, status, next_at = %at, "to be tried again");
+            tracing::warn!(%submission, %call, verdict, status, next_at = %at, "to be tried again");
             metrics.account_answered(account, attempt.verdict);
         }
         Decision::SetAside { at } => {
             let status = attempt.reply.status;
-            tracing::warn!(%submission, status, next_at = %at, "set aside: most of what its source brings would die of this, and waits instead");
+            tracing::warn!(%submission, %call, status, next_at = %at, "set aside: most of what its source brings would die of this, and waits instead");
             metrics.submission_set_aside(&decided.sources);
             metrics.account_answered(account, attempt.verdict);
         }
-        Decision::Pause { cause, .. } => paused(submission, account, cause, attempt, metrics),
+        Decision::Pause { cause, .. } => paused(submission, call, account, cause, attempt, metrics),
     }
+}
+
+/// Issues for a log line. Notes are never logged: they may say what a caller said.
+fn issues(feedback: &Feedback) -> String {
+    feedback.issues().map(Issue::name).collect::<Vec<_>>().join(",")
 }
 
 /// Reports a submission that was settled without an attempt.
 pub(super) fn unsent(settled: &SettledUnsent, config: &DeliveryConfig, metrics: &Metrics) {
-    let SettledUnsent { id: submission, survey, state } = settled;
+    let SettledUnsent { id: submission, call, survey, state } = settled;
+    let call = call.as_ref().map(tracing::field::display);
     let survey = configured(survey, config);
     match state {
         State::Ignored(reason) => {
-            tracing::debug!(%submission, reason = reason.label(), "ignored");
+            tracing::debug!(%submission, call, reason = reason.label(), "ignored");
             metrics.submission_ignored(survey, *reason);
         }
         State::Dead(reason) => {
             // The detail may name a question as its sender wrote it; the store has it.
             let reason_label = reason.label();
-            tracing::error!(%submission, reason = reason_label, "dead: {}", why_unsent(*reason));
+            tracing::error!(%submission, call, reason = reason_label, "dead: {}", why_unsent(*reason));
             metrics.submission_died(survey, *reason);
         }
         State::Collecting | State::Pending | State::Delivered | State::Discarded => {}
@@ -93,6 +103,7 @@ fn configured<'a>(survey: &'a Name, config: &DeliveryConfig) -> Option<&'a Name>
 /// What the destination said is in the store: it may repeat what callers said.
 fn paused(
     submission: SubmissionId,
+    call: &CallUuid,
     account: &Name,
     cause: PauseCause,
     attempt: &Attempt,
@@ -101,13 +112,13 @@ fn paused(
     let status = attempt.reply.status;
     match cause {
         PauseCause::AccountRejected | PauseCause::Operator => {
-            tracing::error!(%submission, %account, status, "the account is paused: the destination does not take its credentials or address; correct them, it resumes by itself");
+            tracing::error!(%submission, %call, %account, status, "the account is paused: the destination does not take its credentials or address; correct them, it resumes by itself");
         }
         PauseCause::Rejections => {
-            tracing::error!(%submission, %account, status, "the account is paused: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; correct it, the account resumes by itself");
+            tracing::error!(%submission, %call, %account, status, "the account is paused: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; correct it, the account resumes by itself");
         }
         PauseCause::Unreachable => {
-            tracing::warn!(%submission, %account, "the account is paused: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
+            tracing::warn!(%submission, %call, %account, "the account is paused: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
         }
     }
     metrics.account_paused(account, cause);

@@ -62,7 +62,9 @@ pub(super) async fn receive(
     let (outcome, response) = match received {
         Ok(receipt) => {
             let submission = receipt.submission.map(tracing::field::display);
-            tracing::debug!(source, submission, outcome = receipt.outcome.label(), "received");
+            let call = receipt.call.as_ref().map(tracing::field::display);
+            let outcome = receipt.outcome.label();
+            tracing::debug!(source, submission, call, outcome, "received");
             (receipt.outcome, accepted(receipt))
         }
         Err(error) => {

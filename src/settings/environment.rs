@@ -27,6 +27,12 @@ impl Environment {
         self.has_placeholders
     }
 
+    /// With these variables over the others.
+    pub fn with(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.variables.extend(variables);
+        self
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }

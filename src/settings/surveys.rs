@@ -21,6 +21,11 @@ pub(super) const SPEC: Spec = Spec::of(&[
         Kind::List(&Kind::Name),
         "What sources read beside answers, by name; for conditions, notes and replies.",
     ),
+    key(
+        "labels",
+        Kind::List(&Kind::Name),
+        "Up to 3 fields that the metrics of ratings and issues are split by, such as [queue]; never one with personal data.",
+    ),
     key("questions", questions::LIST, "What is asked.").needed(),
     key("rating", Kind::Table(&ratings::SPEC), "How an answer becomes a rating from 1 to 5."),
     key("issues", Kind::Table(&issues::SPEC), "How answers name what was wrong with the call."),
@@ -65,6 +70,7 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     let questions =
         table.need("questions", "a list of questions").and_then(|cursor| questions(&cursor));
     let fields = table.get("fields").and_then(|cursor| fields(&cursor)).unwrap_or_default();
+    let labels = table.get("labels").and_then(|cursor| self::fields(&cursor)).unwrap_or_default();
     let rating = table.get("rating").map(|cursor| rating(&cursor));
     let issues = table.get("issues").map(|cursor| issues(&cursor)).unwrap_or_default();
     let rules = table.get("rules").map(|cursor| rules(&cursor)).unwrap_or_default();
@@ -89,6 +95,7 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     // checked against each other and every fault is heard at once.
     let mut definition = Definition::new(questions?);
     definition.fields = fields;
+    definition.labels = labels;
     let rating_of_is_missing = matches!(rating, Some(None));
     definition.rating = match rating {
         Some(None) => Some(RatingDefinition::new(definition.questions.first()?.name.clone())),

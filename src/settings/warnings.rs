@@ -147,7 +147,7 @@ impl Checked<'_> {
                 note(format!("{path}.questions[{at}]"), message.to_owned());
             }
             for at in unused.fields {
-                let message = "no condition, notes or reply uses this field";
+                let message = "no condition, notes, reply or label uses this field";
                 note(format!("{path}.fields[{at}]"), message.to_owned());
             }
         }

@@ -304,10 +304,11 @@ impl<'a, B: Backend> Batch<'a, B> {
                         claimed.claims.push(*claim);
                     }
                     ClaimOutcome::Settled => {
-                        let Submission { id, survey, state, .. } =
+                        let Submission { id, call, survey, state, .. } =
                             &self.set.entries[&row].submission;
-                        let (id, survey, state) = (*id, survey.clone(), *state);
-                        claimed.settled.push(SettledUnsent { id, survey, state });
+                        let (call, survey) = (call.clone(), survey.clone());
+                        let settled = SettledUnsent { id: *id, call, survey, state: *state };
+                        claimed.settled.push(settled);
                         unsent_room = unsent_room.saturating_sub(1);
                     }
                 }

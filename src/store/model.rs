@@ -89,6 +89,8 @@ pub struct Claimed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledUnsent {
     pub id: SubmissionId,
+    /// `None` if it was erased.
+    pub call: Option<CallUuid>,
     pub survey: Name,
     /// Ignored or dead.
     pub state: State,

@@ -252,6 +252,11 @@ impl Answers {
         self.fields.iter()
     }
 
+    /// The values of all fields, by name.
+    pub fn field_values(&self) -> BTreeMap<Name, String> {
+        self.fields().map(|(name, field)| (name.clone(), field.value.clone())).collect()
+    }
+
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(|field| field.value.as_str())
     }

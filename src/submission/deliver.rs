@@ -1,5 +1,6 @@
 //! Claiming a submission for an attempt, and what follows from the attempt.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -112,6 +113,8 @@ pub struct Claim {
     pub rejections: u32,
     /// The sources of its webhooks, by name; the store knows them.
     pub sources: Vec<Name>,
+    /// What its webhooks said beside the answers.
+    pub fields: BTreeMap<Name, String>,
 }
 
 /// Proof of a claim. `fence` grows with each claim of the submission.
@@ -260,6 +263,7 @@ impl Submission {
             attempts: self.document.attempts_used,
             age: Duration::from_micros(self.document.age_us),
             last_answer_at: self.document.answers.last_heard_at().unwrap_or(now),
+            fields: self.document.answers.field_values(),
             redelivery: self.document.delivered.is_some(),
             paused_for,
             rejections: self.document.rejections,

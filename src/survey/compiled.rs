@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::call_view::{CallView, What};
 use super::definition::{Definition, Fault, Incomplete, NoRatingPolicy, OnNoRating};
 use super::issues::IssueRules;
+use super::labels::Labels;
 use super::names::Scope;
 use super::notes::Notes;
 use super::question::{Question, Questions};
@@ -18,6 +19,7 @@ use crate::submission::{Answers, ChangedAnswerPolicy, DeadReason, IgnoredReason,
 pub struct CompiledSurvey {
     pub questions: Questions,
     pub fields: Vec<Name>,
+    pub labels: Vec<Name>,
     pub names: Arc<Scope>,
     pub scale: Option<Scale>,
     pub issues: IssueRules,
@@ -36,6 +38,7 @@ impl CompiledSurvey {
         let types = questions.iter().map(|question| question.domain.value_type());
         let names = Scope::compile(paths, &definition.fields, faults).with_types(types);
         questions.compile_conditions(&definition.questions, &names, faults);
+        Labels::check(&definition.labels, &definition.fields, faults);
         let scale = definition.rating.as_ref();
         let scale = scale.and_then(|scale| Scale::compile(scale, &questions, faults));
         let issues = IssueRules::compile(&definition.issues, &questions, faults);
@@ -53,6 +56,7 @@ impl CompiledSurvey {
         Self {
             questions,
             fields: definition.fields.clone(),
+            labels: definition.labels.clone(),
             names: Arc::new(names),
             scale,
             issues,

@@ -9,6 +9,8 @@ use crate::submission::{ChangedAnswerPolicy, IgnoredReason};
 pub struct Definition {
     /// What senders tell beside answers, such as the number that called; empty where they do not.
     pub fields: Vec<Name>,
+    /// Fields that the metrics of ratings and issues are split by; none.
+    pub labels: Vec<Name>,
     /// In the order in which they are asked; the first is meant where a sender names none.
     pub questions: Vec<QuestionDefinition>,
     /// May be missing where rules rate.
@@ -198,6 +200,7 @@ impl Definition {
     pub fn new(questions: Vec<QuestionDefinition>) -> Self {
         Self {
             fields: Vec::new(),
+            labels: Vec::new(),
             questions,
             rating: None,
             issues: IssuesDefinition::default(),

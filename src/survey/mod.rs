@@ -11,10 +11,13 @@
 mod call_view;
 mod compiled;
 mod condition;
+mod counted;
 mod definition;
+mod difference;
 mod domain;
 mod issues;
 mod keypad;
+mod labels;
 mod language;
 mod mapper;
 mod masking;
@@ -45,7 +48,9 @@ pub use definition::{
     Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
     QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
+pub use difference::{ChangedRow, MapOutcome, SurveyDifference};
 pub use keypad::Keypad;
+pub use labels::Labels;
 pub use mapper::SettingsMapper;
 pub use prompt::{NoPrompt, Prompt};
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Survey;
 use super::replies::Replies;
+use crate::domain::Name;
 
 /// Parts of a survey that nothing uses, by their places in the definition.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,9 @@ impl Survey {
         used.extend(notes.flat_map(|notes| notes.template().looks_at()));
         used.extend(replies.into_iter().flat_map(Replies::looks_at));
         let questions = book.names.questions();
+        let is_label = |field: &Name| book.labels.contains(field);
+        let labels = book.fields.iter().enumerate().filter(|(_, field)| is_label(field));
+        used.extend(labels.map(|(at, _)| questions + at));
         let is_unused = |at: &usize| !used.contains(at);
         Unused {
             questions: (0..questions).filter(is_unused).collect(),
@@ -59,6 +63,9 @@ mod tests {
             ..Definition::new(questions)
         };
         definition.issues.choices = vec![choice("reason", "1", Issue::Echo)];
+        let by_queue = Definition { labels: vec![name("queue")], ..definition.clone() };
+        let unused = Survey::compile(by_queue).unwrap().unused([]);
+        assert_eq!(unused.fields, [2], "a label is used");
         let survey = Survey::compile(definition).unwrap();
         let unused = survey.unused([]);
         assert_eq!(unused, Unused { questions: vec![1, 6], fields: vec![1, 2] });

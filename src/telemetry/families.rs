@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Declares a struct of metrics. A field's name, after `postcall_`, is the metric's name, its doc
@@ -72,16 +72,6 @@ pub(super) fn histogram(bounds: &'static [f64]) -> impl Fn(&str, &str) -> Histog
     }
 }
 
-pub(super) fn histograms<const N: usize>(
-    labels: [&'static str; N],
-    bounds: &'static [f64],
-) -> impl Fn(&str, &str) -> HistogramVec {
-    move |name, help| {
-        let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
-        lawful(HistogramVec::new(opts, &labels))
-    }
-}
-
-fn lawful<T, E: Debug>(declared: Result<T, E>) -> T {
+pub(super) fn lawful<T, E: Debug>(declared: Result<T, E>) -> T {
     declared.expect("metrics are declared once, with lawful names and labels")
 }

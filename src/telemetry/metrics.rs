@@ -1,23 +1,23 @@
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{
-    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
+    Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use super::action::Action;
+use super::by_field::{ByField, FieldLabels};
 use super::connections::{Listener, ListenerMetrics};
-use super::families::{
-    counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
-};
+use super::families::{counter, counters, families, gauge, gauges, histogram, registered, seconds};
 use super::quarantine::QuarantineEvent;
 use super::reload::ReloadResult;
+use super::series::Counters;
 use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
-use crate::domain::{Feedback, Issue, Name, Verdict};
+use crate::domain::{Feedback, Name, Verdict};
 use crate::store::Observer;
 use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 
@@ -27,6 +27,7 @@ pub struct Metrics {
     registry: Registry,
     families: Families,
     books: StateCountMetrics,
+    by_field: ByField,
     in_force: RwLock<InForce>,
     to_unknown_source: IntCounter,
 }
@@ -45,6 +46,10 @@ pub struct LabelSets {
     /// Each source with the signature schemes that it accepts; none means that anyone may call.
     pub sources: Vec<(Name, Vec<&'static str>)>,
     pub surveys: Vec<Name>,
+    /// The fields that a survey's ratings and issues are counted by; a survey may be missing.
+    pub fields: BTreeMap<Name, FieldLabels>,
+    /// The declared answers that are counted: of a survey, of a question.
+    pub answers: Vec<(Name, Name, Vec<String>)>,
     pub accounts: Vec<Name>,
     /// Why a webhook may be refused.
     pub refusals: Vec<&'static str>,
@@ -90,12 +95,14 @@ families! {
         quarantine_events_total: IntCounterVec = counters(["source", "event"]),
         /// Time from the receipt of a webhook to its answer.
         webhook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
+        /// Answers that a question declares, each once for a submission that it counts for; a second,
+        /// different answer is one more. Questions of free text and of more than 101 answers are not
+        /// counted.
+        answers_total: Counters = Counters::of(["survey", "question", "answer"]),
         /// Second, different answers to a question that had an answer; which counts is the survey's
         /// to say.
         answers_changed_total: IntCounterVec = counters(["survey"]),
 
-        /// Submissions by the rating delivered first; one is counted once.
-        rating: HistogramVec = histograms(["survey"], &RATINGS),
         /// Submissions delivered again, because another answer counts or an operator asked.
         redeliveries_total: IntCounterVec = counters(["survey"]),
         /// Submissions with nothing to tell, by reason.
@@ -105,8 +112,6 @@ families! {
         /// Times that a submission was set aside instead of being dead, by the sources that brought it:
         /// most of what they bring would die of one cause, while others of the account are accepted.
         submissions_set_aside_total: IntCounterVec = counters(["source"]),
-        /// Issues delivered.
-        issues_total: IntCounterVec = counters(["issue", "survey"]),
         /// Time from a caller's last new answer to its acceptance by the destination.
         delivery_latency_seconds: Histogram = histogram(&DELIVERY_SECONDS),
 
@@ -172,8 +177,6 @@ const GROUP_SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256
 /// What is dropped by age, in that order.
 const SWEPT: [&str; 3] = ["bodies", "submissions", "outcomes"];
 
-const RATINGS: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 5.0];
-
 impl Metrics {
     /// Of what [`render`](Self::render) gives.
     pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -202,7 +205,8 @@ impl Metrics {
         let to_unknown_source =
             families.webhooks_total.with_label_values(&["unknown", "unknown_source"]);
         let in_force = RwLock::default();
-        let metrics = Self { registry, families, books, in_force, to_unknown_source };
+        let by_field = ByField::new();
+        let metrics = Self { registry, families, books, by_field, in_force, to_unknown_source };
         metrics.settings_came_into_force(labels, settings_hash);
         metrics
     }
@@ -211,6 +215,8 @@ impl Metrics {
     /// stays until the process ends; gauges that state something of it are gone.
     pub fn settings_came_into_force(&self, labels: &LabelSets, hash: &str) {
         self.families.show_at_zero(labels);
+        let fields = |survey| labels.fields.get(survey).cloned().unwrap_or_default();
+        self.by_field.change(labels.surveys.iter().map(|survey| (survey, fields(survey))));
         self.families.settings_info.with_label_values(&[hash]).set(1);
         let new = InForce { labels: labels.clone(), hash: hash.to_owned() };
         let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
@@ -235,7 +241,10 @@ impl Metrics {
     /// # Errors
     /// What the encoder says of a family that it cannot write.
     pub fn render(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.registry.gather();
+        families.extend(self.by_field.gather());
+        families.sort_by(|one, other| one.name().cmp(other.name()));
+        TextEncoder::new().encode_to_string(&families)
     }
 
     /// The metrics of the connections of a listener.
@@ -256,6 +265,12 @@ impl Metrics {
     /// A caller gave a second, different answer in the domain of a question.
     pub fn answer_changed(&self, survey: &Name) {
         self.families.answers_changed_total.with_label_values(&[survey.as_str()]).inc();
+    }
+
+    /// An answer that its question declares was recorded, and counts for its submission.
+    pub fn answer_recorded(&self, survey: &Name, question: &str, answer: &str) {
+        let labels = [survey.as_str(), question, answer];
+        self.families.answers_total.with(&labels).inc();
     }
 
     /// The destination answered an attempt, or failed to.
@@ -282,13 +297,15 @@ impl Metrics {
     }
 
     /// A submission is settled as delivered for the first time; `latency` is counted from the
-    /// caller's last word.
-    pub fn feedback_delivered(&self, survey: &Name, feedback: &Feedback, latency: Duration) {
-        let survey = survey.as_str();
-        self.families.rating.with_label_values(&[survey]).observe(feedback.rating().value());
-        for issue in feedback.issues() {
-            self.families.issues_total.with_label_values(&[issue.name(), survey]).inc();
-        }
+    /// caller's last word, and `fields` are what its webhooks said beside the answers.
+    pub fn feedback_delivered(
+        &self,
+        survey: &Name,
+        feedback: &Feedback,
+        fields: &BTreeMap<Name, String>,
+        latency: Duration,
+    ) {
+        self.by_field.delivered(survey, feedback, fields);
         self.families.delivery_latency_seconds.observe(latency.as_secs_f64());
     }
 
@@ -505,9 +522,11 @@ impl Families {
         }
         for survey in labels.surveys.iter().map(Name::as_str) {
             self.answers_changed_total.with_label_values(&[survey]);
-            self.rating.with_label_values(&[survey]);
-            for issue in Issue::ALL {
-                self.issues_total.with_label_values(&[issue.name(), survey]);
+        }
+        for (survey, question, answers) in &labels.answers {
+            for answer in answers {
+                let labels = [survey.as_str(), question.as_str(), answer];
+                self.answers_total.with(&labels);
             }
         }
         for account in labels.accounts.iter().map(Name::as_str) {
@@ -579,7 +598,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::{Issues, Rating};
+    use crate::domain::{Issue, Issues, Rating};
     use crate::telemetry::{CloseReason, ConnectionState, WebhookOutcome};
 
     fn name(text: &str) -> Name {
@@ -592,6 +611,8 @@ mod tests {
             surveys: vec![name("quality")],
             accounts: vec![name("main")],
             refusals: vec!["missing", "mismatch"],
+            fields: [(name("quality"), vec![(name("queue"), "queue".to_owned())])].into(),
+            answers: vec![(name("quality"), name("score"), vec!["1".to_owned(), "2".to_owned()])],
         };
         Metrics::new(&labels, "0123abcd")
     }
@@ -667,6 +688,7 @@ mod tests {
         metrics.source(&name("lab")).webhook_refused("mismatch");
         metrics.webhook_came_to_unknown_source();
         metrics.answer_changed(&name("quality"));
+        metrics.answer_recorded(&name("quality"), "score", "2");
         for survey in [Some(&name("quality")), None] {
             metrics.submission_resent(survey);
             for reason in IgnoredReason::ALL {
@@ -682,7 +704,8 @@ mod tests {
             Issues::from([Issue::Echo, Issue::AudioLag]),
             String::new(),
         );
-        metrics.feedback_delivered(&name("quality"), &feedback.unwrap(), Duration::from_secs(61));
+        let (feedback, latency) = (feedback.unwrap(), Duration::from_secs(61));
+        metrics.feedback_delivered(&name("quality"), &feedback, &BTreeMap::new(), latency);
         for cause in PauseCause::ALL {
             metrics.account_paused(&name("main"), cause);
         }

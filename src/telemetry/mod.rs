@@ -1,20 +1,24 @@
 //! Telemetry: metrics for Prometheus, and logs.
 //!
 //! This room knows the nouns of `domain` and nothing of who calls it. No label value comes from a
-//! request: names are those of the settings, everything else is a closed list. No figure and no
+//! request, but for the fields that a survey declares as labels: names are those of the settings,
+//! everything else is a closed list. No figure and no
 //! log line carries a body, a signature, a token, a phone number or notes.
 
 mod action;
+mod by_field;
 mod connections;
 mod families;
 pub mod logs;
 mod metrics;
 mod quarantine;
 mod reload;
+mod series;
 mod state_counts;
 mod webhooks;
 
 pub use action::Action;
+pub use by_field::FieldLabels;
 pub use connections::{CloseReason, ConnectionState, Listener, ListenerMetrics};
 pub use metrics::{LabelSets, Metrics};
 pub use quarantine::QuarantineEvent;

@@ -85,6 +85,8 @@ pub fn metrics() -> Vec<Metric> {
         surveys: vec![name("quality")],
         accounts: vec![name("main")],
         refusals: vec!["missing"],
+        fields: [(name("quality"), vec![(name("queue"), "queue".to_owned())])].into(),
+        answers: vec![(name("quality"), name("score"), vec!["5".to_owned()])],
     };
     Metrics::new(&labels, "hash")
         .render()

@@ -1,6 +1,7 @@
 //! Postcall from outside: one test binary, one subject a file.
 
 mod alerts;
+mod answer_metrics;
 mod api;
 mod architecture;
 mod as_test;
@@ -15,7 +16,9 @@ mod crafted_stores;
 mod crash;
 mod dashboard;
 mod delivery;
+mod dev;
 mod diagnostics;
+mod diff;
 mod doctor;
 mod excess;
 mod export;
@@ -34,6 +37,7 @@ mod presets;
 mod process;
 mod quarantine;
 mod readme;
+mod reference;
 mod reload;
 mod schema;
 mod senders;
@@ -44,6 +48,7 @@ mod sign;
 mod signatures;
 mod simulator;
 mod store_contract;
+mod submission_names;
 mod survey_faults;
 mod surveys_proof;
 mod terminal;

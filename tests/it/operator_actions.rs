@@ -368,7 +368,7 @@ fn what_cannot_be_asked_so_is_told_before_anything_is_asked() {
     let operator = Operator::after_a_bad_friday(At::Ledger);
     for wrong in [
         &["submissions", "replay"][..],
-        &["submissions", "replay", "not-an-id"],
+        &["submissions", "replay", "not_an_id"],
         &["submissions", "discard", "--comment", "of nothing"],
         &["submissions", "list", "--since", "yesterday"],
         &["submissions", "erase"],

@@ -83,6 +83,7 @@ fn yaml_below(folder: &str) -> Vec<(String, String)> {
 /// Every key of a survey, and every form that it may have.
 const EVERYTHING_ASKED: &str = r##"
     fields: [from, campaign]
+    labels: [campaign]
     questions:
       - { name: score, answers: 1-5, opt_out: 9 }
       - { name: problem, answers: [1, 2-3, "#"], multiple: true, ask_when: score < 5 }
@@ -197,6 +198,7 @@ fn what_the_reader_refuses_for_its_shape_is_refused() {
         ("    reply: {", "    extract: { answers: [{ from: form:a }] }\n    reply: {"),
         ("    reply: {", "    extract: { hangup: { form: Event } }\n    reply: {"),
         ("    questions:", "    asked:"),
+        ("    questions:", "    labels: [The queue]\n    questions:"),
         ("name: problem, answers: 1-3", "name: problem"),
         ("name: problem, answers: 1-3", "answers: 1-3"),
         ("name: problem, answers: 1-3", "name: problem, answers: 1-3, text: 5"),

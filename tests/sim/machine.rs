@@ -82,6 +82,7 @@ fn metrics(settings: &Settings) -> Arc<Metrics> {
         surveys: settings.surveys.keys().cloned().collect(),
         accounts: settings.accounts.keys().cloned().collect(),
         refusals: Vec::new(),
+        ..LabelSets::default()
     };
     METRICS.with(|it| it.get_or_init(|| Arc::new(Metrics::new(&labels(), &settings.hash))).clone())
 }

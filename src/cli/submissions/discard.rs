@@ -1,13 +1,13 @@
 use clap::{ArgGroup, Args};
 
-use super::one_by_one::{Outcome, id, one_by_one};
+use super::named::{Named, find_all, named};
+use super::one_by_one::{Outcome, one_by_one};
 use super::output::Output;
 use super::search::Search;
 use super::walk::walk;
 use crate::admin::{AdminApi, DiscardRequest};
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
-use crate::submission::SubmissionId;
 
 #[derive(Debug, Args)]
 #[command(
@@ -17,9 +17,10 @@ use crate::submission::SubmissionId;
 #[command(group = ArgGroup::new("found").multiple(true).conflicts_with("ids")
     .args(["state", "reason", "account", "survey", "source", "call", "since", "until"]))]
 pub(super) struct Discard {
-    /// These; otherwise all that are found, which requires a --state
-    #[arg(value_name = "ID", value_parser = id)]
-    ids: Vec<SubmissionId>,
+    /// These, each by its id, the beginning of its id, or the id of its call; otherwise all that are found, which
+    /// requires a --state
+    #[arg(value_name = "ID", value_parser = named)]
+    ids: Vec<Named>,
     /// The reason, shown in the audit entry
     #[arg(long, value_name = "TEXT")]
     comment: String,
@@ -45,7 +46,8 @@ impl Discard {
 
     async fn these(&self, api: &dyn AdminApi) -> Result<(), Failure> {
         let discard = async |id| api.discard_one(id, &self.comment).await;
-        one_by_one(&self.ids, self.output, OUTCOME, discard, |_| Ok(())).await
+        let ids = find_all(&self.ids, api).await?;
+        one_by_one(&ids, self.output, OUTCOME, discard, |_| Ok(())).await
     }
 
     async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {

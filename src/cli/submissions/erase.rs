@@ -12,7 +12,7 @@ use crate::domain::CallUuid;
 #[command(
     after_help = "Webhooks, answers, attempts and the call's id go; the submission's own id and what \
 became of it stay, so that the state counts balance and a webhook sent again is recognized. It is final. \
-Backups, exports and feedback at Plivo are not erased."
+Backups, exports, log lines (which have call ids) and feedback at Plivo are not erased."
 )]
 pub(super) struct Erase {
     /// The call's id, as Plivo names it

@@ -8,6 +8,7 @@ use crate::admin::{AccountView, PAGE_MAX, Paging, SubmissionView};
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
+use crate::cli::terminal::{Colour, Terminal};
 use crate::submission::StateCounts;
 use crate::survey::Trace;
 
@@ -25,6 +26,9 @@ pub(super) struct List {
     /// Print below each what of its survey spoke when it was last mapped
     #[arg(long)]
     trace: bool,
+    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
+    #[arg(long)]
+    utc: bool,
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
@@ -57,9 +61,10 @@ impl List {
                 }
             }
             Output::Table => {
-                print_table(&mut out, &found, self.trace)?;
+                let terminal = Terminal::of_stdout(self.utc);
+                print_table(&mut out, &found, self.trace, &terminal)?;
                 for account in api.accounts().await?.accounts {
-                    print_pause(&mut out, &account)?;
+                    print_pause(&mut out, &account, &terminal)?;
                 }
                 if let Some(next) = next {
                     writeln!(out, "there may be more: --cursor {next}")?;
@@ -87,11 +92,17 @@ pub(super) fn trace_text(trace: &serde_json::Value) -> String {
     Trace::from_json(&kept).map_or_else(|| kept.clone(), |trace| trace.to_string())
 }
 
-fn print_table(out: &mut impl Write, found: &[SubmissionView], traced: bool) -> io::Result<()> {
+fn print_table(
+    out: &mut impl Write,
+    found: &[SubmissionView],
+    traced: bool,
+    terminal: &Terminal,
+) -> io::Result<()> {
     let head = ["ID", "ACCEPTED", "STATE", "ACCOUNT", "SURVEY", "CALL", "ATTEMPTS", "SAID"];
     let mut table = Table::with_head(head);
-    found.iter().for_each(|submission| table.add(line(submission)));
-    let table = table.to_string();
+    found.iter().for_each(|submission| table.add(line(submission, terminal)));
+    let colour = |column, text: &str| (column == STATE).then(|| colour_of(text)).flatten();
+    let table = table.shown(terminal, colour);
     let mut lines = table.lines();
     for head in lines.by_ref().take(1) {
         writeln!(out, "{head}")?;
@@ -105,13 +116,26 @@ fn print_table(out: &mut impl Write, found: &[SubmissionView], traced: bool) -> 
     Ok(())
 }
 
-fn line(submission: &SubmissionView) -> Vec<String> {
+/// The column of the state.
+const STATE: usize = 2;
+
+/// The colour of a state: what needs an operator is red, what waits yellow, what has arrived green.
+pub(super) fn colour_of(state: &str) -> Option<Colour> {
+    match state.split(' ').next() {
+        Some("dead") => Some(Colour::Red),
+        Some("collecting" | "pending") => Some(Colour::Yellow),
+        Some("delivered") => Some(Colour::Green),
+        _ => None,
+    }
+}
+
+fn line(submission: &SubmissionView, terminal: &Terminal) -> Vec<String> {
     let verdict = submission.last_attempt.as_ref().and_then(|attempt| attempt.verdict.clone());
     let offered = submission.feedback.as_ref().and_then(|told| serde_json::to_string(told).ok());
     let said = offered.or_else(|| submission.detail.clone()).or(verdict).unwrap_or_default();
     vec![
         submission.id.clone(),
-        format!("{:.0}", submission.accepted_at),
+        terminal.time(submission.accepted_at),
         state(submission),
         submission.account.clone(),
         submission.survey.clone(),
@@ -121,11 +145,12 @@ fn line(submission: &SubmissionView) -> Vec<String> {
     ]
 }
 
-fn print_pause(out: &mut impl Write, account: &AccountView) -> io::Result<()> {
+fn print_pause(out: &mut impl Write, account: &AccountView, terminal: &Terminal) -> io::Result<()> {
     let Some(pause) = &account.pause else { return Ok(()) };
     let status = pause.status.map(|status| format!(" {status}")).unwrap_or_default();
-    let (account, cause, since) = (&account.account, pause.cause.label(), pause.since);
-    writeln!(out, "account {account} is paused since {since:.0}: {cause}{status}")
+    let (account, cause, since) =
+        (&account.account, pause.cause.label(), terminal.time_and_age(pause.since));
+    writeln!(out, "account {account} is paused since {since}: {cause}{status}")
 }
 
 fn print_books(out: &mut impl Write, shown: usize, totals: StateCounts) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod discard;
 mod erase;
 mod export;
 mod list;
+mod named;
 mod one_by_one;
 mod output;
 mod replay;

@@ -42,8 +42,3 @@ pub(super) async fn one_by_one<T>(
     }
     if all_done { Ok(printed?) } else { Err(Failure::Told) }
 }
-
-/// Reads an id from the command line.
-pub(super) fn id(text: &str) -> Result<SubmissionId, &'static str> {
-    text.parse().map(SubmissionId).map_err(|_| "expected an id as `list` prints it")
-}

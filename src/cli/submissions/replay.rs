@@ -2,7 +2,8 @@ use std::io::{self, Write};
 
 use clap::{ArgGroup, Args};
 
-use super::one_by_one::{Outcome, id, one_by_one};
+use super::named::{Named, find_all, named};
+use super::one_by_one::{Outcome, one_by_one};
 use super::output::{Output, note, to_json};
 use super::search::Search;
 use super::show::feedback;
@@ -11,7 +12,6 @@ use crate::admin::{AdminApi, After, Difference, ReplayOptions, ReplayRequest, Ru
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
-use crate::submission::SubmissionId;
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,9 +23,9 @@ between two pages, and prints how to continue."
 #[command(group = ArgGroup::new("found").multiple(true).conflicts_with("ids")
     .args(["state", "reason", "account", "survey", "source", "call", "since", "until"]))]
 pub(super) struct Replay {
-    /// These; or else all that are found, of the dead ones where nothing else is said
-    #[arg(value_name = "ID", value_parser = id)]
-    ids: Vec<SubmissionId>,
+    /// These, each by its id, the beginning of its id, or the id of its call; or else all that are found, of the dead ones where nothing else is said
+    #[arg(value_name = "ID", value_parser = named)]
+    ids: Vec<Named>,
     /// Change nothing: show what would be offered with today's rules, and what was
     #[arg(long)]
     dry_run: bool,
@@ -63,7 +63,8 @@ impl Replay {
         let (rules, accepted, dry_run) = (self.rules(), self.include_delivered, self.dry_run);
         let options = ReplayOptions { rules, accepted, dry_run };
         let replay = async |id| api.replay_one(id, options).await;
-        one_by_one(&self.ids, self.output, self.outcome(), replay, |replayed| {
+        let ids = find_all(&self.ids, api).await?;
+        one_by_one(&ids, self.output, self.outcome(), replay, |replayed| {
             self.print_differences(&replayed.differences).map(|_| ())
         })
         .await

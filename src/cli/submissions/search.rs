@@ -1,11 +1,10 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 
 use crate::admin::{StateName, SubmissionQuery, reason_labels};
+use crate::cli::time::time;
 use crate::domain::{CallUuid, Name};
 use crate::submission::State;
 
@@ -74,29 +73,6 @@ fn states() -> impl TypedValueParser<Value = StateName> {
     })
 }
 
-/// A time, a day (which begins at midnight, UTC), or how long ago.
-fn time(text: &str) -> Result<Timestamp, &'static str> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    day(text)
-        .or_else(|| Timestamp::now().checked_sub(age(text)?).ok())
-        .ok_or("expected a time such as 2026-11-20T08:00:00Z, a day in UTC such as 2026-11-20, or 24h for so long ago")
-}
-
-/// Nothing but a day: an hour that says no zone would be read as its midnight, and far more be meant
-/// than was said.
-fn day(text: &str) -> Option<Timestamp> {
-    let day = text.parse().ok().filter(|day: &Date| day.to_string() == text)?;
-    day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-}
-
-/// However it is said: `24h`, `24h ago`.
-fn age(text: &str) -> Option<SignedDuration> {
-    let span: Span = text.parse().ok()?;
-    span.abs().to_duration(SpanRelativeTo::days_are_24_hours()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,33 +88,5 @@ mod tests {
         assert_eq!(state(None, Some("incomplete")), Some(StateName::Dead));
         assert_eq!(state(None, Some("no_answer")), Some(StateName::Ignored));
         assert_eq!(state(Some(StateName::Delivered), None), Some(StateName::Delivered));
-    }
-
-    #[test]
-    fn a_time_is_said_in_full_as_a_day_or_as_how_long_ago() {
-        let written = |text| time(text).unwrap().to_string();
-        assert_eq!(written("2026-11-20T08:00:00+01:00"), "2026-11-20T07:00:00Z");
-        assert_eq!(written("2026-11-20"), "2026-11-20T00:00:00Z");
-        let before = Timestamp::now();
-        let two_days = time("2d").unwrap();
-        assert!(two_days >= before - SignedDuration::from_hours(48));
-        assert!(two_days <= Timestamp::now() - SignedDuration::from_hours(48));
-        for wrong in ["", "yesterday", "24", "2026-13-01"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_hour_of_nobody_knows_which_zone_is_not_taken_for_its_whole_day() {
-        for wrong in ["2026-11-20T22:00:00", "2026-11-20 22:00", "2026-11-20T22"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn how_long_ago_is_never_to_come() {
-        for ago in ["24h", "24h ago", "-24h"] {
-            assert!(time(ago).unwrap() < Timestamp::now(), "{ago}");
-        }
     }
 }

@@ -5,8 +5,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::as_test;
-use super::list::{state, trace_text};
-use super::one_by_one::id;
+use super::list::{colour_of, state, trace_text};
+use super::named::{Named, named};
 use super::output::{Output, to_json};
 use crate::admin::{
     AnswerView, AttemptView, AuditView, FeedbackView, SubmissionDetailView, Truncated, WebhookView,
@@ -14,42 +14,53 @@ use crate::admin::{
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::{Table, plain};
-use crate::submission::SubmissionId;
+use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Its id, as `list` prints it and Postcall-Submission said it
-    #[arg(value_name = "ID", value_parser = id)]
-    id: SubmissionId,
+    /// Its id, as `list` prints it and the header Postcall-Submission has it, the beginning of its id, or
+    /// the id of its call
+    #[arg(value_name = "ID", value_parser = named)]
+    id: Named,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     /// Print it as a file of cases for `postcall test`: its webhooks, and what they came to
     #[arg(long, conflicts_with = "output")]
     as_test: bool,
+    /// Print times in UTC alone, without how long ago they were
+    #[arg(long)]
+    utc: bool,
     #[command(flatten)]
     admin: AdminArgs,
 }
 
 impl Show {
     pub async fn run(self) -> Result<(), Failure> {
-        let shown = self.admin.open_read()?.show(self.id).await?;
+        let api = self.admin.open_read()?;
+        let shown = api.show(self.id.find(&*api).await?).await?;
+        let terminal = Terminal::of_stdout(self.utc);
         let mut out = io::stdout().lock();
         if self.as_test {
-            let file = as_test::file(&shown).with_context(|| format!("submission {}", self.id))?;
+            let file = as_test::file(&shown)
+                .with_context(|| format!("submission {}", shown.submission.id))?;
             write!(out, "{file}")?;
             return Ok(());
         }
         match self.output {
             Output::Json => writeln!(out, "{}", to_json(&shown)?)?,
-            Output::Table => print(&mut out, &shown)?,
+            Output::Table => print(&mut out, &shown, &terminal)?,
         }
         Ok(())
     }
 }
 
-fn print(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
-    print_heads(out, shown)?;
+fn print(
+    out: &mut impl Write,
+    shown: &SubmissionDetailView,
+    terminal: &Terminal,
+) -> io::Result<()> {
+    print_heads(out, shown, terminal)?;
     let Truncated { webhooks, answers, attempts } = shown.left_out;
     let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
     section(out, "webhooks", &table(head, &shown.webhooks, webhook))?;
@@ -70,26 +81,32 @@ fn print(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
     )
 }
 
-fn print_heads(out: &mut impl Write, shown: &SubmissionDetailView) -> io::Result<()> {
+fn print_heads(
+    out: &mut impl Write,
+    shown: &SubmissionDetailView,
+    terminal: &Terminal,
+) -> io::Result<()> {
     let submission = &shown.submission;
-    let mut line = |name: &str, value: &str| match value {
+    let mut line = |name: &str, value: String| match &*value {
         "" => Ok(()),
-        value => writeln!(out, "{name:12}{}", plain(value)),
+        value => writeln!(out, "{name:12}{value}"),
     };
-    let time = |time: Option<Timestamp>| time.map(|at| format!("{at:.0}")).unwrap_or_default();
-    line("submission", &submission.id)?;
-    line("call", submission.call.as_deref().unwrap_or("not kept any more"))?;
-    line("test", if submission.test { "yes: kept and shown, never delivered" } else { "" })?;
-    line("account", &submission.account)?;
-    line("survey", &submission.survey)?;
-    line("state", &state(submission))?;
-    line("why", submission.detail.as_deref().unwrap_or_default())?;
-    line("accepted", &time(Some(submission.accepted_at)))?;
-    line("due", &time(Some(submission.due_at)))?;
-    line("settled", &time(submission.settled_at))?;
-    line("dropped", &time(submission.gone_at))?;
-    line("attempts", &submission.attempts.to_string())?;
-    line("delivered", &submission.feedback.as_ref().map(feedback).unwrap_or_default())
+    let time = |at: Option<Timestamp>| at.map(|at| terminal.time_and_age(at)).unwrap_or_default();
+    line("submission", plain(&submission.id))?;
+    line("call", plain(submission.call.as_deref().unwrap_or("not kept any more")))?;
+    line("test", plain(if submission.test { "yes: kept and shown, never delivered" } else { "" }))?;
+    line("account", plain(&submission.account))?;
+    line("survey", plain(&submission.survey))?;
+    let state = state(submission);
+    let painted = terminal.painted(&plain(&state), colour_of(&state));
+    line("state", painted)?;
+    line("why", plain(submission.detail.as_deref().unwrap_or_default()))?;
+    line("accepted", time(Some(submission.accepted_at)))?;
+    line("due", time(Some(submission.due_at)))?;
+    line("settled", time(submission.settled_at))?;
+    line("dropped", time(submission.gone_at))?;
+    line("attempts", submission.attempts.to_string())?;
+    line("delivered", plain(&submission.feedback.as_ref().map(feedback).unwrap_or_default()))
 }
 
 /// A section, unless it is empty.

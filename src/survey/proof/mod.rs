@@ -17,8 +17,10 @@ mod search;
 mod table;
 mod template_check;
 
+pub use counterexample::in_words;
 pub use mapping::{Chooses, ScaleEnd, ScaleEnds};
 pub use replies::check as check_replies;
+pub use sample::{Sample, Variable};
 pub use table::{Decided, Given, Proof, Row, WhichIssues};
 
 use super::compiled::CompiledSurvey;
@@ -43,9 +45,7 @@ impl Proof {
         let mut faults = Vec::new();
         let conditions: Vec<Option<&Condition>> =
             book.rules.iter().map(|rule| Some(&rule.when)).collect();
-        let asked = book.questions.iter().filter_map(|question| question.ask_when.as_ref());
-        let all: Vec<_> = conditions.iter().copied().flatten().chain(asked).collect();
-        let variables = variables(&book.questions, &book.names, &book.issues, &all);
+        let variables = tried(book);
         let outcomes = Outcomes { book, variables: &variables };
         let mut rows_left = ALL_ROWS_MAX;
         let model = Model::build(
@@ -77,6 +77,14 @@ impl Proof {
         }
         Ok(proof)
     }
+}
+
+/// Every question and field, with everything that it is tried with.
+pub fn tried(book: &CompiledSurvey) -> Vec<Variable> {
+    let rules = book.rules.iter().map(|rule| &rule.when);
+    let asked = book.questions.iter().filter_map(|question| question.ask_when.as_ref());
+    let conditions: Vec<_> = rules.chain(asked).collect();
+    variables(&book.questions, &book.names, &book.issues, &conditions)
 }
 
 #[cfg(test)]

@@ -221,6 +221,7 @@ impl Rounds {
             surveys: settings.surveys.keys().cloned().collect(),
             accounts: settings.accounts.keys().cloned().collect(),
             refusals: Vec::new(),
+            ..Default::default()
         };
         let metrics = Arc::new(Metrics::new(&labels, &settings.hash));
         let store = SqliteStore::open(sqlite::Options {

@@ -5,13 +5,20 @@ use clap::Command;
 /// By the command's path, without the program's name.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("", &["postcall demo --once", "postcall init", "postcall check", "postcall serve"]),
-    ("serve", &["postcall serve", "postcall serve --config /etc/postcall/postcall.yaml"]),
+    (
+        "serve",
+        &[
+            "postcall serve",
+            "postcall serve --config /etc/postcall/postcall.yaml --strict",
+            "postcall serve --dev",
+        ],
+    ),
     (
         "check",
         &[
             "postcall check",
             "postcall check postcall.yaml --without-secrets",
-            "postcall check --output json",
+            "postcall check --output github",
         ],
     ),
     (
@@ -27,6 +34,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "postcall explain request.http",
             "echo 'CallUUID=my-call-1&Digits=2' | postcall explain --source ivr -",
+            "postcall sign ivr --call my-call-1 --digits 2 | postcall explain -",
             "postcall explain request.http --explain-signature",
         ],
     ),
@@ -36,6 +44,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "postcall test",
             "postcall test postcall.yaml --without-secrets",
             "postcall test quality.test.yaml --filter echo",
+            "postcall test --output junit > report.xml",
+        ],
+    ),
+    (
+        "diff",
+        &[
+            "postcall diff postcall.yaml new.yaml",
+            "postcall diff postcall.yaml new.yaml --store postcall.db --since 30d",
+            "postcall diff postcall.yaml new.yaml --output markdown",
         ],
     ),
     ("schema", &["postcall schema > postcall.schema.json"]),
@@ -59,7 +76,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "sign",
         &[
             "postcall sign ivr --call my-call-1 --digits 4 | sh",
-            "postcall sign ivr --call my-call-1 --question problem --digits 2 --to http://127.0.0.1:8080",
+            "postcall sign ivr --call my-call-1 --question problem --digits 2 --to http://127.0.0.1:8080 --send",
+            "postcall sign ivr --test --digits 4 --send",
             "postcall sign form --json @form.json",
         ],
     ),
@@ -85,7 +103,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "postcall submissions list --state dead --reason unmapped --trace",
         ],
     ),
-    ("submissions show", &["postcall submissions show 019ad1c2-7f5e-7c11-9a3b-4f6d2e8b1a70"]),
+    (
+        "submissions show",
+        &[
+            "postcall submissions show 019ad1c2",
+            "postcall submissions show b38149eb-b8fe-45d5-85b2-78ee4424788f --as-test > real.test.yaml",
+        ],
+    ),
     (
         "submissions replay",
         &[
@@ -109,6 +133,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("accounts list", &["postcall accounts list --output json"]),
     ("accounts pause", &["postcall accounts pause main --comment 'maintenance at Plivo'"]),
     ("accounts resume", &["postcall accounts resume main"]),
+    ("quarantine", &["postcall quarantine", "postcall quarantine retry"]),
+    ("quarantine list", &["postcall quarantine list --output json"]),
+    ("quarantine show", &["postcall quarantine show 019ad1c2-7f5e-7c11-9a3b-4f6d2e8b1a70"]),
+    ("quarantine retry", &["postcall quarantine retry --source ivr"]),
+    ("quarantine drop", &["postcall quarantine drop --source ivr"]),
+    ("rejections", &["postcall rejections", "postcall rejections --output json"]),
     (
         "completions",
         &[

@@ -211,9 +211,6 @@ fn argument(arg: &Arg) -> Option<String> {
     if takes_value && !defaults.is_empty() {
         write!(meaning, "; `{}` if not given", defaults.join(" ")).unwrap();
     }
-    if let Some(variable) = arg.get_env() {
-        write!(meaning, "; or the variable `{}`", variable.to_string_lossy()).unwrap();
-    }
     Some(format!("| `{name}` | {} |", cell(&meaning)))
 }
 

@@ -43,18 +43,13 @@ pub(super) struct Diff {
 const EXIT_CODES: &str = "\
 Compares what every combination of answers comes to: rating, issues and notes, or that it is ignored
 or dead. Free text and fields are compared with samples. How long answers are waited for, replies and
-deliveries are not compared.
+deliveries are not compared. No secret has to be set.
 
-Exit codes, as of `git diff --exit-code`: 0 equal, 1 different, 2 usage, 78 invalid settings.
-
-Examples:
-  postcall diff postcall.yaml new.yaml
-  postcall diff postcall.yaml new.yaml --store sqlite:postcall.db --since 30d
-  git show main:postcall.yaml >old.yaml && postcall diff old.yaml postcall.yaml --output markdown";
+Exit codes, as of `git diff --exit-code`: 0 equal, 1 different, 2 usage, 78 invalid settings.";
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Output {
-    /// For a person
+    /// Plain text
     #[default]
     Text,
     /// One JSON document, for a script
@@ -66,7 +61,9 @@ enum Output {
 impl Diff {
     pub(super) fn run(self) -> Result<(), Failure> {
         let load = |file: &PathBuf| {
-            Settings::load(Some(file), Environment::of_process()).map_err(Failure::Settings)
+            // What answers come to depends on no secret, so none has to be set.
+            let environment = Environment::of_process().without_secrets();
+            Settings::load(Some(file), environment).map_err(Failure::Settings)
         };
         let (old, new) = (load(&self.old)?, load(&self.new)?);
         let compared = Compared::of(&old, &new);

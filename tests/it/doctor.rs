@@ -118,7 +118,7 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
         (
             "UPDATE submissions SET document = json_set(document, '$.attempts_used', 99)",
             FindingKind::Submission,
-            "has more attempts spent than made",
+            "has more attempts used than made",
         ),
         (
             "UPDATE submissions SET id = randomblob(16) WHERE seq = 7",

@@ -166,7 +166,7 @@ fn webhooks_and_deliveries_that_go_well_are_not_logged_at_info() {
         messages.skip_while(|message| message != "serving").skip(1).collect();
     let of_its_end = [
         "going down: not ready any more, webhooks are still taken",
-        "no more webhooks are taken",
+        "public listener closed",
         "nothing is left in flight",
         "the store is closed",
     ];

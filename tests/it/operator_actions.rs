@@ -354,10 +354,10 @@ fn an_account_is_held_and_resumed_by_hand() {
             (&json!("operator"), &json!(true))
         );
         let listed = operator.does(&["submissions"]);
-        assert!(listed.contains("account other is held since"), "{listed}");
+        assert!(listed.contains("account other is paused since"), "{listed}");
 
         assert_eq!(operator.does(&["accounts", "resume", "other"]), "other is resumed\n");
-        assert_eq!(operator.does(&["accounts", "resume", "other"]), "other was not held\n");
+        assert_eq!(operator.does(&["accounts", "resume", "other"]), "other was not paused\n");
         operator.until_the_service_runs();
         operator.test_env.until_it_is("waits", "delivered");
     }
@@ -419,14 +419,14 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
         let mut stderr = BufReader::new(running.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
-        assert_eq!(line, "200 due again; going on\n");
+        assert_eq!(line, "200 due again; continuing\n");
         interrupt(running.id());
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
         let ended = running.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(1), "{rest}");
         let (_, cursor) =
-            rest.split_once("stopped; to go on, say the same with --cursor ").expect(&rest);
+            rest.split_once("stopped; to continue, run the same command with --cursor ").expect(&rest);
         (String::from_utf8(ended.stdout).unwrap(), cursor.to_owned())
     };
     let (said, cursor) = stopped_after_a_page(Stdio::piped());

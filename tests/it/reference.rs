@@ -77,8 +77,8 @@ fn every_command_and_argument_that_the_reference_of_commands_names_exists() {
     let page = include_str!("../../docs/reference/cli.md").replace(BEGIN, "");
     let (mut arguments, mut paths) = (BTreeSet::new(), BTreeSet::new());
     each_command(&mut |command| {
-        let longs = command.get_arguments().filter_map(Arg::get_long);
-        arguments.extend(longs.map(str::to_owned));
+        let longs = command.get_arguments().filter_map(Arg::get_long_and_visible_aliases);
+        arguments.extend(longs.flatten().map(str::to_owned));
         paths.insert(command.get_bin_name().unwrap().to_owned());
     });
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-';

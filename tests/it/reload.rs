@@ -254,7 +254,7 @@ fn a_refused_settings_file_is_no_crash_loop_at_the_next_restart() {
     assert!(told.contains("surveys.quality.issues.question"), "{told}");
 
     test_env.serve_as_process();
-    let stale = "the settings file is refused: serving with the settings that were accepted last";
+    let stale = "the settings file is invalid: serving with the settings that were accepted last";
     let told = test_env.process().said_first.iter().find(|line| line["message"] == stale);
     let told = told.expect("it is said loudly");
     assert_eq!(told["level"], "ERROR");

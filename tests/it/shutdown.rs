@@ -45,7 +45,7 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     assert_eq!(readiness(&service), 503);
     let last = send(&service, &home, "while-going-down");
     assert_eq!((last.status, last.header("postcall-outcome")), (200, Some("created")));
-    service.wait_for("no more webhooks are taken");
+    service.wait_for("public listener closed");
     assert!(TcpStream::connect(service.public).is_err(), "the public listener is still open");
     service.wait_for("the store is closed");
     assert_eq!(service.ended().status.code(), Some(0));

@@ -115,7 +115,7 @@ fn assert_shown(fault: &Fault, unproved: &Survey, every: &[Mapped]) -> Result<()
     } else if let Some((_, rest)) = message.split_once("cannot be evaluated if ") {
         let (witness, _) = rest.split_once(": ").expect("what it stumbles over");
         prop_assert!(is_unmapped(witness), "{fault}");
-    } else if message.contains("is never told") {
+    } else if message.contains("is never sent") {
         prop_assert!(!is_told(path, every), "{fault}");
     } else {
         prop_assert!(message.starts_with("never "), "{fault}");

@@ -62,7 +62,7 @@ pub(super) async fn walk<T: Into<Page>>(
                 if tally.next_cursor.is_none() {
                     return Ok(tally);
                 }
-                note(format_args!("{tally}; going on"));
+                note(format_args!("{tally}; continuing"));
                 wait
             }
             Some(Err(AdminError::TooSoon { wait })) => wait.min(ASK_AGAIN),

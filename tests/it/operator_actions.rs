@@ -425,8 +425,9 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
         stderr.read_to_string(&mut rest).unwrap();
         let ended = running.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(1), "{rest}");
-        let (_, cursor) =
-            rest.split_once("stopped; to continue, run the same command with --cursor ").expect(&rest);
+        let (_, cursor) = rest
+            .split_once("stopped; to continue, run the same command with --cursor ")
+            .expect(&rest);
         (String::from_utf8(ended.stdout).unwrap(), cursor.to_owned())
     };
     let (said, cursor) = stopped_after_a_page(Stdio::piped());

@@ -115,7 +115,10 @@ const MISSING: &str =
 fn secrets_that_are_not_set_are_placeholders_for_check_if_asked() {
     let folder = folder(&[("postcall.yaml", WITH_SECRETS)]);
     let without = refused(&run(folder.path(), &["check"]), 78);
-    assert!(without.contains("the environment variable NOT_SET_AUTH_TOKEN is not set"), "{without}");
+    assert!(
+        without.contains("the environment variable NOT_SET_AUTH_TOKEN is not set"),
+        "{without}"
+    );
     let printed = stdout(&run(folder.path(), &["check", "--without-secrets"]));
     for (line, path) in [
         (3, "admin.token.file"),

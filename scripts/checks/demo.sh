@@ -11,7 +11,7 @@ stop() {
 }
 trap stop EXIT
 
-# start_demo: its admin listener is at $private from here on.
+# start_demo: its admin listener is at $admin from here on.
 start_demo() {
     local metrics=''
     cargo build --locked
@@ -27,5 +27,5 @@ start_demo() {
         cat "$work/demo" >&2
         exit 1
     fi
-    private=${metrics%/metrics}
+    admin=${metrics%/metrics}
 }

@@ -91,7 +91,7 @@ pub struct QuarantineRetried {
 #[serde(deny_unknown_fields)]
 pub struct QuarantineDrop {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub id: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

@@ -38,7 +38,7 @@ pub struct Ingest {
     metrics: Arc<Metrics>,
     quarantine: Quarantine,
     rejections: RejectionLog,
-    /// Held while the quarantine is verified again: each webhook is received once.
+    /// Locked while the quarantine is verified again: each webhook is received once.
     retrying: tokio::sync::Mutex<()>,
 }
 

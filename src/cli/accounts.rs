@@ -108,7 +108,7 @@ fn print(accounts: &[AccountView], output: Output) -> Result<(), Failure> {
 
 fn line(account: &AccountView) -> Vec<String> {
     let waiting = if account.waiting { "yes" } else { "no" };
-    let (held, since, why) = match &account.pause {
+    let (paused, since, why) = match &account.pause {
         None => ("no".to_owned(), String::new(), String::new()),
         Some(pause) => {
             let status = pause.status.map(|status| format!("{status} ")).unwrap_or_default();
@@ -121,5 +121,5 @@ fn line(account: &AccountView) -> Vec<String> {
     };
     let gone = if account.in_settings { "" } else { "(not in the settings) " };
     let why = format!("{gone}{}", why.lines().next().unwrap_or_default());
-    vec![account.account.clone(), held, since, waiting.to_owned(), why]
+    vec![account.account.clone(), paused, since, waiting.to_owned(), why]
 }

@@ -25,7 +25,7 @@ pub(super) struct Check {
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Output {
-    /// For a person
+    /// Plain text
     #[default]
     Text,
     /// One JSON document, for a script

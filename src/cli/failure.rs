@@ -17,11 +17,11 @@ pub enum Failure {
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
     Unreadable(String),
-    /// The verb has said on standard output what is amiss.
-    Told,
-    /// The verb has said on standard output what is wrong with the settings.
+    /// The command has printed the failure on standard output.
+    Reported,
+    /// The command has printed on standard output what is wrong with the settings.
     SettingsReported,
-    /// Whoever read our output has heard enough.
+    /// The reader of the output closed it.
     OutputClosed,
 }
 
@@ -31,7 +31,7 @@ impl Failure {
             Failure::Settings(_) | Failure::NoFile(_) | Failure::SettingsReported => {
                 ExitCode::from(78)
             }
-            Failure::Other(_) | Failure::Told => ExitCode::FAILURE,
+            Failure::Other(_) | Failure::Reported => ExitCode::FAILURE,
             Failure::Unreadable(_) => ExitCode::from(2),
             Failure::OutputClosed => ExitCode::SUCCESS,
         }
@@ -41,7 +41,7 @@ impl Failure {
 impl Failure {
     /// Prints on standard error what went wrong, unless the command has reported it itself.
     pub fn report(&self) {
-        if matches!(self, Failure::Told | Failure::SettingsReported | Failure::OutputClosed) {
+        if matches!(self, Failure::Reported | Failure::SettingsReported | Failure::OutputClosed) {
             return;
         }
         let mut stderr = io::stderr().lock();
@@ -69,7 +69,7 @@ impl Failure {
             Failure::NoFile(advice) => advice.clone(),
             Failure::Other(error) => format!("error: {error:#}"),
             Failure::Unreadable(faults) => faults.clone(),
-            Failure::Told | Failure::SettingsReported | Failure::OutputClosed => String::new(),
+            Failure::Reported | Failure::SettingsReported | Failure::OutputClosed => String::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes: 0 well, 1 failed, 2 usage (clap's own) or a file that cannot be read, 78 bad
+//! Exit codes: 0 success, 1 failure, 2 usage (clap's own) or a file that cannot be read, 78 bad
 //! settings; `serve` ends with 0 after a clean drain.
 
 mod accounts;
@@ -57,7 +57,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str =
-    "Exit codes: 0 well, 1 failed, 2 usage or a file that cannot be read, 78 bad settings.";
+    "Exit codes: 0 success, 1 failure, 2 usage or a file that cannot be read, 78 bad settings.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -87,7 +87,7 @@ enum Verb {
     Doctor(doctor::Doctor),
     /// Find submissions, offer them again, give them up, forget them
     Submissions(Box<submissions::Submissions>),
-    /// Say which accounts are held and why; hold and resume them
+    /// List accounts, and which are paused and why; pause and resume them
     Accounts(Box<accounts::Accounts>),
     /// List webhooks that no known secret verifies; verify them again, or drop them
     Quarantine(Box<quarantine::Quarantine>),
@@ -114,7 +114,7 @@ impl Cli {
     }
 
     /// # Errors
-    /// What a person should read, and the exit code that goes with it.
+    /// The message for the user, with its exit code.
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
             Verb::Serve(serve) => serve::run(serve),

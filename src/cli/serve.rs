@@ -107,7 +107,7 @@ fn log_invalid(invalid: &SettingsError) {
     }
 }
 
-/// Where senders, operators and probes reach a service, for a person at a terminal.
+/// The URLs of sources and listeners, for a terminal.
 fn urls(sources: &[(String, String)], public: SocketAddr, admin: SocketAddr) -> String {
     let width = sources.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let mut text = format!("Postcall {} listens. Ctrl-C stops it.\n", env!("CARGO_PKG_VERSION"));

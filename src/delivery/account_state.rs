@@ -242,12 +242,12 @@ mod tests {
             let decision = responses.get(&claim(), Verdict::Unreachable, None);
             assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
         }
-        let mut held =
+        let mut paused =
             |claim: &Claim| responses.pauses(claim, Verdict::Unreachable, PauseCause::Unreachable);
-        assert_eq!(held(&claim()), 1);
-        assert_eq!([(); 8].map(|()| held(&probe)), [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(paused(&claim()), 1);
+        assert_eq!([(); 8].map(|()| paused(&probe)), [2, 4, 8, 16, 32, 60, 60, 60]);
         // An attempt that was in flight when the pause began confirms it.
-        assert_eq!(held(&claim()), 1);
+        assert_eq!(paused(&claim()), 1);
     }
 
     #[test]

@@ -99,8 +99,8 @@ impl Dispatcher {
             tokio::select! {
                 // In this order, so that a simulation can be repeated.
                 biased;
-                told = stop.changed() => {
-                    let deadline = told.ok().and_then(|()| *stop.borrow()).unwrap_or_default();
+                stopped = stop.changed() => {
+                    let deadline = stopped.ok().and_then(|()| *stop.borrow()).unwrap_or_default();
                     return self.finish(deadline).await;
                 }
                 Some(exchanged) = self.exchanged.recv() => self.decide(exchanged),

@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn what_is_accepted_in_the_end_is_no_refusal() {
         let mut refusals = History::default();
-        let mended = refusals.next();
-        refusals.0.is_systemic(mended, spelling());
-        refusals.0.accepted(mended, Timestamp::UNIX_EPOCH);
+        let repaired = refusals.next();
+        refusals.0.is_systemic(repaired, spelling());
+        refusals.0.accepted(repaired, Timestamp::UNIX_EPOCH);
         for _ in 1..OF_ONE_CAUSE {
             assert!(!refusals.is_systemic(spelling()));
         }

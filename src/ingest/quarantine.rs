@@ -25,7 +25,7 @@ const ALL: ChangesMax = ChangesMax { added: usize::MAX, bytes: usize::MAX, remov
 pub struct Quarantine {
     ring: Mutex<Ring>,
     metrics: Arc<Metrics>,
-    /// Held while the store is written.
+    /// Locked while the store is written.
     saving: tokio::sync::Mutex<()>,
     /// Notified when webhooks are to be verified again.
     pub(super) wanted: Notify,

@@ -27,7 +27,7 @@ pub struct RejectionRecord {
     pub url: String,
     /// The signature schemes of its source.
     pub schemes: Vec<&'static str>,
-    /// The host that was called: another one than that of `url` is signed as well.
+    /// The host that was called: another one than that of `url` is signed too.
     pub host: Option<String>,
     pub quarantined: bool,
 }

@@ -50,7 +50,7 @@ impl Ingest {
                 tracing::debug!(error = logs::chain(&error), "the quarantine could not be written");
             }
             let wanted = self.quarantine.wanted.notified();
-            // It ends early if a reload wants it.
+            // It ends early for a reload.
             let _ = tokio::time::timeout(LOOK_EVERY, wanted).await;
         }
     }
@@ -71,7 +71,7 @@ impl Ingest {
         self.retry_each(webhooks, generation).await
     }
 
-    /// With `retrying` held, which keeps each from being received twice.
+    /// With `retrying` locked, which keeps each from being received twice.
     async fn retry_each(&self, webhooks: Vec<QuarantinedWebhook>, generation: u64) -> RetryCounts {
         let mut counts = RetryCounts::default();
         let mut tried = BTreeSet::new();

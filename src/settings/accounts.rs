@@ -30,7 +30,7 @@ pub(super) const SPEC: Spec = Spec::of(&[
             || Issue::ALL.map(Issue::name).to_vec(),
             &key("ISSUE", Kind::Text, "How this API spells it."),
         ),
-        "Issues that this API wants spelled otherwise, such as { CALLERID_ISSUE: CALLERID_ISSUES }.",
+        "Issues with another name in this API, such as { CALLERID_ISSUE: CALLERID_ISSUES }.",
     )
     .or("{}"),
 ]);

@@ -1,4 +1,4 @@
-//! The bracket that a text of YAML leaves open: a parser finds it only where a later line cannot go on.
+//! The bracket that a YAML text leaves open: a parser reports only the later line where it fails.
 
 /// The line and the column, each from 1, of the innermost bracket that is open where `line` begins.
 /// Brackets in quotes and comments do not count.

@@ -1,6 +1,6 @@
 //! A cursor over the tree that an operator wrote: it knows its path and what may stand there.
 //!
-//! Every fault is noted and reading goes on; `None` means that the fault is noted already.
+//! Every fault is noted and reading continues; `None` means that the fault is noted already.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ impl<'a> Cursor<'a> {
         self.context.may_lack_entries(section)
     }
 
-    /// For what stands below, such as `rules[0].when`, or would stand there.
+    /// For a value below, such as `rules[0].when`, present or missing.
     pub(super) fn fault_below<T>(&self, below: &str, advice: impl Into<Advice>) -> Option<T> {
         let mut nearest = self.clone();
         let mut is_there = true;
@@ -179,7 +179,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Notes what stands here, by its kind only.
+    /// Notes a value of the wrong kind, naming its kind only.
     pub(crate) fn expected<T>(&self, what: &str) -> Option<T> {
         self.fault(format!("expected {what}, found {}", self.found()))
     }
@@ -239,7 +239,7 @@ impl<'a> Cursor<'a> {
         self.located.is_blank() || self.located.as_table().is_some_and(located::Table::is_empty)
     }
 
-    /// Every key and what stands there.
+    /// Every key with its value.
     pub(crate) fn entries(&self, what: &str) -> Option<Vec<(&'a str, Cursor<'a>)>> {
         let Some(table) = self.located.as_table() else { return self.expected(what) };
         Some(table.iter().map(|(key, value)| (key.as_str(), self.under(key, value))).collect())
@@ -322,7 +322,7 @@ impl<'a> Cursor<'a> {
         self.check(self.text(what)?.parse())
     }
 
-    /// What a caller keys, as text: a whole number stands for its decimal digits. Nothing else
+    /// What a caller keys, as text: a whole number is its decimal digits. Nothing else
     /// does, because YAML would have changed it: `1.0`, `yes`, `~`.
     pub(super) fn answer(&self) -> Option<String> {
         match self.value() {
@@ -416,7 +416,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `<integer><ms|s|m|h|d>`, as long as its kind wants and at most [`LONGEST`].
+    /// `<integer><ms|s|m|h|d>`, in the bounds of its kind and at most [`LONGEST`].
     pub(super) fn duration(&self) -> Option<Duration> {
         const WHAT: &str = "a duration such as 500ms, 30s, 10m, 72h or 7d";
         let shortest = self.kind.shortest().expect("it is described as a duration");

@@ -20,9 +20,9 @@ section! {
         rate: u32 = whole(1, 100_000),
         /// How long one attempt may hold a submission; more than timeout and 5s.
         lease: Duration = duration(MOMENT),
-        /// How often an account that is held is tried, at the latest.
+        /// The longest time between two probes of a paused account.
         probe_interval: Duration = duration(MOMENT),
-        /// What follows where no one can say whether Plivo heard: retry, or dead: a person looks at it.
+        /// What follows if it is unknown whether Plivo got the feedback: retry, or dead for an operator to decide.
         on_unknown_result: UnknownResult = word(),
         /// When to try again: waits double from `initial_backoff` to `max_backoff`, with jitter.
         retry: RetryPolicy = table(),

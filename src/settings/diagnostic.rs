@@ -37,7 +37,7 @@ pub struct Location {
 }
 
 /// What all cursors over one tree share: where secrets come from, and everything that was found
-/// wrong so far. Reading goes on after a fault, so that an operator reads of all of them at once.
+/// wrong so far. Reading continues after a fault, so that an operator sees all of them at once.
 #[derive(Default)]
 pub(crate) struct Context {
     file: Option<PathBuf>,

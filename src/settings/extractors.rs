@@ -1,4 +1,4 @@
-//! Where in a source's webhooks lies what, as an operator writes it.
+//! The extractors of a source, as an operator writes them.
 
 use std::str::FromStr;
 
@@ -10,19 +10,19 @@ use super::spec::{Kind, Spec, key};
 use crate::domain::{Advice, Name};
 use crate::source::{Asked, Condition, Extractor, Extractors, Predicate};
 
-const READER: &str = "where it lies, such as form:Digits or json:$.score, or a list of these";
+const READER: &str = "a path such as form:Digits or json:$.score, or a list of these";
 const CONDITION: &str = "a condition such as form:Event=Hangup, or a list of these";
 
-/// What the survey of a source asks, and what it wants to know beside.
+/// The questions and fields of a source's survey.
 pub(super) struct Wanted<'a> {
     pub(super) questions: Vec<&'a Name>,
     pub(super) fields: Vec<&'a Name>,
 }
 
 pub(super) const SPEC: Spec = Spec::of(&[
-    key("call", PLACES, "Where the id of the call lies."),
-    key("question", PLACES, "Which question is answered; without it, the survey's first."),
-    key("answer", PLACES, "Where the answer to that question lies."),
+    key("call", PLACES, "The path of the call's id."),
+    key("question", PLACES, "The path of the question's name; without it, the survey's first."),
+    key("answer", PLACES, "The path of the answer to that question."),
     key(
         "answers",
         Kind::OneOf(&[Kind::List(&Kind::Table(&ANSWER)), Kind::Blank]),
@@ -31,7 +31,7 @@ pub(super) const SPEC: Spec = Spec::of(&[
     key(
         "each_question",
         PLACES,
-        "Where the answer to any question lies, with {question} for its name.",
+        "The path of the answer to any question, with {question} for its name.",
     ),
     key(
         "fields",
@@ -40,8 +40,16 @@ pub(super) const SPEC: Spec = Spec::of(&[
     ),
     key("hangup", MOMENT, "When it says that the call is over; true where all that comes does."),
     key("opt_out", MOMENT, "When it says that the caller does not want to be asked."),
-    key("filter", PLACES, "What else has to hold; anything else is answered and not kept."),
-    key("id", PLACES, "Where the sender's own id of the webhook lies: seen again it is a repeat."),
+    key(
+        "filter",
+        PLACES,
+        "A condition that a webhook has to meet; any other is answered 200 and not stored.",
+    ),
+    key(
+        "id",
+        PLACES,
+        "The path of the sender's own id of the webhook: one with a known id is a duplicate.",
+    ),
 ]);
 
 /// The first that finds something.
@@ -51,7 +59,7 @@ const MOMENT: Kind = Kind::OneOf(&[Kind::Flag, Kind::Text, Kind::List(&Kind::Tex
 
 const ANSWER: Spec = Spec::of(&[
     key("question", Kind::Name, "The question that is answered.").needed(),
-    key("from", PLACES, "Where the answer lies.").needed(),
+    key("from", PLACES, "The path of the answer.").needed(),
 ]);
 
 /// `own` is what the source itself says of `read`, where the rest is its preset's.
@@ -168,7 +176,7 @@ fn each_at(cursor: &Cursor<'_>, wanted: &Wanted<'_>) -> Option<Vec<(Name, Vec<Ex
     wanted.questions.iter().map(each).collect()
 }
 
-/// Those that the survey wants. What a preset could tell beside is not looked for; what the source
+/// Those that the survey has. Other fields of a preset are not looked for; what the source
 /// itself names is meant.
 fn fields(
     cursor: &Cursor<'_>,

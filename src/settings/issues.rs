@@ -5,18 +5,14 @@ use crate::domain::{Advice, Issue, Issues};
 use crate::survey::{AtMaxRating, ChoiceDefinition, IssuesDefinition, MetBy};
 
 pub(super) const SPEC: Spec = Spec::of(&[
-    key("question", Kind::Name, "The question that is meant where a choice names none."),
+    key("question", Kind::Name, "The question of choices that name none."),
     key(
         "choices",
         Kind::List(&Kind::Table(&CHOICE)),
         "Which answer, or which words in one, name which issue.",
     ),
-    key(
-        "default",
-        LIST,
-        "What is reported below 5 where no choice names anything: Plivo wants an issue then.",
-    )
-    .or("[OTHERS]"),
+    key("default", LIST, "The issues below 5 if no choice is met: Plivo requires one then.")
+        .or("[OTHERS]"),
     key(
         "at_max_rating",
         words_of::<AtMaxRating>(),
@@ -30,7 +26,7 @@ const ISSUE_KIND: Kind = Kind::Word(|| Issue::ALL.map(Issue::name).to_vec());
 pub(super) const LIST: Kind = Kind::List(&ISSUE_KIND);
 
 const CHOICE: Spec = Spec::of(&[
-    key("question", Kind::Name, "The question, where it is not that of the section."),
+    key("question", Kind::Name, "The question, if it is not that of the section."),
     key("answer", Kind::Answer, "An answer of the question."),
     key(
         "keywords",
@@ -58,7 +54,7 @@ pub(super) fn issues(cursor: &Cursor<'_>) -> IssuesDefinition {
     issues
 }
 
-/// In their places, for faults are told by them.
+/// In their order, because faults name their index.
 fn choices(cursor: &Cursor<'_>) -> Vec<ChoiceDefinition> {
     let items = cursor.list("{ answer: …, issue: … }").unwrap_or_default();
     let unread = || ChoiceDefinition::answer("", Issue::Others);

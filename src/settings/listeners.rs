@@ -36,7 +36,7 @@ section! {
     pub struct AdminListener {
         /// The address and the port to listen on, such as `0.0.0.0:8080` or `[::]:8080`.
         listen: SocketAddr = LISTEN,
-        /// What the API wants as Authorization: Bearer; without it the API is off beyond loopback.
+        /// The token that the API requires as Authorization: Bearer; without it the API is off beyond loopback.
         token: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", token_of_api),
     }
 }

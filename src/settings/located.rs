@@ -311,7 +311,7 @@ impl Extractor {
         match node {
             Node::List(items) => items.push(located),
             Node::Table(table) => {
-                let (key, origin) = key.take().expect("a value stands behind its key");
+                let (key, origin) = key.take().expect("a value follows its key");
                 located.origin = match (origin, &located.origin) {
                     (Origin::File(key), Origin::File(value)) => {
                         Origin::File(key.with_value(*value))

@@ -3,7 +3,7 @@
 //! The embedded `config/base.yaml`, the operator's file and `POSTCALL__SECTION__KEY` variables are
 //! laid over each other by `config` ([`Settings::load`]) into one tree as written; that is read place
 //! by place into values which need no second check. Whatever is wrong is reported at once, each fault
-//! with its path and what would be right, none with anything that stands where a secret belongs.
+//! with its path and what would be right, none with a value in the place of a secret.
 //!
 //! What may stand where is described once, beside the reader of each section. The reader takes
 //! nothing that is not described, and [`schema()`] tells editors the same.
@@ -107,7 +107,7 @@ static KIND: Kind = Kind::Table(&Spec::of(&[
     ),
     key("delivery", Kind::Table(Delivery::SPEC), "How feedback goes out."),
     key("shutdown", Kind::Table(Shutdown::SPEC), "What happens after SIGTERM."),
-    key("logs", Kind::Table(Logs::SPEC), "How the service speaks to its operator."),
+    key("logs", Kind::Table(Logs::SPEC), "The log."),
 ]));
 
 /// All settings, checked.

@@ -33,7 +33,7 @@ pub(super) fn named(name: &str) -> Option<Located> {
     Some(Located::embedded(text))
 }
 
-/// XML that the sender of a preset runs. Of others than Plivo no more is asked than that it is XML.
+/// Checks XML that the sender of a preset runs. For senders other than Plivo it only has to be XML.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -60,7 +60,7 @@ pub(super) fn under(own: &Located, preset: Located) -> Located {
     })
 }
 
-/// A table over that of the preset; what is no table stands for itself.
+/// A table merged over that of the preset; any other value replaces it.
 fn laid(own: &Located, preset: Located, over: impl Fn(&mut Table, &Table)) -> Located {
     let (Node::Table(table), Node::Table(mut merged)) = (&own.node, preset.node) else {
         return own.clone();
@@ -93,7 +93,7 @@ fn read_over(read: &mut Table, own: &Table) {
     }
 }
 
-/// Of the same scheme, key by key; another scheme stands for itself.
+/// Of the same scheme, key by key; another scheme replaces it.
 fn signature_over(schemes: &mut Table, own: &Table) {
     let same = own.len() == 1 && own.keys().eq(schemes.keys());
     if !same {

@@ -15,10 +15,10 @@ section! {
 }
 
 section! {
-    /// How the service speaks to its operator.
+    /// Settings of the log.
     #[derive(Debug, Clone)]
     pub struct Logs {
-        /// Lines of JSON for a collector, or prose for a person; auto is prose on a terminal alone.
+        /// JSON lines for a collector, or text; auto is text on a terminal only.
         format: Format = word(),
         /// What is logged: a level, or levels by target such as info,postcall=debug.
         filter: Filter = parsed("directives such as info or info,postcall=debug"),

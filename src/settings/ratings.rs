@@ -57,7 +57,7 @@ fn scale(cursor: &Cursor<'_>) -> Option<ScaleDefinition> {
     Some(ScaleDefinition::Linear { from: from?, round: round.unwrap_or_default() })
 }
 
-/// In their places, for faults are told by them.
+/// In their order, because faults name their index.
 fn rows_of(cursor: &Cursor<'_>) -> Option<Vec<(String, f64)>> {
     let items = cursor.list("{ answer: …, rating: … }")?;
     let row = |cursor: &Cursor<'_>| {

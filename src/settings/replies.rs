@@ -20,8 +20,8 @@ const SPEC: Spec = Spec::of(&[
     key("xml", Kind::Text, "A template of XML; {{ url }} is what the source calls.").needed(),
 ]);
 
-/// Of the sources that have some. `None` where any of it is at fault, or the source or the survey
-/// that it stands on is.
+/// Of the sources that have some. `None` where any of it is at fault, or the source or survey
+/// that it depends on is.
 pub(super) fn replies(
     section: Option<Cursor<'_>>,
     sources: &BTreeMap<Name, Option<Source>>,

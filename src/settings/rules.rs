@@ -9,15 +9,19 @@ use crate::survey::RuleDefinition;
 pub(super) const LIST: Kind = Kind::List(&Kind::Table(&SPEC));
 
 const SPEC: Spec = Spec::of(&[
-    key("when", CONDITION_KIND, "When it speaks, such as \"score <= 2 and solved == 'no'\".")
-        .needed(),
+    key(
+        "when",
+        CONDITION_KIND,
+        "The condition under which it applies, such as \"score <= 2 and solved == 'no'\".",
+    )
+    .needed(),
     key("ignore", Kind::Text, "Why such a call is not reported at all."),
     key("rating", Kind::Number, "The rating then, from 1 to 5."),
     key("issues", issues::LIST, "The issues then."),
     key("notes", Kind::MaybeEmptyText, "The template of the notes then."),
 ]);
 
-/// In their places, for faults are told by them.
+/// In their order, because faults name their index.
 pub(super) fn rules(cursor: &Cursor<'_>) -> Vec<RuleDefinition> {
     let items = cursor.list("{ when: …, rating: … }").unwrap_or_default();
     items.iter().map(|cursor| rule(cursor).unwrap_or_default()).collect()

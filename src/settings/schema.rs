@@ -28,7 +28,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// `base` is what stands there when nothing is written.
+/// `base` is the default.
 fn of(kind: &Kind, base: Option<&Value>) -> Value {
     match kind {
         Kind::Anything => json!({}),

@@ -51,7 +51,7 @@ pub(super) fn credentials(cursor: &Cursor<'_>, length_min: usize) -> Option<Cred
     cursor.check(Credentials::new(Box::new(read)))
 }
 
-/// Where a secret lies; one of several while it is being rotated.
+/// The place of a secret; one of several while it is being rotated.
 struct Part {
     path: String,
     key: &'static str,

@@ -116,12 +116,8 @@ const HMAC: Spec = Spec::of(&[
     SECRET,
     key("algorithm", words_of::<Algorithm>(), "The hash.").or("sha256"),
     key("encoding", words_of::<Encoding>(), "How the header writes it.").or("hex"),
-    key(
-        "prefix",
-        Kind::MaybeEmptyText,
-        "What stands before it in the header, such as \"sha256=\".",
-    )
-    .or("\"\""),
+    key("prefix", Kind::MaybeEmptyText, "The text before it in the header, such as \"sha256=\".")
+        .or("\"\""),
     key("timestamp", Kind::Table(&TIMESTAMP), "Where the signed time is, if there is one."),
     key("id", Kind::Text, "The header with the signed id of the webhook, if there is one."),
     key("signed_payload", Kind::Text, "What is signed, such as \"{timestamp}.{body}\".")
@@ -184,7 +180,8 @@ fn timestamp(cursor: &Cursor<'_>) -> Option<SignedTime> {
         (Some(cursor), None) => header(&cursor).map(TimePlace::Header),
         (None, Some(cursor)) => list_key(&cursor).map(TimePlace::Key),
         (None, None) if table.is_any_meant(&["header", "key"]) => None,
-        _ => table.fault_at("header", "expected either header or key: where the time stands"),
+        _ => table
+            .fault_at("header", "expected either header or key, which names the place of the time"),
     };
     let format = table.or("format", TimeFormat::Unix, |cursor| cursor.one_of());
     let window = window(&table);

@@ -36,7 +36,11 @@ pub(super) const SPEC: Spec = Spec::of(&[
     key("account", Kind::Name, "Whose calls are rated; its token checks Plivo's signatures.")
         .needed(),
     key("survey", Kind::Name, "What was asked.").needed(),
-    key("url", Kind::Text, "What this sender calls, where it is not public.url and the path."),
+    key(
+        "url",
+        Kind::Text,
+        "The address that this sender calls, if it is not public.url and the path.",
+    ),
     key("content_types", Kind::List(&Kind::Word(|| vec!["form", "json"])), "What a body may be."),
     key("signature", signatures::KIND, "How the sender signs; none lets anybody in."),
     key(
@@ -53,7 +57,7 @@ pub(super) const SPEC: Spec = Spec::of(&[
     key(
         "on_reject",
         words_of::<OnReject>(),
-        "What it hears otherwise: the status, or the reply, so that a live call goes on.",
+        "The response to a rejected webhook: the status, or the reply, so that a live call continues.",
     ),
     key(
         "quarantine",
@@ -138,7 +142,7 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
     })
 }
 
-/// What a survey wants to know beside answers, some source of it has to tell.
+/// Each field of a survey must be extracted by one of its sources.
 pub(super) fn check_fields(
     cursor: &Cursor<'_>,
     surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
@@ -153,14 +157,14 @@ pub(super) fn check_fields(
     };
     for (name, cursor) in cursor.named() {
         let Some(Some(survey)) = surveys.get(&name) else { continue };
-        let tellers: Vec<_> = sources.iter().filter(|source| source.survey == name).collect();
-        let told: Vec<&Name> = tellers
+        let sources: Vec<_> = sources.iter().filter(|source| source.survey == name).collect();
+        let extracted: Vec<&Name> = sources
             .iter()
             .flat_map(|source| &source.readers.fields)
             .map(|(name, _)| name)
             .collect();
-        for field in survey.fields().iter().filter(|field| !told.contains(field)) {
-            if !tellers.is_empty() {
+        for field in survey.fields().iter().filter(|field| !extracted.contains(field)) {
+            if !sources.is_empty() {
                 let message = format!(
                     "no source of this survey reads {field}: say where, under its extract.fields"
                 );

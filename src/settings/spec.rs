@@ -13,7 +13,7 @@ pub(super) trait Words: Copy + 'static {
 pub(super) enum Kind {
     /// Whatever YAML can say.
     Anything,
-    /// Nothing at all: the key stands there to say that there is none.
+    /// No value: the key alone says that there is none.
     Blank,
     /// Not empty.
     Text,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     True,
     /// At least so long.
     Duration(Duration),
-    /// What a caller keys: text, or a whole number that stands for its digits.
+    /// What a caller keys: text, or a whole number as its digits.
     Answer,
     /// That an operator chose.
     Name,
@@ -58,7 +58,7 @@ pub(super) struct Spec {
 
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// A sentence for whoever is about to write it.
+    /// A sentence for the author of the settings.
     pub(super) about: &'static str,
     pub(super) kind: Kind,
     pub(super) is_needed: bool,
@@ -71,7 +71,7 @@ pub(super) const fn key(name: &'static str, kind: Kind, about: &'static str) -> 
 }
 
 impl Key {
-    /// Nothing stands in for it: neither a default nor a meaning of its absence.
+    /// Required: it has no default.
     pub(super) const fn needed(self) -> Self {
         Self { is_needed: true, ..self }
     }

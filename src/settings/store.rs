@@ -10,11 +10,11 @@ section! {
     /// The store's place, and how many may wait to be written to it.
     #[derive(Debug, Clone)]
     pub struct Store {
-        /// Where it lies: sqlite:PATH, relative to the working directory.
+        /// The database: sqlite:PATH, relative to the working directory.
         path @ "url": PathBuf = setting(Kind::Text, "sqlite:PATH", file),
         /// How many webhooks may wait for the disk before senders are asked to come back.
         write_queue: usize = whole(1, 1_000_000),
-        /// How long what is settled is kept; what is dead is kept until a person decides.
+        /// How long settled submissions are kept; dead ones stay until an operator decides.
         retention: Retention = table(),
     }
 }

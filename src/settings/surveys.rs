@@ -32,7 +32,7 @@ pub(super) const SPEC: Spec = Spec::of(&[
     key(
         "rules",
         rules::LIST,
-        "Exceptions: the first whose `when` holds speaks, the rest are not looked at.",
+        "Exceptions: the first whose `when` holds applies, the others are not evaluated.",
     ),
     key(
         "notes",
@@ -91,8 +91,8 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     if cursor.has_unknown_below() {
         return None;
     }
-    // What could not be read has its fault already. It is stood in for, so that the rest can be
-    // checked against each other and every fault is heard at once.
+    // An unreadable part has its fault already. A default replaces it, so that the rest can be
+    // checked against each other and every fault is reported at once.
     let mut definition = Definition::new(questions?);
     definition.fields = fields;
     definition.labels = labels;

@@ -114,7 +114,7 @@ impl Target {
         })
     }
 
-    /// The key that the next segment stands for, where `here` is what stands at the path so far.
+    /// The key that the next segment means; `here` is the value at the path so far.
     fn key_below(&self, here: Option<&Located>, segment: &str) -> Result<String, String> {
         let segment = segment.to_lowercase();
         let Some(here) = here.filter(|here| !here.is_blank()) else { return Ok(segment) };

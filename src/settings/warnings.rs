@@ -31,7 +31,7 @@ pub struct Warnings {
 /// Shortest token that is taken for a real one, in characters. Plivo's have 40.
 const TOKEN_LENGTH_MIN: usize = 16;
 
-/// Domains that are nobody's (RFC 2606 and RFC 6761), apart from `localhost`.
+/// Reserved domains (RFC 2606 and RFC 6761), apart from `localhost`.
 const RESERVED_DOMAINS: [&str; 6] =
     ["example.com", "example.net", "example.org", "example", "invalid", "test"];
 

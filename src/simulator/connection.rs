@@ -13,8 +13,8 @@ struct Socket(TcpStream);
 /// Keeps a second hold on every accepted socket. The server itself offers no way to end a
 /// connection without a word: every error of a handler becomes a reply.
 pub fn remember(io: &dyn Any, connection: &mut Extensions) {
-    let held = io.downcast_ref::<net::TcpStream>().map(|io| io.as_fd().try_clone_to_owned());
-    match held {
+    let socket = io.downcast_ref::<net::TcpStream>().map(|io| io.as_fd().try_clone_to_owned());
+    match socket {
         Some(Ok(fd)) => drop(connection.insert(Socket(TcpStream::from(fd)))),
         Some(Err(error)) => tracing::warn!(%error, "a connection cannot be severed"),
         None => unreachable!("the simulator listens without TLS"),

@@ -190,7 +190,7 @@ impl Draft {
         self.put(path, scalar(text))
     }
 
-    /// Writes what `condition` wants; what shall not be there is not written.
+    /// Writes what `condition` requires; what must be absent is not written.
     fn meet(&mut self, condition: Option<&Condition>) -> Option<()> {
         match condition.map(|condition| (condition.path(), condition.wanted())) {
             None | Some((_, None)) => Some(()),

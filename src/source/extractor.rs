@@ -5,7 +5,7 @@ use super::parsed_request::ParsedRequest;
 use super::path::{BadPath, Found, Path, find, split};
 use super::rejection::ParseError;
 
-/// Where a text lies, and when it is looked for there:
+/// A path to a text, with the condition under which it is used:
 /// `form:Speech if form:InputType=speech`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extractor {

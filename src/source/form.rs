@@ -124,7 +124,7 @@ pub(super) fn is_escaped(text: &str) -> bool {
     decode(text.as_bytes(), &mut decoded).is_ok() && decoded != text.as_bytes()
 }
 
-/// Whether a name stands in a query with none of these marks after it.
+/// Whether a name is in a query with none of these separators after it.
 pub(super) fn is_bare(query: &[u8], name: &str, marks: &[u8]) -> bool {
     let is_mark = |at| query.get(at).is_some_and(|b| marks.contains(b));
     memmem::find_iter(query, name).any(|at| !is_mark(at + name.len()))

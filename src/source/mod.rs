@@ -98,8 +98,8 @@ impl Source {
         if self.signature.signs_requests() { self.quarantine } else { 0 }
     }
 
-    /// For a person who wonders why a signature does not match: every text that it may have been
-    /// made over, and where it should stand. Empty where nothing is signed.
+    /// Explains a signature that does not match: every text that it may have been
+    /// made over, and its place. Empty if nothing is signed.
     ///
     /// # Errors
     /// A webhook whose signature is not even looked at.
@@ -108,7 +108,7 @@ impl Source {
     }
 
     /// Takes the webhook for one of the source's own sender, whether or not it is: for the tools that
-    /// explain and test a survey, where whoever holds the settings wants to see what would follow.
+    /// explain and test a survey, whose user has the settings and looks at the result.
     /// Nothing that serves may call it; `tests/it/architecture.rs` holds the crate to that.
     ///
     /// # Errors
@@ -137,8 +137,8 @@ impl Source {
         self.url.at(&format!("/hooks/{}", self.name))
     }
 
-    /// What its sender hears: the XML that was found for its call, where there is any. That was
-    /// proved to be well-formed; whatever the proof has not thought of is not sent.
+    /// The response to its sender: the XML for its call, if there is any. That was
+    /// proved to be valid; XML that the proof did not cover is not sent.
     pub fn reply_with(&self, spoken: Option<String>) -> SourceReply {
         let spoken = spoken.map(SourceReply::xml).and_then(Result::ok);
         spoken.unwrap_or_else(|| self.reply.clone())

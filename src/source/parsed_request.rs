@@ -143,7 +143,7 @@ impl<'a> ParsedRequest<'a> {
         })
     }
 
-    /// Which of these fields, that are read from the body of a POST and decide something, stands in the
+    /// Which of these fields, that are read from the body of a POST and decide something, is in the
     /// query without a mark after it, as it would if a body were moved there; or in the body with marks
     /// about it, as it would if a query were; or in the query of a POST, as it would if that were a GET.
     pub(super) fn moved<'n>(&self, fields: &[ReadField<'n>]) -> Option<&'n str> {
@@ -167,7 +167,7 @@ impl<'a> ParsedRequest<'a> {
                 is_bare(&query[from..], name, marks) || (!self.is_get() && !in_query && is_of_get())
             }) || has_field(&body, name)
         };
-        // Of a GET nothing else is read, so what is there stands where it should.
+        // Of a GET only the query is read, so the field is in its place.
         let looked_at = |field: &&ReadField<'_>| {
             field.decides && (field.is_call || !self.is_get() || self.form(field.name).is_none())
         };

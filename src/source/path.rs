@@ -11,7 +11,7 @@ use super::json;
 use super::parsed_request::ParsedRequest;
 use super::rejection::ParseError;
 
-/// Where in a webhook a text lies: a place to begin with, and what to do with the text that is found
+/// A path to a text in a webhook: a place to begin with, and steps into the text that is found
 /// there. `form:payload > json:$.answers` looks into the JSON that a form's field holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path {
@@ -36,7 +36,7 @@ enum Step {
     Base64,
 }
 
-/// Why a text does not say where something lies.
+/// Why a text is not a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPath {
     #[error(
@@ -96,7 +96,7 @@ impl Path {
         matches!(self.start, Start::Query(_))
     }
 
-    /// What it names, for a person: the field or the header, else the path itself.
+    /// The display name: the field or the header, otherwise the path itself.
     pub(super) fn name(&self) -> &str {
         match &self.start {
             Start::Form(name) | Start::Query(name) | Start::Header(name) => name,
@@ -148,7 +148,7 @@ fn text(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Number(number) => Some(match number.as_f64() {
             Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < EXACT => {
-                // Of the two zeros, the one that a person writes.
+                // Of the two zeros, the one without a sign.
                 format!("{:.0}", whole + 0.0)
             }
             _ => number.to_string(),
@@ -194,7 +194,7 @@ fn field(name: &str) -> Result<String, BadPath> {
 fn json_path(text: &str) -> Result<JsonPath, BadPath> {
     /// Most brackets in a path, any of which the parser may take for nested.
     const BRACKETS_MAX: usize = 32;
-    /// Most filters: the parser tries what stands in one several times, and in one within again.
+    /// Maximum filters: the parser tries the content of each several times, and nested ones again.
     const FILTERS_MAX: usize = 4;
     let bare = unquoted(text);
     if bare.matches(['(', '[']).count() > BRACKETS_MAX || bare.matches('?').count() > FILTERS_MAX {
@@ -208,7 +208,7 @@ fn json_path(text: &str) -> Result<JsonPath, BadPath> {
 }
 
 /// Whether every place of a body is looked at a few times at most, whatever the body. A second `..`
-/// looks at each once for each that it lies in, and a filter that begins at `$` at all of them for
+/// looks at each once for each of its ancestors, and a filter that begins at `$` at all of them for
 /// each that it tries.
 fn is_quick(path: &str) -> bool {
     /// How often one place may be found by lists such as `['a','b']`, one after another.
@@ -255,7 +255,7 @@ fn names_one(mut rest: &str) -> bool {
     }
 }
 
-/// Without what stands in quotes, and without the quotes.
+/// Without quoted texts and their quotes.
 fn unquoted(path: &str) -> String {
     let mut quote = None;
     let mut escaped = false;
@@ -273,7 +273,7 @@ fn unquoted(path: &str) -> String {
     kept
 }
 
-/// Apart at each `mark` that stands in no brackets and no quotes.
+/// Splits at each `mark` outside brackets and quotes.
 pub(super) fn split<'a>(text: &'a str, mark: &str) -> Vec<&'a str> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -285,7 +285,7 @@ pub(super) fn split<'a>(text: &'a str, mark: &str) -> Vec<&'a str> {
     parts
 }
 
-/// Where the first `mark` stands that is in no brackets and no quotes.
+/// The index of the first `mark` outside brackets and quotes.
 pub(super) fn find(text: &str, mark: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut quote = None;

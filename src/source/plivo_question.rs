@@ -9,7 +9,7 @@ const RETRY_FRAGMENT: &str = "#rp=5xx,ct,rt&rc=5&rt=5000";
 /// How long a caller may think before the first key, in seconds.
 const TIMEOUT: u32 = 7;
 
-/// How long a caller may think before a further key, in seconds. Without it `1` could not be told from the
+/// How long a caller may think before a further key, in seconds. Without it `1` could not be distinguished from the
 /// beginning of `10`.
 const DIGIT_TIMEOUT: u32 = 3;
 
@@ -23,7 +23,7 @@ pub struct PlivoQuestion<'a> {
     pub url: &'a str,
     /// The question's name, if it is to be in the address.
     pub question: Option<&'a str>,
-    /// Whether the call goes on with the XML of the response.
+    /// Whether the call continues with the XML of the response.
     pub redirect: bool,
     pub valid_digits: &'a str,
     /// Most keys of an answer.

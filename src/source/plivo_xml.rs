@@ -18,7 +18,7 @@ pub fn check_plivo_xml(text: &str) -> Result<(), String> {
         ));
     }
     let document =
-        Document::parse(text).map_err(|malformed| format!("not well-formed: {malformed}"))?;
+        Document::parse(text).map_err(|malformed| format!("not valid XML: {malformed}"))?;
     let root = document.root_element();
     if root.tag_name().name() != "Response" {
         return Err("the outermost element is <Response>".to_owned());
@@ -313,7 +313,7 @@ mod tests {
                 "<GetInput action=\"https://a.example/\" {attributes}>{inner}</GetInput>"
             ))
         };
-        let told = [
+        let faults = [
             check_plivo_xml("Thank you."),
             check_plivo_xml("<Speak>Thank you.</Speak>"),
             check_plivo_xml("<Response a=\"b\"/>"),
@@ -341,8 +341,8 @@ mod tests {
             input("", "Press one."),
         ]
         .map(|checked| checked.unwrap_err());
-        insta::assert_snapshot!(told.join("\n"), @r"
-        not well-formed: unknown token at 1:1
+        insta::assert_snapshot!(faults.join("\n"), @r"
+        not valid XML: unknown token at 1:1
         the outermost element is <Response>
         <Response> has no attribute a
         <Response> holds elements, not text: <Speak> says something

@@ -68,7 +68,7 @@ impl Reading {
     }
 }
 
-/// Where in the webhooks of a source lies what.
+/// The extractors of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extractors {
     /// The first place where there is anything names the call; likewise everywhere below.
@@ -402,7 +402,7 @@ fn any(conditions: &[Condition], webhook: &ParsedRequest<'_>) -> Result<bool, Pa
     Ok(false)
 }
 
-/// A mistyped name must not lose an answer, so nearly everything is kept. A dot is not: it stands
+/// A mistyped name must not lose an answer, so nearly everything is kept. A dot is not: it is
 /// between query and form in what Plivo signs, so a captured form that was moved into the query
 /// would hang on the question's name by it.
 fn may_be_a_typo(name: &str) -> bool {
@@ -462,10 +462,10 @@ mod tests {
             identity: None,
         };
         let report = reading.into_report(&"score".parse().unwrap());
-        let told: Vec<_> =
+        let given_answers: Vec<_> =
             report.answers.iter().map(|it| (it.question.as_str(), it.answer.clone())).collect();
         let given = |text: &str| Answer::Given(text.to_owned());
-        assert_eq!(told, [("score", given("4")), ("problem", given("1"))]);
+        assert_eq!(given_answers, [("score", given("4")), ("problem", given("1"))]);
         assert!(report.hung_up && !report.opted_out);
     }
 
@@ -546,7 +546,7 @@ mod tests {
             let missed = Err(ParseError::Shifted("question".to_owned()).into());
             assert_eq!(source.read(&moved), missed, "{query:?} {body}");
         }
-        // A call goes on that says something of the kind and has a question of its own.
+        // A webhook that contains something alike and names its own question is accepted.
         let said = post(Some("question=problem"), "CallUUID=c-1&Digits=2&X-PH-A=%26question%3D1");
         assert!(whole(&plivo, said).is_ok());
     }
@@ -690,8 +690,8 @@ mod tests {
             let bare = whole(&source, json(&body(""))).unwrap().unwrap();
             assert_eq!((bare.hung_up, bare.opted_out), (hung_up, !hung_up));
             assert_eq!(bare.answers, []);
-            let told = whole(&source, json(&body(r#","score":4"#))).unwrap().unwrap();
-            assert_eq!(told.answers.len(), 1);
+            let read = whole(&source, json(&body(r#","score":4"#))).unwrap().unwrap();
+            assert_eq!(read.answers.len(), 1);
         }
         let one = json_source(Asked::One { question: Vec::new(), answer: readers(&["json:$.a"]) });
         let hung_up = r#"{"call":"c-1","event":"hangup","a":""}"#;

@@ -139,7 +139,7 @@ const CALLER_NAME: &str = "CallerName";
 /// them (`5G`), and it may hold any word that is a name (`Speech was fine`).
 const SPOKEN: [&str; 4] = ["Speech", "SpeechResult", "speech", "speech_result"];
 
-/// Most places of one signed text where a known name stands: what is done with them is quadratic.
+/// Maximum places of known names in one signed text: the work is quadratic in them.
 /// Senders come to some forty.
 const MARKS_MAX: usize = 256;
 
@@ -159,7 +159,7 @@ pub(super) struct Cuts<'t> {
     speech: Option<Mark<'t>>,
 }
 
-/// A place where a known name stands.
+/// The place of a known name.
 #[derive(Debug, Clone, Copy)]
 struct Mark<'t> {
     name: &'t str,
@@ -307,7 +307,7 @@ impl<'t> Cuts<'t> {
         self.speech.filter(|speech| fits(speech)).or_else(latest)
     }
 
-    /// Where the name ends that begins with a mark: that of a SIP header goes on.
+    /// The end of the name that begins with a mark: that of a SIP header is longer.
     fn name_end(&self, mark: &Mark<'_>) -> usize {
         if !mark.name.ends_with(['-', '_']) {
             return mark.end;
@@ -414,7 +414,7 @@ fn begins_as(name: &str, text: &str) -> bool {
     })
 }
 
-/// Without the places where a name stands again at the beginning of an unknown longer one, which
+/// Leaves out places of a name that begins an unknown longer one, which
 /// comes after it in the order of names: `Digits` of a `DigitsLeft`.
 fn without_longer_names<'t>(text: &str, marks: Vec<Mark<'t>>) -> Vec<Mark<'t>> {
     let is_longer = |mark: &Mark<'_>| {
@@ -715,7 +715,7 @@ mod tests {
     }
 
     /// Other requests of which the same is signed: the fields of the form, and of the query, cut at
-    /// random, mostly where a name stands.
+    /// random, mostly at names.
     fn other_cuts(captured: &Webhook, source: &Source, rng: &mut fastrand::Rng) -> Vec<Webhook> {
         let verified = source.verify(captured.clone()).expect("it is signed");
         let form = verified.form();
@@ -841,7 +841,7 @@ mod tests {
             }
         }
 
-        /// Whoever can put text into a parameter of their own call reaches no other call by it.
+        /// An attacker who puts text into a parameter of their own call reaches no other call by it.
         #[test]
         fn text_of_a_caller_reaches_no_other_call(
             digits in "[1-5]?",

@@ -28,13 +28,13 @@ pub enum ParseError {
     BrokenText,
     #[error("it names no call")]
     NoCall,
-    #[error("it names a call otherwise than with 1 to 64 letters, digits or hyphens")]
+    #[error("invalid call id: expected 1 to 64 letters, digits or hyphens")]
     MalformedCall,
     #[error("the question's name is longer than 63 characters or has a dot")]
     MalformedQuestion,
     #[error("{0} is given twice")]
     Repeated(String),
-    #[error("{0} stands in the query or in a header, which the signature does not cover")]
+    #[error("{0} is in the query or in a header, which the signature does not cover")]
     Uncovered(String),
     #[error(
         "{0} could begin or end elsewhere in what the sender has signed, and would say something else"

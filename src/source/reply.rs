@@ -22,7 +22,7 @@ pub enum OnReject {
 pub enum BadReply {
     #[error("the XML is longer than {} bytes, the most that Plivo takes", SourceReply::XML_MAX)]
     TooLong,
-    #[error("the XML is not well-formed: {0}")]
+    #[error("not valid XML: {0}")]
     Malformed(String),
 }
 
@@ -33,7 +33,7 @@ impl SourceReply {
     /// The next instructions of a live call.
     ///
     /// # Errors
-    /// XML that is too long or not well-formed, or that has a document type: Plivo would drop the
+    /// XML that is too long or not valid, or that has a document type: Plivo would drop the
     /// call.
     pub fn xml(text: impl Into<String>) -> Result<Self, BadReply> {
         let text = text.into();
@@ -70,7 +70,7 @@ impl SourceReply {
 impl Default for SourceReply {
     /// XML that tells Plivo to do nothing more.
     fn default() -> Self {
-        Self::xml("<Response/>").expect("an empty element is well-formed")
+        Self::xml("<Response/>").expect("an empty element is valid XML")
     }
 }
 
@@ -103,14 +103,17 @@ mod tests {
 
     #[test]
     fn each_reply_says_what_it_is() {
-        let heard = |reply: SourceReply| {
+        let response = |reply: SourceReply| {
             (reply.content_type(), String::from_utf8(reply.body().to_vec()).unwrap())
         };
-        assert_eq!(heard(SourceReply::default()), (Some("application/xml"), "<Response/>".into()));
         assert_eq!(
-            heard(SourceReply::json(&serde_json::json!({"ok": true}))),
+            response(SourceReply::default()),
+            (Some("application/xml"), "<Response/>".into())
+        );
+        assert_eq!(
+            response(SourceReply::json(&serde_json::json!({"ok": true}))),
             (Some("application/json"), r#"{"ok":true}"#.into())
         );
-        assert_eq!(heard(SourceReply::empty()), (None, String::new()));
+        assert_eq!(response(SourceReply::empty()), (None, String::new()));
     }
 }

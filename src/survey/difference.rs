@@ -301,7 +301,7 @@ fn each_combination(variables: &[Compared], mut look: impl FnMut(&[usize])) {
     }
 }
 
-/// What is told of a sample; `None` if it is not answered, or a field is empty.
+/// The text of a sample; `None` if it is not answered, or a field is empty.
 fn said(is_question: bool, sample: &Sample) -> Option<String> {
     let said = match (&sample.value, sample.at) {
         (Some(_), Some(_)) => sample.shown.clone(),

@@ -312,9 +312,9 @@ fn sets(
         ));
     }
     let set = |bits: usize| {
-        let held = (0..members.len()).filter(move |member| bits & (1 << member) != 0);
-        let texts: Vec<_> = held.clone().map(|member| members[member].as_str()).collect();
-        let values: Vec<_> = held.map(|member| values[member].clone()).collect();
+        let chosen = (0..members.len()).filter(move |member| bits & (1 << member) != 0);
+        let texts: Vec<_> = chosen.clone().map(|member| members[member].as_str()).collect();
+        let values: Vec<_> = chosen.map(|member| values[member].clone()).collect();
         (texts.join(between), Value::from(values))
     };
     Ok((1..1 << members.len()).map(set).collect())

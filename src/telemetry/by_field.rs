@@ -13,10 +13,10 @@ use crate::domain::{Feedback, Issue, Name};
 /// Label names of a survey's fields: each field with the label that it becomes.
 pub type FieldLabels = Vec<(Name, String)>;
 
-/// Halves from 1 to 5, so that the ratings of a scale with halves are told apart.
+/// Halves from 1 to 5, so that the ratings of a scale with halves are distinct.
 const RATINGS: [f64; 9] = [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0];
 
-/// Stands for a value that has no series of its own.
+/// Replaces a value that has no series of its own.
 const OTHER: &str = "other";
 
 /// Most values of one field of one survey that have series of their own.

@@ -748,7 +748,7 @@ mod tests {
     #[test]
     fn an_account_is_held_for_one_cause_and_what_a_person_holds_stays() {
         let (metrics, main) = (metrics(), name("main"));
-        let held = |metrics: &Metrics| {
+        let paused = |metrics: &Metrics| {
             let shown = |cause: &PauseCause| {
                 let label = cause.label();
                 let series =
@@ -758,23 +758,23 @@ mod tests {
             PauseCause::ALL.into_iter().filter(shown).collect::<Vec<_>>()
         };
         metrics.account_paused(&main, PauseCause::Unreachable);
-        assert_eq!(held(&metrics), [PauseCause::Unreachable]);
+        assert_eq!(paused(&metrics), [PauseCause::Unreachable]);
         metrics.account_paused(&main, PauseCause::AccountRejected);
         metrics.account_paused(&main, PauseCause::Rejections);
         metrics.account_answered(&main, Verdict::Throttled { retry_after: None });
-        assert_eq!(held(&metrics), [PauseCause::AccountRejected]);
+        assert_eq!(paused(&metrics), [PauseCause::AccountRejected]);
         metrics.account_heard(&main);
-        assert_eq!(held(&metrics), []);
+        assert_eq!(paused(&metrics), []);
         metrics.account_paused(&main, PauseCause::Unreachable);
         metrics.account_answered(&main, Verdict::Unreachable);
-        assert_eq!(held(&metrics), [PauseCause::Unreachable]);
+        assert_eq!(paused(&metrics), [PauseCause::Unreachable]);
         metrics.account_answered(&main, Verdict::UnknownCall);
-        assert_eq!(held(&metrics), []);
+        assert_eq!(paused(&metrics), []);
         metrics.hold_found(&main, Some(PauseCause::Operator));
         metrics.account_heard(&main);
-        assert_eq!(held(&metrics), [PauseCause::Operator]);
+        assert_eq!(paused(&metrics), [PauseCause::Operator]);
         metrics.hold_found(&main, None);
-        assert_eq!(held(&metrics), []);
+        assert_eq!(paused(&metrics), []);
     }
 
     #[test]

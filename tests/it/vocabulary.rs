@@ -53,18 +53,55 @@ const REPLACED: [(&str, &str); 46] = [
     ("anew", "again"),
 ];
 
+/// Words of prose and of identifiers that a reader has to guess at, in any case of letters.
+const PLAIN: [(&str, &str); 15] = [
+    ("told", "reported, sent or shown"),
+    ("heard", "received"),
+    ("held", "paused, stored or locked"),
+    ("nobody", "no one by name: the caller, the operator, a client"),
+    ("somebody", "the caller, the operator, a client"),
+    ("whoever", "the caller, the operator, a client"),
+    ("lies", "is"),
+    ("stands", "is"),
+    ("spent", "used"),
+    ("mend", "repair or correct"),
+    ("mended", "repaired or corrected"),
+    ("by hand", "by an operator"),
+    ("far side", "destination or Plivo"),
+    ("goes on", "continues"),
+    ("wants", "requires"),
+];
+
+/// Text that callers hear.
+const SPOKEN: &str = "one of you could not be heard";
+
 #[test]
 fn no_replaced_name_is_left_in_code_settings_or_docs() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for (word, instead) in REPLACED {
-        let grep = Command::new("grep")
-            .args(["-rnwF", "-e", word, "src", "config", "deploy", "docs", "README.md"])
-            .current_dir(root)
-            .output()
-            .expect("grep can be started");
-        let lines = String::from_utf8_lossy(&grep.stdout).into_owned();
-        found.extend(lines.lines().map(|line| format!("{line}\n    write {instead}")));
+        found.extend(lines_with(&["-rnwF", "-e", word], instead));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn no_word_of_a_private_language_is_left_in_code_settings_or_docs() {
+    let mut found = Vec::new();
+    for (word, instead) in PLAIN {
+        found.extend(lines_with(&["-rnwiF", "-e", word], instead));
+    }
+    found.retain(|line| !line.contains(SPOKEN));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The lines that grep finds, each with the word to write.
+fn lines_with(arguments: &[&str], instead: &str) -> Vec<String> {
+    let grep = Command::new("grep")
+        .args(arguments)
+        .args(["src", "config", "deploy", "docs", "README.md", "CONTRIBUTING.md"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .output()
+        .expect("grep can be started");
+    let lines = String::from_utf8_lossy(&grep.stdout).into_owned();
+    lines.lines().map(|line| format!("{line}\n    write {instead}")).collect()
 }

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::message::Message;
 use crate::cli::payload::{Payload, method_name};
-use crate::cli::preview::{Heard, Kept, Preview, Previewed, Reply, Understood};
+use crate::cli::preview::{Kept, Preview, Previewed, Received, Reply, Understood};
 use crate::domain::{Answer, Feedback};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
 use crate::submission::{AnswerValidity, CompletionPolicy, Mapping};
 use crate::survey::{Mapped, Survey};
 
-/// Everything that can be said of some webhooks, for a person and for a script alike.
+/// The explanation of some webhooks, as text and as JSON.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Explained {
     webhooks: Vec<Webhook>,
@@ -62,12 +62,12 @@ struct Refused {
 #[serde(untagged)]
 enum Reading {
     Skipped { skipped: bool },
-    Kept(Told),
+    Kept(Reported),
 }
 
 /// What a webhook says.
 #[derive(Debug, Serialize)]
-struct Told {
+struct Reported {
     call: String,
     answers: Vec<Heeded>,
     fields: BTreeMap<String, String>,
@@ -132,21 +132,21 @@ pub(super) struct Arrived<'a> {
 }
 
 impl Explained {
-    /// Adds what became of a webhook that was just heard.
-    pub fn webhook(&mut self, arrived: Arrived<'_>, heard: &Heard, preview: &Preview<'_>) {
+    /// Adds the result of a webhook that was just received.
+    pub fn webhook(&mut self, arrived: Arrived<'_>, received: &Received, preview: &Preview<'_>) {
         let Arrived { from, source, message, at, tried } = arrived;
         let payload = &message.payload;
-        let explained = heard.understood.is_ok();
-        let refused = match (&heard.disbelieved, &heard.understood) {
+        let explained = received.understood.is_ok();
+        let refused = match (&received.disbelieved, &received.understood) {
             (Some(refused), _) => Some((refused.label(), refused.to_string())),
             (None, Err(refusal)) => Some((refusal.label(), refusal.to_string())),
             (None, Ok(_)) => None,
         };
         let mut notes = message.notes.clone();
-        if let (Some(_), Err(refusal)) = (&heard.disbelieved, &heard.understood) {
+        if let (Some(_), Err(refusal)) = (&received.disbelieved, &received.understood) {
             notes.push(format!("nor could it be read: {refusal}"));
         }
-        if heard.disbelieved.is_some() {
+        if received.disbelieved.is_some() {
             notes.extend(other_host(source, payload));
         }
         self.webhooks.push(Webhook {
@@ -162,13 +162,13 @@ impl Explained {
             schemes: source.signature.labels(),
             tried,
             refused: refused.map(|(reason, detail)| Refused { reason, detail, explained }),
-            read: heard.understood.as_ref().ok().map(|read| reading(read, preview)),
-            reply: heard.reply_in_earnest.as_ref().unwrap_or(&heard.reply).clone(),
-            reply_if_believed: heard
+            read: received.understood.as_ref().ok().map(|read| reading(read, preview)),
+            reply: received.reply_in_earnest.as_ref().unwrap_or(&received.reply).clone(),
+            reply_if_believed: received
                 .reply_in_earnest
                 .as_ref()
                 .filter(|_| explained)
-                .map(|_| heard.reply.clone()),
+                .map(|_| received.reply.clone()),
         });
     }
 
@@ -209,7 +209,7 @@ fn reading(understood: &Understood, preview: &Preview<'_>) -> Reading {
     let survey = &preview.submissions()[*submission].survey;
     let answers =
         report.answers.iter().map(|it| heeded(survey, &it.question, &it.answer, &it.reader));
-    Reading::Kept(Told {
+    Reading::Kept(Reported {
         call: call.to_string(),
         answers: answers.collect(),
         fields: report
@@ -223,7 +223,7 @@ fn reading(understood: &Understood, preview: &Preview<'_>) -> Reading {
     })
 }
 
-/// Nothing where nothing was heard.
+/// `None` if nothing was received.
 fn assembled(submission: &Previewed, settings: &Settings) -> Option<Assembled> {
     let Previewed { key, survey, submission: merged, mapped } = submission;
     let (answers, mapped) = (merged.as_ref()?.answers(), mapped.as_ref()?);

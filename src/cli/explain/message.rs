@@ -28,7 +28,7 @@ pub(super) struct Malformed {
     message: String,
 }
 
-/// A line without its end, and where it stands.
+/// A line without its end, and its number.
 struct Line<'a> {
     number: usize,
     text: &'a [u8],
@@ -77,25 +77,25 @@ fn message(lines: &[Line<'_>]) -> Result<Message, Malformed> {
     let body = after_head.iter().flat_map(|line| line.whole).copied().collect::<Vec<u8>>();
 
     let mut payload = Payload { method, path, query, headers, body };
-    let told = payload.header("content-length").and_then(|length| length.trim().parse().ok());
+    let length = payload.header("content-length").and_then(|length| length.trim().parse().ok());
     let mut notes = Vec::new();
-    cut(&mut payload.body, told);
-    if let Some(told) = told.filter(|told| *told != payload.body.len()) {
+    cut(&mut payload.body, length);
+    if let Some(length) = length.filter(|length| *length != payload.body.len()) {
         let found = payload.body.len();
         notes.push(if found == 0 {
-            format!("its body of {told} bytes is not there: curl -v does not print it; append it")
+            format!("its body of {length} bytes is not there: curl -v does not print it; append it")
         } else {
-            format!("Content-Length says {told} bytes, and the body has {found}; all are taken")
+            format!("Content-Length says {length} bytes, and the body has {found}; all are taken")
         });
     }
     Ok(Message { payload, notes })
 }
 
 /// Editors end a file with the end of a line, which was not sent.
-fn cut(body: &mut Vec<u8>, told: Option<usize>) {
-    match told {
-        Some(told) if body.len() >= told && body[told..].trim_ascii().is_empty() => {
-            body.truncate(told);
+fn cut(body: &mut Vec<u8>, length: Option<usize>) {
+    match length {
+        Some(length) if body.len() >= length && body[length..].trim_ascii().is_empty() => {
+            body.truncate(length);
         }
         _ => body.truncate(without_line_end(body).len()),
     }
@@ -149,7 +149,7 @@ fn is_start(text: &[u8]) -> bool {
         && words.next().is_none()
 }
 
-/// Of a log, what was sent: lines with `> `, and what stands between them and the answer without
+/// The request in a log of curl: lines with `> `, and those between them and the response without
 /// any mark.
 fn as_sent(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
     let (mut sending, mut kept) = (false, Vec::new());
@@ -167,7 +167,7 @@ fn as_sent(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
     kept
 }
 
-/// What stands behind the mark of a line that was sent.
+/// The text behind the mark of a line that was sent.
 fn sent(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b">")?;
     Some(rest.strip_prefix(b" ").unwrap_or(rest))
@@ -263,11 +263,11 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_not_the_bodys_is_told() {
-        let told = |text: &str| all(text)[0].notes.join("\n");
-        assert!(told(&WIRE.replace("19", "18")).contains("says 18 bytes, and the body has 19"));
+    fn a_length_that_is_not_the_bodys_is_noted() {
+        let length = |text: &str| all(text)[0].notes.join("\n");
+        assert!(length(&WIRE.replace("19", "18")).contains("says 18 bytes, and the body has 19"));
         let (head, _) = WIRE.split_once("CallUUID").unwrap();
-        assert!(told(head).contains("of 19 bytes is not there"));
+        assert!(length(head).contains("of 19 bytes is not there"));
     }
 
     #[test]
@@ -281,10 +281,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
-        let told = |text: &str| read(text.as_bytes()).err().unwrap().to_string();
-        assert_eq!(told("PUT /hooks/ivr HTTP/1.1\n\n"), "line 1: webhooks come by GET and POST");
+        let length = |text: &str| read(text.as_bytes()).err().unwrap().to_string();
+        assert_eq!(length("PUT /hooks/ivr HTTP/1.1\n\n"), "line 1: webhooks come by GET and POST");
         assert!(
-            told("GET /hooks/ivr HTTP/1.1\nDigits=4\n").starts_with("line 2: expected a header")
+            length("GET /hooks/ivr HTTP/1.1\nDigits=4\n").starts_with("line 2: expected a header")
         );
     }
 

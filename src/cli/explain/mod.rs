@@ -62,8 +62,8 @@ A file holds a request as it went over the wire:
 
 or what `curl -v` logged of one, with `> ` before each line, or several of these one after another,
 or the curl command that `postcall sign` prints. Anything else is a bare body, which needs --source.
-All are taken for webhooks that arrived in this order; nothing is kept and nothing is sent. A webhook that is not signed, or not well, is told to be so
-and explained all the same.
+All are taken for webhooks that arrived in this order; nothing is kept and nothing is sent. A webhook whose
+signature is missing or wrong is reported, and explained all the same.
 
 Exit codes: 0 explained, 1 the service would refuse one of the webhooks, 2 usage or a file that cannot
 be read, 78 bad settings.";
@@ -84,10 +84,10 @@ impl Explain {
         let at = self.at.unwrap_or_else(Timestamp::now);
         for (from, message) in self.messages()? {
             let source = self.source_of(&settings, &message.payload)?;
-            let heard = preview.hear(source, &message.payload, at, Trust::Anybody);
+            let received = preview.receive(source, &message.payload, at, Trust::Anybody);
             let tried = self.tried(source, &message.payload, at);
             let arrived = Arrived { from, source, message: &message, at, tried };
-            explained.webhook(arrived, &heard, &preview);
+            explained.webhook(arrived, &received, &preview);
         }
         explained.submissions(&mut preview, &settings);
         let mut out = std::io::stdout().lock();
@@ -95,7 +95,7 @@ impl Explain {
             Output::Text => write!(out, "{explained}")?,
             Output::Json => writeln!(out, "{:#}", explained.to_json())?,
         }
-        if explained.is_refused() { Err(Failure::Told) } else { Ok(()) }
+        if explained.is_refused() { Err(Failure::Reported) } else { Ok(()) }
     }
 
     /// With the name of the file that each comes from.
@@ -130,7 +130,7 @@ impl Explain {
     }
 
     fn bytes(&self, file: &Path) -> std::io::Result<Vec<u8>> {
-        // Whoever says that it came by GET has said all of it.
+        // A GET has no body, so nothing is read.
         if self.files.is_empty() && matches!(self.method, Some(GivenMethod::Get)) {
             return Ok(Vec::new());
         }

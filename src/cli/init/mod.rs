@@ -66,7 +66,7 @@ impl Init {
         Ok(())
     }
 
-    /// From the flags, from a person, or by default.
+    /// From the flags, from the terminal, or by default.
     fn choice(&self) -> Result<Choice, Failure> {
         let needs_answers = self.preset.is_none() || self.scale.is_none();
         let (preset, scale, survey) = if self.yes || !needs_answers {

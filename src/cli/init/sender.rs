@@ -6,7 +6,7 @@ pub(super) struct Sender {
     pub preset: &'static str,
     /// The name of its source.
     pub source: &'static str,
-    /// Where the sender is told its address, or how it knows the call: a sentence.
+    /// How to configure the address at the sender, or how it knows the call: a sentence.
     pub about: &'static str,
     /// What `signature` is, if the preset alone is not enough, with what it means.
     pub signature: Option<Signature>,

@@ -39,7 +39,7 @@ pub(super) enum Trust {
 }
 
 /// What became of one webhook.
-pub(super) struct Heard {
+pub(super) struct Received {
     /// Why the service does not believe its sender; it may have been read all the same.
     pub disbelieved: Option<Rejection>,
     /// What was read, or why nothing could be.
@@ -79,13 +79,13 @@ impl<'a> Preview<'a> {
 
     /// Lets a webhook arrive. What was due before is mapped first, and whatever comes of it is
     /// delivered at once.
-    pub fn hear(
+    pub fn receive(
         &mut self,
         source: &Source,
         payload: &Payload,
         at: Timestamp,
         trust: Trust,
-    ) -> Heard {
+    ) -> Received {
         self.until(at);
         self.arrived += 1;
         let webhook = payload.webhook(WebhookId(Uuid::from_u128(self.arrived)), at);
@@ -100,7 +100,7 @@ impl<'a> Preview<'a> {
         };
         let reply_in_earnest =
             disbelieved.clone().map(|refused| to_refused(&Refusal::Source(refused)));
-        Heard { disbelieved, understood, reply, reply_in_earnest }
+        Received { disbelieved, understood, reply, reply_in_earnest }
     }
 
     /// Lets the time pass up to, not including, that moment.

@@ -131,7 +131,7 @@ pub(super) fn colour_of(state: &str) -> Option<Colour> {
 
 fn line(submission: &SubmissionView, terminal: &Terminal) -> Vec<String> {
     let verdict = submission.last_attempt.as_ref().and_then(|attempt| attempt.verdict.clone());
-    let offered = submission.feedback.as_ref().and_then(|told| serde_json::to_string(told).ok());
+    let offered = submission.feedback.as_ref().and_then(|last| serde_json::to_string(last).ok());
     let said = offered.or_else(|| submission.detail.clone()).or(verdict).unwrap_or_default();
     vec![
         submission.id.clone(),

@@ -133,7 +133,7 @@ fn line(difference: &Difference) -> Vec<String> {
     let offered = difference.before.feedback.as_ref().map(|last| format!(", {}", feedback(last)));
     let was = [Some(state.to_owned()), reason, offered].into_iter().flatten().collect();
     let would_be = match &difference.after {
-        After::Feedback { feedback: told } => feedback(told),
+        After::Feedback { feedback: last } => feedback(last),
         After::Ignored { ignored, detail } => ended("ignored", ignored, detail.as_deref()),
         After::Dead { dead, detail } => ended("dead", dead, detail.as_deref()),
     };

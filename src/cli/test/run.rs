@@ -63,13 +63,13 @@ fn play(
         Sender::AsWritten => (payload, Trust::Signed),
         Sender::Believed => (payload, Trust::Anybody),
     };
-    let heard = preview.hear(source, &payload, step.at, trust);
-    match &heard.understood {
+    let received = preview.receive(source, &payload, step.at, trust);
+    match &received.understood {
         Err(refusal) => happened.refused.push((refusal.label(), Refusal::to_string(refusal))),
         Ok(Understood::Skipped) => happened.skipped = true,
         Ok(Understood::Kept(_)) => {}
     }
-    happened.replies.push(heard.reply.body);
+    happened.replies.push(received.reply.body);
     Ok(())
 }
 

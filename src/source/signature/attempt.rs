@@ -2,8 +2,8 @@ use serde::Serialize;
 
 use crate::domain::Webhook;
 
-/// One way in which a signature was looked for, for a person who wonders why it does not match. It
-/// holds what was signed and where the signature should stand, never a secret nor what would have
+/// One attempt to verify a signature, shown to explain a mismatch. It
+/// has what was signed and the place of the signature, never a secret nor what would have
 /// been right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SignatureAttempt {

@@ -45,7 +45,7 @@ impl ClockTolerance {
 }
 
 impl TimeFormat {
-    /// Strict: nothing that stands beside the time in what was signed may slip into it.
+    /// Strict: no text beside the time in the signed payload may become part of it.
     pub(super) fn parse(self, text: &[u8]) -> Option<Timestamp> {
         let text = str::from_utf8(text).ok()?;
         match self {

@@ -8,13 +8,13 @@ pub enum SignatureError {
     Duplicate,
     #[error("there are more signatures in one request than any sender makes")]
     TooMany,
-    /// A dot stands before the nonce in what is signed: with another in it, the nonce could begin
+    /// A dot precedes the nonce in what is signed: with another in it, the nonce could begin
     /// within the last field.
     #[error("its nonce has a dot or more than {} bytes", crate::domain::IdempotencyKey::LENGTH_MAX)]
     Nonce,
     #[error("it does not match")]
     Mismatch,
-    /// It matches, and whoever sends it may have found it somewhere.
+    /// It matches, but may be a captured one.
     #[error("it was made longer ago than the source allows")]
     Old,
     #[error("it was made later than now: this clock or the sender's is wrong")]

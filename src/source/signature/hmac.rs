@@ -28,7 +28,7 @@ pub struct HmacRules {
     pub key: Option<String>,
     pub algorithm: Algorithm,
     pub encoding: Encoding,
-    /// Stands before the signature, such as `sha256=`; may be empty.
+    /// The text before the signature, such as `sha256=`; may be empty.
     pub prefix: String,
     pub timestamp: Option<SignedTime>,
     /// Which header names the webhook; none is looked for where it is not signed.

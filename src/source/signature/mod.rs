@@ -79,8 +79,8 @@ pub struct Unverified {
 pub enum Proof {
     /// Body and query: they are signed, or came together with a secret, or no one asked for more.
     Whole,
-    /// Body and query, run together as Plivo does: a mark between two fields signs as one within a
-    /// field, so whoever has found a signed webhook can move some.
+    /// Body and query, concatenated as Plivo does: a separator between two fields signs as one within a
+    /// field, so an attacker with a captured webhook can move some.
     RunTogether,
     /// Likewise, as Twilio does: the query as it came, and each field of the body once.
     RunTogetherOnce,
@@ -123,7 +123,7 @@ impl Scheme {
         }
     }
 
-    /// As [`verify`](Self::verify) would answer if the signature held.
+    /// The result of [`verify`](Self::verify) if the signature matched.
     pub(super) fn believe(
         &self,
         webhook: Webhook,
@@ -201,7 +201,7 @@ impl Scheme {
         VerifiedWebhook { webhook, form, content, proof, vouches_for_headers, keys_expire, id }
     }
 
-    /// `nonce` stands for whatever the sender calls the webhook, or makes it unlike any other with.
+    /// `nonce` is the sender's id of the webhook, or what makes it unique.
     pub(super) fn sign(
         &self,
         webhook: &Webhook,
@@ -307,7 +307,7 @@ impl Scheme {
         !matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
     }
 
-    /// No signature covers a header but its own. Where a secret comes with the webhook, whoever sends it
+    /// No signature covers a header but its own. If a secret comes with the webhook, its sender
     /// is believed in all.
     fn vouches_for_headers(&self) -> bool {
         matches!(self, Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None)
@@ -392,7 +392,7 @@ impl VerifiedWebhook {
         self.content
     }
 
-    /// Under this name, with all that its sender vouches for; or whoever has found the webhook could add
+    /// By this key, with all that the signature covers; otherwise an attacker with the webhook could add
     /// to the rest, come first, and have the true one refused. Headers are none of it, for a sender
     /// that tries again signs again.
     pub(super) fn identified_as(&self, id: String) -> IdempotencyKey {

@@ -77,7 +77,7 @@ impl Plivo {
 
     /// Takes the nonce of V3 for the webhook's name, so that one which is replayed is known again. That
     /// costs the store a look-up and a row for each webhook, and is worth it only where an answer that
-    /// is heard again may count again.
+    /// is repeated may count again.
     pub fn naming_hooks(self) -> Self {
         Self { names_hooks: true, ..self }
     }
@@ -479,7 +479,7 @@ mod tests {
         }
     }
 
-    /// A dot stands before the nonce in what is signed, and any other could be that one.
+    /// A dot precedes the nonce in what is signed, and any other could be that one.
     #[test]
     fn a_nonce_with_a_dot_or_longer_than_its_bound_is_refused() {
         for header in [PlivoHeader::V3, PlivoHeader::V2] {

@@ -21,7 +21,7 @@ pub enum BadSignedPayload {
     )]
     Malformed,
     #[error(
-        "a mark stands on either side of {{id}}, or it could take over what is next to it: \"{{id}}.{{timestamp}}.{{body}}\""
+        "a separator is required on either side of {{id}}, or it could take over what is next to it: \"{{id}}.{{timestamp}}.{{body}}\""
     )]
     UnmarkedId,
     #[error("{{timestamp}} is missing: a time that is not signed proves nothing")]
@@ -29,7 +29,7 @@ pub enum BadSignedPayload {
     #[error("there is no timestamp: say which header has it, timestamp: {{ header: … }}")]
     NoTimestamp,
     #[error(
-        "the timestamp stands in a list, and there is none: say under which key the signature stands, key: v1"
+        "the timestamp is in a list, and there is none: name the key of the signature, such as key: v1"
     )]
     NoList,
     #[error("{{id}} is missing: an id that is not signed proves nothing")]

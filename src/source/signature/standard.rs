@@ -186,15 +186,15 @@ mod tests {
 
     #[test]
     fn what_is_no_key_does_not_take_the_place_of_one() {
-        let lies: Arc<Mutex<&str>> = Arc::new(Mutex::new(OLD));
-        let there = lies.clone();
+        let stored: Arc<Mutex<&str>> = Arc::new(Mutex::new(OLD));
+        let there = stored.clone();
         let read = move || Ok(vec![SecretString::from(*there.lock().unwrap())]);
         let secrets = Credentials::new(Box::new(read)).unwrap();
         let standard = Standard::new(secrets, ClockTolerance::default()).unwrap();
-        *lies.lock().unwrap() = "whsec_half a key";
+        *stored.lock().unwrap() = "whsec_half a key";
         assert_eq!(standard.secrets().read_anew(), Err(MalformedSecret.to_string()));
         assert!(standard.verify(&signed(&self::standard(&[OLD]), "msg_1")).is_ok());
-        *lies.lock().unwrap() = NEW;
+        *stored.lock().unwrap() = NEW;
         assert_eq!(standard.secrets().read_anew(), Ok(()));
         assert!(standard.verify(&signed(&self::standard(&[NEW]), "msg_1")).is_ok());
     }

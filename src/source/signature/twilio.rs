@@ -13,7 +13,7 @@ use super::header;
 use super::secret::{Algorithm, any_verifies, is_tag};
 
 /// Twilio: an HMAC over the address that it calls with its query, and the fields of a form. A body
-/// that is no form stands in the query by its SHA-256, as `bodySHA256`.
+/// that is no form is in the query by its SHA-256, as `bodySHA256`.
 #[derive(Debug)]
 pub struct Twilio {
     /// Auth tokens, or the secrets of shared keys.
@@ -181,7 +181,7 @@ mod tests {
         twilio.verify(&webhook, &form, Content::Form, &url)
     }
 
-    /// Nothing stands between the query and the first field, so the last value of the query could
+    /// Nothing separates the query and the first field, so the last value of the query could
     /// be made shorter or longer.
     #[test]
     fn the_end_of_the_query_cannot_be_moved() {

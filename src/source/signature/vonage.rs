@@ -25,7 +25,7 @@ pub struct Vonage {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    /// Whatever stands here must be understood, and nothing is.
+    /// Extensions that must be understood; none is.
     crit: Option<serde_json::Value>,
 }
 
@@ -88,7 +88,7 @@ impl Vonage {
         ("Authorization".to_owned(), format!("Bearer {signed}.{}", BASE64URL_NOPAD.encode(&tag)))
     }
 
-    /// The text that is signed is the token itself; what a person can compare is the payload's hash.
+    /// The signed text is the token itself; the payload's hash can be compared.
     pub(super) fn explain(&self, webhook: &Webhook, form: &Form) -> SignatureAttempt {
         let matches = self.verify(webhook, form).is_ok();
         SignatureAttempt::new(webhook, "vonage", &["Authorization"])
@@ -112,7 +112,7 @@ fn as_json<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// What stands before the last dot, and after it.
+/// The text before the last dot, and after it.
 fn split_last(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let dot = text.iter().rposition(|&b| b == b'.')?;
     Some((&text[..dot], &text[dot + 1..]))

@@ -150,9 +150,9 @@ impl Proof {
 }
 
 impl WhichIssues {
-    fn of(told: IssueSource<'_>, has_choices: bool) -> Self {
+    fn of(source: IssueSource<'_>, has_choices: bool) -> Self {
         let names = |issues: &Issues| issues.iter().copied().map(Issue::name).collect::<Vec<_>>();
-        match told {
+        match source {
             IssueSource::Chosen(otherwise) if has_choices => Self::ChosenOr(names(otherwise)),
             IssueSource::ChosenOnly if has_choices => Self::ChosenOr(Vec::new()),
             IssueSource::Rule(issues) | IssueSource::Chosen(issues) if !issues.is_empty() => {

@@ -1,10 +1,10 @@
-//! What a person reads of it.
+//! The explanation as text.
 
 use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::{Assembled, Explained, Heeded, Outcome, Reading, Told, Webhook};
+use super::{Assembled, Explained, Heeded, Outcome, Reading, Reported, Webhook};
 use crate::cli::preview::Reply;
 use crate::source::SignatureAttempt;
 use crate::submission::State;
@@ -19,7 +19,7 @@ impl fmt::Display for Explained {
             write!(f, "{submission}")?;
         }
         if self.submissions.is_empty() {
-            writeln!(f, "Nothing would be kept, so nothing would be told.")?;
+            writeln!(f, "Nothing would be stored, so nothing would be sent.")?;
         }
         Ok(())
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Webhook {
             Some(Reading::Skipped { .. }) => {
                 row(f, "skipped", "it is none of this source's webhooks")?
             }
-            Some(Reading::Kept(told)) => told.fmt(f)?,
+            Some(Reading::Kept(reported)) => reported.fmt(f)?,
         }
         row(f, "reply", &reply(&self.reply))?;
         match &self.reply_if_believed {
@@ -78,7 +78,7 @@ impl fmt::Display for Webhook {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Reported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "call", &self.call)?;
         for heeded in &self.answers {

@@ -63,6 +63,9 @@ const SECRETS_EVERY: Duration = Duration::from_secs(5);
 /// The least that the dispatcher has for what is in flight, however long the listener took to close.
 const SETTLE_MIN: Duration = Duration::from_secs(1);
 
+/// The most that the last copy of the quarantine may take of the shutdown.
+const QUARANTINE_SAVE_MAX: Duration = Duration::from_secs(2);
+
 /// Connections that each worker has at least, where the settings allow so many.
 const WORKER_CONNECTIONS_MIN: usize = 16;
 
@@ -378,8 +381,12 @@ async fn keep_quarantine(ingest: Arc<Ingest>, store: Arc<dyn Store>, clock: Cloc
 
 /// Writes what the next process has to verify again.
 async fn save_quarantine(ingest: &Ingest, store: &dyn Store) {
-    if let Err(error) = ingest.quarantine().save_all(store).await {
-        tracing::warn!(error = logs::chain(&error), "the quarantine could not be written");
+    match tokio::time::timeout(QUARANTINE_SAVE_MAX, ingest.quarantine().save_all(store)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = logs::chain(&error), "the quarantine could not be written");
+        }
+        Err(_) => tracing::warn!("the quarantine could not be written in time"),
     }
 }
 

@@ -80,7 +80,7 @@ impl Dev {
         let (public, admin) = (app.public_address(), app.admin_address());
         writeln!(
             out,
-            "development: Plivo is simulated, the store is temporary, nothing is delayed\n"
+            "development: Plivo is simulated, the store is temporary, delivery.delay is 0\n"
         )?;
         for (source, _) in sources {
             writeln!(out, "  source {source:12} http://{public}/hooks/{source}")?;
@@ -88,6 +88,7 @@ impl Dev {
         writeln!(out, "  metrics             http://{admin}/metrics")?;
         let simulator = self.simulator.addr();
         writeln!(out, "  delivered feedback  http://{simulator}/simulator/feedback")?;
+        writeln!(out, "  submissions         postcall submissions --admin-url http://{admin}")?;
         if let Some((source, _)) = sources.first() {
             writeln!(
                 out,

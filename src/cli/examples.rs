@@ -77,6 +77,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "postcall sign ivr --call my-call-1 --digits 4 | sh",
             "postcall sign ivr --call my-call-1 --question problem --digits 2 --to http://127.0.0.1:8080 --send",
+            "postcall sign ivr --call my-call-1 --digits 4 | postcall explain -",
             "postcall sign ivr --test --digits 4 --send",
             "postcall sign form --json @form.json",
         ],

@@ -56,8 +56,8 @@ pub struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 success, 1 failure, 2 usage or a file that cannot be read, 78 bad settings.";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage or a file that cannot be read, 78 \
+     invalid settings, or none that can be read.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -83,9 +83,9 @@ enum Verb {
     Simulate(simulate::Simulate),
     /// Print a curl line that sends one signed answer
     Sign(sign::Sign),
-    /// Say whether a store is sound, and bring what can be read of a damaged one over to a new file
+    /// Check a store, and recover what can be read of a damaged one into a new file
     Doctor(doctor::Doctor),
-    /// Find submissions, offer them again, give them up, forget them
+    /// Find submissions; replay, discard, erase and export them
     Submissions(Box<submissions::Submissions>),
     /// List accounts, and which are paused and why; pause and resume them
     Accounts(Box<accounts::Accounts>),

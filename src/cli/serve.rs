@@ -23,9 +23,9 @@ pub(super) struct Serve {
     /// Fail if the settings file is invalid, instead of starting with the settings that were accepted last
     #[arg(long)]
     strict: bool,
-    /// For development: Plivo is simulated, the store is temporary, nothing is delayed, the listeners are
+    /// For development: Plivo is simulated, the store is temporary, delivery.delay is 0, the listeners are
     /// on loopback, and each webhook is printed with what became of it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "strict")]
     dev: bool,
     #[command(flatten)]
     file: SettingsFile,

@@ -15,9 +15,7 @@ use crate::source::{ComposedAnswer, Source};
 #[command(
     after_help = "--call and --digits build the request that the source's sender sends, from what the \
 source reads; --query adds to it. --form, --json and --body send any other request. A call id that begins \
-with postcall-test- is a test, however it is sent.\n\nExamples:\n  \
-postcall sign ivr --call my-call-1 --digits 4 | postcall explain -\n  \
-postcall sign ivr --test --digits 4 --send"
+with postcall-test- is a test, however it is sent."
 )]
 #[command(group = ArgGroup::new("content").required(true).multiple(true).args(["digits", "form", "json", "body", "query"]))]
 #[command(group = ArgGroup::new("as_body").multiple(false).args(["form", "json", "body"]))]

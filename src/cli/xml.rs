@@ -94,7 +94,7 @@ impl Xml {
             let prompt = question.prompt.ok_or_else(|| {
                 anyhow!(
                     "question {name} has no prompt: add one to it, such as prompt: \"How was this call? \
-                     Press one of {}.\"",
+                     Press a key of {}.\"",
                     keypad.keys
                 )
             })?;

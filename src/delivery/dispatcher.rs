@@ -299,6 +299,13 @@ impl Dispatcher {
         }
         match self.context.store.accounts_waiting().await {
             Ok(mut waiting) => {
+                // A decision that is not recorded yet leaves its submission waiting, which the store
+                // cannot show before.
+                for decided in self.in_flight.decided() {
+                    if !waiting.contains(&decided.account) {
+                        waiting.push(decided.account.clone());
+                    }
+                }
                 waiting.retain(|account| !self.config.destinations.contains_key(account));
                 self.unconfigured = waiting;
                 self.look_for_unconfigured_at = Some(now + UNCONFIGURED_INTERVAL);

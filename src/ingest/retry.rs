@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::{Ingest, IngestError};
 use crate::domain::Name;
-use crate::source::{Rejection, SignatureError};
 use crate::store::{self, QuarantinedWebhook};
 use crate::telemetry::{QuarantineEvent, logs};
 
@@ -33,12 +32,12 @@ impl Ingest {
         store: &dyn store::Quarantine,
         now: impl Fn() -> Timestamp,
     ) {
-        if let Err(error) = self.quarantine.load(store).await {
-            let error = logs::chain(&error);
-            tracing::warn!(error, "the quarantine of the last process could not be read");
-        }
+        let mut is_loaded = false;
         let mut changes = self.secret_changes();
         loop {
+            if !is_loaded {
+                is_loaded = self.load_quarantine(store).await;
+            }
             // First what is too old: no secret makes it count.
             self.quarantine.expire(now());
             let changes_before = std::mem::replace(&mut changes, self.secret_changes());
@@ -53,6 +52,16 @@ impl Ingest {
             // It ends early for a reload.
             let _ = tokio::time::timeout(LOOK_EVERY, wanted).await;
         }
+    }
+
+    /// Takes in what the last process left, and returns whether that could be read.
+    async fn load_quarantine(&self, store: &dyn store::Quarantine) -> bool {
+        let loaded = self.quarantine.load(store).await;
+        if let Err(error) = &loaded {
+            let error = logs::chain(error);
+            tracing::warn!(error, "the quarantine of the last process could not be read yet");
+        }
+        loaded.is_ok()
     }
 
     /// Verifies those of a source, or of all sources, again.
@@ -89,11 +98,13 @@ impl Ingest {
             match received {
                 Ok(receipt) => {
                     let submission = receipt.submission.map(tracing::field::display);
-                    tracing::info!(%source, submission, "a quarantined webhook is received");
+                    let outcome = receipt.outcome.label();
+                    tracing::info!(%source, submission, outcome, "a quarantined webhook is verified");
                     self.quarantine.remove(id, QuarantineEvent::Accepted);
                     counts.accepted += 1;
                 }
-                Err(IngestError::Rejection(Rejection::Signature(SignatureError::Mismatch))) => {
+                // Whatever rejects it, a later edit of the settings may verify and read it.
+                Err(IngestError::Rejection(_)) => {
                     tried.insert(id);
                     counts.waiting += 1;
                 }

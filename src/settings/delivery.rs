@@ -8,7 +8,7 @@ section! {
     /// How submissions go out.
     #[derive(Debug, Clone)]
     pub struct Delivery {
-        /// How long to wait after the last word on a call: feedback on a live call is undocumented.
+        /// How long to wait after the last answer on a call: feedback on a live call is undocumented.
         delay: Duration = duration(Duration::ZERO),
         /// Over one whole exchange with Plivo.
         timeout: Duration = duration(MOMENT),

@@ -87,7 +87,7 @@ static KIND: Kind = Kind::Table(&Spec::of(&[
         Kind::Table(AdminListener::SPEC),
         "The listener for metrics, probes and operators; never expose it with the public one.",
     ),
-    key("store", Kind::Table(Store::SPEC), "The ledger."),
+    key("store", Kind::Table(Store::SPEC), "The store."),
     key(
         "accounts",
         Kind::Named(&Kind::Table(&accounts::SPEC)),

@@ -18,6 +18,9 @@ pub struct SourceLine {
 /// Words of keys below which secrets are.
 const SECRET_WORDS: [&str; 6] = ["token", "secret", "passw", "credential", "bearer", "auth"];
 
+/// Sections in which a misspelt key of any form may be that of a secret.
+const SECRET_SECTIONS: [&str; 2] = ["accounts:", "admin:"];
+
 /// Keys of secrets, which may be misspelt.
 const SECRET_KEYS: [&str; 8] =
     ["auth_token", "token", "secret", "password", "bearer", "signature", "value", "key"];
@@ -130,7 +133,7 @@ fn is_separator(c: char) -> bool {
     c.is_whitespace() || "{}[],:\"'#".contains(c)
 }
 
-/// Whether the line, or one that it is below, speaks of a secret.
+/// Whether the line, or one that it is below, speaks of a secret, or is in a section of secrets.
 fn may_hold_a_secret(lines: &[&str], at: usize) -> bool {
     if speaks_of_a_secret(lines[at]) {
         return true;
@@ -197,7 +200,13 @@ fn without_comment(line: &str) -> &str {
 }
 
 fn speaks_of_a_secret(line: &str) -> bool {
-    without_comment(line).split(is_separator).filter(|word| !word.is_empty()).any(|word| {
+    let line = without_comment(line);
+    let is_section = |section: &&str| line.starts_with(*section);
+    let has_password = line.split_once("://").is_some_and(|(_, address)| address.contains('@'));
+    if has_password || SECRET_SECTIONS.iter().any(|it| is_section(&it)) {
+        return true;
+    }
+    line.split(is_separator).filter(|word| !word.is_empty()).any(|word| {
         let word = word.to_lowercase();
         SECRET_WORDS.iter().any(|secret| word.contains(secret))
             || word.ends_with("key")
@@ -285,6 +294,8 @@ mod tests {
             ("signature:\n  bearer:\n\n    # why\n    s3cr3t: s3cr3t", 5, "    …: …"),
             ("a: { secret: {\nvalue: s3cr3t,\ns3cr3t } }", 3, "… } }"),
             ("token: |\n  s3cr3t", 2, "  …"),
+            ("accounts:\n  main:\n    pwd: s3cr3t", 3, "    …: …"),
+            ("url: https://user:s3cr3t@example.com", 1, "…: …:…:…"),
         ] {
             assert_eq!(SourceLine::of(text, line, 1).unwrap().text, expected, "{text}");
         }

@@ -98,6 +98,18 @@ impl Source {
         if self.signature.signs_requests() { self.quarantine } else { 0 }
     }
 
+    /// The webhook without the credentials of anything before the source, such as a proxy: the
+    /// quarantine must not store them. Vonage signs in one of these headers.
+    pub fn without_credentials(&self, webhook: Webhook) -> Webhook {
+        let is_signature =
+            |name: &str| name == "authorization" && matches!(self.signature, Scheme::Vonage(_));
+        let is_credential =
+            |name: &str| ["authorization", "proxy-authorization", "cookie"].contains(&name);
+        let kept = webhook.headers.iter();
+        let headers = kept.filter(|(name, _)| is_signature(name) || !is_credential(name)).collect();
+        Webhook { headers, ..webhook }
+    }
+
     /// Explains a signature that does not match: every text that it may have been
     /// made over, and its place. Empty if nothing is signed.
     ///

@@ -23,7 +23,7 @@ pub struct Definition {
     pub on_changed_answer: ChangedAnswerPolicy,
     pub on_no_rating: NoRatingPolicy,
     pub complete: CompleteDefinition,
-    /// How long to wait after the last word on a call, whatever was said; none.
+    /// How long to wait after the last answer on a call; none.
     pub delay: Duration,
 }
 

@@ -297,7 +297,7 @@ impl Metrics {
     }
 
     /// A submission is settled as delivered for the first time; `latency` is counted from the
-    /// caller's last word, and `fields` are what its webhooks said beside the answers.
+    /// caller's last answer, and `fields` are what its webhooks said beside the answers.
     pub fn feedback_delivered(
         &self,
         survey: &Name,

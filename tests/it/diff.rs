@@ -77,7 +77,7 @@ fn with_another_issue(settings: String) -> String {
 fn a_diff_of_equal_settings_says_so_and_ends_with_0() {
     let printed = Reviewer::new().diff(|settings| settings.replace("delay: 0s", "delay: 9s"), &[]);
     assert_eq!((printed.code, &*printed.stderr), (Some(0), ""));
-    assert_eq!(printed.stdout, "every answer comes to the same\n");
+    assert_eq!(printed.stdout, "no outcome changes\n");
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl AdminArgs {
     /// As [`open_read`](Self::open_read), for queries whose results depend on the settings.
     pub fn open_read_with_settings(&self) -> ParsedRequest {
         if let Some(url) = &self.admin_url {
-            return self.named_client(url);
+            return Ok(Box::new(self.named_client(url)?));
         }
         let settings = self.settings.load()?;
         if let Some(path) = &self.store {
@@ -71,7 +71,7 @@ impl AdminArgs {
     /// Opens the API for actions.
     pub fn open_write(&self) -> ParsedRequest {
         if let Some(url) = &self.admin_url {
-            return self.named_client(url);
+            return Ok(Box::new(self.named_client(url)?));
         }
         let settings = self.settings.load()?;
         let path = self.store.as_ref().unwrap_or(&settings.store.path);
@@ -92,9 +92,7 @@ impl AdminArgs {
     /// The client of a running service, for what only that knows.
     pub fn open_service(&self) -> Result<Client, Failure> {
         if let Some(url) = &self.admin_url {
-            let needs_settings = self.token_file.is_none() && self.settings.file.is_some();
-            let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
-            return self.client_of(url, settings.as_ref());
+            return self.named_client(url);
         }
         if self.store.is_some() {
             let advice =
@@ -116,10 +114,10 @@ impl AdminArgs {
 
     /// The service that `--admin-url` names. The settings are read only if they are named and may hold
     /// the token. If they cannot be read here, the service says whether it needs one.
-    fn named_client(&self, url: &str) -> ParsedRequest {
+    fn named_client(&self, url: &str) -> Result<Client, Failure> {
         let needs_settings = self.token_file.is_none() && self.settings.named().is_some();
         let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
-        self.client(url, settings.as_ref())
+        self.client_of(url, settings.as_ref())
     }
 
     fn client(&self, url: &str, settings: Option<&Settings>) -> ParsedRequest {

@@ -59,6 +59,9 @@ fn others(old: &Settings, new: &Settings) -> Vec<String> {
         if *account != after.account.name {
             others.push(format!("source {name}: account {account} → {}", after.account.name));
         }
+        if before.readers != after.readers {
+            others.push(format!("source {name}: reads its webhooks differently (extract)"));
+        }
     }
     others
 }

@@ -21,10 +21,10 @@ use crate::settings::{Environment, Settings};
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Diff {
-    /// The settings file as it was
+    /// The settings file before the change
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// The settings file as it shall be
+    /// The settings file after the change
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// Also map the submissions of this store by both files: its file, or sqlite:FILE. It is only read,

@@ -47,7 +47,7 @@ pub(super) fn text(out: &mut impl Write, report: &Report) -> io::Result<()> {
         }
     }
     if !report.differs {
-        writeln!(out, "every answer comes to the same")?;
+        writeln!(out, "no outcome changes")?;
     }
     Ok(())
 }

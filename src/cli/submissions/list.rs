@@ -23,7 +23,7 @@ pub(super) struct List {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-    /// Print below each what of its survey spoke when it was last mapped
+    /// Print below each which question, scale and rules of its survey applied
     #[arg(long)]
     trace: bool,
     /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it

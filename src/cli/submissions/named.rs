@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use anyhow::anyhow;
 
-use crate::admin::{AdminApi, PAGE_MAX, Paging, SubmissionQuery, SubmissionView};
+use crate::admin::{AdminApi, AdminError, PAGE_MAX, Paging, SubmissionQuery, SubmissionView};
 use crate::cli::failure::Failure;
 use crate::domain::CallUuid;
 use crate::submission::SubmissionId;
@@ -13,6 +13,9 @@ pub(super) struct Named(CallUuid);
 
 /// Shortest beginning of an id, in characters: a typing error of fewer names anything.
 const PREFIX_MIN: usize = 4;
+
+/// Shortest beginning that names one submission if not all are looked through, in characters: 32 bits.
+const DISTINCT_MIN: usize = 8;
 
 /// How many submissions, the latest first, are looked through for the beginning of an id.
 const LOOKED_THROUGH: usize = 10_000;
@@ -34,24 +37,38 @@ impl Named {
     /// None is, or several are; the store cannot be asked.
     pub async fn find(&self, api: &dyn AdminApi) -> Result<SubmissionId, Failure> {
         let text = self.0.as_str();
-        let of_call = self.of_call(api).await?;
+        // A sender knows the ids of its submissions and may name a call so: an id is first an id.
+        let id = text.parse().ok().map(SubmissionId);
+        if let Some(id) = id
+            && !matches!(api.show(id).await, Err(AdminError::NotFound(_)))
+        {
+            return Ok(id);
+        }
+        let (of_call, _) = self.of_call(api).await?;
         if !of_call.is_empty() {
             return only(text, &of_call);
         }
-        // Whether there is such a submission is found out by what is done with it.
-        if let Ok(id) = text.parse() {
-            return Ok(SubmissionId(id));
+        // What is done with it says that there is no such submission.
+        if let Some(id) = id {
+            return Ok(id);
         }
         let prefix = text.to_ascii_lowercase();
         let is_prefix = prefix.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        let found = match is_prefix && prefix.len() >= PREFIX_MIN {
+        let (found, are_all) = match is_prefix && prefix.len() >= PREFIX_MIN {
             true => beginning_with(api, &prefix).await?,
-            false => Vec::new(),
+            false => (Vec::new(), true),
         };
+        if !are_all && !found.is_empty() && prefix.len() < DISTINCT_MIN {
+            return Err(anyhow!(
+                "{text:?} may begin the id of an earlier submission too: expected the first \
+                 {DISTINCT_MIN} characters or more, since there are more than {LOOKED_THROUGH} submissions"
+            )
+            .into());
+        }
         only(text, &found)
     }
 
-    async fn of_call(&self, api: &dyn AdminApi) -> Result<Vec<SubmissionView>, Failure> {
+    async fn of_call(&self, api: &dyn AdminApi) -> Result<(Vec<SubmissionView>, bool), Failure> {
         let query =
             SubmissionQuery { call: Some(self.0.to_string()), ..SubmissionQuery::default() };
         Ok(all(api, &query, |_| true).await?)
@@ -73,16 +90,19 @@ pub(super) async fn find_all(
     Ok(ids)
 }
 
-async fn beginning_with(api: &dyn AdminApi, prefix: &str) -> Result<Vec<SubmissionView>, Failure> {
+async fn beginning_with(
+    api: &dyn AdminApi,
+    prefix: &str,
+) -> Result<(Vec<SubmissionView>, bool), Failure> {
     Ok(all(api, &SubmissionQuery::default(), |it| it.id.starts_with(prefix)).await?)
 }
 
-/// Those of a search that are wanted, among the latest.
+/// Those of a search that are wanted, among the latest, and whether all were looked through.
 async fn all(
     api: &dyn AdminApi,
     query: &SubmissionQuery,
     is_wanted: impl Fn(&SubmissionView) -> bool,
-) -> crate::admin::Result<Vec<SubmissionView>> {
+) -> crate::admin::Result<(Vec<SubmissionView>, bool)> {
     let (mut found, mut cursor) = (Vec::new(), None);
     for _ in 0..LOOKED_THROUGH.div_ceil(PAGE_MAX as usize) {
         let page = api.list(query, &Paging { cursor, limit: Some(PAGE_MAX) }).await?;
@@ -92,7 +112,7 @@ async fn all(
             break;
         }
     }
-    Ok(found)
+    Ok((found, cursor.is_none()))
 }
 
 fn only(text: &str, found: &[SubmissionView]) -> Result<SubmissionId, Failure> {

@@ -69,7 +69,7 @@ fn print(
     section(out, "answers", &table(head, &shown.answers, answer))?;
     more(out, answers, "later")?;
     if let Some(trace) = &shown.submission.trace {
-        section(out, "what spoke", &trace_text(trace))?;
+        section(out, "mapping", &trace_text(trace))?;
     }
     let head = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
     section(out, "attempts", &table(head, &shown.attempts_made, attempt))?;

@@ -34,7 +34,7 @@ use template_check::Tried;
 
 const NOTES_PROVED: &str = "notes can be written with all that they show, in every combination";
 const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself and with each other as \
-                             far as that can be; what stumbles all the same ends dead as unmapped";
+                             far as possible; what fails all the same becomes dead (unmapped)";
 
 impl Proof {
     /// Of a survey that was compiled without a fault.
@@ -436,7 +436,7 @@ mod tests {
         proved: every rule applies somewhere, and can be evaluated everywhere
         proved: every choice is sent somewhere
         proved: notes can be written with all that they show, in every combination
-        guarded: campaign may be any text: tried with 3 samples; what no one thought of and turns out unlawful ends dead as unmapped
+        guarded: campaign may be any text: tried with 3 samples; a result that breaks the API's constraints becomes dead (unmapped)
         "#);
     }
 

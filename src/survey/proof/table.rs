@@ -194,8 +194,8 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
     let open = open.filter(|(at, variable)| variable.is_open && looked_at(*at));
     let open = open.map(|(_, variable)| {
         format!(
-            "{} may be any text: tried with {} samples; what no one thought of and turns out \
-                 unlawful ends dead as unmapped",
+            "{} may be any text: tried with {} samples; a result that breaks the API's \
+                 constraints becomes dead (unmapped)",
             variable.name,
             variable.samples.len()
         )

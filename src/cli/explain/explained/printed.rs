@@ -72,7 +72,7 @@ impl fmt::Display for Webhook {
         }
         row(f, "reply", &reply(&self.reply))?;
         match &self.reply_if_believed {
-            Some(believed) => row(f, "if believed", &reply(believed)),
+            Some(believed) => row(f, "if signed", &reply(believed)),
             None => Ok(()),
         }
     }

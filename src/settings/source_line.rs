@@ -201,9 +201,8 @@ fn without_comment(line: &str) -> &str {
 
 fn speaks_of_a_secret(line: &str) -> bool {
     let line = without_comment(line);
-    let is_section = |section: &&str| line.starts_with(*section);
     let has_password = line.split_once("://").is_some_and(|(_, address)| address.contains('@'));
-    if has_password || SECRET_SECTIONS.iter().any(|it| is_section(&it)) {
+    if has_password || SECRET_SECTIONS.iter().any(|section| line.starts_with(section)) {
         return true;
     }
     line.split(is_separator).filter(|word| !word.is_empty()).any(|word| {

@@ -82,6 +82,22 @@ fn assert_all_are_received(test_env: &TestEnv, arrivals: &BTreeSet<i64>) {
     });
 }
 
+/// A mistake in the edit that follows a rotation.
+#[test]
+fn a_quarantined_webhook_outlives_an_edit_that_rejects_it_for_another_cause() {
+    let mut test_env = rotated_at_the_sender(SETTINGS);
+    let listed = arrivals(&prints(&test_env, &["quarantine", "list"]));
+    let right = "quick: { preset: plivo, account: main,";
+    let wrong = "quick: { preset: plivo, signature: [v2], account: main,";
+    test_env.operator_rewrites(|settings| settings.replace(right, wrong));
+    test_env.reload();
+    assert_eq!(prints(&test_env, &["quarantine", "retry"])[0]["waiting"], CALLS);
+    test_env.operator_rewrites(|settings| settings.replace(wrong, right));
+    test_env.operator_writes_the_token(TOKEN);
+    test_env.reload();
+    assert_all_are_received(&test_env, &listed);
+}
+
 #[test]
 fn a_token_that_is_rotated_at_the_sender_first_loses_no_webhook() {
     let test_env = rotated_at_the_sender(SETTINGS);

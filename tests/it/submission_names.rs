@@ -45,6 +45,20 @@ fn a_submission_is_named_by_its_id_its_beginning_or_its_call() {
     test_env.until_it_is("c-1", "delivered");
 }
 
+/// A sender gets the id of a submission with the response, and may report a call with that name.
+#[test]
+fn an_id_names_its_submission_although_a_call_has_that_name() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let id = test_env.ledger.submissions()[0].id.to_string();
+    test_env.caller(&id).has_pressed("1");
+    let (code, stdout, stderr) = says(&test_env, &["show", &id]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let call = stdout.lines().find_map(|line| line.trim_start().strip_prefix("call "));
+    assert_eq!(call.map(str::trim), Some("c-1"), "{stdout}");
+}
+
 #[test]
 fn a_name_of_several_submissions_or_of_none_is_refused_with_the_candidates() {
     let test_env = test_env();

@@ -97,6 +97,29 @@ fn what_waits_for_an_account_that_is_gone_is_dead_and_not_lost() {
     assert_eq!(dead.detail.as_deref(), Some("the settings have no account other"));
 }
 
+/// The result of the attempt is there, and not recorded yet.
+#[test]
+fn what_is_in_flight_when_its_account_goes_is_dead_within_seconds() {
+    Rounds::play(async |rounds| {
+        rounds.plivo.fails(json!([{ "status": 503 }]));
+        rounds.hears("tenant", "t-1", "4").await;
+        rounds.sets_out().await.unwrap();
+        while rounds.plivo.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // The response may arrive before the settings change, or after: both must hold.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        rounds.write_settings(without_the_tenant);
+        rounds.reload();
+        // Less than the interval at which accounts that left the settings are looked for.
+        for _ in 0..30 {
+            rounds.later(Duration::from_secs(1));
+            rounds.round().await;
+        }
+        assert_eq!(rounds.submission("t-1").state, "dead(unmapped)");
+    });
+}
+
 #[test]
 fn a_hook_that_is_still_arriving_when_its_source_goes_is_kept_and_counted() {
     let mut test_env = TestEnv::new();

@@ -78,7 +78,7 @@ async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
     let report = Report::new(
         scenarios,
         answers,
-        environment.store()?,
+        environment.ledger()?,
         environment.received().await?,
         settled,
     );

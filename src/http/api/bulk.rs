@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Listener};
+use super::answer::{Answer, Door};
 use super::reading::Body;
 use super::refusal::{BadBody, Refusals, TooSoon};
 use crate::admin::{
@@ -28,11 +28,8 @@ pub(super) struct Erasing {
         Refusals, BadBody, TooSoon
     ),
 )]
-pub(super) async fn replay(
-    Body(request): Body<ReplayRequest>,
-    listener: Listener,
-) -> Answer<ReplayResult> {
-    listener.act(async move |admin| admin.replay(&request).await).await
+pub(super) async fn replay(Body(request): Body<ReplayRequest>, door: Door) -> Answer<ReplayResult> {
+    door.act(async move |admin| admin.replay(&request).await).await
 }
 
 /// Gives a page of what is found up for good.
@@ -49,9 +46,9 @@ pub(super) async fn replay(
 )]
 pub(super) async fn discard(
     Body(request): Body<DiscardRequest>,
-    listener: Listener,
+    door: Door,
 ) -> Answer<DiscardResult> {
-    listener.act(async move |admin| admin.discard(&request).await).await
+    door.act(async move |admin| admin.discard(&request).await).await
 }
 
 /// Forgets all that was said on a call, whatever became of it. Only that there was something stays.
@@ -65,9 +62,9 @@ pub(super) async fn discard(
 )]
 pub(super) async fn erase(
     Body(Erasing { call }): Body<Erasing>,
-    listener: Listener,
+    door: Door,
 ) -> Answer<EraseResult> {
     let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
-    listener.api.ingest.quarantine().erase(&call);
-    listener.act(async move |admin| admin.erase(&call).await).await
+    door.api.ingest.quarantine().erase(&call);
+    door.act(async move |admin| admin.erase(&call).await).await
 }

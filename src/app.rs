@@ -106,7 +106,7 @@ impl App {
         let public = listen("public", settings.public.listen)?;
         let admin_listener = listen("admin", settings.admin.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
-        let store = open_ledger(&settings, &clock, &metrics)?;
+        let store = open_store(&settings, &clock, &metrics)?;
         let is_stale = false;
         Ok(Self { settings, clock, random, store, metrics, public, admin_listener, is_stale })
     }
@@ -215,7 +215,7 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Ap
 
 /// A damaged store does not end the process, which would only be restarted in a loop:
 /// it logs what to do, and stays up for the operator.
-fn open_ledger(
+fn open_store(
     settings: &Settings,
     clock: &Clock,
     metrics: &Arc<Metrics>,
@@ -242,13 +242,13 @@ fn open_ledger(
     }
 }
 
-/// What helps with a damaged ledger.
+/// What helps with a damaged store.
 fn advice(store: &str) -> String {
     format!("postcall doctor --store {store}")
 }
 
 /// Whether webhooks can be kept.
-fn check_ledger(store: &dyn Store) -> Result<(), String> {
+fn check_store(store: &dyn Store) -> Result<(), String> {
     match store.damage() {
         Some(StoreError::Damaged { path, .. }) => {
             Err(format!("it is damaged; run: {}", advice(&path)))
@@ -328,11 +328,11 @@ fn serve_admin(
     api: Api,
     clock: Clock,
 ) -> Result<ServerHandle, AppError> {
-    let (ledger, accepting) = (store.clone(), accepting.clone());
+    let (store, accepting) = (store.clone(), accepting.clone());
     let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![
-            Check { name: "store", holds: Box::new(move || check_ledger(&*ledger)) },
+            Check { name: "store", holds: Box::new(move || check_store(&*store)) },
             Check {
                 name: "accepting",
                 holds: Box::new(move || {

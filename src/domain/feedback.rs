@@ -95,10 +95,10 @@ mod tests {
         let best = Feedback::new(Rating::BEST, Issues::new(), String::new()).unwrap();
         assert_eq!(best.to_json(), r#"{"rating":5}"#);
         assert_eq!(Feedback::from_json(&best.to_json()).unwrap(), best);
-        for unlawful in
+        for invalid in
             ["{}", r#"{"rating":4}"#, r#"{"rating":6}"#, r#"{"rating":1,"issues":["echo"]}"#]
         {
-            assert!(Feedback::from_json(unlawful).is_err(), "{unlawful}");
+            assert!(Feedback::from_json(invalid).is_err(), "{invalid}");
         }
     }
 

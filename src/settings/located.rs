@@ -1,7 +1,7 @@
 //! YAML as a tree that knows where each value was written: the settings and the files of cases.
 //!
 //! Not read with serde, which forgets lines, stops at the first error and quotes the value that it
-//! stumbles over, which may be a secret.
+//! fails on, which may be a secret.
 
 use std::collections::HashMap;
 

@@ -38,7 +38,7 @@ pub async fn post_feedback(
     };
 
     // Before the delay: feedback of a client that stops waiting counts all the same.
-    let reply = match &fate.strike.harm {
+    let reply = match &fate.effect.harm {
         Harm::None => Some(considered()),
         Harm::ResetAfter => {
             considered();
@@ -56,8 +56,8 @@ pub async fn post_feedback(
             Some(reply)
         }
     };
-    if !fate.strike.delay.is_zero() {
-        tokio::time::sleep(fate.strike.delay).await;
+    if !fate.effect.delay.is_zero() {
+        tokio::time::sleep(fate.effect.delay).await;
     }
     match reply {
         Some(reply) => reply,

@@ -20,20 +20,20 @@ pub struct Plan {
 /// What the plan has in store for one request.
 #[derive(Debug)]
 pub struct Fate {
-    pub strike: Strike,
+    pub effect: Effect,
     pub unknown_call: bool,
     pub spelling: Spelling,
 }
 
 /// What a fault does to the request that it strikes; by default nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Strike {
+pub struct Effect {
     /// Waited before the answer, or before the connection is closed in its place.
     pub delay: Duration,
     pub harm: Harm,
 }
 
-/// How a strike changes what is done with the request.
+/// How an effect changes what is done with the request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Harm {
     /// The request is considered and answered as ever.
@@ -52,26 +52,26 @@ impl Plan {
     /// strikes is the only one; those behind it do not see the request.
     pub fn next(&mut self, call_uuid: &str) -> Fate {
         Fate {
-            strike: self.faults.iter_mut().find_map(Fault::meet).unwrap_or_default(),
+            effect: self.faults.iter_mut().find_map(Fault::meet).unwrap_or_default(),
             unknown_call: self.unknown_calls.contains(call_uuid),
             spelling: self.spelling,
         }
     }
 }
 
-/// A strike, and which of the requests it meets it strikes.
+/// An effect, and the requests that it applies to.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "WrittenFault")]
 struct Fault {
-    strike: Strike,
+    effect: Effect,
     every: NonZeroU64,
     met: u64,
-    /// How many it may still strike; `None` is no bound.
+    /// How many it may still apply to; `None` is no bound.
     left: Option<u64>,
 }
 
 impl Fault {
-    fn meet(&mut self) -> Option<Strike> {
+    fn meet(&mut self) -> Option<Effect> {
         if self.left == Some(0) {
             return None;
         }
@@ -80,7 +80,7 @@ impl Fault {
             return None;
         }
         self.left = self.left.map(|left| left - 1);
-        Some(self.strike.clone())
+        Some(self.effect.clone())
     }
 }
 
@@ -128,7 +128,7 @@ impl TryFrom<WrittenFault> for Fault {
             }
         };
         Ok(Self {
-            strike: Strike { delay, harm },
+            effect: Effect { delay, harm },
             every: written.every.unwrap_or(NonZeroU64::MIN),
             met: 0,
             left: written.times.map(NonZeroU64::get),
@@ -161,14 +161,14 @@ mod tests {
 
     /// The harm that befalls each of the next requests: a status, `before`, `after`, or nothing.
     fn harms(plan: &mut Plan, requests: usize) -> Vec<String> {
-        let harm = |strike: Strike| match strike.harm {
-            Harm::None if strike.delay.is_zero() => "-".to_owned(),
+        let harm = |effect: Effect| match effect.harm {
+            Harm::None if effect.delay.is_zero() => "-".to_owned(),
             Harm::None => "late".to_owned(),
             Harm::Status { status, .. } => status.as_str().to_owned(),
             Harm::ResetBefore => "before".to_owned(),
             Harm::ResetAfter => "after".to_owned(),
         };
-        (0..requests).map(|_| harm(plan.next("c").strike)).collect()
+        (0..requests).map(|_| harm(plan.next("c").effect)).collect()
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn an_empty_plan_harms_nobody() {
         let fate = plan(json!({})).next("c");
-        assert_eq!(fate.strike, Strike::default());
+        assert_eq!(fate.effect, Effect::default());
         assert!(!fate.unknown_call);
         assert_eq!(fate.spelling, Spelling::Argument);
     }

@@ -143,7 +143,7 @@ impl CompiledSurvey {
         };
         trace.notes = Some(by).filter(|_| !written.is_empty());
         let feedback = Feedback::new(rating, issues, written)
-            .map_err(|unlawful| Mapping::unmapped(unlawful.to_string()))?;
+            .map_err(|invalid| Mapping::unmapped(invalid.to_string()))?;
         if self.incomplete != Incomplete::Send && !self.is_complete(call_view) {
             trace.otherwise = Some("complete.on_incomplete".to_owned());
             return Err(match self.incomplete {

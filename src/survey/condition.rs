@@ -82,7 +82,7 @@ impl Condition {
     /// `facts` are [`EvalContext`](super::names::EvalContext) in which questions without an answer stop.
     ///
     /// # Errors
-    /// A part takes too long, or stumbles over an answer.
+    /// A part takes too long, or fails on an answer.
     pub fn holds(&self, facts: &Value) -> Result<bool, EvalError> {
         self.judge(&mut |part| self.parts[part].holds(facts))
     }
@@ -110,7 +110,7 @@ impl Part {
     }
 
     /// # Errors
-    /// It takes too long, or stumbles over an answer.
+    /// It takes too long, or fails on an answer.
     pub fn holds(&self, facts: &Value) -> Result<bool, EvalError> {
         match self.expression.eval(facts.clone()) {
             Ok(value) => Ok(value.is_true()),
@@ -143,7 +143,7 @@ mod tests {
     fn holds(text: &str, score: Option<i64>, problem: Option<i64>) -> Result<bool, String> {
         let values = vec![score.map(Value::from), problem.map(Value::from), Some(Value::from("x"))];
         let facts = Value::from(EvalContext::new(&names(), values));
-        compile(text).unwrap().holds(&facts).map_err(|stumbled| stumbled.details)
+        compile(text).unwrap().holds(&facts).map_err(|failed| failed.details)
     }
 
     #[test]
@@ -169,8 +169,8 @@ mod tests {
     fn parts_are_worked_out_only_as_far_as_it_matters() {
         assert_eq!(holds("score == 0 or 6 / score > 2", Some(0), None), Ok(true));
         assert_eq!(holds("score != 0 and 6 / score > 2", Some(0), None), Ok(false));
-        let stumbled = holds("6 / score > 2", Some(0), None).unwrap_err();
-        assert!(stumbled.contains("unable to calculate"), "{stumbled}");
+        let failed = holds("6 / score > 2", Some(0), None).unwrap_err();
+        assert!(failed.contains("unable to calculate"), "{failed}");
     }
 
     #[test]
@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn no_condition_takes_for_ever_or_exhausts_the_stack() {
         let list = "1,".repeat(200);
-        let stumbled = holds(&format!("[{list}] | map('int') | list | sort | sum > 1"), None, None);
-        assert!(stumbled.is_ok() || stumbled.unwrap_err().contains("fuel"));
+        let failed = holds(&format!("[{list}] | map('int') | list | sort | sum > 1"), None, None);
+        assert!(failed.is_ok() || failed.unwrap_err().contains("fuel"));
         for (open, inner, close) in [
             ("(", "score", ")"),
             ("not ", "score", ""),

@@ -90,7 +90,7 @@ impl Template {
     }
 
     /// # Errors
-    /// It takes too long, or stumbles over an answer.
+    /// It takes too long, or fails on an answer.
     pub fn render(&self, facts: Value) -> Result<String, EvalError> {
         let rendered = self.environment.get_template(TEMPLATE_NAME).and_then(|it| it.render(facts));
         rendered.map_err(|error| EvalError::over(&error))

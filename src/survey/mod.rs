@@ -100,7 +100,7 @@ impl Survey {
         Ok(Self { proof: Proof::of(&survey.book)?, ..survey })
     }
 
-    /// Without the proof: what it comes to may turn out unlawful, which is then said of each call.
+    /// Without the proof: what it comes to may turn out invalid, which is then said of each call.
     /// For measuring what the proof is good for.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl Notes {
     /// `facts` are those for a template.
     ///
     /// # Errors
-    /// The template takes too long, or stumbles over an answer.
+    /// The template takes too long, or fails on an answer.
     pub fn write(&self, facts: Value) -> Result<String, EvalError> {
         let mut notes = self.template.render(facts)?;
         if self.masks_phone_numbers {
@@ -156,8 +156,8 @@ mod tests {
         );
         let doubling = format!("{{% set x = 'xx' %}}{}", "{% set x = x ~ x %}".repeat(100));
         for template in [nested, doubling] {
-            let stumbled = written(&compile(&template).unwrap()).unwrap_err();
-            assert!(stumbled.details.contains("fuel"), "{stumbled:?}");
+            let failed = written(&compile(&template).unwrap()).unwrap_err();
+            assert!(failed.details.contains("fuel"), "{failed:?}");
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_fails_later_says_nothing_of_the_answers() {
-        let stumbled = written(&compile("{{ from | nope }}").unwrap()).unwrap_err();
-        assert_eq!(stumbled.to_string(), "unknown filter");
+        let failed = written(&compile("{{ from | nope }}").unwrap()).unwrap_err();
+        assert_eq!(failed.to_string(), "unknown filter");
     }
 }

@@ -4,7 +4,7 @@ use super::words::listed;
 use crate::domain::Rating;
 
 /// How the answers to one question rate a call: worked out for each, once, so that no answer can
-/// turn out unlawful later.
+/// turn out invalid later.
 #[derive(Debug)]
 pub struct Scale {
     /// The index of the question.

@@ -440,7 +440,7 @@ impl Metrics {
         counter.inc_by(times.into());
     }
 
-    /// How many results of attempts wait for the ledger.
+    /// How many results of attempts wait for the store.
     pub fn settles_left_waiting(&self, count: usize) {
         self.families.settlements_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
     }

@@ -48,7 +48,7 @@ pub(super) struct DemoEnvironment {
 }
 
 /// What the store has.
-pub(super) struct Ledger {
+pub(super) struct StoreSummary {
     pub rows: Vec<Submission>,
     pub totals: StateCounts,
 }
@@ -148,7 +148,7 @@ impl DemoEnvironment {
     /// Whether everything was settled before the patience ran out.
     pub async fn until_settled(&self, patience: Duration) -> anyhow::Result<bool> {
         let began = Instant::now();
-        while self.ledger()?.totals.waiting() > 0 {
+        while self.store()?.totals.waiting() > 0 {
             if began.elapsed() > patience {
                 return Ok(false);
             }
@@ -157,10 +157,10 @@ impl DemoEnvironment {
         Ok(true)
     }
 
-    pub fn ledger(&self) -> anyhow::Result<Ledger> {
-        let ledger = ReadOnly::open(&self.ledger_file())?;
-        let rows = ledger.search(&SubmissionFilter::default(), None, ROWS_MAX)?.submissions;
-        Ok(Ledger { rows, totals: ledger.statistics()?.counts })
+    pub fn store(&self) -> anyhow::Result<StoreSummary> {
+        let store = ReadOnly::open(&self.store_file())?;
+        let rows = store.search(&SubmissionFilter::default(), None, ROWS_MAX)?.submissions;
+        Ok(StoreSummary { rows, totals: store.statistics()?.counts })
     }
 
     /// What the stand-in accepted, by call.
@@ -185,7 +185,7 @@ impl DemoEnvironment {
             public = self.public,
             admin = self.admin,
             simulator = self.simulator.addr(),
-            store = self.ledger_file().display(),
+            store = self.store_file().display(),
         )
     }
 
@@ -199,7 +199,7 @@ impl DemoEnvironment {
         }
     }
 
-    fn ledger_file(&self) -> PathBuf {
+    fn store_file(&self) -> PathBuf {
         self.folder.path().join("postcall.db")
     }
 

@@ -78,7 +78,7 @@ async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
     let report = Report::new(
         scenarios,
         answers,
-        environment.ledger()?,
+        environment.store()?,
         environment.received().await?,
         settled,
     );

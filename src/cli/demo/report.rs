@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::environment::Ledger;
+use super::environment::StoreSummary;
 use super::scenarios::{Ending, Scenario};
 use crate::submission::{State, StateCounts};
 
@@ -19,7 +19,7 @@ struct Line {
     call: String,
     caller: String,
     answers: String,
-    ledger: String,
+    store: String,
     received: String,
     ok: bool,
 }
@@ -29,7 +29,7 @@ impl Report {
     pub fn new(
         scenarios: Vec<Scenario>,
         answers: Vec<Vec<String>>,
-        ledger: Ledger,
+        store: StoreSummary,
         received: BTreeMap<String, Vec<Value>>,
         settled: bool,
     ) -> Self {
@@ -39,10 +39,10 @@ impl Report {
             .zip(answers)
             .map(|(scenario, answers)| {
                 let received = received.get(&scenario.call).map(Vec::as_slice).unwrap_or_default();
-                line(&scenario, &answers, &ledger, received)
+                line(&scenario, &answers, &store, received)
             })
             .collect();
-        Self { lines, webhooks, totals: ledger.totals, settled }
+        Self { lines, webhooks, totals: store.totals, settled }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -53,7 +53,7 @@ impl Report {
     pub fn open(&self) -> Vec<String> {
         let calls = self.lines.iter().filter(|line| !line.ok);
         let mut open: Vec<String> =
-            calls.map(|line| format!("{} ({})", line.call, line.ledger)).collect();
+            calls.map(|line| format!("{} ({})", line.call, line.store)).collect();
         if !self.settled {
             open.push(format!("{} submissions are not settled", self.totals.waiting()));
         }
@@ -64,8 +64,8 @@ impl Report {
     }
 }
 
-fn line(scenario: &Scenario, answers: &[String], ledger: &Ledger, received: &[Value]) -> Line {
-    let row = ledger
+fn line(scenario: &Scenario, answers: &[String], store: &StoreSummary, received: &[Value]) -> Line {
+    let row = store
         .rows
         .iter()
         .find(|row| row.call.as_ref().is_some_and(|call| call.as_str() == scenario.call));
@@ -91,7 +91,7 @@ fn line(scenario: &Scenario, answers: &[String], ledger: &Ledger, received: &[Va
         call: scenario.call.clone(),
         caller: scenario.caller.clone(),
         answers: answers.join(", "),
-        ledger: row.map_or("nothing".to_owned(), |row| match row.state.reason() {
+        store: row.map_or("nothing".to_owned(), |row| match row.state.reason() {
             None => row.state.label().to_owned(),
             Some(reason) => format!("{}: {reason}", row.state.label()),
         }),
@@ -129,7 +129,7 @@ impl fmt::Display for Report {
         };
         row(f, ["CALL", "THE CALLER", "ANSWERED", "STORED", "AT PLIVO"], "")?;
         for line in &self.lines {
-            let cells = [&line.call, &line.caller, &line.answers, &line.ledger, &line.received];
+            let cells = [&line.call, &line.caller, &line.answers, &line.store, &line.received];
             row(f, cells.map(String::as_str), if line.ok { "ok" } else { "NOT SO" })?;
         }
         let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } =

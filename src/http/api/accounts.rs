@@ -2,7 +2,7 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Door, Refusal};
+use super::answer::{Answer, Listener, Refusal};
 use super::reading::Body;
 use super::refusal::{BadBody, Refusals};
 use crate::admin::{AccountList, AccountView, AdminApi, AdminError, ResumeResult};
@@ -30,8 +30,8 @@ pub(super) struct Resuming {}
     tag = "accounts",
     responses((status = 200, description = "by name", body = AccountList), Refusals),
 )]
-pub(super) async fn list(door: Door) -> Answer<AccountList> {
-    Ok(web::Json(door.admin().accounts().await?))
+pub(super) async fn list(listener: Listener) -> Answer<AccountList> {
+    Ok(web::Json(listener.admin().accounts().await?))
 }
 
 /// Delivers nothing for an account until it is resumed. What comes in is kept.
@@ -47,10 +47,10 @@ pub(super) async fn list(door: Door) -> Answer<AccountList> {
 pub(super) async fn pause(
     path: web::Path<String>,
     Body(PauseRequest { reason }): Body<PauseRequest>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<AccountView> {
     let account = account(&path)?;
-    door.act(async move |admin| admin.pause(&account, &reason).await).await
+    listener.act(async move |admin| admin.pause(&account, &reason).await).await
 }
 
 /// Resumes an account, whatever its cause.
@@ -66,10 +66,10 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     path: web::Path<String>,
     Body(Resuming {}): Body<Resuming>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<ResumeResult> {
     let account = account(&path)?;
-    door.act(async move |admin| admin.resume(&account).await).await
+    listener.act(async move |admin| admin.resume(&account).await).await
 }
 
 fn account(path: &str) -> Result<Name, Refusal> {

@@ -25,7 +25,7 @@ pub(super) enum Refusal {
 }
 
 /// What every handler works with.
-pub(super) type Door = web::Data<AdminListener>;
+pub(super) type Listener = web::Data<AdminListener>;
 
 impl AdminListener {
     pub(super) fn admin(&self) -> &dyn AdminApi {

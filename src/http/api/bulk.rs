@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Door};
+use super::answer::{Answer, Listener};
 use super::reading::Body;
 use super::refusal::{BadBody, Refusals, TooSoon};
 use crate::admin::{
@@ -28,8 +28,11 @@ pub(super) struct Erasing {
         Refusals, BadBody, TooSoon
     ),
 )]
-pub(super) async fn replay(Body(request): Body<ReplayRequest>, door: Door) -> Answer<ReplayResult> {
-    door.act(async move |admin| admin.replay(&request).await).await
+pub(super) async fn replay(
+    Body(request): Body<ReplayRequest>,
+    listener: Listener,
+) -> Answer<ReplayResult> {
+    listener.act(async move |admin| admin.replay(&request).await).await
 }
 
 /// Gives a page of what is found up for good.
@@ -46,9 +49,9 @@ pub(super) async fn replay(Body(request): Body<ReplayRequest>, door: Door) -> An
 )]
 pub(super) async fn discard(
     Body(request): Body<DiscardRequest>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<DiscardResult> {
-    door.act(async move |admin| admin.discard(&request).await).await
+    listener.act(async move |admin| admin.discard(&request).await).await
 }
 
 /// Forgets all that was said on a call, whatever became of it. Only that there was something stays.
@@ -62,9 +65,9 @@ pub(super) async fn discard(
 )]
 pub(super) async fn erase(
     Body(Erasing { call }): Body<Erasing>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<EraseResult> {
     let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
-    door.api.ingest.quarantine().erase(&call);
-    door.act(async move |admin| admin.erase(&call).await).await
+    listener.api.ingest.quarantine().erase(&call);
+    listener.act(async move |admin| admin.erase(&call).await).await
 }

@@ -3,7 +3,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
-use super::answer::{Door, Refusal};
+use super::answer::{Listener, Refusal};
 use super::reading::Query;
 use super::refusal::Refusals;
 use crate::admin::{AdminError, Export, ExportOptions, SubmissionQuery};
@@ -22,20 +22,23 @@ use crate::telemetry::logs;
         Refusals
     ),
 )]
-pub(super) async fn export(request: HttpRequest, door: Door) -> Result<HttpResponse, Refusal> {
+pub(super) async fn export(
+    request: HttpRequest,
+    listener: Listener,
+) -> Result<HttpResponse, Refusal> {
     let known = [&ExportOptions::KEYS[..], &SubmissionQuery::KEYS].concat();
     let mut query = Query::of(&request, &known)?;
     let (ExportOptions { format }, conditions) =
         (query.part(&ExportOptions::KEYS)?, query.part(&SubmissionQuery::KEYS)?);
     let mut export = Export::new(format, conditions);
     // The first page, while a problem can still be answered.
-    let first = export.next(door.admin()).await?;
+    let first = export.next(listener.admin()).await?;
     let parts = stream::try_unfold((first, export), move |(read, mut export)| {
-        let door = door.clone();
+        let listener = listener.clone();
         async move {
             let part = match read {
                 Some(part) => Some(part),
-                None => export.next(door.admin()).await.inspect_err(|error| {
+                None => export.next(listener.admin()).await.inspect_err(|error| {
                     let error = logs::chain(error);
                     tracing::warn!(error, "an export was broken off");
                 })?,

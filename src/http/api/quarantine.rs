@@ -2,7 +2,7 @@ use actix_web::web;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::answer::{Answer, Door, Refusal};
+use super::answer::{Answer, Listener, Refusal};
 use super::reading::Body;
 use super::refusal::{BadBody, Refusals};
 use crate::admin::{
@@ -22,8 +22,8 @@ use crate::ingest::{
     tag = "quarantine",
     responses((status = 200, description = "at most 50, the latest first", body = RejectionList), Refusals),
 )]
-pub(super) async fn rejections(door: Door) -> web::Json<RejectionList> {
-    let rejections = door.api.ingest.rejections().list().into_iter().map(rejection);
+pub(super) async fn rejections(listener: Listener) -> web::Json<RejectionList> {
+    let rejections = listener.api.ingest.rejections().list().into_iter().map(rejection);
     web::Json(RejectionList { rejections: rejections.collect() })
 }
 
@@ -35,8 +35,8 @@ pub(super) async fn rejections(door: Door) -> web::Json<RejectionList> {
     tag = "quarantine",
     responses((status = 200, description = "by source, the oldest first", body = QuarantineList), Refusals),
 )]
-pub(super) async fn list(door: Door) -> web::Json<QuarantineList> {
-    let webhooks = door.api.ingest.quarantine().list();
+pub(super) async fn list(listener: Listener) -> web::Json<QuarantineList> {
+    let webhooks = listener.api.ingest.quarantine().list();
     web::Json(QuarantineList { webhooks: webhooks.iter().map(view).collect() })
 }
 
@@ -49,8 +49,8 @@ pub(super) async fn list(door: Door) -> web::Json<QuarantineList> {
     params(("id" = String, Path, description = "its id")),
     responses((status = 200, description = "the webhook", body = QuarantinedDetail), Refusals),
 )]
-pub(super) async fn show(path: web::Path<String>, door: Door) -> Answer<QuarantinedDetail> {
-    let webhooks = door.api.ingest.quarantine().list();
+pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<QuarantinedDetail> {
+    let webhooks = listener.api.ingest.quarantine().list();
     let id = path.parse::<Uuid>().ok();
     let found = webhooks.iter().find(|kept| Some(kept.webhook.id.0) == id);
     let kept = found.ok_or_else(|| {
@@ -78,10 +78,10 @@ pub(super) async fn show(path: web::Path<String>, door: Door) -> Answer<Quaranti
 )]
 pub(super) async fn retry(
     Body(QuarantineRetry { source }): Body<QuarantineRetry>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<QuarantineRetried> {
-    let source = source.map(|source| known_source(&door, &source)).transpose()?;
-    let ingest = door.api.ingest.clone();
+    let source = source.map(|source| known_source(&listener, &source)).transpose()?;
+    let ingest = listener.api.ingest.clone();
     let retry = async move {
         // A secret in a file may have changed a moment ago.
         ingest.read_secrets_anew();
@@ -104,19 +104,19 @@ pub(super) async fn retry(
 )]
 pub(super) async fn drop_all(
     Body(QuarantineDrop { id, source }): Body<QuarantineDrop>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<QuarantineDropped> {
-    let source = source.map(|source| known_source(&door, &source)).transpose()?;
-    let dropped = door.api.ingest.quarantine().drop_all(|of, webhook| {
+    let source = source.map(|source| known_source(&listener, &source)).transpose()?;
+    let dropped = listener.api.ingest.quarantine().drop_all(|of, webhook| {
         id.is_none_or(|id| id == webhook.0) && source.as_ref().is_none_or(|source| source == of)
     });
     tracing::info!(dropped, "quarantined webhooks were dropped");
     Ok(web::Json(QuarantineDropped { dropped: dropped as u64 }))
 }
 
-fn known_source(door: &Door, source: &str) -> Result<Name, Refusal> {
+fn known_source(listener: &Listener, source: &str) -> Result<Name, Refusal> {
     let unknown = || AdminError::NotFound(format!("no source {source:?} in the settings"));
-    door.api.ingest.endpoint(source).ok_or_else(unknown)?;
+    listener.api.ingest.endpoint(source).ok_or_else(unknown)?;
     Ok(source.parse().map_err(|_| unknown())?)
 }
 

@@ -2,7 +2,7 @@ use actix_web::{HttpRequest, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Door};
+use super::answer::{Answer, Listener};
 use super::reading::{Body, Query, id};
 use super::refusal::{BadBody, NotNow, Refusals};
 use crate::admin::{
@@ -29,10 +29,10 @@ pub(super) struct Discarding {
     params(SubmissionQuery, Paging),
     responses((status = 200, description = "a page of what is found", body = SubmissionPage), Refusals),
 )]
-pub(super) async fn list(request: HttpRequest, door: Door) -> Answer<SubmissionPage> {
+pub(super) async fn list(request: HttpRequest, listener: Listener) -> Answer<SubmissionPage> {
     let mut query = Query::of(&request, &[&SubmissionQuery::KEYS[..], &Paging::KEYS].concat())?;
     let (conditions, paging) = (query.part(&SubmissionQuery::KEYS)?, query.paging()?);
-    Ok(web::Json(door.admin().list(&conditions, &paging).await?))
+    Ok(web::Json(listener.admin().list(&conditions, &paging).await?))
 }
 
 /// One submission in full: its webhooks, its attempts and the operator actions on it.
@@ -44,8 +44,11 @@ pub(super) async fn list(request: HttpRequest, door: Door) -> Answer<SubmissionP
     params(("id" = String, Path, format = "uuid", description = "its id")),
     responses((status = 200, description = "the submission", body = SubmissionDetailView), Refusals),
 )]
-pub(super) async fn show(path: web::Path<String>, door: Door) -> Answer<SubmissionDetailView> {
-    Ok(web::Json(door.admin().show(id(&path)?).await?))
+pub(super) async fn show(
+    path: web::Path<String>,
+    listener: Listener,
+) -> Answer<SubmissionDetailView> {
+    Ok(web::Json(listener.admin().show(id(&path)?).await?))
 }
 
 /// Offers one submission again, or shows what would come of it.
@@ -64,10 +67,10 @@ pub(super) async fn show(path: web::Path<String>, door: Door) -> Answer<Submissi
 pub(super) async fn replay(
     path: web::Path<String>,
     Body(options): Body<ReplayOptions>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<ReplayResult> {
     let id = id(&path)?;
-    door.act(async move |admin| admin.replay_one(id, options).await).await
+    listener.act(async move |admin| admin.replay_one(id, options).await).await
 }
 
 /// Gives one submission up for good.
@@ -86,10 +89,10 @@ pub(super) async fn replay(
 pub(super) async fn discard(
     path: web::Path<String>,
     Body(Discarding { reason }): Body<Discarding>,
-    door: Door,
+    listener: Listener,
 ) -> Answer<DiscardResult> {
     let id = id(&path)?;
-    door.act(async move |admin| admin.discard_one(id, &reason).await).await
+    listener.act(async move |admin| admin.discard_one(id, &reason).await).await
 }
 
 /// How many submissions there are in each state.
@@ -100,8 +103,8 @@ pub(super) async fn discard(
     tag = "submissions",
     responses((status = 200, description = "the state counts", body = StateCounts), Refusals),
 )]
-pub(super) async fn totals(door: Door) -> Answer<StateCounts> {
-    Ok(web::Json(door.admin().totals().await?))
+pub(super) async fn totals(listener: Listener) -> Answer<StateCounts> {
+    Ok(web::Json(listener.admin().totals().await?))
 }
 
 /// Surveys of the settings: the questions and fields that an export has columns for.
@@ -112,6 +115,6 @@ pub(super) async fn totals(door: Door) -> Answer<StateCounts> {
     tag = "submissions",
     responses((status = 200, description = "the surveys, by name", body = SurveyList), Refusals),
 )]
-pub(super) async fn surveys(door: Door) -> Answer<SurveyList> {
-    Ok(web::Json(door.admin().surveys().await?))
+pub(super) async fn surveys(listener: Listener) -> Answer<SurveyList> {
+    Ok(web::Json(listener.admin().surveys().await?))
 }

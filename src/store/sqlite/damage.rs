@@ -32,8 +32,8 @@ enum Fatal {
 }
 
 impl Damage {
-    pub fn none_yet(ledger: &Path, observer: Arc<dyn Observer>) -> Self {
-        let path = ledger.display().to_string().into();
+    pub fn none_yet(store: &Path, observer: Arc<dyn Observer>) -> Self {
+        let path = store.display().to_string().into();
         Self { path, observer, fatal: Arc::default(), seen: Arc::default() }
     }
 
@@ -112,16 +112,16 @@ impl Damage {
 }
 
 /// Why a store could not be opened.
-pub(super) fn opening<E>(ledger: &Path, error: E) -> StoreError
+pub(super) fn opening<E>(store: &Path, error: E) -> StoreError
 where
     E: Error + Send + Sync + 'static,
 {
-    if is_damage(&error) { damaged(ledger, &error) } else { StoreError::open(ledger, error) }
+    if is_damage(&error) { damaged(store, &error) } else { StoreError::open(store, error) }
 }
 
 /// As [`opening`], of the first reading: tables, columns or rows that are missing by then are
 /// damage too.
-pub(super) fn first_reading(ledger: &Path, error: rusqlite::Error) -> StoreError {
+pub(super) fn first_reading(store: &Path, error: rusqlite::Error) -> StoreError {
     let is_missing = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => failure.code == ErrorCode::Unknown,
         rusqlite::Error::QueryReturnedNoRows
@@ -130,17 +130,17 @@ pub(super) fn first_reading(ledger: &Path, error: rusqlite::Error) -> StoreError
         | rusqlite::Error::InvalidColumnType(..) => true,
         _ => false,
     };
-    if is_missing { damaged(ledger, &error) } else { opening(ledger, error) }
+    if is_missing { damaged(store, &error) } else { opening(store, error) }
 }
 
-fn damaged(ledger: &Path, error: &dyn Error) -> StoreError {
+fn damaged(store: &Path, error: &dyn Error) -> StoreError {
     let mut fault = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         fault = format!("{fault}: {error}");
         cause = error.source();
     }
-    StoreError::Damaged { path: ledger.display().to_string(), fault }
+    StoreError::Damaged { path: store.display().to_string(), fault }
 }
 
 /// Whether SQLite says, anywhere in the chain, that what it read cannot be what was written.

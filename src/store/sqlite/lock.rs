@@ -23,23 +23,23 @@ const SUFFIX: &str = ".lock";
 pub(super) struct Lock([File; 2]);
 
 impl Lock {
-    pub fn take(ledger: &Path) -> Result<Self, StoreError> {
+    pub fn take(store: &Path) -> Result<Self, StoreError> {
         let beside = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .custom_flags(NO_LINK)
-            .open(beside(ledger, SUFFIX))
-            .map_err(|error| StoreError::open(ledger, error))?;
-        let beside = Self::lock(beside, ledger)?;
+            .open(beside(store, SUFFIX))
+            .map_err(|error| StoreError::open(store, error))?;
+        let beside = Self::lock(beside, store)?;
         // Opened after that lock was taken: closing any handle of a file takes the locks from it that
         // SQLite has in this process.
-        let database = File::open(ledger).map_err(|error| StoreError::open(ledger, error))?;
-        Ok(Self([beside, Self::lock(database, ledger)?]))
+        let database = File::open(store).map_err(|error| StoreError::open(store, error))?;
+        Ok(Self([beside, Self::lock(database, store)?]))
     }
 
-    fn lock(file: File, ledger: &Path) -> Result<File, StoreError> {
+    fn lock(file: File, store: &Path) -> Result<File, StoreError> {
         let mut tries = 1..TRIES;
         loop {
             match file.try_lock() {
@@ -48,19 +48,19 @@ impl Lock {
                     std::thread::sleep(MOMENT);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::InUse { path: ledger.display().to_string() });
+                    return Err(StoreError::InUse { path: store.display().to_string() });
                 }
-                Err(TryLockError::Error(error)) => return Err(StoreError::open(ledger, error)),
+                Err(TryLockError::Error(error)) => return Err(StoreError::open(store, error)),
             }
         }
     }
 
     /// Whether someone has it; nothing is made where there is none.
-    pub fn is_taken(ledger: &Path) -> bool {
+    pub fn is_taken(store: &Path) -> bool {
         let taken = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(NO_LINK);
-        options.open(beside(ledger, SUFFIX)).is_ok_and(|file| {
+        options.open(beside(store, SUFFIX)).is_ok_and(|file| {
             let is_taken = taken(&file);
             // It goes with the file at the latest.
             let _ = file.unlock();

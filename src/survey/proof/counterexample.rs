@@ -38,7 +38,7 @@ pub fn end_of(model: &Model<'_>, assigned: &Assigned) -> Option<End> {
         match model.judge(condition, &whole) {
             Ok(true) => return Some(End::Speaks(Some(condition))),
             Ok(false) => {}
-            Err(Unjudged::Stumbles(part)) => return Some(End::Stumbles { condition, part }),
+            Err(Unjudged::Fails(part)) => return Some(End::Fails { condition, part }),
             Err(Unjudged::Needs(_)) => return None,
         }
     }

@@ -36,14 +36,14 @@ pub fn check(
     let walked = tree.walk(&|end| outcomes.needs(end), &mut |end, assigned| {
         spoke.extend(end.condition());
         match end {
-            End::Stumbles { condition, part } if reported.insert((Some(condition), true)) => {
-                let why = model.stumbles(&outcomes.book.names, condition, part, assigned);
+            End::Fails { condition, part } if reported.insert((Some(condition), true)) => {
+                let why = model.fails(&outcomes.book.names, condition, part, assigned);
                 let kept = model.looked_at(condition, part);
                 let counterexample = counterexample(model, &shortened(model, assigned, end, kept));
                 let message = format!("cannot be evaluated if {counterexample}: {why}");
                 faults.push(Fault::at(format!("{}.when", rules::path(condition)), message));
             }
-            End::Stumbles { .. } => {}
+            End::Fails { .. } => {}
             End::Speaks(rule) => {
                 let Outcome::Rated { rating, issues, .. } = outcomes.outcome(model, end, assigned)
                 else {

@@ -56,7 +56,7 @@ pub enum Unjudged {
     /// Not before this variable has a class.
     Needs(usize),
     /// The part that cannot be evaluated.
-    Stumbles(usize),
+    Fails(usize),
 }
 
 /// Most combinations of what one part looks at.
@@ -159,12 +159,12 @@ impl<'a> Model<'a> {
                 let class = assigned[*variable].ok_or(Unjudged::Needs(*variable))?;
                 row = row * size + self.classes[*variable][class][0];
             }
-            table.rows[row].ok_or(Unjudged::Stumbles(part))
+            table.rows[row].ok_or(Unjudged::Fails(part))
         })
     }
 
     /// What there is to say of a part that cannot be evaluated.
-    pub fn stumbles(
+    pub fn fails(
         &self,
         names: &Arc<Scope>,
         at: usize,
@@ -177,8 +177,8 @@ impl<'a> Model<'a> {
             variable.samples[self.classes[at][class][0]].value.clone()
         });
         let facts = Value::from(EvalContext::new(names, values.collect()));
-        let stumbled = condition.parts()[part].holds(&facts).err();
-        stumbled.map(|stumbled| stumbled.details).unwrap_or_default()
+        let failed = condition.parts()[part].holds(&facts).err();
+        failed.map(|failed| failed.details).unwrap_or_default()
     }
 
     /// What a part of a condition looks at.

@@ -31,7 +31,7 @@ pub enum Outcome<'a> {
         issues: IssueSource<'a>,
     },
     /// It cannot be evaluated.
-    Stumbles,
+    Fails,
 }
 
 /// Which issues go with a rating.
@@ -127,7 +127,7 @@ impl<'a> Outcomes<'a> {
     }
 
     pub fn outcome(&self, model: &Model<'_>, end: End, assigned: &Assigned) -> Outcome<'a> {
-        let End::Speaks(rule) = end else { return Outcome::Stumbles };
+        let End::Speaks(rule) = end else { return Outcome::Fails };
         let then = rule.map(|rule| &self.book.rules[rule].then);
         let (own_rating, own_issues) = match then {
             None => (None, None),

@@ -180,10 +180,10 @@ pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut 
             Model::build(names, variables, &conditions, |_, _| 0, path_of, rows_left, faults);
         let Some(model) = model else { continue };
         let tree = Tree::new(&model, None, &|_| false);
-        let stumbles = |end: End, _: &Assigned| matches!(end, End::Stumbles { .. });
-        let message = match (search(tree, &|_| None, &stumbles), speaks(&model, 0)) {
-            (Ok(Some((End::Stumbles { part, .. }, assigned))), _) => {
-                let why = model.stumbles(names, 0, part, &assigned);
+        let fails = |end: End, _: &Assigned| matches!(end, End::Fails { .. });
+        let message = match (search(tree, &|_| None, &fails), speaks(&model, 0)) {
+            (Ok(Some((End::Fails { part, .. }, assigned))), _) => {
+                let why = model.fails(names, 0, part, &assigned);
                 format!("cannot be evaluated if {}: {why}", counterexample(&model, &assigned))
             }
             (Err(_), _) | (_, Err(_)) => TOO_MANY.to_owned(),

@@ -33,13 +33,13 @@ pub fn check(
     let Some(model) = model else { return };
     let mut used = BTreeSet::new();
     // The first of each condition.
-    let mut stumbled: Vec<(usize, usize, Assigned)> = Vec::new();
+    let mut failed: Vec<(usize, usize, Assigned)> = Vec::new();
     let walked = Tree::new(&model, None, &|_| false).walk(&|_| None, &mut |end, assigned| {
         used.extend(end.condition());
-        if let End::Stumbles { condition, part } = end
-            && stumbled.iter().all(|(known, ..)| *known != condition)
+        if let End::Fails { condition, part } = end
+            && failed.iter().all(|(known, ..)| *known != condition)
         {
-            stumbled.push((condition, part, assigned.clone()));
+            failed.push((condition, part, assigned.clone()));
         }
         true
     });
@@ -47,8 +47,8 @@ pub fn check(
         faults.push(Fault::at("replies", TOO_MANY));
         return;
     }
-    for (condition, part, assigned) in stumbled {
-        let why = model.stumbles(&book.names, condition, part, &assigned);
+    for (condition, part, assigned) in failed {
+        let why = model.fails(&book.names, condition, part, &assigned);
         let counterexample = counterexample(&model, &assigned);
         let message = format!("cannot be evaluated if {counterexample}: {why}");
         faults.push(Fault::at(when(condition), message));

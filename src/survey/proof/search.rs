@@ -45,7 +45,7 @@ pub enum End {
     /// The condition that speaks.
     Speaks(Option<usize>),
     /// One that cannot be evaluated, and its part.
-    Stumbles { condition: usize, part: usize },
+    Fails { condition: usize, part: usize },
 }
 
 impl End {
@@ -53,7 +53,7 @@ impl End {
     pub fn condition(self) -> Option<usize> {
         match self {
             Self::Speaks(at) => at,
-            Self::Stumbles { condition, .. } => Some(condition),
+            Self::Fails { condition, .. } => Some(condition),
         }
     }
 }
@@ -172,7 +172,7 @@ impl Walk<'_, '_, '_> {
         match model.judge(condition, &self.assigned) {
             Ok(true) => self.end(End::Speaks(Some(condition))),
             Ok(false) => self.from(condition + 1),
-            Err(Unjudged::Stumbles(part)) => self.end(End::Stumbles { condition, part }),
+            Err(Unjudged::Fails(part)) => self.end(End::Fails { condition, part }),
             Err(Unjudged::Needs(variable)) => {
                 let classes = 0..model.classes[variable].len();
                 self.each(variable, classes, &mut |walk| walk.from(condition))

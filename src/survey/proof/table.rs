@@ -101,9 +101,7 @@ fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<
     let _ = tree.walk(&|end| outcomes.needs(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {
             Outcome::Ignored(why) => Decided::Ignored(why.to_owned()),
-            Outcome::NoRating | Outcome::Stumbles => {
-                Decided::no_rating(&outcomes.book.on_no_rating)
-            }
+            Outcome::NoRating | Outcome::Fails => Decided::no_rating(&outcomes.book.on_no_rating),
             Outcome::Rated { from, to, issues, .. } => {
                 Decided::Feedback { from, to, issues: WhichIssues::of(issues, has_choices) }
             }

@@ -31,7 +31,7 @@ pub enum Tried {
 }
 
 /// Writes every notes with the answers that they look at, where they are written at all, so that a
-/// template which stumbles does so when the settings are loaded.
+/// template which fails does so when the settings are loaded.
 pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) -> Tried {
     let budget = Budget { trials: Cell::new(TRIALS_MAX), is_whole: Cell::new(true) };
     let mut tried = Tried::Nothing;
@@ -45,8 +45,8 @@ pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<
             .as_ref()
             .filter(|_| rule.is_none()));
         let Some(notes) = notes else { continue };
-        let stumbled = Trial { outcomes, model, notes, rule, budget: &budget }.run();
-        if let Some(message) = stumbled {
+        let failed = Trial { outcomes, model, notes, rule, budget: &budget }.run();
+        if let Some(message) = failed {
             let path =
                 rule.map_or("notes".to_owned(), |rule| format!("{}.notes", rules::path(rule)));
             faults.push(Fault::at(path, message));
@@ -141,7 +141,7 @@ impl Trial<'_, '_> {
             let samples: Vec<_> = samples.collect();
             let values = samples.iter().map(|sample| sample.text.clone()).collect();
             let facts = EvalContext::for_a_template(&self.outcomes.book.names, values);
-            let stumbled = self.notes.write(Value::from(facts)).err()?;
+            let failed = self.notes.write(Value::from(facts)).err()?;
             let values = looks_at
                 .iter()
                 .map(|at| format!("{} = {}", self.model.variables[*at].name, samples[*at].shown));
@@ -151,7 +151,7 @@ impl Trial<'_, '_> {
             } else {
                 format!(" if {}", values.join(", "))
             };
-            Some(format!("cannot be written{place}: {}", stumbled.details))
+            Some(format!("cannot be written{place}: {}", failed.details))
         })
     }
 }

@@ -1,11 +1,8 @@
-use std::io::{self, Write};
-
 use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::admin_api::AdminArgs;
-use super::submissions::{Output, to_json};
-use super::table::Table;
+use super::submissions::{Output, print_line, print_list};
 use crate::admin::{AccountView, ResumeResult};
 use crate::domain::Name;
 
@@ -84,29 +81,18 @@ impl Accounts {
 }
 
 fn print_resumed(resumed: &ResumeResult, output: Output) -> Result<(), Failure> {
-    let line = match (output, &resumed.account) {
-        (Output::Json, _) => to_json(resumed)?,
-        (Output::Table, account) if resumed.was_paused => format!("{account} is resumed"),
-        (Output::Table, account) => format!("{account} was not paused"),
-    };
-    Ok(writeln!(io::stdout(), "{line}")?)
+    let account = &resumed.account;
+    print_line(resumed, output, || match resumed.was_paused {
+        true => format!("{account} is resumed"),
+        false => format!("{account} was not paused"),
+    })
 }
 
 fn print(accounts: &[AccountView], output: Output) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    if output == Output::Json {
-        for account in accounts {
-            writeln!(out, "{}", to_json(account)?)?;
-        }
-        return Ok(());
-    }
-    let mut table = Table::with_head(["ACCOUNT", "PAUSED", "SINCE", "WAITING", "CAUSE"]);
-    accounts.iter().for_each(|account| table.add(line(account)));
-    write!(out, "{table}")?;
-    Ok(())
+    print_list(accounts, output, ["ACCOUNT", "PAUSED", "SINCE", "WAITING", "CAUSE"], row)
 }
 
-fn line(account: &AccountView) -> Vec<String> {
+fn row(account: &AccountView) -> [String; 5] {
     let waiting = if account.waiting { "yes" } else { "no" };
     let (paused, since, why) = match &account.pause {
         None => ("no".to_owned(), String::new(), String::new()),
@@ -121,5 +107,5 @@ fn line(account: &AccountView) -> Vec<String> {
     };
     let gone = if account.in_settings { "" } else { "(not in the settings) " };
     let why = format!("{gone}{}", why.lines().next().unwrap_or_default());
-    vec![account.account.clone(), paused, since, waiting.to_owned(), why]
+    [account.account.clone(), paused, since, waiting.to_owned(), why]
 }

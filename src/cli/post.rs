@@ -9,7 +9,7 @@ use awc::Connector;
 use awc::http::Method as HttpMethod;
 
 use super::Failure;
-use super::payload::{Payload, method_name};
+use super::payload::Payload;
 use crate::destination;
 
 /// Longer than a sender waits.
@@ -27,7 +27,7 @@ pub(super) fn post(signed: Payload, url: &str) -> Result<(), Failure> {
             .disable_redirects()
             .timeout(TIMEOUT)
             .finish();
-        let method = method_name(signed.method).parse::<HttpMethod>().expect("a known method");
+        let method = signed.method.name().parse::<HttpMethod>().expect("a known method");
         let mut request = client.request(method, url);
         for (name, value) in &signed.headers {
             request = request.append_header((name.as_str(), value.as_str()));

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::admin_api::AdminArgs;
-use super::submissions::{Output, to_json};
-use super::table::{Table, plain};
+use super::submissions::{Output, print_line, print_list, to_json};
+use super::table::plain;
 use crate::admin::{
     QuarantineDrop, QuarantineRetried, QuarantineRetry, QuarantinedDetail, QuarantinedView,
 };
@@ -91,7 +91,13 @@ impl Quarantine {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
                 Verb::List(List { output, admin }) => {
-                    print(&admin.open_service()?.quarantine().await?.webhooks, output)
+                    let head = ["ID", "SOURCE", "RECEIVED", "EXPIRES", "METHOD", "BYTES"];
+                    print_list(
+                        &admin.open_service()?.quarantine().await?.webhooks,
+                        output,
+                        head,
+                        row,
+                    )
                 }
                 Verb::Show(Show { id, output, admin }) => {
                     print_one(&admin.open_service()?.quarantined(id).await?, output)
@@ -99,42 +105,30 @@ impl Quarantine {
                 Verb::Retry(Retry { source, output, admin }) => {
                     let request = QuarantineRetry { source: source.map(|it| it.to_string()) };
                     let retried = admin.open_service()?.retry_quarantine(&request).await?;
-                    print_retried(&retried, output)
+                    let QuarantineRetried { accepted, rejected, waiting } = retried;
+                    print_line(&retried, output, || {
+                        format!("accepted: {accepted}, rejected: {rejected}, waiting: {waiting}")
+                    })
                 }
                 Verb::Drop(Drop { id, source, all: _, output, admin }) => {
                     let request = QuarantineDrop { id, source: source.map(|it| it.to_string()) };
                     let dropped = admin.open_service()?.drop_quarantine(&request).await?;
-                    let line = match output {
-                        Output::Json => to_json(&dropped)?,
-                        Output::Table => format!("dropped: {}", dropped.dropped),
-                    };
-                    Ok(writeln!(io::stdout(), "{line}")?)
+                    print_line(&dropped, output, || format!("dropped: {}", dropped.dropped))
                 }
             }
         })
     }
 }
 
-fn print(webhooks: &[QuarantinedView], output: Output) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    if output == Output::Json {
-        for webhook in webhooks {
-            writeln!(out, "{}", to_json(webhook)?)?;
-        }
-        return Ok(());
-    }
-    let mut table = Table::with_head(["ID", "SOURCE", "RECEIVED", "EXPIRES", "METHOD", "BYTES"]);
-    for it in webhooks {
-        table.add(vec![
-            it.id.to_string(),
-            it.source.clone(),
-            format!("{:.0}", it.received_at),
-            format!("{:.0}", it.expires_at),
-            it.method.clone(),
-            it.bytes.to_string(),
-        ]);
-    }
-    Ok(write!(out, "{table}")?)
+fn row(it: &QuarantinedView) -> [String; 6] {
+    [
+        it.id.to_string(),
+        it.source.clone(),
+        format!("{:.0}", it.received_at),
+        format!("{:.0}", it.expires_at),
+        it.method.clone(),
+        it.bytes.to_string(),
+    ]
 }
 
 fn print_one(detail: &QuarantinedDetail, output: Output) -> Result<(), Failure> {
@@ -150,13 +144,4 @@ fn print_one(detail: &QuarantinedDetail, output: Output) -> Result<(), Failure> 
     writeln!(out, "query     {}", plain(query.as_deref().unwrap_or_default()))?;
     writeln!(out, "headers   {}", plain(&headers.join(", ")))?;
     Ok(writeln!(out, "body      {}", plain(body))?)
-}
-
-fn print_retried(retried: &QuarantineRetried, output: Output) -> Result<(), Failure> {
-    let QuarantineRetried { accepted, rejected, waiting } = retried;
-    let line = match output {
-        Output::Json => to_json(retried)?,
-        Output::Table => format!("accepted: {accepted}, rejected: {rejected}, waiting: {waiting}"),
-    };
-    Ok(writeln!(io::stdout(), "{line}")?)
 }

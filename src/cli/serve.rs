@@ -37,7 +37,7 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
     let dev = if dev { Some(Dev::start(path.clone())?) } else { None };
     let (settings, invalid) = match &dev {
         Some(dev) => (dev.load()?, None),
-        None => load(&file, &path, strict)?,
+        None => load(&path, strict)?,
     };
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
@@ -76,21 +76,18 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
 }
 
 /// The settings of the file or, if it is invalid, those that were accepted last, and why it is invalid.
-fn load(
-    file: &SettingsFile,
-    path: &Path,
-    strict: bool,
-) -> Result<(Settings, Option<SettingsError>), Failure> {
-    match file.load().and_then(|settings| Ok(settings.for_service()?)) {
+fn load(path: &Path, strict: bool) -> Result<(Settings, Option<SettingsError>), SettingsError> {
+    let environment = Environment::of_process();
+    match Settings::load(Some(path), environment.clone()).and_then(Settings::for_service) {
         Ok(settings) => Ok((settings, None)),
-        Err(Failure::Settings(invalid)) if !strict && invalid.is_invalid() => {
-            let last = Settings::last_accepted(path, Environment::of_process());
+        Err(invalid) if !strict && invalid.is_invalid() => {
+            let last = Settings::last_accepted(path, environment);
             match last.and_then(|last| last.for_service().ok()) {
                 Some(last) => Ok((last, Some(invalid))),
-                None => Err(Failure::Settings(invalid)),
+                None => Err(invalid),
             }
         }
-        Err(failure) => Err(failure),
+        Err(error) => Err(error),
     }
 }
 

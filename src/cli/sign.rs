@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::payload::{self, GivenMethod, Payload, method_name};
+use super::payload::{self, GivenMethod, Payload};
 use super::{Failure, SettingsFile};
 use crate::domain::{CallUuid, Method, WebhookId};
 use crate::source::{ComposedAnswer, Source};
@@ -167,7 +167,7 @@ fn text(given: &str) -> Result<String, Failure> {
 }
 
 fn curl(signed: &Payload, url: &str) -> String {
-    let mut line = format!("curl -sS -i -X {} {}", method_name(signed.method), quoted(url));
+    let mut line = format!("curl -sS -i -X {} {}", signed.method.name(), quoted(url));
     for (name, value) in &signed.headers {
         line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
     }

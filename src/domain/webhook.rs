@@ -66,6 +66,15 @@ impl Webhook {
     pub const BODY_MAX: usize = 64 * 1024;
 }
 
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        }
+    }
+}
+
 impl Headers {
     /// Adds a field; `name` is in lower case.
     pub fn push(&mut self, name: &str, value: &[u8]) {

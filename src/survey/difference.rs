@@ -393,27 +393,18 @@ mod tests {
     use super::*;
     use crate::domain::Issue;
     use crate::survey::samples::*;
-    use crate::survey::{
-        Definition, IssuesDefinition, NoRatingPolicy, RatingDefinition, Rounding, ScaleDefinition,
-    };
+    use crate::survey::{Definition, NoRatingPolicy, RatingDefinition, Rounding, ScaleDefinition};
 
     fn quality() -> Definition {
-        let questions = vec![asked("score", &["1-5"]), asked("problem", &["1-3"]), text("comment")];
+        let mut definition = survey();
+        definition.issues.choices.extend([
+            choice("", "2", Issue::OneWayAudio),
+            mention("comment", &["cut off"], Issue::CallDropped),
+        ]);
         Definition {
-            fields: vec![name("campaign")],
-            rating: Some(RatingDefinition::new(name("score"))),
-            issues: IssuesDefinition {
-                question: Some(name("problem")),
-                choices: vec![
-                    choice("", "1", Issue::Echo),
-                    choice("", "2", Issue::OneWayAudio),
-                    mention("comment", &["cut off"], Issue::CallDropped),
-                ],
-                ..IssuesDefinition::default()
-            },
             rules: vec![ignored("campaign == 'test'", "a test")],
             notes: notes("IVR survey: {{ score }} of 5"),
-            ..Definition::new(questions)
+            ..definition
         }
     }
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    ChoiceDefinition, Definition, DomainDefinition, Fault, MetBy, NotesDefinition,
-    QuestionDefinition, RuleDefinition, Survey,
+    ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesDefinition, MetBy,
+    NotesDefinition, QuestionDefinition, RatingDefinition, RuleDefinition, Survey,
 };
 use crate::domain::{Answer, ExtractedAnswer, Issue, Name, WebhookId};
 use crate::submission::{Answers, Fact, FieldValue, RecordedAnswer};
@@ -26,6 +26,21 @@ pub fn keys(answers: &[&str], multiple: bool) -> DomainDefinition {
 
 pub fn whole(from: i64, to: i64) -> DomainDefinition {
     DomainDefinition::Number { from, to, decimals: 0 }
+}
+
+/// A survey with a score, a problem that may name an echo, and a comment.
+pub fn survey() -> Definition {
+    let questions = vec![asked("score", &["1-5"]), asked("problem", &["1-3"]), text("comment")];
+    Definition {
+        fields: vec![name("campaign")],
+        rating: Some(RatingDefinition::new(name("score"))),
+        issues: IssuesDefinition {
+            question: Some(name("problem")),
+            choices: vec![choice("", "1", Issue::Echo)],
+            ..IssuesDefinition::default()
+        },
+        ..Definition::new(questions)
+    }
 }
 
 pub fn choices(choices: &[&str], multiple: bool) -> DomainDefinition {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::message::Message;
-use crate::cli::payload::{Payload, method_name};
+use crate::cli::payload::Payload;
 use crate::cli::preview::{Kept, Preview, Previewed, Received, Reply, Understood};
 use crate::domain::{Answer, Feedback};
 use crate::settings::Settings;
@@ -152,7 +152,7 @@ impl Explained {
         self.webhooks.push(Webhook {
             from,
             source: source.name.to_string(),
-            method: method_name(payload.method),
+            method: payload.method.name(),
             path: payload.path.clone(),
             query: payload.query.clone(),
             content_type: payload.header("content-type").map(str::to_owned),

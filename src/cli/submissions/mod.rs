@@ -13,7 +13,7 @@ mod search;
 mod show;
 mod walk;
 
-pub(super) use output::{Output, to_json};
+pub(super) use output::{Output, print_line, print_list, to_json};
 
 use clap::{Args, Subcommand};
 

@@ -38,19 +38,16 @@ impl Named {
     pub async fn find(&self, api: &dyn AdminApi) -> Result<SubmissionId, Failure> {
         let text = self.0.as_str();
         // A sender knows the ids of its submissions and may name a call so: an id is first an id.
-        let id = text.parse().ok().map(SubmissionId);
-        if let Some(id) = id
-            && !matches!(api.show(id).await, Err(AdminError::NotFound(_)))
-        {
-            return Ok(id);
-        }
         let (of_call, _) = self.of_call(api).await?;
+        if let Ok(id) = text.parse().map(SubmissionId) {
+            let is_known = async || !matches!(api.show(id).await, Err(AdminError::NotFound(_)));
+            // If there is no such submission, what is done with it says so.
+            if of_call.is_empty() || is_known().await {
+                return Ok(id);
+            }
+        }
         if !of_call.is_empty() {
             return only(text, &of_call);
-        }
-        // What is done with it says that there is no such submission.
-        if let Some(id) = id {
-            return Ok(id);
         }
         let prefix = text.to_ascii_lowercase();
         let is_prefix = prefix.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
+use crate::cli::table::Table;
 
 /// How to print it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -15,6 +16,38 @@ pub(in crate::cli) enum Output {
     Table,
     /// JSON, for a script
     Json,
+}
+
+/// Prints a table with a row for each of them, or one JSON object a line.
+pub(in crate::cli) fn print_list<T: Serialize, const CELLS: usize>(
+    items: &[T],
+    output: Output,
+    head: [&str; CELLS],
+    row: impl Fn(&T) -> [String; CELLS],
+) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if output == Output::Json {
+        for item in items {
+            writeln!(out, "{}", to_json(item)?)?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::with_head(head);
+    items.iter().for_each(|item| table.add(row(item).into()));
+    Ok(write!(out, "{table}")?)
+}
+
+/// Prints one line: this text, or the JSON of `value`.
+pub(in crate::cli) fn print_line(
+    value: &impl Serialize,
+    output: Output,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let line = match output {
+        Output::Json => to_json(value)?,
+        Output::Table => text(),
+    };
+    Ok(writeln!(io::stdout(), "{line}")?)
 }
 
 /// For a script, on one line.

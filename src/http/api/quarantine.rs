@@ -9,7 +9,7 @@ use crate::admin::{
     AdminError, QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried,
     QuarantineRetry, QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,
 };
-use crate::domain::{Method, Name};
+use crate::domain::Name;
 use crate::ingest::{
     QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, quarantined_bytes,
 };
@@ -127,7 +127,7 @@ fn view(kept: &QuarantinedWebhook) -> QuarantinedView {
         source: kept.source.to_string(),
         received_at: webhook.received_at,
         expires_at: webhook.received_at.saturating_add(QUARANTINE_AGE_MAX).unwrap_or_default(),
-        method: word(webhook.method).to_owned(),
+        method: webhook.method.name().to_owned(),
         bytes: quarantined_bytes(webhook) as u64,
     }
 }
@@ -137,17 +137,10 @@ fn rejection(it: RejectionRecord) -> RejectionView {
         source: it.source.to_string(),
         reason: it.reason.to_owned(),
         at: it.at,
-        method: word(it.method).to_owned(),
+        method: it.method.name().to_owned(),
         url: it.url,
         schemes: it.schemes.into_iter().map(str::to_owned).collect(),
         host: it.host,
         quarantined: it.quarantined,
-    }
-}
-
-fn word(method: Method) -> &'static str {
-    match method {
-        Method::Get => "GET",
-        Method::Post => "POST",
     }
 }

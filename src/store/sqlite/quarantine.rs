@@ -26,15 +26,11 @@ const LOADED_MAX: usize = 100_000;
 
 pub(super) fn insert(connection: &Connection, kept: &QuarantinedWebhook) -> Result<()> {
     let QuarantinedWebhook { source, webhook } = kept;
-    let method = match webhook.method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    };
     connection.prepare_cached(INSERT)?.execute(params![
         webhook.id.0.as_bytes(),
         source.as_str(),
         micros(webhook.received_at),
-        method,
+        webhook.method.name(),
         webhook.path,
         webhook.query,
         to_lines(&webhook.headers),
@@ -77,7 +73,11 @@ fn read(row: &Row<'_>) -> Result<Option<QuarantinedWebhook>> {
     let webhook = Webhook {
         id: WebhookId(Uuid::from_bytes(row.get(1)?)),
         received_at: timestamp(row, 2)?,
-        method: if row.get::<_, String>(3)? == "GET" { Method::Get } else { Method::Post },
+        method: if row.get::<_, String>(3)? == Method::Get.name() {
+            Method::Get
+        } else {
+            Method::Post
+        },
         path: row.get(4)?,
         query: row.get(5)?,
         headers: from_lines(&row.get::<_, Vec<u8>>(6)?),

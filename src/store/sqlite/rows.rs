@@ -21,7 +21,7 @@ use super::files::{beside, folder_of};
 use super::lock::Lock;
 use super::{damage, quarantine, queries};
 use crate::account::Pause;
-use crate::domain::{CallUuid, IdempotencyKey, Method, Name, WebhookId};
+use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{Backend, CountsDelta, KeyUse, Stored, StoredPause, UnreadablePause};
 use crate::store::error::StoreError;
 use crate::store::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
@@ -382,10 +382,6 @@ impl Backend for Database {
     fn insert_webhook(&self, row: i64, request: &ReceiveRequest, outcome: Outcome) -> Result<()> {
         // One of the quarantine is received a second time if the process ended before it was removed there.
         let webhook = &request.webhook;
-        let method = match webhook.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-        };
         self.execute(
             "INSERT INTO webhooks
                     (submission, received_at, id, source, outcome, method, query, body)
@@ -396,7 +392,7 @@ impl Backend for Database {
                 webhook.id.0.as_bytes(),
                 request.source.as_str(),
                 outcome.label(),
-                method,
+                webhook.method.name(),
                 webhook.query,
                 webhook.body,
             ],

@@ -98,21 +98,6 @@ mod tests {
         RatingDefinition, ReplyDefinition, Rounding, RuleDefinition, ScaleDefinition, Survey,
     };
 
-    /// A score, a problem that may name an echo, and a comment.
-    fn survey() -> Definition {
-        let questions = vec![asked("score", &["1-5"]), asked("problem", &["1-3"]), text("comment")];
-        Definition {
-            fields: vec![name("campaign")],
-            rating: Some(RatingDefinition::new(name("score"))),
-            issues: IssuesDefinition {
-                question: Some(name("problem")),
-                choices: vec![choice("", "1", Issue::Echo)],
-                ..IssuesDefinition::default()
-            },
-            ..Definition::new(questions)
-        }
-    }
-
     fn with_rules(rules: Vec<RuleDefinition>) -> Definition {
         Definition { rules, ..survey() }
     }

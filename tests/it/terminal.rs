@@ -7,18 +7,23 @@ use std::process::{Child, Command, Stdio};
 use crate::process::Home;
 
 /// A command on a terminal. What is written to it is typed, and its output is what the screen shows.
+///
+/// `script` has a shell start it. `exec` puts it in the place of that shell: a shell beside it gets
+/// Ctrl-C as well, and dash ends by it before the command has ended. `timeout` ends what hangs.
 fn on_a_terminal(arguments: &str, folder: &Path) -> Child {
-    Command::new("script")
+    Command::new("timeout")
+        .args(["--foreground", "60", "script"])
         .args(["--quiet", "--return", "--flush", "--command"])
-        .arg(format!("{} {arguments}", env!("CARGO_BIN_EXE_postcall")))
+        .arg(format!("exec {} {arguments}", env!("CARGO_BIN_EXE_postcall")))
         .arg("/dev/null")
         .current_dir(folder)
         .env_remove("POSTCALL_CONFIG")
+        .env("SHELL", "/bin/sh")
         .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("util-linux is there")
+        .expect("coreutils are there")
 }
 
 const SETTINGS: &str = r#"

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use postcall::domain::Answer;
 use postcall::store::sqlite::ReadOnly;
@@ -10,6 +11,9 @@ use uuid::Uuid;
 use super::far_side::Told;
 use super::load_senders::Promise;
 use crate::process::Process;
+
+/// A submission that does not end fails a test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What lies on the disk, read past the service.
 pub struct Ledger {
@@ -40,13 +44,22 @@ impl Ledger {
         ReadOnly::open(path).unwrap().statistics().unwrap().counts
     }
 
-    /// Until every submission that `service` keeps there has ended.
+    /// Until every submission that `service` keeps there has ended. Fails if none ends for as long
+    /// as `PATIENCE`, whatever the service logs meanwhile.
     pub fn wait_until_nothing_waits(path: &Path, service: &Process) {
-        while Self::totals(path).waiting() > 0 {
-            if service.line_to_come().is_none() {
+        let (mut fewest, mut since) = (u64::MAX, Instant::now());
+        loop {
+            let waiting = Self::totals(path).waiting();
+            if waiting == 0 {
+                return;
+            }
+            if waiting < fewest {
+                (fewest, since) = (waiting, Instant::now());
+            }
+            if service.line_to_come().is_none() || since.elapsed() > PATIENCE {
                 let kept = Self::read(path).kept;
                 let waiting = kept.iter().filter_map(|(call, kept)| kept.waiting(call));
-                panic!("nothing happens any more: {:#?}", waiting.collect::<Vec<_>>());
+                panic!("nothing ends any more: {:#?}", waiting.collect::<Vec<_>>());
             }
             service.skip_lines();
         }

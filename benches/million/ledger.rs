@@ -10,7 +10,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use postcall::clock::Clock;
 use postcall::domain::{
-    Answer, Attempt, CallUuid, ExtractedAnswer, Extraction, Name, Reply, Verdict, WebhookId,
+    Answer, Attempt, AttemptResponse, CallUuid, ExtractedAnswer, Extraction, Name, Verdict,
+    WebhookId,
 };
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
@@ -228,7 +229,12 @@ impl Past<'_> {
             _ => (422, REFUSED),
         };
         let request_id = Some(self.webhook.0.to_string());
-        let reply = Reply { status: Some(status), request_id, error: None, text: text.to_owned() };
+        let reply = AttemptResponse {
+            status: Some(status),
+            request_id,
+            error: None,
+            text: text.to_owned(),
+        };
         let attempt = Attempt { verdict, reply, finished_at: self.at };
         submission.settle(&Settlement { token, attempt, decision });
     }

@@ -198,7 +198,7 @@ def settings_faults(settings, spec):
     for listener in ("public", "admin"):
         if not has_port(container, int(settings[listener]["listen"].rpartition(":")[2])):
             yield f"ports: the container lacks the port of {listener}.listen"
-    # Whoever runs a command in the pod names no file.
+    # A command in the pod names no file.
     named = {env["name"]: env.get("value") for env in container.get("env", [])}
     config_maps = {v["name"] for v in spec["volumes"] if "configMap" in v}
     mounts = [m["mountPath"] for m in container["volumeMounts"] if m["name"] in config_maps]

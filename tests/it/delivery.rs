@@ -233,7 +233,7 @@ fn every_figure_that_should_move_has_moved() {
         ("webhooks_total{outcome=\"late\",source=\"ivr\"}", 1.0),
         ("webhooks_total{outcome=\"created\",source=\"quick\"}", 3.0),
         ("webhooks_total{outcome=\"rejected\",source=\"quick\"}", 1.0),
-        ("webhooks_total{outcome=\"unreadable\",source=\"quick\"}", 1.0),
+        ("webhooks_total{outcome=\"malformed\",source=\"quick\"}", 1.0),
         ("webhook_rejections_total{reason=\"signature_mismatch\",source=\"quick\"}", 1.0),
         ("webhook_rejections_total{reason=\"malformed_call\",source=\"quick\"}", 1.0),
         ("webhook_duration_seconds_count", 11.0),

@@ -122,17 +122,17 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
         ),
         (
             "UPDATE submissions SET id = randomblob(16) WHERE seq = 7",
-            FindingKind::Identity,
+            FindingKind::IdMismatch,
             "does not have the id of its account, survey and call",
         ),
         (
             "UPDATE submissions SET call = 'another' WHERE seq = 7",
-            FindingKind::Identity,
+            FindingKind::IdMismatch,
             "does not have the id of its account, survey and call",
         ),
         (
             "UPDATE submissions SET account = 'No Account' WHERE seq = 7",
-            FindingKind::Identity,
+            FindingKind::IdMismatch,
             "cannot be read",
         ),
         (

@@ -488,8 +488,8 @@ fn what_is_replayed_as_it_was_is_offered_word_for_word() {
             settings.replace("IVR survey:", "Asked again:").replace("issue: ECHO", "issue: OTHERS")
         });
         rounds.reload();
-        for as_was in [true, false] {
-            rounds.operator_replays("c-1", as_was).await;
+        for same_payload in [true, false] {
+            rounds.operator_replays("c-1", same_payload).await;
             rounds.round().await;
         }
         let heard = rounds.plivo.heard_about("c-1");

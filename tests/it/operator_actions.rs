@@ -228,7 +228,7 @@ fn what_plivo_has_accepted_is_left_out_unless_it_is_asked_for() {
         assert!(said.stderr.contains("--include-delivered"), "{}", said.stderr);
         assert_eq!(said.well(), "0 due again, 1 left out (1 accepted)\n");
         let sum = operator.tells(&[&all[..], &["--include-delivered"]].concat());
-        assert_eq!(sum, [json!({ "replayed": 1, "left_out": {}, "next_cursor": null })]);
+        assert_eq!(sum, [json!({ "replayed": 1, "skipped": {}, "next_cursor": null })]);
         operator.until_the_service_runs();
         let test_env = &operator.test_env;
         test_env.until("it is told again", || test_env.plivo.heard_about("good").len() == 2);
@@ -257,10 +257,11 @@ fn a_dry_run_shows_what_mended_rules_would_change_and_changes_nothing() {
             ),
             "{said}"
         );
-        let as_was = operator.tells(&[&replay[..], &["--dry-run", "--same-payload"]].concat());
-        assert_eq!(as_was.len(), 4);
-        assert_eq!(as_was[0]["changed"], false);
-        assert_eq!(as_was[3]["would_be_replayed"], 3);
+        let same_payload =
+            operator.tells(&[&replay[..], &["--dry-run", "--same-payload"]].concat());
+        assert_eq!(same_payload.len(), 4);
+        assert_eq!(same_payload[0]["changed"], false);
+        assert_eq!(same_payload[3]["would_be_replayed"], 3);
         assert_eq!(operator.calls(&["--state", "dead"]).len(), 3);
 
         operator.test_env.plivo.is_well();

@@ -252,7 +252,7 @@ impl Family {
             Family::V2 => at_any_address([b"", b"", b"", b"", b"", nonce]),
             // The question mark is there if anything follows it, the first dot only between both.
             Family::V3 => v3_queries(webhook, form).iter().any(|query| {
-                let fields = form.run_together().as_bytes();
+                let fields = form.concatenated().as_bytes();
                 let (mark, dot): (&[u8], &[u8]) = match (query.is_empty(), fields.is_empty()) {
                     (true, true) => (b"", b""),
                     (false, false) => (b"?", b"."),

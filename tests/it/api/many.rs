@@ -104,10 +104,10 @@ fn what_cannot_be_replayed_is_left_out_and_counted() {
     for dry_run in [true, false] {
         let delivered = json!({ "search": { "state": "delivered" }, "dry_run": dry_run });
         let page = page(&test_env, "/replay", &delivered);
-        assert_eq!((&page["replayed"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
-        let as_was = json!({ "rules": "as_was", "dry_run": dry_run });
-        let page = self::page(&test_env, "/replay", &as_was);
-        assert_eq!(page["left_out"], json!({ "never_offered": 1 }));
+        assert_eq!((&page["replayed"], &page["skipped"]), (&0.into(), &json!({ "accepted": 1 })));
+        let same_payload = json!({ "payload": "last", "dry_run": dry_run });
+        let page = self::page(&test_env, "/replay", &same_payload);
+        assert_eq!(page["skipped"], json!({ "never_offered": 1 }));
     }
     assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
 }
@@ -126,7 +126,7 @@ fn what_is_found_is_given_up_page_by_page() {
     assert_eq!(page(&test_env, "/discard", &body)["discarded"], 1);
     let delivered = json!({ "search": { "state": "delivered" }, "reason": "typo" });
     let page = page(&test_env, "/discard", &delivered);
-    assert_eq!((&page["discarded"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
+    assert_eq!((&page["discarded"], &page["skipped"]), (&0.into(), &json!({ "accepted": 1 })));
     assert_eq!(test_env.ledger.totals().discarded, 3);
     assert_eq!(test_env.figures().of(r#"admin_actions_total{action="discard"}"#), 3.0);
 }
@@ -180,7 +180,7 @@ fn ten_thousand_dead_are_replayed_with_new_rules_at_the_accounts_pace() {
     let mut after = 0;
     walk(&test_env, &json!({}), |page| {
         after += page["replayed"].as_u64().unwrap();
-        assert_eq!(page["left_out"], json!({}));
+        assert_eq!(page["skipped"], json!({}));
         true
     });
     assert_eq!(before + after, MANY as u64);

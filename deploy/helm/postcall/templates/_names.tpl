@@ -73,16 +73,18 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* The hosts that senders call, as JSON: those given, or that of settings.public.url. */}}
+{{/*
+The hosts that senders call, as JSON: those given, or that of settings.public.url. Takes a
+dictionary: top, the root context; kind, ingress or httpRoute; field, where hosts are given.
+*/}}
 {{- define "postcall.hosts" -}}
-{{- if .hosts -}}
-{{- toJson .hosts -}}
-{{- else -}}
-{{- $url := dig "public" "url" "" (include "postcall.settings" .top | fromYaml) | default "" -}}
-{{- $host := get (urlParse $url) "hostname" -}}
-{{- if not $host -}}
-{{- fail (printf "%s: no host: set it, or settings.public.url" .key) -}}
+{{- $url := dig "public" "url" "" (include "postcall.settings" .top | fromYaml) | default "" | urlParse -}}
+{{- if $url.path | trimPrefix "/" -}}
+{{- fail (printf "%s: settings.public.url has the path %s, and only /hooks/ is exposed: leave the path out, or disable %s and let a proxy remove it" .kind $url.path .kind) -}}
 {{- end -}}
-{{- toJson (list $host) -}}
+{{- $given := get (get .top.Values .kind) .field -}}
+{{- if not (or $given $url.hostname) -}}
+{{- fail (printf "%s.%s: no host: set it, or settings.public.url" .kind .field) -}}
 {{- end -}}
+{{- $given | default (list $url.hostname) | toJson -}}
 {{- end -}}

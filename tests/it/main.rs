@@ -35,6 +35,7 @@ mod operator_actions;
 mod power_cut;
 mod presets;
 mod process;
+mod punctuality;
 mod quarantine;
 mod readme;
 mod reference;

@@ -68,7 +68,7 @@ fn every_command_of_the_runbook_is_shown_for_kubernetes_too() {
     for chapter in RUNBOOK.split("\n## ").skip(1) {
         for command in chapter.split("`postcall ").skip(1) {
             let verb: String = command
-                .split(|c: char| c == '`' || c == '[')
+                .split(['`', '['])
                 .next()
                 .unwrap()
                 .split_whitespace()

@@ -11,8 +11,8 @@ import sys
 
 # A whole day comes before the fault.
 HOURS, AT = 32, 26
-FEW, MANY = 10, 864_000
-RATES = {FEW: "ten a day", MANY: "ten a second"}
+FEW, HOURLY, MANY = 10, 240, 864_000
+RATES = {FEW: "ten a day", HOURLY: "ten an hour", MANY: "ten a second"}
 TARGET = 'namespace="surveys",job="any",instance="10.0.0.1:9090",pod="postcall-0"'
 ACCEPTED = 'postcall_webhooks_total{source="ivr",outcome="created"}'
 REJECTED = 'postcall_webhooks_total{source="ivr",outcome="rejected"}'
@@ -405,6 +405,22 @@ def every_webhook_of_a_busy_source_is_rejected_now(day):
     day.events(MISMATCH, MANY, AT)
 
 
+@fault("PostcallWebhooksAllRejected", after=1.25, rate=HOURLY)
+def every_webhook_of_a_source_is_rejected_for_an_hour(day):
+    for name in [ACCEPTED, 'postcall_webhooks_total{source="ivr",outcome="duplicate"}']:
+        day.stop(name, AT)
+    day.events(REJECTED, HOURLY, AT)
+    day.events(MISMATCH, HOURLY, AT)
+
+
+@fault(after=2, rate=HOURLY)
+def a_stranger_tries_a_source_at_night(day):
+    for name in [ACCEPTED, 'postcall_webhooks_total{source="ivr",outcome="duplicate"}']:
+        day.stop(name, AT)
+    day.once(REJECTED, AT + 1, 2)
+    day.once(MISMATCH, AT + 1, 2)
+
+
 @fault("PostcallSignaturesRejected", rate=MANY)
 def a_third_of_the_signatures_do_not_verify(day):
     day.events(REJECTED, MANY / 2, AT)
@@ -455,13 +471,14 @@ def groups(rates):
         quiet = {float(hour): [] for hour in range(1, HOURS)}
         yield Day(per_day).test(f"any day, {RATES[per_day]}", quiet)
         for function, alerts, after, step, then, rate in FAULTS:
-            if rate in (None, per_day):
-                day = Day(per_day, step)
+            # What is tested at ten an hour alone is with the few.
+            if rate in (None, per_day) or (rate == HOURLY and per_day == FEW):
+                day = Day(rate or per_day, step)
                 function(day)
                 expected = {AT + after: alerts}
                 if then:
                     expected[AT + then] = []
-                yield day.test(f"{function.__name__.replace('_', ' ')}, {RATES[per_day]}", expected)
+                yield day.test(f"{function.__name__.replace('_', ' ')}, {RATES[day.per_day]}", expected)
 
 
 def main(rules, *rates):

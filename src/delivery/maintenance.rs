@@ -113,7 +113,7 @@ impl Maintenance {
         let Context { store, metrics, clock, config, .. } = &self.context;
         let now = clock.now();
         let statistics = store.statistics().await?;
-        metrics.ledger_measured(&statistics);
+        metrics.store_measured(&statistics);
         metrics.oldest_due_found(statistics.oldest_due, now);
         let config = config.borrow().clone();
         let pause_of = |account: &Name| {

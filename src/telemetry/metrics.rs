@@ -449,13 +449,13 @@ impl Metrics {
     }
 
     /// The store is so damaged that it could not be opened.
-    pub fn ledger_not_opened(&self) {
+    pub fn store_not_opened(&self) {
         self.families.store_damaged.set(1);
         self.families.store_writable.set(0);
     }
 
     /// How large the store and its file system are, and how much of that is free.
-    pub fn ledger_measured(&self, statistics: &Statistics) {
+    pub fn store_measured(&self, statistics: &Statistics) {
         let set = |gauge: &IntGauge, bytes| gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         set(&self.families.store_bytes, statistics.bytes);
         set(&self.families.store_free_bytes, statistics.free_bytes);
@@ -782,7 +782,7 @@ mod tests {
         metrics.opened(StateCounts::default());
         metrics.damaged();
         let file_system = Some(FileSystem { bytes: 8192, free_bytes: 4096 });
-        metrics.ledger_measured(&Statistics { bytes: 4096, file_system, ..Statistics::default() });
+        metrics.store_measured(&Statistics { bytes: 4096, file_system, ..Statistics::default() });
         for result in DeliveryResult::ALL {
             metrics.delivery_due(&name("main"), result, 2);
         }
@@ -861,7 +861,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_is_writable_again_when_it_recovers() {
+    fn the_store_is_writable_again_when_it_recovers() {
         let metrics = metrics();
         metrics.commit_failed();
         assert_eq!(value(&metrics, "postcall_store_writable"), 0.0);

@@ -19,7 +19,7 @@ impl Rejections {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             let listed = self.admin.open_service()?.rejections().await?;
-            let head = ["AT", "SOURCE", "REASON", "CALLED", "SIGNED URL", "SCHEMES", "QUARANTINED"];
+            let head = ["AT", "SOURCE", "REASON", "CALLED", "SIGNED URL", "SCHEMES", "QUARANTINE"];
             print_list(&listed.rejections, self.output, head, row)
         })
     }
@@ -27,7 +27,6 @@ impl Rejections {
 
 fn row(it: &RejectionView) -> [String; 7] {
     let called = it.host.as_deref().unwrap_or("?");
-    let quarantined = if it.quarantined { "yes" } else { "no" };
     [
         format!("{:.0}", it.at),
         it.source.clone(),
@@ -35,6 +34,6 @@ fn row(it: &RejectionView) -> [String; 7] {
         called.to_owned(),
         format!("{} {}", it.method, it.url),
         it.schemes.join(" or "),
-        quarantined.to_owned(),
+        it.quarantine.clone().unwrap_or_else(|| "no".to_owned()),
     ]
 }

@@ -5,7 +5,8 @@ use super::answer::{Answer, Listener};
 use super::reading::Body;
 use super::refusal::{BadBody, Refusals, TooSoon};
 use crate::admin::{
-    AdminApi, AdminError, DiscardRequest, DiscardResult, EraseResult, ReplayRequest, ReplayResult,
+    AdminApi, AdminError, AdminService, DiscardRequest, DiscardResult, EraseResult, ReplayRequest,
+    ReplayResult,
 };
 
 /// Whose words are to be forgotten.
@@ -68,6 +69,10 @@ pub(super) async fn erase(
     listener: Listener,
 ) -> Answer<EraseResult> {
     let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
-    listener.api.ingest.quarantine().erase(&call);
-    listener.act(async move |admin| admin.erase(&call).await).await
+    let ingest = listener.api.ingest.clone();
+    let erase = async move |admin: &AdminService| {
+        let erasure = ingest.begin_erasure(&call).await;
+        admin.erase_all(&call, erasure.removed.clone()).await
+    };
+    listener.act(erase).await
 }

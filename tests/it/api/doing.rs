@@ -172,7 +172,10 @@ fn what_was_said_on_a_call_is_forgotten() {
         (&json!([]), &json!([]), &Value::Null)
     );
     assert!(shown["gone_at"].is_string());
-    assert_eq!(test_env.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 0 }));
+    assert_eq!(
+        test_env.posted("/erase", &json!({ "call": "c-1" })),
+        json!({ "erased": 0, "quarantined": 0 })
+    );
     test_env.post("/erase", &json!({ "call": "c/1" })).assert_status(400);
     assert!(test_env.ledger.totals().balance());
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::WaitReason;
 use super::recent_events::RecentEvents;
-use super::ring::{Changes, ChangesMax, Insertion, Removed, Ring};
+use super::ring::{ChangesMax, Insertion, Removed, Ring, UnsavedChanges};
 use crate::domain::{CallUuid, Name, Webhook, WebhookId};
 use crate::store::{self, QuarantinedWebhook, StoreError};
 use crate::telemetry::{Metrics, QuarantineEvent};
@@ -119,7 +119,7 @@ impl Quarantine {
         store: &dyn store::Quarantine,
     ) -> Result<(), StoreError> {
         let _one = self.saving().await;
-        let Changes { added, removed } = self.ring().take_changes(max);
+        let UnsavedChanges { added, removed } = self.ring().take_changes(max);
         if added.is_empty() && removed.is_empty() {
             return Ok(());
         }

@@ -120,7 +120,7 @@ fn a_quarantined_webhook_is_rated_by_the_same_scale_as_a_submission_that_waits()
     test_env.operator_writes_the_token(TOKEN);
     test_env.reload();
     for call in ["waits", "quarantined"] {
-        test_env.until("it is received", || test_env.ledger.submission(call).is_some());
+        test_env.until("it is received", || test_env.store.submission(call).is_some());
         assert_eq!(presses(&test_env, call, "problem", "1", TOKEN), 200);
         test_env.until_it_is(call, "delivered");
         assert_eq!(test_env.plivo.heard_about(call)[0]["rating"], 4, "{call}");

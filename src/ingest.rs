@@ -197,7 +197,7 @@ impl Ingest {
         };
         let (id, call) = (verified.webhook().id, reading.call.clone());
         let request = ReceiveRequest {
-            webhook: verified.into_hook(),
+            webhook: verified.into_webhook(),
             source: source.name.clone(),
             key: SubmissionKey {
                 account: source.account.name.clone(),

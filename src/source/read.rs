@@ -707,14 +707,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_is_none_of_ours_is_not_looked_into() {
+    fn a_webhook_that_is_none_of_ours_is_not_looked_into() {
         let source = json_source(several());
         assert_eq!(whole(&source, json(r#"{"event":"ringing"}"#)), Ok(None));
         assert_eq!(whole(&source, json(r#"{"event":"else"}"#)), Err(ParseError::NoCall.into()));
     }
 
     #[test]
-    fn what_a_sender_calls_its_hook_is_its_identity() {
+    fn what_a_sender_calls_its_webhook_is_its_identity() {
         let source = json_source(several());
         let identity = |body: &str| whole(&source, json(body)).unwrap().unwrap().identity;
         let first = identity(r#"{"call":"c-1","id":"e-1","score":4}"#).unwrap();

@@ -103,7 +103,7 @@ impl Said {
 }
 
 #[test]
-fn a_hook_is_explained_from_its_signature_to_the_request_that_would_leave() {
+fn a_webhook_is_explained_from_its_signature_to_the_request_that_would_leave() {
     let explained = Operator::new().explain(REQUEST, &[]).well();
     insta::assert_snapshot!(explained);
 }
@@ -131,7 +131,7 @@ fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
 }
 
 #[test]
-fn several_hooks_of_one_call_come_to_one_feedback() {
+fn several_webhooks_of_one_call_come_to_one_feedback() {
     let problem =
         REQUEST.replace("question=score", "question=problem").replace("Digits=4", "Digits=1");
     let explained = Operator::new().explain(&format!("{REQUEST}\n\n{problem}\n"), &[]).well();

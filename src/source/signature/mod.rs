@@ -331,7 +331,7 @@ impl Scheme {
     pub(in crate::source) fn takes_replays(&self) -> bool {
         self.is_signed_for_ever()
             && match self {
-                Scheme::Plivo(plivo) => !plivo.names_hooks(),
+                Scheme::Plivo(plivo) => !plivo.names_webhooks(),
                 Scheme::Hmac(hmac) => !hmac.signs_id(),
                 _ => true,
             }
@@ -369,7 +369,7 @@ impl VerifiedWebhook {
         &self.webhook
     }
 
-    pub fn into_hook(self) -> Webhook {
+    pub fn into_webhook(self) -> Webhook {
         self.webhook
     }
 
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_sender_calls_its_hook_goes_with_what_it_said() {
+    fn what_a_sender_calls_its_webhook_goes_with_what_it_said() {
         for scheme in every_scheme() {
             let label = scheme.labels()[0];
             let source = public_source(scheme);
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_hook_or_a_secret_shows_in_what_is_printed() {
+    fn nothing_of_a_webhook_or_a_secret_shows_in_what_is_printed() {
         for scheme in every_scheme() {
             let source = public_source(scheme);
             let webhook = signed(&source, post(Some("From=14155550123"), "To=14155550199"));

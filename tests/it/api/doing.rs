@@ -52,7 +52,7 @@ fn a_dead_submission_is_delivered_once_the_rules_are_mended_and_it_is_replayed()
     );
     assert_eq!(difference["after"], json!({ "feedback": { "rating": 2, "issues": ["OTHERS"] } }));
     assert_eq!(difference["changed"], true);
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "dead(unmapped)");
 
     replay(&test_env, "c-1", &json!({})).assert_status(200);
     test_env.until_it_is("c-1", "delivered");
@@ -150,7 +150,7 @@ fn what_is_given_up_says_why_and_stays_so() {
     replay(&test_env, "c-1", &json!({})).assert_status(409);
     replay(&test_env, "c-1", &json!({ "dry_run": true })).assert_status(409);
     discard(&test_env, "c-1", "again").assert_status(409);
-    assert!(test_env.ledger.totals().balance());
+    assert!(test_env.store.totals().balance());
     assert_eq!(test_env.figures().of(r#"admin_actions_total{action="discard"}"#), 1.0);
 }
 
@@ -171,7 +171,7 @@ fn what_was_said_on_a_call_is_forgotten() {
     assert!(shown["gone_at"].is_string());
     assert_eq!(test_env.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 0 }));
     test_env.post("/erase", &json!({ "call": "c/1" })).assert_status(400);
-    assert!(test_env.ledger.totals().balance());
+    assert!(test_env.store.totals().balance());
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn an_account_is_held_and_resumed() {
     test_env.caller("c-1").has_pressed("5");
     test_env.caller("t-1").at("tenant").has_pressed("5");
     test_env.until_it_is("t-1", "delivered");
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "pending");
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().attempts, Vec::<String>::new());
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "pending");
+    assert_eq!(test_env.store.submission("c-1").unwrap().attempts, Vec::<String>::new());
 
     let resumed = test_env.posted("/accounts/main/resume", &json!({}));
     assert_eq!(resumed, json!({ "account": "main", "was_paused": true }));
@@ -203,7 +203,7 @@ fn an_account_that_nobody_knows_is_not_held() {
         hold.assert_status(404);
         test_env.post(&format!("/accounts/{unknown}/resume"), &json!({})).assert_status(404);
     }
-    assert_eq!(test_env.ledger.pauses(), []);
+    assert_eq!(test_env.store.pauses(), []);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn what_is_sent_wrongly_is_refused_by_its_name() {
         let detail = reply.body["detail"].as_str().unwrap();
         assert!(detail.starts_with(said), "{path}: {detail}");
     }
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "dead(unmapped)");
 }
 
 #[test]

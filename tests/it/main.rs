@@ -58,5 +58,6 @@ mod tools;
 mod verdicts;
 mod vocabulary;
 mod warnings;
+mod watch;
 mod wire;
 mod xml;

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use minijinja::{Environment, Expression, Value};
 
 use super::definition::Fault;
-use super::language::{EvalError, check_tokens, described, environment};
-use super::names::{Scope, is_for_want_of_an_answer};
+use super::language::{EvalError, advice, check_tokens, environment};
+use super::names::{Scope, Unknown, is_for_want_of_an_answer};
 use super::split::{Joined, split};
-use super::{operators, type_check};
+use super::{operators, parts, type_check};
 use crate::domain::Advice;
 
 /// An expression of `minijinja` over questions and fields that holds or does not.
@@ -46,18 +46,19 @@ impl Condition {
             faults.push(Fault::at(path, message));
             return None;
         }
+        let indentation = text.len() - text.trim_start().len();
         let text = text.trim();
-        let compiled = Part::compile(text, names)
-            .map_err(|advice| operators::hint(text).map_or(advice, Advice::from));
+        let compiled =
+            Part::compile(text, names).map_err(|advice| operators::hint(text).unwrap_or(advice));
         let checked = compiled.and_then(|whole| {
-            type_check::check(text, names).map_err(Advice::from)?;
+            type_check::check(text, names)?;
             Ok(whole)
         });
         let whole = match checked {
             Ok(whole) => whole,
             Err(advice) => {
                 if !names.is_empty() {
-                    faults.push(Fault::at(path, advice));
+                    faults.push(Fault::at(path, advice.behind(indentation)));
                 }
                 return None;
             }
@@ -104,8 +105,10 @@ impl Part {
         check_tokens(text, true)?;
         let expression = ENVIRONMENT
             .compile_expression_owned(text.to_owned())
-            .map_err(|error| described(&error))?;
-        let looks_at = names.looked_at(expression.undeclared_variables(true), &[])?;
+            .map_err(|error| advice(&error))?;
+        let looks_at = names
+            .looked_at(expression.undeclared_variables(true), &[])
+            .map_err(|Unknown { name, advice }| advice.at(parts::of_name(text, true, &name)))?;
         Ok(Self { expression, looks_at: looks_at.into_iter().collect(), text: text.to_owned() })
     }
 

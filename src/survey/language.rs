@@ -6,7 +6,9 @@ use minijinja::machinery::tokenize;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 
 use super::definition::Fault;
-use super::names::Scope;
+use super::names::{Scope, Unknown};
+use super::{parts, type_check};
+use crate::domain::Advice;
 
 /// Text with places for answers.
 #[derive(Debug)]
@@ -69,15 +71,22 @@ impl Template {
         // What is escaped stays so.
         environment.remove_filter("safe");
         if let Err(error) = environment.add_template_owned(TEMPLATE_NAME, text.to_owned()) {
-            faults.push(Fault::at(path, described(&error)));
+            faults.push(Fault::at(path, advice(&error)));
             return None;
         }
         let template = environment.get_template(TEMPLATE_NAME).expect("it was added");
-        match names.looked_at(template.undeclared_variables(true), also) {
+        let looks_at = names
+            .looked_at(template.undeclared_variables(true), also)
+            .map_err(|Unknown { name, advice }| advice.at(parts::of_name(text, false, &name)));
+        let checked = looks_at.and_then(|looks_at| {
+            type_check::check_template(text, names)?;
+            Ok(looks_at)
+        });
+        match checked {
             Ok(looks_at) => Some(Self { environment, looks_at }),
-            Err(message) => {
+            Err(advice) => {
                 if !names.is_empty() {
-                    faults.push(Fault::at(path, message));
+                    faults.push(Fault::at(path, advice));
                 }
                 None
             }
@@ -101,11 +110,11 @@ impl Template {
 /// in quotes, so that `a == 'b' && c` would be `a == 'b'`.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub fn check_tokens(text: &str, is_expression: bool) -> Result<(), String> {
+/// What is wrong, and where.
+pub fn check_tokens(text: &str, is_expression: bool) -> Result<(), Advice> {
     let mut tokens = tokenize(text, is_expression, Default::default());
     match tokens.find_map(Result::err) {
-        Some(error) => Err(described(&error)),
+        Some(error) => Err(advice(&error)),
         None => Ok(()),
     }
 }
@@ -116,8 +125,13 @@ impl EvalError {
     }
 }
 
+/// What is wrong with a text that is none of the language, and the part at which that shows.
+pub fn advice(error: &Error) -> Advice {
+    Advice::from(described(error)).at(parts::of_error(error))
+}
+
 /// Without the name of the text, which has none of its own.
-pub fn described(error: &Error) -> String {
+fn described(error: &Error) -> String {
     let line = error.line().filter(|line| *line > 1);
     let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
     match error.detail() {
@@ -130,6 +144,8 @@ pub fn described(error: &Error) -> String {
 pub fn environment(fuel: u64) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Errors do not copy the text; their places are known without that.
+    environment.set_debug(false);
     environment.set_fuel(Some(fuel));
     let functions: Vec<String> =
         environment.globals().map(|(function, _)| function.to_owned()).collect();

@@ -24,6 +24,7 @@ mod masking;
 mod names;
 mod notes;
 mod operators;
+mod parts;
 mod prompt;
 mod proof;
 mod question;

@@ -60,6 +60,13 @@ enum Output {
 
 impl Diff {
     pub(super) fn run(self) -> Result<(), Failure> {
+        self.compare().map_err(|failure| match self.output {
+            Output::Json => failure.printed_as_json(),
+            Output::Text | Output::Markdown => failure,
+        })
+    }
+
+    fn compare(&self) -> Result<(), Failure> {
         let load = |file: &PathBuf| {
             // What answers come to depends on no secret, so none has to be set.
             let environment = Environment::of_process().without_secrets();

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
 use super::preview::{Preview, Trust};
-use super::{Failure, InspectedSettings, Output, diagnostics, watch};
+use super::{Failure, InspectedSettings, Output, watch};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
@@ -81,21 +81,22 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
+        let explain = || {
+            self.explain().map_err(|failure| match self.output {
+                Output::Text => failure,
+                Output::Json => failure.printed_as_json(),
+            })
+        };
         if !self.watch {
-            return self.explain();
+            return explain();
         }
         let files = self.files.iter().filter(|file| !is_stdin(file)).cloned();
         let watched: Vec<_> = std::iter::once(self.settings.file.find()?).chain(files).collect();
-        watch::repeat(&watched, || self.explain())
+        watch::repeat(&watched, explain)
     }
 
     fn explain(&self) -> Result<(), Failure> {
-        let settings = self.settings.load_with_notes().map_err(|failure| match self.output {
-            Output::Text => failure,
-            Output::Json => {
-                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
-            }
-        })?;
+        let settings = self.settings.load_with_notes()?;
         let mut preview = Preview::of(&settings);
         let mut explained = Explained::default();
         let at = self.at.unwrap_or_else(Timestamp::now);

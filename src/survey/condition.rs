@@ -19,6 +19,8 @@ pub struct Condition {
     /// Places of the parts.
     root: Joined<usize>,
     parts: Vec<Part>,
+    /// As it is written.
+    text: String,
 }
 
 /// A condition without `and` and `or`.
@@ -73,7 +75,11 @@ impl Condition {
             parts = vec![whole];
             Joined::One(0)
         });
-        Some(Self { root, parts })
+        Some(Self { root, parts, text: text.to_owned() })
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     pub fn parts(&self) -> &[Part] {

@@ -49,7 +49,7 @@ pub use definition::{
     Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
     QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
-pub use difference::{ChangedRow, MapOutcome, SurveyDifference};
+pub use difference::{ChangedAskWhen, ChangedRow, MapOutcome, SurveyDifference};
 pub use keypad::Keypad;
 pub use labels::Labels;
 pub use mapper::SettingsMapper;

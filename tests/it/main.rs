@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answer_metrics;
+mod answer_status;
 mod api;
 mod architecture;
 mod as_test;

@@ -42,8 +42,8 @@ pub(super) struct Diff {
 
 const EXIT_CODES: &str = "\
 Compares what every combination of answers comes to: rating, issues and notes, or that it is ignored
-or dead. Free text and fields are compared with samples. How long answers are waited for, replies and
-deliveries are not compared. No secret has to be set.
+or dead, and when a question is asked. Free text and fields are compared with samples. How long answers are
+waited for, replies and deliveries are not compared. No secret has to be set.
 
 Exit codes, as of `git diff --exit-code`: 0 equal, 1 different, 2 usage, 78 invalid settings.";
 

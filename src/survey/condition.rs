@@ -30,6 +30,8 @@ pub struct Part {
     /// Which names it looks at, in order.
     pub looks_at: Vec<usize>,
     pub text: String,
+    /// Where it begins in the condition as it is written, in bytes.
+    start: usize,
 }
 
 /// Longest condition in bytes.
@@ -51,7 +53,7 @@ impl Condition {
         let indentation = text.len() - text.trim_start().len();
         let text = text.trim();
         let compiled =
-            Part::compile(text, names).map_err(|advice| operators::hint(text).unwrap_or(advice));
+            Part::compile(text, 0, names).map_err(|advice| operators::hint(text).unwrap_or(advice));
         let checked = compiled.and_then(|whole| {
             type_check::check(text, names)?;
             Ok(whole)
@@ -66,13 +68,15 @@ impl Condition {
             }
         };
         let mut parts = Vec::new();
-        let root = split(text).try_map(&mut |text| {
-            parts.push(Part::compile(text, names).ok()?);
+        let root = split(text).try_map(&mut |part| {
+            // It is cut out of the text.
+            let start = indentation + (part.as_ptr() as usize - text.as_ptr() as usize);
+            parts.push(Part::compile(part, start, names).ok()?);
             Some(parts.len() - 1)
         });
         let root = root.unwrap_or_else(|| {
             // It was taken apart where it should not have been.
-            parts = vec![whole];
+            parts = vec![Part { start: indentation, ..whole }];
             Joined::One(0)
         });
         Some(Self { root, parts, text: text.to_owned() })
@@ -107,7 +111,7 @@ impl Condition {
 }
 
 impl Part {
-    fn compile(text: &str, names: &Scope) -> Result<Self, Advice> {
+    fn compile(text: &str, start: usize, names: &Scope) -> Result<Self, Advice> {
         check_tokens(text, true)?;
         let expression = ENVIRONMENT
             .compile_expression_owned(text.to_owned())
@@ -115,7 +119,14 @@ impl Part {
         let looks_at = names
             .looked_at(expression.undeclared_variables(true), &[])
             .map_err(|Unknown { name, advice }| advice.at(parts::of_name(text, true, &name)))?;
-        Ok(Self { expression, looks_at: looks_at.into_iter().collect(), text: text.to_owned() })
+        let looks_at = looks_at.into_iter().collect();
+        Ok(Self { expression, looks_at, text: text.to_owned(), start })
+    }
+
+    /// Why it fails, at its place in the condition.
+    pub fn advice(&self, failed: EvalError) -> Advice {
+        let EvalError { details, part, .. } = failed;
+        Advice::from(details).at(part.or(Some(0..self.text.len()))).behind(self.start)
     }
 
     /// # Errors

@@ -1,6 +1,7 @@
 //! What conditions and templates are written in: `minijinja`, with a bound on what one run takes.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use minijinja::machinery::tokenize;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
@@ -36,6 +37,8 @@ pub struct EvalError {
     kind: String,
     /// With what there is to say of the values.
     pub details: String,
+    /// The part of the text that failed, in bytes.
+    pub part: Option<Range<usize>>,
 }
 
 /// Bounds the time and the memory that one rendering takes: about as many instructions, and 64
@@ -121,7 +124,8 @@ pub fn check_tokens(text: &str, is_expression: bool) -> Result<(), Advice> {
 
 impl EvalError {
     pub fn over(error: &Error) -> Self {
-        Self { kind: error.kind().to_string(), details: described(error) }
+        let part = parts::of_error(error);
+        Self { kind: error.kind().to_string(), details: described(error), part }
     }
 }
 

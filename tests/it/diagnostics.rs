@@ -245,6 +245,12 @@ fn wrongs() -> Vec<Wrong> {
             NOTES,
             "|\n      {{ score }}  # the rating\n\n      {% if problem %}{{ problm }}{% endif %}",
         ),
+        ("a condition that fails on an answer", RULE, "\"score == 'Bad' and (10 / nps > 3)\""),
+        (
+            "a template that fails on an answer",
+            NOTES,
+            "\"{{ score }} {% if nps > 8 %}{{ 1 / (nps - 10) }}{% endif %}\"",
+        ),
         ("an end of a condition that is missing", RULE, "\"score == 'Bad' and\""),
         ("an end of a template that is missing", NOTES, "\"{{ score }\""),
     ] {

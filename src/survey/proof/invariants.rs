@@ -4,7 +4,7 @@ use super::counterexample::{WHATEVER, counterexample, shortened};
 use super::model::Model;
 use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::{Assigned, End, Stopped, TOO_MANY, Tree};
-use crate::domain::Rating;
+use crate::domain::{Advice, Rating};
 use crate::survey::definition::Fault;
 use crate::survey::rules;
 
@@ -40,8 +40,9 @@ pub fn check(
                 let why = model.fails(&outcomes.book.names, condition, part, assigned);
                 let kept = model.looked_at(condition, part);
                 let counterexample = counterexample(model, &shortened(model, assigned, end, kept));
-                let message = format!("cannot be evaluated if {counterexample}: {why}");
-                faults.push(Fault::at(format!("{}.when", rules::path(condition)), message));
+                let message = format!("cannot be evaluated if {counterexample}: {}", why.message);
+                let advice = Advice::from(message).at(why.part);
+                faults.push(Fault::at(format!("{}.when", rules::path(condition)), advice));
             }
             End::Fails { .. } => {}
             End::Speaks(rule) => {

@@ -17,7 +17,7 @@ pub enum Failure {
     Other(anyhow::Error),
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
-    Unreadable(String),
+    InvalidInput(String),
     /// Test cases are not written as they should be.
     Cases(Vec<Diagnostic>),
     /// The command has printed the failure on standard output.
@@ -37,7 +37,7 @@ impl Failure {
         match self {
             Failure::Settings(_) | Failure::NoFile(_) => 78,
             Failure::Other(_) | Failure::Reported => 1,
-            Failure::Unreadable(_) | Failure::Cases(_) => 2,
+            Failure::InvalidInput(_) | Failure::Cases(_) => 2,
             Failure::Printed(code) => *code,
             Failure::OutputClosed => 0,
         }
@@ -82,7 +82,7 @@ impl Failure {
                 error @ (SettingsError::ParseError { file, .. }
                 | SettingsError::TooLong { file, .. }),
             ) => print(&[], Some(&logs::chain(error)), Some(file)),
-            Failure::NoFile(message) | Failure::Unreadable(message) => {
+            Failure::NoFile(message) | Failure::InvalidInput(message) => {
                 print(&[], Some(message), None)
             }
             Failure::Other(error) => print(&[], Some(&format!("{error:#}")), None),
@@ -100,7 +100,7 @@ impl Failure {
             Failure::Settings(error) => invalid(error, has_colour),
             Failure::NoFile(advice) => advice.clone(),
             Failure::Other(error) => format!("error: {error:#}"),
-            Failure::Unreadable(faults) => faults.clone(),
+            Failure::InvalidInput(faults) => faults.clone(),
             Failure::Cases(faults) => {
                 format!("invalid test cases:\n{}", diagnostics::rendered(faults, has_colour))
             }

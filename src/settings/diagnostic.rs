@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Environment;
-use super::located::{Located, NotYaml, Origin, Place, without_bom};
+use super::located::{Located, NotYaml, Origin, Position, without_bom};
 use super::scalar_part::ScalarPart;
 use super::source_line::SourceLine;
 use crate::domain::Advice;
@@ -98,7 +98,7 @@ impl Context {
 
     /// Notes why the text is not YAML.
     pub(super) fn add_not_yaml(&self, NotYaml { line, column, message }: NotYaml) {
-        self.add(&Origin::File(Place::new(line, column)), Part::Key, String::new(), message);
+        self.add(&Origin::File(Position::new(line, column)), Part::Key, String::new(), message);
     }
 
     pub(super) fn add(
@@ -132,7 +132,7 @@ impl Context {
     }
 
     fn locate(&self, value: &str, origin: &Origin, part: &Range<usize>) -> Option<ScalarPart> {
-        let Origin::File(Place { value_at, .. }) = origin else { return None };
+        let Origin::File(Position { value_at, .. }) = origin else { return None };
         self.parts.set(self.parts.get() + 1);
         if self.parts.get() > SHOWN_MAX {
             return None;
@@ -164,7 +164,7 @@ impl Context {
         let Advice { mut message, suggestion, .. } = advice.into();
         let location = match origin {
             Origin::Embedded => None,
-            Origin::File(Place { line, column, value_column, .. }) => {
+            Origin::File(Position { line, column, value_column, .. }) => {
                 let of_value = value_column.filter(|_| part == Part::Value);
                 let (line, column) = (*line, of_value.unwrap_or(*column));
                 Some(Location { file: self.file.clone(), line, column })

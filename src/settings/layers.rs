@@ -6,7 +6,7 @@ use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
 use super::diagnostic::Context;
 use super::error::SettingsError;
-use super::located::{Located, Node, NotYaml, Origin, Place};
+use super::located::{Located, Node, NotYaml, Origin, Position};
 use super::spec::Kind;
 use super::variables;
 
@@ -104,7 +104,7 @@ fn to_config(located: &Located) -> Value {
     };
     let origin = match &located.origin {
         Origin::Embedded => format!("{style} embedded"),
-        Origin::File(Place { line, column, value_column, value_at }) => {
+        Origin::File(Position { line, column, value_column, value_at }) => {
             let value_column = value_column.unwrap_or_default();
             let (value_line, of_value) = value_at;
             format!("{style} line {line} {column} {value_column} {value_line} {of_value}")
@@ -146,12 +146,12 @@ fn parse_origin(place: &str) -> Origin {
 }
 
 /// Five numbers, the third of which is 0 if there is none.
-fn parse_place(text: &str) -> Option<Place> {
+fn parse_place(text: &str) -> Option<Position> {
     let mut numbers = text.split(' ').map(|number| number.parse().ok());
     let (line, column) = (numbers.next()??, numbers.next()??);
     let value_column = numbers.next()?.filter(|column| *column > 0);
     let value_at = (numbers.next()??, numbers.next()??);
-    Some(Place { line, column, value_column, value_at })
+    Some(Position { line, column, value_column, value_at })
 }
 
 #[cfg(test)]

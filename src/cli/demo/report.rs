@@ -9,7 +9,7 @@ use crate::cli::table::Table;
 use crate::submission::{State, StateCounts};
 
 /// What became of every call, as the store has it and as the simulator received it.
-pub(super) struct Report {
+pub(super) struct DemoSummary {
     lines: Vec<Line>,
     webhooks: usize,
     totals: StateCounts,
@@ -25,7 +25,7 @@ struct Line {
     ok: bool,
 }
 
-impl Report {
+impl DemoSummary {
     /// `received` holds what the simulator accepted, by call.
     pub fn new(
         scenarios: Vec<Scenario>,
@@ -78,7 +78,7 @@ fn line(scenario: &Scenario, answers: &[String], store: &StoreSummary, received:
         _ => received.last(),
     };
     let ended_ok = match (&scenario.ending, row.map(|row| row.state), &kept, last) {
-        (Ending::Refused, None, None, None) => true,
+        (Ending::Rejected, None, None, None) => true,
         (Ending::Ignored(reason), Some(State::Ignored(why)), None, None) => why.label() == *reason,
         (Ending::Delivered { rating, issues }, Some(State::Delivered), Some(kept), Some(last)) => {
             let same = ["rating", "issues", "notes"].into_iter().all(|key| alike(kept, last, key));
@@ -120,7 +120,7 @@ fn list(value: &Value) -> Vec<&str> {
         .unwrap_or_default()
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DemoSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["CALL", "THE CALLER", "ANSWERED", "STORED", "AT PLIVO", ""];
         let mut table = Table::with_head(head);

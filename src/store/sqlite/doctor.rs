@@ -45,7 +45,7 @@ pub enum FindingKind {
     /// The file: pages, indexes, rows that cannot be read.
     File,
     /// The account, survey or call of a submission, or its id.
-    Identity,
+    IdMismatch,
     /// A submission that cannot be read, or that no transition leads to.
     Submission,
     /// Webhooks without a submission.
@@ -60,7 +60,7 @@ impl FindingKind {
     pub fn label(self) -> &'static str {
         match self {
             FindingKind::File => "file",
-            FindingKind::Identity => "identity",
+            FindingKind::IdMismatch => "id_mismatch",
             FindingKind::Submission => "submission",
             FindingKind::Orphan => "orphan",
             FindingKind::Counts => "counts",
@@ -208,7 +208,7 @@ impl Examiner<'_> {
                 Ok(submission) => submission,
                 Err(error) => {
                     let kind = if is_of_identity(&error) {
-                        FindingKind::Identity
+                        FindingKind::IdMismatch
                     } else {
                         FindingKind::Submission
                     };
@@ -222,7 +222,7 @@ impl Examiner<'_> {
             }
             for words in submission.violations() {
                 let is_id = words == Submission::WRONG_ID;
-                add(if is_id { FindingKind::Identity } else { FindingKind::Submission }, words);
+                add(if is_id { FindingKind::IdMismatch } else { FindingKind::Submission }, words);
             }
             let is_found_by_retention = row.get_ref(13)? != ValueRef::Null;
             if is_found_by_retention != submission.is_purgeable() {

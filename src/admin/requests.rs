@@ -106,4 +106,6 @@ pub type SkippedByReason = BTreeMap<String, u32>;
 pub struct EraseResult {
     /// How many submissions were about the call.
     pub erased: u32,
+    /// How many quarantined webhooks had its id in their query or body.
+    pub quarantined: u32,
 }

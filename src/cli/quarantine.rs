@@ -64,6 +64,10 @@ struct Retry {
     /// Only those of this source
     #[arg(long, value_name = "NAME")]
     source: Option<Name>,
+    /// Also receive those whose source had another account or survey when they arrived, under its current
+    /// ones
+    #[arg(long)]
+    current_survey: bool,
     /// How to print what became of them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -95,7 +99,8 @@ impl Quarantine {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
                 Verb::List(List { output, utc, admin }) => {
-                    let head = ["ID", "SOURCE", "RECEIVED", "EXPIRES", "METHOD", "BYTES"];
+                    let head =
+                        ["ID", "SOURCE", "ACCOUNT", "SURVEY", "RECEIVED", "EXPIRES", "REASON"];
                     print_list(
                         &admin.open_service()?.quarantine().await?.webhooks,
                         output,
@@ -107,13 +112,11 @@ impl Quarantine {
                 Verb::Show(Show { id, output, admin }) => {
                     print_one(&admin.open_service()?.quarantined(id).await?, output)
                 }
-                Verb::Retry(Retry { source, output, admin }) => {
-                    let request = QuarantineRetry { source: source.map(|it| it.to_string()) };
+                Verb::Retry(Retry { source, current_survey, output, admin }) => {
+                    let source = source.map(|it| it.to_string());
+                    let request = QuarantineRetry { source, current_survey };
                     let retried = admin.open_service()?.retry_quarantine(&request).await?;
-                    let QuarantineRetried { accepted, rejected, waiting } = retried;
-                    print_line(&retried, output, || {
-                        format!("accepted: {accepted}, rejected: {rejected}, waiting: {waiting}")
-                    })
+                    print_line(&retried, output, || retry_summary(&retried))
                 }
                 Verb::Drop(Drop { id, source, all: _, output, admin }) => {
                     let request = QuarantineDrop { id, source: source.map(|it| it.to_string()) };
@@ -125,14 +128,30 @@ impl Quarantine {
     }
 }
 
-fn row(it: &QuarantinedView, terminal: &Terminal) -> [String; 6] {
+fn retry_summary(retried: &QuarantineRetried) -> String {
+    let QuarantineRetried { accepted, rejected, waiting, source_changed } = retried;
+    let mut summary = format!(
+        "accepted: {accepted}, rejected: {rejected}, waiting: {waiting}, source changed: {source_changed}"
+    );
+    if *source_changed > 0 {
+        summary.push_str(&format!(
+            "\n{source_changed} verified, but not received: their source had another account or survey \
+             when they arrived (`postcall quarantine` lists them). Set it back in the settings, or add \
+             --current-survey to receive them under the current ones."
+        ));
+    }
+    summary
+}
+
+fn row(it: &QuarantinedView, terminal: &Terminal) -> [String; 7] {
     [
         it.id.to_string(),
         it.source.clone(),
+        it.account.clone(),
+        it.survey.clone(),
         terminal.time(it.received_at),
         terminal.time(it.expires_at),
-        it.method.clone(),
-        it.bytes.to_string(),
+        it.reason.clone(),
     ]
 }
 
@@ -143,6 +162,9 @@ fn print_one(detail: &QuarantinedDetail, output: Output) -> Result<(), Failure> 
     }
     let QuarantinedDetail { webhook, path, query, headers, body } = detail;
     writeln!(out, "source    {}", webhook.source)?;
+    writeln!(out, "account   {}, when it arrived", webhook.account)?;
+    writeln!(out, "survey    {}, when it arrived", webhook.survey)?;
+    writeln!(out, "reason    {}", webhook.reason)?;
     writeln!(out, "received  {:.0}", webhook.received_at)?;
     writeln!(out, "expires   {:.0}", webhook.expires_at)?;
     writeln!(out, "request   {} {}", webhook.method, plain(path))?;

@@ -23,7 +23,7 @@ impl Rejections {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             let listed = self.admin.open_service()?.rejections().await?;
-            let head = ["AT", "SOURCE", "REASON", "CALLED", "SIGNED URL", "SCHEMES", "QUARANTINED"];
+            let head = ["AT", "SOURCE", "REASON", "CALLED", "SIGNED URL", "SCHEMES", "QUARANTINE"];
             print_list(&listed.rejections, self.output, &Terminal::of_stdout(self.utc), head, row)
         })
     }
@@ -31,7 +31,6 @@ impl Rejections {
 
 fn row(it: &RejectionView, terminal: &Terminal) -> [String; 7] {
     let called = it.host.as_deref().unwrap_or("?");
-    let quarantined = if it.quarantined { "yes" } else { "no" };
     [
         terminal.time(it.at),
         it.source.clone(),
@@ -39,6 +38,6 @@ fn row(it: &RejectionView, terminal: &Terminal) -> [String; 7] {
         called.to_owned(),
         format!("{} {}", it.method, it.url),
         it.schemes.join(" or "),
-        quarantined.to_owned(),
+        it.quarantine.clone().unwrap_or_else(|| "no".to_owned()),
     ]
 }

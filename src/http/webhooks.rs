@@ -57,7 +57,8 @@ pub(super) async fn receive(
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
-    let received = listener.receive(&endpoint, &request, payload, received_at).await;
+    let id = WebhookId(listener.random.uuid_v7(received_at));
+    let received = listener.receive(&endpoint, &request, payload, id, received_at).await;
     let metrics = endpoint.metrics();
     let (outcome, response) = match received {
         Ok(receipt) => {
@@ -72,6 +73,7 @@ pub(super) async fn receive(
                 metrics.webhook_refused(reason);
                 listener.ingest.note_rejection(
                     &endpoint,
+                    id,
                     reason,
                     received_at,
                     method(&request),
@@ -92,6 +94,7 @@ impl PublicListener {
         endpoint: &Endpoint,
         request: &HttpRequest,
         payload: web::Payload,
+        id: WebhookId,
         received_at: Timestamp,
     ) -> Result<Receipt, WebhookError> {
         if request.headers().contains_key(header::CONTENT_ENCODING) {
@@ -107,7 +110,6 @@ impl PublicListener {
             Ok(body) => body?,
             Err(_) => return Err(WebhookError::TooSlow),
         };
-        let id = WebhookId(self.random.uuid_v7(received_at));
         let webhook = webhook(id, request, body, received_at);
         self.ingest.receive(endpoint, webhook).await.map_err(WebhookError::Ingest)
     }

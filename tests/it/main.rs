@@ -37,6 +37,8 @@ mod power_cut;
 mod presets;
 mod process;
 mod quarantine;
+mod quarantine_erase;
+mod quarantine_survey;
 mod readme;
 mod reference;
 mod reload;

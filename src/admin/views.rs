@@ -11,7 +11,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::{Answer, Feedback, Name, WebhookId};
 use crate::store::{StoredWebhook, SubmissionDetail};
-use crate::submission::{Answers, AttemptRecord, AuditEntry, Json, State, StateCounts, Submission};
+use crate::submission::{
+    AnswerValidity, Answers, AttemptRecord, AuditEntry, CompletionPolicy, Json, RecordedAnswer,
+    State, StateCounts, Submission,
+};
 use crate::survey::Survey;
 
 /// A submission, as an operator sees it.
@@ -137,6 +140,22 @@ pub struct AnswerView {
     pub received_at: Timestamp,
     /// It came after the submission was closed and counts for nothing.
     pub late: bool,
+    /// Whether an answer counts; `null` if it is late or not an `answer`, or if the survey is not in the
+    /// settings.
+    #[serde(default)]
+    pub status: Option<AnswerStatus>,
+}
+
+/// Whether an answer counts for its question, by the survey as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerStatus {
+    Counts,
+    /// It is valid, and another answer to the question counts.
+    AnotherCounts,
+    /// The question does not have this answer, or the survey does not have the question.
+    OutsideDomain,
+    Silence,
 }
 
 /// One attempt to deliver.
@@ -268,8 +287,8 @@ impl SubmissionDetailView {
     pub(super) fn of(detail: SubmissionDetail, policy: Option<&Survey>) -> Self {
         let SubmissionDetail { submission, webhooks, webhooks_truncated } = detail;
         let document = &submission.document;
-        let mut answers = answers(&document.answers, false);
-        answers.extend(self::answers(&document.late, true));
+        let mut answers = answers(&document.answers, false, policy);
+        answers.extend(self::answers(&document.late, true, None));
         answers.sort_by(|a, b| {
             let order = |it: &AnswerView| (it.received_at, it.webhook.clone());
             order(a).cmp(&order(b)).then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
@@ -291,18 +310,34 @@ impl SubmissionDetailView {
     }
 }
 
-/// Answers, fields and facts, one by one.
-fn answers(answers: &Answers, late: bool) -> Vec<AnswerView> {
+impl AnswerStatus {
+    /// Of one of the answers, with the policy of their survey.
+    fn of(answer: &RecordedAnswer, answers: &Answers, policy: &Survey) -> Self {
+        let question: &str = &answer.question;
+        match policy.validity(question, &answer.answer) {
+            AnswerValidity::Silence => Self::Silence,
+            AnswerValidity::OutsideDomain => Self::OutsideDomain,
+            AnswerValidity::InDomain => match answers.counting(question, policy) {
+                Some(counting) if *counting == answer.answer => Self::Counts,
+                _ => Self::AnotherCounts,
+            },
+        }
+    }
+}
+
+/// Answers, fields and facts, one by one. Without a `policy` it is not known which answers count.
+fn answers(answers: &Answers, late: bool, policy: Option<&Survey>) -> Vec<AnswerView> {
     let view = |kind: &str, name: &str, value: Option<String>, received_at, webhook: WebhookId| {
         let (kind, name, webhook) = (kind.to_owned(), name.to_owned(), webhook.0.to_string());
-        AnswerView { kind, name, value, webhook, received_at, late }
+        AnswerView { kind, name, value, webhook, received_at, late, status: None }
     };
     let recorded = answers.recorded().map(|it| {
         let value = match &it.answer {
             Answer::Silence => None,
             Answer::Given(text) => Some(text.clone()),
         };
-        view("answer", &it.question, value, it.received_at, it.webhook)
+        let status = policy.map(|policy| AnswerStatus::of(it, answers, policy));
+        AnswerView { status, ..view("answer", &it.question, value, it.received_at, it.webhook) }
     });
     let fields = answers.fields().map(|(name, field)| {
         view("field", name.as_str(), Some(field.value.clone()), field.received_at, field.webhook)

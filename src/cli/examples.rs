@@ -36,6 +36,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echo 'CallUUID=my-call-1&Digits=2' | postcall explain --source ivr -",
             "postcall sign ivr --call my-call-1 --digits 2 | postcall explain -",
             "postcall explain request.http --explain-signature",
+            "postcall explain request.http --watch",
         ],
     ),
     (

@@ -7,6 +7,7 @@ use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_line, print_list, to_json};
 use super::table::plain;
+use super::terminal::Terminal;
 use crate::admin::{
     QuarantineDrop, QuarantineRetried, QuarantineRetry, QuarantinedDetail, QuarantinedView,
 };
@@ -39,6 +40,9 @@ struct List {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
+    #[arg(long)]
+    utc: bool,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -94,12 +98,13 @@ impl Quarantine {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
-                Verb::List(List { output, admin }) => {
+                Verb::List(List { output, utc, admin }) => {
                     let head =
                         ["ID", "SOURCE", "ACCOUNT", "SURVEY", "RECEIVED", "EXPIRES", "REASON"];
                     print_list(
                         &admin.open_service()?.quarantine().await?.webhooks,
                         output,
+                        &Terminal::of_stdout(utc),
                         head,
                         row,
                     )
@@ -138,14 +143,14 @@ fn retry_summary(retried: &QuarantineRetried) -> String {
     summary
 }
 
-fn row(it: &QuarantinedView) -> [String; 7] {
+fn row(it: &QuarantinedView, terminal: &Terminal) -> [String; 7] {
     [
         it.id.to_string(),
         it.source.clone(),
         it.account.clone(),
         it.survey.clone(),
-        format!("{:.0}", it.received_at),
-        format!("{:.0}", it.expires_at),
+        terminal.time(it.received_at),
+        terminal.time(it.expires_at),
         it.reason.clone(),
     ]
 }

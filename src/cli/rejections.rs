@@ -3,6 +3,7 @@ use clap::Args;
 use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_list};
+use super::terminal::Terminal;
 use crate::admin::RejectionView;
 
 /// The last 50, the latest first, since the service was started.
@@ -11,6 +12,9 @@ pub(super) struct Rejections {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
+    #[arg(long)]
+    utc: bool,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -20,15 +24,15 @@ impl Rejections {
         actix_web::rt::System::new().block_on(async {
             let listed = self.admin.open_service()?.rejections().await?;
             let head = ["AT", "SOURCE", "REASON", "CALLED", "SIGNED URL", "SCHEMES", "QUARANTINE"];
-            print_list(&listed.rejections, self.output, head, row)
+            print_list(&listed.rejections, self.output, &Terminal::of_stdout(self.utc), head, row)
         })
     }
 }
 
-fn row(it: &RejectionView) -> [String; 7] {
+fn row(it: &RejectionView, terminal: &Terminal) -> [String; 7] {
     let called = it.host.as_deref().unwrap_or("?");
     [
-        format!("{:.0}", it.at),
+        terminal.time(it.at),
         it.source.clone(),
         it.reason.clone(),
         called.to_owned(),

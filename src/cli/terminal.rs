@@ -45,6 +45,16 @@ impl Terminal {
         self.now.map_or_else(|| format!("{at:.0}"), |now| ago(at, now))
     }
 
+    /// As [`time`](Self::time), in milliseconds if no terminal reads it.
+    pub fn exact_time(&self, at: Timestamp) -> String {
+        self.now.map_or_else(|| format!("{at:.3}"), |now| ago(at, now))
+    }
+
+    /// What is left of it beside an indentation.
+    pub fn indented(self, columns: usize) -> Self {
+        Self { width: self.width.map(|width| width.saturating_sub(columns)), ..self }
+    }
+
     /// With the time, also how long ago it was.
     pub fn time_and_age(&self, at: Timestamp) -> String {
         match self.now {

@@ -39,11 +39,13 @@ pub(crate) struct Position {
     pub(super) column: usize,
     /// The column of the value, if it begins on that line.
     pub(super) value_column: Option<usize>,
+    /// The line and the column of the value, or of its anchor if it is an alias.
+    pub(super) value_at: (usize, usize),
 }
 
 impl Position {
     pub(super) fn new(line: usize, column: usize) -> Self {
-        Self { line, column, value_column: Some(column) }
+        Self { line, column, value_column: Some(column), value_at: (line, column) }
     }
 
     fn at(mark: &Marker) -> Self {
@@ -53,7 +55,7 @@ impl Position {
     /// The place of a key, with that of its value.
     fn with_value(self, value: Position) -> Self {
         let value_column = value.value_column.filter(|_| value.line == self.line);
-        Self { value_column, ..self }
+        Self { value_column, value_at: value.value_at, ..self }
     }
 }
 

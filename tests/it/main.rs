@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answer_metrics;
+mod answer_status;
 mod api;
 mod architecture;
 mod as_test;
@@ -60,5 +61,6 @@ mod tools;
 mod verdicts;
 mod vocabulary;
 mod warnings;
+mod watch;
 mod wire;
 mod xml;

@@ -204,11 +204,9 @@ impl Quarantine {
     /// Removes those in whose body or query the call's id is found: what is not verified has no call.
     /// Returns their ids.
     pub(super) fn erase(&self, call: &CallUuid) -> BTreeSet<WebhookId> {
-        let call = call.as_str().as_bytes();
-        let has_call = |text: &[u8]| text.windows(call.len()).any(|part| part == call);
         let is_meant = |_: &Name, webhook: &Webhook| {
             let query = webhook.query.as_deref().unwrap_or_default();
-            has_call(&webhook.body) || has_call(query.as_bytes())
+            call.is_in(&webhook.body) || call.is_in(query.as_bytes())
         };
         let removed = self.remove_where(is_meant, QuarantineEvent::Erased);
         removed.into_iter().map(|(_, id)| id).collect()

@@ -92,12 +92,12 @@ impl Located {
     /// # Errors
     /// The text is not one document of YAML whose keys are plain words.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
-        Extractor::new(|mark| Origin::File(Position::at(mark))).document(without_bom(text))
+        TreeBuilder::new(|mark| Origin::File(Position::at(mark))).document(without_bom(text))
     }
 
     /// Reads a text of ours.
     pub(super) fn embedded(text: &str) -> Self {
-        Extractor::new(|_| Origin::Embedded).document(text).expect("what is embedded is tested")
+        TreeBuilder::new(|_| Origin::Embedded).document(text).expect("what is embedded is tested")
     }
 
     pub(super) fn text(text: String, origin: Origin) -> Self {
@@ -182,7 +182,7 @@ fn plain(text: &str) -> Value {
 }
 
 /// Puts the events of the parser together.
-struct Extractor {
+struct TreeBuilder {
     origin: fn(&Marker) -> Origin,
     open: Vec<Open>,
     anchors: HashMap<usize, Located>,
@@ -197,7 +197,7 @@ struct Open {
     key: Option<(String, Origin)>,
 }
 
-impl Extractor {
+impl TreeBuilder {
     fn new(origin: fn(&Marker) -> Origin) -> Self {
         Self { origin, open: Vec::new(), anchors: HashMap::new(), nodes: 0 }
     }

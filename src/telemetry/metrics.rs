@@ -90,8 +90,9 @@ families! {
         /// verified again when one changes.
         quarantine_webhooks: IntGaugeVec = gauges(["source"]),
         /// Quarantined webhooks by what happened to them: added, or too_large to be; accepted, or rejected
-        /// for another cause, once a secret verified them; evicted by later ones, expired after an hour,
-        /// dropped by an operator or the settings, or erased with their call.
+        /// for another cause, once a secret verified them; source_changed if it verified them and their
+        /// source had another account or survey; evicted by later ones, expired after an hour, dropped by an
+        /// operator or the settings, or erased with their call.
         quarantine_events_total: IntCounterVec = counters(["source", "event"]),
         /// Time from the receipt of a webhook to its answer.
         webhook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),

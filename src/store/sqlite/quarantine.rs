@@ -14,8 +14,8 @@ const INSERT: &str = "INSERT OR IGNORE INTO quarantine
 const DELETE: &str = "DELETE FROM quarantine WHERE id = ?1";
 
 /// A webhook that is not verified has no call; one in which the call's id is found may be about it.
-const DELETE_ABOUT: &str = "DELETE FROM quarantine
-    WHERE instr(body, CAST(?1 AS BLOB)) > 0 OR instr(query, ?1) > 0 RETURNING id";
+const ABOUT: &str = "SELECT id, body, query FROM quarantine
+    WHERE instr(body, CAST(?1 AS BLOB)) > 0 OR instr(query, ?1) > 0";
 
 /// Ids are in the order of arrival: the latest are those that count.
 const LOAD: &str = "SELECT
@@ -51,13 +51,19 @@ fn delete_row(connection: &Connection, id: &[u8]) -> Result<usize> {
 }
 
 pub(super) fn delete_about(connection: &Connection, call: &CallUuid) -> Result<Vec<WebhookId>> {
-    let mut statement = connection.prepare_cached(DELETE_ABOUT)?;
-    let id = |row: &Row<'_>| {
-        // One that is no UUID is deleted all the same.
-        let id = Uuid::from_slice(&row.get::<_, Vec<u8>>(0)?).unwrap_or_default();
-        Ok(WebhookId(id))
-    };
-    statement.query_map([call.as_str()], id)?.collect()
+    let mut statement = connection.prepare_cached(ABOUT)?;
+    let mut rows = statement.query([call.as_str()])?;
+    let mut deleted = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, body): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let query: Option<String> = row.get(2)?;
+        if call.is_in(&body) || call.is_in(query.unwrap_or_default().as_bytes()) {
+            delete_row(connection, &id)?;
+            // One that is no UUID is deleted all the same.
+            deleted.push(WebhookId(Uuid::from_slice(&id).unwrap_or_default()));
+        }
+    }
+    Ok(deleted)
 }
 
 /// All of them, the oldest first, and how many rows cannot be read and are deleted: they promise nothing,

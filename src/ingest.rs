@@ -281,8 +281,8 @@ fn limits(endpoints: &Endpoints) -> BTreeMap<Name, usize> {
 }
 
 impl IngestError {
-    /// Every [`refusal`](Self::refusal).
-    pub fn refusals() -> impl Iterator<Item = &'static str> {
+    /// Every [`rejection`](Self::rejection).
+    pub fn rejections() -> impl Iterator<Item = &'static str> {
         Rejection::LABELS.into_iter().chain([ID_REUSED])
     }
 
@@ -298,7 +298,7 @@ impl IngestError {
     }
 
     /// Why it was refused, as a metric counts it.
-    pub fn refusal(&self) -> Option<&'static str> {
+    pub fn rejection(&self) -> Option<&'static str> {
         match self {
             IngestError::Rejection(refused) => Some(refused.label()),
             IngestError::IdReused => Some(ID_REUSED),
@@ -350,7 +350,7 @@ impl Endpoint {
     }
 
     /// Whether a rejected webhook gets the default reply, so that a live call continues.
-    pub fn replies_to_refusals(&self) -> bool {
+    pub fn replies_to_rejections(&self) -> bool {
         self.source.on_reject == OnReject::Reply
     }
 }

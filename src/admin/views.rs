@@ -45,7 +45,7 @@ pub struct SubmissionView {
     pub settled_at: Option<Timestamp>,
     /// When all but its id and its outcome was dropped.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub gone_at: Option<Timestamp>,
+    pub purged_at: Option<Timestamp>,
     /// Attempts that count against the limits of `retry`.
     pub attempts: u32,
     pub last_attempt: Option<LastAttempt>,
@@ -117,7 +117,7 @@ pub struct WebhookView {
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// What it said was dropped, after the time that the settings give bodies.
-    pub gone: bool,
+    pub purged: bool,
     pub query: Option<String>,
     /// Its body, where that is text.
     pub body: Option<String>,
@@ -264,7 +264,7 @@ impl SubmissionView {
             accepted_at: submission.accepted_at,
             due_at: submission.due_at,
             settled_at: submission.settled_at,
-            gone_at: submission.purged_at,
+            purged_at: submission.purged_at,
             attempts: document.attempts_used,
             last_attempt,
             feedback: document.delivered.as_ref().and_then(FeedbackView::read),
@@ -351,7 +351,7 @@ fn answers(answers: &Answers, late: bool, policy: Option<&Survey>) -> Vec<Answer
 
 impl From<StoredWebhook> for WebhookView {
     fn from(webhook: StoredWebhook) -> Self {
-        let gone = webhook.content.is_none();
+        let purged = webhook.content.is_none();
         let (query, body) = webhook.content.map_or((None, None), |it| (it.query, Some(it.body)));
         let (body, body_base64) = match body.map(String::from_utf8) {
             None => (None, None),
@@ -364,7 +364,7 @@ impl From<StoredWebhook> for WebhookView {
             outcome: webhook.outcome,
             method: webhook.method,
             received_at: webhook.received_at,
-            gone,
+            purged,
             query,
             body,
             body_base64,

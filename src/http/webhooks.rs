@@ -22,7 +22,7 @@ const RETRY_AFTER: &str = "1";
 const HOST_MAX: usize = 259;
 
 /// Why this module refuses a webhook before its source reads it.
-pub const REFUSALS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
+pub const REJECTIONS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
 
 /// What the public listener works with.
 pub struct PublicListener {
@@ -69,7 +69,7 @@ pub(super) async fn receive(
             (receipt.outcome, accepted(receipt))
         }
         Err(error) => {
-            if let Some(reason) = error.refusal() {
+            if let Some(reason) = error.rejection() {
                 metrics.webhook_refused(reason);
                 listener.ingest.note_rejection(
                     &endpoint,
@@ -230,13 +230,13 @@ impl WebhookError {
     }
 
     /// Why it was refused, as a metric counts it.
-    fn refusal(&self) -> Option<&'static str> {
+    fn rejection(&self) -> Option<&'static str> {
         match self {
             WebhookError::Encoded => Some("encoded"),
             WebhookError::TooLarge => Some("too_large"),
             WebhookError::TooSlow => Some("too_slow"),
             WebhookError::Incomplete => Some("broken_off"),
-            WebhookError::Ingest(error) => error.refusal(),
+            WebhookError::Ingest(error) => error.rejection(),
         }
     }
 
@@ -244,7 +244,7 @@ impl WebhookError {
     /// not carry the header that promises something. What could not be kept is never thanked for.
     fn response(&self, endpoint: &Endpoint) -> HttpResponse {
         let is_ours = matches!(self, WebhookError::Ingest(IngestError::NotKept(_)));
-        if endpoint.replies_to_refusals() && !is_ours {
+        if endpoint.replies_to_rejections() && !is_ours {
             let reply = endpoint.default_reply();
             return replied(reply.content_type(), reply.into_body());
         }

@@ -50,7 +50,7 @@ pub(super) fn file(shown: &SubmissionDetailView) -> Result<String, NoCase> {
 }
 
 fn webhook(webhook: &WebhookView) -> Result<String, NoCase> {
-    if webhook.gone {
+    if webhook.purged {
         return Err(NoCase::Purged);
     }
     if webhook.body_base64.is_some() {

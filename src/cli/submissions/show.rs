@@ -106,7 +106,7 @@ fn print_heads(
     line("accepted", time(Some(submission.accepted_at)))?;
     line("due", time(Some(submission.due_at)))?;
     line("settled", time(submission.settled_at))?;
-    line("dropped", time(submission.gone_at))?;
+    line("purged", time(submission.purged_at))?;
     line("attempts", submission.attempts.to_string())?;
     line("delivered", plain(&submission.feedback.as_ref().map(feedback).unwrap_or_default()))
 }
@@ -139,7 +139,7 @@ fn table<T, const N: usize>(
 }
 
 fn webhook(webhook: &WebhookView, terminal: &Terminal) -> [String; 5] {
-    let said = if webhook.gone { "(not kept any more)".to_owned() } else { said(webhook) };
+    let said = if webhook.purged { "(not kept any more)".to_owned() } else { said(webhook) };
     [
         terminal.exact_time(webhook.received_at),
         webhook.source.clone(),

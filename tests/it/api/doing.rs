@@ -171,7 +171,7 @@ fn what_was_said_on_a_call_is_forgotten() {
         (&shown["webhooks"], &shown["answers"], &shown["feedback"]),
         (&json!([]), &json!([]), &Value::Null)
     );
-    assert!(shown["gone_at"].is_string());
+    assert!(shown["purged_at"].is_string());
     assert_eq!(
         test_env.posted("/erase", &json!({ "call": "c-1" })),
         json!({ "erased": 0, "quarantined": 0 })

@@ -61,33 +61,33 @@ struct Checker<'n> {
     bound: BTreeSet<String>,
 }
 
+/// The statements within a statement.
+fn bodies<'s>(statement: &'s Stmt<'s>) -> Vec<&'s [Stmt<'s>]> {
+    match statement {
+        Stmt::Template(template) => vec![&template.children],
+        Stmt::ForLoop(each) => vec![&each.body, &each.else_body],
+        Stmt::IfCond(either) => vec![&either.true_body, &either.false_body],
+        Stmt::WithBlock(with) => vec![&with.body],
+        Stmt::SetBlock(set) => vec![&set.body],
+        Stmt::AutoEscape(block) => vec![&block.body],
+        Stmt::FilterBlock(block) => vec![&block.body],
+        Stmt::Set(_) | Stmt::EmitExpr(_) | Stmt::EmitRaw(_) | Stmt::Do(_) => Vec::new(),
+    }
+}
+
 /// Adds the names that statements give a value.
 fn bind(statements: &[Stmt<'_>], bound: &mut BTreeSet<String>) {
     for statement in statements {
         match statement {
-            Stmt::Template(template) => bind(&template.children, bound),
-            Stmt::ForLoop(each) => {
-                bind_target(&each.target, bound);
-                bind(&each.body, bound);
-                bind(&each.else_body, bound);
-            }
-            Stmt::IfCond(either) => {
-                bind(&either.true_body, bound);
-                bind(&either.false_body, bound);
-            }
+            Stmt::ForLoop(each) => bind_target(&each.target, bound),
             Stmt::WithBlock(with) => {
                 with.assignments.iter().for_each(|(target, _)| bind_target(target, bound));
-                bind(&with.body, bound);
             }
             Stmt::Set(set) => bind_target(&set.target, bound),
-            Stmt::SetBlock(set) => {
-                bind_target(&set.target, bound);
-                bind(&set.body, bound);
-            }
-            Stmt::AutoEscape(block) => bind(&block.body, bound),
-            Stmt::FilterBlock(block) => bind(&block.body, bound),
-            Stmt::EmitExpr(_) | Stmt::EmitRaw(_) | Stmt::Do(_) => {}
+            Stmt::SetBlock(set) => bind_target(&set.target, bound),
+            _ => {}
         }
+        bodies(statement).into_iter().for_each(|body| bind(body, bound));
     }
 }
 
@@ -191,36 +191,24 @@ impl Checker<'_> {
 
     fn statement(&self, statement: &Stmt<'_>) -> Result<(), Advice> {
         match statement {
-            Stmt::Template(template) => self.statements(&template.children),
-            Stmt::EmitExpr(emit) => self.operand(&emit.expr).map(drop),
-            Stmt::EmitRaw(_) => Ok(()),
+            Stmt::EmitExpr(emit) => drop(self.operand(&emit.expr)?),
             Stmt::ForLoop(each) => {
                 self.operand(&each.iter)?;
                 each.filter_expr.iter().try_for_each(|filter| self.condition(filter))?;
-                self.statements(&each.body)?;
-                self.statements(&each.else_body)
             }
-            Stmt::IfCond(either) => {
-                self.condition(&either.expr)?;
-                self.statements(&either.true_body)?;
-                self.statements(&either.false_body)
-            }
+            Stmt::IfCond(either) => self.condition(&either.expr)?,
             Stmt::WithBlock(with) => {
                 with.assignments.iter().try_for_each(|(_, it)| self.operand(it).map(drop))?;
-                self.statements(&with.body)
             }
-            Stmt::Set(set) => self.operand(&set.expr).map(drop),
+            Stmt::Set(set) => drop(self.operand(&set.expr)?),
             Stmt::SetBlock(set) => {
                 set.filter.iter().try_for_each(|filter| self.operand(filter).map(drop))?;
-                self.statements(&set.body)
             }
-            Stmt::AutoEscape(block) => self.statements(&block.body),
-            Stmt::FilterBlock(block) => {
-                self.operand(&block.filter)?;
-                self.statements(&block.body)
-            }
-            Stmt::Do(call) => self.arguments(&call.call.args).map(drop),
+            Stmt::FilterBlock(block) => drop(self.operand(&block.filter)?),
+            Stmt::Do(call) => drop(self.arguments(&call.call.args)?),
+            Stmt::Template(_) | Stmt::EmitRaw(_) | Stmt::AutoEscape(_) => {}
         }
+        bodies(statement).into_iter().try_for_each(|body| self.statements(body))
     }
 
     fn condition(&self, expression: &Expr<'_>) -> Result<(), Advice> {

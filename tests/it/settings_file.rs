@@ -181,7 +181,8 @@ fn secrets_that_are_not_set_are_placeholders_for_test_and_explain_if_asked() {
 #[test]
 fn failure_without_a_settings_file_is_json_if_that_is_asked_for() {
     let folder = folder(&[("request.http", "GET / HTTP/1.1"), ("a.test.yaml", CASES)]);
-    for arguments in [&["check"][..], &["explain", "request.http"], &["test"]] {
+    let watch = ["explain", "--watch", "request.http"];
+    for arguments in [&["check"][..], &["explain", "request.http"], &watch, &["test"]] {
         let ran = run(folder.path(), &[arguments, &["--output", "json"]].concat());
         assert_eq!((ran.status.code(), &ran.stderr[..]), (Some(78), &b""[..]), "{arguments:?}");
         let printed: Value = serde_json::from_slice(&ran.stdout).unwrap();

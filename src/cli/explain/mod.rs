@@ -81,17 +81,17 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let explain = || {
-            self.explain().map_err(|failure| match self.output {
-                Output::Text => failure,
-                Output::Json => failure.printed_as_json(),
-            })
+        let as_asked = |failure: Failure| match self.output {
+            Output::Text => failure,
+            Output::Json => failure.printed_as_json(),
         };
+        let explain = || self.explain().map_err(as_asked);
         if !self.watch {
             return explain();
         }
         let files = self.files.iter().filter(|file| !is_stdin(file)).cloned();
-        let watched: Vec<_> = std::iter::once(self.settings.file.find()?).chain(files).collect();
+        let settings = self.settings.file.find().map_err(as_asked)?;
+        let watched: Vec<_> = std::iter::once(settings).chain(files).collect();
         watch::repeat(&watched, explain)
     }
 
@@ -113,7 +113,7 @@ impl Explain {
             Output::Text => write!(out, "{explained}")?,
             Output::Json => writeln!(out, "{:#}", explained.to_json())?,
         }
-        if explained.is_rejected() { Err(Failure::Reported) } else { Ok(()) }
+        if explained.is_rejected() { Err(Failure::Printed(1)) } else { Ok(()) }
     }
 
     /// With the name of the file that each comes from.

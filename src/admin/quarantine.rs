@@ -14,7 +14,7 @@ pub struct RejectionList {
 /// A webhook that was rejected, without anything that it said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectionView {
-    /// Its id in the quarantine, if it came there.
+    /// The id under which the quarantine has it, if it came there.
     #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
     pub source: String,

@@ -191,10 +191,10 @@ impl AdminApi for AdminService {
             for submission in &found {
                 match preview(submission) {
                     Ok(it) if request.only_changed && !it.changed => {
-                        leave_out(&mut result.skipped, UNCHANGED);
+                        skip(&mut result.skipped, UNCHANGED);
                     }
                     Ok(difference) => result.differences.push(difference),
-                    Err(refused) => leave_out(&mut result.skipped, refused.label()),
+                    Err(refused) => skip(&mut result.skipped, refused.label()),
                 }
             }
             result.replayed = count(result.differences.len());
@@ -312,7 +312,7 @@ fn only_done(outcomes: &[ActionOutcome]) -> Result<()> {
     }
 }
 
-/// How many were done, by account, and how many were left out.
+/// How many were done, by account, and how many were skipped.
 fn tally(
     found: &[Submission],
     outcomes: &[ActionOutcome],
@@ -321,13 +321,13 @@ fn tally(
     for (submission, outcome) in found.iter().zip(outcomes) {
         match outcome {
             ActionOutcome::Done => *accounts.entry(submission.account.clone()).or_default() += 1,
-            refused => leave_out(&mut skipped, refused.label()),
+            refused => skip(&mut skipped, refused.label()),
         }
     }
     (accounts, skipped)
 }
 
-fn leave_out(skipped: &mut SkippedByReason, why: &str) {
+fn skip(skipped: &mut SkippedByReason, why: &str) {
     *skipped.entry(why.to_owned()).or_default() += 1;
 }
 

@@ -93,7 +93,7 @@ pub struct SubmissionDetailView {
     pub attempts_made: Vec<AttemptView>,
     /// The operator actions on it.
     pub interventions: Vec<AuditView>,
-    pub skipped: Truncated,
+    pub truncated: Truncated,
 }
 
 /// How much there is that is not listed, where there is very much of it: the later webhooks and
@@ -294,7 +294,7 @@ impl SubmissionDetailView {
             order(a).cmp(&order(b)).then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
         });
         let attempts_made: Vec<_> = document.attempts.iter().map(Into::into).collect();
-        let skipped = Truncated {
+        let truncated = Truncated {
             webhooks: webhooks_truncated,
             answers: document.unrecorded as usize,
             attempts: (document.attempts_made as usize).saturating_sub(attempts_made.len()),
@@ -304,7 +304,7 @@ impl SubmissionDetailView {
             answers,
             attempts_made,
             interventions: document.audit.iter().cloned().map(Into::into).collect(),
-            skipped,
+            truncated,
             submission: SubmissionView::of(submission, policy),
         }
     }

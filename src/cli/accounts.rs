@@ -3,7 +3,7 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_line, print_list};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, TimeArgs};
 use crate::admin::{AccountView, ResumeResult};
 use crate::domain::Name;
 
@@ -31,9 +31,8 @@ struct List {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
-    #[arg(long)]
-    utc: bool,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -69,12 +68,13 @@ impl Accounts {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
-                Verb::List(List { output, utc, admin }) => {
+                Verb::List(List { output, times, admin }) => {
                     let api = admin.open_read_with_settings()?;
-                    print(&api.accounts().await?.accounts, output, utc)
+                    print(&api.accounts().await?.accounts, output, &times.terminal())
                 }
                 Verb::Pause(Pause { account, comment, output, admin }) => {
-                    print(&[admin.open_write()?.pause(&account, &comment).await?], output, false)
+                    let paused = admin.open_write()?.pause(&account, &comment).await?;
+                    print(&[paused], output, &Terminal::of_stdout(false))
                 }
                 Verb::Resume(Resume { account, output, admin }) => {
                     print_resumed(&admin.open_write()?.resume(&account).await?, output)
@@ -92,9 +92,9 @@ fn print_resumed(resumed: &ResumeResult, output: Output) -> Result<(), Failure> 
     })
 }
 
-fn print(accounts: &[AccountView], output: Output, utc: bool) -> Result<(), Failure> {
+fn print(accounts: &[AccountView], output: Output, terminal: &Terminal) -> Result<(), Failure> {
     let head = ["ACCOUNT", "PAUSED", "SINCE", "WAITING", "CAUSE"];
-    print_list(accounts, output, &Terminal::of_stdout(utc), head, row)
+    print_list(accounts, output, terminal, head, row)
 }
 
 fn row(account: &AccountView, terminal: &Terminal) -> [String; 5] {

@@ -1,10 +1,10 @@
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::diagnostics;
+use super::terminal::is_colour_wanted;
 use crate::admin::AdminError;
 use crate::settings::{Diagnostic, SettingsError};
 use crate::telemetry::logs;
@@ -20,9 +20,7 @@ pub enum Failure {
     InvalidInput(String),
     /// Test cases are not written as they should be.
     Cases(Vec<Diagnostic>),
-    /// The command has printed the failure on standard output.
-    Reported,
-    /// The same of another failure, with its exit code.
+    /// The command has printed the failure on standard output; its exit code.
     Printed(u8),
     /// The reader of the output closed it.
     OutputClosed,
@@ -36,23 +34,20 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Settings(_) | Failure::NoFile(_) => 78,
-            Failure::Other(_) | Failure::Reported => 1,
+            Failure::Other(_) => 1,
             Failure::InvalidInput(_) | Failure::Cases(_) => 2,
             Failure::Printed(code) => *code,
             Failure::OutputClosed => 0,
         }
     }
-}
 
-impl Failure {
     /// Prints on standard error what went wrong, unless the command has reported it itself.
     pub fn report(&self) {
-        if matches!(self, Failure::Reported | Failure::Printed(_) | Failure::OutputClosed) {
+        if matches!(self, Failure::Printed(_) | Failure::OutputClosed) {
             return;
         }
         let mut stderr = io::stderr().lock();
-        let text =
-            self.rendered(stderr.is_terminal() && is_colour_wanted(std::env::var_os("NO_COLOR")));
+        let text = self.rendered(stderr.is_terminal() && is_colour_wanted());
         // If no one reads it, the exit code says it.
         let _ = writeln!(stderr, "{text}");
     }
@@ -86,7 +81,7 @@ impl Failure {
                 print(&[], Some(message), None)
             }
             Failure::Other(error) => print(&[], Some(&format!("{error:#}")), None),
-            Failure::Reported | Failure::Printed(_) | Failure::OutputClosed => return self,
+            Failure::Printed(_) | Failure::OutputClosed => return self,
         };
         match writeln!(io::stdout(), "{text}") {
             Ok(()) => Failure::Printed(self.code()),
@@ -104,7 +99,7 @@ impl Failure {
             Failure::Cases(faults) => {
                 format!("invalid test cases:\n{}", diagnostics::rendered(faults, has_colour))
             }
-            Failure::Reported | Failure::Printed(_) | Failure::OutputClosed => String::new(),
+            Failure::Printed(_) | Failure::OutputClosed => String::new(),
         }
     }
 }
@@ -115,11 +110,6 @@ fn invalid(error: &SettingsError, has_colour: bool) -> String {
         other => logs::chain(other),
     };
     format!("invalid configuration:\n{faults}")
-}
-
-/// As <https://no-color.org> has it: any value but an empty one means no.
-fn is_colour_wanted(no_color: Option<OsString>) -> bool {
-    no_color.is_none_or(|value| value.is_empty())
 }
 
 impl fmt::Display for Failure {
@@ -160,13 +150,6 @@ impl From<io::Error> for Failure {
 mod tests {
     use super::*;
     use crate::settings::{Environment, Settings};
-
-    #[test]
-    fn colour_is_off_if_no_color_has_a_value() {
-        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
-            assert_eq!(is_colour_wanted(no_color.map(OsString::from)), expected, "{no_color:?}");
-        }
-    }
 
     #[test]
     fn only_what_is_for_a_terminal_is_styled() {

@@ -7,7 +7,7 @@ use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_line, print_list, to_json};
 use super::table::plain;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, TimeArgs};
 use crate::admin::{
     QuarantineDrop, QuarantineRetried, QuarantineRetry, QuarantinedDetail, QuarantinedView,
 };
@@ -40,9 +40,8 @@ struct List {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
-    #[arg(long)]
-    utc: bool,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -98,13 +97,13 @@ impl Quarantine {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
-                Verb::List(List { output, utc, admin }) => {
+                Verb::List(List { output, times, admin }) => {
                     let head =
                         ["ID", "SOURCE", "ACCOUNT", "SURVEY", "RECEIVED", "EXPIRES", "REASON"];
                     print_list(
                         &admin.open_service()?.quarantine().await?.webhooks,
                         output,
-                        &Terminal::of_stdout(utc),
+                        &times.terminal(),
                         head,
                         row,
                     )

@@ -3,7 +3,7 @@ use clap::Args;
 use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_list};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, TimeArgs};
 use crate::admin::RejectionView;
 
 /// The last 50, the latest first, since the service was started.
@@ -12,9 +12,8 @@ pub(super) struct Rejections {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
-    #[arg(long)]
-    utc: bool,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -24,7 +23,7 @@ impl Rejections {
         actix_web::rt::System::new().block_on(async {
             let listed = self.admin.open_service()?.rejections().await?;
             let head = ["AT", "SOURCE", "REASON", "CALLED", "SIGNED URL", "SCHEMES", "QUARANTINE"];
-            print_list(&listed.rejections, self.output, &Terminal::of_stdout(self.utc), head, row)
+            print_list(&listed.rejections, self.output, &self.times.terminal(), head, row)
         })
     }
 }

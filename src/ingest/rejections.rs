@@ -17,7 +17,7 @@ pub struct RejectionLog(Mutex<VecDeque<RejectionRecord>>);
 /// A webhook of a source of the settings that was rejected: nothing of what was sent but its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectionRecord {
-    /// Its id in the quarantine, if it came there.
+    /// The id under which the quarantine has it, if it came there.
     pub id: WebhookId,
     pub source: Name,
     /// As the metric counts it.

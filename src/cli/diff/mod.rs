@@ -95,7 +95,7 @@ impl Diff {
             Output::Markdown => printed::markdown(&mut out, &report)?,
         }
         // The report says what is different; the exit code says that something is.
-        if differs { Err(Failure::Reported) } else { Ok(()) }
+        if differs { Err(Failure::Printed(1)) } else { Ok(()) }
     }
 }
 

@@ -46,7 +46,7 @@ impl Erase {
             // The reader may be gone: the rest is erased all the same.
             printed = printed.and_then(|()| writeln!(io::stdout(), "{line}"));
         }
-        if all_found { Ok(printed?) } else { Err(Failure::Reported) }
+        if all_found { Ok(printed?) } else { Err(Failure::Printed(1)) }
     }
 }
 

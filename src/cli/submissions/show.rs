@@ -15,7 +15,7 @@ use crate::admin::{
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::{Table, plain};
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{Terminal, TimeArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -29,9 +29,8 @@ pub(super) struct Show {
     /// Print it as a file of cases for `postcall test`: its webhooks, and what they came to
     #[arg(long, conflicts_with = "output")]
     as_test: bool,
-    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
-    #[arg(long)]
-    utc: bool,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -40,7 +39,7 @@ impl Show {
     pub async fn run(self) -> Result<(), Failure> {
         let api = self.admin.open_read()?;
         let shown = api.show(self.id.find(&*api).await?).await?;
-        let terminal = Terminal::of_stdout(self.utc);
+        let terminal = self.times.terminal();
         let mut out = io::stdout().lock();
         if self.as_test {
             let file = as_test::file(&shown)
@@ -63,7 +62,7 @@ fn print(
 ) -> io::Result<()> {
     print_heads(out, shown, terminal)?;
     let terminal = &terminal.indented(2);
-    let Truncated { webhooks, answers, attempts } = shown.skipped;
+    let Truncated { webhooks, answers, attempts } = shown.truncated;
     let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
     section(out, "webhooks", &table(terminal, head, &shown.webhooks, webhook))?;
     more(out, webhooks, "later")?;
@@ -120,8 +119,8 @@ fn section(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
     text.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn more(out: &mut impl Write, skipped: usize, which: &str) -> io::Result<()> {
-    if skipped == 0 { Ok(()) } else { writeln!(out, "  and {skipped} {which} ones") }
+fn more(out: &mut impl Write, truncated: usize, which: &str) -> io::Result<()> {
+    if truncated == 0 { Ok(()) } else { writeln!(out, "  and {truncated} {which} ones") }
 }
 
 fn table<T, const N: usize>(

@@ -123,7 +123,7 @@ impl Test {
                 write!(out, "{}", Junit(suites.collect()))?;
             }
         }
-        if failed == 0 { Ok(()) } else { Err(Failure::Reported) }
+        if failed == 0 { Ok(()) } else { Err(Failure::Printed(1)) }
     }
 
     fn is_wanted(&self, case: &Case) -> bool {

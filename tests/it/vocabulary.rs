@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Settings keys, metrics, flags and identifiers, each with what is used in its place.
-const REPLACED: [(&str, &str); 53] = [
+const REPLACED: [(&str, &str); 54] = [
     ("postcall_hooks_total", "postcall_webhooks_total"),
     ("postcall_hook_refusals_total", "postcall_webhook_rejections_total"),
     ("postcall_swept_total", "postcall_retention_purged_total"),
@@ -57,6 +57,7 @@ const REPLACED: [(&str, &str); 53] = [
     ("unlawful", "invalid"),
     ("Stumbles", "Fails"),
     ("gone_at", "purged_at"),
+    ("HOOK", "WEBHOOK"),
     ("HoldUntil", "PauseUntil"),
 ];
 

@@ -63,7 +63,7 @@ fn print(
     print_heads(out, shown, terminal)?;
     let terminal = &terminal.indented(2);
     let Truncated { webhooks, answers, attempts } = shown.truncated;
-    let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
+    let head = ["RECEIVED", "SOURCE", "OUTCOME", "WEBHOOK", "SAID"];
     section(out, "webhooks", &table(terminal, head, &shown.webhooks, webhook))?;
     more(out, webhooks, "later")?;
     let head = ["RECEIVED", "KIND", "NAME", "VALUE", "COUNTS"];

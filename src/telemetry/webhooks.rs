@@ -55,7 +55,7 @@ pub struct SourceMetrics {
     took: [Histogram; WebhookClass::ALL.len()],
     last_accepted: IntGauge,
     source: String,
-    refusals: IntCounterVec,
+    rejections: IntCounterVec,
 }
 
 impl WebhookOutcome {
@@ -98,7 +98,7 @@ impl SourceMetrics {
     pub(super) fn new(
         source: &str,
         webhooks: &IntCounterVec,
-        refusals: &IntCounterVec,
+        rejections: &IntCounterVec,
         took: &HistogramVec,
         last_accepted: &IntGaugeVec,
     ) -> Self {
@@ -108,7 +108,7 @@ impl SourceMetrics {
             took: WebhookClass::ALL.map(|class| took.with_label_values(&[class.label()])),
             last_accepted: last_accepted.with_label_values(&[source]),
             source: source.to_owned(),
-            refusals: refusals.clone(),
+            rejections: rejections.clone(),
         }
     }
 
@@ -128,9 +128,9 @@ impl SourceMetrics {
     }
 
     /// Counts the reason, beside the outcome `Rejected`, `Unsupported` or `Malformed`; `reason` is one of
-    /// [`LabelSets::refusals`](super::LabelSets).
+    /// [`LabelSets::rejections`](super::LabelSets).
     pub fn webhook_refused(&self, reason: &'static str) {
-        self.refusals.with_label_values(&[self.source.as_str(), reason]).inc();
+        self.rejections.with_label_values(&[self.source.as_str(), reason]).inc();
     }
 }
 

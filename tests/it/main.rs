@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answer_metrics;
+mod answer_status;
 mod api;
 mod architecture;
 mod as_test;
@@ -37,6 +38,8 @@ mod presets;
 mod process;
 mod punctuality;
 mod quarantine;
+mod quarantine_erase;
+mod quarantine_survey;
 mod readme;
 mod reference;
 mod reload;
@@ -59,5 +62,6 @@ mod tools;
 mod verdicts;
 mod vocabulary;
 mod warnings;
+mod watch;
 mod wire;
 mod xml;

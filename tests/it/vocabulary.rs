@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Settings keys, metrics, flags and identifiers, each with what is used in its place.
-const REPLACED: [(&str, &str); 51] = [
+const REPLACED: [(&str, &str); 54] = [
     ("postcall_hooks_total", "postcall_webhooks_total"),
     ("postcall_hook_refusals_total", "postcall_webhook_rejections_total"),
     ("postcall_swept_total", "postcall_retention_purged_total"),
@@ -56,6 +56,9 @@ const REPLACED: [(&str, &str); 51] = [
     ("door", "listener"),
     ("unlawful", "invalid"),
     ("Stumbles", "Fails"),
+    ("gone_at", "purged_at"),
+    ("HOOK", "WEBHOOK"),
+    ("HoldUntil", "PauseUntil"),
 ];
 
 /// Words of prose and of identifiers that a reader has to guess at, in any case of letters.

@@ -18,6 +18,8 @@ ACCEPTED = 'postcall_webhooks_total{source="ivr",outcome="created"}'
 REJECTED = 'postcall_webhooks_total{source="ivr",outcome="rejected"}'
 UNAVAILABLE = 'postcall_webhooks_total{source="ivr",outcome="unavailable"}'
 MISMATCH = 'postcall_webhook_rejections_total{source="ivr",reason="signature_mismatch"}'
+QUARANTINED = 'postcall_quarantine_webhooks{source="ivr"}'
+SOURCE_CHANGED = 'postcall_quarantine_events_total{source="ivr",event="source_changed"}'
 SHIFTED = 'postcall_webhook_rejections_total{source="ivr",reason="shifted_field"}'
 ANSWERED = 'postcall_webhook_duration_seconds_count{class="accepted"}'
 WITHIN_2S = 'postcall_webhook_duration_seconds_bucket{class="accepted",le="2"}'
@@ -119,6 +121,9 @@ class Day:
         self.events(REJECTED, 2900 if busy else 1)
         self.events(MISMATCH, 2900 if busy else 1)
         self.gauge(SHIFTED, 0)
+        # Scanners are quarantined.
+        self.gauge(QUARANTINED, 100 if busy else 1)
+        self.gauge(SOURCE_CHANGED, 0)
         self.once(UNAVAILABLE, 15)
         self.once("postcall_store_commit_failures_total{}", 15)
         self.gauge(LAST, lambda age: age if busy else age // 8640 * 8640)
@@ -305,6 +310,13 @@ def every_webhook_is_rejected_because_the_token_was_rotated_a_day_ago(day):
         day.series[name] = [0] * day.steps
     day.events(REJECTED, 10, 2)
     day.events(MISMATCH, 10, 2)
+
+
+@fault("PostcallQuarantineSourceChanged", then=1.25)
+def quarantined_webhooks_are_verified_and_their_source_has_another_survey(day):
+    day.once(SOURCE_CHANGED, AT, 3)
+    day.gauge(QUARANTINED, 3, AT, AT + 1)
+    day.gauge(QUARANTINED, 0, AT + 1)
 
 
 @fault("PostcallWebhooksAmbiguous")

@@ -408,8 +408,9 @@ impl Quarantine for SqliteStore {
         self.write_in(Order::Last, move |batch| batch.save_quarantine(&added, &removed)).await
     }
 
-    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError> {
-        self.write(move |batch| batch.erase_quarantined(&call)).await
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<Vec<WebhookId>, StoreError> {
+        // Last, as what is added: neither overtakes the other within a transaction.
+        self.write_in(Order::Last, move |batch| batch.erase_quarantined(&call)).await
     }
 }
 

@@ -225,7 +225,7 @@ impl Rounds {
             sources: settings.sources.keys().map(|name| (name.clone(), Vec::new())).collect(),
             surveys: settings.surveys.keys().cloned().collect(),
             accounts: settings.accounts.keys().cloned().collect(),
-            refusals: Vec::new(),
+            rejections: Vec::new(),
             ..Default::default()
         };
         let metrics = Arc::new(Metrics::new(&labels, &settings.hash));

@@ -34,10 +34,10 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
 {{/* The port of a listener. */}}
 {{- define "postcall.port" -}}
 {{- $listen := get (get .top.Values.settings .listener) "listen" -}}
-{{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" $listen -}}
+{{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" ($listen | toString) -}}
 {{- fail (printf "settings.%s.listen: %s is reached from inside the pod alone: use 0.0.0.0" .listener $listen) -}}
 {{- end -}}
-{{- regexFind "[0-9]+$" $listen -}}
+{{- regexFind "[0-9]+$" ($listen | toString) | required (printf "settings.%s.listen: no port: write it as 0.0.0.0:8080" .listener) -}}
 {{- end -}}
 
 {{/* A duration of the settings in whole seconds, rounded up. */}}

@@ -19,6 +19,7 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("HttpResponse", &["http", "simulator"]),
     ("prometheus", &["telemetry"]),
     ("minijinja", &["survey"]),
+    ("maud", &["console"]),
     ("utoipa", &["admin", "http"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli"]),

@@ -130,9 +130,9 @@ pub(super) fn span(length: SignedDuration) -> String {
     };
     match seconds {
         0 => format!("{milliseconds} ms"),
-        ..60 => format!("{seconds} s"),
-        ..3600 => of(seconds / 60, "min", seconds % 60, "s"),
-        ..86_400 => of(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        1..60 => format!("{seconds} s"),
+        60..3600 => of(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => of(seconds / 3600, "h", seconds % 3600 / 60, "min"),
         _ => of(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     }
 }

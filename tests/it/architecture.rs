@@ -20,6 +20,8 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("prometheus", &["telemetry"]),
     ("minijinja", &["survey"]),
     ("maud", &["console"]),
+    // Every text of a page is escaped, by its type.
+    ("PreEscaped", &[]),
     ("utoipa", &["admin", "http"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli"]),

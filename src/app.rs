@@ -27,7 +27,8 @@ use crate::delivery::{self, Delivery};
 use crate::destination::Client;
 pub use crate::http::api_description;
 use crate::http::{
-    self, AdminListener, Api, Bounds, Check, Gate, ListenerOptions, PublicListener, RootSpan,
+    self, AdminListener, Api, Bounds, Check, ConsoleContext, Gate, ListenerOptions, PublicListener,
+    RootSpan,
 };
 use crate::ingest::Ingest;
 use crate::random::Random;
@@ -163,14 +164,15 @@ impl App {
         let admin = Arc::new(admin);
         let gate = gate(&settings);
         let in_force = InForce::of(&settings);
+        let environment = settings.admin.environment.clone();
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
-        let admin_server =
-            serve_admin(admin_listener, &store, &metrics, &accepting, api, clock.clone())?;
+        let console = ConsoleContext { clock: clock.clone(), random: random.clone(), environment };
+        let admin_server = serve_admin(admin_listener, &store, &metrics, &accepting, api, console)?;
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
         let quarantine =
             actix_web::rt::spawn(keep_quarantine(ingest.clone(), store.clone(), clock.clone()));
@@ -261,8 +263,8 @@ fn check_store(store: &dyn Store) -> Result<(), String> {
 
 /// Who may use the API.
 fn gate(settings: &Settings) -> Arc<Gate> {
-    let settings::AdminListener { listen, token } = &settings.admin;
-    let gate = Gate::new(listen.ip().is_loopback(), token.clone());
+    let is_on_loopback = settings.admin.listen.ip().is_loopback();
+    let gate = Gate::new(is_on_loopback, terms::admin_tokens(settings));
     if !gate.is_open() {
         tracing::info!("the API is off: the admin listener is not on loopback and has no token");
     }
@@ -326,9 +328,10 @@ fn serve_admin(
     metrics: &Arc<Metrics>,
     accepting: &Arc<AtomicBool>,
     api: Api,
-    clock: Clock,
+    console: ConsoleContext,
 ) -> Result<ServerHandle, AppError> {
     let (store, accepting) = (store.clone(), accepting.clone());
+    let clock = console.clock.clone();
     let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![
@@ -341,6 +344,7 @@ fn serve_admin(
             },
         ],
         api,
+        console,
     });
     let options = ListenerOptions {
         workers: PRIVATE_WORKERS,

@@ -35,7 +35,7 @@
 //!  6                                      cli/              one command, one file
 //!  5                                     app.rs             builds, runs, reloads and drains the parts
 //!  4              settings/                              http/
-//!         merge → located tree → checked         public listener · admin listener
+//!         merge → located tree → checked         public listener · admin listener · console/ pages
 //!  3          ingest.rs                 admin/                 delivery/
 //!      verify, extract, receive   find, replay, discard   claim, send, settle
 //!  2     source/ ........ survey/ ........ store/ ........ destination/       telemetry/
@@ -61,7 +61,8 @@
 //! | ingest | domain, submission, source, survey, store, telemetry |
 //! | admin | clock, domain, account, submission, survey, store, telemetry |
 //! | delivery | clock, random, domain, account, submission, survey, store, destination, telemetry |
-//! | http | clock, random, domain, submission, telemetry, ingest, admin |
+//! | console | domain, submission, admin |
+//! | http | clock, random, domain, submission, telemetry, ingest, admin, console |
 //! | settings | domain, account, submission, source, survey, store, destination, telemetry, delivery |
 //! | app | clock, random, domain, account, submission, source, survey, store, destination, telemetry, ingest, admin, delivery, http, settings |
 //! | cli | clock, random, domain, simulator, account, submission, source, survey, store, destination, telemetry, admin, http, settings, app |
@@ -119,13 +120,15 @@
 //! - **Settings come into force as a whole**: `app/reload` gives new ones to ingest, delivery, admin and
 //!   telemetry, or to none of them; what is built in at the start needs a restart, and says so.
 //! - **One API for operator actions**, [`admin::AdminApi`]: the HTTP handlers call it, and the command
-//!   line has it as a client of a running service or on the store of one that does not run.
+//!   line has it as a client of a running service or on the store of one that does not run. The pages of
+//!   [`console`] are rendered from the same service, by Rust alone: no Node, no file from elsewhere.
 
 pub mod account;
 pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod console;
 pub mod delivery;
 pub mod destination;
 pub mod domain;

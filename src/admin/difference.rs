@@ -1,8 +1,9 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::views::{FeedbackView, StateName};
-use crate::submission::{ActionOutcome, Mapper, Mapping, Replay, Submission};
+use crate::submission::{ActionOutcome, Mapper, Mapping, Replay, Submission, SubmissionKey};
 
 /// What a replay would change about a submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -57,22 +58,43 @@ impl Difference {
         }
         let key = replayed.key().ok_or(ActionOutcome::Final)?;
         let payload = replayed.last_payload().filter(|_| replayed.document.same_payload);
-        let after = After::from(mapper.map(&key, replayed.answers(), payload).mapping);
+        let after = mapper.map(&key, replayed.answers(), payload).mapping;
+        Ok(Self::between(submission, &key, after))
+    }
+
+    /// What the settings in force now would make of a submission, whatever became of it; none once its answers
+    /// are purged.
+    pub(super) fn today(
+        submission: &Submission,
+        at: Timestamp,
+        mapper: &dyn Mapper,
+    ) -> Option<Self> {
+        let how = Replay { same_payload: false, include_delivered: true, at };
+        if let Ok(difference) = Self::preview(submission, how, mapper) {
+            return Some(difference);
+        }
+        let key = submission.key()?;
+        let after = mapper.map(&key, submission.answers(), None).mapping;
+        Some(Self::between(submission, &key, after))
+    }
+
+    fn between(submission: &Submission, key: &SubmissionKey, after: Mapping) -> Self {
+        let after = After::from(after);
         let last = submission.document.delivered.as_ref().or(submission.last_payload());
         let before = Before {
             state: submission.state.into(),
             reason: submission.state.reason().map(str::to_owned),
             feedback: last.and_then(FeedbackView::read),
         };
-        Ok(Self {
-            id: replayed.id.to_string(),
+        Self {
+            id: submission.id.to_string(),
             call: key.call.to_string(),
             account: key.account.to_string(),
             survey: key.survey.to_string(),
             changed: after.differs_from(&before),
             before,
             after,
-        })
+        }
     }
 }
 

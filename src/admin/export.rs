@@ -4,6 +4,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::api::AdminApi;
 use super::error::Result;
+use super::masking::Mask;
 use super::query::{PAGE_MAX, Paging, SubmissionQuery};
 use super::surveys::SurveyList;
 use super::views::SubmissionView;
@@ -32,6 +33,7 @@ pub struct ExportOptions {
 pub struct Export {
     format: ExportFormat,
     query: SubmissionQuery,
+    is_masked: bool,
     /// Of CSV, once the first page is read.
     columns: Vec<Column>,
     /// The next page; `None` after the last.
@@ -44,9 +46,16 @@ impl Export {
         Self {
             format,
             query,
+            is_masked: false,
             columns,
             paging: Some(Paging { cursor: None, limit: Some(PAGE_MAX) }),
         }
+    }
+
+    /// With long numbers masked.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        Self { is_masked: true, ..self }
     }
 
     /// The next part of its text; `None` at the end.
@@ -60,7 +69,10 @@ impl Export {
             self.columns = columns(&api.surveys().await?);
             text.extend(record(self.columns.iter().map(|column| &column.name)));
         }
-        let page = api.list(&self.query, paging).await?;
+        let mut page = api.list(&self.query, paging).await?;
+        if self.is_masked {
+            page.mask();
+        }
         for submission in &page.submissions {
             text.extend(self.line(submission));
         }

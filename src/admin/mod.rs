@@ -10,13 +10,17 @@ mod api;
 mod difference;
 mod error;
 mod export;
+mod inspection;
+mod masking;
 mod object;
 mod quarantine;
 mod query;
 mod requests;
+mod role;
 mod service;
 mod surveys;
 mod throttle;
+mod time;
 mod views;
 
 pub use accounts::{AccountList, AccountView, PauseView, ResumeResult};
@@ -24,18 +28,24 @@ pub use api::AdminApi;
 pub use difference::{After, Before, Difference};
 pub use error::{AdminError, ApiProblem, Result};
 pub use export::{Export, ExportFormat, ExportOptions};
+pub use inspection::{CallInspection, Inspection};
+pub use masking::Mask;
 pub use object::only_object;
 pub use quarantine::{
     QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried, QuarantineRetry,
     QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,
 };
-pub use query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery, reason_labels};
+pub use query::{
+    PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery, cursor_time, reason_labels,
+};
 pub use requests::{
     BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult, ReplayPayload,
     ReplayRequest, ReplayResult, SkippedByReason,
 };
+pub use role::Role;
 pub use service::{AdminConfig, AdminService};
 pub use surveys::{SurveyList, SurveyView};
+pub use time::time;
 pub use views::{
     AnswerStatus, AnswerView, AttemptView, AuditView, FeedbackView, LastAttempt, StateName,
     SubmissionDetailView, SubmissionView, Truncated, WebhookView,

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::Ref;
@@ -82,6 +83,11 @@ pub struct SubmissionPage {
     /// The cursor of the next page; none at the end. A page may have fewer submissions than `limit`,
     /// even none, and still have a next page.
     pub next_cursor: Option<String>,
+}
+
+/// Until which acceptance a search has looked back that continues with this cursor.
+pub fn cursor_time(cursor: &str) -> Option<Timestamp> {
+    cursor.parse().ok().map(|cursor: Cursor| cursor.accepted_at())
 }
 
 /// Most submissions of a page.

@@ -3,6 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::accounts::{AccountList, AccountView, PauseView, ResumeResult};
@@ -68,7 +69,15 @@ impl AdminService {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    fn config(&self) -> Arc<AdminConfig> {
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn config(&self) -> Arc<AdminConfig> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -95,6 +104,24 @@ impl AdminService {
         }
         self.count(Action::Erase, erased);
         Ok(EraseResult { erased, quarantined })
+    }
+
+    /// Names of the settings: accounts, and surveys.
+    pub fn names(&self) -> (Vec<String>, Vec<String>) {
+        let config = self.config();
+        let accounts = config.mapper.accounts.iter().map(ToString::to_string);
+        let surveys = config.mapper.surveys.keys().map(ToString::to_string);
+        (accounts.collect(), surveys.collect())
+    }
+
+    /// Records that an operator reads the numbers of a submission's caller.
+    ///
+    /// # Errors
+    /// There is no such submission, nothing of it is left to read, or the store cannot be written.
+    pub async fn reveal(&self, id: SubmissionId) -> Result<()> {
+        only_done(&self.store.reveal(vec![id], self.clock.now()).await?)?;
+        self.count(Action::Reveal, 1);
+        Ok(())
     }
 
     /// Submissions of one page of a bulk action.

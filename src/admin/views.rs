@@ -196,7 +196,7 @@ pub struct FeedbackView {
 pub struct AuditView {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// `replay`, `replay_same_payload`, `discard` or `erase`.
+    /// `replay`, `replay_same_payload`, `discard`, `reveal` or `erase`.
     pub action: String,
     /// The reason that was given.
     pub detail: Option<String>,

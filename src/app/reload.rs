@@ -26,7 +26,7 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 9],
+    fixed: [(&'static str, String); 10],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -80,7 +80,7 @@ impl Live {
         self.metrics.settings_came_into_force(&terms::label_sets(&new), &new.hash);
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
         self.admin.change(terms::of_admin(&new));
-        self.gate.change(new.admin.token.clone());
+        self.gate.change(terms::admin_tokens(&new));
         logs::filter_by(&new.logs.filter);
         self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.metrics.settings_are_stale(false);
@@ -137,13 +137,14 @@ impl InForce {
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 9] {
+fn fixed(settings: &Settings) -> [(&'static str, String); 10] {
     let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
         ("public.body_timeout", format!("{:?}", public.body_timeout)),
         ("admin.listen", admin.listen.to_string()),
+        ("admin.environment", admin.environment.clone().unwrap_or_default()),
         ("store.url", store.path.display().to_string()),
         ("store.write_queue", store.write_queue.to_string()),
         // The store holds every lease to it.

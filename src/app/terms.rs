@@ -6,12 +6,18 @@ use crate::admin::AdminConfig;
 use crate::delivery::{self, DeliveryConfig};
 use crate::destination::Timeouts;
 use crate::domain::Name;
-use crate::http;
+use crate::http::{self, AdminTokens};
 use crate::ingest::IngestError;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::survey::{Labels, SettingsMapper, Survey};
 use crate::telemetry::{FieldLabels, LabelSets};
+
+/// Who may use the admin listener.
+pub(super) fn admin_tokens(settings: &Settings) -> AdminTokens {
+    let admin = &settings.admin;
+    AdminTokens { token: admin.token.clone(), viewer_token: admin.viewer_token.clone() }
+}
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {
     let schemes = |source: &Source| source.signature.labels();

@@ -91,6 +91,7 @@ impl Dev {
         for (source, _) in sources {
             writeln!(out, "  source {source:12} http://{public}/hooks/{source}")?;
         }
+        writeln!(out, "  console             http://{admin}/console/")?;
         writeln!(out, "  metrics             http://{admin}/metrics")?;
         let simulator = self.simulator.addr();
         writeln!(out, "  delivered feedback  http://{simulator}/simulator/feedback")?;

@@ -117,7 +117,7 @@ fn urls(sources: &[(String, String)], public: SocketAddr, admin: SocketAddr) -> 
     }
     let (public, admin) = (reachable(public), reachable(admin));
     text.push_str(&format!("  public   http://{public}/hooks/SOURCE\n"));
-    text.push_str(&format!("  admin    http://{admin}/api/v1, /metrics, /readyz\n\n"));
+    text.push_str(&format!("  admin    http://{admin}/console/, /api/v1, /metrics, /readyz\n\n"));
     text
 }
 
@@ -148,7 +148,7 @@ mod tests {
                 "  source   ivr   https://s.example.com/hooks/ivr",
                 "  source   form  https://s.example.com/hooks/form",
                 "  public   http://127.0.0.1:8080/hooks/SOURCE",
-                "  admin    http://[::1]:9090/api/v1, /metrics, /readyz",
+                "  admin    http://[::1]:9090/console/, /api/v1, /metrics, /readyz",
                 "",
             ]
         );

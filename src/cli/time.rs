@@ -1,30 +1,12 @@
 //! Times as operators write and read them.
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
+
+use crate::admin;
 
 /// A time, a day (which begins at midnight, UTC), or how long ago.
 pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    day(text)
-        .or_else(|| Timestamp::now().checked_sub(age(text)?).ok())
-        .ok_or("expected a time such as 2026-11-20T08:00:00Z, a day in UTC such as 2026-11-20, or 24h for so long ago")
-}
-
-/// Nothing but a day: an hour that says no zone would be read as its midnight, and far more be meant
-/// than was said.
-fn day(text: &str) -> Option<Timestamp> {
-    let day = text.parse().ok().filter(|day: &Date| day.to_string() == text)?;
-    day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-}
-
-/// However it is said: `24h`, `24h ago`.
-fn age(text: &str) -> Option<SignedDuration> {
-    let span: Span = text.parse().ok()?;
-    span.abs().to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+    admin::time(text, Timestamp::now())
 }
 
 /// How long ago something was, or how long it is until then, as `3m ago` or `in 2h`.
@@ -42,6 +24,8 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]

@@ -1,5 +1,5 @@
 //! The two listeners: the public one receives webhooks; the admin one serves metrics, probes
-//! and the operator's API (`api`).
+//! and the operator's API (`api`) and pages (`console`).
 //!
 //! This room turns requests into webhooks and wishes, and outcomes into answers, and nothing else: it
 //! knows no signature, no survey and no SQL. Only here (and in the simulator) is actix known.
@@ -7,6 +7,8 @@
 mod api;
 mod bounds;
 mod connections;
+mod console;
+mod origin;
 mod probes;
 mod problem;
 mod server;
@@ -14,8 +16,11 @@ mod span;
 mod stream;
 mod webhooks;
 
-pub use api::{Api, BODY_TIMEOUT as API_BODY_TIMEOUT, Gate, description as api_description};
+pub use api::{
+    AdminTokens, Api, BODY_TIMEOUT as API_BODY_TIMEOUT, Gate, description as api_description,
+};
 pub use bounds::Bounds;
+pub use console::ConsoleContext;
 pub use probes::{AdminListener, Check};
 pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;
@@ -50,7 +55,7 @@ pub fn public(listener: web::Data<PublicListener>) -> impl FnOnce(&mut ServiceCo
     }
 }
 
-/// `/metrics`, `/livez` and `/readyz`, none of which needs a token, and `/api/v1`.
+/// `/metrics`, `/livez` and `/readyz`, none of which needs a token, `/api/v1` and `/console`.
 pub fn admin(listener: web::Data<AdminListener>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
@@ -60,6 +65,7 @@ pub fn admin(listener: web::Data<AdminListener>) -> impl FnOnce(&mut ServiceConf
             .route("/livez", web::get().to(probes::livez))
             .route("/readyz", web::get().to(probes::readyz))
             .service(api::scope())
+            .service(console::scope())
             .default_service(web::to(Problem::not_found));
     }
 }

@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
 use super::api::Api;
+use super::console::ConsoleContext;
 use crate::telemetry::Metrics;
 
 /// What the admin listener works with.
@@ -11,6 +12,7 @@ pub struct AdminListener {
     pub metrics: Arc<Metrics>,
     pub checks: Vec<Check>,
     pub api: Api,
+    pub console: ConsoleContext,
 }
 
 /// One condition of being ready.

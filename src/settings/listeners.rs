@@ -38,6 +38,10 @@ section! {
         listen: SocketAddr = LISTEN,
         /// The token that the API requires as Authorization: Bearer; without it the API is off beyond loopback.
         token: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", token_of_api),
+        /// A token that only reads, with long numbers masked: no action, and no number is revealed.
+        viewer_token: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", token_of_api),
+        /// What the console shows beside every title, such as `production`.
+        environment: Option<String> = optional(Kind::Text, "1 to 24 letters, digits or hyphens", environment),
     }
 }
 
@@ -62,9 +66,42 @@ impl AdminListener {
                 "the public listener is bound there: the admin listener must have an address of its own",
             );
         }
-        Some(())
+        let Some(viewer) = &self.viewer_token else { return Some(()) };
+        match &self.token {
+            None => cursor.table()?.fault_at(
+                "viewer_token",
+                "without admin.token there is no operator to tell a viewer from: set admin.token too",
+            ),
+            Some(token) if has_common(token, viewer) => cursor.table()?.fault_at(
+                "viewer_token",
+                "admin.token is the same: who only reads needs a token of their own",
+            ),
+            Some(_) => Some(()),
+        }
     }
 }
+
+/// Whether one token is of both.
+fn has_common(one: &Credentials, other: &Credentials) -> bool {
+    let other = other.tokens();
+    let is_there = |token: &SecretString| {
+        other.iter().any(|other| other.expose_secret() == token.expose_secret())
+    };
+    one.tokens().iter().any(is_there)
+}
+
+fn environment(cursor: &Cursor<'_>, expected: &str) -> Option<Option<String>> {
+    let name = cursor.text(expected)?;
+    let is_of_a_name = |c: char| c.is_alphanumeric() || c == '-';
+    if (1..=ENVIRONMENT_MAX).contains(&name.chars().count()) && name.chars().all(is_of_a_name) {
+        Some(Some(name.to_owned()))
+    } else {
+        cursor.fault(format!("expected {expected}"))
+    }
+}
+
+/// Longest name of an environment, in characters: it is beside every title.
+const ENVIRONMENT_MAX: usize = 24;
 
 fn token_of_api(cursor: &Cursor<'_>, _: &str) -> Option<Option<Arc<Credentials>>> {
     let token = secret::credentials(cursor, TOKEN_LENGTH_MIN)?;

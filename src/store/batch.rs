@@ -431,6 +431,10 @@ impl<'a, B: Backend> Batch<'a, B> {
         self.act(id, |submission| submission.discard(comment, at))
     }
 
+    pub fn reveal(&mut self, id: SubmissionId, at: Timestamp) -> Result<ActionOutcome, B::Error> {
+        self.act(id, |submission| submission.reveal(at))
+    }
+
     pub fn erase(&mut self, id: SubmissionId, at: Timestamp) -> Result<ActionOutcome, B::Error> {
         let Some(row) = self.find(id)? else { return Ok(ActionOutcome::Unknown) };
         let Submission { account, call, .. } = &self.set.entries[&row].submission;

@@ -122,6 +122,14 @@ pub trait Admin: Send + Sync {
         at: Timestamp,
     ) -> Result<Vec<ActionOutcome>, StoreError>;
 
+    /// Records in submissions that an operator reads the numbers of their callers. Nothing else of them
+    /// changes.
+    async fn reveal(
+        &self,
+        ids: Vec<SubmissionId>,
+        at: Timestamp,
+    ) -> Result<Vec<ActionOutcome>, StoreError>;
+
     /// Removes everything but id and outcome of submissions, and their raw webhooks. What was removed
     /// is overwritten on disk.
     async fn erase(

@@ -240,6 +240,14 @@ pub(super) fn first_row(accepted_at: Timestamp) -> i64 {
     accepted_at.as_microsecond().saturating_mul(ROWS_PER_MICROSECOND)
 }
 
+impl Cursor {
+    /// When the last submission before it was accepted.
+    pub fn accepted_at(&self) -> Timestamp {
+        let microsecond = self.0.div_euclid(ROWS_PER_MICROSECOND);
+        Timestamp::from_microsecond(microsecond).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (at, n) =

@@ -102,6 +102,15 @@ impl Submission {
         ActionOutcome::Done
     }
 
+    /// Records that an operator reads the numbers of its caller.
+    pub fn reveal(&mut self, at: Timestamp) -> ActionOutcome {
+        if self.is_purged() {
+            return ActionOutcome::Final;
+        }
+        self.document.note(at, "reveal", None);
+        ActionOutcome::Done
+    }
+
     /// Removes everything but its id and its outcome, whatever its state. What waited is discarded,
     /// and an attempt in flight settles nothing any more.
     pub fn erase(&mut self, at: Timestamp) -> ActionOutcome {

@@ -8,6 +8,7 @@ pub enum Action {
     ReplaySamePayload,
     Discard,
     Erase,
+    Reveal,
     Pause,
     Resume,
 }

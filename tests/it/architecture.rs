@@ -19,6 +19,9 @@ const KNOWN_TO: &[(&str, &[&str])] = &[
     ("HttpResponse", &["http", "simulator"]),
     ("prometheus", &["telemetry"]),
     ("minijinja", &["survey"]),
+    ("maud", &["console"]),
+    // Every text of a page is escaped, by its type.
+    ("PreEscaped", &[]),
     ("utoipa", &["admin", "http"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli"]),

@@ -11,6 +11,7 @@ mod bad_input;
 mod clock;
 mod command_help;
 mod connections;
+mod console;
 mod conversations;
 mod corruption;
 mod crafted_stores;

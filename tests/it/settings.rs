@@ -255,6 +255,23 @@ fn a_token_that_no_request_can_bring_is_refused() {
 }
 
 #[test]
+fn a_viewer_token_needs_an_operators_token_that_is_another() {
+    let with = |keys: &str| {
+        let keys = format!("listen: 127.0.0.1:9090\n  {keys}");
+        replaced(AS_WRITTEN, "listen: 127.0.0.1:9090", &keys)
+    };
+    let (one, other) = ("{ value: a-token-of-operators }", "{ value: a-token-of-viewers }");
+    let alone = faults(&with(&format!("viewer_token: {one}")), &[]);
+    assert!(alone.contains("admin.viewer_token: without admin.token"), "{alone}");
+    let same = faults(&with(&format!("token: [{other}, {one}]\n  viewer_token: {one}")), &[]);
+    assert!(same.contains("admin.viewer_token: admin.token is the same"), "{same}");
+    let both = with(&format!("token: {one}\n  viewer_token: {other}\n  environment: prod-eu"));
+    assert_eq!(load(&both, &[]).unwrap().admin.environment.as_deref(), Some("prod-eu"));
+    let wrong = faults(&with("environment: the production"), &[]);
+    assert!(wrong.contains("admin.environment: expected 1 to 24 letters"), "{wrong}");
+}
+
+#[test]
 fn a_list_of_secrets_is_for_the_days_of_a_rotation() {
     let form = "auth_token: [{ value: new }, { env: PLIVO_AUTH_TOKEN }]";
     let text = replaced(AS_WRITTEN, "auth_token: { env: PLIVO_AUTH_TOKEN }", form);

@@ -178,6 +178,7 @@ impl DemoEnvironment {
     pub fn signposts(&self) -> String {
         format!(
             "\n  webhooks  http://{public}/hooks/quick and /hooks/ivr\n  \
+             console   http://{admin}/console/\n  \
              metrics   http://{admin}/metrics\n  \
              probes    http://{admin}/readyz\n  \
              Plivo     http://{simulator}/simulator/feedback\n  \

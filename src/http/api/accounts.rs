@@ -3,6 +3,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, ApiError, Listener};
+use super::gate::Visitor;
 use super::problems::{BadBody, CommonProblems};
 use super::reading::Body;
 use crate::admin::{AccountList, AccountView, AdminApi, AdminError, ResumeResult};
@@ -30,8 +31,8 @@ pub(super) struct Resuming {}
     tag = "accounts",
     responses((status = 200, description = "by name", body = AccountList), CommonProblems),
 )]
-pub(super) async fn list(listener: Listener) -> Answer<AccountList> {
-    Ok(web::Json(listener.admin().accounts().await?))
+pub(super) async fn list(visitor: Visitor, listener: Listener) -> Answer<AccountList> {
+    Ok(web::Json(visitor.sees(listener.admin().accounts().await?)))
 }
 
 /// Delivers nothing for an account until it is resumed. What comes in is kept.

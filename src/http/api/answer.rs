@@ -28,7 +28,7 @@ pub(super) enum ApiError {
 pub(super) type Listener = web::Data<AdminListener>;
 
 impl AdminListener {
-    pub(super) fn admin(&self) -> &dyn AdminApi {
+    pub(in crate::http) fn admin(&self) -> &dyn AdminApi {
         &*self.api.admin
     }
 
@@ -38,10 +38,18 @@ impl AdminListener {
         &self,
         action: impl AsyncFnOnce(&AdminService) -> Result<T, AdminError> + 'static,
     ) -> Answer<T> {
+        Ok(web::Json(self.run(action).await?))
+    }
+
+    /// As [`act`](Self::act), for a page.
+    pub(in crate::http) async fn run<T: 'static>(
+        &self,
+        action: impl AsyncFnOnce(&AdminService) -> Result<T, AdminError> + 'static,
+    ) -> Result<T, AdminError> {
         let admin = self.api.admin.clone();
         let action = async move { action(&admin).await };
         let ended = actix_web::rt::spawn(action.in_current_span()).await;
-        Ok(web::Json(ended.expect("it is not cancelled and does not panic")?))
+        ended.expect("it is not cancelled and does not panic")
     }
 }
 
@@ -61,6 +69,16 @@ impl ResponseError for ApiError {
 }
 
 fn failed(error: &AdminError) -> HttpResponse {
+    let (status, detail, retry_after) = failure(error);
+    let mut response = Problem::new(status, detail).response();
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The status, what would be right, and the seconds after which to try again.
+pub(in crate::http) fn failure(error: &AdminError) -> (StatusCode, String, Option<u64>) {
     // With its causes: that the store is not written helps no one without the disk that is full.
     let detail = logs::chain(error);
     let (status, retry_after) = match error {
@@ -76,9 +94,5 @@ fn failed(error: &AdminError) -> HttpResponse {
             (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_SECONDS))
         }
     };
-    let mut response = Problem::new(status, detail).response();
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    (status, detail, retry_after)
 }

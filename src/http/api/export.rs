@@ -4,9 +4,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
 use super::answer::{ApiError, Listener};
+use super::gate::Visitor;
 use super::problems::CommonProblems;
 use super::reading::Query;
-use crate::admin::{AdminError, Export, ExportOptions, SubmissionQuery};
+use crate::admin::{AdminError, Export, ExportOptions, Role, SubmissionQuery};
 use crate::telemetry::logs;
 
 /// All that is found, the latest first, page by page as it is read. Where the connection breaks off,
@@ -24,6 +25,7 @@ use crate::telemetry::logs;
 )]
 pub(super) async fn export(
     request: HttpRequest,
+    visitor: Visitor,
     listener: Listener,
 ) -> Result<HttpResponse, ApiError> {
     let known = [&ExportOptions::KEYS[..], &SubmissionQuery::KEYS].concat();
@@ -31,6 +33,9 @@ pub(super) async fn export(
     let (ExportOptions { format }, conditions) =
         (query.part(&ExportOptions::KEYS)?, query.part(&SubmissionQuery::KEYS)?);
     let mut export = Export::new(format, conditions);
+    if visitor.role == Role::Viewer {
+        export = export.masked();
+    }
     // The first page, while a problem can still be answered.
     let first = export.next(listener.admin()).await?;
     let parts = stream::try_unfold((first, export), move |(read, mut export)| {

@@ -15,9 +15,13 @@ mod quarantine;
 mod reading;
 mod submissions;
 
+pub(super) use answer::failure;
 pub use context::Api;
 pub use described::description;
-pub use gate::Gate;
+pub use gate::{AdminTokens, Gate};
+pub(super) use gate::{LoopbackError, Visitor};
+pub(super) use quarantine::{drop_from, quarantined_of, rejections_of, verify_again};
+pub(super) use reading::id as submission_id;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;

@@ -2,7 +2,9 @@ use actix_web::web;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::super::probes::AdminListener;
 use super::answer::{Answer, ApiError, Listener};
+use super::gate::Visitor;
 use super::problems::{BadBody, CommonProblems};
 use super::reading::Body;
 use crate::admin::{
@@ -11,8 +13,8 @@ use crate::admin::{
 };
 use crate::domain::Name;
 use crate::ingest::{
-    QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, RetryOptions, WaitReason,
-    quarantined_bytes,
+    Ingest, QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, RetryOptions,
+    WaitReason, quarantined_bytes,
 };
 use crate::telemetry::QuarantineEvent;
 
@@ -25,14 +27,16 @@ use crate::telemetry::QuarantineEvent;
     responses((status = 200, description = "at most 50, the latest first", body = RejectionList), CommonProblems),
 )]
 pub(super) async fn rejections(listener: Listener) -> web::Json<RejectionList> {
-    let ingest = &listener.api.ingest;
+    web::Json(RejectionList { rejections: rejections_of(&listener.api.ingest) })
+}
+
+/// The last rejections, the latest first.
+pub(in crate::http) fn rejections_of(ingest: &Ingest) -> Vec<RejectionView> {
     let view = |it: RejectionRecord| {
         let event = ingest.quarantine().event_of(it.id);
         rejection(it, event)
     };
-    web::Json(RejectionList {
-        rejections: ingest.rejections().list().into_iter().map(view).collect(),
-    })
+    ingest.rejections().list().into_iter().map(view).collect()
 }
 
 /// Webhooks that no known secret verifies.
@@ -44,8 +48,12 @@ pub(super) async fn rejections(listener: Listener) -> web::Json<RejectionList> {
     responses((status = 200, description = "by source, the oldest first", body = QuarantineList), CommonProblems),
 )]
 pub(super) async fn list(listener: Listener) -> web::Json<QuarantineList> {
-    let webhooks = listener.api.ingest.quarantine().list();
-    web::Json(QuarantineList { webhooks: webhooks.iter().map(view).collect() })
+    web::Json(QuarantineList { webhooks: quarantined_of(&listener.api.ingest) })
+}
+
+/// The quarantined webhooks, by source, the oldest first.
+pub(in crate::http) fn quarantined_of(ingest: &Ingest) -> Vec<QuarantinedView> {
+    ingest.quarantine().list().iter().map(view).collect()
 }
 
 /// One of them with what it says, which anyone may have sent.
@@ -57,7 +65,11 @@ pub(super) async fn list(listener: Listener) -> web::Json<QuarantineList> {
     params(("id" = String, Path, format = "uuid", description = "its id")),
     responses((status = 200, description = "the webhook", body = QuarantinedDetail), CommonProblems),
 )]
-pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<QuarantinedDetail> {
+pub(super) async fn show(
+    path: web::Path<String>,
+    visitor: Visitor,
+    listener: Listener,
+) -> Answer<QuarantinedDetail> {
     let webhooks = listener.api.ingest.quarantine().list();
     let id = path.parse::<Uuid>().ok();
     let found = webhooks.iter().find(|(kept, _)| Some(kept.webhook.id.0) == id);
@@ -66,13 +78,13 @@ pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<
         ApiError::from(AdminError::NotFound(detail.to_owned()))
     })?;
     let webhook = &entry.0.webhook;
-    Ok(web::Json(QuarantinedDetail {
+    Ok(web::Json(visitor.sees(QuarantinedDetail {
         webhook: view(entry),
         path: webhook.path.clone(),
         query: webhook.query.clone(),
         headers: webhook.headers.iter().map(|(name, _)| name.to_owned()).collect(),
         body: String::from_utf8_lossy(&webhook.body).into_owned(),
-    }))
+    })))
 }
 
 /// Verifies quarantined webhooks again, and receives those that a secret verifies.
@@ -85,10 +97,18 @@ pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<
     responses((status = 200, description = "what became of them", body = QuarantineRetried), CommonProblems, BadBody),
 )]
 pub(super) async fn retry(
-    Body(QuarantineRetry { source, current_survey }): Body<QuarantineRetry>,
+    Body(request): Body<QuarantineRetry>,
     listener: Listener,
 ) -> Answer<QuarantineRetried> {
-    let source = source.map(|source| known_source(&listener, &source)).transpose()?;
+    Ok(web::Json(verify_again(&listener, request).await?))
+}
+
+/// Runs to its end, even if the client hangs up.
+pub(in crate::http) async fn verify_again(
+    listener: &AdminListener,
+    QuarantineRetry { source, current_survey }: QuarantineRetry,
+) -> Result<QuarantineRetried, AdminError> {
+    let source = source.map(|source| known_source(listener, &source)).transpose()?;
     let options = RetryOptions { source, current_survey };
     let ingest = listener.api.ingest.clone();
     let retry = async move {
@@ -99,12 +119,12 @@ pub(super) async fn retry(
     let ended = actix_web::rt::spawn(retry.in_current_span()).await;
     let RetryCounts { accepted, rejected, waiting, source_changed } =
         ended.expect("it is not cancelled");
-    Ok(web::Json(QuarantineRetried {
+    Ok(QuarantineRetried {
         accepted: accepted as u64,
         rejected: rejected as u64,
         waiting: waiting as u64,
         source_changed: source_changed as u64,
-    }))
+    })
 }
 
 /// Drops quarantined webhooks, which is final.
@@ -117,21 +137,28 @@ pub(super) async fn retry(
     responses((status = 200, description = "they are gone", body = QuarantineDropped), CommonProblems, BadBody),
 )]
 pub(super) async fn drop_all(
-    Body(QuarantineDrop { id, source }): Body<QuarantineDrop>,
+    Body(request): Body<QuarantineDrop>,
     listener: Listener,
 ) -> Answer<QuarantineDropped> {
-    let source = source.map(|source| known_source(&listener, &source)).transpose()?;
+    Ok(web::Json(drop_from(&listener, request)?))
+}
+
+pub(in crate::http) fn drop_from(
+    listener: &AdminListener,
+    QuarantineDrop { id, source }: QuarantineDrop,
+) -> Result<QuarantineDropped, AdminError> {
+    let source = source.map(|source| known_source(listener, &source)).transpose()?;
     let dropped = listener.api.ingest.quarantine().drop_all(|of, webhook| {
         id.is_none_or(|id| id == webhook.0) && source.as_ref().is_none_or(|source| source == of)
     });
     tracing::info!(dropped, "quarantined webhooks were dropped");
-    Ok(web::Json(QuarantineDropped { dropped: dropped as u64 }))
+    Ok(QuarantineDropped { dropped: dropped as u64 })
 }
 
-fn known_source(listener: &Listener, source: &str) -> Result<Name, ApiError> {
+fn known_source(listener: &AdminListener, source: &str) -> Result<Name, AdminError> {
     let unknown = || AdminError::NotFound(format!("no source {source:?} in the settings"));
     listener.api.ingest.endpoint(source).ok_or_else(unknown)?;
-    Ok(source.parse().map_err(|_| unknown())?)
+    source.parse().map_err(|_| unknown())
 }
 
 fn view((kept, reason): &(QuarantinedWebhook, WaitReason)) -> QuarantinedView {

@@ -13,7 +13,7 @@ use tokio::time::error::Elapsed;
 
 use super::super::problem::Problem;
 use super::answer::ApiError;
-use crate::admin::{Paging, only_object};
+use crate::admin::{AdminError, Paging, only_object};
 use crate::submission::SubmissionId;
 
 /// A request body: a JSON object.
@@ -112,8 +112,9 @@ fn sent<T: DeserializeOwned>(
     read.map_err(|error| unreadable(error.to_string()))
 }
 
-pub(super) fn id(path: &str) -> Result<SubmissionId, Problem> {
-    let none = || Problem::new(StatusCode::NOT_FOUND, "no such submission: its id is a UUID");
+/// The submission that a path names.
+pub(in crate::http) fn id(path: &str) -> Result<SubmissionId, AdminError> {
+    let none = || AdminError::NotFound("no such submission: its id is a UUID".to_owned());
     path.parse().map(SubmissionId).map_err(|_| none())
 }
 

@@ -3,6 +3,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Listener};
+use super::gate::Visitor;
 use super::problems::{BadBody, CommonProblems, Conflicts};
 use super::reading::{Body, Query, id};
 use crate::admin::{
@@ -29,10 +30,14 @@ pub(super) struct Discarding {
     params(SubmissionQuery, Paging),
     responses((status = 200, description = "a page of what is found", body = SubmissionPage), CommonProblems),
 )]
-pub(super) async fn list(request: HttpRequest, listener: Listener) -> Answer<SubmissionPage> {
+pub(super) async fn list(
+    request: HttpRequest,
+    visitor: Visitor,
+    listener: Listener,
+) -> Answer<SubmissionPage> {
     let mut query = Query::of(&request, &[&SubmissionQuery::KEYS[..], &Paging::KEYS].concat())?;
     let (conditions, paging) = (query.part(&SubmissionQuery::KEYS)?, query.paging()?);
-    Ok(web::Json(listener.admin().list(&conditions, &paging).await?))
+    Ok(web::Json(visitor.sees(listener.admin().list(&conditions, &paging).await?)))
 }
 
 /// One submission in full: its webhooks, its attempts and the operator actions on it.
@@ -46,9 +51,10 @@ pub(super) async fn list(request: HttpRequest, listener: Listener) -> Answer<Sub
 )]
 pub(super) async fn show(
     path: web::Path<String>,
+    visitor: Visitor,
     listener: Listener,
 ) -> Answer<SubmissionDetailView> {
-    Ok(web::Json(listener.admin().show(id(&path)?).await?))
+    Ok(web::Json(visitor.sees(listener.admin().show(id(&path)?).await?)))
 }
 
 /// Offers one submission again, or shows what would come of it.

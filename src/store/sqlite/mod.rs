@@ -358,6 +358,14 @@ impl Admin for SqliteStore {
             .await
     }
 
+    async fn reveal(
+        &self,
+        ids: Vec<SubmissionId>,
+        at: Timestamp,
+    ) -> Result<Vec<ActionOutcome>, StoreError> {
+        self.write(move |batch| ids.iter().map(|id| batch.reveal(*id, at)).collect()).await
+    }
+
     async fn erase(
         &self,
         ids: Vec<SubmissionId>,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::test_env::{SETTINGS, TestEnv};
+use crate::test_env::{FROM, SETTINGS, TestEnv};
 use crate::wire::Reply;
 
 const TOKEN: &str = "a-token-of-the-operator";
@@ -148,6 +148,97 @@ fn with_a_token_this_host_has_to_bring_it_too() {
     let test_env = running(&SETTINGS.replace(r#"admin: { listen: "127.0.0.1:0" }"#, &door));
     assert_problem(&test_env.get("/totals"), 401, "admin.token");
     bearing(&test_env, TOKEN).assert_status(200);
+}
+
+#[test]
+fn a_page_of_another_origin_changes_nothing_even_with_the_token() {
+    let test_env = running(&open_to_others(Some(TOKEN)));
+    let bearer = format!("Bearer {TOKEN}");
+    let reply = |more: &[(&str, &str)]| {
+        let headers = [&[JSON, ("authorization", &*bearer)], more].concat();
+        test_env.api_by("localhost:9090", "POST", "/accounts/main/resume", &headers, b"{}")
+    };
+    for foreign in [
+        &[("origin", "http://localhost:3000")][..],
+        &[("origin", "https://evil.test")],
+        &[("origin", "null")],
+        &[("origin", "http://localhost:9090"), ("origin", "https://evil.test")],
+        &[("sec-fetch-site", "same-site"), ("origin", "http://localhost:9090")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+    ] {
+        assert_problem(&reply(foreign), 403, "another origin");
+    }
+    for own in [
+        &[][..],
+        &[("origin", "http://localhost:9090")],
+        &[("origin", "https://localhost:9090")],
+        &[("sec-fetch-site", "same-origin"), ("origin", "http://localhost:9090")],
+        &[("sec-fetch-site", "none")],
+    ] {
+        reply(own).assert_status(200);
+    }
+}
+
+#[test]
+fn a_page_on_another_port_of_this_host_changes_nothing() {
+    let test_env = TestEnv::new();
+    let pause = |headers: &[(&str, &str)]| {
+        let headers = [&[JSON], headers].concat();
+        let body = br#"{ "reason": "maintenance" }"#;
+        test_env.api_by("localhost:9090", "POST", "/accounts/main/pause", &headers, body)
+    };
+    for other in [
+        &[("origin", "http://localhost:3000"), ("sec-fetch-site", "same-site")][..],
+        &[("origin", "http://localhost:3000")],
+        &[("origin", "http://127.0.0.1:9090")],
+    ] {
+        assert_problem(&pause(other), 403, "admin.token");
+    }
+    assert!(test_env.store.pauses().is_empty());
+    let own = [("origin", "http://localhost:9090"), ("sec-fetch-site", "same-origin")];
+    pause(&own).assert_status(200);
+}
+
+#[test]
+fn a_viewer_token_reads_and_changes_nothing() {
+    let tokens = format!("token: {{ value: {TOKEN} }}, viewer_token: {{ value: {ANOTHER} }}");
+    let admin = format!(r#"admin: {{ listen: "0.0.0.0:0", {tokens} }}"#);
+    let mut test_env = running(&SETTINGS.replace(r#"admin: { listen: "127.0.0.1:0" }"#, &admin));
+    bearing(&test_env, ANOTHER).assert_status(200);
+    let bearer = format!("Bearer {ANOTHER}");
+    let headers = [JSON, ("authorization", &*bearer)];
+    for path in ["/accounts/main/resume", "/replay", "/erase", "/quarantine/retry"] {
+        assert_problem(&test_env.api("POST", path, &headers, b"{}"), 403, "viewer_token");
+    }
+    let none =
+        |settings: &str| settings.replace(&format!(", viewer_token: {{ value: {ANOTHER} }}"), "");
+    test_env.operator_rewrites(none);
+    test_env.reload();
+    assert_problem(&bearing(&test_env, ANOTHER), 401, "admin.token");
+}
+
+#[test]
+fn a_viewer_token_sees_numbers_masked() {
+    let tokens = format!("token: {{ value: {TOKEN} }}, viewer_token: {{ value: {ANOTHER} }}");
+    let admin = format!(r#"admin: {{ listen: "0.0.0.0:0", {tokens} }}"#);
+    let test_env = running(&SETTINGS.replace(r#"admin: { listen: "127.0.0.1:0" }"#, &admin));
+    test_env.caller("c-1").has_pressed("4");
+    let with = |token: &str, path: &str| {
+        let bearer = format!("Bearer {token}");
+        let reply = test_env.api("GET", path, &[("authorization", &bearer)], b"");
+        reply.assert_status(200);
+        reply
+    };
+    let listed = with(ANOTHER, "/submissions?call=c-1").body;
+    let id = listed["submissions"][0]["id"].as_str().unwrap().to_owned();
+    let webhook = |token: &str| {
+        let shown = with(token, &format!("/submissions/{id}")).body;
+        shown["webhooks"][0]["body"].as_str().unwrap().to_owned()
+    };
+    assert!(webhook(TOKEN).contains(FROM));
+    let masked = webhook(ANOTHER);
+    assert!(masked.contains("Digits=4") && masked.contains("From=*********23"), "{masked}");
 }
 
 #[test]

@@ -1,0 +1,323 @@
+// Drives the console in Chromium: node console.cjs OPEN CLOSED [--screenshots]. OPEN is the admin listener of
+// the demo, which loopback reaches without a token; CLOSED is one with tokens.
+"use strict";
+
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const http = require("node:http");
+const { chromium } = require("playwright-core");
+
+const [open, closed, ...options] = process.argv.slice(2);
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const OPERATOR = "token-of-the-operators";
+const VIEWER = "token-of-those-who-read";
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+const LOOKS = [];
+for (const width of [1280, 360]) {
+  for (const colorScheme of ["light", "dark"]) LOOKS.push({ width, colorScheme });
+}
+
+const faults = [];
+let seen = 0;
+
+// Notes whatever a page does that it must not do.
+async function watched(context, allowed) {
+  await context.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      console.error("policy: " + event.violatedDirective + " " + event.blockedURI);
+    });
+  });
+  const page = await context.newPage();
+  const note = (what) => faults.push(`${page.url()}: ${what}`);
+  page.on("console", (message) => {
+    // A status of an error page is said by the browser itself.
+    const isStatus = message.text().startsWith("Failed to load resource: the server responded");
+    if (["error", "warning"].includes(message.type()) && !isStatus) note(message.text());
+  });
+  page.on("pageerror", (error) => note(String(error)));
+  page.on("request", (request) => {
+    const { origin } = new URL(request.url());
+    if (!allowed.includes(origin)) note(`asks ${request.url()}`);
+  });
+  return page;
+}
+
+async function visit(page, url, status = 200) {
+  const answer = await page.goto(url, { waitUntil: "load" });
+  assert.equal(answer.status(), status, url);
+  seen += 1;
+  return answer;
+}
+
+// Digits of callers' numbers, outside of ids.
+function numbers(text) {
+  return text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "").match(/[0-9]{7,}/g) || [];
+}
+
+async function checkPage(page, url, status) {
+  let requests = 0;
+  const count = () => { requests += 1; };
+  page.on("request", count);
+  await visit(page, url, status);
+  page.off("request", count);
+  assert.ok(requests <= 5, `${url}: ${requests} requests`);
+  const { text, wide, headings } = await page.evaluate(() => ({
+    text: document.body.innerText,
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    headings: document.querySelectorAll("h1").length,
+  }));
+  if (wide > 0) faults.push(`${url}: scrolls sideways by ${wide} pixels`);
+  if (headings !== 1) faults.push(`${url}: ${headings} h1`);
+  const found = numbers(text);
+  if (found.length > 0) faults.push(`${url}: shows ${found.join(", ")}`);
+}
+
+async function checkAxe(page, url, look) {
+  await page.evaluate(axe);
+  const result = await page.evaluate(
+    (values) => window.axe.run(document, { runOnly: { type: "tag", values } }),
+    RULES,
+  );
+  for (const violation of result.violations) {
+    const nodes = violation.nodes.map((node) => node.html.slice(0, 120)).join(" | ");
+    faults.push(`${url} (${look}): axe ${violation.id}: ${nodes}`);
+  }
+}
+
+// What is checked for is found where it is: a style that the policy forbids, and a picture without a text.
+async function theChecksFind(browser) {
+  const page = await watched(await browser.newContext(), [open]);
+  await visit(page, `${open}/console/`);
+  await page.evaluate(() => { document.body.setAttribute("style", "color: red"); });
+  await page.waitForTimeout(100);
+  assert.ok(faults.some((fault) => fault.includes("style-src")), "a violation is noted");
+  await page.context().close();
+  const bypassing = await watched(await browser.newContext({ bypassCSP: true }), [open]);
+  await visit(bypassing, `${open}/console/`);
+  await bypassing.evaluate(() => { document.body.append(document.createElement("img")); });
+  await checkAxe(bypassing, open, "");
+  assert.ok(faults.some((fault) => fault.includes("axe image-alt")), "axe finds it");
+  await bypassing.context().close();
+  faults.length = 0;
+}
+
+// The pages of a console, with ids that it has.
+async function pagesOf(base, page) {
+  await visit(page, `${base}/console/submissions`);
+  const link = await page.locator('tbody a[href^="/console/submissions/"]').first();
+  const submission = base + (await link.getAttribute("href"));
+  const call = await page.locator('tbody a[href^="/console/calls/"]').nth(3).getAttribute("href");
+  return [
+    [`${base}/console/`, 200],
+    [base + call, 200],
+    [`${base}/console/calls/unknown`, 200],
+    [`${base}/console/submissions`, 200],
+    [`${base}/console/submissions?state=dead&since=24h`, 200],
+    [`${base}/console/submissions?limit=5`, 200],
+    [submission, 200],
+    [`${submission}/replay?include_delivered=true`, 200],
+    [`${submission}/discard`, 200],
+    [`${base}/console/replay?state=delivered&include_delivered=true`, 200],
+    [`${base}/console/accounts`, 200],
+    [`${base}/console/quarantine`, 200],
+    [`${base}/console/login`, 200],
+    [`${base}/console/nowhere`, 404],
+  ];
+}
+
+async function everyPage(browser) {
+  const first = await watched(await browser.newContext(), [open]);
+  const pages = await pagesOf(open, first);
+  await first.context().close();
+  for (const { width, colorScheme } of LOOKS) {
+    const look = `${width} px, ${colorScheme}`;
+    const screen = { viewport: { width, height: 800 }, colorScheme };
+    for (const javaScriptEnabled of [true, false]) {
+      const context = await browser.newContext({ ...screen, javaScriptEnabled });
+      const page = await watched(context, [open]);
+      for (const [url, status] of pages) await checkPage(page, url, status);
+      await context.close();
+    }
+    // axe is injected, which the policy of the pages forbids.
+    const context = await browser.newContext({ ...screen, bypassCSP: true });
+    const page = await watched(context, [open]);
+    for (const [url, status] of pages) {
+      await visit(page, url, status);
+      await page.evaluate(() => document.querySelectorAll("details").forEach((it) => { it.open = true; }));
+      await checkAxe(page, url, look);
+    }
+    await context.close();
+  }
+}
+
+// Presses Tab until the focus is on what matches.
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 80; presses += 1) {
+    const is = await page.evaluate((it) => document.activeElement.matches(it), selector);
+    if (is) return;
+    await page.keyboard.press("Tab");
+  }
+  assert.fail(`no Tab reaches ${selector} on ${page.url()}`);
+}
+
+// Finds the dead call, sees what a replay would do, replays it and sees it delivered.
+async function byKeyboard(browser) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await watched(context, [open]);
+  await visit(page, `${open}/console/`);
+  await tabTo(page, 'a[href="/console/submissions?state=dead"]');
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/console/submissions?state=dead");
+  await tabTo(page, 'a[href="/console/calls/call-that-is-dead"]');
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/console/calls/call-that-is-dead");
+  await shot(page, "call");
+  await tabTo(page, "summary");
+  await page.keyboard.press("Enter");
+  assert.ok(await page.locator("details[open]").count() > 0, "Enter opens the raw webhook");
+  assert.match(await page.locator("details[open] pre").first().innerText(), /From=\*+23/);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator("details[open]").count(), 0, "Escape closes it");
+  await page.evaluate(() => document.getElementById("main").focus());
+  await tabTo(page, 'a[href$="/replay"]');
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/replay");
+  await page.waitForSelector("table");
+  await shot(page, "replay");
+  await tabTo(page, "form.confirm button");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**done=replayed");
+  await page.waitForSelector('h2 .state[data-state="delivered"]', { timeout: 20000 });
+  assert.match(await page.locator(".timeline").innerText(), /operator: replay/);
+  await context.close();
+}
+
+// A region that holds the focus is not replaced, however often the page is asked for again.
+async function focusStays(browser) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await watched(context, [open]);
+  await visit(page, `${open}/console/calls/unknown`);
+  await page.locator("#find").focus();
+  await page.keyboard.type("abc");
+  for (let looks = 0; looks < 3; looks += 1) {
+    await page.waitForResponse((it) => it.url().endsWith("/calls/unknown"), { timeout: 15000 });
+  }
+  const value = await page.evaluate(() => document.activeElement.id + document.activeElement.value);
+  assert.equal(value, "findabc");
+  await context.close();
+}
+
+// Everything that a form does, without JavaScript.
+async function withoutJavaScript(browser) {
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await watched(context, [open]);
+  await visit(page, `${open}/console/`);
+  await page.fill("#find", "call-that-is-dead");
+  await page.click(".find button");
+  await page.waitForURL("**/console/calls/call-that-is-dead");
+  await page.click('a[href$="/replay"]');
+  await page.check('input[name="include_delivered"]');
+  await page.click("text=Show the difference");
+  await page.waitForURL("**include_delivered=true");
+  assert.match(await page.locator("tbody").innerText(), /unchanged/);
+  await page.click("form.confirm button");
+  await page.waitForURL("**done=replayed");
+  await page.click("text=Reveal numbers");
+  assert.match(await page.content(), /14155550123/);
+  await page.goto(`${open}/console/calls/call-that-is-dead`);
+  assert.doesNotMatch(await page.content(), /14155550123/);
+  await context.close();
+}
+
+// A page of another origin, as a browser opens it.
+function serve(html) {
+  const server = http.createServer((request, response) => {
+    response.writeHead(200, { "content-type": "text/html" });
+    response.end(request.url === "/" ? html : "");
+  });
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve([server, server.address().port]));
+  });
+}
+
+async function logIn(page, token) {
+  await page.goto(`${closed}/console/submissions?state=dead`);
+  await page.waitForURL("**/console/login?next=**");
+  await page.fill("#token", token);
+  await page.click("form.confirm button");
+  await page.waitForURL("**/console/submissions?state=dead");
+}
+
+// The session, and the pages of other origins that would use it.
+async function sessions(browser) {
+  const [server, port] = await serve(
+    `<a id="link" href="${closed}/console/submissions?state=dead">an alert</a>
+     <form method="post" action="${closed}/console/accounts/demo/pause"><input name="reason" value="x"><button id="post">x</button></form>
+     <form method="post" action="${open}/console/accounts/demo/pause"><input name="reason" value="x"><button id="open">x</button></form>`,
+  );
+  const hosts = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
+  for (const javaScriptEnabled of [true, false]) {
+    const context = await browser.newContext({ javaScriptEnabled });
+    const page = await watched(context, [open, closed, ...hosts]);
+    await logIn(page, OPERATOR);
+    assert.match(await page.locator("header").innerText(), /staging/);
+    // 127.0.0.1 with another port is the same site, localhost is another one.
+    for (const host of hosts) {
+      await page.goto(host);
+      await page.click("#link");
+      await page.waitForURL("**/console/submissions?state=dead");
+      await page.waitForSelector("h1:has-text('Submissions')");
+      for (const button of ["#post", "#open"]) {
+        await page.goto(host);
+        const [answer] = await Promise.all([
+          page.waitForResponse((it) => it.url().endsWith("/pause")),
+          page.click(button),
+        ]);
+        assert.equal(answer.status(), 403, `${host}, ${button}`);
+      }
+    }
+    await page.goto(`${closed}/console/accounts`);
+    assert.equal(await page.locator("text=Resume").count(), 0);
+    await page.click("text=Log out");
+    await page.waitForURL("**/console/login");
+    await logIn(page, VIEWER);
+    await page.goto(`${closed}/console/accounts`);
+    assert.equal(await page.locator("main button").count(), 0);
+    await context.close();
+  }
+  server.close();
+}
+
+async function shot(page, name) {
+  if (!options.includes("--screenshots")) return;
+  fs.mkdirSync("docs/images", { recursive: true });
+  await page.screenshot({ path: `docs/images/console-${name}.jpg`, type: "jpeg", quality: 60 });
+}
+
+async function main() {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+  });
+  try {
+    for (const check of [theChecksFind, everyPage, byKeyboard, focusStays, withoutJavaScript, sessions]) {
+      const began = Date.now();
+      await check(browser);
+      console.log(`${check.name.padEnd(18)} ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    }
+  } finally {
+    await browser.close();
+  }
+  if (faults.length > 0) {
+    console.error([...new Set(faults)].join("\n"));
+    process.exit(1);
+  }
+  console.log(`${seen} pages: no violation, no error, no other host`);
+}
+
+main().catch((error) => {
+  console.error(error);
+  console.error([...new Set(faults)].join("\n"));
+  process.exit(1);
+});

@@ -1,0 +1,23 @@
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::submission::{Reading, section};
+use crate::admin::{CallInspection, Role};
+
+/// What became of a call.
+pub fn call(call: &str, inspection: &CallInspection, role: Role, now: Timestamp) -> Markup {
+    let reading = |inspection| Reading { inspection, role, is_revealed: false, now, notice: None };
+    html! {
+        h1 { "Call " code { (call) } }
+        @if inspection.submissions.is_empty() {
+            p {
+                "No submission is about this call: no verified webhook came for it, or it was erased or purged. "
+                a href="/console/quarantine" { "Rejected webhooks" } " may tell why."
+            }
+        }
+        @for it in &inspection.submissions { (section(&reading(it))) }
+        @if inspection.truncated > 0 {
+            p.hint { (inspection.truncated) " more submissions about it are not shown." }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! One page, one file.
+
+pub(super) mod accounts;
+pub(super) mod bulk_replay;
+pub(super) mod call;
+pub(super) mod discard;
+pub(super) mod login;
+pub(super) mod outcome;
+pub(super) mod overview;
+pub(super) mod problem;
+pub(super) mod quarantine;
+pub(super) mod replay;
+pub(super) mod submission;
+pub(super) mod submissions;

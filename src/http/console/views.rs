@@ -1,0 +1,334 @@
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value;
+
+use super::super::api::{quarantined_of, rejections_of, submission_id};
+use super::access::path_after_login;
+use super::form::pairs;
+use super::page::{PageRequest, Special};
+use super::respond::{PageError, html, see_other};
+use crate::admin::{
+    self, AdminError, BulkReplayRequest, Inspection, Mask, Paging, ReplayPayload, ReplayRequest,
+    SubmissionQuery,
+};
+use crate::console::{
+    self, Accounts, BulkReplay, Filter, Login, Overview, Quarantine, Reading, ReplayPreview, Shell,
+    Submissions, Tab,
+};
+use crate::domain::CallUuid;
+
+type Answer = Result<HttpResponse, PageError>;
+
+/// Seconds between two looks at a call that is not settled, at a list, and at anything else.
+const UNSETTLED: u32 = 2;
+const LIST: u32 = 5;
+const REST: u32 = 15;
+
+/// Parameters of pages that are no part of a search.
+const DONE: &str = "done";
+
+pub(super) async fn to_overview() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/console/")).finish()
+}
+
+pub(super) async fn asset(name: web::Path<String>) -> Answer {
+    let asset = console::asset(&name).ok_or_else(|| {
+        PageError::new(StatusCode::NOT_FOUND, "no such file: it is of another release")
+    })?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, format!("{}; charset=utf-8", asset.content_type)))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .body(asset.bytes))
+}
+
+pub(super) async fn login(request: HttpRequest) -> Answer {
+    let pairs = pairs(request.query_string())?;
+    let filter = Filter { pairs };
+    let next = path_after_login(filter.get("next").unwrap_or_default());
+    Ok(login_page(StatusCode::OK, &Login { next, is_wrong: false }))
+}
+
+pub(super) fn login_page(status: StatusCode, login: &Login<'_>) -> HttpResponse {
+    let shell = Shell {
+        title: "Log in",
+        environment: None,
+        role: None,
+        has_session: false,
+        tab: None,
+        refresh: None,
+    };
+    html(status, &console::document(&shell, &console::login(login)))
+}
+
+pub(super) async fn overview(page: PageRequest) -> Answer {
+    let (admin, ingest) = (page.listener.admin(), &page.listener.api.ingest);
+    let counts = admin.totals().await?;
+    let mut accounts = admin.accounts().await?;
+    accounts.mask();
+    let content = console::overview(&Overview {
+        counts: &counts,
+        accounts: &accounts.accounts,
+        quarantined: ingest.quarantine().list().len(),
+        rejections: &rejections_of(ingest),
+    });
+    Ok(page.answer("Overview", special(Tab::Overview, LIST), &content))
+}
+
+/// The form in the head of every page.
+pub(super) async fn find_call(page: PageRequest) -> Answer {
+    let call = call_id(page.get("call").unwrap_or_default().trim())?;
+    Ok(see_other(&format!("/console/calls/{call}")))
+}
+
+pub(super) async fn call(page: PageRequest, path: web::Path<String>) -> Answer {
+    let call = call_id(&path)?;
+    let mut found = page.listener.api.admin.inspect_call(&call).await?;
+    found.mask();
+    let now = page.listener.console.clock.now();
+    let content = console::call(call.as_str(), &found, page.role(), now);
+    let is_open = |it: &Inspection| console::is_open(&it.detail.submission);
+    // A webhook of a call that is not known may come at any moment, and so may a late one.
+    let is_unsettled = found.submissions.is_empty() || found.submissions.iter().any(is_open);
+    let refresh = if is_unsettled { UNSETTLED } else { REST };
+    let title = format!("Call {call}");
+    Ok(page.answer(&title, special(Tab::Submissions, refresh), &content))
+}
+
+pub(super) async fn submissions(page: PageRequest) -> Answer {
+    let now = page.listener.console.clock.now();
+    let (query, paging, filter) = search(&page.query, now)?;
+    let mut found = page.listener.admin().list(&query, &paging).await?;
+    found.mask();
+    let (accounts, surveys) = page.listener.api.admin.names();
+    let content = console::submissions(&Submissions {
+        filter: &filter,
+        looked_back_to: found.next_cursor.as_deref().and_then(admin::cursor_time),
+        page: &found,
+        accounts: &accounts,
+        surveys: &surveys,
+        role: page.role(),
+        notice: page.notice(),
+    });
+    // What is further back hardly changes.
+    let refresh = if paging.cursor.is_none() { LIST } else { REST };
+    Ok(page.answer("Submissions", special(Tab::Submissions, refresh), &content))
+}
+
+pub(super) async fn submission(page: PageRequest, path: web::Path<String>) -> Answer {
+    let mut inspection = page.listener.api.admin.inspect(submission_id(&path)?).await?;
+    inspection.mask();
+    Ok(submission_page(&page, &inspection, false))
+}
+
+/// The page of a submission, with its numbers or without.
+pub(super) fn submission_page(
+    page: &PageRequest,
+    inspection: &Inspection,
+    is_revealed: bool,
+) -> HttpResponse {
+    let content = console::submission(&Reading {
+        inspection,
+        role: page.role(),
+        is_revealed,
+        now: page.listener.console.clock.now(),
+        notice: page.notice(),
+    });
+    let submission = &inspection.detail.submission;
+    let refresh = if console::is_open(submission) { UNSETTLED } else { REST };
+    // It came by a POST: there is nothing to ask for again.
+    let refresh = (!is_revealed).then_some(refresh);
+    let special = Special { tab: Some(Tab::Submissions), refresh };
+    page.answer(&format!("Submission {}", submission.id), special, &content)
+}
+
+pub(super) async fn replay(page: PageRequest, path: web::Path<String>) -> Answer {
+    let id = submission_id(&path)?;
+    let request = ReplayRequest { dry_run: true, ..replay_request(&page.query) };
+    let admin = page.listener.admin();
+    let mut submission = admin.show(id).await?;
+    submission.mask();
+    let difference = match admin.replay_one(id, request).await {
+        Ok(mut result) => {
+            result.mask();
+            result.differences.pop().ok_or_else(|| "nothing would change".to_owned())
+        }
+        Err(AdminError::Conflict(reason)) => Err(reason),
+        Err(error) => return Err(error.into()),
+    };
+    let content = console::replay(&ReplayPreview {
+        submission: &submission.submission,
+        request,
+        difference: difference.as_ref().map_err(Clone::clone),
+    });
+    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    Ok(page.answer("Replay", special, &content))
+}
+
+/// How to replay, as the fields of the form say.
+pub(super) fn replay_request(form: &Filter) -> ReplayRequest {
+    let payload = match form.get("payload") {
+        Some("last") => ReplayPayload::Last,
+        _ => ReplayPayload::Remapped,
+    };
+    let include_delivered = form.get("include_delivered") == Some("true");
+    ReplayRequest { payload, include_delivered, dry_run: false }
+}
+
+pub(super) async fn bulk_replay(page: PageRequest) -> Answer {
+    let mut pairs = page.query.pairs.clone();
+    let replayed = pairs.iter().position(|(key, _)| key == "replayed").map(|at| pairs.remove(at).1);
+    let replayed: Option<u32> = replayed.and_then(|count| count.parse().ok());
+    let notice = replayed.map(|count| format!("{count} are due again. This is the next page."));
+    let (request, filter) = bulk_request(Filter { pairs }, page.listener.console.clock.now())?;
+    bulk_preview(&page, &request, &filter, notice.as_deref(), None).await
+}
+
+/// The page of a replay of many: always a dry run, and a warning where a confirmation did nothing.
+pub(super) async fn bulk_preview(
+    page: &PageRequest,
+    request: &BulkReplayRequest,
+    filter: &Filter,
+    notice: Option<&str>,
+    warning: Option<&str>,
+) -> Answer {
+    let mut result = page.listener.admin().replay(request).await?;
+    result.mask();
+    let content = console::bulk_replay(&BulkReplay {
+        filter,
+        request,
+        looked_back_to: result.next_cursor.as_deref().and_then(admin::cursor_time),
+        result: &result,
+        notice,
+        warning,
+    });
+    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    let mut response = page.answer("Replay", special, &content);
+    if warning.is_some() {
+        *response.status_mut() = StatusCode::CONFLICT;
+    }
+    Ok(response)
+}
+
+/// A dry run of a page, as the fields of the form say, and its search as links have it.
+pub(super) fn bulk_request(
+    query: Filter,
+    now: jiff::Timestamp,
+) -> Result<(BulkReplayRequest, Filter), PageError> {
+    let is_option = |(key, _): &(String, String)| console::REPLAY_OPTIONS.contains(&key.as_str());
+    let (options, conditions) = query.pairs.into_iter().partition(is_option);
+    let options = Filter { pairs: options };
+    let (conditions, paging, mut filter) = search(&Filter { pairs: conditions }, now)?;
+    let ReplayRequest { payload, include_delivered, .. } = replay_request(&options);
+    let request = BulkReplayRequest {
+        search: conditions,
+        payload,
+        include_delivered,
+        only_changed: options.get("only_changed") == Some("true"),
+        dry_run: true,
+        cursor: paging.cursor,
+        limit: Some(paging.limit.unwrap_or(BULK)),
+    };
+    filter.pairs.extend(options.pairs);
+    Ok((request, filter))
+}
+
+/// Submissions that one page of a replay looks at.
+const BULK: u32 = 100;
+
+pub(super) async fn discard(page: PageRequest, path: web::Path<String>) -> Answer {
+    let found = page.listener.admin().show(submission_id(&path)?).await?;
+    let content = console::discard(&found.submission);
+    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    Ok(page.answer("Discard", special, &content))
+}
+
+pub(super) async fn accounts(page: PageRequest) -> Answer {
+    let mut list = page.listener.admin().accounts().await?;
+    list.mask();
+    let content = console::accounts(&Accounts {
+        accounts: &list.accounts,
+        role: page.role(),
+        notice: page.notice(),
+    });
+    Ok(page.answer("Accounts", special(Tab::Accounts, LIST), &content))
+}
+
+pub(super) async fn quarantine(page: PageRequest) -> Answer {
+    let ingest = &page.listener.api.ingest;
+    let webhooks = quarantined_of(ingest);
+    let mut sources: Vec<_> = webhooks.iter().map(|it| it.source.clone()).collect();
+    sources.dedup();
+    let retried = retried(&page.query);
+    let content = console::quarantine(&Quarantine {
+        webhooks: &webhooks,
+        rejections: &rejections_of(ingest),
+        sources: &sources,
+        role: page.role(),
+        notice: retried.as_deref().or(page.notice()),
+    });
+    Ok(page.answer("Quarantine", special(Tab::Quarantine, LIST), &content))
+}
+
+/// What became of quarantined webhooks that were verified again, as the address of the page says.
+fn retried(query: &Filter) -> Option<String> {
+    let count = |key| query.get(key)?.parse::<u64>().ok();
+    Some(format!(
+        "Verified again: {} accepted, {} rejected, {} still waiting, {} of a source that has changed.",
+        count("accepted")?,
+        count("rejected")?,
+        count("waiting")?,
+        count("source_changed")?
+    ))
+}
+
+fn special(tab: Tab, refresh: u32) -> Special {
+    Special { tab: Some(tab), refresh: Some(refresh) }
+}
+
+fn call_id(text: &str) -> Result<CallUuid, PageError> {
+    text.parse().map_err(|error| PageError::new(StatusCode::NOT_FOUND, format!("{error}")))
+}
+
+/// A search by the keys of the API, whose times may be written as on the command line; and the search as its
+/// links have it.
+fn search(
+    query: &Filter,
+    now: jiff::Timestamp,
+) -> Result<(SubmissionQuery, Paging, Filter), PageError> {
+    let invalid = |detail: String| PageError::new(StatusCode::BAD_REQUEST, detail);
+    let mut conditions = serde_json::Map::new();
+    let (mut paging, mut filter) = (Paging::default(), Filter::default());
+    for (key, value) in &query.pairs {
+        match key.as_str() {
+            DONE => {}
+            "cursor" => paging.cursor = Some(value.clone()),
+            "limit" => {
+                let limit = value.parse();
+                paging.limit =
+                    Some(limit.map_err(|_| invalid("limit: expected a whole number".to_owned()))?);
+            }
+            key if SubmissionQuery::KEYS.contains(&key) => {
+                let value = match key {
+                    "since" | "until" => {
+                        let at = admin::time(value.trim(), now);
+                        at.map_err(|error| invalid(format!("{key}: {error}")))?.to_string()
+                    }
+                    _ => value.trim().to_owned(),
+                };
+                if conditions.insert(key.to_owned(), Value::String(value)).is_some() {
+                    return Err(invalid(format!("{key} is given twice")));
+                }
+            }
+            key => {
+                let known = [&SubmissionQuery::KEYS[..], &Paging::KEYS].concat().join(", ");
+                return Err(invalid(format!("unknown parameter {key:?}; known here: {known}")));
+            }
+        }
+        if ![DONE, "cursor"].contains(&key.as_str()) {
+            filter.pairs.push((key.clone(), value.clone()));
+        }
+    }
+    let conditions = serde_json::from_value(Value::Object(conditions));
+    Ok((conditions.map_err(|error| invalid(error.to_string()))?, paging, filter))
+}

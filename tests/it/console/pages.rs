@@ -1,0 +1,324 @@
+//! What pages show and do.
+
+use super::{HOST, OWN, TOKEN, VIEWER, browse, id_of, log_in, page, send, with_tokens};
+use crate::test_env::{Callback, FROM, TOKEN as PLIVO_TOKEN, TestEnv};
+
+/// Every page of a service with one delivered call.
+fn pages(id: &str) -> Vec<String> {
+    let of_submission = |page: &str| format!("/console/submissions/{id}{page}");
+    vec![
+        "/console/".to_owned(),
+        "/console/calls/c-1".to_owned(),
+        "/console/calls/unknown".to_owned(),
+        "/console/submissions".to_owned(),
+        "/console/submissions?state=delivered&since=24h".to_owned(),
+        of_submission(""),
+        of_submission("/replay?include_delivered=true"),
+        of_submission("/discard"),
+        "/console/accounts".to_owned(),
+        "/console/quarantine".to_owned(),
+        "/console/login".to_owned(),
+    ]
+}
+
+/// Runs of seven digits and more, outside of ids (which are what things are found by).
+fn numbers(text: &str) -> Vec<&str> {
+    let runs = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+    runs.filter(|run| run.len() != 36 && !run.contains('-'))
+        .flat_map(|run| run.split(|c: char| !c.is_ascii_digit()))
+        .filter(|digits| digits.len() >= 7)
+        .collect()
+}
+
+#[test]
+fn every_page_forbids_what_it_does_not_have_and_has_nothing_inline() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let mut all = pages(&test_env.id_of("c-1"));
+    all.push("/console/nowhere".to_owned());
+    for path in all {
+        let reply = page(&test_env, &path, "");
+        let csp = reply.header("content-security-policy").unwrap();
+        for part in [
+            "default-src 'none'; ",
+            "script-src 'self'; ",
+            "style-src 'self'; ",
+            "form-action 'self'; ",
+            "base-uri 'none'; ",
+            "frame-ancestors 'none'; ",
+            "require-trusted-types-for 'script'; ",
+            "trusted-types postcall",
+        ] {
+            assert!(csp.contains(part), "{path}: {csp}");
+        }
+        assert!(!csp.contains("unsafe"), "{csp}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"));
+        assert_eq!(reply.header("cross-origin-opener-policy"), Some("same-origin"));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        for inline in [" style=", " onclick=", " onload=", " onerror=", "<style", "javascript:"] {
+            assert!(!reply.text.contains(inline), "{path} has {inline}");
+        }
+        assert!(!reply.text.contains("http://") && !reply.text.contains("https://"), "{path}");
+        assert!(reply.text.len() < 60 * 1024, "{path}: {} bytes", reply.text.len());
+    }
+}
+
+#[test]
+fn files_may_be_kept_for_ever_because_their_names_change_with_them() {
+    let test_env = TestEnv::new();
+    let overview = page(&test_env, "/console/", "").text;
+    let names = overview.split('"').filter(|part| part.starts_with("/console/assets/"));
+    let names: Vec<_> = names.collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for name in names {
+        let reply = page(&test_env, name, "");
+        reply.assert_status(200);
+        let kept = "public, max-age=31536000, immutable";
+        assert_eq!(reply.header("cache-control"), Some(kept));
+    }
+    page(&test_env, "/console/assets/console.0000000000000000.css", "").assert_status(404);
+}
+
+#[test]
+fn a_call_shows_what_became_of_it() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").at("ivr").asked("score").has_pressed("2");
+    test_env.caller("c-1").at("ivr").asked("problem").has_pressed("1");
+    test_env.until_it_is("c-1", "delivered");
+    let found = page(&test_env, "/console/calls?call=c-1", "");
+    assert_eq!(found.header("location"), Some("/console/calls/c-1"));
+    let text = page(&test_env, "/console/calls/c-1", "").text;
+    for part in [
+        "Call <code>c-1</code>",
+        "quality · main",
+        "<bdi>score</bdi>=<bdi>2</bdi>",
+        "<bdi>problem</bdi>=<bdi>1</bdi>",
+        "webhook <strong>ivr</strong>",
+        "attempt 1 <strong>accepted</strong>",
+        "Today’s settings would say: feedback <strong>2</strong> <code>ECHO</code>",
+        "(unchanged)",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let none = page(&test_env, "/console/calls/c-2", "");
+    assert!(none.text.contains("No submission is about this call"));
+    page(&test_env, "/console/calls/c%20d", "").assert_status(404);
+}
+
+#[test]
+fn a_call_shows_what_other_settings_would_make_of_it() {
+    let mut test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.operator_rewrites(|settings| {
+        let rating = "rating: { question: score }, complete: { timeout: 0s }";
+        let other =
+            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
+        settings.replace(rating, other)
+    });
+    test_env.reload();
+    let text = page(&test_env, "/console/calls/c-1", "").text;
+    let today = "Today’s settings would say: feedback <strong>2</strong>";
+    assert!(text.contains(today) && text.contains("(rating)"), "{text}");
+}
+
+#[test]
+fn submissions_are_found_by_the_keys_of_the_api_and_page_by_page() {
+    let test_env = TestEnv::new();
+    for call in ["c-1", "c-2", "c-3"] {
+        test_env.caller(call).has_pressed("4");
+        test_env.until_it_is(call, "delivered");
+    }
+    let list = |query: &str| page(&test_env, &format!("/console/submissions?{query}"), "");
+    let all = list("").text;
+    assert!(all.contains("3 shown; that is all."), "{all}");
+    let first = list("state=delivered&since=24h&limit=2").text;
+    assert!(first.contains("2 shown; looked back to"), "{first}");
+    assert!(first.contains("/console/calls/c-3") && !first.contains("/console/calls/c-1"));
+    let next = first.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let next = next.replace("&amp;", "&");
+    assert!(next.starts_with("/console/submissions?state=delivered&since=24h&limit=2&cursor="));
+    let second = page(&test_env, &next, "").text;
+    assert!(second.contains("/console/calls/c-1") && !second.contains("/console/calls/c-3"));
+    let none = list("state=dead").text;
+    assert!(none.contains("No submission is like that."), "{none}");
+    for wrong in ["sate=dead", "state=deaf", "since=yesterday", "limit=1000", "call=a%20b"] {
+        list(wrong).assert_status(400);
+    }
+}
+
+#[test]
+fn a_replay_shows_its_difference_first_and_is_seen_delivered() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let base = format!("/console/submissions/{}", test_env.id_of("c-1"));
+    let refused = page(&test_env, &format!("{base}/replay"), "").text;
+    assert!(refused.contains("It cannot be replayed so: Plivo has accepted it."), "{refused}");
+    let shown = page(&test_env, &format!("{base}/replay?include_delivered=true"), "").text;
+    assert!(shown.contains("unchanged") && shown.contains("<button>Replay</button>"), "{shown}");
+    send(&test_env, &format!("{base}/replay"), "", "").assert_status(409);
+    let body = "payload=remapped&include_delivered=true";
+    let replayed = send(&test_env, &format!("{base}/replay"), "", body);
+    replayed.assert_status(303);
+    assert_eq!(replayed.header("location"), Some(&*format!("{base}?done=replayed")));
+    test_env.until("it is delivered again", || {
+        page(&test_env, &base, "").text.contains("attempt 2 <strong>accepted</strong>")
+    });
+    let text = page(&test_env, &base, "").text;
+    assert!(text.contains("operator: <strong>replay</strong>"), "{text}");
+}
+
+#[test]
+fn a_discard_asks_first_and_needs_a_reason() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("9");
+    test_env.until_it_is("c-1", "ignored(invalid_answer)");
+    let base = format!("/console/submissions/{}", test_env.id_of("c-1"));
+    assert!(page(&test_env, &format!("{base}/discard"), "").text.contains("Discarding is final"));
+    send(&test_env, &format!("{base}/discard"), "", "reason=+").assert_status(400);
+    send(&test_env, &format!("{base}/discard"), "", "reason=a+test+call").assert_status(303);
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "discarded");
+}
+
+#[test]
+fn no_page_shows_a_number_until_it_is_revealed_which_is_recorded() {
+    let test_env = with_tokens();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let (operator, viewer) = (log_in(&test_env, TOKEN), log_in(&test_env, VIEWER));
+    let id = id_of(&test_env, "c-1", &operator);
+    let base = format!("/console/submissions/{id}");
+    for cookie in [&operator, &viewer] {
+        for path in pages(&id) {
+            let text = page(&test_env, &path, cookie).text;
+            assert_eq!(numbers(&text), [""; 0], "{path}");
+        }
+        assert!(page(&test_env, &base, cookie).text.contains("From=*********23"));
+    }
+    send(&test_env, &format!("{base}/reveal"), &viewer, "").assert_status(403);
+    let revealed = send(&test_env, &format!("{base}/reveal"), &operator, "");
+    revealed.assert_status(200);
+    assert!(revealed.text.contains(FROM));
+    let after = page(&test_env, &base, &operator).text;
+    assert_eq!(after.matches("operator: <strong>reveal</strong>").count(), 1);
+    assert_eq!(numbers(&after), [""; 0]);
+}
+
+#[test]
+fn what_a_sender_says_is_never_markup() {
+    let test_env = TestEnv::new();
+    let text = "<img/src=x/onerror=alert(1)>\u{202e}\"'";
+    let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let body =
+        format!(r#"{{ "call": "c-1", "answers": {{ "score": "{}" }} }}"#, "<b>".repeat(1000));
+    // Plivo signs what is decoded, so that a plain form is signed here and its answer is markup.
+    let plain = "CallUUID=c-1&Digits=<img/src=x>";
+    Callback::signed("quick", None, plain, PLIVO_TOKEN).send(&test_env).assert_status(200);
+    test_env.until_it_is("c-1", "ignored(invalid_answer)");
+    for path in pages(&test_env.id_of("c-1")) {
+        let page = page(&test_env, &path, "").text;
+        assert!(!page.contains("<img") && !page.contains("<b>"), "{path}");
+    }
+    for query in [format!("call={encoded}"), format!("reason={encoded}"), format!("{encoded}=1")] {
+        let reply = page(&test_env, &format!("/console/submissions?{query}"), "");
+        reply.assert_status(400);
+        assert!(!reply.text.contains("<img") && !reply.text.contains('\u{202e}'));
+    }
+    // A body that is no form.
+    let json = [("content-type", "application/json"), OWN];
+    let reply = browse(&test_env, HOST, "POST", "/console/accounts/main/pause", &json, &body);
+    reply.assert_status(415);
+}
+
+#[test]
+fn a_page_that_has_not_changed_is_not_sent_again() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let first = page(&test_env, "/console/submissions", "");
+    let etag = first.header("etag").unwrap();
+    let again = [OWN, ("if-none-match", etag)];
+    let path = "/console/submissions";
+    browse(&test_env, HOST, "GET", path, &again, "").assert_status(304);
+    test_env.caller("c-2").has_pressed("4");
+    browse(&test_env, HOST, "GET", path, &again, "").assert_status(200);
+}
+
+#[test]
+fn accounts_are_paused_and_resumed_and_the_environment_is_beside_every_title() {
+    let test_env = with_tokens();
+    let cookie = log_in(&test_env, TOKEN);
+    send(&test_env, "/console/accounts/unknown/pause", &cookie, "reason=r").assert_status(404);
+    send(&test_env, "/console/accounts/main/pause", &cookie, "reason=").assert_status(400);
+    send(&test_env, "/console/accounts/main/pause", &cookie, "reason=Plivo+is+down")
+        .assert_status(303);
+    let text = page(&test_env, "/console/accounts?done=paused", &cookie).text;
+    assert!(text.contains("Plivo is down") && text.contains("Resume main"), "{text}");
+    assert!(text.contains(r#"<span class="badge">staging</span>"#), "{text}");
+    send(&test_env, "/console/accounts/main/resume", &cookie, "").assert_status(303);
+    assert!(test_env.store.pauses().is_empty());
+}
+
+#[test]
+fn rejected_webhooks_are_shown_verified_again_and_dropped() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").signed_with("another token").presses("4").assert_status(401);
+    let text = page(&test_env, "/console/quarantine", "").text;
+    assert!(text.contains("Waiting for a secret") && text.contains("signature"), "{text}");
+    let retried = send(&test_env, "/console/quarantine/retry", "", "source=quick");
+    let location = retried.header("location").unwrap();
+    let text = page(&test_env, location, "").text;
+    assert!(text.contains("Verified again: 0 accepted, 0 rejected, 1 still waiting"), "{text}");
+    send(&test_env, "/console/quarantine/retry", "", "source=unknown").assert_status(404);
+    send(&test_env, "/console/quarantine/drop", "", "").assert_status(400);
+    send(&test_env, "/console/quarantine/drop", "", "confirmed=true").assert_status(303);
+    let text = page(&test_env, "/console/quarantine?done=dropped", "").text;
+    assert!(text.contains("were dropped") && text.contains("None."), "{text}");
+}
+
+#[test]
+fn a_replay_of_many_shows_every_difference_and_takes_its_number() {
+    let mut test_env = TestEnv::new();
+    for call in ["c-1", "c-2", "c-3"] {
+        test_env.caller(call).asked("scoer").has_pressed("3");
+        test_env.until_it_is(call, "dead(unmapped)");
+    }
+    test_env.operator_rewrites(|settings| {
+        settings.replace(
+            "quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score }",
+            "quick: { questions: [{ name: scoer, answers: 1-5 }], rating: { question: scoer }",
+        )
+    });
+    test_env.reload();
+    let search = "reason=unmapped&since=24h&limit=2&only_changed=true";
+    let first = page(&test_env, &format!("/console/replay?{search}"), "").text;
+    for part in [
+        "<strong>2</strong> would be replayed",
+        "+ feedback",
+        "Looked back to",
+        "Type <strong>2</strong>",
+    ] {
+        assert!(first.contains(part), "{part} is not in {first}");
+    }
+    for wrong in ["", "3", "two"] {
+        let reply = send(&test_env, "/console/replay", "", &format!("{search}&number={wrong}"));
+        reply.assert_status(409);
+        assert!(reply.text.contains("Nothing was replayed: 2 would be now"), "{}", reply.text);
+    }
+    assert_eq!(test_env.store.totals().dead, 3);
+    let replayed = send(&test_env, "/console/replay", "", &format!("{search}&number=2"));
+    replayed.assert_status(303);
+    let next = replayed.header("location").unwrap();
+    test_env.until("the first page is delivered", || test_env.store.totals().delivered == 2);
+    let second = page(&test_env, next, "").text;
+    assert!(second.contains("2 are due again. This is the next page."), "{second}");
+    assert!(second.contains("Type <strong>1</strong>"), "{second}");
+    let fields = next.split_once('?').unwrap().1.replace("&replayed=2", "&number=1");
+    test_env.until("the page before is worked off", || {
+        send(&test_env, "/console/replay", "", &fields).status == 303
+    });
+    test_env.until("all are delivered", || test_env.store.totals().delivered == 3);
+}

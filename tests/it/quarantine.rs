@@ -193,7 +193,10 @@ fn a_flood_of_forged_webhooks_stays_within_the_bounds_of_the_quarantine() {
     let flood_commits = commits(&test_env) - before;
     // One a second, beside the few that the start and the clock need; on its own each webhook would be one.
     let most = began.elapsed().as_secs_f64() + 20.0;
-    assert!(flood_commits <= most, "{flood_commits} commits for 300 webhooks, and {most} are enough");
+    assert!(
+        flood_commits <= most,
+        "{flood_commits} commits for 300 webhooks, and {most} are enough"
+    );
     test_env.caller("c-1").has_pressed("5");
     test_env.until_it_is("c-1", "delivered");
     assert_eq!(prints(&test_env, &["quarantine"]).len(), 100);

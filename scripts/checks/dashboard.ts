@@ -1,5 +1,5 @@
 // Grafana's own types, but for enums, which JSON writes as their values.
-import type { Dashboard } from "@grafana/schema";
+import type { AnnotationQuery, Dashboard } from "@grafana/schema";
 
 export type Written<T> = T extends string
   ? `${T}`
@@ -9,4 +9,13 @@ export type Written<T> = T extends string
       ? { [Key in keyof T]: Written<T[Key]> }
       : T;
 
-export type WrittenDashboard = Written<Dashboard>;
+// What the data source Prometheus reads of an annotation is in none of the types.
+type PrometheusAnnotation = Omit<Written<AnnotationQuery>, "target"> & {
+  target: { refId: "Anno"; expr: string };
+  titleFormat: string;
+  textFormat: string;
+};
+
+export type WrittenDashboard = Omit<Written<Dashboard>, "annotations"> & {
+  annotations: { list: PrometheusAnnotation[] };
+};

@@ -15,6 +15,8 @@ trap stop EXIT
 start_demo() {
     local metrics=''
     cargo build --locked
+    # Before the shell in the background does, which may be later than the first look.
+    : >"$work/demo"
     TMPDIR=$work target/debug/postcall demo >"$work/demo" 2>&1 &
     started+=($!)
     for _ in {1..120}; do

@@ -1,17 +1,28 @@
 """Asks a Prometheus everything that dashboards would ask.
 
     queries.py ADDRESS DASHBOARD…   exits 1 unless each query is answered with data within a minute
+
+Annotations are asked too, and may be answered with nothing: nothing may have happened.
 """
 
 import json
+import os
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
-CHOSEN = {"$namespace": ".*", "$job": ".*", "$__rate_interval": "10s", "$__range": "1m"}
-PATIENCE_SECONDS = 60
+CHOSEN = {
+    "$cluster": ".*",
+    "$namespace": ".*",
+    "$job": ".*",
+    "$instance": ".*",
+    "$split": "survey",
+    "$__rate_interval": "10s",
+    "$__range": "1m",
+}
+PATIENCE_SECONDS = int(os.environ.get("PATIENCE_SECONDS", "60"))
 
 
 def main(address, *dashboards):
@@ -24,8 +35,14 @@ def main(address, *dashboards):
             time.sleep(1)
     for query in sorted(open_queries):
         print(f"{answers[query]}: {query}", file=sys.stderr)
+    refused = 0
+    for query in (query for file in dashboards for query in annotations_of(file)):
+        answer = ask(address, query)
+        if answer not in ("data", "no data"):
+            print(f"{answer}: {query}", file=sys.stderr)
+            refused += 1
     print(f"{total - len(open_queries)} of {total} queries are answered with data")
-    return 1 if open_queries or not total else 0
+    return 1 if open_queries or refused or not total else 0
 
 
 def queries_of(file):
@@ -33,10 +50,19 @@ def queries_of(file):
         panels = json.load(text)["panels"]
     for panel in panels + [inner for row in panels for inner in row.get("panels", [])]:
         for target in panel.get("targets", []):
-            query = target["expr"]
-            for variable, value in CHOSEN.items():
-                query = query.replace(variable, value)
-            yield query
+            yield chosen(target["expr"])
+
+
+def annotations_of(file):
+    with open(file, encoding="utf-8") as text:
+        for annotation in json.load(text)["annotations"]["list"]:
+            yield chosen(annotation["target"]["expr"])
+
+
+def chosen(query):
+    for variable, value in CHOSEN.items():
+        query = query.replace(variable, value)
+    return query
 
 
 def ask(address, query):

@@ -22,6 +22,7 @@ mod hash;
 mod issues;
 mod last_accepted;
 mod layers;
+mod leading_zeros;
 mod listeners;
 mod located;
 mod presets;

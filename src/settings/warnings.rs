@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::cursor::Cursor;
 use super::diagnostic::{Context, Diagnostic};
+use super::leading_zeros;
 use super::listeners::PublicListener;
 use super::located::Located;
 use super::spec::Kind;
@@ -31,6 +32,9 @@ pub struct Warnings {
 /// Shortest token that is taken for a real one, in characters. Plivo's have 40.
 const TOKEN_LENGTH_MIN: usize = 16;
 
+const LEADING_ZERO: &str = "a number that begins with 0: Helm and other tools that read YAML 1.1 take 010 for 8, so that \
+                            the pod has another value: write it in quotes";
+
 /// Reserved domains (RFC 2606 and RFC 6761), apart from `localhost`.
 const RESERVED_DOMAINS: [&str; 6] =
     ["example.com", "example.net", "example.org", "example", "invalid", "test"];
@@ -51,7 +55,11 @@ impl Warnings {
         let placeholders = context.empty();
         let others = context.empty();
         checked.note_placeholders(&Cursor::root(checked.tree, kind, &placeholders));
-        checked.note_others(&Cursor::root(checked.tree, kind, &others));
+        let root = Cursor::root(checked.tree, kind, &others);
+        checked.note_others(&root);
+        for path in leading_zeros::paths(checked.tree) {
+            root.fault_below::<()>(&path, LEADING_ZERO);
+        }
         Self {
             placeholders: placeholders.into_sorted(),
             missing_secrets: Vec::new(),

@@ -170,3 +170,15 @@ fn a_call_id_of_another_vendor_is_warned_of_with_what_to_add() {
     }
     insta::assert_snapshot!(shown);
 }
+
+#[test]
+fn a_number_with_a_leading_zero_is_warned_of_unless_it_is_in_quotes() {
+    let branch = "questions: [{ name: branch, answers: [010, '020', 8, 0] }, ";
+    let text = REAL.replace("questions: [", branch);
+    let warnings = settings(&text).warnings.others;
+    let of_zeros = warnings.iter().filter(|it| it.message.contains("begins with 0"));
+    let paths: Vec<&str> = of_zeros.map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["surveys.quality.questions[0].answers[0]"]);
+    let (lines, _) = checked(&text);
+    assert!(lines.iter().any(|line| line.contains("write it in quotes")), "{lines:?}");
+}

@@ -11,6 +11,7 @@ mod doctor;
 mod files;
 mod head;
 mod lock;
+mod network;
 mod open;
 #[cfg(test)]
 mod plans;
@@ -135,6 +136,7 @@ impl SqliteStore {
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path, &*observer)?;
         open::warn_of_rescued(path);
+        network::warn_of_network_file_system(path);
         let reader = ReadOnly(open::read_only(path)?);
         let backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
         let damage = backend.damage_record();

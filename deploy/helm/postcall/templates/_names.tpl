@@ -1,5 +1,16 @@
-{{/* The name of all objects. A StatefulSet takes 52 characters, its pods' labels no more. */}}
+{{/*
+The name of all objects. A StatefulSet takes 52 characters, its pods' labels no more. A Service may
+not begin with a digit.
+*/}}
 {{- define "postcall.fullname" -}}
+{{- $name := include "postcall.anyname" . -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- fail (printf "the name %s begins with a digit, which no Service may: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{- define "postcall.anyname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- else if contains .Chart.Name .Release.Name -}}
@@ -12,7 +23,7 @@
 {{/* Labels that never change, by which pods are selected together with a component. */}}
 {{- define "postcall.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of the pods that serve. */}}
@@ -21,13 +32,29 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: server
 {{- end -}}
 
+{{/*
+Labels of the operator. Takes a dictionary: top, the root context; field, where they are given. One of
+the chart's own would be there twice, and the pods would not be selected by it.
+*/}}
+{{- define "postcall.ownLabels" -}}
+{{- $labels := get .top.Values .field | default dict -}}
+{{- range $label, $_ := $labels -}}
+{{- if or (eq $label "helm.sh/chart") (regexMatch "^app\\.kubernetes\\.io/(name|instance|component|version|managed-by)$" $label) -}}
+{{- fail (printf "%s: the label %s is the chart's own: leave it out" $.field $label) -}}
+{{- end -}}
+{{- end -}}
+{{- with $labels -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
 {{- define "postcall.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "postcall.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- with include "postcall.ownLabels" (dict "top" . "field" "commonLabels") }}
+{{ . }}
 {{- end }}
 {{- end -}}
 
@@ -36,9 +63,9 @@ Metadata of an object. Takes a dictionary: top, the root context; name, what is 
 name; component, labels, annotations if it has any.
 */}}
 {{- define "postcall.metadata" -}}
-{{- $annotations := merge (dict) (.annotations | default dict) .top.Values.commonAnnotations -}}
+{{- $annotations := merge (dict) (.annotations | default dict) (.top.Values.commonAnnotations | default dict) -}}
 name: {{ include "postcall.fullname" .top }}{{ .name }}
-namespace: {{ .top.Release.Namespace }}
+namespace: {{ .top.Release.Namespace | quote }}
 labels:
   {{- include "postcall.labels" .top | nindent 2 }}
   {{- with .component }}

@@ -4,14 +4,14 @@ automountServiceAccountToken: false
 # Or a Service named postcall would put POSTCALL_PORT=tcp://… into the environment.
 enableServiceLinks: false
 {{- with .Values.serviceAccountName }}
-serviceAccountName: {{ . }}
+serviceAccountName: {{ . | quote }}
 {{- end }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -80,10 +80,10 @@ envFrom:
 {{- define "postcall.volumes" -}}
 - name: settings
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | quote }}
 - name: secrets
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
     defaultMode: 0440
 {{- with .top.Values.extraVolumes }}
 {{ toYaml . }}

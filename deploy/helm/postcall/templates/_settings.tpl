@@ -1,8 +1,10 @@
 {{/* The settings file. */}}
 {{- define "postcall.settings" -}}
 {{- $settings := deepCopy .Values.settings -}}
-{{- if not (hasKey $settings.admin "token") -}}
-{{- $_ := set $settings.admin "token" (dict "file" "/run/secrets/postcall/admin-token") -}}
+{{- $admin := $settings.admin | default dict -}}
+{{- $_ := set $settings "admin" $admin -}}
+{{- if not (hasKey $admin "token") -}}
+{{- $_ := set $admin "token" (dict "file" "/run/secrets/postcall/admin-token") -}}
 {{- end -}}
 {{- toYaml $settings -}}
 {{- end -}}
@@ -33,7 +35,7 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
 
 {{/* The port of a listener. */}}
 {{- define "postcall.port" -}}
-{{- $listen := get (get .top.Values.settings .listener) "listen" -}}
+{{- $listen := get (get .top.Values.settings .listener | default dict) "listen" -}}
 {{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" ($listen | toString) -}}
 {{- fail (printf "settings.%s.listen: %s is reached from inside the pod alone: use 0.0.0.0" .listener $listen) -}}
 {{- end -}}

@@ -1,0 +1,40 @@
+"""Compares the list of crates in an image with what cargo says is in the binary.
+
+    sbom.py CYCLONEDX TARGET      exits 1, and prints the difference, if they are not the same
+"""
+
+import json
+import subprocess
+import sys
+
+
+def main(file, target):
+    listed, expected = crates_of(file), crates_of_cargo(target)
+    for crate in sorted(expected - listed):
+        print(f"{file}: {crate} is in the binary and not listed", file=sys.stderr)
+    for crate in sorted(listed - expected):
+        print(f"{file}: {crate} is listed and not in the binary", file=sys.stderr)
+    print(f"{len(listed)} crates are listed for {target}")
+    return 1 if listed != expected or not listed else 0
+
+
+def crates_of(file):
+    with open(file, encoding="utf-8") as text:
+        components = json.load(text)["components"]
+    return {component["purl"].partition("?")[0].removeprefix("pkg:cargo/") for component in components}
+
+
+def crates_of_cargo(target):
+    tree = ["cargo", "tree", "--locked", "--edges", "normal", "--target", target, "--prefix", "none", "--format", "{p}"]
+    lines = subprocess.run(tree, check=True, capture_output=True, text=True).stdout.splitlines()
+    crates = (line.split() for line in lines if line and "(proc-macro)" not in line)
+    return {f"{name}@{version.removeprefix('v')}" for name, version, *_ in crates} - {own(lines)}
+
+
+def own(lines):
+    name, version, *_ = lines[0].split()
+    return f"{name}@{version.removeprefix('v')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

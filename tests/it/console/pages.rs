@@ -239,6 +239,21 @@ fn what_a_sender_says_is_never_markup() {
 }
 
 #[test]
+fn a_call_with_very_long_webhooks_has_a_page_of_bounded_length() {
+    let test_env = TestEnv::new();
+    let text = "<".repeat(40_000);
+    for digit in 1..=5 {
+        let body = format!("CallUUID=c-1&Digits={digit}&Note={text}");
+        let query = Some("question=score");
+        Callback::signed("ivr", query, &body, PLIVO_TOKEN).send(&test_env).assert_status(200);
+    }
+    let text = page(&test_env, "/console/calls/c-1", "").text;
+    assert_eq!(text.matches("are too many for this page").count(), 2);
+    assert!(text.len() < 600 * 1024, "{} bytes", text.len());
+    assert!(text.ends_with("</html>"));
+}
+
+#[test]
 fn a_page_that_has_not_changed_is_not_sent_again() {
     let test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");

@@ -23,8 +23,8 @@ mod writer;
 pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Store};
 pub use error::StoreError;
 pub use model::{
-    ClaimRequest, Claimed, ClockRecord, Cursor, MalformedCursor, Page, PurgeCounts,
-    QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, Statistics,
-    StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
+    ClaimRequest, Claimed, ClockRecord, Cursor, FileSystem, MalformedCursor, OldestDue, Page,
+    PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent,
+    Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
 };
 pub use observer::Observer;

@@ -37,6 +37,7 @@ mod operator_actions;
 mod power_cut;
 mod presets;
 mod process;
+mod punctuality;
 mod quarantine;
 mod quarantine_erase;
 mod quarantine_survey;

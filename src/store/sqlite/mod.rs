@@ -325,6 +325,14 @@ impl Reader for SqliteStore {
         self.read(queries::clock).await
     }
 
+    async fn overdue(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Name, u64)>, StoreError> {
+        self.read(move |connection| queries::overdue(connection, after, until)).await
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.read(queries::statistics).await
     }

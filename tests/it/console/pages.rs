@@ -248,7 +248,7 @@ fn a_call_with_very_long_webhooks_has_a_page_of_bounded_length() {
         Callback::signed("ivr", query, &body, PLIVO_TOKEN).send(&test_env).assert_status(200);
     }
     let text = page(&test_env, "/console/calls/c-1", "").text;
-    assert_eq!(text.matches("are too many for this page").count(), 2);
+    assert!(text.contains("bytes are too many for this page"));
     assert!(text.len() < 600 * 1024, "{} bytes", text.len());
     assert!(text.ends_with("</html>"));
 }

@@ -405,3 +405,17 @@ fn a_source_is_set_up_by_what_the_settings_say_and_shows_what_arrives() {
     }
     page(&test_env, "/console/setup/unknown", "").assert_status(404);
 }
+
+#[test]
+fn an_alert_leads_to_a_page_that_there_is() {
+    let test_env = TestEnv::new();
+    let rules = include_str!("../../../deploy/prometheus/rules.yml");
+    let links = rules.lines().filter_map(|line| line.trim().strip_prefix("console: "));
+    let links: Vec<_> = links
+        .map(|link| link.trim_matches('\'').replace("{{ $labels.source }}", "quick"))
+        .collect();
+    assert!(links.len() > 10);
+    for link in links {
+        page(&test_env, &link, "").assert_status(200);
+    }
+}

@@ -1,5 +1,6 @@
 //! The parts put together: what lives long is made here and nowhere else, and taken down in order.
 
+mod answer_xml;
 mod open_files;
 mod reload;
 mod terms;
@@ -17,6 +18,7 @@ use actix_web::web;
 use tokio::sync::{mpsc, watch};
 use tracing_actix_web::TracingLogger;
 
+pub use self::answer_xml::{AnswerXml, answer_xml};
 pub use self::terms::{mapper, of_admin as admin_config, of_delivery as delivery_config};
 
 pub use self::reload::Reread;
@@ -28,7 +30,7 @@ use crate::destination::Client;
 pub use crate::http::api_description;
 use crate::http::{
     self, AdminListener, Api, Bounds, Check, ConsoleContext, Gate, ListenerOptions, PublicListener,
-    RootSpan,
+    RootSpan, Setups,
 };
 use crate::ingest::Ingest;
 use crate::random::Random;
@@ -165,13 +167,19 @@ impl App {
         let gate = gate(&settings);
         let in_force = InForce::of(&settings);
         let environment = settings.admin.environment.clone();
+        let setups = Arc::new(Setups::new(terms::setups(&settings)));
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
-        let console = ConsoleContext { clock: clock.clone(), random: random.clone(), environment };
+        let console = ConsoleContext {
+            clock: clock.clone(),
+            random: random.clone(),
+            environment,
+            setups: setups.clone(),
+        };
         let admin_server = serve_admin(admin_listener, &store, &metrics, &accepting, api, console)?;
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
         let quarantine =
@@ -184,7 +192,7 @@ impl App {
             random,
         };
         let public = serve_public(public, &public_settings, pace.deadline, state)?;
-        let mut live = Live { in_force, ingest, admin, gate, terms, metrics };
+        let mut live = Live { in_force, ingest, admin, gate, setups, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
         loop {

@@ -15,6 +15,7 @@ mod masking;
 mod object;
 mod quarantine;
 mod query;
+mod recent;
 mod requests;
 mod role;
 mod service;
@@ -38,6 +39,7 @@ pub use quarantine::{
 pub use query::{
     PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery, cursor_time, reason_labels,
 };
+pub use recent::{ActionSubject, RecentAction};
 pub use requests::{
     BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult, ReplayPayload,
     ReplayRequest, ReplayResult, SkippedByReason,

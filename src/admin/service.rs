@@ -11,6 +11,7 @@ use super::api::AdminApi;
 use super::difference::Difference;
 use super::error::{AdminError, Result};
 use super::query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery};
+use super::recent::{ActionSubject, RecentAction, RecentActions};
 use super::requests::{
     BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult, ReplayPayload,
     ReplayRequest, ReplayResult, SkippedByReason,
@@ -42,6 +43,7 @@ pub struct AdminService {
     clock: Clock,
     /// Locked while a page is worked on: two operators at once are no faster than one.
     throttle: Mutex<Throttle>,
+    recent: RecentActions,
 }
 
 /// What operator actions need of the settings.
@@ -61,7 +63,14 @@ impl AdminService {
         clock: Clock,
     ) -> Self {
         let config = RwLock::new(Arc::new(config));
-        Self { store, config, metrics, clock, throttle: Mutex::default() }
+        Self {
+            store,
+            config,
+            metrics,
+            clock,
+            throttle: Mutex::default(),
+            recent: RecentActions::default(),
+        }
     }
 
     /// Replaces the configuration from now on.
@@ -102,8 +111,13 @@ impl AdminService {
             let outcomes = self.store.erase(ids.to_vec(), self.clock.now()).await?;
             erased += count(outcomes.iter().filter(|it| **it == ActionOutcome::Done).count());
         }
-        self.count(Action::Erase, erased);
+        self.count(Action::Erase, erased, ActionSubject::Call);
         Ok(EraseResult { erased, quarantined })
+    }
+
+    /// Operator actions since the start, the latest first.
+    pub fn recent_actions(&self) -> Vec<RecentAction> {
+        self.recent.list()
     }
 
     /// Names of the settings: accounts, and surveys.
@@ -120,7 +134,7 @@ impl AdminService {
     /// There is no such submission, nothing of it is left to read, or the store cannot be written.
     pub async fn reveal(&self, id: SubmissionId) -> Result<()> {
         only_done(&self.store.reveal(vec![id], self.clock.now()).await?)?;
-        self.count(Action::Reveal, 1);
+        self.count(Action::Reveal, 1, of_submission(id));
         Ok(())
     }
 
@@ -153,13 +167,14 @@ impl AdminService {
         is_known.then_some(()).ok_or_else(AdminError::unknown_account)
     }
 
-    fn count_replays(&self, how: Replay, submissions: u32) {
+    fn count_replays(&self, how: Replay, submissions: u32, subject: ActionSubject) {
         let action = if how.same_payload { Action::ReplaySamePayload } else { Action::Replay };
-        self.count(action, submissions);
+        self.count(action, submissions, subject);
     }
 
-    fn count(&self, action: Action, times: u32) {
+    fn count(&self, action: Action, times: u32, subject: ActionSubject) {
         if times > 0 {
+            self.recent.add(RecentAction { at: self.clock.now(), action, times, subject });
             self.metrics.admin_action(action, times);
             tracing::info!(action = action.label(), times, "operator action");
         }
@@ -198,7 +213,7 @@ impl AdminApi for AdminService {
             result.differences.push(Difference::preview(&found, how, &**mapper)?);
         } else {
             only_done(&self.store.replay(vec![id], how).await?)?;
-            self.count_replays(how, 1);
+            self.count_replays(how, 1, of_submission(id));
         }
         Ok(result)
     }
@@ -246,7 +261,7 @@ impl AdminApi for AdminService {
             skipped.insert(UNCHANGED.to_owned(), unchanged);
         }
         let replayed = accounts.values().sum();
-        self.count_replays(how, replayed);
+        self.count_replays(how, replayed, ActionSubject::Search);
         let wait_ms = millis(throttle.replayed(accounts, config.rate, self.clock.monotonic()));
         Ok(ReplayResult { replayed, skipped, differences: Vec::new(), next_cursor, wait_ms })
     }
@@ -254,7 +269,7 @@ impl AdminApi for AdminService {
     async fn discard_one(&self, id: SubmissionId, comment: &str) -> Result<DiscardResult> {
         let comment = checked_comment(comment)?;
         only_done(&self.store.discard(vec![id], comment, self.clock.now()).await?)?;
-        self.count(Action::Discard, 1);
+        self.count(Action::Discard, 1, of_submission(id));
         Ok(DiscardResult { discarded: 1, ..DiscardResult::default() })
     }
 
@@ -275,7 +290,7 @@ impl AdminApi for AdminService {
         };
         let (accounts, skipped) = tally(&found, &outcomes);
         let discarded = accounts.values().sum();
-        self.count(Action::Discard, discarded);
+        self.count(Action::Discard, discarded, ActionSubject::Search);
         let wait_ms = millis(throttle.discarded(discarded, self.clock.monotonic()));
         Ok(DiscardResult { discarded, skipped, next_cursor, wait_ms })
     }
@@ -305,7 +320,7 @@ impl AdminApi for AdminService {
         let comment = checked_comment(comment)?;
         self.check_account(account).await?;
         self.store.pause(account.clone(), comment, self.clock.now()).await?;
-        self.count(Action::Pause, 1);
+        self.count(Action::Pause, 1, ActionSubject::Account(account.to_string()));
         let mut accounts = self.accounts().await?.accounts.into_iter();
         accounts.find(|it| it.account == account.as_str()).ok_or_else(AdminError::unknown_account)
     }
@@ -313,7 +328,8 @@ impl AdminApi for AdminService {
     async fn resume(&self, account: &Name) -> Result<ResumeResult> {
         self.check_account(account).await?;
         let was_paused = self.store.resume(account.clone(), self.clock.now()).await?;
-        self.count(Action::Resume, u32::from(was_paused));
+        let subject = ActionSubject::Account(account.to_string());
+        self.count(Action::Resume, u32::from(was_paused), subject);
         Ok(ResumeResult { account: account.to_string(), was_paused })
     }
 
@@ -326,6 +342,10 @@ impl AdminApi for AdminService {
     async fn totals(&self) -> Result<StateCounts> {
         Ok(self.store.statistics().await?.counts)
     }
+}
+
+fn of_submission(id: SubmissionId) -> ActionSubject {
+    ActionSubject::Submission(id.0.to_string())
 }
 
 fn ids(submissions: &[Submission]) -> Vec<SubmissionId> {

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::{open_files, terms};
 use crate::admin::AdminService;
 use crate::delivery::DeliveryConfig;
-use crate::http::Gate;
+use crate::http::{Gate, Setups};
 use crate::ingest::Ingest;
 use crate::settings::{Fingerprint, Kept, Settings, SettingsError};
 use crate::telemetry::{Metrics, ReloadResult, logs};
@@ -20,6 +20,7 @@ pub(super) struct Live {
     pub(super) ingest: Arc<Ingest>,
     pub(super) admin: Arc<AdminService>,
     pub(super) gate: Arc<Gate>,
+    pub(super) setups: Arc<Setups>,
     pub(super) terms: watch::Sender<Arc<DeliveryConfig>>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -81,6 +82,7 @@ impl Live {
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
         self.admin.change(terms::of_admin(&new));
         self.gate.change(terms::admin_tokens(&new));
+        self.setups.change(terms::setups(&new));
         logs::filter_by(&new.logs.filter);
         self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.metrics.settings_are_stale(false);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::answer_xml::answer_xml;
 use crate::admin::AdminConfig;
 use crate::delivery::{self, DeliveryConfig};
 use crate::destination::Timeouts;
 use crate::domain::Name;
-use crate::http::{self, AdminTokens};
+use crate::http::{self, AdminTokens, SourceSetup};
 use crate::ingest::IngestError;
 use crate::settings::Settings;
-use crate::source::Source;
+use crate::source::{Scheme, Source};
 use crate::survey::{Labels, SettingsMapper, Survey};
 use crate::telemetry::{FieldLabels, LabelSets};
 
@@ -17,6 +18,29 @@ use crate::telemetry::{FieldLabels, LabelSets};
 pub(super) fn admin_tokens(settings: &Settings) -> AdminTokens {
     let admin = &settings.admin;
     AdminTokens { token: admin.token.clone(), viewer_token: admin.viewer_token.clone() }
+}
+
+/// How each source is set up at its sender.
+pub(super) fn setups(settings: &Settings) -> Vec<SourceSetup> {
+    let setup = |source: &Source| {
+        let survey = settings.surveys.get(&source.survey);
+        let has_replies = settings.replies.contains_key(&source.name);
+        let xml = match survey {
+            Some(survey) if matches!(source.signature, Scheme::Plivo(_)) => {
+                answer_xml(source, survey, has_replies, None).map(|it| (it.xml, it.notes))
+            }
+            _ => Err("its sender is not Plivo, which alone runs XML".to_owned()),
+        };
+        SourceSetup {
+            source: source.name.to_string(),
+            url: source.address(),
+            account: source.account.name.to_string(),
+            survey: source.survey.to_string(),
+            schemes: source.signature.labels().iter().map(ToString::to_string).collect(),
+            xml,
+        }
+    };
+    settings.sources.values().map(setup).collect()
 }
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {

@@ -6,9 +6,9 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::{Failure, SettingsFile};
+use crate::app::{AnswerXml, answer_xml};
 use crate::settings::{Environment, Settings};
-use crate::source::{PlivoQuestion, Scheme, Source, check_plivo_xml};
-use crate::survey::{Keypad, PhoneQuestion, Prompt, Survey};
+use crate::source::{Scheme, Source};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,19 +39,10 @@ impl Xml {
         };
         let source = self.source(&settings)?;
         let has_replies = settings.replies.contains_key(&source.name);
-        let asked = Asked::by(survey, has_replies)?;
-        let xml = self.document(source, survey, &asked, has_replies)?;
-        let only =
-            asked.questions.iter().filter(|(it, _)| matches!(it.prompt, Some(Prompt::Text(_))));
-        let only = self.language.iter().flat_map(|language| {
-            only.clone().map(move |(PhoneQuestion { name, .. }, _)| {
-                format!(
-                    "{name} has one prompt for all languages, which is spoken as {language}: write \
-                     prompt: {{ {language}: … }} if it is in another"
-                )
-            })
-        });
-        for note in only.chain(asked.notes.iter().cloned()) {
+        let language = self.language.as_deref();
+        let AnswerXml { xml, notes } = answer_xml(source, survey, has_replies, language)
+            .map_err(|error| anyhow!("{error}"))?;
+        for note in notes {
             // Without a reader, the XML is all that is asked for.
             let _ = writeln!(io::stderr(), "note: {note}");
         }
@@ -86,84 +77,5 @@ impl Xml {
                     .into())
             }
         }
-    }
-
-    fn document(
-        &self,
-        source: &Source,
-        survey: &Survey,
-        asked: &Asked<'_>,
-        redirect: bool,
-    ) -> Result<String, Failure> {
-        let url = source.address();
-        // The only question need not be named.
-        let is_only = survey.questions().count() == 1;
-        let mut xml = "<Response>\n".to_owned();
-        for (question, keypad) in &asked.questions {
-            let name = question.name.as_str();
-            let prompt = question.prompt.ok_or_else(|| {
-                anyhow!(
-                    "question {name} has no prompt: add one to it, such as prompt: \"How was this call? \
-                     Press a key of {}.\"",
-                    keypad.keys
-                )
-            })?;
-            let (language, prompt) = prompt
-                .text(self.language.as_deref())
-                .map_err(|error| anyhow!("question {name}: {error}"))?;
-            let element = PlivoQuestion {
-                url: &url,
-                question: (!is_only).then_some(name),
-                redirect,
-                valid_digits: &keypad.keys,
-                digits: keypad.length_max,
-                finish_key: keypad.finish_key(),
-                language,
-                prompt,
-            };
-            for line in element.to_string().lines() {
-                xml.push_str(&format!("  {line}\n"));
-            }
-        }
-        xml.push_str("  <Hangup/>\n</Response>\n");
-        check_plivo_xml(&xml).map_err(|error| anyhow!("Plivo would not run this XML: {error}"))?;
-        Ok(xml)
-    }
-}
-
-/// What the XML asks.
-struct Asked<'a> {
-    /// At least one.
-    questions: Vec<(PhoneQuestion<'a>, Keypad)>,
-    /// Why each of the others is not asked.
-    notes: Vec<String>,
-}
-
-impl<'a> Asked<'a> {
-    /// # Errors
-    /// No question can be asked.
-    fn by(survey: &'a Survey, has_replies: bool) -> Result<Self, Failure> {
-        let (mut questions, mut notes) = (Vec::new(), Vec::new());
-        for question in survey.by_phone() {
-            let name = question.name;
-            match &question.keypad {
-                Err(why) => notes.push(format!("{name} is not asked: it {why}")),
-                Ok(_) if question.is_conditional => notes.push(format!(
-                    "{name} is not asked here: it has ask_when, which only replies of the source can \
-                     follow"
-                )),
-                Ok(_) if has_replies && !questions.is_empty() => {
-                    notes.push(format!("{name} is not asked here: the replies of the source ask it"));
-                }
-                Ok(keypad) => {
-                    let keypad = keypad.clone();
-                    questions.push((question, keypad));
-                }
-            }
-        }
-        if questions.is_empty() {
-            return Err(anyhow!("no question can be asked:\n  {}", notes.join("\n  ")).into());
-        }
-        Ok(Self { questions, notes })
     }
 }

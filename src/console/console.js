@@ -4,11 +4,16 @@ const policy = window.trustedTypes
   ? window.trustedTypes.createPolicy("postcall", { createHTML: (html) => html })
   : { createHTML: (html) => html };
 
+// What each region was in the answer that it is from.
+const known = new WeakMap();
+
 // Regions with the attribute data-live are replaced by those of a new answer. One that holds the focus,
-// a selection or an open <details> is left as it is: nothing moves under the reader's hands.
+// a selection, an open <details> or something typed is left as it is: nothing moves under the reader's hands.
 function isInUse(region) {
   if (region.contains(document.activeElement)) return true;
   if (region.querySelector("details[open]")) return true;
+  const isTyped = (field) => field.value !== field.defaultValue;
+  if ([...region.querySelectorAll("input")].some(isTyped)) return true;
   const selection = document.getSelection();
   return Boolean(selection && !selection.isCollapsed && selection.containsNode(region, true));
 }
@@ -18,13 +23,13 @@ function replaceRegions(html) {
   let left = 0;
   for (const region of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(region.id);
-    if (!other || other.outerHTML === region.dataset.was) continue;
+    if (!other || other.outerHTML === known.get(region)) continue;
     if (isInUse(region)) {
       left += 1;
       continue;
     }
     const next = document.importNode(other, true);
-    next.dataset.was = other.outerHTML;
+    known.set(next, other.outerHTML);
     region.replaceWith(next);
     offerCopies(next);
   }

@@ -29,13 +29,15 @@ pub enum Tab {
     Submissions,
     Accounts,
     Quarantine,
+    Audit,
 }
 
-const TABS: [(Tab, &str, &str); 4] = [
+const TABS: [(Tab, &str, &str); 5] = [
     (Tab::Overview, "/console/", "Overview"),
     (Tab::Submissions, "/console/submissions", "Submissions"),
     (Tab::Accounts, "/console/accounts", "Accounts"),
     (Tab::Quarantine, "/console/quarantine", "Quarantine"),
+    (Tab::Audit, "/console/audit", "Actions"),
 ];
 
 /// A whole document.

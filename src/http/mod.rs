@@ -16,11 +16,12 @@ mod span;
 mod stream;
 mod webhooks;
 
+pub use crate::console::SourceSetup;
 pub use api::{
     AdminTokens, Api, BODY_TIMEOUT as API_BODY_TIMEOUT, Gate, description as api_description,
 };
 pub use bounds::Bounds;
-pub use console::ConsoleContext;
+pub use console::{ConsoleContext, Setups};
 pub use probes::{AdminListener, Check};
 pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;

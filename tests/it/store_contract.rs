@@ -185,6 +185,7 @@ macro_rules! keeps_every_promise {
                 what_closed_a_submission_closes_it_after_a_replay
                 discard_is_final
                 what_was_delivered_or_is_in_flight_is_not_discarded
+                a_reveal_is_recorded_and_changes_nothing_else
             }
             promises! { erasing<$type>:
                 what_is_erased_leaves_only_its_id_and_its_outcome

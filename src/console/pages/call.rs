@@ -16,6 +16,9 @@ pub fn call(call: &str, inspection: &CallInspection, role: Role, now: Timestamp)
             }
         }
         @for it in &inspection.submissions { (section(&reading(it))) }
+        @if role == Role::Operator {
+            p { a.button href={ "/console/calls/" (call) "/erase" } { "Erase this call…" } }
+        }
         @if inspection.truncated > 0 {
             p.hint { (inspection.truncated) " more submissions about it are not shown." }
         }

@@ -8,6 +8,8 @@ use crate::submission::StateCounts;
 pub struct Overview<'a> {
     pub counts: &'a StateCounts,
     pub accounts: &'a [AccountView],
+    /// Names of the settings.
+    pub sources: &'a [String],
     pub quarantined: usize,
     /// The latest first.
     pub rejections: &'a [RejectionView],
@@ -47,6 +49,19 @@ pub fn overview(it: &Overview<'_>) -> Markup {
                                 " since " (time(pause.since)) ": " (said(&pause.detail))
                             }
                         }
+                    }
+                }
+            }
+        }
+        section aria-labelledby="t-sources" {
+            h2 #t-sources { "Sources" }
+            @if it.sources.is_empty() { p { "The settings have none." } }
+            ul {
+                @for source in it.sources {
+                    li {
+                        (source) ": "
+                        a href={ "/console/setup/" (source) } { "set up and test " (source) } ", "
+                        a href={ "/console/submissions?source=" (source) } { "submissions of " (source) }
                     }
                 }
             }

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -59,7 +61,7 @@ pub(super) fn section(reading: &Reading<'_>) -> Markup {
                 p.notice { "Numbers are shown. That is recorded below." }
             }
             h3 { "Timeline" }
-            (timeline(detail))
+            (timeline(detail, &Cell::new(RAW_MAX)))
             @if let Some(trace) = &submission.trace {
                 details id={ "d-" (id) } {
                     summary { "How it was mapped" }
@@ -141,7 +143,10 @@ fn actions(reading: &Reading<'_>) -> Markup {
     }
 }
 
-fn timeline(detail: &SubmissionDetailView) -> Markup {
+/// Most bytes of raw webhooks and responses on a page; the command line shows all of them.
+const RAW_MAX: usize = 128 * 1024;
+
+fn timeline(detail: &SubmissionDetailView, room: &Cell<usize>) -> Markup {
     let truncated = detail.truncated;
     html! {
         ol.timeline {
@@ -149,7 +154,7 @@ fn timeline(detail: &SubmissionDetailView) -> Markup {
                 @if let Some(gap) = event.gap {
                     li.gap { span aria-hidden="true" { "┆ " } (span(gap)) " later" }
                 }
-                (row(&event, detail))
+                (row(&event, detail, room))
             }
         }
         @let hidden = [
@@ -163,11 +168,11 @@ fn timeline(detail: &SubmissionDetailView) -> Markup {
     }
 }
 
-fn row(event: &Event<'_>, detail: &SubmissionDetailView) -> Markup {
+fn row(event: &Event<'_>, detail: &SubmissionDetailView, room: &Cell<usize>) -> Markup {
     html! {
         @match &event.what {
-            What::Webhook(it, answers) => { (webhook(event.at, it, answers)) },
-            What::Attempt(it) => { (attempt(event.at, it, &detail.submission.id)) },
+            What::Webhook(it, answers) => { (webhook(event.at, it, answers, room)) },
+            What::Attempt(it) => { (attempt(event.at, it, &detail.submission.id, room)) },
             What::Action(it) => { (action(event.at, it)) },
             What::Settled => {
                 li.event data-kind="settled" {
@@ -179,8 +184,13 @@ fn row(event: &Event<'_>, detail: &SubmissionDetailView) -> Markup {
     }
 }
 
-fn webhook(at: Timestamp, webhook: &WebhookView, answers: &[&AnswerView]) -> Markup {
-    let raw = [
+fn webhook(
+    at: Timestamp,
+    webhook: &WebhookView,
+    answers: &[&AnswerView],
+    room: &Cell<usize>,
+) -> Markup {
+    let texts = [
         ("query", &webhook.query),
         ("body", &webhook.body),
         ("body, Base64", &webhook.body_base64),
@@ -195,15 +205,25 @@ fn webhook(at: Timestamp, webhook: &WebhookView, answers: &[&AnswerView]) -> Mar
                 details id={ "w-" (webhook.id) } {
                     summary { "Raw webhook" }
                     p { (webhook.method) }
-                    @for (name, text) in raw {
+                    @for (name, text) in texts {
                         @if let Some(text) = text {
                             p.hint { (name) }
-                            pre tabindex="0" { (visible(text)) }
+                            (raw(text, room))
                         }
                     }
                 }
             }
         }
+    }
+}
+
+/// What a sender or Plivo said in full, while there is room for it on the page.
+fn raw(text: &str, room: &Cell<usize>) -> Markup {
+    let left = room.get().checked_sub(text.len());
+    room.set(left.unwrap_or(room.get()));
+    html! {
+        @if left.is_some() { pre tabindex="0" { (visible(text)) } }
+        @else { p.hint { (text.len()) " bytes are too many for this page: the command line shows them." } }
     }
 }
 
@@ -227,7 +247,7 @@ fn answer(answer: &AnswerView) -> Markup {
     }
 }
 
-fn attempt(at: Timestamp, attempt: &AttemptView, submission: &str) -> Markup {
+fn attempt(at: Timestamp, attempt: &AttemptView, submission: &str, room: &Cell<usize>) -> Markup {
     html! {
         li.event data-kind="attempt" {
             (time(at)) " attempt " (attempt.number) " "
@@ -243,7 +263,7 @@ fn attempt(at: Timestamp, attempt: &AttemptView, submission: &str) -> Markup {
                     summary { "Response" }
                     @if let Some(api_id) = &attempt.api_id { p { "api_id " code { (said(api_id)) } } }
                     @if let Some(error) = &attempt.error { p { (said(error)) } }
-                    @if let Some(reply) = &attempt.reply { pre tabindex="0" { (visible(reply)) } }
+                    @if let Some(reply) = &attempt.reply { (raw(reply, room)) }
                 }
             }
         }

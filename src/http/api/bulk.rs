@@ -1,6 +1,8 @@
+use actix_web::web;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::super::probes::AdminListener;
 use super::answer::{Answer, Listener};
 use super::problems::{BadBody, CommonProblems, RateLimited};
 use super::reading::Body;
@@ -8,6 +10,7 @@ use crate::admin::{
     AdminApi, AdminError, AdminService, BulkDiscardRequest, BulkReplayRequest, DiscardResult,
     EraseResult, ReplayResult,
 };
+use crate::domain::CallUuid;
 
 /// Whose words are to be forgotten.
 #[derive(Deserialize, ToSchema)]
@@ -69,10 +72,18 @@ pub(super) async fn erase(
     listener: Listener,
 ) -> Answer<EraseResult> {
     let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
+    Ok(web::Json(erase_call(&listener, call).await?))
+}
+
+/// Erases a call, in the quarantine of this process too.
+pub(in crate::http) async fn erase_call(
+    listener: &AdminListener,
+    call: CallUuid,
+) -> Result<EraseResult, AdminError> {
     let ingest = listener.api.ingest.clone();
     let erase = async move |admin: &AdminService| {
         let erasure = ingest.begin_erasure(&call).await;
         admin.erase_all(&call, erasure.removed.clone()).await
     };
-    listener.act(erase).await
+    listener.run(erase).await
 }

@@ -16,6 +16,7 @@ mod reading;
 mod submissions;
 
 pub(super) use answer::failure;
+pub(super) use bulk::erase_call;
 pub use context::Api;
 pub use described::description;
 pub use gate::{AdminTokens, Gate};

@@ -2,14 +2,16 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::super::api::{drop_from, submission_id, verify_again};
+use super::super::api::{drop_from, erase_call, submission_id, verify_again};
 use super::super::origin::only;
 use super::super::probes::AdminListener;
 use super::access::path_after_login;
 use super::form::Form;
 use super::page::PageRequest;
 use super::respond::{PageError, see_other};
-use super::views::{bulk_preview, bulk_request, login_page, replay_request, submission_page};
+use super::views::{
+    bulk_preview, bulk_request, call_id, erase_page, login_page, replay_request, submission_page,
+};
 use crate::admin::{
     AdminApi, AdminError, BulkReplayRequest, QuarantineDrop, QuarantineRetried, QuarantineRetry,
 };
@@ -26,7 +28,7 @@ pub(super) async fn login(
     let next = path_after_login(form.get("next"));
     let token = form.get("token").trim();
     let Some(role) = listener.api.gate.tokens().role_of(token.as_bytes()) else {
-        tracing::warn!("a login to the console failed: neither token of the settings was sent");
+        tracing::debug!("a login to the console failed: neither token of the settings was sent");
         return Ok(login_page(StatusCode::FORBIDDEN, &Login { next, is_wrong: true }));
     };
     let now = listener.console.clock.now();
@@ -94,6 +96,16 @@ pub(super) async fn bulk_replay(page: PageRequest, form: Form) -> Answer {
         }
         None => "/console/submissions?done=replayed-all".to_owned(),
     }))
+}
+
+pub(super) async fn erase(page: PageRequest, path: web::Path<String>, form: Form) -> Answer {
+    let call = call_id(&path)?;
+    if form.get("confirmation").trim() != call.as_str() {
+        let warning = "Nothing was erased: the id that was typed is not that of this call.";
+        return Ok(erase_page(&page, &call, Some(warning)));
+    }
+    erase_call(&page.listener, call).await?;
+    Ok(see_other("/console/submissions?done=erased"))
 }
 
 pub(super) async fn discard(page: PageRequest, path: web::Path<String>, form: Form) -> Answer {

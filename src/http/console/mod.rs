@@ -19,7 +19,7 @@ use actix_web::web;
 
 use respond::PageError;
 
-pub use context::ConsoleContext;
+pub use context::{ConsoleContext, Setups};
 
 pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/console")
@@ -33,6 +33,11 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(post("/logout", web::post().to(actions::logout)))
         .service(get("/calls", web::get().to(views::find_call)))
         .service(get("/calls/{call}", web::get().to(views::call)))
+        .service(both(
+            "/calls/{call}/erase",
+            web::get().to(views::erase),
+            web::post().to(actions::erase),
+        ))
         .service(get("/submissions", web::get().to(views::submissions)))
         .service(get("/submissions/{id}", web::get().to(views::submission)))
         .service(both(
@@ -54,6 +59,8 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(get("/accounts", web::get().to(views::accounts)))
         .service(post("/accounts/{account}/pause", web::post().to(actions::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(actions::resume)))
+        .service(get("/audit", web::get().to(views::audit)))
+        .service(get("/setup/{source}", web::get().to(views::setup)))
         .service(get("/quarantine", web::get().to(views::quarantine)))
         .service(post("/quarantine/retry", web::post().to(actions::retry_quarantine)))
         .service(post("/quarantine/drop", web::post().to(actions::drop_quarantine)))

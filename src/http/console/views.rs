@@ -13,8 +13,8 @@ use crate::admin::{
     SubmissionQuery,
 };
 use crate::console::{
-    self, Accounts, BulkReplay, Filter, Login, Overview, Quarantine, Reading, ReplayPreview, Shell,
-    Submissions, Tab,
+    self, Accounts, BulkReplay, Filter, Login, Overview, Quarantine, Reading, ReplayPreview, Setup,
+    Shell, Submissions, Tab,
 };
 use crate::domain::CallUuid;
 
@@ -66,9 +66,12 @@ pub(super) async fn overview(page: PageRequest) -> Answer {
     let counts = admin.totals().await?;
     let mut accounts = admin.accounts().await?;
     accounts.mask();
+    let setups = page.listener.console.setups.list();
+    let sources: Vec<_> = setups.iter().map(|it| it.source.clone()).collect();
     let content = console::overview(&Overview {
         counts: &counts,
         accounts: &accounts.accounts,
+        sources: &sources,
         quarantined: ingest.quarantine().list().len(),
         rejections: &rejections_of(ingest),
     });
@@ -94,6 +97,53 @@ pub(super) async fn call(page: PageRequest, path: web::Path<String>) -> Answer {
     let title = format!("Call {call}");
     Ok(page.answer(&title, special(Tab::Submissions, refresh), &content))
 }
+
+pub(super) async fn erase(page: PageRequest, path: web::Path<String>) -> Answer {
+    Ok(erase_page(&page, &call_id(&path)?, None))
+}
+
+/// The question before a call is erased, and a warning where it was not answered right.
+pub(super) fn erase_page(
+    page: &PageRequest,
+    call: &CallUuid,
+    warning: Option<&str>,
+) -> HttpResponse {
+    let content = console::erase(call.as_str(), warning);
+    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    let mut response = page.answer("Erase", special, &content);
+    if warning.is_some() {
+        *response.status_mut() = StatusCode::CONFLICT;
+    }
+    response
+}
+
+pub(super) async fn audit(page: PageRequest) -> Answer {
+    let content = console::audit(&page.listener.api.admin.recent_actions());
+    Ok(page.answer("Operator actions", special(Tab::Audit, LIST), &content))
+}
+
+pub(super) async fn setup(page: PageRequest, source: web::Path<String>) -> Answer {
+    let setups = page.listener.console.setups.list();
+    let setup = setups.iter().find(|it| it.source == *source).ok_or_else(|| {
+        PageError::new(StatusCode::NOT_FOUND, "the settings have no source with this name")
+    })?;
+    let query = SubmissionQuery { source: Some(setup.source.clone()), ..Default::default() };
+    let paging = Paging { cursor: None, limit: Some(ARRIVED) };
+    let mut arrived = page.listener.admin().list(&query, &paging).await?;
+    arrived.mask();
+    let mut rejections = rejections_of(&page.listener.api.ingest);
+    rejections.retain(|it| it.source == setup.source);
+    let content = console::setup(&Setup {
+        setup,
+        submissions: &arrived.submissions,
+        rejections: &rejections,
+    });
+    let title = format!("Set up {}", setup.source);
+    Ok(page.answer(&title, special(Tab::Overview, UNSETTLED), &content))
+}
+
+/// Submissions of a source that its setup shows.
+const ARRIVED: u32 = 5;
 
 pub(super) async fn submissions(page: PageRequest) -> Answer {
     let now = page.listener.console.clock.now();
@@ -286,7 +336,7 @@ fn special(tab: Tab, refresh: u32) -> Special {
     Special { tab: Some(tab), refresh: Some(refresh) }
 }
 
-fn call_id(text: &str) -> Result<CallUuid, PageError> {
+pub(super) fn call_id(text: &str) -> Result<CallUuid, PageError> {
     text.parse().map_err(|error| PageError::new(StatusCode::NOT_FOUND, format!("{error}")))
 }
 

@@ -15,6 +15,10 @@ fn pages(id: &str) -> Vec<String> {
         of_submission(""),
         of_submission("/replay?include_delivered=true"),
         of_submission("/discard"),
+        "/console/calls/c-1/erase".to_owned(),
+        "/console/replay?state=delivered&include_delivered=true".to_owned(),
+        "/console/setup/quick".to_owned(),
+        "/console/audit".to_owned(),
         "/console/accounts".to_owned(),
         "/console/quarantine".to_owned(),
         "/console/login".to_owned(),
@@ -60,7 +64,8 @@ fn every_page_forbids_what_it_does_not_have_and_has_nothing_inline() {
         for inline in [" style=", " onclick=", " onload=", " onerror=", "<style", "javascript:"] {
             assert!(!reply.text.contains(inline), "{path} has {inline}");
         }
-        assert!(!reply.text.contains("http://") && !reply.text.contains("https://"), "{path}");
+        let links = ["src=\"http", "href=\"http", "action=\"http", "url=http"];
+        assert!(!links.iter().any(|link| reply.text.contains(link)), "{path}");
         assert!(reply.text.len() < 60 * 1024, "{path}: {} bytes", reply.text.len());
     }
 }
@@ -234,6 +239,21 @@ fn what_a_sender_says_is_never_markup() {
 }
 
 #[test]
+fn a_call_with_very_long_webhooks_has_a_page_of_bounded_length() {
+    let test_env = TestEnv::new();
+    let text = "<".repeat(40_000);
+    for digit in 1..=5 {
+        let body = format!("CallUUID=c-1&Digits={digit}&Note={text}");
+        let query = Some("question=score");
+        Callback::signed("ivr", query, &body, PLIVO_TOKEN).send(&test_env).assert_status(200);
+    }
+    let text = page(&test_env, "/console/calls/c-1", "").text;
+    assert!(text.contains("bytes are too many for this page"));
+    assert!(text.len() < 600 * 1024, "{} bytes", text.len());
+    assert!(text.ends_with("</html>"));
+}
+
+#[test]
 fn a_page_that_has_not_changed_is_not_sent_again() {
     let test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");
@@ -321,4 +341,81 @@ fn a_replay_of_many_shows_every_difference_and_takes_its_number() {
         send(&test_env, "/console/replay", "", &fields).status == 303
     });
     test_env.until("all are delivered", || test_env.store.totals().delivered == 3);
+}
+
+#[test]
+fn a_call_is_erased_by_who_types_its_id() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let path = "/console/calls/c-1/erase";
+    assert!(page(&test_env, path, "").text.contains("This is final."));
+    for wrong in ["", "confirmation=c-2"] {
+        send(&test_env, path, "", wrong).assert_status(409);
+    }
+    page(&test_env, "/console/calls/c-1", "").text.find("From=").expect("it is there");
+    send(&test_env, path, "", "confirmation=c-1").assert_status(303);
+    let text = page(&test_env, "/console/calls/c-1", "").text;
+    assert!(text.contains("No submission is about this call"), "{text}");
+    let actions = page(&test_env, "/console/audit", "").text;
+    assert!(actions.contains("<td>erase</td><td>a call</td>"), "{actions}");
+    assert!(!actions.contains("c-1"), "{actions}");
+}
+
+#[test]
+fn operator_actions_are_listed_with_what_they_were_done_to() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let id = test_env.id_of("c-1");
+    assert!(page(&test_env, "/console/audit", "").text.contains("None since the start."));
+    send(&test_env, "/console/accounts/main/pause", "", "reason=maintenance").assert_status(303);
+    send(&test_env, &format!("/console/submissions/{id}/reveal"), "", "").assert_status(200);
+    let text = page(&test_env, "/console/audit", "").text;
+    let (reveal, pause) =
+        (text.find("<td>reveal</td>").unwrap(), text.find("<td>pause</td>").unwrap());
+    assert!(reveal < pause, "the latest is first: {text}");
+    assert!(text.contains(&format!("/console/submissions/{id}")), "{text}");
+}
+
+#[test]
+fn a_source_is_set_up_by_what_the_settings_say_and_shows_what_arrives() {
+    let mut test_env = TestEnv::new();
+    let text = page(&test_env, "/console/setup/quick", "").text;
+    for part in [
+        "<code>https://surveys.example.com/hooks/quick</code>",
+        "postcall sign quick --test --digits 4 --send",
+        "There is none: question score has no prompt",
+        "Nothing yet",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    test_env.operator_rewrites(|settings| {
+        let plain = "quick: { questions: [{ name: score, answers: 1-5 }]";
+        let spoken = "quick: { questions: [{ name: score, answers: 1-5, prompt: Press a key. }]";
+        settings.replace(plain, spoken)
+    });
+    test_env.reload();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.caller("c-2").signed_with("another token").presses("4").assert_status(401);
+    let text = page(&test_env, "/console/setup/quick", "").text;
+    for part in ["&lt;Response&gt;", "Press a key.", "signature_mismatch", "/console/submissions/"]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    page(&test_env, "/console/setup/unknown", "").assert_status(404);
+}
+
+#[test]
+fn an_alert_leads_to_a_page_that_there_is() {
+    let test_env = TestEnv::new();
+    let rules = include_str!("../../../deploy/prometheus/rules.yml");
+    let links = rules.lines().filter_map(|line| line.trim().strip_prefix("console: "));
+    let links: Vec<_> = links
+        .map(|link| link.trim_matches('\'').replace("{{ $labels.source }}", "quick"))
+        .collect();
+    assert!(links.len() > 10);
+    for link in links {
+        page(&test_env, &link, "").assert_status(200);
+    }
 }

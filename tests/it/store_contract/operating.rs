@@ -225,6 +225,29 @@ async fn replay(
     store.replay(calls.iter().copied().map(id).collect(), how).await.unwrap()
 }
 
+pub async fn a_reveal_is_recorded_and_changes_nothing_else(mut store: TestStore<impl Backend>) {
+    unmapped(&store, "dead").await;
+    store.receive_one(complete(200, "in-flight")).await;
+    let claim = store.claim(wanted(&[("main", 1)], 261)).await.unwrap().claims.remove(0);
+    let calls = ["in-flight", "dead"];
+    let counts = store.counts().await;
+    let ids = || calls.iter().copied().map(id).collect::<Vec<_>>();
+    assert_eq!(store.reveal(ids(), at(262)).await.unwrap(), [ActionOutcome::Done; 2]);
+    assert_eq!(store.reveal(vec![id("unknown")], at(262)).await.unwrap(), [ActionOutcome::Unknown]);
+    assert_eq!(store.counts().await, counts);
+    // An attempt that is in flight is settled all the same.
+    let settled = store.settle_one(&claim, accepted(263), Decision::Delivered).await;
+    assert_eq!(settled, Settled::Done);
+    store.reopen();
+    for call in calls {
+        let revealed = AuditEntry { at: at(262), action: "reveal".into(), detail: None };
+        assert_eq!(store.submission(call).await.document.audit, [revealed]);
+    }
+    store.erase(ids(), at(400)).await.unwrap();
+    assert_eq!(store.reveal(ids(), at(500)).await.unwrap(), [ActionOutcome::Final; 2]);
+    store.check_counts().await;
+}
+
 async fn discard(
     store: &TestStore<impl Backend>,
     calls: &[&str],

@@ -13,7 +13,24 @@ use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission,
 pub(super) trait Backend: Send {
     type Error: std::error::Error + Send + Sync + 'static;
 
-    fn begin(&self) -> Result<(), Self::Error>;
+    /// Whether no other process changes the database: what is in flight can then stay in memory, and
+    /// nothing has to be locked.
+    const EXCLUSIVE: bool;
+
+    /// Begins a transaction and reads what it is known to touch. Returns the time by which leases end,
+    /// if it is the database's own.
+    fn begin(&self, touched: &Touched) -> Result<Option<Timestamp>, Self::Error>;
+
+    /// Reads more of what the transaction touches, if reading it at once is quicker.
+    fn prefetch(&self, _touched: &Touched) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Whether another process changed the same rows, so that the transaction may succeed if it is run
+    /// again.
+    fn is_conflict(_error: &Self::Error) -> bool {
+        false
+    }
 
     /// Commits and syncs; nothing may be acknowledged before it returns.
     fn commit(&self) -> Result<(), Self::Error>;
@@ -133,7 +150,8 @@ pub(super) trait Backend: Send {
 
     fn record_clock(&self, record: ClockRecord) -> Result<(), Self::Error>;
 
-    /// Rows whose lease has ended by `clock`.
+    /// Rows whose lease has ended by `clock`; at [`Timestamp::MAX`], those that an earlier process of
+    /// this replica had claimed.
     fn expired(&self, clock: Timestamp, limit: usize) -> Result<Vec<i64>, Self::Error>;
 
     /// Rows that retention may touch, of which so much is kept and that were settled before a time,
@@ -161,6 +179,47 @@ pub(super) trait Backend: Send {
 
     /// Deletes those in whose body or query the call's id is found.
     fn delete_quarantined_about(&self, call: &CallUuid) -> Result<usize, Self::Error>;
+}
+
+/// What a transaction is known to touch.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Touched {
+    pub submissions: Vec<SubmissionId>,
+    pub rows: Vec<i64>,
+    /// Times at which submissions may be accepted.
+    pub accepted_at: Vec<Timestamp>,
+    /// Sources and the ids of their webhooks.
+    pub keys: Vec<(Name, String)>,
+    /// Accounts whose pauses are looked at.
+    pub accounts: Vec<Name>,
+}
+
+impl Touched {
+    pub fn by_webhook(id: SubmissionId, request: &ReceiveRequest) -> Self {
+        let key = request.idempotency_key.as_ref();
+        Self {
+            submissions: vec![id],
+            accepted_at: vec![request.webhook.received_at],
+            keys: key.map(|key| (request.source.clone(), key.id.clone())).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    pub fn ids(submissions: impl IntoIterator<Item = SubmissionId>) -> Self {
+        Self { submissions: submissions.into_iter().collect(), ..Self::default() }
+    }
+
+    pub fn accounts(accounts: impl IntoIterator<Item = Name>) -> Self {
+        Self { accounts: accounts.into_iter().collect(), ..Self::default() }
+    }
+
+    pub fn extend(&mut self, other: &Touched) {
+        self.submissions.extend_from_slice(&other.submissions);
+        self.rows.extend_from_slice(&other.rows);
+        self.accepted_at.extend_from_slice(&other.accepted_at);
+        self.keys.extend_from_slice(&other.keys);
+        self.accounts.extend_from_slice(&other.accounts);
+    }
 }
 
 /// A submission as it was found.

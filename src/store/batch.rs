@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, UnreadablePause};
+use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, Touched, UnreadablePause};
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
@@ -39,7 +39,7 @@ const BROUGHT_FORWARD_MAX: usize = 200;
 
 /// Submissions and pauses that a transaction reads and changes.
 ///
-/// What is in flight stays here after the transaction: only this writer changes rows, and its
+/// If only this writer changes rows, what is in flight stays here after the transaction: its
 /// settlement comes next.
 #[derive(Default)]
 pub(super) struct WorkingSet {
@@ -66,8 +66,14 @@ enum Change {
 }
 
 impl WorkingSet {
-    /// After a commit: only what is in flight is needed again.
-    pub fn committed(&mut self) {
+    /// After a commit: only what is in flight is needed again. What another process may have changed
+    /// meanwhile is not believed.
+    pub fn committed(&mut self, is_exclusive: bool) {
+        if !is_exclusive {
+            let scopes = std::mem::take(&mut self.scopes);
+            *self = Self { scopes, ..Self::default() };
+            return;
+        }
         let rows = &mut self.rows;
         self.entries.retain(|_, entry| {
             let stays = entry.submission.is_in_flight();
@@ -234,8 +240,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         turns: &mut Turns,
         lease: Duration,
     ) -> Result<Claimed, B::Error> {
-        self.renew_leases(&request.leased, lease)?;
-        self.expire_leases()?;
+        self.expire_leases(&request.leased, lease)?;
         let mut claimed = Claimed::default();
         for (account, wanted) in &request.wanted {
             let next = self.claim_of(account, *wanted, request, turns, lease, &mut claimed)?;
@@ -288,6 +293,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             if rows.is_empty() || unsent_room == 0 {
                 break;
             }
+            self.prefetch(&rows)?;
             for row in rows {
                 if claimed.claims.len() - before == most {
                     break;
@@ -331,7 +337,10 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     /// Brings due times forward to the latest that may be.
     fn bring_forward(&mut self, account: &Name, latest: Timestamp) -> Result<(), B::Error> {
-        for (_, row) in self.due(account, latest, Timestamp::MAX, BROUGHT_FORWARD_MAX)? {
+        let due = self.due(account, latest, Timestamp::MAX, BROUGHT_FORWARD_MAX)?;
+        let rows: Vec<i64> = due.into_iter().map(|(_, row)| row).collect();
+        self.prefetch(&rows)?;
+        for row in rows {
             self.fetch(row)?;
             self.modify(row, |submission| submission.bring_forward(latest));
         }
@@ -381,31 +390,30 @@ impl<'a, B: Backend> Batch<'a, B> {
         Ok(settled)
     }
 
-    /// Renews the leases of claims that have not lost theirs, where they would expire.
-    fn renew_leases(&mut self, leased: &[LeaseToken], lease: Duration) -> Result<(), B::Error> {
-        for token in leased {
-            let Some(row) = self.find(token.submission)? else { continue };
-            let submission = &self.set.entries[&row].submission;
-            let expires = submission.lease_until.is_some_and(|end| end <= self.clock);
-            if expires && submission.is_leased_by(token) {
-                let lease_until = self.clock + lease;
-                self.modify(row, |submission| submission.lease_until = Some(lease_until));
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees claims whose lease has expired by the store's clock; returns how many.
-    pub fn expire_leases(&mut self) -> Result<usize, B::Error> {
+    /// Frees claims whose lease has expired by the store's clock, and renews the leases of those that
+    /// are still worked on; returns how many were freed.
+    pub fn expire_leases(
+        &mut self,
+        leased: &[LeaseToken],
+        lease: Duration,
+    ) -> Result<usize, B::Error> {
         let mut expired = 0;
         loop {
             let rows = self.backend.expired(self.clock, EXPIRED_MAX)?;
             let found = rows.len();
+            self.prefetch(&rows)?;
             for row in rows {
                 self.fetch(row)?;
                 // A row that was settled in this transaction is not written yet.
-                let lease_until = self.set.entries[&row].submission.lease_until;
-                if lease_until.is_some_and(|end| end <= self.clock) {
+                let submission = &self.set.entries[&row].submission;
+                if submission.lease_until.is_none_or(|end| end > self.clock) {
+                    continue;
+                }
+                let is_of = |token: &LeaseToken| token.submission == submission.id;
+                if leased.iter().any(|it| is_of(it) && submission.is_leased_by(it)) {
+                    let lease_until = self.clock + lease;
+                    self.modify(row, |submission| submission.lease_until = Some(lease_until));
+                } else {
                     self.modify(row, Submission::expire);
                     expired += 1;
                 }
@@ -552,6 +560,7 @@ impl<'a, B: Backend> Batch<'a, B> {
     ) -> Result<Vec<i64>, B::Error> {
         let rows = self.backend.purgeable(level, before, *room)?;
         *room -= rows.len();
+        self.prefetch(&rows)?;
         for row in &rows {
             self.fetch(*row)?;
         }
@@ -562,7 +571,9 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     /// Sets aside some of what no claim finds.
     pub fn set_unclaimable_aside(&mut self) -> Result<(), B::Error> {
-        for row in self.backend.unclaimable(UNCLAIMABLE_MAX)? {
+        let rows = self.backend.unclaimable(UNCLAIMABLE_MAX)?;
+        self.prefetch(&rows)?;
+        for row in rows {
             self.fetch(row)?;
         }
         Ok(())
@@ -628,6 +639,16 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
     }
 
+    /// Has the backend read rows at once that are about to be fetched.
+    fn prefetch(&self, rows: &[i64]) -> Result<(), B::Error> {
+        let unknown = rows.iter().filter(|row| !self.set.entries.contains_key(row));
+        let rows: Vec<i64> = unknown.copied().collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.backend.prefetch(&Touched { rows, ..Touched::default() })
+    }
+
     /// Brings a row that exists into the working set.
     fn fetch(&mut self, row: i64) -> Result<(), B::Error> {
         if !self.set.entries.contains_key(&row) {
@@ -682,6 +703,8 @@ impl<'a, B: Backend> Batch<'a, B> {
     fn free_row(&mut self, accepted_at: Timestamp) -> Result<i64, B::Error> {
         let highest = match self.set.highest_row {
             Some(highest) => highest,
+            // Another process may use rows at any time.
+            None if !B::EXCLUSIVE => i64::MAX,
             None => self.backend.highest_row(i64::MIN, i64::MAX)?.unwrap_or(i64::MIN),
         };
         let mut row = first_row(accepted_at);

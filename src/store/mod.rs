@@ -10,18 +10,23 @@
 
 mod backend;
 mod batch;
+mod checksum;
 mod contract;
 mod error;
+mod examination;
 #[cfg(feature = "flaws")]
 pub(crate) mod flaws;
+mod header_lines;
 mod model;
 mod observer;
 mod selection;
+mod serving;
 pub mod sqlite;
 mod writer;
 
 pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Store};
 pub use error::StoreError;
+pub use examination::{Examination, Finding, FindingKind};
 pub use model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, MalformedCursor, Page, PurgeCounts,
     QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, Statistics,

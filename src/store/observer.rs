@@ -14,6 +14,9 @@ pub trait Observer: Send + Sync {
     /// The store could not be written.
     fn commit_failed(&self) {}
 
+    /// A transaction met another process's and is run again.
+    fn conflicted(&self) {}
+
     /// The store can be written again.
     fn recovered(&self) {}
 

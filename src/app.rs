@@ -31,7 +31,8 @@ use crate::http::{
 };
 use crate::ingest::Ingest;
 use crate::random::Random;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, StoreUrl};
+use crate::store::postgres::{self, LeaseClock, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Listener, Metrics, logs};
@@ -220,8 +221,12 @@ fn open_store(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Store>, StoreError> {
+    let path = match &settings.store.url {
+        StoreUrl::Sqlite(path) => path.clone(),
+        StoreUrl::Postgres(_) => return open_postgres(settings, clock, metrics),
+    };
     let opened = SqliteStore::open(sqlite::Options {
-        path: settings.store.path.clone(),
+        path,
         write_queue: settings.store.write_queue,
         lease: settings.delivery.lease,
         clock: clock.clone(),
@@ -240,6 +245,42 @@ fn open_store(
         }
         Err(error) => Err(error),
     }
+}
+
+fn open_postgres(
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let replica = settings.store.replica.clone();
+    let store = PostgresStore::open(postgres::Options {
+        address: postgres_address(&settings.store)?,
+        replica: replica.unwrap_or_else(|| replica_name(settings.public.listen)),
+        write_queue: settings.store.write_queue,
+        lease: settings.delivery.lease,
+        lease_clock: LeaseClock::Database,
+        clock: clock.clone(),
+        observer: metrics.clone(),
+    })?;
+    Ok(Arc::new(store))
+}
+
+/// How to connect to the PostgreSQL store of these settings.
+///
+/// # Errors
+/// The file of certificates cannot be read; the store is in a file.
+pub fn postgres_address(settings: &settings::Store) -> Result<postgres::Address, StoreError> {
+    let StoreUrl::Postgres(config) = &settings.url else {
+        return Err(StoreError::Foreign { path: settings.url.shown() });
+    };
+    let (ca_file, password) = (settings.ca_file.as_deref(), settings.password.clone());
+    postgres::Address::of(config, ca_file, password)
+}
+
+/// Two processes of one machine do not listen at one address.
+fn replica_name(listen: SocketAddr) -> String {
+    let machine = rustix::system::uname();
+    format!("{}/{listen}", machine.nodename().to_string_lossy())
 }
 
 /// What helps with a damaged store.

@@ -40,6 +40,7 @@ mod source_text;
 mod sources;
 mod spec;
 mod store;
+mod store_url;
 mod surveys;
 mod variables;
 mod warnings;
@@ -61,6 +62,7 @@ pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use source_line::SourceLine;
 pub use store::Store;
+pub use store_url::StoreUrl;
 pub use warnings::Warnings;
 
 use crate::destination::Destination;

@@ -32,8 +32,9 @@ pub(super) trait Backend: Send {
         false
     }
 
-    /// Commits and syncs; nothing may be acknowledged before it returns.
-    fn commit(&self) -> Result<(), Self::Error>;
+    /// Commits and syncs; nothing may be acknowledged before it returns. Returns the state counts of the
+    /// database if other processes change them too.
+    fn commit(&self) -> Result<Option<StateCounts>, Self::Error>;
 
     fn rollback(&self);
 

@@ -19,6 +19,7 @@ pub(crate) mod flaws;
 mod header_lines;
 mod model;
 mod observer;
+pub mod postgres;
 mod selection;
 mod serving;
 pub mod sqlite;

@@ -371,7 +371,7 @@ impl<B: Backend> Committer<B> {
         if let (Err(error), true) = (&committed, operations.is_empty()) {
             self.note_failure(error);
         }
-        committed?;
+        let counts_after = committed?.unwrap_or(counts_after);
         self.counts = counts_after;
         corruption.report(&*self.observer);
         if let Some(wait) = removed.map(|removed| match removed {

@@ -142,6 +142,8 @@ families! {
         store_commit_group_size: Histogram = histogram(&GROUP_SIZES),
         /// Commits that failed; what was in them was not acknowledged.
         store_commit_failures_total: IntCounter = counter,
+        /// Transactions of the store that met another process's and were run again.
+        store_conflicts_total: IntCounter = counter,
         /// 1 while the store can be written, 0 from a failed commit until the next that succeeds.
         store_writable: IntGauge = gauge,
         /// 1 from when a part of the store was found to be damaged until the service is started
@@ -460,6 +462,10 @@ impl Observer for Metrics {
     fn commit_failed(&self) {
         self.families.store_commit_failures_total.inc();
         self.families.store_writable.set(0);
+    }
+
+    fn conflicted(&self) {
+        self.families.store_conflicts_total.inc();
     }
 
     fn recovered(&self) {

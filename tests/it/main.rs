@@ -32,6 +32,8 @@ mod invariant_checker;
 mod logs;
 mod open_files;
 mod operator_actions;
+mod postgres;
+mod postgres_service;
 mod power_cut;
 mod presets;
 mod process;

@@ -224,9 +224,9 @@ impl Backend for Database {
         Ok(None)
     }
 
-    fn commit(&self) -> Result<()> {
+    fn commit(&self) -> Result<Option<StateCounts>> {
         self.execute("COMMIT", [])?;
-        Ok(())
+        Ok(None)
     }
 
     fn rollback(&self) {
@@ -264,7 +264,7 @@ impl Backend for Database {
             self.begin(&Touched::default())?;
             let probed = self
                 .execute("INSERT OR REPLACE INTO write_probe VALUES (1, zeroblob(?1))", [bytes])
-                .and_then(|_| self.commit());
+                .and_then(|_| self.commit().map(drop));
             if probed.is_err() {
                 self.rollback();
             }

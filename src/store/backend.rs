@@ -130,6 +130,14 @@ pub(super) trait Backend: Send {
     /// Deletes the oldest keys that expire and were used before that time, at most `limit`; returns how many.
     fn delete_keys_before(&self, before: Timestamp, limit: usize) -> Result<usize, Self::Error>;
 
+    /// Whether this replica delivers for an account: one does at a time.
+    fn leads(&self, _account: &Name) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    /// Lets other replicas take over what this one led; nothing is written afterwards.
+    fn close(&self) {}
+
     /// Rows of an account that wait, are not in flight and are due after `after` and until `until`,
     /// the longest due first.
     fn due(
@@ -193,6 +201,8 @@ pub(super) struct Touched {
     pub keys: Vec<(Name, String)>,
     /// Accounts whose pauses are looked at.
     pub accounts: Vec<Name>,
+    /// Accounts that are claimed of.
+    pub claimed: Vec<Name>,
 }
 
 impl Touched {
@@ -214,12 +224,18 @@ impl Touched {
         Self { accounts: accounts.into_iter().collect(), ..Self::default() }
     }
 
+    pub fn claiming(accounts: impl IntoIterator<Item = Name>) -> Self {
+        let accounts: Vec<Name> = accounts.into_iter().collect();
+        Self { claimed: accounts.clone(), accounts, ..Self::default() }
+    }
+
     pub fn extend(&mut self, other: &Touched) {
         self.submissions.extend_from_slice(&other.submissions);
         self.rows.extend_from_slice(&other.rows);
         self.accepted_at.extend_from_slice(&other.accepted_at);
         self.keys.extend_from_slice(&other.keys);
         self.accounts.extend_from_slice(&other.accounts);
+        self.claimed.extend_from_slice(&other.claimed);
     }
 }
 

@@ -259,6 +259,9 @@ impl<'a, B: Backend> Batch<'a, B> {
         lease: Duration,
         claimed: &mut Claimed,
     ) -> Result<Option<Timestamp>, B::Error> {
+        if !self.backend.leads(account)? {
+            return Ok(None);
+        }
         let (now, before) = (request.now, claimed.claims.len());
         let pause = self.pause_of(account)?.cloned();
         let claimable = pause

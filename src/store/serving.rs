@@ -23,6 +23,9 @@ use super::writer::{Order, Writer};
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, SubmissionId};
 
+/// How often a store that others write to is looked at for what is due.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
 /// A store that writes through a [`Serving`].
 pub(super) trait Engine: Send + Sync {
     type Backend: Backend + 'static;
@@ -164,7 +167,7 @@ impl<E: Engine> Queue for E {
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
         let (turns, lease) = (self.serving().turns.clone(), self.serving().lease);
         let touched = touching::<E>(|| {
-            Touched::accounts(request.wanted.iter().map(|(account, _)| account.clone()))
+            Touched::claiming(request.wanted.iter().map(|(account, _)| account.clone()))
         });
         write_in(self, Order::Last, touched, move |batch| {
             let turns = &mut turns.lock().expect("selecting does not panic");
@@ -182,6 +185,10 @@ impl<E: Engine> Queue for E {
 
     async fn changed(&self) {
         self.serving().changed.notified().await;
+    }
+
+    fn poll_interval(&self) -> Option<Duration> {
+        (!E::Backend::EXCLUSIVE).then_some(POLL_INTERVAL)
     }
 
     fn is_writable(&self) -> bool {

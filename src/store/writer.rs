@@ -213,6 +213,7 @@ impl<B: Backend> Committer<B> {
         }
         // For operators who copy the file; the next open does it too.
         let _ = self.backend.truncate_log();
+        self.backend.close();
     }
 
     async fn serve_locally(
@@ -236,6 +237,7 @@ impl<B: Backend> Committer<B> {
             }
         }
         let _ = self.backend.truncate_log();
+        self.backend.close();
     }
 
     fn serve_batch(

@@ -5,6 +5,7 @@
 
 mod columns;
 mod connection;
+mod durability;
 mod error;
 mod examine;
 mod options;
@@ -27,6 +28,7 @@ use tokio_postgres::types::Type;
 
 use self::connection::{Statement, apart, pipeline};
 use self::error::PgError;
+use self::options::OPEN_TIMEOUT;
 use self::queries::Reading;
 use self::transaction::Database;
 use super::backend::{Backend, Touched};
@@ -49,9 +51,6 @@ const READERS: usize = 4;
 
 /// How long a query waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long opening may take, but for migrations.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL store: one that is served by this process, or one that is only read.
 pub struct PostgresStore {
@@ -84,6 +83,7 @@ impl PostgresStore {
             let (client, _task) =
                 connected.map_err(|error| open(PgError::Connect(error.into())))?;
             schema::migrate(&client, &shown).await?;
+            durability::check(&client).await.map_err(open)?;
             slot_of(&client, &replica).await.map_err(open)
         })?;
         let backend = Database::new(runtime, address.clone(), slot, lease_clock);

@@ -70,6 +70,8 @@ struct Transaction {
     highest: HashMap<i64, Option<i64>>,
     known_keys: HashMap<(Name, String), Option<KeyUsed>>,
     pauses: HashMap<Name, Option<String>>,
+    /// Accounts that this replica leads, as far as is known.
+    led: HashMap<Name, bool>,
 }
 
 /// What a known idempotency key came with: the digest, and the submission that it was about.
@@ -104,6 +106,8 @@ enum Fetch {
     Highest,
     Keys,
     Pauses,
+    Lead,
+    Led,
 }
 
 pub(super) const BY_ID: &str = concat!(
@@ -131,6 +135,37 @@ pub(super) const KEYS: &str = "SELECT source, key, digest, submission FROM idemp
     WHERE (source, key) IN (SELECT * FROM unnest($1::text[], $2::bytea[]))";
 
 pub(super) const PAUSES: &str = "SELECT account, pause FROM pauses WHERE account = ANY($1)";
+
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    };
+}
+
+/// Takes the lead of accounts that no replica leads, and renews it for 15 s once half of them have
+/// passed. What another one leads is not locked.
+const LEAD: &str = concat!(
+    "INSERT INTO leaders (account, replica, until)
+    SELECT u.account, $2, ",
+    now!(),
+    " + 15000000 FROM unnest($1::text[]) AS u (account)
+        LEFT JOIN leaders AS known ON known.account = u.account
+        WHERE known.account IS NULL OR known.until <= ",
+    now!(),
+    " OR (known.replica = $2 AND known.until < ",
+    now!(),
+    " + 7500000)
+        ORDER BY u.account
+    ON CONFLICT (account) DO UPDATE SET replica = excluded.replica, until = excluded.until
+        WHERE leaders.until <= ",
+    now!(),
+    " OR leaders.replica = excluded.replica"
+);
+
+const LED: &str = concat!(
+    "SELECT account FROM leaders WHERE account = ANY($1) AND replica = $2 AND until > ",
+    now!()
+);
 
 const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
@@ -259,8 +294,16 @@ impl Database {
         Ok(())
     }
 
-    fn fetches(touched: &Touched) -> Vec<(Fetch, Statement)> {
+    fn fetches(&self, touched: &Touched) -> Vec<(Fetch, Statement)> {
         let mut fetches = Vec::new();
+        if !touched.claimed.is_empty() && self.lease_clock == LeaseClock::Database {
+            for (fetch, sql) in [(Fetch::Lead, LEAD), (Fetch::Led, LED)] {
+                let statement = Statement::new(sql)
+                    .with(names(&touched.claimed), Type::TEXT_ARRAY)
+                    .with(self.slot, Type::INT8);
+                fetches.push((fetch, statement));
+            }
+        }
         if !touched.submissions.is_empty() {
             let ids: BTreeSet<Uuid> = touched.submissions.iter().map(|id| id.0).collect();
             let ids: Vec<Uuid> = ids.into_iter().collect();
@@ -306,7 +349,7 @@ impl Database {
         touched: &Touched,
         mut fetches: Vec<(Fetch, Statement)>,
     ) -> Result<Option<Timestamp>> {
-        fetches.extend(Self::fetches(touched));
+        fetches.extend(self.fetches(touched));
         let skipped = usize::from(before.is_some());
         let (kinds, statements): (Vec<Fetch>, Vec<Statement>) = fetches.into_iter().unzip();
         let statements = before.into_iter().chain(statements).collect();
@@ -315,6 +358,16 @@ impl Database {
         let mut transaction = self.transaction.borrow_mut();
         for (kind, rows) in kinds.into_iter().zip(results) {
             match kind {
+                Fetch::Lead => {}
+                Fetch::Led => {
+                    let others = touched.claimed.iter().map(|account| (account.clone(), false));
+                    transaction.led.extend(others);
+                    for row in &rows {
+                        if let Ok(account) = row.try_get::<_, &str>(0)?.parse() {
+                            transaction.led.insert(account, true);
+                        }
+                    }
+                }
                 Fetch::Clock => clock = rows.first().map(|row| clamped(row.get(0))),
                 Fetch::Submissions => {
                     let unknown = touched.submissions.iter().map(|id| (*id, None));
@@ -542,7 +595,7 @@ impl Backend for Database {
     }
 
     fn prefetch(&self, touched: &Touched) -> Result<()> {
-        if !Self::fetches(touched).is_empty() {
+        if !self.fetches(touched).is_empty() {
             self.fetch(None, touched, Vec::new())?;
         }
         Ok(())
@@ -865,6 +918,30 @@ impl Backend for Database {
         )?;
         self.changes.set(self.changes.get() + deleted.len() as u64);
         Ok(deleted.len())
+    }
+
+    fn leads(&self, account: &Name) -> Result<bool> {
+        if self.lease_clock == LeaseClock::Process {
+            return Ok(true);
+        }
+        if !self.transaction.borrow().led.contains_key(account) {
+            let claimed = vec![account.clone()];
+            self.prefetch(&Touched { claimed, ..Touched::default() })?;
+        }
+        Ok(self.transaction.borrow().led.get(account).copied().unwrap_or(false))
+    }
+
+    fn close(&self) {
+        let released = self.begin(&Touched::default()).and_then(|_| {
+            self.defer(
+                Statement::new("UPDATE leaders SET until = 0 WHERE replica = $1")
+                    .with(self.slot, Type::INT8),
+            );
+            self.commit()
+        });
+        if let Err(error) = released {
+            tracing::debug!(%error, "other replicas wait until what this one led expires");
+        }
     }
 
     fn due(

@@ -9,7 +9,7 @@ use postcall::store::{Queue, Reader, Statistics, StoreError, SubmissionFilter};
 use postcall::submission::{Decision, Outcome, Settled, Settlement};
 
 use super::backend::wanted;
-use super::spoken::{accepted, at, complete, webhook, with_key};
+use super::spoken::{accepted, at, complete, webhook, webhook_for, with_key};
 use super::{Backend, Postgres};
 
 /// A replica of a name, whose leases go by the database's clock.
@@ -93,7 +93,7 @@ async fn an_idempotency_key_at_two_replicas_is_used_once() {
 }
 
 #[tokio::test]
-async fn two_replicas_never_claim_the_same_submission() {
+async fn replicas_that_lead_different_accounts_claim_each_submission_once() {
     if !crate::postgres::is_available() {
         return;
     }
@@ -101,12 +101,20 @@ async fn two_replicas_never_claim_the_same_submission() {
     let place = Postgres::default();
     let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
     for n in 0..MANY {
-        a.receive(complete(0, &format!("c-{n}"))).await.unwrap();
+        let account = ["main", "other"][n % 2];
+        let request =
+            webhook_for(account, 0, &format!("c-{n}"), &[("score", "4"), ("problem", "1")]);
+        a.receive(request).await.unwrap();
+    }
+    // Each leads an account from its first claim on.
+    for (store, account) in [(&a, "main"), (&b, "other")] {
+        store.claim(wanted(&[(account, 0)], 1000)).await.unwrap();
     }
     let work = async |store: &PostgresStore| {
         let mut claimed = Vec::new();
         loop {
-            let claims = store.claim(wanted(&[("main", 7)], 1000)).await.unwrap().claims;
+            let claims =
+                store.claim(wanted(&[("main", 7), ("other", 7)], 1000)).await.unwrap().claims;
             if claims.is_empty() {
                 return claimed;
             }
@@ -121,8 +129,8 @@ async fn two_replicas_never_claim_the_same_submission() {
         }
     };
     let (by_a, by_b) = tokio::join!(work(&a), work(&b));
+    assert_eq!((by_a.len(), by_b.len()), (MANY / 2, MANY / 2));
     let mut all = [by_a, by_b].concat();
-    assert_eq!(all.len(), MANY);
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), MANY, "each was claimed once");
@@ -162,22 +170,51 @@ async fn a_lease_expires_by_the_databases_clock_at_any_replica() {
     let b = replica(&place, "b", LONG);
     a.receive(complete(0, "c-1")).await.unwrap();
     let lost = a.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.remove(0);
-    let found = async {
-        loop {
-            let mut claims = b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims;
-            if let Some(claim) = claims.pop() {
-                return claim;
-            }
+    let id = lost.token.submission;
+    let freed = async {
+        while b.load(vec![id]).await.unwrap()[0].is_in_flight() {
+            b.claim(wanted(&[("main", 1)], 1000)).await.unwrap();
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(30), found).await.expect("it expires");
-    assert_eq!(found.token.submission, lost.token.submission);
+    tokio::time::timeout(Duration::from_secs(30), freed).await.expect("it expires");
+    // The account is still led by the other one.
+    let found = a.claim(wanted(&[("main", 1)], 2000)).await.unwrap().claims.remove(0);
     let settle = async |store: &PostgresStore, token| {
         let (attempt, decision) = (accepted(1001), Decision::Delivered);
         store.settle(vec![Settlement { token, attempt, decision }]).await.unwrap()[0]
     };
     assert_eq!(settle(&a, lost.token).await, Settled::LeaseLost);
-    assert_eq!(settle(&b, found.token).await, Settled::Done);
+    assert_eq!(settle(&a, found.token).await, Settled::Done);
+}
+
+#[tokio::test]
+async fn an_account_is_claimed_of_by_one_replica_until_that_ends() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    for n in 0..4 {
+        a.receive(complete(0, &format!("c-{n}"))).await.unwrap();
+    }
+    let claim = async |store: &PostgresStore| {
+        store.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len()
+    };
+    assert_eq!(claim(&a).await, 1);
+    assert_eq!(claim(&b).await, 0, "the other one leads");
+    assert_eq!(claim(&a).await, 1);
+    a.close().await;
+    assert_eq!(claim(&b).await, 1, "the other one has ended");
+    drop(a);
+    let a = replica(&place, "a", LONG);
+    assert_eq!(claim(&a).await, 0, "what it led before is led by another");
+    // The lead of a replica that was killed expires.
+    let expire = "UPDATE leaders SET until = 1";
+    place.database.with(async |client| client.batch_execute(expire).await.unwrap());
+    assert_eq!(claim(&a).await, 1);
+    assert_eq!(claim(&b).await, 0);
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
 }
 
 #[tokio::test]

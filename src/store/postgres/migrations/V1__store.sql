@@ -103,6 +103,14 @@ CREATE TABLE pauses (
     pause   TEXT NOT NULL
 );
 
+-- Which replica delivers for an account, and until when by the database's clock: its throttle and its
+-- circuit breaker are those of the account then.
+CREATE TABLE leaders (
+    account TEXT   NOT NULL PRIMARY KEY,
+    replica BIGINT NOT NULL,
+    until   BIGINT NOT NULL
+) WITH (fillfactor = 50);
+
 -- Pairs of account and survey that have submissions: with them the submissions of a call are found by
 -- their ids, without an index of calls.
 CREATE TABLE scopes (

@@ -19,6 +19,9 @@ const INSTALLED: &str = "/usr/lib/postgresql";
 /// How long the server may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The password of the user, who needs it over TCP alone.
+pub const PASSWORD: &str = "the-password-of-the-database";
+
 /// The database that those of the tests are copies of.
 const TEMPLATE: &str = "postcall_template";
 
@@ -66,12 +69,13 @@ struct Server {
 /// A server of our own. The shell that started it stops it when this process ends.
 struct Own {
     _shell: Mutex<Child>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
     fn start() -> Option<Self> {
         let binaries = newest_binaries()?;
+        let port = free_port();
         let folder = tempfile::Builder::new().prefix("postcall-pg").tempdir().unwrap();
         // PostgreSQL refuses to run as root.
         let is_root = rustix::process::geteuid().is_root();
@@ -86,10 +90,24 @@ impl Server {
         };
         // It reads its input until this process ends, however that happens.
         let script = r#"
-            bouncer=
+            bouncer= tls=off PATH=$PATH:/usr/sbin
+            cd "$2" || exit 1
+            if command -v openssl >/dev/null; then
+                {
+                    key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+                    openssl req -x509 $key -days 2 -subj '/CN=A CA of the tests' -keyout ca.key -out ca.crt
+                    openssl req $key -subj /CN=localhost -keyout server.key -out server.csr
+                    echo 'subjectAltName = DNS:localhost' >server.ext
+                    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+                        -extfile server.ext -out server.crt
+                } >openssl.log 2>&1
+                chmod 600 server.key
+                tls=on
+            fi
             "$1/initdb" -D "$2/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1 || exit 1
+            printf '%s\n' 'local all all trust' 'hostssl all all all scram-sha-256' >data/pg_hba.conf
             if command -v pgbouncer >/dev/null; then
-                printf '%s\n' '[databases]' "* = host=$2 user=postcall" '[pgbouncer]' \
+                printf '%s\n' '[databases]' "* = host=$2 port=$3 user=postcall" '[pgbouncer]' \
                     "unix_socket_dir = $2" 'listen_port = 6432' 'auth_type = any' \
                     'pool_mode = transaction' 'max_client_conn = 500' 'default_pool_size = 5' \
                     "logfile = $2/pgbouncer.log" 'ignore_startup_parameters = extra_float_digits' \
@@ -97,7 +115,8 @@ impl Server {
                 pgbouncer -q "$2/pgbouncer.ini" >/dev/null 2>&1 &
                 bouncer=$!
             fi
-            "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off \
+            "$1/postgres" -D "$2/data" -k "$2" -p "$3" -c listen_addresses=localhost -c fsync=off \
+                -c ssl=$tls -c ssl_cert_file="$2/server.crt" -c ssl_key_file="$2/server.key" \
                 -c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB \
                 -c autovacuum=off >"$2/server.log" 2>&1 &
             cat >/dev/null
@@ -107,6 +126,7 @@ impl Server {
         let shell = command
             .args(["-c", script, "sh"])
             .args([&binaries, folder.path()])
+            .arg(port.to_string())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -114,12 +134,12 @@ impl Server {
             .spawn()
             .expect("the server's shell starts");
         let mut config = Config::new();
-        config.host_path(folder.path()).user("postgres").dbname("postgres");
-        let own = Own { _shell: Mutex::new(shell), _folder: folder };
+        config.host_path(folder.path()).port(port).user("postgres").dbname("postgres");
+        let own = Own { _shell: Mutex::new(shell), folder };
         let mut server = Self { config, own: Some(own) };
         server.wait_until_started();
         // Whom nothing is allowed that the documentation does not ask for.
-        server.execute("CREATE ROLE postcall LOGIN CREATEDB");
+        server.execute(&format!("CREATE ROLE postcall LOGIN CREATEDB PASSWORD '{PASSWORD}'"));
         server.config.user("postcall");
         Some(server)
     }
@@ -138,8 +158,7 @@ impl Server {
     fn is_pooler_started(&self) -> bool {
         let is_installed = Command::new("pgbouncer").arg("--version").output().is_ok();
         // Not the template, which nothing may be connected to while it is copied.
-        let mut config = self.config.clone();
-        config.port(Self::POOLER);
+        let config = self.pooled_config_of("postgres");
         let began = Instant::now();
         while is_installed && run(config.clone(), async |_| ()).is_err() {
             assert!(began.elapsed() < START_TIMEOUT, "PgBouncer did not start");
@@ -192,9 +211,22 @@ impl Server {
         config
     }
 
+    /// Through the pooler, which only a server of our own has.
+    fn pooled_config_of(&self, database: &str) -> Config {
+        let folder = self.own.as_ref().expect("the test was skipped otherwise").folder.path();
+        let mut config = Config::new();
+        config.host_path(folder).port(Self::POOLER).user("postcall").dbname(database);
+        config
+    }
+
     fn address(&self, database: &str) -> Address {
         Address::new(self.config_of(database), postcall::destination::tls(), None)
     }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// The folder of the newest release that is installed.
@@ -267,10 +299,20 @@ impl TestDatabase {
                 format!("{server}/{}", self.name)
             }
             (_, Host::Unix(folder)) => {
-                format!("postgres://postcall@/{}?host={}", self.name, folder.display())
+                let (name, port) = (&self.name, server().config.get_ports()[0]);
+                format!("postgres://postcall@/{name}?host={}&port={port}", folder.display())
             }
             (_, Host::Tcp(host)) => format!("postgres://postcall@{host}/{}", self.name),
         }
+    }
+
+    /// As the settings name it over TLS, and the file of the certificate that signed the server's; `None`
+    /// if the server has no TLS.
+    pub fn tls_url(&self) -> Option<(String, PathBuf)> {
+        let ca_file = server().own.as_ref()?.folder.path().join("ca.crt");
+        let (name, port) = (&self.name, server().config.get_ports()[0]);
+        let url = format!("postgres://postcall@localhost:{port}/{name}?sslmode=verify-full");
+        ca_file.exists().then_some((url, ca_file))
     }
 
     pub fn address(&self) -> Address {
@@ -279,8 +321,7 @@ impl TestDatabase {
 
     /// Through the pooler.
     pub fn pooled_address(&self) -> Address {
-        let mut config = server().config_of(&self.name);
-        config.port(Server::POOLER);
+        let config = server().pooled_config_of(&self.name);
         Address::new(config, postcall::destination::tls(), None)
     }
 

@@ -1,6 +1,13 @@
 //! The whole service on PostgreSQL.
 
-use crate::postgres::{TestDatabase, is_available};
+use std::error::Error;
+
+use postcall::app::App;
+use postcall::clock::Clock;
+use postcall::random::Random;
+use postcall::settings::{Environment, Settings};
+
+use crate::postgres::{PASSWORD, TestDatabase, is_available};
 use crate::test_env::{SETTINGS, TestEnv};
 
 fn serving(database: &TestDatabase) -> TestEnv {
@@ -64,4 +71,51 @@ fn two_services_on_one_database_deliver_each_call_once() {
         let heard = services.each_ref().map(|it| it.plivo.heard_about(&format!("c-{n}")).len());
         assert_eq!(heard.iter().sum::<usize>(), 1, "c-{n}: {heard:?}");
     }
+}
+
+#[test]
+fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let Some((url, ca_file)) = database.tls_url() else {
+        eprintln!("skipped: the server has no TLS");
+        return;
+    };
+    let ca_file = format!(r#", ca_file: "{}""#, ca_file.display());
+    let store = |ca_file: &str| {
+        format!(r#"{{ url: "{url}", password: {{ file: "@folder@/db-password" }}{ca_file} }}"#)
+    };
+    let settings = |ca_file: &str| {
+        SETTINGS.replace(r#"{ url: "sqlite:@folder@/ledger.db" }"#, &store(ca_file))
+    };
+    let mut test_env = TestEnv::of(&settings(&ca_file));
+    let write = |password| {
+        std::fs::write(test_env.folder().join("db-password"), password).unwrap();
+    };
+    let refused = |ca_file: &str| {
+        let text = settings(ca_file)
+            .replace("@folder@", test_env.folder().to_str().unwrap())
+            .replace("@plivo@", "http://127.0.0.1:1");
+        let settings = Settings::from_yaml(&text, Environment::default()).unwrap();
+        let error = App::build(settings, Clock::system(), Random::system()).map(drop).unwrap_err();
+        let (mut words, mut cause) = (error.to_string(), error.source());
+        while let Some(error) = cause {
+            words.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        words
+    };
+    write("another-password");
+    let why = refused(&ca_file);
+    assert!(why.contains("password authentication failed"), "{why}");
+    write(PASSWORD);
+    let why = refused("");
+    assert!(why.contains("certificate"), "no browser knows who signed it: {why}");
+    assert!(!why.contains(PASSWORD));
+
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until("it is delivered", || delivered(&database) == 1);
 }

@@ -22,8 +22,8 @@ use super::error::PgError;
 use crate::domain::Credentials;
 use crate::store::error::StoreError;
 
-/// How long connecting to one host may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long connecting to one host may take: of two, the second has its turn before a sender gives up.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How long what was sent may stay unacknowledged by the host.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);

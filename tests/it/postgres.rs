@@ -120,7 +120,9 @@ impl Server {
                 -c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB \
                 -c autovacuum=off >"$2/server.log" 2>&1 &
             cat >/dev/null
-            kill -QUIT $! $bouncer
+            kill -QUIT $!
+            # It takes this signal for the order to end at once.
+            kill -TERM $bouncer
             wait
             rm -rf "$2""#;
         let shell = command

@@ -109,7 +109,7 @@ fn read(source: &Source, webhook: Webhook) -> bool {
     let Ok(Some(reading)) = source.read(&verified) else { return false };
     let report = black_box(reading.into_report(&source.survey));
     let reply = black_box(source.reply_with(None));
-    black_box(verified.into_hook());
+    black_box(verified.into_webhook());
     report.answers.len() == 1 && !reply.body().is_empty()
 }
 

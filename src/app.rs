@@ -235,7 +235,7 @@ fn open_store(
     match opened {
         Ok(store) => Ok(Arc::new(store)),
         Err(StoreError::Damaged { path, fault }) => {
-            metrics.ledger_not_opened();
+            metrics.store_not_opened();
             tracing::error!(
                 fault,
                 "the store is damaged and cannot be opened, webhooks are answered 503; run: {}",

@@ -72,7 +72,7 @@ pub enum IngestError {
     #[error(transparent)]
     Rejection(#[from] Rejection),
     /// The idempotency key is known, for a different payload.
-    #[error("the signature is refused: something else came by the same id before")]
+    #[error("invalid signature: something else came by the same id before")]
     IdReused,
     #[error("the webhook could not be kept")]
     NotKept(#[source] StoreError),
@@ -197,7 +197,7 @@ impl Ingest {
         };
         let (id, call) = (verified.webhook().id, reading.call.clone());
         let request = ReceiveRequest {
-            webhook: verified.into_hook(),
+            webhook: verified.into_webhook(),
             source: source.name.clone(),
             key: SubmissionKey {
                 account: source.account.name.clone(),
@@ -284,7 +284,7 @@ impl IngestError {
     pub fn outcome(&self) -> WebhookOutcome {
         match self {
             IngestError::Rejection(Rejection::UnsupportedType(_)) => WebhookOutcome::Unsupported,
-            IngestError::Rejection(Rejection::Parse(_)) => WebhookOutcome::Unreadable,
+            IngestError::Rejection(Rejection::Parse(_)) => WebhookOutcome::Malformed,
             IngestError::Rejection(Rejection::Signature(_)) | IngestError::IdReused => {
                 WebhookOutcome::Rejected
             }

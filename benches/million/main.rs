@@ -7,7 +7,6 @@
 
 #[path = "../load/driver.rs"]
 mod driver;
-mod ledger;
 #[path = "../load/message.rs"]
 mod message;
 mod promise;
@@ -16,6 +15,7 @@ mod requests;
 mod service;
 #[path = "../load/settings.rs"]
 mod settings;
+mod store;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -24,10 +24,10 @@ use anyhow::ensure;
 use clap::Parser;
 
 use self::driver::Answered;
-use self::ledger::Known;
 use self::promise::{Promises, typical, worst};
 use self::requests::Requests;
 use self::service::Service;
+use self::store::Known;
 
 /// From the start of the process until it says that it is ready.
 const START_MAX: Duration = Duration::from_secs(2);
@@ -67,12 +67,12 @@ fn main() -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("million-").tempdir_in(settings::FOLDER)?;
     let full = folder.path().join("full.db");
     let began = Instant::now();
-    let known = ledger::build(&full, million.submissions)?;
+    let known = store::build(&full, million.submissions)?;
     let size = std::fs::metadata(&full)?.len() / 1_000_000;
     println!("{} submissions, {size} MB, built in {:.0?}", million.submissions, began.elapsed());
 
     let mut promises = Promises::default();
-    ledger::forget_in_memory(&full);
+    store::forget_in_memory(&full);
     let began = Instant::now();
     let busy = Service::start(&full)?;
     promises.time("start, nothing cached", began.elapsed(), START_MAX);

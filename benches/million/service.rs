@@ -25,21 +25,21 @@ pub struct Service {
     admin: SocketAddr,
     process: Child,
     _simulator: Simulator,
-    ledger: PathBuf,
+    store: PathBuf,
     /// What waited when it began.
     waiting: u64,
 }
 
 impl Service {
     /// Until it says that it is ready.
-    pub fn start(ledger: &Path) -> anyhow::Result<Self> {
-        let settings = ledger.with_extension("yaml");
+    pub fn start(store: &Path) -> anyhow::Result<Self> {
+        let settings = store.with_extension("yaml");
         std::fs::write(&settings, SETTINGS)?;
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), Options::default())?;
         let mut process = Command::new(env!("CARGO_BIN_EXE_postcall"))
             .args(["serve", "--config"])
             .arg(&settings)
-            .env("POSTCALL__STORE__URL", format!("sqlite:{}", ledger.display()))
+            .env("POSTCALL__STORE__URL", format!("sqlite:{}", store.display()))
             .env("POSTCALL__ACCOUNTS__MAIN__API", format!("http://{}", simulator.addr()))
             // The one line that says where the listeners are is needed.
             .env("POSTCALL__LOGS__FILTER", "warn,postcall::app=info")
@@ -56,9 +56,8 @@ impl Service {
         let (public, admin) = (listener("public")?, listener("admin")?);
         // A full pipe would stop it.
         thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        let ledger = ledger.to_owned();
-        let mut service =
-            Self { public, admin, process, _simulator: simulator, ledger, waiting: 0 };
+        let store = store.to_owned();
+        let mut service = Self { public, admin, process, _simulator: simulator, store, waiting: 0 };
         service.get("/readyz").context("it is not ready")?;
         service.waiting = service.totals()?.waiting();
         Ok(service)
@@ -97,7 +96,7 @@ impl Service {
     }
 
     fn totals(&self) -> anyhow::Result<StateCounts> {
-        Ok(ReadOnly::open(&self.ledger)?.statistics()?.counts)
+        Ok(ReadOnly::open(&self.store)?.statistics()?.counts)
     }
 
     fn get(&self, target: &str) -> anyhow::Result<String> {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use postcall::domain::{CallUuid, Headers, Method, Name, Webhook, WebhookId};
 use postcall::settings::{Environment, Settings};
 use postcall::source::{
-    Path, Reading, Scheme, Source, SourceReply, VerifiedWebhook, check_plivo_xml, encode,
+    FieldPath, Reading, Scheme, Source, SourceReply, VerifiedWebhook, check_plivo_xml, encode,
 };
 use postcall::submission::{
     Arrival, Document, RetentionLevel, State, Submission, SubmissionId, SubmissionKey,
@@ -201,7 +201,7 @@ pub fn jwt(data: &[u8]) {
 pub fn jsonpath(data: &[u8]) {
     let [place, body, _, _] = lines(data);
     let Ok(place) = str::from_utf8(place) else { return };
-    let Ok(path) = place.parse::<Path>() else { return };
+    let Ok(path) = place.parse::<FieldPath>() else { return };
     assert_eq!(path.to_string(), place);
     let json = source("json");
     let mut readers = json.readers.clone();

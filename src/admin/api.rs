@@ -4,7 +4,7 @@ use super::accounts::{AccountList, AccountView, ResumeResult};
 use super::error::Result;
 use super::query::{Paging, SubmissionPage, SubmissionQuery};
 use super::requests::{
-    DiscardRequest, DiscardResult, EraseResult, ReplayOptions, ReplayRequest, ReplayResult,
+    BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult, ReplayRequest, ReplayResult,
 };
 use super::surveys::SurveyList;
 use super::views::SubmissionDetailView;
@@ -23,16 +23,16 @@ pub trait AdminApi {
     async fn show(&self, id: SubmissionId) -> Result<SubmissionDetailView>;
 
     /// Replays one submission, or previews that.
-    async fn replay_one(&self, id: SubmissionId, options: ReplayOptions) -> Result<ReplayResult>;
+    async fn replay_one(&self, id: SubmissionId, options: ReplayRequest) -> Result<ReplayResult>;
 
     /// Replays a page of submissions, or previews that.
-    async fn replay(&self, request: &ReplayRequest) -> Result<ReplayResult>;
+    async fn replay(&self, request: &BulkReplayRequest) -> Result<ReplayResult>;
 
     /// Discards one submission, which is final.
     async fn discard_one(&self, id: SubmissionId, comment: &str) -> Result<DiscardResult>;
 
     /// Discards a page of submissions, which is final.
-    async fn discard(&self, request: &DiscardRequest) -> Result<DiscardResult>;
+    async fn discard(&self, request: &BulkDiscardRequest) -> Result<DiscardResult>;
 
     /// Erases everything about a call but the ids and the outcomes of its submissions.
     async fn erase(&self, call: &CallUuid) -> Result<EraseResult>;

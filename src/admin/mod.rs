@@ -31,8 +31,8 @@ pub use quarantine::{
 };
 pub use query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery, reason_labels};
 pub use requests::{
-    DiscardRequest, DiscardResult, EraseResult, LeftOut, ReplayOptions, ReplayRequest,
-    ReplayResult, Rules,
+    BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult, ReplayPayload,
+    ReplayRequest, ReplayResult, SkippedByReason,
 };
 pub use service::{AdminConfig, AdminService};
 pub use surveys::{SurveyList, SurveyView};

@@ -10,11 +10,10 @@ use super::query::{SubmissionQuery, with_a_state};
 /// How a submission is to be offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(as = ReplayRequest)]
-pub struct ReplayOptions {
-    pub rules: Rules,
+pub struct ReplayRequest {
+    pub payload: ReplayPayload,
     /// Also what Plivo has accepted.
-    pub accepted: bool,
+    pub include_delivered: bool,
     /// Only show what would come of it.
     pub dry_run: bool,
 }
@@ -22,26 +21,25 @@ pub struct ReplayOptions {
 /// What decides what is offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Rules {
+pub enum ReplayPayload {
     /// The settings in force map it again.
     #[default]
-    Today,
+    Remapped,
     /// What the last attempt offered, word for word.
-    AsWas,
+    Last,
 }
 
 /// One page of a replay of all that is found. Ask with its `next_cursor` for the next, after
 /// `wait_ms`; stop requesting to stop the replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(as = ReplayPage)]
-pub struct ReplayRequest {
+pub struct BulkReplayRequest {
     /// Those that are dead, where no state is said.
     #[serde(deserialize_with = "only_object")]
     pub search: SubmissionQuery,
-    pub rules: Rules,
+    pub payload: ReplayPayload,
     /// Also what Plivo has accepted.
-    pub accepted: bool,
+    pub include_delivered: bool,
     /// Only what would come to something else than it did; the rest is left out as `unchanged`.
     pub only_changed: bool,
     /// Only show what would come of it.
@@ -62,7 +60,7 @@ pub struct ReplayResult {
     pub replayed: u32,
     /// How many were not, by why.
     #[schema(value_type = BTreeMap<String, u32>)]
-    pub left_out: LeftOut,
+    pub skipped: SkippedByReason,
     /// Of a dry run, what would be offered instead of what was.
     pub differences: Vec<Difference>,
     pub next_cursor: Option<String>,
@@ -73,8 +71,7 @@ pub struct ReplayResult {
 /// One page of giving up all that is found; as for a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = DiscardPage)]
-pub struct DiscardRequest {
+pub struct BulkDiscardRequest {
     /// Has to say a state.
     #[serde(deserialize_with = "only_object")]
     #[schema(schema_with = with_a_state)]
@@ -96,14 +93,14 @@ pub struct DiscardResult {
     pub discarded: u32,
     /// How many were not, by why.
     #[schema(value_type = BTreeMap<String, u32>)]
-    pub left_out: LeftOut,
+    pub skipped: SkippedByReason,
     pub next_cursor: Option<String>,
     /// How long to leave before the next page.
     pub wait_ms: u64,
 }
 
 /// Submissions that a bulk action left out, by why.
-pub type LeftOut = BTreeMap<String, u32>;
+pub type SkippedByReason = BTreeMap<String, u32>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EraseResult {

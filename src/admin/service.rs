@@ -11,8 +11,8 @@ use super::difference::Difference;
 use super::error::{AdminError, Result};
 use super::query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery};
 use super::requests::{
-    DiscardRequest, DiscardResult, EraseResult, LeftOut, ReplayOptions, ReplayRequest,
-    ReplayResult, Rules,
+    BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult, ReplayPayload,
+    ReplayRequest, ReplayResult, SkippedByReason,
 };
 use super::surveys::{SurveyList, SurveyView};
 use super::throttle::Throttle;
@@ -85,8 +85,12 @@ impl AdminService {
         Ok((submissions, next.map(|cursor| cursor.to_string())))
     }
 
-    fn how(&self, rules: Rules, include_delivered: bool) -> Replay {
-        Replay { same_payload: rules == Rules::AsWas, include_delivered, at: self.clock.now() }
+    fn how(&self, payload: ReplayPayload, include_delivered: bool) -> Replay {
+        Replay {
+            same_payload: payload == ReplayPayload::Last,
+            include_delivered,
+            at: self.clock.now(),
+        }
     }
 
     /// Fails unless the settings know the account or the store has something of it: no other name is
@@ -98,7 +102,7 @@ impl AdminService {
     }
 
     fn count_replays(&self, how: Replay, submissions: u32) {
-        let action = if how.same_payload { Action::ReplayAsWas } else { Action::Replay };
+        let action = if how.same_payload { Action::ReplaySamePayload } else { Action::Replay };
         self.count(action, submissions);
     }
 
@@ -133,8 +137,8 @@ impl AdminApi for AdminService {
         Ok(SubmissionDetailView::of(found, survey.as_deref()))
     }
 
-    async fn replay_one(&self, id: SubmissionId, options: ReplayOptions) -> Result<ReplayResult> {
-        let how = self.how(options.rules, options.accepted);
+    async fn replay_one(&self, id: SubmissionId, options: ReplayRequest) -> Result<ReplayResult> {
+        let how = self.how(options.payload, options.include_delivered);
         let mut result = ReplayResult { replayed: 1, ..ReplayResult::default() };
         if options.dry_run {
             let found = self.store.load(vec![id]).await?.pop().ok_or(ActionOutcome::Unknown)?;
@@ -147,11 +151,11 @@ impl AdminApi for AdminService {
         Ok(result)
     }
 
-    async fn replay(&self, request: &ReplayRequest) -> Result<ReplayResult> {
+    async fn replay(&self, request: &BulkReplayRequest) -> Result<ReplayResult> {
         let mut query = request.search.clone();
         query.state.get_or_insert(StateName::Dead);
         let filter = query.filter()?;
-        let how = self.how(request.rules, request.accepted);
+        let how = self.how(request.payload, request.include_delivered);
         let config = self.config();
         let preview =
             |submission: &Submission| Difference::preview(submission, how, &*config.mapper);
@@ -162,10 +166,10 @@ impl AdminApi for AdminService {
             for submission in &found {
                 match preview(submission) {
                     Ok(it) if request.only_changed && !it.changed => {
-                        leave_out(&mut result.left_out, UNCHANGED);
+                        leave_out(&mut result.skipped, UNCHANGED);
                     }
                     Ok(difference) => result.differences.push(difference),
-                    Err(refused) => leave_out(&mut result.left_out, refused.label()),
+                    Err(refused) => leave_out(&mut result.skipped, refused.label()),
                 }
             }
             result.replayed = count(result.differences.len());
@@ -185,14 +189,14 @@ impl AdminApi for AdminService {
             true => Vec::new(),
             false => self.store.replay(ids(&found), how).await?,
         };
-        let (accounts, mut left_out) = tally(&found, &outcomes);
+        let (accounts, mut skipped) = tally(&found, &outcomes);
         if unchanged > 0 {
-            left_out.insert(UNCHANGED.to_owned(), unchanged);
+            skipped.insert(UNCHANGED.to_owned(), unchanged);
         }
         let replayed = accounts.values().sum();
         self.count_replays(how, replayed);
         let wait_ms = millis(throttle.replayed(accounts, config.rate, self.clock.monotonic()));
-        Ok(ReplayResult { replayed, left_out, differences: Vec::new(), next_cursor, wait_ms })
+        Ok(ReplayResult { replayed, skipped, differences: Vec::new(), next_cursor, wait_ms })
     }
 
     async fn discard_one(&self, id: SubmissionId, comment: &str) -> Result<DiscardResult> {
@@ -202,7 +206,7 @@ impl AdminApi for AdminService {
         Ok(DiscardResult { discarded: 1, ..DiscardResult::default() })
     }
 
-    async fn discard(&self, request: &DiscardRequest) -> Result<DiscardResult> {
+    async fn discard(&self, request: &BulkDiscardRequest) -> Result<DiscardResult> {
         let comment = checked_comment(&request.reason)?;
         if request.search.state.is_none() {
             let fault = "say the state of what is to be discarded";
@@ -217,11 +221,11 @@ impl AdminApi for AdminService {
             true => Vec::new(),
             false => self.store.discard(ids(&found), comment, self.clock.now()).await?,
         };
-        let (accounts, left_out) = tally(&found, &outcomes);
+        let (accounts, skipped) = tally(&found, &outcomes);
         let discarded = accounts.values().sum();
         self.count(Action::Discard, discarded);
         let wait_ms = millis(throttle.discarded(discarded, self.clock.monotonic()));
-        Ok(DiscardResult { discarded, left_out, next_cursor, wait_ms })
+        Ok(DiscardResult { discarded, skipped, next_cursor, wait_ms })
     }
 
     async fn erase(&self, call: &CallUuid) -> Result<EraseResult> {
@@ -292,19 +296,22 @@ fn only_done(outcomes: &[ActionOutcome]) -> Result<()> {
 }
 
 /// How many were done, by account, and how many were left out.
-fn tally(found: &[Submission], outcomes: &[ActionOutcome]) -> (BTreeMap<Name, u32>, LeftOut) {
-    let (mut accounts, mut left_out) = (BTreeMap::new(), LeftOut::new());
+fn tally(
+    found: &[Submission],
+    outcomes: &[ActionOutcome],
+) -> (BTreeMap<Name, u32>, SkippedByReason) {
+    let (mut accounts, mut skipped) = (BTreeMap::new(), SkippedByReason::new());
     for (submission, outcome) in found.iter().zip(outcomes) {
         match outcome {
             ActionOutcome::Done => *accounts.entry(submission.account.clone()).or_default() += 1,
-            refused => leave_out(&mut left_out, refused.label()),
+            refused => leave_out(&mut skipped, refused.label()),
         }
     }
-    (accounts, left_out)
+    (accounts, skipped)
 }
 
-fn leave_out(left_out: &mut LeftOut, why: &str) {
-    *left_out.entry(why.to_owned()).or_default() += 1;
+fn leave_out(skipped: &mut SkippedByReason, why: &str) {
+    *skipped.entry(why.to_owned()).or_default() += 1;
 }
 
 fn checked_comment(comment: &str) -> Result<String> {

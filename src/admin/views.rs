@@ -90,7 +90,7 @@ pub struct SubmissionDetailView {
     pub attempts_made: Vec<AttemptView>,
     /// The operator actions on it.
     pub interventions: Vec<AuditView>,
-    pub left_out: Truncated,
+    pub skipped: Truncated,
 }
 
 /// How much there is that is not listed, where there is very much of it: the later webhooks and
@@ -177,7 +177,7 @@ pub struct FeedbackView {
 pub struct AuditView {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// `replay`, `replay_as_was`, `discard` or `erase`.
+    /// `replay`, `replay_same_payload`, `discard` or `erase`.
     pub action: String,
     /// The reason that was given.
     pub detail: Option<String>,
@@ -275,7 +275,7 @@ impl SubmissionDetailView {
             order(a).cmp(&order(b)).then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
         });
         let attempts_made: Vec<_> = document.attempts.iter().map(Into::into).collect();
-        let left_out = Truncated {
+        let skipped = Truncated {
             webhooks: webhooks_truncated,
             answers: document.unrecorded as usize,
             attempts: (document.attempts_made as usize).saturating_sub(attempts_made.len()),
@@ -285,7 +285,7 @@ impl SubmissionDetailView {
             answers,
             attempts_made,
             interventions: document.audit.iter().cloned().map(Into::into).collect(),
-            left_out,
+            skipped,
             submission: SubmissionView::of(submission, policy),
         }
     }
@@ -363,7 +363,7 @@ impl From<AuditEntry> for AuditView {
 /// The row type as it is.
 impl ToSchema for StateCounts {
     fn name() -> Cow<'static, str> {
-        "ShownTotals".into()
+        "StateCounts".into()
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Failure {
     Other(anyhow::Error),
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
-    Unreadable(String),
+    InvalidInput(String),
     /// The command has printed the failure on standard output.
     Reported,
     /// The command has printed on standard output what is wrong with the settings.
@@ -32,7 +32,7 @@ impl Failure {
                 ExitCode::from(78)
             }
             Failure::Other(_) | Failure::Reported => ExitCode::FAILURE,
-            Failure::Unreadable(_) => ExitCode::from(2),
+            Failure::InvalidInput(_) => ExitCode::from(2),
             Failure::OutputClosed => ExitCode::SUCCESS,
         }
     }
@@ -68,7 +68,7 @@ impl Failure {
             Failure::Settings(error) => invalid(error, has_colour),
             Failure::NoFile(advice) => advice.clone(),
             Failure::Other(error) => format!("error: {error:#}"),
-            Failure::Unreadable(faults) => faults.clone(),
+            Failure::InvalidInput(faults) => faults.clone(),
             Failure::Reported | Failure::SettingsReported | Failure::OutputClosed => String::new(),
         }
     }

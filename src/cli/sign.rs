@@ -162,7 +162,7 @@ fn text(given: &str) -> Result<String, Failure> {
         }
         Some(file) => fs::read_to_string(file),
     };
-    let unreadable = |error| Failure::Unreadable(format!("cannot read {}: {error}", &given[1..]));
+    let unreadable = |error| Failure::InvalidInput(format!("cannot read {}: {error}", &given[1..]));
     read.map_err(unreadable)
 }
 

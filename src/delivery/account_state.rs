@@ -9,7 +9,7 @@ use super::options::Options;
 use super::throttle::Throttle;
 use crate::account::PauseCause;
 use crate::domain::{Attempt, Verdict};
-use crate::submission::{Claim, DeadReason, Decision, Next, REJECTIONS_MAX, Tried};
+use crate::submission::{AttemptHistory, Claim, DeadReason, Decision, Next, REJECTIONS_MAX};
 
 /// How soon a paused account is probed first; each probe that does not get through doubles it, up to
 /// what the settings say.
@@ -52,7 +52,7 @@ impl AccountState {
         self.throttle.record(attempt, took);
         self.breaker.record(verdict);
         let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
-        let tried = Tried {
+        let tried = AttemptHistory {
             // What could not begin spends nothing, and waits the longer all the same.
             attempts: match verdict {
                 Verdict::LocalError => claims,
@@ -158,7 +158,7 @@ impl AccountState {
 mod tests {
     use super::*;
     use crate::destination::Timeouts;
-    use crate::domain::{Feedback, Issues, Rating, Reply};
+    use crate::domain::{AttemptResponse, Feedback, Issues, Rating};
     use crate::submission::{LeaseToken, RetryPolicy, SubmissionKey, UnknownResult};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -218,7 +218,7 @@ mod tests {
         }
 
         fn get(&mut self, claim: &Claim, verdict: Verdict, status: Option<u16>) -> Decision {
-            let reply = Reply { status, ..Reply::default() };
+            let reply = AttemptResponse { status, ..AttemptResponse::default() };
             let attempt = Attempt { verdict, reply, finished_at: NOW };
             self.0.decide(claim, &attempt, Duration::ZERO, &options(), 1.0)
         }
@@ -372,7 +372,7 @@ mod tests {
             let paused_for = is_probe.then_some(PauseCause::Rejections);
             let claim = Claim { paused_for, ..claim_of(&format!("c-{n}")) };
             let verdict = Verdict::UnknownResult;
-            let attempt = Attempt { verdict, reply: Reply::default(), finished_at: NOW };
+            let attempt = Attempt { verdict, reply: AttemptResponse::default(), finished_at: NOW };
             responses.0.decide(&claim, &attempt, Duration::ZERO, &options, 1.0)
         };
         for n in 0..4 {

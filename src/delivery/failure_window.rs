@@ -115,14 +115,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Reply, Verdict};
+    use crate::domain::{AttemptResponse, Verdict};
 
     fn cause(status: u16, error: Option<&str>, text: &str) -> Cause {
-        let reply = Reply {
+        let reply = AttemptResponse {
             status: Some(status),
             error: error.map(str::to_owned),
             text: text.to_owned(),
-            ..Reply::default()
+            ..AttemptResponse::default()
         };
         let finished_at = Timestamp::UNIX_EPOCH;
         let attempt = Attempt { verdict: Verdict::Rejected, reply, finished_at };

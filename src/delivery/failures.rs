@@ -79,7 +79,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Attempt, Reply, Verdict};
+    use crate::domain::{Attempt, AttemptResponse, Verdict};
     use crate::submission::DeadReason;
 
     /// Each time it is another submission that ends.
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn unknown_call() -> Cause {
-        let reply = Reply { status: Some(404), ..Reply::default() };
+        let reply = AttemptResponse { status: Some(404), ..AttemptResponse::default() };
         let finished_at = Timestamp::UNIX_EPOCH;
         let attempt = Attempt { verdict: Verdict::UnknownCall, reply, finished_at };
         Cause::of(DeadReason::UnknownCall, &attempt)

@@ -92,7 +92,7 @@ async fn measure(context: &Context) {
     let metrics = &context.metrics;
     match context.store.statistics().await {
         Ok(statistics) => {
-            metrics.ledger_measured(statistics.bytes, statistics.free_bytes);
+            metrics.store_measured(statistics.bytes, statistics.free_bytes);
             metrics.oldest_due_found(statistics.oldest_due_at, context.clock.now());
             let config = context.config.borrow().clone();
             for account in config.destinations.keys() {

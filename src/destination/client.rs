@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use secrecy::ExposeSecret;
 
 use super::{Destination, Request};
-use crate::domain::{CallUuid, Feedback, Reply, Verdict};
+use crate::domain::{AttemptResponse, CallUuid, Feedback, Verdict};
 
 /// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
 /// given up.
@@ -105,7 +105,7 @@ impl Client {
         call: &CallUuid,
         feedback: &Feedback,
         now: Timestamp,
-    ) -> (Verdict, Reply) {
+    ) -> (Verdict, AttemptResponse) {
         let exchange = self.exchange(destination, destination.request(call, feedback), now);
         match within(self.timeouts.exchange, exchange).await {
             Some(answered) => answered,
@@ -118,7 +118,7 @@ impl Client {
         destination: &Destination,
         request: Request,
         now: Timestamp,
-    ) -> (Verdict, Reply) {
+    ) -> (Verdict, AttemptResponse) {
         match self.transport.post(request).await {
             Ok(Response { status, retry_after, body }) => {
                 let wait = retry_after.and_then(|value| parse_retry_after(&value, now));
@@ -126,7 +126,7 @@ impl Client {
             }
             Err(NoResponse { verdict, status, error }) => {
                 let (verdict, reply) = failed(verdict, &error);
-                (verdict, Reply { status, ..reply })
+                (verdict, AttemptResponse { status, ..reply })
             }
         }
     }
@@ -224,8 +224,8 @@ fn is_lack_of_open_files(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|error| lacks.contains(&error))
 }
 
-fn failed(verdict: Verdict, text: &str) -> (Verdict, Reply) {
-    (verdict, Reply::of_text(text))
+fn failed(verdict: Verdict, text: &str) -> (Verdict, AttemptResponse) {
+    (verdict, AttemptResponse::of_text(text))
 }
 
 /// Seconds, or a date; a date in the past asks for nothing.

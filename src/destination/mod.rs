@@ -15,7 +15,7 @@ pub use request::{BasicAuth, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Account, CallUuid, Feedback, Reply, Verdict};
+use crate::domain::{Account, AttemptResponse, CallUuid, Feedback, Verdict};
 
 /// Where the feedback of one account goes, by the kind of API there.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Destination {
         status: u16,
         retry_after: Option<Duration>,
         body: &[u8],
-    ) -> (Verdict, Reply) {
+    ) -> (Verdict, AttemptResponse) {
         match self {
             Destination::Plivo(_) => plivo::classify(status, retry_after, body),
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{BasicAuth, Request};
-use crate::domain::{Account, CallUuid, Feedback, Issue, Rating, Reply, Verdict};
+use crate::domain::{Account, AttemptResponse, CallUuid, Feedback, Issue, Rating, Verdict};
 
 /// Plivo, on behalf of one account or subaccount.
 #[derive(Debug, Clone)]
@@ -63,13 +63,13 @@ pub(super) fn classify(
     status: u16,
     retry_after: Option<Duration>,
     body: &[u8],
-) -> (Verdict, Reply) {
+) -> (Verdict, AttemptResponse) {
     let response: Value = serde_json::from_slice(body).unwrap_or_default();
-    let reply = Reply {
+    let reply = AttemptResponse {
         status: Some(status),
         request_id: api_id(&response),
         error: error(&response),
-        ..Reply::of_text(&String::from_utf8_lossy(body))
+        ..AttemptResponse::of_text(&String::from_utf8_lossy(body))
     };
     let verdict = match status {
         200..=299 if reply.error.is_some() => Verdict::Rejected,

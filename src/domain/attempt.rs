@@ -30,13 +30,13 @@ pub enum Verdict {
 
 /// What the destination said, as far as it said anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reply {
+pub struct AttemptResponse {
     pub status: Option<u16>,
     /// The destination's name for the request, which its support asks for.
     pub request_id: Option<String>,
     /// Its own word for what is wrong.
     pub error: Option<String>,
-    /// The reply's body or the transport's error, cut at [`Reply::TEXT_MAX`].
+    /// The reply's body or the transport's error, cut at [`AttemptResponse::TEXT_MAX`].
     pub text: String,
 }
 
@@ -44,7 +44,7 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     pub verdict: Verdict,
-    pub reply: Reply,
+    pub reply: AttemptResponse,
     pub finished_at: Timestamp,
 }
 
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Verdict {
     }
 }
 
-impl Reply {
+impl AttemptResponse {
     /// Longest text that is kept, in bytes.
     pub const TEXT_MAX: usize = 4096;
 
@@ -136,7 +136,10 @@ mod tests {
 
     #[test]
     fn a_reply_is_cut_at_a_character() {
-        assert_eq!(Reply::of_text(&"é".repeat(Reply::TEXT_MAX)).text.len(), Reply::TEXT_MAX);
+        assert_eq!(
+            AttemptResponse::of_text(&"é".repeat(AttemptResponse::TEXT_MAX)).text.len(),
+            AttemptResponse::TEXT_MAX
+        );
     }
 
     #[test]
@@ -144,7 +147,7 @@ mod tests {
         let reached = |verdict, status| {
             Attempt {
                 verdict,
-                reply: Reply { status, ..Reply::default() },
+                reply: AttemptResponse { status, ..AttemptResponse::default() },
                 finished_at: Timestamp::UNIX_EPOCH,
             }
             .may_have_reached()

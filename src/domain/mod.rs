@@ -17,7 +17,7 @@ mod webhook;
 
 pub use account::{Account, Credentials, ReadTokens};
 pub use advice::{Advice, closest};
-pub use attempt::{Attempt, Reply, Verdict};
+pub use attempt::{Attempt, AttemptResponse, Verdict};
 pub use call::{CallUuid, MalformedCall};
 pub use extraction::{Answer, ExtractedAnswer, Extraction, Question};
 pub use feedback::{Feedback, InvalidFeedback, UnreadableFeedback};

@@ -198,7 +198,7 @@ impl WebhookError {
             | WebhookOutcome::Purged
             | WebhookOutcome::Excess
             | WebhookOutcome::Skipped => StatusCode::OK,
-            WebhookOutcome::Unreadable => StatusCode::BAD_REQUEST,
+            WebhookOutcome::Malformed => StatusCode::BAD_REQUEST,
             WebhookOutcome::Rejected => StatusCode::UNAUTHORIZED,
             WebhookOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
             WebhookOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -222,7 +222,7 @@ impl WebhookError {
             WebhookError::Encoded => WebhookOutcome::Unsupported,
             WebhookError::TooLarge => WebhookOutcome::TooLarge,
             WebhookError::TooSlow => WebhookOutcome::TooSlow,
-            WebhookError::Incomplete => WebhookOutcome::Unreadable,
+            WebhookError::Incomplete => WebhookOutcome::Malformed,
             WebhookError::Ingest(error) => error.outcome(),
         }
     }
@@ -268,7 +268,7 @@ impl WebhookError {
             other => tracing::debug!(
                 source,
                 status = other.status().as_u16(),
-                "a webhook was refused: {}",
+                "a webhook was rejected: {}",
                 other.detail()
             ),
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::ring::{Changes, ChangesMax, Insertion, Ring};
+use super::ring::{ChangesMax, Insertion, Ring, UnsavedChanges};
 use crate::domain::{CallUuid, Name, Webhook, WebhookId};
 use crate::store::{self, QuarantinedWebhook, StoreError};
 use crate::telemetry::{Metrics, QuarantineEvent};
@@ -106,7 +106,7 @@ impl Quarantine {
         store: &dyn store::Quarantine,
     ) -> Result<(), StoreError> {
         let _one = self.saving.lock().await;
-        let Changes { added, removed } = self.ring().take_changes(max);
+        let UnsavedChanges { added, removed } = self.ring().take_changes(max);
         if added.is_empty() && removed.is_empty() {
             return Ok(());
         }

@@ -83,7 +83,7 @@ pub struct ChangesMax {
 
 /// Changes that the copy on disk lacks.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub struct UnsavedChanges {
     pub added: Vec<QuarantinedWebhook>,
     pub removed: Vec<WebhookId>,
 }
@@ -201,7 +201,7 @@ impl Ring {
 
     /// Takes changes for the copy on disk, one webhook of each source in turn, so that a flooded source
     /// keeps none of another one from it.
-    pub fn take_changes(&mut self, max: ChangesMax) -> Changes {
+    pub fn take_changes(&mut self, max: ChangesMax) -> UnsavedChanges {
         let removed = self.removed.split_off(self.removed.len().saturating_sub(max.removed));
         let mut added = Vec::new();
         let mut bytes = 0;
@@ -224,7 +224,7 @@ impl Ring {
                 true
             });
         }
-        Changes { added, removed }
+        UnsavedChanges { added, removed }
     }
 
     /// Notes that changes are not known to be in the copy: they are taken again.
@@ -343,7 +343,7 @@ mod tests {
             ring.insert(&name("ivr"), webhook(id, second, 10), is_copied);
         }
         assert_eq!(ids(&ring), [2, 3]);
-        let Changes { added, removed } = ring.take_changes(MANY);
+        let UnsavedChanges { added, removed } = ring.take_changes(MANY);
         assert_eq!((numbers(&added), number(removed[0])), (vec![3], 1));
     }
 
@@ -439,7 +439,7 @@ mod tests {
             let mut copy = BTreeSet::new();
             for (id, (source, step)) in (1_u128..).zip(steps) {
                 ring.insert(&name(limits[source].0), webhook(id, 0, 10), false);
-                let Changes { added, removed } = match step {
+                let UnsavedChanges { added, removed } = match step {
                     0 => ring.take_changes(ChangesMax { added: 3, bytes: 700, removed: 2 }),
                     1 => {
                         ring.remove_where(|_, webhook| number(webhook.id) % 7 == id % 7);
@@ -460,7 +460,7 @@ mod tests {
                 }
             }
             loop {
-                let Changes { added, removed } = ring.take_changes(MANY);
+                let UnsavedChanges { added, removed } = ring.take_changes(MANY);
                 if added.is_empty() && removed.is_empty() {
                     break;
                 }

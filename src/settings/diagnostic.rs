@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Environment;
-use super::located::{Origin, Place, without_bom};
+use super::located::{Origin, Position, without_bom};
 use super::source_line::SourceLine;
 use crate::domain::Advice;
 
@@ -121,7 +121,7 @@ impl Context {
         let Advice { mut message, suggestion, .. } = advice.into();
         let location = match origin {
             Origin::Embedded => None,
-            Origin::File(Place { line, column, value_column }) => {
+            Origin::File(Position { line, column, value_column }) => {
                 let of_value = value_column.filter(|_| part == Part::Value);
                 let (line, column) = (*line, of_value.unwrap_or(*column));
                 Some(Location { file: self.file.clone(), line, column })

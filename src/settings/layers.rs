@@ -6,7 +6,7 @@ use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
 use super::diagnostic::Context;
 use super::error::SettingsError;
-use super::located::{Located, Node, NotYaml, Origin, Place};
+use super::located::{Located, Node, NotYaml, Origin, Position};
 use super::spec::Kind;
 use super::variables;
 
@@ -104,7 +104,7 @@ fn to_config(located: &Located) -> Value {
     };
     let origin = match &located.origin {
         Origin::Embedded => format!("{style} embedded"),
-        Origin::File(Place { line, column, value_column }) => {
+        Origin::File(Position { line, column, value_column }) => {
             format!("{style} line {line} {column} {}", value_column.unwrap_or_default())
         }
         Origin::Variable(name) => format!("{style} variable {name}"),
@@ -144,11 +144,11 @@ fn parse_origin(place: &str) -> Origin {
 }
 
 /// Three numbers, the last of which is 0 if there is none.
-fn parse_place(text: &str) -> Option<Place> {
+fn parse_place(text: &str) -> Option<Position> {
     let mut numbers = text.split(' ').map(|number| number.parse().ok());
     let (line, column) = (numbers.next()??, numbers.next()??);
     let value_column = numbers.next()?.filter(|column| *column > 0);
-    Some(Place { line, column, value_column })
+    Some(Position { line, column, value_column })
 }
 
 #[cfg(test)]

@@ -26,14 +26,14 @@ pub(crate) enum Origin {
     /// A text of ours: a default or a preset.
     Embedded,
     /// A place in the operator's file.
-    File(Place),
+    File(Position),
     /// The environment variable of this name.
     Variable(String),
 }
 
 /// Where a value is in the operator's file; lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// The line of its key, or of itself if it is the item of a list.
     pub(crate) line: usize,
     pub(super) column: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Place {
     pub(super) value_column: Option<usize>,
 }
 
-impl Place {
+impl Position {
     pub(super) fn new(line: usize, column: usize) -> Self {
         Self { line, column, value_column: Some(column) }
     }
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// The place of a key, with that of its value.
-    fn with_value(self, value: Place) -> Self {
+    fn with_value(self, value: Position) -> Self {
         let value_column = value.value_column.filter(|_| value.line == self.line);
         Self { value_column, ..self }
     }
@@ -90,7 +90,7 @@ impl Located {
     /// # Errors
     /// The text is not one document of YAML whose keys are plain words.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
-        Extractor::new(|mark| Origin::File(Place::at(mark))).document(without_bom(text))
+        Extractor::new(|mark| Origin::File(Position::at(mark))).document(without_bom(text))
     }
 
     /// Reads a text of ours.
@@ -340,7 +340,7 @@ fn unreadable(text: &str, mark: &Marker, info: &str) -> NotYaml {
 /// Does not repeat the key: it may be a secret in the wrong place.
 fn duplicate_key(first: &Origin) -> String {
     match first {
-        Origin::File(Place { line, .. }) => {
+        Origin::File(Position { line, .. }) => {
             format!("duplicate key: it is set on line {line} already; keep one of them")
         }
         Origin::Embedded | Origin::Variable(_) => "duplicate key".to_owned(),

@@ -74,7 +74,7 @@ pub(crate) use cursor::{Cursor, Table, all, parse_duration};
 pub(crate) use diagnostic::Context;
 use diagnostic::Part;
 pub(crate) use located::Located;
-use located::{NotYaml, Origin, Place};
+use located::{NotYaml, Origin, Position};
 use section::Section;
 use source_text::SourceText;
 use sources::RefContext;
@@ -163,7 +163,7 @@ impl Settings {
         let tree = match layers::lay(text, &KIND, &context) {
             Ok(tree) => tree,
             Err(NotYaml { line, column, message }) => {
-                let origin = Origin::File(Place::new(line, column));
+                let origin = Origin::File(Position::new(line, column));
                 context.add(&origin, Part::Key, String::new(), message);
                 return Err(SettingsError::Faults(context.into_sorted()));
             }

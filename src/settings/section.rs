@@ -100,8 +100,8 @@ pub(super) struct Setting<T> {
 
 /// What it means that a key is absent.
 enum Absent<T> {
-    /// It is a fault; `config/base.yaml` may have the key.
-    Fault,
+    /// It is an error; `config/base.yaml` may have the key.
+    Error,
     /// As if this YAML stood there.
     Default(&'static str),
     /// A value of its own, also if the key is left blank.
@@ -113,7 +113,7 @@ pub(super) const fn setting<T>(
     expected: &'static str,
     read: fn(&Cursor<'_>, &'static str) -> Option<T>,
 ) -> Setting<T> {
-    Setting { kind, expected, read, absent: Absent::Fault }
+    Setting { kind, expected, read, absent: Absent::Error }
 }
 
 /// What may be left out, or left blank.
@@ -163,7 +163,7 @@ impl<T> Setting<T> {
     pub(super) const fn key(&self, name: &'static str, about: &'static str) -> Key {
         let default = match self.absent {
             Absent::Default(default) => Some(default),
-            Absent::Fault | Absent::Means(_) => None,
+            Absent::Error | Absent::Means(_) => None,
         };
         Key { name, about, kind: self.kind, is_needed: false, default }
     }
@@ -171,7 +171,7 @@ impl<T> Setting<T> {
     pub(super) fn at(&self, table: &Table<'_>, key: &str) -> Option<T> {
         let read = |cursor: &Cursor<'_>| (self.read)(cursor, self.expected);
         match &self.absent {
-            Absent::Fault => read(&table.need(key, self.expected)?),
+            Absent::Error => read(&table.need(key, self.expected)?),
             Absent::Default(default) => table.get_or(key, default, read),
             Absent::Means(meaning) => {
                 table.get_filled(key).map_or_else(|| Some(meaning()), |it| read(&it))

@@ -110,7 +110,7 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
         (Scheme::Plivo(plivo), Some((_, Some(survey))))
             if survey.changed_answers() != ChangedAnswerPolicy::KeepFirst =>
         {
-            Scheme::Plivo(plivo.naming_hooks())
+            Scheme::Plivo(plivo.naming_webhooks())
         }
         (signature, _) => signature,
     });

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::api_error::ApiError;
 use super::connection;
-use super::faults::{Fate, Harm};
+use super::faults::{Harm, RequestPlan};
 use super::feedback::Feedback;
 use super::record::Accepted;
-use super::refusal::Refusal;
 use super::stand_in::{BODY_MAX, StandIn};
 
 /// Any request to the one path that the API has.
@@ -24,7 +24,7 @@ pub async fn post_feedback(
     // next request, and faults strike in the order in which requests are whole.
     let body = match payload.to_bytes_limited(BODY_MAX).await {
         Ok(Ok(body)) => Ok(body),
-        Err(_) => Err(Refusal::BodyTooLarge),
+        Err(_) => Err(ApiError::BodyTooLarge),
         // Half a request is not for the API to judge: its sender is gone, or speaks no HTTP.
         Ok(Err(error)) => {
             stand_in.record().request_dropped();
@@ -67,7 +67,7 @@ pub async fn post_feedback(
 
 /// Any request to any other path.
 pub async fn no_such_resource(stand_in: Data<StandIn>) -> HttpResponse {
-    answer(Err(Refusal::NoSuchResource), &stand_in)
+    answer(Err(ApiError::NoSuchResource), &stand_in)
 }
 
 /// The checks of the API in their order.
@@ -75,16 +75,16 @@ fn consider(
     request: &HttpRequest,
     stand_in: &StandIn,
     call_uuid: &str,
-    body: &Result<Bytes, Refusal>,
-    fate: &Fate,
-) -> Result<Accepted, Refusal> {
+    body: &Result<Bytes, ApiError>,
+    fate: &RequestPlan,
+) -> Result<Accepted, ApiError> {
     let auth_id =
-        stand_in.credentials.authenticate(request.headers()).ok_or(Refusal::Unauthenticated)?;
+        stand_in.credentials.authenticate(request.headers()).ok_or(ApiError::Unauthenticated)?;
     if request.method() != Method::POST {
-        return Err(Refusal::WrongMethod);
+        return Err(ApiError::WrongMethod);
     }
     if fate.unknown_call || !could_name_a_call(call_uuid) {
-        return Err(Refusal::UnknownCall);
+        return Err(ApiError::UnknownCall);
     }
     let feedback = Feedback::read(body.as_ref().map_err(|refusal| *refusal)?, fate.spelling)?;
     let call_uuid = call_uuid.to_owned();
@@ -97,7 +97,7 @@ fn could_name_a_call(call_uuid: &str) -> bool {
 }
 
 /// Records the feedback and makes the response.
-fn answer(received: Result<Accepted, Refusal>, stand_in: &StandIn) -> HttpResponse {
+fn answer(received: Result<Accepted, ApiError>, stand_in: &StandIn) -> HttpResponse {
     match received {
         Ok(accepted) => {
             stand_in.record().feedback_accepted(accepted);
@@ -126,9 +126,9 @@ fn refuse(status: StatusCode, text: &str, stand_in: &StandIn) -> HttpResponse {
 /// The words for a status that a fault asked for: the document's where it has one text for it.
 fn struck_text(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::UNAUTHORIZED => Refusal::Unauthenticated.text(),
-        StatusCode::METHOD_NOT_ALLOWED => Refusal::WrongMethod.text(),
-        StatusCode::NOT_FOUND => Refusal::NoSuchResource.text(),
+        StatusCode::UNAUTHORIZED => ApiError::Unauthenticated.text(),
+        StatusCode::METHOD_NOT_ALLOWED => ApiError::WrongMethod.text(),
+        StatusCode::NOT_FOUND => ApiError::NoSuchResource.text(),
         StatusCode::INTERNAL_SERVER_ERROR => "Server error",
         _ => status.canonical_reason().unwrap_or("Unknown status"),
     }

@@ -19,7 +19,7 @@ pub struct Plan {
 
 /// What the plan has in store for one request.
 #[derive(Debug)]
-pub struct Fate {
+pub struct RequestPlan {
     pub effect: Effect,
     pub unknown_call: bool,
     pub spelling: Spelling,
@@ -50,8 +50,8 @@ pub enum Harm {
 impl Plan {
     /// What befalls the next request. The faults are asked in their order and the first that
     /// strikes is the only one; those behind it do not see the request.
-    pub fn next(&mut self, call_uuid: &str) -> Fate {
-        Fate {
+    pub fn next(&mut self, call_uuid: &str) -> RequestPlan {
+        RequestPlan {
             effect: self.faults.iter_mut().find_map(Fault::meet).unwrap_or_default(),
             unknown_call: self.unknown_calls.contains(call_uuid),
             spelling: self.spelling,

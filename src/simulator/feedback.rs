@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 
 /// What one body says of a call.
 #[derive(Debug, PartialEq)]
@@ -31,16 +31,16 @@ impl Feedback {
     /// # Errors
     /// What is no JSON object, an empty body too, holds no rating, and is refused as such: the
     /// document knows no other answer to a body.
-    pub fn read(body: &[u8], spelling: Spelling) -> Result<Self, Refusal> {
+    pub fn read(body: &[u8], spelling: Spelling) -> Result<Self, ApiError> {
         let mut said: Map<String, Value> =
-            serde_json::from_slice(body).map_err(|_| Refusal::Rating)?;
-        let rating = said.get("rating").and_then(rating).ok_or(Refusal::Rating)?;
+            serde_json::from_slice(body).map_err(|_| ApiError::Rating)?;
+        let rating = said.get("rating").and_then(rating).ok_or(ApiError::Rating)?;
         let issues = match said.get("issues") {
             None | Some(Value::Null) => Vec::new(),
-            Some(given) => issues(given, spelling).ok_or(Refusal::Issues)?,
+            Some(given) => issues(given, spelling).ok_or(ApiError::Issues)?,
         };
         if rating < BEST && issues.is_empty() {
-            return Err(Refusal::Issues);
+            return Err(ApiError::Issues);
         }
         // The table of arguments writes `Notes`, the examples and the SDKs `notes`.
         let notes = said.remove("notes").or_else(|| said.remove("Notes")).unwrap_or_default();
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    fn read(body: Value) -> Result<Feedback, Refusal> {
+    fn read(body: Value) -> Result<Feedback, ApiError> {
         Feedback::read(body.to_string().as_bytes(), Spelling::Argument)
     }
 
@@ -151,11 +151,11 @@ mod tests {
         ] {
             assert_eq!(
                 read(json!({"rating": given, "issues": "ECHO"})),
-                Err(Refusal::Rating),
+                Err(ApiError::Rating),
                 "{given}"
             );
         }
-        assert_eq!(read(json!({"issues": ["ECHO"]})), Err(Refusal::Rating));
+        assert_eq!(read(json!({"issues": ["ECHO"]})), Err(ApiError::Rating));
     }
 
     #[test]
@@ -163,13 +163,13 @@ mod tests {
         for body in ["", "null", "4", "[]", "{\"rating\": 5", "rating=5", "\u{feff}{}"] {
             assert_eq!(
                 Feedback::read(body.as_bytes(), Spelling::Argument),
-                Err(Refusal::Rating),
+                Err(ApiError::Rating),
                 "{body}"
             );
         }
         assert_eq!(
             Feedback::read(b"{\"rating\": \"\xff\"}", Spelling::Argument),
-            Err(Refusal::Rating)
+            Err(ApiError::Rating)
         );
     }
 
@@ -178,11 +178,11 @@ mod tests {
         for issues in [json!(null), json!([])] {
             assert_eq!(
                 read(json!({"rating": 4.9, "issues": issues.clone()})),
-                Err(Refusal::Issues)
+                Err(ApiError::Issues)
             );
             assert!(read(json!({"rating": "5.0", "issues": issues})).is_ok());
         }
-        assert_eq!(read(json!({"rating": 1})), Err(Refusal::Issues));
+        assert_eq!(read(json!({"rating": 1})), Err(ApiError::Issues));
         assert!(read(json!({"rating": 5})).is_ok());
     }
 
@@ -199,7 +199,7 @@ mod tests {
                 json!(""),
             ] {
                 let refused = read(json!({"rating": rating, "issues": issues.clone()}));
-                assert_eq!(refused, Err(Refusal::Issues), "{rating} {issues}");
+                assert_eq!(refused, Err(ApiError::Issues), "{rating} {issues}");
             }
         }
         let feedback = read(json!({"rating": 5, "issues": ["OTHERS", "ECHO"]})).unwrap();
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_text_of_the_refusal_names_exactly_the_issues_of_its_own_spelling() {
-        let (_, listed) = Refusal::Issues.text().split_once(": ").unwrap();
+        let (_, listed) = ApiError::Issues.text().split_once(": ").unwrap();
         let listed: Vec<_> = listed.split(", ").collect();
         assert_eq!(listed.len(), 11);
         for name in listed {

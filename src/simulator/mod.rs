@@ -33,13 +33,13 @@ use credentials::Credentials;
 use stand_in::StandIn;
 
 mod api;
+mod api_error;
 mod connection;
 mod control;
 mod credentials;
 mod faults;
 mod feedback;
 mod record;
-mod refusal;
 mod stand_in;
 
 /// Longer than clients keep an idle connection, so that none meets a closing one that no fault

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::extractor::{Condition, Extractor};
 use super::form::{Form, encode};
-use super::path::{Path, split};
+use super::path::{FieldPath, split};
 use super::read::Asked;
 use super::signature::Scheme;
 use super::{Accepts, Source};
@@ -198,7 +198,7 @@ impl Draft {
         }
     }
 
-    fn put(&mut self, path: &Path, value: Value) -> Option<()> {
+    fn put(&mut self, path: &FieldPath, value: Value) -> Option<()> {
         let parts = path.parts();
         let (start, steps) = parts.split_first()?;
         let (kind, name) = start.split_once(':')?;
@@ -212,7 +212,7 @@ impl Draft {
     }
 }
 
-impl Path {
+impl FieldPath {
     fn parts(&self) -> Vec<&str> {
         split(self.text(), " > ")
     }

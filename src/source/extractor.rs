@@ -2,14 +2,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::parsed_request::ParsedRequest;
-use super::path::{BadPath, Found, Path, find, split};
+use super::path::{BadPath, FieldPath, Found, find, split};
 use super::rejection::ParseError;
 
 /// A path to a text, with the condition under which it is used:
 /// `form:Speech if form:InputType=speech`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extractor {
-    path: Path,
+    path: FieldPath,
     condition: Option<Condition>,
 }
 
@@ -17,7 +17,7 @@ pub struct Extractor {
 /// `form:Event!=Hangup` what it is not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    path: Path,
+    path: FieldPath,
     test: Test,
 }
 
@@ -30,7 +30,7 @@ enum Test {
 
 /// Why a text is no reader or no condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadReader {
+pub enum BadExtractor {
     #[error(transparent)]
     Path(#[from] BadPath),
     #[error("expected one condition after ` if `, such as form:InputType=speech")]
@@ -51,13 +51,13 @@ impl Extractor {
         self.path.to_string()
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &FieldPath> {
         [Some(&self.path), self.condition.as_ref().map(|condition| &condition.path)]
             .into_iter()
             .flatten()
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &FieldPath {
         &self.path
     }
 
@@ -85,7 +85,7 @@ impl Condition {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &FieldPath {
         &self.path
     }
 
@@ -108,23 +108,23 @@ impl Condition {
 }
 
 impl FromStr for Extractor {
-    type Err = BadReader;
+    type Err = BadExtractor;
 
-    fn from_str(text: &str) -> Result<Self, BadReader> {
+    fn from_str(text: &str) -> Result<Self, BadExtractor> {
         match split(text, " if ")[..] {
             [path] => Ok(Self { path: path.parse()?, condition: None }),
             [path, condition] => {
                 Ok(Self { path: path.parse()?, condition: Some(condition.parse()?) })
             }
-            _ => Err(BadReader::Condition),
+            _ => Err(BadExtractor::Condition),
         }
     }
 }
 
 impl FromStr for Condition {
-    type Err = BadReader;
+    type Err = BadExtractor;
 
-    fn from_str(text: &str) -> Result<Self, BadReader> {
+    fn from_str(text: &str) -> Result<Self, BadExtractor> {
         let Some(at) = find(text, "=") else {
             return Ok(Self { path: text.parse()?, test: Test::Something });
         };
@@ -184,10 +184,10 @@ mod tests {
     fn what_is_no_reader_is_refused() {
         assert_eq!("form:a if b".parse::<Extractor>(), Err(BadPath::Unknown.into()));
         assert_eq!("form:a if ".parse::<Extractor>(), Err(BadPath::Unknown.into()));
-        assert_eq!("form:a if form:b if form:c".parse::<Extractor>(), Err(BadReader::Condition));
+        assert_eq!("form:a if form:b if form:c".parse::<Extractor>(), Err(BadExtractor::Condition));
         assert!(matches!(
             "json:$[".parse::<Extractor>(),
-            Err(BadReader::Path(BadPath::JsonPath { .. }))
+            Err(BadExtractor::Path(BadPath::JsonPath { .. }))
         ));
     }
 }

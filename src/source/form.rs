@@ -21,7 +21,7 @@ pub struct Form {
     ends: Vec<(usize, usize)>,
     /// How many fields are in the query.
     in_query: usize,
-    run_together: OnceCell<String>,
+    concatenated: OnceCell<String>,
 }
 
 impl Form {
@@ -60,7 +60,7 @@ impl Form {
                     text.is_char_boundary(key) && text.is_char_boundary(value)
                 }) =>
             {
-                Ok(Self { text, ends, in_query, run_together: OnceCell::new() })
+                Ok(Self { text, ends, in_query, concatenated: OnceCell::new() })
             }
             _ => Err(ParseError::BrokenForm),
         }
@@ -88,12 +88,12 @@ impl Form {
 
     /// The fields of the body sorted by key, then value, without a mark between them, as Plivo signs
     /// them.
-    pub(super) fn run_together(&self) -> &str {
-        self.run_together.get_or_init(|| joined(&self.sorted()))
+    pub(super) fn concatenated(&self) -> &str {
+        self.concatenated.get_or_init(|| joined(&self.sorted()))
     }
 
     /// Likewise, each pair once, as Twilio signs them.
-    pub(super) fn run_together_once(&self) -> String {
+    pub(super) fn concatenated_once(&self) -> String {
         let mut pairs = self.sorted();
         pairs.dedup();
         joined(&pairs)

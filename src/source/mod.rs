@@ -30,10 +30,10 @@ use std::sync::Arc;
 
 pub use compose::{CannotCompose, ComposedAnswer};
 pub use content::Accepts;
-pub use extractor::{BadReader, Condition, Extractor};
+pub use extractor::{BadExtractor, Condition, Extractor};
 pub use foreign_call::ForeignCall;
 pub use form::{Form, encode};
-pub use path::{BadPath, Path};
+pub use path::{BadPath, FieldPath};
 pub use plivo_question::PlivoQuestion;
 pub use plivo_xml::check_plivo_xml;
 pub use read::{Asked, Extractors, Predicate, ReadAnswer, Reading};
@@ -42,9 +42,9 @@ pub use reply::{BadReply, OnReject, SourceReply};
 pub use signature::{
     Algorithm, BadSignedPayload, Basic, Bearer, CannotSign, ClockTolerance, Encoding, HeaderName,
     Hmac, HmacRules, MalformedHeader, MalformedKey, MalformedSecret, NothingAccepted, Plivo,
-    PlivoHeader, Proof, PublicKey, Scheme, SignatureAttempt, SignatureError, SignedPayload,
-    SignedTime, Standard, Telnyx, TimeFormat, TimePlace, Twilio, UnknownPlivoHeader, UnnamedBody,
-    Unverified, VerifiedWebhook, Vonage,
+    PlivoHeader, PublicKey, Scheme, SignatureAttempt, SignatureCoverage, SignatureError,
+    SignedPayload, SignedTime, Standard, Telnyx, TimeFormat, TimePlace, Twilio, UnknownPlivoHeader,
+    UnnamedBody, Unverified, VerifiedWebhook, Vonage,
 };
 pub use url::{MalformedUrl, SignedUrl};
 

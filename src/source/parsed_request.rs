@@ -11,7 +11,7 @@ use super::form::{is_bare, is_escaped, raw_query};
 use super::json;
 use super::recut::{PRESSED, ReadField};
 use super::rejection::ParseError;
-use super::signature::{Proof, VerifiedWebhook, v3_queries};
+use super::signature::{SignatureCoverage, VerifiedWebhook, v3_queries};
 
 /// A verified webhook while it is read: its JSON is parsed once, when something first asks for it, and
 /// nothing is given out that no one vouches for.
@@ -50,12 +50,15 @@ impl<'a> ParsedRequest<'a> {
     pub(super) fn query(&self, name: &str) -> Result<Option<&'a str>, ParseError> {
         let form = self.webhook.form();
         let found = value(form.query(), name);
-        match self.webhook.proof() {
-            Proof::Body if found.is_some() => Err(ParseError::Uncovered(name.to_owned())),
-            Proof::Body => Ok(value(form.body(), name)),
-            Proof::Whole | Proof::RunTogether | Proof::RunTogetherOnce | Proof::Address => {
-                Ok(found)
+        match self.webhook.coverage() {
+            SignatureCoverage::Body if found.is_some() => {
+                Err(ParseError::Uncovered(name.to_owned()))
             }
+            SignatureCoverage::Body => Ok(value(form.body(), name)),
+            SignatureCoverage::Whole
+            | SignatureCoverage::Concatenated
+            | SignatureCoverage::ConcatenatedOnce
+            | SignatureCoverage::Address => Ok(found),
         }
     }
 
@@ -100,7 +103,7 @@ impl<'a> ParsedRequest<'a> {
             return None;
         }
         let form = self.webhook.form();
-        let fields = form.run_together().as_bytes();
+        let fields = form.concatenated().as_bytes();
         let signed: Vec<_> =
             self.signed_queries().iter().map(|query| [b"?", &**query, fields].concat()).collect();
         names.find(|name| {
@@ -116,7 +119,7 @@ impl<'a> ParsedRequest<'a> {
         &self,
         mut names: impl Iterator<Item = (&'n str, bool)>,
     ) -> Option<&'n str> {
-        if self.webhook.proof() != Proof::RunTogether {
+        if self.webhook.coverage() != SignatureCoverage::Concatenated {
             return None;
         }
         let mut sorted: Vec<_> = self.webhook.form().query().collect();
@@ -151,11 +154,11 @@ impl<'a> ParsedRequest<'a> {
             return None;
         }
         let form = self.webhook.form();
-        let queries = match self.webhook.proof() {
-            Proof::RunTogetherOnce => vec![raw_query(self.webhook.webhook()).to_vec()],
+        let queries = match self.webhook.coverage() {
+            SignatureCoverage::ConcatenatedOnce => vec![raw_query(self.webhook.webhook()).to_vec()],
             _ => v3_queries(self.webhook.webhook(), form),
         };
-        let body = [b"?", form.run_together().as_bytes()].concat();
+        let body = [b"?", form.concatenated().as_bytes()].concat();
         // Plivo puts a dot between query and form.
         let behind_dot = |query: &[u8]| memchr(b'.', query).map_or(query.len(), |dot| dot + 1);
         let is_moved = |ReadField { name, is_call, in_query, .. }: &ReadField<'_>| {
@@ -188,11 +191,14 @@ impl<'a> ParsedRequest<'a> {
     }
 
     fn is_run_together(&self) -> bool {
-        matches!(self.webhook.proof(), Proof::RunTogether | Proof::RunTogetherOnce)
+        matches!(
+            self.webhook.coverage(),
+            SignatureCoverage::Concatenated | SignatureCoverage::ConcatenatedOnce
+        )
     }
 
-    pub(super) fn proof(&self) -> Proof {
-        self.webhook.proof()
+    pub(super) fn coverage(&self) -> SignatureCoverage {
+        self.webhook.coverage()
     }
 
     pub(super) fn is_get(&self) -> bool {

@@ -14,7 +14,7 @@ use super::rejection::ParseError;
 /// A path to a text in a webhook: a place to begin with, and steps into the text that is found
 /// there. `form:payload > json:$.answers` looks into the JSON that a form's field holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Path {
+pub struct FieldPath {
     text: String,
     start: Start,
     steps: Vec<Step>,
@@ -54,7 +54,7 @@ pub enum BadPath {
 /// What was found, if anything; or why nothing can be believed that might be there.
 pub(super) type Found<'a> = Result<Option<Cow<'a, str>>, ParseError>;
 
-impl Path {
+impl FieldPath {
     /// The text at this place, where there is any: several are put on lines of their own.
     pub(super) fn find<'a>(&self, webhook: &ParsedRequest<'a>) -> Found<'a> {
         let mut found = match &self.start {
@@ -157,7 +157,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-impl FromStr for Path {
+impl FromStr for FieldPath {
     type Err = BadPath;
 
     fn from_str(text: &str) -> Result<Self, BadPath> {
@@ -181,7 +181,7 @@ impl FromStr for Path {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn text_inside_text_is_looked_into() {
         let within = |steps: &str, text: &str| {
-            let path: Path = format!("form:x > {steps}").parse().unwrap();
+            let path: FieldPath = format!("form:x > {steps}").parse().unwrap();
             path.steps.iter().try_fold(Some(text.to_owned()), |found, step| match found {
                 Some(text) => step.within(&text),
                 None => Ok(None),
@@ -398,12 +398,12 @@ mod tests {
             "form:a > header:b",
             "form:a >  json:$.b",
         ] {
-            assert_eq!(bad.parse::<Path>(), Err(BadPath::Unknown), "{bad}");
+            assert_eq!(bad.parse::<FieldPath>(), Err(BadPath::Unknown), "{bad}");
         }
         for (bad, at) in
             [("json:", 1), ("json:a.b", 1), ("json:$.a[?@.b = 1]", 9), ("form:a > json:$[", 1)]
         {
-            match bad.parse::<Path>() {
+            match bad.parse::<FieldPath>() {
                 Err(BadPath::JsonPath { position, .. }) => assert_eq!(position, at, "{bad}"),
                 other => panic!("{bad}: {other:?}"),
             }
@@ -461,7 +461,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_strange_for_a_path(text in "(json:|form:)?[$.\\[\\]?@'\" a-z>=!:0-9]{0,24}") {
-            if let Ok(path) = text.parse::<Path>() {
+            if let Ok(path) = text.parse::<FieldPath>() {
                 prop_assert_eq!(path.to_string(), text);
             }
         }

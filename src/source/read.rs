@@ -6,10 +6,10 @@ use crate::domain::{
 
 use super::extractor::{Condition, Extractor};
 use super::parsed_request::ParsedRequest;
-use super::path::Path;
+use super::path::FieldPath;
 use super::recut::{Cuts, Fields, ReadField};
 use super::rejection::ParseError;
-use super::signature::{Proof, VerifiedWebhook};
+use super::signature::{SignatureCoverage, VerifiedWebhook};
 
 /// What a webhook says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +160,10 @@ impl Extractors {
         opened: &ParsedRequest<'h>,
         reading: &Reading,
     ) -> Option<&'h str> {
-        if !matches!(webhook.proof(), Proof::RunTogether | Proof::RunTogetherOnce) {
+        if !matches!(
+            webhook.coverage(),
+            SignatureCoverage::Concatenated | SignatureCoverage::ConcatenatedOnce
+        ) {
             return None;
         }
         let in_form = self.read_fields();
@@ -174,9 +177,9 @@ impl Extractors {
         if let Some(name) = opened.moved(&in_form) {
             return Some(name);
         }
-        let once =
-            (webhook.proof() == Proof::RunTogetherOnce).then(|| webhook.form().run_together_once());
-        let signed = once.as_deref().unwrap_or_else(|| webhook.form().run_together());
+        let once = (webhook.coverage() == SignatureCoverage::ConcatenatedOnce)
+            .then(|| webhook.form().concatenated_once());
+        let signed = once.as_deref().unwrap_or_else(|| webhook.form().concatenated());
         if opened.is_get() || signed.is_empty() {
             return None;
         }
@@ -206,7 +209,7 @@ impl Extractors {
     /// One that is there and empty is not the one meant, and nothing else is looked for.
     fn call(&self, webhook: &ParsedRequest<'_>) -> Result<CallUuid, ParseError> {
         // Nothing is covered but the address itself, and the call of the body is Plivo's habit.
-        if webhook.proof() == Proof::Address
+        if webhook.coverage() == SignatureCoverage::Address
             && let Some((_, uncovered)) =
                 first(self.call.iter().filter(|r| r.is_query()), webhook, |_| true)?
         {
@@ -233,20 +236,20 @@ impl Extractors {
 
     /// Fields of which a second would be a second meaning.
     fn fields_named(&self) -> impl Iterator<Item = &str> {
-        self.paths().filter_map(Path::field)
+        self.paths().filter_map(FieldPath::field)
     }
 
     /// Fields that are read from the query: of a GET, all.
     fn names_in_query(&self, is_get: bool) -> impl Iterator<Item = &str> {
-        self.paths().filter(move |path| is_get || path.is_query()).filter_map(Path::field)
+        self.paths().filter(move |path| is_get || path.is_query()).filter_map(FieldPath::field)
     }
 
-    fn paths(&self) -> impl Iterator<Item = &Path> {
+    fn paths(&self) -> impl Iterator<Item = &FieldPath> {
         self.deciding_paths().chain(self.telling().flat_map(Extractor::paths))
     }
 
     /// Of what says which call it was, what was answered, and how the call ended.
-    fn deciding_paths(&self) -> impl Iterator<Item = &Path> {
+    fn deciding_paths(&self) -> impl Iterator<Item = &FieldPath> {
         let readers = self.call.iter().chain(self.asked.readers());
         readers.flat_map(Extractor::paths).chain(self.conditions().map(Condition::path))
     }
@@ -704,14 +707,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_is_none_of_ours_is_not_looked_into() {
+    fn a_webhook_that_is_none_of_ours_is_not_looked_into() {
         let source = json_source(several());
         assert_eq!(whole(&source, json(r#"{"event":"ringing"}"#)), Ok(None));
         assert_eq!(whole(&source, json(r#"{"event":"else"}"#)), Err(ParseError::NoCall.into()));
     }
 
     #[test]
-    fn what_a_sender_calls_its_hook_is_its_identity() {
+    fn what_a_sender_calls_its_webhook_is_its_identity() {
         let source = json_source(several());
         let identity = |body: &str| whole(&source, json(body)).unwrap().unwrap().identity;
         let first = identity(r#"{"call":"c-1","id":"e-1","score":4}"#).unwrap();

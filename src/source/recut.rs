@@ -721,8 +721,8 @@ mod tests {
         let form = verified.form();
         let is_twilio = matches!(source.signature, Scheme::Twilio(_));
         let fields = match is_twilio {
-            true => form.run_together_once(),
-            false => form.run_together().to_owned(),
+            true => form.concatenated_once(),
+            false => form.concatenated().to_owned(),
         };
         let mut query: Vec<_> = form.query().collect();
         query.sort_unstable();

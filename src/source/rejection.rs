@@ -9,7 +9,7 @@ pub enum Rejection {
     UnsupportedType(Accepts),
     #[error("the webhook cannot be read: {0}")]
     Parse(#[from] ParseError),
-    #[error("the signature is refused: {0}")]
+    #[error("invalid signature: {0}")]
     Signature(#[from] SignatureError),
 }
 

@@ -26,7 +26,7 @@ pub enum FindingKind {
     /// The file: pages, indexes, rows that cannot be read.
     File,
     /// The account, survey or call of a submission, or its id.
-    Identity,
+    IdMismatch,
     /// A submission that cannot be read, or that no transition leads to.
     Submission,
     /// Webhooks without a submission.
@@ -41,7 +41,7 @@ impl FindingKind {
     pub fn label(self) -> &'static str {
         match self {
             FindingKind::File => "file",
-            FindingKind::Identity => "identity",
+            FindingKind::IdMismatch => "id_mismatch",
             FindingKind::Submission => "submission",
             FindingKind::Orphan => "orphan",
             FindingKind::Counts => "counts",

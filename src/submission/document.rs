@@ -141,7 +141,7 @@ pub struct AttemptResponse {
 pub struct AuditEntry {
     #[serde(with = "micros::required")]
     pub at: Timestamp,
-    /// `replay`, `replay_as_was`, `discard` or `erase`.
+    /// `replay`, `replay_same_payload`, `discard` or `erase`.
     pub action: Cow<'static, str>,
     /// The comment that was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

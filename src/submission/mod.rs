@@ -34,7 +34,7 @@ pub use document::{AttemptRecord, AttemptResponse, AuditEntry, Document, Json, S
 pub use invariants::{Remains, SetAside};
 pub use operate::{ActionOutcome, Replay};
 pub use receive::{Arrival, Outcome, Receipt};
-pub use retry::{Next, REJECTIONS_MAX, RetryPolicy, Tried, UnknownResult};
+pub use retry::{AttemptHistory, Next, REJECTIONS_MAX, RetryPolicy, UnknownResult};
 pub use state::{
     DeadReason, IgnoredReason, RetentionLevel, State, StateCounts, SubmissionId, SubmissionKey,
     UnknownState,

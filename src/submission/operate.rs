@@ -83,7 +83,7 @@ impl Submission {
         self.retention = RetentionLevel::Full;
         self.document.detail = None;
         self.document.same_payload = how.same_payload;
-        let action = if how.same_payload { "replay_as_was" } else { "replay" };
+        let action = if how.same_payload { "replay_same_payload" } else { "replay" };
         self.document.note(how.at, action, None);
         ActionOutcome::Done
     }

@@ -31,7 +31,7 @@ pub enum UnknownResult {
 
 /// What a submission has behind it, the attempt just made included.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tried {
+pub struct AttemptHistory {
     /// Attempts that count: not those that found the account rejected.
     pub attempts: u32,
     /// Time since the first attempt, without that in which its account was paused.
@@ -58,7 +58,13 @@ pub enum Next {
 impl RetryPolicy {
     /// `jitter` is in `0.0..=1.0`: the whole wait is jittered, so that what failed together does
     /// not come back together.
-    pub fn next(&self, tried: Tried, verdict: Verdict, now: Timestamp, jitter: f64) -> Next {
+    pub fn next(
+        &self,
+        tried: AttemptHistory,
+        verdict: Verdict,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Next {
         let (limit, too_long, asked) = match verdict {
             Verdict::Accepted => return Next::Delivered,
             Verdict::AccountRejected if tried.rejections >= REJECTIONS_MAX => {
@@ -117,8 +123,8 @@ mod tests {
     };
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn tried(attempts: u32, age_hours: u64) -> Tried {
-        Tried { attempts, age: Duration::from_secs(age_hours * 3600), rejections: 0 }
+    fn tried(attempts: u32, age_hours: u64) -> AttemptHistory {
+        AttemptHistory { attempts, age: Duration::from_secs(age_hours * 3600), rejections: 0 }
     }
 
     #[test]
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn what_alone_is_rejected_keeps_out_of_the_way_and_is_its_own_fault_in_the_end() {
         let next = |rejections| {
-            let tried = Tried { rejections, ..tried(1, 0) };
+            let tried = AttemptHistory { rejections, ..tried(1, 0) };
             POLICY.next(tried, Verdict::AccountRejected, NOW, 1.0)
         };
         let waited = [1, 2, 3, 4].map(|rejections| match next(rejections) {

@@ -9,16 +9,16 @@ use proptest::prelude::{
 use uuid::Uuid;
 
 use super::{
-    ActionOutcome, AnswerValidity, Answers, Arrival, AuditEntry, ChangedAnswerPolicy, ClaimContext,
-    ClaimOutcome, CompletionPolicy, DeadReason, Decision, Document, DueTime, IgnoredReason, Json,
-    LeaseToken, Mapped, Mapper, Mapping, Next, Outcome, Receipt, Remains, Replay, RetentionLevel,
-    RetryPolicy, SetAside, Settlement, State, StateCounts, Submission, SubmissionKey, Tried,
-    UnknownResult,
+    ActionOutcome, AnswerValidity, Answers, Arrival, AttemptHistory, AuditEntry,
+    ChangedAnswerPolicy, ClaimContext, ClaimOutcome, CompletionPolicy, DeadReason, Decision,
+    Document, DueTime, IgnoredReason, Json, LeaseToken, Mapped, Mapper, Mapping, Next, Outcome,
+    Receipt, Remains, Replay, RetentionLevel, RetryPolicy, SetAside, Settlement, State,
+    StateCounts, Submission, SubmissionKey, UnknownResult,
 };
 use crate::account::PauseCause;
 use crate::domain::{
-    Answer, Attempt, ExtractedAnswer, Extraction, Feedback, Issues, Rating, Reply, Verdict,
-    WebhookId,
+    Answer, Attempt, AttemptResponse, ExtractedAnswer, Extraction, Feedback, Issues, Rating,
+    Verdict, WebhookId,
 };
 
 /// A survey of two questions: `score` is 1 to 5, `problem` is 1 to 3.
@@ -148,7 +148,8 @@ fn settlement(
     decision: Decision,
     second: i64,
 ) -> Settlement {
-    let reply = Reply { status, text: "as it was said".to_owned(), ..Reply::default() };
+    let reply =
+        AttemptResponse { status, text: "as it was said".to_owned(), ..AttemptResponse::default() };
     Settlement {
         token: LeaseToken { submission: submission.id, fence: submission.fence },
         attempt: Attempt { verdict, reply, finished_at: at(second) },
@@ -219,7 +220,7 @@ fn decided(
     };
     let Document { attempts_used: attempts, rejections, .. } = it.document;
     let age = Duration::from_secs(days * 86_400);
-    let tried = Tried { attempts: attempts + 1, age, rejections };
+    let tried = AttemptHistory { attempts: attempts + 1, age, rejections };
     match policy.next(tried, verdict, at(100), 0.5) {
         Next::Delivered => Decision::Delivered,
         Next::RetryAt(at) => Decision::Retry { at },

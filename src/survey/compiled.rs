@@ -2,7 +2,7 @@ use std::cell::LazyCell;
 use std::sync::Arc;
 
 use super::call_view::{CallView, What};
-use super::definition::{Definition, Fault, Incomplete, NoRatingPolicy, OnNoRating};
+use super::definition::{Definition, DefinitionError, Incomplete, NoRatingPolicy, OnNoRating};
 use super::issues::IssueRules;
 use super::labels::Labels;
 use super::names::Scope;
@@ -32,7 +32,7 @@ pub struct CompiledSurvey {
 
 impl CompiledSurvey {
     /// Of use only without a fault: there is one for each part that could not be read.
-    pub fn compile(definition: &Definition, faults: &mut Vec<Fault>) -> Self {
+    pub fn compile(definition: &Definition, faults: &mut Vec<DefinitionError>) -> Self {
         let mut questions = Questions::compile(&definition.questions, faults);
         let paths = questions.iter().map(|question| (&question.name, question.path()));
         let types = questions.iter().map(|question| question.domain.value_type());
@@ -51,7 +51,7 @@ impl CompiledSurvey {
         let rules_rate = definition.rules.iter().any(|rule| rule.rating.is_some());
         if definition.rating.is_none() && !rules_rate {
             let message = "nothing rates the call: say which question does, or let rules rate";
-            faults.push(Fault::at("rating", message));
+            faults.push(DefinitionError::at("rating", message));
         }
         Self {
             questions,

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, Expression, Value};
 
-use super::definition::Fault;
+use super::definition::DefinitionError;
 use super::language::{EvalError, check_tokens, described, environment};
 use super::names::{Scope, is_for_want_of_an_answer};
 use super::split::{Joined, split};
@@ -40,10 +40,15 @@ const FUEL: u64 = 2_000;
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(FUEL));
 
 impl Condition {
-    pub fn compile(text: &str, names: &Scope, path: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+    pub fn compile(
+        text: &str,
+        names: &Scope,
+        path: &str,
+        faults: &mut Vec<DefinitionError>,
+    ) -> Option<Self> {
         if text.len() > LENGTH_MAX {
             let message = format!("a condition is at most {LENGTH_MAX} bytes long");
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
             return None;
         }
         let text = text.trim();
@@ -57,7 +62,7 @@ impl Condition {
             Ok(whole) => whole,
             Err(advice) => {
                 if !names.is_empty() {
-                    faults.push(Fault::at(path, advice));
+                    faults.push(DefinitionError::at(path, advice));
                 }
                 return None;
             }

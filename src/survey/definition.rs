@@ -189,7 +189,7 @@ pub enum Incomplete {
 /// Something in a definition that is not right, and what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {advice}")]
-pub struct Fault {
+pub struct DefinitionError {
     /// Where, relative to the survey: `issues.choices[2].answer`.
     pub path: String,
     pub advice: Advice,
@@ -282,7 +282,7 @@ impl Default for CompleteDefinition {
     }
 }
 
-impl Fault {
+impl DefinitionError {
     pub(super) fn at(path: impl Into<String>, advice: impl Into<Advice>) -> Self {
         Self { path: path.into(), advice: advice.into() }
     }

@@ -23,7 +23,7 @@ pub struct Domain {
 #[derive(Debug, Default)]
 enum Kind {
     #[default]
-    Unreadable,
+    Invalid,
     Keys(BTreeMap<String, usize>),
     SeveralKeys(Vec<char>),
     Number {
@@ -92,7 +92,7 @@ impl Domain {
     /// The answer that `said` is.
     pub fn find<'a>(&'a self, said: &'a str) -> Option<Known<'a>> {
         let at = match &self.kind {
-            Kind::Unreadable => None,
+            Kind::Invalid => None,
             Kind::Keys(known) => known.get(said).copied(),
             Kind::SeveralKeys(keys) => set_of_keys(keys, said),
             Kind::Number { least, decimals } => {
@@ -124,7 +124,7 @@ impl Domain {
         let texts: Vec<(&str, usize)> = match &self.kind {
             Kind::SeveralKeys(keys) => return Ok(Keyed::AnyOf(keys.clone())),
             Kind::SeveralWords(_) => return Err("takes several choices at once".to_owned()),
-            Kind::Unreadable | Kind::Text { .. } => return Err("takes any text".to_owned()),
+            Kind::Invalid | Kind::Text { .. } => return Err("takes any text".to_owned()),
             Kind::Number { .. } => self.answers().zip(0..).collect(),
             Kind::Keys(known) | Kind::Words(known) => {
                 known.iter().map(|(text, at)| (text.as_str(), *at)).collect()
@@ -160,7 +160,7 @@ impl Domain {
         };
         let is_number = |value: &Value| value.is_number();
         match &self.kind {
-            Kind::Unreadable => ValueType::Unknown,
+            Kind::Invalid => ValueType::Unknown,
             Kind::Number { .. } => ValueType::Number,
             Kind::Text { .. } => ValueType::Text,
             Kind::Keys(_) | Kind::Words(_) => {
@@ -214,7 +214,7 @@ impl Domain {
 
     /// Whether it could not be read, and its fault was reported.
     pub fn is_unreadable(&self) -> bool {
-        matches!(self.kind, Kind::Unreadable)
+        matches!(self.kind, Kind::Invalid)
     }
 
     /// Whether any text is an answer, so that they cannot be enumerated.

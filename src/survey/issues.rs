@@ -1,4 +1,4 @@
-use super::definition::{AtMaxRating, ChoiceDefinition, Fault, IssuesDefinition, MetBy};
+use super::definition::{AtMaxRating, ChoiceDefinition, DefinitionError, IssuesDefinition, MetBy};
 use super::question::Questions;
 use super::words;
 use crate::domain::{Issue, Issues, Rating};
@@ -39,17 +39,20 @@ impl IssueRules {
     pub fn compile(
         definition: &IssuesDefinition,
         questions: &Questions,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Self {
         let of =
             definition.question.as_ref().map(|of| questions.named(of, "issues.question", faults));
         let mut choices: Vec<Choice> = Vec::new();
         if definition.choices.len() > CHOICES_MAX {
-            faults.push(Fault::at("issues.choices", format!("at most {CHOICES_MAX} choices")));
+            faults.push(DefinitionError::at(
+                "issues.choices",
+                format!("at most {CHOICES_MAX} choices"),
+            ));
         }
         if of.is_none() && definition.choices.iter().any(|choice| choice.question.is_none()) {
             let message = "say which question the choices are answers to";
-            faults.push(Fault::at("issues.question", message));
+            faults.push(DefinitionError::at("issues.question", message));
         }
         for (at, choice) in definition.choices.iter().enumerate().take(CHOICES_MAX) {
             let path = format!("issues.choices[{at}]");
@@ -79,7 +82,7 @@ impl Choice {
         of: usize,
         questions: &Questions,
         earlier: &[Choice],
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Option<Self> {
         let path = format!("issues.choices[{at}]");
         let question = questions.at(of);
@@ -105,7 +108,7 @@ impl Choice {
                     let met_by = Met::Answers(answers);
                     return Some(Self { of, issue: definition.issue, met_by, at });
                 };
-                faults.push(Fault::at(format!("{path}.answer"), message));
+                faults.push(DefinitionError::at(format!("{path}.answer"), message));
                 return None;
             }
             MetBy::Mentions(phrases) => phrases,
@@ -113,7 +116,7 @@ impl Choice {
         let path = format!("{path}.keywords");
         if !(1..=PHRASES_MAX).contains(&met_by.len()) {
             let message = format!("1 to {PHRASES_MAX} phrases, not {}", met_by.len());
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
             return None;
         }
         let mut phrases = Vec::new();
@@ -122,7 +125,7 @@ impl Choice {
                 Some(phrase) => phrases.push(phrase),
                 None => {
                     let message = "there is no word in it: write one or several";
-                    faults.push(Fault::at(format!("{path}[{item}]"), message));
+                    faults.push(DefinitionError::at(format!("{path}[{item}]"), message));
                 }
             }
         }
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
     use crate::survey::samples::{asked, choice, keys, mention, question, result_of, text};
 
-    fn questions(faults: &mut Vec<Fault>) -> Questions {
+    fn questions(faults: &mut Vec<DefinitionError>) -> Questions {
         let toggles = question("toggles", keys(&["1-3"], true));
         let questions = [asked("problem", &["1-3", "*"]), toggles, text("comment")];
         Questions::compile(&questions, faults)

@@ -1,4 +1,4 @@
-use super::definition::Fault;
+use super::definition::DefinitionError;
 use crate::domain::Name;
 
 /// Fields that split the metrics of ratings and issues, as label names: a hyphen becomes `_`.
@@ -28,15 +28,15 @@ impl Labels {
     ];
 
     /// Every fault of `labels`, each of which has to be one of `fields`.
-    pub fn check(labels: &[Name], fields: &[Name], faults: &mut Vec<Fault>) {
+    pub fn check(labels: &[Name], fields: &[Name], faults: &mut Vec<DefinitionError>) {
         if labels.len() > Self::MAX {
             let message =
                 format!("a survey has at most {} labels: keep the most useful", Self::MAX);
-            faults.push(Fault::at("labels", message));
+            faults.push(DefinitionError::at("labels", message));
         }
         for (at, label) in labels.iter().enumerate() {
             if let Some(message) = Self::fault(label, &labels[..at], fields) {
-                faults.push(Fault::at(format!("labels[{at}]"), message));
+                faults.push(DefinitionError::at(format!("labels[{at}]"), message));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use minijinja::machinery::tokenize;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 
-use super::definition::Fault;
+use super::definition::DefinitionError;
 use super::names::Scope;
 
 /// Text with places for answers.
@@ -47,21 +47,21 @@ impl Template {
         names: &Scope,
         format: &Format,
         path: &str,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Option<Self> {
         let Format { also, escape, length_max } = format.clone();
         if text.len() > length_max {
             let message = format!("a template is at most {length_max} bytes long");
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
             return None;
         }
         if !matches!(escape, AutoEscape::None) && text.contains("autoescape") {
             let message = "leave autoescape out: what callers say is always escaped";
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
             return None;
         }
         if let Err(message) = check_tokens(text, false) {
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
             return None;
         }
         let mut environment = Box::new(environment(FUEL));
@@ -69,7 +69,7 @@ impl Template {
         // What is escaped stays so.
         environment.remove_filter("safe");
         if let Err(error) = environment.add_template_owned(TEMPLATE_NAME, text.to_owned()) {
-            faults.push(Fault::at(path, described(&error)));
+            faults.push(DefinitionError::at(path, described(&error)));
             return None;
         }
         let template = environment.get_template(TEMPLATE_NAME).expect("it was added");
@@ -77,7 +77,7 @@ impl Template {
             Ok(looks_at) => Some(Self { environment, looks_at }),
             Err(message) => {
                 if !names.is_empty() {
-                    faults.push(Fault::at(path, message));
+                    faults.push(DefinitionError::at(path, message));
                 }
                 None
             }

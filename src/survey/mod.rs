@@ -44,9 +44,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use definition::{
-    AtMaxRating, ChoiceDefinition, CompleteDefinition, Definition, DomainDefinition, Fault,
-    Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition, OnNoRating,
-    QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
+    AtMaxRating, ChoiceDefinition, CompleteDefinition, Definition, DefinitionError,
+    DomainDefinition, Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition,
+    OnNoRating, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
 pub use difference::{ChangedRow, MapOutcome, SurveyDifference};
 pub use keypad::Keypad;
@@ -95,7 +95,7 @@ pub struct Mapped {
 impl Survey {
     /// # Errors
     /// Every fault of the definition; never an empty list.
-    pub fn compile(definition: Definition) -> Result<Self, Vec<Fault>> {
+    pub fn compile(definition: Definition) -> Result<Self, Vec<DefinitionError>> {
         let survey = Self::compile_unproved(definition)?;
         Ok(Self { proof: Proof::of(&survey.book)?, ..survey })
     }
@@ -105,7 +105,7 @@ impl Survey {
     ///
     /// # Errors
     /// As for [`compile`](Self::compile), but for what only the proof finds.
-    pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<Fault>> {
+    pub fn compile_unproved(definition: Definition) -> Result<Self, Vec<DefinitionError>> {
         let mut faults = Vec::new();
         let book = CompiledSurvey::compile(&definition, &mut faults);
         let Definition { complete, delay, .. } = definition;
@@ -154,7 +154,7 @@ impl Survey {
         &self,
         definitions: &[ReplyDefinition],
         check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Replies, Vec<Fault>> {
+    ) -> Result<Replies, Vec<DefinitionError>> {
         Replies::compile(definitions, &self.book, check)
     }
 

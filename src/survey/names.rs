@@ -4,7 +4,7 @@ use std::sync::Arc;
 use minijinja::value::Object;
 use minijinja::{Error, ErrorKind, Value};
 
-use super::definition::Fault;
+use super::definition::DefinitionError;
 use super::value_type::ValueType;
 use crate::domain::{Advice, Name};
 
@@ -52,11 +52,11 @@ impl Scope {
     pub fn compile<'a>(
         questions: impl ExactSizeIterator<Item = (&'a Name, String)>,
         fields: &'a [Name],
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Self {
         if fields.len() > Self::FIELDS_MAX {
             let message = format!("a survey has at most {} fields", Self::FIELDS_MAX);
-            faults.push(Fault::at("fields", message));
+            faults.push(DefinitionError::at("fields", message));
         }
         let mut known: Vec<(&Name, String)> = Vec::new();
         let count = questions.len();
@@ -65,13 +65,13 @@ impl Scope {
             let variable = name.as_str().replace('-', "_");
             if RESERVED.contains(&variable.as_str()) {
                 let message = format!("{name} means something else in conditions: rename it");
-                faults.push(Fault::at(path, message));
+                faults.push(DefinitionError::at(path, message));
             } else if let Some((other, _)) = known.iter().find(|(_, known)| *known == variable) {
                 let message = match *other == name {
                     true => format!("there is {name} already: give each its own name"),
                     false => format!("{other} and {name} would both be {variable}: rename one"),
                 };
-                faults.push(Fault::at(path, message));
+                faults.push(DefinitionError::at(path, message));
             }
             known.push((name, variable));
         }

@@ -1,6 +1,6 @@
 use minijinja::{AutoEscape, Value};
 
-use super::definition::{Fault, NotesDefinition};
+use super::definition::{DefinitionError, NotesDefinition};
 use super::language::{EvalError, Format, Template};
 use super::masking::masked;
 use super::names::Scope;
@@ -24,7 +24,7 @@ impl Notes {
         definition: &NotesDefinition,
         names: &Scope,
         path: &str,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Option<Self> {
         let template = Template::compile(template, names, &FORMAT, path, faults)?;
         Some(Self {
@@ -34,11 +34,11 @@ impl Notes {
         })
     }
 
-    pub fn check_length(definition: &NotesDefinition, faults: &mut Vec<Fault>) {
+    pub fn check_length(definition: &NotesDefinition, faults: &mut Vec<DefinitionError>) {
         let length = definition.length;
         if !(1..=LENGTH_MAX).contains(&length) {
             let message = format!("notes are cut at 1 to {LENGTH_MAX} characters, not {length}");
-            faults.push(Fault::at("notes_length", message));
+            faults.push(DefinitionError::at("notes_length", message));
         }
     }
 

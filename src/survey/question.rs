@@ -1,5 +1,5 @@
 use super::condition::Condition;
-use super::definition::{Fault, QuestionDefinition};
+use super::definition::{DefinitionError, QuestionDefinition};
 use super::domain::{Domain, plain_word};
 use super::names::Scope;
 use super::prompt::Prompt;
@@ -32,11 +32,11 @@ impl Questions {
     const OPT_OUT_MAX: usize = 16;
 
     /// Where something is wrong, what is right of it, so that the rest can be checked too.
-    pub fn compile(definitions: &[QuestionDefinition], faults: &mut Vec<Fault>) -> Self {
+    pub fn compile(definitions: &[QuestionDefinition], faults: &mut Vec<DefinitionError>) -> Self {
         let count = definitions.len();
         if !(1..=Self::MAX).contains(&count) {
             let message = format!("a survey asks 1 to {} questions, not {count}", Self::MAX);
-            faults.push(Fault::at("questions", message));
+            faults.push(DefinitionError::at("questions", message));
         }
         let mut questions = Self(Vec::new());
         for (at, definition) in definitions.iter().enumerate().take(Self::MAX) {
@@ -44,7 +44,7 @@ impl Questions {
             if questions.find(question.name.as_str()).is_some() {
                 let name = &question.name;
                 let message = format!("there is another question {name}: give each its own name");
-                faults.push(Fault::at(format!("{}.name", question.path()), message));
+                faults.push(DefinitionError::at(format!("{}.name", question.path()), message));
             } else {
                 questions.0.push(question);
             }
@@ -57,7 +57,7 @@ impl Questions {
         &mut self,
         definitions: &[QuestionDefinition],
         names: &Scope,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) {
         for (own, question) in self.0.iter_mut().enumerate() {
             let Some(text) = &definitions[question.at].ask_when else { continue };
@@ -68,7 +68,7 @@ impl Questions {
                     "whether {} is asked cannot depend on its own answer: look at another question",
                     question.name
                 );
-                faults.push(Fault::at(path, message));
+                faults.push(DefinitionError::at(path, message));
             }
             question.ask_when = Some(condition);
         }
@@ -83,13 +83,19 @@ impl Questions {
     }
 
     /// The index of a question, with a fault at `path` if there is no such one.
-    pub fn named(&self, name: &Name, path: &str, faults: &mut Vec<Fault>) -> Option<usize> {
+    pub fn named(
+        &self,
+        name: &Name,
+        path: &str,
+        faults: &mut Vec<DefinitionError>,
+    ) -> Option<usize> {
         let at = self.0.iter().position(|question| question.name == *name);
         if at.is_none() && !self.0.is_empty() {
             let known: Vec<_> = self.iter().map(|question| question.name.as_str()).collect();
             let message = format!("there is no question {name}");
             let advice = Advice::unknown_name(message, name.as_str(), &known);
-            faults.push(Fault::at(path, advice.undefined(name.as_str().replace('-', "_"))));
+            faults
+                .push(DefinitionError::at(path, advice.undefined(name.as_str().replace('-', "_"))));
         }
         at
     }
@@ -104,27 +110,31 @@ impl Questions {
 }
 
 impl Question {
-    fn compile(at: usize, definition: &QuestionDefinition, faults: &mut Vec<Fault>) -> Self {
+    fn compile(
+        at: usize,
+        definition: &QuestionDefinition,
+        faults: &mut Vec<DefinitionError>,
+    ) -> Self {
         let QuestionDefinition { name, domain, optional, opt_out, prompt, .. } = definition;
         let path = format!("questions[{at}]");
         let key: &str = domain.into();
         let domain = Domain::compile(domain).unwrap_or_else(|malformed| {
-            faults.push(Fault::at(format!("{path}.{key}"), malformed));
+            faults.push(DefinitionError::at(format!("{path}.{key}"), malformed));
             Domain::default()
         });
         if opt_out.len() > Questions::OPT_OUT_MAX {
             let message = format!("at most {} answers opt out", Questions::OPT_OUT_MAX);
-            faults.push(Fault::at(format!("{path}.opt_out"), message));
+            faults.push(DefinitionError::at(format!("{path}.opt_out"), message));
         }
         // It is compared without blanks and stops: `5.` would opt out a caller who keys a 5.
         let is_known = |text: &&String| domain.find(text).is_some();
         for (item, text) in opt_out.iter().enumerate() {
             let path = format!("{path}.opt_out[{item}]");
             if let Err(wordless) = plain_word(text) {
-                faults.push(Fault::at(path, wordless));
+                faults.push(DefinitionError::at(path, wordless));
             } else if !domain.is_open() && [text, &words::plain(text)].iter().any(is_known) {
                 let message = format!("{name} knows this answer already: it cannot be both");
-                faults.push(Fault::at(path, message));
+                faults.push(DefinitionError::at(path, message));
             }
         }
         let opt_out = opt_out.iter().map(|text| words::plain(text)).collect();

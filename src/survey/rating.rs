@@ -1,4 +1,4 @@
-use super::definition::{Fault, RatingDefinition, Rounding, ScaleDefinition};
+use super::definition::{DefinitionError, RatingDefinition, Rounding, ScaleDefinition};
 use super::question::{Question, Questions};
 use super::words::listed;
 use crate::domain::Rating;
@@ -26,7 +26,7 @@ impl Scale {
     pub fn compile(
         definition: &RatingDefinition,
         questions: &Questions,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Option<Self> {
         let of = questions.named(&definition.question, "rating.question", faults);
         let faults_before = faults.len();
@@ -44,7 +44,7 @@ impl Scale {
                  with single answers",
                 question.name
             );
-            faults.push(Fault::at("rating.question", message));
+            faults.push(DefinitionError::at("rating.question", message));
             return None;
         }
         let (path, ratings) = match &definition.scale {
@@ -76,7 +76,7 @@ fn linear(
     question: &Question,
     (worst, best): (i64, i64),
     round: Rounding,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) -> Ratings {
     let answers = question.domain.answers();
     let ratings: Ratings = answers.map(|it| on_the_line(it, worst, best, round)).collect();
@@ -89,7 +89,7 @@ fn linear(
             question.name,
             listed(&not_numbers, SHOWN)
         );
-        faults.push(Fault::at("rating.question", message));
+        faults.push(DefinitionError::at("rating.question", message));
     }
     if !outside.is_empty() {
         let message = format!(
@@ -99,15 +99,19 @@ fn linear(
             worst.min(best),
             worst.max(best)
         );
-        faults.push(Fault::at("rating.scale.from", message));
+        faults.push(DefinitionError::at("rating.scale.from", message));
     }
     ratings
 }
 
-fn table(question: &Question, rows: &[(String, f64)], faults: &mut Vec<Fault>) -> Option<Ratings> {
+fn table(
+    question: &Question,
+    rows: &[(String, f64)],
+    faults: &mut Vec<DefinitionError>,
+) -> Option<Ratings> {
     if !(1..=ROWS_MAX).contains(&rows.len()) {
         let message = format!("a table has 1 to {ROWS_MAX} rows, not {}", rows.len());
-        faults.push(Fault::at("rating.table", message));
+        faults.push(DefinitionError::at("rating.table", message));
         return None;
     }
     let faults_before = faults.len();
@@ -118,12 +122,15 @@ fn table(question: &Question, rows: &[(String, f64)], faults: &mut Vec<Fault>) -
         let at = question.domain.named(answer);
         let rating = Rating::new(*rating);
         if let Err(error) = &rating {
-            faults.push(Fault::at(format!("rating.table[{row}].rating"), error.to_string()));
+            faults.push(DefinitionError::at(
+                format!("rating.table[{row}].rating"),
+                error.to_string(),
+            ));
         }
         let rating = rating.ok();
         let path = format!("rating.table[{row}].answer");
         if at.is_empty() {
-            faults.push(Fault::at(&path, question.unanswerable()));
+            faults.push(DefinitionError::at(&path, question.unanswerable()));
         }
         let twice = at.iter().find_map(|&at| rows_of[at].map(|earlier| (at, earlier)));
         if let Some((at, earlier)) = twice {
@@ -132,7 +139,7 @@ fn table(question: &Question, rows: &[(String, f64)], faults: &mut Vec<Fault>) -
                 question.name,
                 question.domain.at(at).text
             );
-            faults.push(Fault::at(&path, message));
+            faults.push(DefinitionError::at(&path, message));
         }
         for at in at {
             if rows_of[at].is_none() {
@@ -147,7 +154,7 @@ fn table(question: &Question, rows: &[(String, f64)], faults: &mut Vec<Fault>) -
     Some(ratings)
 }
 
-fn thumbs(question: &Question, up: &str, down: &str, faults: &mut Vec<Fault>) -> Ratings {
+fn thumbs(question: &Question, up: &str, down: &str, faults: &mut Vec<DefinitionError>) -> Ratings {
     let faults_before = faults.len();
     let mut ratings: Ratings = vec![None; question.domain.answers().len()];
     for (key, answer, rating) in [("up", up, 5.0), ("down", down, 1.0)] {
@@ -161,7 +168,7 @@ fn thumbs(question: &Question, up: &str, down: &str, faults: &mut Vec<Fault>) ->
                 continue;
             }
         };
-        faults.push(Fault::at(format!("rating.thumbs.{key}"), message));
+        faults.push(DefinitionError::at(format!("rating.thumbs.{key}"), message));
     }
     if faults.len() == faults_before {
         let what = "is neither up nor down: write a table";
@@ -181,18 +188,18 @@ fn check_whole(
     ratings: &Ratings,
     path: &str,
     what: &str,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) {
     let gaps: Vec<_> = unrated(question, ratings).collect();
     if !gaps.is_empty() {
         let message =
             format!("{} may be answered {}, which {what}", question.name, listed(&gaps, SHOWN));
-        faults.push(Fault::at(path, message));
+        faults.push(DefinitionError::at(path, message));
     }
 }
 
 /// Over numbers by size, over all else in the order in which it is written.
-fn check_monotone(question: &Question, ratings: &[Rating], faults: &mut Vec<Fault>) {
+fn check_monotone(question: &Question, ratings: &[Rating], faults: &mut Vec<DefinitionError>) {
     let mut rated: Vec<(&str, f64)> =
         question.domain.answers().zip(ratings.iter().map(|rating| rating.value())).collect();
     if rated.iter().all(|(answer, _)| is_number(answer)) {
@@ -210,11 +217,11 @@ fn check_monotone(question: &Question, ratings: &[Rating], faults: &mut Vec<Faul
             "the ratings go up and down: {}; if that is meant, write monotone: false",
             steps.join(", ")
         );
-        faults.push(Fault::at("rating.table", message));
+        faults.push(DefinitionError::at("rating.table", message));
     }
 }
 
-fn check_ends(worst: i64, best: i64, faults: &mut Vec<Fault>) {
+fn check_ends(worst: i64, best: i64, faults: &mut Vec<DefinitionError>) {
     let message = if worst == best {
         format!("the ends are both {worst}: say what is worth a 1, then what is worth a 5: [1, 5]")
     } else if [worst, best].iter().any(|end| !(-END_MAX..=END_MAX).contains(end)) {
@@ -222,7 +229,7 @@ fn check_ends(worst: i64, best: i64, faults: &mut Vec<Fault>) {
     } else {
         return;
     };
-    faults.push(Fault::at("rating.scale.from", message));
+    faults.push(DefinitionError::at("rating.scale.from", message));
 }
 
 /// A straight line from `worst`, which is worth 1, to `best`, which is worth 5, rounded. None

@@ -6,7 +6,7 @@ use minijinja::{AutoEscape, Value};
 use super::call_view::CallView;
 use super::compiled::CompiledSurvey;
 use super::condition::Condition;
-use super::definition::Fault;
+use super::definition::DefinitionError;
 use super::language::{Format, Template};
 use super::names::EvalContext;
 use super::proof;
@@ -42,15 +42,15 @@ impl Replies {
         definitions: &[ReplyDefinition],
         book: &Arc<CompiledSurvey>,
         check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Result<Self, Vec<DefinitionError>> {
         let mut faults = Vec::new();
         if !(1..=REPLIES_MAX).contains(&definitions.len()) {
             let message = format!("a source has 1 to {REPLIES_MAX} replies");
-            return Err(vec![Fault::at("replies", message)]);
+            return Err(vec![DefinitionError::at("replies", message)]);
         }
         if book.names.find(URL).is_some() {
             let message = "in replies url is what the source calls: rename the question or field";
-            faults.push(Fault::at("replies", message));
+            faults.push(DefinitionError::at("replies", message));
         }
         let last = definitions.len() - 1;
         let mut replies = Vec::new();
@@ -60,11 +60,11 @@ impl Replies {
             match when {
                 Some(_) if at == last => {
                     let message = "the last reply is for all else: leave its condition out";
-                    faults.push(Fault::at(&when_path, message));
+                    faults.push(DefinitionError::at(&when_path, message));
                 }
                 None if at < last => {
                     let message = "only the last reply is without a condition: say when";
-                    faults.push(Fault::at(&when_path, message));
+                    faults.push(DefinitionError::at(&when_path, message));
                 }
                 _ => {}
             }
@@ -152,7 +152,7 @@ mod tests {
 
     fn compile(replies: &[ReplyDefinition]) -> Result<Replies, Vec<String>> {
         let compiled = survey().replies(replies, &well_formed);
-        compiled.map_err(|faults| faults.iter().map(Fault::to_string).collect())
+        compiled.map_err(|faults| faults.iter().map(DefinitionError::to_string).collect())
     }
 
     /// What was wrong is asked only below 5.

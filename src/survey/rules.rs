@@ -1,5 +1,5 @@
 use super::condition::Condition;
-use super::definition::{Fault, NotesDefinition, RuleDefinition};
+use super::definition::{DefinitionError, NotesDefinition, RuleDefinition};
 use super::names::Scope;
 use super::notes::Notes;
 use crate::domain::{Issues, Rating};
@@ -44,10 +44,11 @@ pub fn compile(
     definitions: &[RuleDefinition],
     notes: &NotesDefinition,
     names: &Scope,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) -> Vec<Rule> {
     if definitions.len() > RULES_MAX {
-        faults.push(Fault::at("rules", format!("a survey has at most {RULES_MAX} rules")));
+        faults
+            .push(DefinitionError::at("rules", format!("a survey has at most {RULES_MAX} rules")));
     }
     let rules = definitions.iter().enumerate().take(RULES_MAX).filter_map(|(at, rule)| {
         let path = path(at);
@@ -68,7 +69,7 @@ fn then(
     notes: &NotesDefinition,
     names: &Scope,
     path: &str,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) -> Option<Then> {
     let RuleDefinition { ignore, rating, issues, notes: template, .. } = rule;
     let tells = rating.is_some() || issues.is_some() || template.is_some();
@@ -76,20 +77,20 @@ fn then(
     match ignore {
         Some(_) if tells => {
             let message = "what is ignored has no rating, issues or notes: leave them out";
-            faults.push(Fault::at(format!("{path}.ignore"), message));
+            faults.push(DefinitionError::at(format!("{path}.ignore"), message));
         }
         Some(reason) if reason.trim().is_empty() || reason.len() > REASON_MAX => {
             let message = format!("a reason is a text of at most {REASON_MAX} bytes");
-            faults.push(Fault::at(format!("{path}.ignore"), message));
+            faults.push(DefinitionError::at(format!("{path}.ignore"), message));
         }
         None if !tells => {
             let message = "say what follows: ignore, rating, issues or notes";
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
         }
         _ => {}
     }
     let rating = rating.map(Rating::new).transpose().unwrap_or_else(|error| {
-        faults.push(Fault::at(format!("{path}.rating"), error.to_string()));
+        faults.push(DefinitionError::at(format!("{path}.rating"), error.to_string()));
         None
     });
     let notes = template.as_ref().map(|template| {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesDefinition, MetBy,
+    ChoiceDefinition, Definition, DefinitionError, DomainDefinition, IssuesDefinition, MetBy,
     NotesDefinition, QuestionDefinition, RatingDefinition, RuleDefinition, Survey,
 };
 use crate::domain::{Answer, ExtractedAnswer, Issue, Name, WebhookId};
@@ -127,10 +127,10 @@ fn second(at: i64) -> Timestamp {
 }
 
 /// The compiled value, or each fault as it is shown.
-pub fn result_of<T>(compiled: Option<T>, faults: &[Fault]) -> Result<T, Vec<String>> {
+pub fn result_of<T>(compiled: Option<T>, faults: &[DefinitionError]) -> Result<T, Vec<String>> {
     match compiled {
         Some(compiled) if faults.is_empty() => Ok(compiled),
-        _ => Err(faults.iter().map(Fault::to_string).collect()),
+        _ => Err(faults.iter().map(DefinitionError::to_string).collect()),
     }
 }
 
@@ -138,6 +138,6 @@ pub fn result_of<T>(compiled: Option<T>, faults: &[Fault]) -> Result<T, Vec<Stri
 pub fn refused(definition: Definition) -> Vec<String> {
     match Survey::compile(definition) {
         Ok(survey) => panic!("{}", survey.proof()),
-        Err(faults) => faults.iter().map(Fault::to_string).collect(),
+        Err(faults) => faults.iter().map(DefinitionError::to_string).collect(),
     }
 }

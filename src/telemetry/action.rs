@@ -5,7 +5,7 @@ use strum::{IntoStaticStr, VariantArray};
 #[strum(serialize_all = "snake_case")]
 pub enum Action {
     Replay,
-    ReplayAsWas,
+    ReplaySamePayload,
     Discard,
     Erase,
     Pause,

@@ -418,13 +418,13 @@ impl Metrics {
     }
 
     /// The store is so damaged that it could not be opened.
-    pub fn ledger_not_opened(&self) {
+    pub fn store_not_opened(&self) {
         self.families.store_damaged.set(1);
         self.families.store_writable.set(0);
     }
 
     /// How large the store is, and how much of that is free.
-    pub fn ledger_measured(&self, bytes: u64, free_bytes: u64) {
+    pub fn store_measured(&self, bytes: u64, free_bytes: u64) {
         self.families.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.families.store_free_bytes.set(i64::try_from(free_bytes).unwrap_or(i64::MAX));
     }
@@ -733,7 +733,7 @@ mod tests {
         }
         metrics.opened(StateCounts::default());
         metrics.damaged();
-        metrics.ledger_measured(4096, 0);
+        metrics.store_measured(4096, 0);
         metrics.swept(1, 1, 1);
         metrics.settles_left_waiting(3);
         metrics.commit_failed();
@@ -784,7 +784,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_is_writable_again_when_it_recovers() {
+    fn the_store_is_writable_again_when_it_recovers() {
         let metrics = metrics();
         metrics.commit_failed();
         assert_eq!(value(&metrics, "postcall_store_writable"), 0.0);

@@ -24,7 +24,7 @@ pub enum WebhookOutcome {
     /// Its `Content-Encoding` or type is not ours to read.
     Unsupported,
     /// Signed, or free to be unsigned, and not to be understood.
-    Unreadable,
+    Malformed,
     /// Its signature was missing or wrong.
     Rejected,
     TooLarge,
@@ -74,7 +74,7 @@ impl SourceMetrics {
         self.took.observe(took.as_secs_f64());
     }
 
-    /// Counts the reason, beside the outcome `Refused`, `Unsupported` or `Unreadable`; `reason` is one of
+    /// Counts the reason, beside the outcome `Rejected`, `Unsupported` or `Malformed`; `reason` is one of
     /// [`LabelSets::refusals`](super::LabelSets).
     pub fn webhook_refused(&self, reason: &'static str) {
         self.refusals.with_label_values(&[self.source.as_str(), reason]).inc();

@@ -21,7 +21,7 @@ fn whatever_is_described_can_be_answered_with_a_problem() {
     for (path, methods) in described["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let problem = &operation["responses"]["400"]["$ref"];
-            assert_eq!(problem, "#/components/responses/Unreadable", "{method} {path}");
+            assert_eq!(problem, "#/components/responses/BadRequest", "{method} {path}");
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::test_env::Rounds;
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
 admin: { listen: "127.0.0.1:0" }
-store: { url: "sqlite:@folder@/ledger.db" }
+store: { url: "sqlite:@folder@/store.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
 sources:
@@ -95,7 +95,7 @@ struct Disorder {
 }
 
 #[test]
-fn the_order_and_the_number_of_hooks_and_restarts_in_between_change_nothing() {
+fn the_order_and_the_number_of_webhooks_and_restarts_in_between_change_nothing() {
     let calls = prop::collection::vec(call(), 1..6);
     check(24, (calls, disorder(), disorder()), |(calls, first, second)| {
         Rounds::play_with(
@@ -202,7 +202,7 @@ fn what_the_survey_made_of_a_call_is_kept_with_it() {
         rounds.hears("quick", "c-2", "").await;
         rounds.hears_of("quick", Some("scroe"), "c-3", "4").await;
         rounds.round().await;
-        for submission in rounds.ledger.submissions() {
+        for submission in rounds.store.submissions() {
             let trace = submission.document.trace.expect("a trace");
             let trace: Value = serde_json::from_str(trace.as_str()).unwrap();
             assert!(trace.is_object(), "{trace}");
@@ -330,12 +330,12 @@ async fn everything_is_delivered(rounds: &mut Rounds) {
     rounds.later(Duration::from_secs(600));
     // A round takes up no more than may be under way at once.
     for _ in 0..ROUNDS_MAX {
-        if rounds.round().await.is_none() && rounds.ledger.totals().waiting() == 0 {
+        if rounds.round().await.is_none() && rounds.store.totals().waiting() == 0 {
             break;
         }
     }
-    assert_eq!(rounds.ledger.totals().waiting(), 0);
-    assert!(rounds.ledger.totals().balance());
+    assert_eq!(rounds.store.totals().waiting(), 0);
+    assert!(rounds.store.totals().balance());
 }
 
 fn request(rounds: &Rounds, spoken: &Spoken, key: &Key) -> ReceiveRequest {
@@ -385,7 +385,7 @@ fn campaign() -> Name {
     "campaign".parse().unwrap()
 }
 
-/// What is known of a call where all of this was heard, worked out without a ledger.
+/// What is known of a call where all of this was heard, worked out without a store.
 fn heard(call: &Call, from: Timestamp, part: impl Fn(&Call) -> &Vec<Spoken>) -> Answers {
     let mut answers = Answers::default();
     hear(&mut answers, call, from, part);
@@ -428,7 +428,7 @@ fn counting(survey: &Arc<Survey>, answers: &Answers) -> Vec<Option<Answer>> {
 #[track_caller]
 fn assert_same(rounds: &Rounds, n: usize) {
     let of = |call: String| {
-        let submission = rounds.ledger.submission(&call);
+        let submission = rounds.store.submission(&call);
         let shown = submission.map(|it| (it.state, it.detail, it.due_at, it.feedback));
         (shown, told(rounds, &call))
     };

@@ -180,7 +180,7 @@ fn what_cannot_be_taken_is_answered_with_why_and_leaves_nothing_behind() {
         let reply = send(&test_env, "quick");
         assert_problem(&reply, status, what);
         assert!(reply.header("postcall-submission").is_none(), "{what}");
-        assert!(test_env.ledger.is_empty(), "{what}");
+        assert!(test_env.store.is_empty(), "{what}");
     }
     still_serves(&test_env, "quick");
 }
@@ -194,7 +194,7 @@ fn where_a_live_call_must_go_on_a_refusal_sounds_like_thanks_and_promises_nothin
         assert_eq!(reply.header("content-type"), Some("application/json"), "{what}");
         assert_eq!(reply.text, r#"{"thanks":true}"#, "{what}");
         assert!(reply.headers.iter().all(|(name, _)| !name.starts_with("postcall")), "{what}");
-        assert!(test_env.ledger.is_empty(), "{what}");
+        assert!(test_env.store.is_empty(), "{what}");
     }
     still_serves(&test_env, "polite");
 }
@@ -221,7 +221,7 @@ fn a_source_or_a_method_that_does_not_exist_is_said_whatever_the_source_wants() 
     let reply = exchange(test_env.public(), &request("POST", "/", &[], b""));
     assert_problem(&reply, 405, "/");
     assert_eq!(reply.header("allow"), Some("GET"));
-    assert!(test_env.ledger.is_empty());
+    assert!(test_env.store.is_empty());
     assert_eq!(
         test_env.figures().of("webhooks_total{outcome=\"unknown_source\",source=\"unknown\"}"),
         // The one path with a source's form that is none, and those that only look like one.
@@ -243,7 +243,7 @@ fn the_root_of_the_public_door_says_that_somebody_is_there_and_nothing_else() {
 }
 
 #[test]
-fn a_hook_that_arrives_in_pieces_and_is_as_long_as_it_may_be_is_a_hook() {
+fn a_webhook_that_arrives_in_pieces_and_is_as_long_as_it_may_be_is_a_webhook() {
     let test_env = TestEnv::new();
     let longest = format!("{GOOD}&Note={}", "x".repeat(BODY_MAX - GOOD.len() - "&Note=".len()));
     let callback = signed("quick", &longest);
@@ -256,12 +256,12 @@ fn a_hook_that_arrives_in_pieces_and_is_as_long_as_it_may_be_is_a_hook() {
 }
 
 #[test]
-fn what_the_ledger_cannot_keep_is_answered_503_even_by_a_polite_source() {
+fn what_the_store_cannot_keep_is_answered_503_even_by_a_polite_source() {
     let test_env = TestEnv::new();
     test_env.caller("before").has_pressed("4");
     test_env.until_it_is("before", "delivered");
 
-    test_env.ledger.refuses_writes();
+    test_env.store.refuses_writes();
     for source in ["quick", "polite"] {
         let reply = test_env.caller("c-1").at(source).presses("4");
         assert_problem(&reply, 503, source);
@@ -273,11 +273,11 @@ fn what_the_ledger_cannot_keep_is_answered_503_even_by_a_polite_source() {
     }
     test_env.ask("/livez").assert_status(200);
     assert_eq!(test_env.figures().of("store_writable"), 0.0);
-    assert_eq!(test_env.ledger.submission("c-1"), None);
-    // A refusal needs no ledger.
+    assert_eq!(test_env.store.submission("c-1"), None);
+    // A refusal needs no store.
     test_env.caller("c-1").signed_with("not-the-token").presses("4").assert_status(401);
 
-    test_env.ledger.takes_writes();
+    test_env.store.takes_writes();
     test_env.until("it is ready by itself", || test_env.is_ready());
     test_env.caller("c-1").has_pressed("4");
     test_env.until_it_is("c-1", "delivered");
@@ -287,11 +287,11 @@ fn what_the_ledger_cannot_keep_is_answered_503_even_by_a_polite_source() {
 }
 
 #[test]
-fn a_commit_that_wrote_nothing_does_not_make_a_broken_ledger_look_well() {
+fn a_commit_that_wrote_nothing_does_not_make_a_broken_store_look_well() {
     let test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");
     test_env.until_it_is("c-1", "delivered");
-    test_env.ledger.refuses_writes();
+    test_env.store.refuses_writes();
     test_env.caller("c-2").presses("4").assert_status(503);
     // This one is on disk, and nothing is to be written about it.
     let repeat = test_env.caller("c-1").presses("4");
@@ -304,7 +304,7 @@ fn a_commit_that_wrote_nothing_does_not_make_a_broken_ledger_look_well() {
 #[test]
 fn who_comes_while_the_queue_is_full_is_told_to_come_back_and_nobody_else() {
     let test_env = TestEnv::with(&[("STORE__WRITE_QUEUE", "1")]);
-    let busy = test_env.ledger.is_written_by_another();
+    let busy = test_env.store.is_written_by_another();
     let (heard, hears) = mpsc::channel();
     thread::scope(|scope| {
         for call in ["c-1", "c-2"] {
@@ -319,7 +319,7 @@ fn who_comes_while_the_queue_is_full_is_told_to_come_back_and_nobody_else() {
         drop(busy);
         hears.recv().unwrap().assert_status(200);
     });
-    assert_eq!(test_env.ledger.totals().accepted, 1);
+    assert_eq!(test_env.store.totals().accepted, 1);
 }
 
 #[test]
@@ -388,5 +388,5 @@ fn still_serves(test_env: &TestEnv, source: &str) {
     reply.assert_status(200);
     assert_eq!(reply.header("postcall-outcome"), Some("created"));
     test_env.until_it_is("good", "delivered");
-    assert_eq!(test_env.ledger.totals().accepted, 1);
+    assert_eq!(test_env.store.totals().accepted, 1);
 }

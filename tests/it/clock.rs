@@ -16,7 +16,7 @@ const YEARS: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// What can be counted of what is kept.
 fn kept(rounds: &Rounds, what: &str) -> i64 {
-    let connection = rusqlite::Connection::open(rounds.ledger.path()).unwrap();
+    let connection = rusqlite::Connection::open(rounds.store.path()).unwrap();
     connection.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn a_restart_under_a_wrong_clock_purges_nothing_and_forgets_no_key() {
         rounds.hears("quick", "c-1", "4").await;
         rounds.round().await;
         let remember = "INSERT INTO idempotency_keys VALUES ('ivr', 'key', x'00', x'00', ?1, 1)";
-        let connection = rusqlite::Connection::open(rounds.ledger.path()).unwrap();
+        let connection = rusqlite::Connection::open(rounds.store.path()).unwrap();
         connection.execute(remember, [rounds.now().as_microsecond()]).unwrap();
         rounds.maintenance().await;
         rounds.crash();
@@ -135,7 +135,7 @@ fn what_was_recorded_of_the_clock_and_cannot_be_read_is_recorded_anew_and_stops_
         rounds.round().await;
         rounds.maintenance().await;
         rounds.crash();
-        let connection = rusqlite::Connection::open(rounds.ledger.path()).unwrap();
+        let connection = rusqlite::Connection::open(rounds.store.path()).unwrap();
         connection.execute("UPDATE clock SET trusted_at = ?1", [i64::MAX]).unwrap();
         drop(connection);
         rounds.start();

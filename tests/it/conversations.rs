@@ -12,7 +12,7 @@ use crate::wire::{Reply, exchange, request};
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
 admin: { listen: "127.0.0.1:0" }
-store: { url: "sqlite:@folder@/ledger.db" }
+store: { url: "sqlite:@folder@/store.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
 sources:
@@ -184,7 +184,7 @@ fn what_is_none_of_ours_is_thanked_for_and_kept_nowhere() {
     skipped.assert_status(200);
     assert_eq!(skipped.header("postcall-outcome"), Some("skipped"));
     assert_eq!(skipped.header("postcall-submission"), None);
-    assert!(test_env.ledger.is_empty());
+    assert!(test_env.store.is_empty());
     let figures = test_env.figures();
     assert_eq!(figures.of("webhooks_total{outcome=\"skipped\",source=\"edits\"}"), 1.0);
 }
@@ -198,7 +198,7 @@ fn a_sender_that_posts_one_answer_at_a_time_makes_one_submission() {
     };
     assert_eq!(posts("problem", "2").header("postcall-outcome"), Some("created"));
     assert_eq!(posts("problem", "2").header("postcall-outcome"), Some("duplicate"));
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "collecting");
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "collecting");
     assert_eq!(posts("score", "4").header("postcall-outcome"), Some("updated"));
     test_env.until_it_is("c-1", "delivered");
     let told = test_env.plivo.heard_about("c-1");
@@ -223,7 +223,7 @@ fn a_known_id_is_a_repeat_with_the_same_bytes_and_refused_with_others() {
     posts(&test_env, "1").assert_status(401);
     let refused = "webhook_rejections_total{reason=\"signature_reused\",source=\"web\"}";
     assert_eq!(test_env.figures().of(refused), 1.0);
-    assert_eq!(test_env.ledger.count("webhooks"), 1);
+    assert_eq!(test_env.store.count("webhooks"), 1);
 }
 
 fn post(test_env: &TestEnv, source: &str, body: Value, headers: &[(&str, &str)]) -> Reply {

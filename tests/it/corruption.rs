@@ -22,8 +22,8 @@ fn a_flipped_digit_of_a_stored_answer_is_never_delivered_and_other_calls_are() {
     test_env.stop();
     let flip =
         r#"UPDATE submissions SET document = replace(document, '"5"', '"2"') WHERE call = 'c-2'"#;
-    change(test_env.ledger.path(), flip);
-    let examined = examine(test_env.ledger.path()).unwrap();
+    change(test_env.store.path(), flip);
+    let examined = examine(test_env.store.path()).unwrap();
     assert!(
         examined.findings.iter().any(|it| it.words.contains("does not have its checksum")),
         "{examined:?}"
@@ -35,8 +35,8 @@ fn a_flipped_digit_of_a_stored_answer_is_never_delivered_and_other_calls_are() {
     test_env.until_it_is("c-3", "delivered");
     test_env.until_it_is("c-2", "dead(corrupt)");
     assert_eq!(test_env.plivo.heard_about("c-2"), Vec::<serde_json::Value>::new());
-    assert!(test_env.ledger.totals().balance(), "{:?}", test_env.ledger.totals());
-    assert_eq!((test_env.ledger.totals().delivered, test_env.ledger.totals().dead), (2, 1));
+    assert!(test_env.store.totals().balance(), "{:?}", test_env.store.totals());
+    assert_eq!((test_env.store.totals().delivered, test_env.store.totals().dead), (2, 1));
     let listed = test_env.got("/submissions?state=dead&reason=corrupt");
     assert_eq!(listed["submissions"][0]["call"], "c-2", "{listed}");
     let figures = test_env.figures();
@@ -57,10 +57,10 @@ fn a_flipped_digit_of_a_stored_answer_is_never_delivered_and_other_calls_are() {
     let replayed = test_env.post(&format!("/submissions/{id}/replay"), &json!({}));
     replayed.assert_status(409);
     assert!(replayed.text.contains("changed on disk"), "{}", replayed.text);
-    assert_eq!(examine(test_env.ledger.path()).unwrap().findings, []);
+    assert_eq!(examine(test_env.store.path()).unwrap().findings, []);
     test_env.posted(&format!("/submissions/{id}/discard"), &json!({ "reason": "asked again" }));
     test_env.until_it_is("c-2", "discarded");
-    assert_eq!(examine(test_env.ledger.path()).unwrap().findings, []);
+    assert_eq!(examine(test_env.store.path()).unwrap().findings, []);
 }
 
 /// Each change costs its own submission and no other; each is seen before and after it is set aside.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use postcall::settings::{Environment, Settings};
 use serde_json::json;
 
-use crate::invariant_checker::{self, FarSide, Ledger, LoadSenders, assert_ended_well, say};
+use crate::invariant_checker::{self, FarSide, LoadSenders, StoreContents, assert_ended_well, say};
 use crate::process::{Home, Process};
 
-const HOOKS: usize = 5000;
+const WEBHOOKS: usize = 5000;
 const KILLS: usize = 20;
 const SENDERS: usize = 8;
 
@@ -30,7 +30,7 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     let settings = invariant_checker::settings(far_side.address(), "3s", DELIVERY);
     let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
     let home = Home::new(&settings);
-    let (calls, webhooks) = invariant_checker::calls(&sources, HOOKS, &mut chance);
+    let (calls, webhooks) = invariant_checker::calls(&sources, WEBHOOKS, &mut chance);
     let faults = json!([
         { "status": 503, "every": 11 },
         { "reset": "after", "every": 17, "times": RESETS },
@@ -48,9 +48,9 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
         load_senders.wait_for_answers(chance.usize(1..=fair_share.max(1) * 2));
         service.kill();
         load_senders.wait_until_all_noticed();
-        let ledger = Ledger::read(&home.ledger());
-        ledger.assert_has(&load_senders.answered());
-        excuses.note(&ledger, &far_side.hear_more());
+        let store = StoreContents::read(&home.store());
+        store.assert_has(&load_senders.answered());
+        excuses.note(&store, &far_side.hear_more());
         service = Process::start(&home.settings());
     }
     load_senders.send_to(service.public);
@@ -60,21 +60,21 @@ fn what_was_answered_survives_every_kill_and_comes_to_its_end() {
     for sender in senders {
         sender.join().unwrap();
     }
-    Ledger::wait_until_nothing_waits(&home.ledger(), &service);
+    StoreContents::wait_until_nothing_waits(&home.store(), &service);
     service.kill();
 
     far_side.hear_more();
-    let ledger = Ledger::read(&home.ledger());
-    ledger.assert_has(&load_senders.answered());
-    let totals = Ledger::totals(&home.ledger());
-    ledger.assert_counts(totals);
+    let store = StoreContents::read(&home.store());
+    store.assert_has(&load_senders.answered());
+    let totals = StoreContents::totals(&home.store());
+    store.assert_counts(totals);
     assert_eq!(totals.accepted as usize, calls.len(), "one submission for each call");
     for (id, call) in &calls {
-        assert_ended_well(id, call, &ledger.kept[id], far_side.heard(id));
+        assert_ended_well(id, call, &store.kept[id], far_side.heard(id));
     }
-    let twice = excuses.assert_cover(&ledger, &far_side);
+    let twice = excuses.assert_cover(&store, &far_side);
     say(&format!(
-        "crash: {KILLS} kills, {HOOKS} webhooks about {} calls, {} sends without an answer, \
+        "crash: {KILLS} kills, {WEBHOOKS} webhooks about {} calls, {} sends without an answer, \
          {} calls delivered again, {} might have been; {totals:?}",
         calls.len(),
         load_senders.left_unanswered(),
@@ -94,8 +94,8 @@ struct Excuses {
 
 impl Excuses {
     /// `heard` since the last kill.
-    fn note(&mut self, ledger: &Ledger, heard: &[String]) {
-        for (id, _) in ledger.kept.iter().filter(|(_, kept)| kept.under_way) {
+    fn note(&mut self, store: &StoreContents, heard: &[String]) {
+        for (id, _) in store.kept.iter().filter(|(_, kept)| kept.under_way) {
             *self.under_way.entry(id.clone()).or_default() += 1;
             if heard.contains(id) {
                 *self.accepted_unsettled.entry(id.clone()).or_default() += 1;
@@ -104,10 +104,10 @@ impl Excuses {
     }
 
     /// How many calls were heard more than once; each of them with an excuse.
-    fn assert_cover(&self, ledger: &Ledger, far_side: &FarSide) -> usize {
+    fn assert_cover(&self, store: &StoreContents, far_side: &FarSide) -> usize {
         let count = |of: &BTreeMap<String, usize>, id| of.get(id).copied().unwrap_or(0);
         let (mut twice, mut resets) = (0, 0);
-        for (id, kept) in &ledger.kept {
+        for (id, kept) in &store.kept {
             // What no one knows the result of was under way at a kill, or its answer was cut off.
             let cut_off = kept.unknown_results() - count(&self.under_way, id);
             let most = 1 + count(&self.accepted_unsettled, id) + cut_off;

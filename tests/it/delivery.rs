@@ -43,7 +43,7 @@ fn two_tenants_that_share_a_survey_never_touch_each_others_calls() {
     test_env.caller("c-1").has_pressed("1");
     let other = test_env.caller("c-1").at("tenant").presses("5");
     assert_eq!(other.header("postcall-outcome"), Some("created"));
-    test_env.until("both are delivered", || test_env.ledger.totals().delivered == 2);
+    test_env.until("both are delivered", || test_env.store.totals().delivered == 2);
 }
 
 #[test]
@@ -60,18 +60,18 @@ fn an_account_with_a_stale_token_waits_until_the_operator_writes_the_new_one() {
     }
     test_env.caller("t-1").at("tenant").has_pressed("4");
     test_env.until_it_is("t-1", "delivered");
-    let totals = test_env.ledger.totals();
+    let totals = test_env.store.totals();
     assert_eq!((totals.delivered, totals.dead), (1, 0));
-    assert_eq!(test_env.ledger.pauses()[0].status, Some(401));
+    assert_eq!(test_env.store.pauses()[0].status, Some(401));
     assert!(test_env.is_ready(), "what Plivo thinks of us is no reason to refuse callers");
 
     test_env.restart();
     test_env.until("it is held after a restart too", || is_held(&test_env));
     test_env.operator_writes_the_token(crate::test_env::TOKEN);
-    test_env.until("all are delivered", || test_env.ledger.totals().delivered == 21);
+    test_env.until("all are delivered", || test_env.store.totals().delivered == 21);
     test_env.until("the gauge follows", || !is_held(&test_env));
-    assert!(test_env.ledger.pauses().is_empty());
-    assert!(test_env.ledger.submissions().iter().all(|it| it.document.attempts_used == 1));
+    assert!(test_env.store.pauses().is_empty());
+    assert!(test_env.store.submissions().iter().all(|it| it.document.attempts_used == 1));
     // Callers are believed by the new token from the moment it was read.
     test_env.caller("c-new").has_pressed("5");
     test_env.caller("c-old").signed_with("the-token-of-yesterday").presses("5").assert_status(401);
@@ -104,7 +104,7 @@ fn plivo_may_be_down_for_as_long_as_it_likes() {
     for n in 0..5 {
         test_env.caller(&format!("c-{n}")).has_pressed("4");
     }
-    test_env.until("all are delivered", || test_env.ledger.totals().delivered == 5);
+    test_env.until("all are delivered", || test_env.store.totals().delivered == 5);
     assert_eq!(test_env.plivo.summary()["distinct_calls"], 5);
     assert_eq!(test_env.plivo.summary()["accepted"], 5);
 }
@@ -119,7 +119,7 @@ fn going_down_finishes_what_is_in_flight() {
     test_env.until("all are in flight", || test_env.plivo.requests() == 3);
     let public = test_env.public();
     test_env.stop();
-    assert_eq!(test_env.ledger.totals().delivered, 3);
+    assert_eq!(test_env.store.totals().delivered, 3);
     assert!(TcpStream::connect(public).is_err());
 }
 
@@ -130,7 +130,7 @@ fn what_takes_longer_than_the_end_may_is_found_at_the_next_start() {
     test_env.caller("c-1").has_pressed("4");
     test_env.until("it is in flight", || test_env.plivo.requests() == 1);
     test_env.stop();
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().attempts, ["under way"]);
+    assert_eq!(test_env.store.submission("c-1").unwrap().attempts, ["under way"]);
     test_env.start();
     let submission = test_env.until_it_is("c-1", "delivered");
     assert_eq!(submission.attempts, ["unknown_result", "accepted"]);
@@ -149,21 +149,21 @@ fn a_restart_in_between_loses_nothing() {
     assert_eq!(added.header("postcall-outcome"), Some("updated"));
     assert_eq!(test_env.caller("c-0").presses("4").header("postcall-outcome"), Some("duplicate"));
     test_env.plivo.is_well();
-    test_env.until("what is complete is delivered", || test_env.ledger.totals().delivered == 11);
-    assert_eq!(test_env.ledger.totals().collecting, 9);
+    test_env.until("what is complete is delivered", || test_env.store.totals().delivered == 11);
+    assert_eq!(test_env.store.totals().collecting, 9);
     assert_eq!(test_env.plivo.heard_about("half-0")[0]["issues"], json!(["ONE_WAY_AUDIO"]));
     let figures = test_env.figures();
     assert_eq!(figures.of("submissions_accepted_total"), 20.0);
 }
 
 #[test]
-fn a_result_waits_for_a_ledger_that_refuses_and_is_told_once() {
+fn a_result_waits_for_a_store_that_refuses_and_is_told_once() {
     let test_env = TestEnv::new();
-    test_env.ledger.refuses_results();
+    test_env.store.refuses_results();
     test_env.caller("c-1").has_pressed("4");
     test_env.until("its result waits", || test_env.figures().of("settlements_pending") == 1.0);
     assert_eq!(test_env.figures().of("rating_count{survey=\"quick\"}"), 0.0);
-    test_env.ledger.takes_writes();
+    test_env.store.takes_writes();
     let submission = test_env.until_it_is("c-1", "delivered");
     assert_eq!(submission.attempts, ["accepted"]);
     assert_eq!(test_env.plivo.heard_about("c-1").len(), 1);
@@ -174,11 +174,11 @@ fn a_result_waits_for_a_ledger_that_refuses_and_is_told_once() {
 #[test]
 fn a_result_that_could_not_be_written_before_the_end_is_an_unknown_one() {
     let mut test_env = TestEnv::with(&[("SHUTDOWN__DEADLINE", "50ms")]);
-    test_env.ledger.refuses_results();
+    test_env.store.refuses_results();
     test_env.caller("c-1").has_pressed("4");
     test_env.until("its result waits", || test_env.figures().of("settlements_pending") == 1.0);
     test_env.stop();
-    test_env.ledger.takes_writes();
+    test_env.store.takes_writes();
     test_env.start();
     let submission = test_env.until_it_is("c-1", "delivered");
     assert_eq!(submission.attempts, ["unknown_result", "accepted"]);
@@ -233,7 +233,7 @@ fn every_figure_that_should_move_has_moved() {
         ("webhooks_total{outcome=\"late\",source=\"ivr\"}", 1.0),
         ("webhooks_total{outcome=\"created\",source=\"quick\"}", 3.0),
         ("webhooks_total{outcome=\"rejected\",source=\"quick\"}", 1.0),
-        ("webhooks_total{outcome=\"unreadable\",source=\"quick\"}", 1.0),
+        ("webhooks_total{outcome=\"malformed\",source=\"quick\"}", 1.0),
         ("webhook_rejections_total{reason=\"signature_mismatch\",source=\"quick\"}", 1.0),
         ("webhook_rejections_total{reason=\"malformed_call\",source=\"quick\"}", 1.0),
         ("webhook_duration_seconds_count", 11.0),
@@ -271,5 +271,5 @@ fn every_figure_that_should_move_has_moved() {
     }
     assert!(figures.of("store_commit_group_size_count") > 10.0);
     assert!(figures.of("delivery_latency_seconds_sum") > 0.0);
-    assert!(test_env.ledger.totals().balance());
+    assert!(test_env.store.totals().balance());
 }

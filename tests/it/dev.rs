@@ -80,9 +80,9 @@ fn a_developer_sees_each_webhook_and_what_became_of_it_and_plivo_hears_nothing()
     send("c-2", "7", TOKEN).assert_status(200);
     developer.until_it_prints(&["ignored", "c-2", "invalid_answer"]);
     send("c-3", "4", "another-token").assert_status(401);
-    developer.until_it_prints(&["refused", "quick", "401"]);
+    developer.until_it_prints(&["rejected", "quick", "401"]);
 
-    let store = developer.test_env.ledger.path();
+    let store = developer.test_env.store.path();
     assert!(!store.exists(), "the store of the settings is not touched");
     let pid = developer.process.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

@@ -41,7 +41,7 @@ impl Reviewer {
     }
 
     fn store(&self) -> String {
-        format!("sqlite:{}", self.test_env.ledger.path().display())
+        format!("sqlite:{}", self.test_env.store.path().display())
     }
 }
 
@@ -103,7 +103,7 @@ fn a_diff_with_a_store_counts_the_submissions_that_come_to_something_else() {
         reviewer.test_env.caller(call).has_pressed(digits);
     }
     reviewer.test_env.until("all are settled", || {
-        let totals = reviewer.test_env.ledger.totals();
+        let totals = reviewer.test_env.store.totals();
         totals.delivered == 3 && totals.ignored == 1
     });
     // The service still runs: the store is only read.
@@ -130,7 +130,7 @@ fn a_diff_with_a_store_counts_the_submissions_that_come_to_something_else() {
 
     let later = reviewer.diff(reversed, &["--store", &store, "--since", "2999-01-01"]);
     assert!(later.different().contains("store: 0 of 0 submissions"));
-    assert_eq!(reviewer.test_env.ledger.totals().delivered, 3);
+    assert_eq!(reviewer.test_env.store.totals().delivered, 3);
 }
 
 #[test]

@@ -122,17 +122,17 @@ async fn each_fault_is_found_and_a_recovery_repairs_it() {
         ),
         (
             "UPDATE submissions SET id = randomblob(16) WHERE seq = 7",
-            FindingKind::Identity,
+            FindingKind::IdMismatch,
             "does not have the id of its account, survey and call",
         ),
         (
             "UPDATE submissions SET call = 'another' WHERE seq = 7",
-            FindingKind::Identity,
+            FindingKind::IdMismatch,
             "does not have the id of its account, survey and call",
         ),
         (
             "UPDATE submissions SET account = 'No Account' WHERE seq = 7",
-            FindingKind::Identity,
+            FindingKind::IdMismatch,
             "cannot be read",
         ),
         (
@@ -408,10 +408,10 @@ async fn no_file_is_overwritten_and_no_store_that_is_served_is_recovered() {
 #[test]
 fn a_service_with_a_damaged_store_stays_up_and_says_what_to_run() {
     let mut test_env = TestEnv::of(SETTINGS);
-    let ledger = test_env.ledger.path().to_owned();
-    fs::write(&ledger, "This was a store once. ".repeat(1000)).unwrap();
+    let store = test_env.store.path().to_owned();
+    fs::write(&store, "This was a store once. ".repeat(1000)).unwrap();
     test_env.serve_as_process();
-    let advice = format!("postcall doctor --store {}", ledger.canonicalize().unwrap().display());
+    let advice = format!("postcall doctor --store {}", store.canonicalize().unwrap().display());
     let said = &test_env.process().said_first;
     let damaged = said.iter().find(|line| line["level"] == "ERROR").expect("it says so");
     assert!(damaged["message"].as_str().unwrap().ends_with(&format!("run: {advice}")), "{damaged}");
@@ -432,10 +432,10 @@ fn a_service_with_a_damaged_store_stays_up_and_says_what_to_run() {
 #[test]
 fn an_operator_of_a_damaged_store_learns_what_to_run() {
     let test_env = TestEnv::of(SETTINGS);
-    let ledger = test_env.ledger.path().to_owned();
-    fs::write(&ledger, "This was a store once. ".repeat(1000)).unwrap();
+    let store = test_env.store.path().to_owned();
+    fs::write(&store, "This was a store once. ".repeat(1000)).unwrap();
     let advice =
-        format!("run: postcall doctor --store {}", ledger.canonicalize().unwrap().display());
+        format!("run: postcall doctor --store {}", store.canonicalize().unwrap().display());
     for asked in [&["submissions"][..], &["accounts", "resume", "main"]] {
         let said = test_env.postcall(asked).output().unwrap();
         assert_eq!(said.status.code(), Some(1));
@@ -450,14 +450,14 @@ fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
     test_env.caller("before").has_pressed("4");
     test_env.until_it_is("before", "delivered");
     test_env.stop();
-    let ledger = test_env.ledger.path().to_owned();
-    let root = Connection::open(&ledger)
+    let store = test_env.store.path().to_owned();
+    let root = Connection::open(&store)
         .unwrap()
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'webhooks'", [], |row| {
             row.get::<_, i64>(0)
         })
         .unwrap();
-    overwrite(&ledger, root as usize, |page| page.fill(0xa5));
+    overwrite(&store, root as usize, |page| page.fill(0xa5));
 
     test_env.start();
     assert!(test_env.is_ready(), "no one has looked there yet");
@@ -470,14 +470,14 @@ fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
     assert_eq!((figures.of("store_writable"), figures.of("store_damaged")), (0.0, 1.0));
     test_env.stop();
 
-    let new = ledger.with_file_name("new.db");
-    let recovered = recover(&ledger, &new).unwrap();
+    let new = store.with_file_name("new.db");
+    let recovered = recover(&store, &new).unwrap();
     assert_eq!((recovered.submissions, recovered.set_aside), (1, 0));
     for suffix in ["-wal", "-shm"] {
         // There may be none.
-        let _ = fs::remove_file(format!("{}{suffix}", ledger.display()));
+        let _ = fs::remove_file(format!("{}{suffix}", store.display()));
     }
-    fs::rename(&new, &ledger).unwrap();
+    fs::rename(&new, &store).unwrap();
     test_env.start();
     test_env.caller("c-1").has_pressed("4");
     test_env.until_it_is("c-1", "delivered");
@@ -486,7 +486,7 @@ fn a_service_that_finds_damage_stops_writing_and_says_what_to_run() {
 
 #[test]
 fn the_doctor_says_what_is_wrong_and_exits_accordingly() {
-    let home = Home::new(&SETTINGS.replace("store: { url: \"sqlite:@folder@/ledger.db\" }\n", ""));
+    let home = Home::new(&SETTINGS.replace("store: { url: \"sqlite:@folder@/store.db\" }\n", ""));
     let settings = fs::read_to_string(home.settings()).unwrap();
     let settings = settings
         .replace("{ file: \"@folder@/token\" }", "{ value: made-up-auth-token }")
@@ -501,7 +501,7 @@ fn the_doctor_says_what_is_wrong_and_exits_accordingly() {
     assert_eq!(sound.status.code(), Some(0), "{text}");
     assert!(text.ends_with("is sound: 0 submissions, and the state counts balance\n"), "{text}");
 
-    Connection::open(home.ledger())
+    Connection::open(home.store())
         .unwrap()
         .execute_batch("UPDATE state_counts SET dead = 2")
         .unwrap();
@@ -517,7 +517,7 @@ fn the_doctor_says_what_is_wrong_and_exits_accordingly() {
         assert_eq!(unheard.unwrap().code(), Some(1), "though no one reads what");
     }
 
-    let new = home.ledger().with_file_name("new.db");
+    let new = home.store().with_file_name("new.db");
     let recovered = run(&["--recover", new.to_str().unwrap()]);
     let text = String::from_utf8(recovered.stdout).unwrap();
     assert_eq!(recovered.status.code(), Some(0), "{text}");
@@ -603,9 +603,9 @@ struct Page {
 }
 
 /// The pages of all tables and indexes but those that SQLite keeps for itself.
-fn pages(ledger: &Path) -> Vec<Page> {
-    let ledger = Connection::open(ledger).unwrap();
-    let mut pages = ledger
+fn pages(store: &Path) -> Vec<Page> {
+    let store = Connection::open(store).unwrap();
+    let mut pages = store
         .prepare("SELECT name, pageno, pagetype <> 'internal', pagetype = 'overflow', ncell FROM dbstat WHERE pageno > 1")
         .unwrap();
     let page = |row: &rusqlite::Row<'_>| {
@@ -620,10 +620,10 @@ fn pages(ledger: &Path) -> Vec<Page> {
     pages.query_map([], page).unwrap().map(Result::unwrap).collect()
 }
 
-fn overwrite(ledger: &Path, number: usize, change: impl FnOnce(&mut [u8])) {
-    let mut bytes = fs::read(ledger).unwrap();
+fn overwrite(store: &Path, number: usize, change: impl FnOnce(&mut [u8])) {
+    let mut bytes = fs::read(store).unwrap();
     change(&mut bytes[(number - 1) * PAGE..number * PAGE]);
-    fs::write(ledger, bytes).unwrap();
+    fs::write(store, bytes).unwrap();
 }
 
 fn webhooks(store: &Path) -> BTreeSet<String> {
@@ -644,8 +644,8 @@ fn orphaned(recovered: &Recovered) -> BTreeSet<String> {
     lines.lines().map(id).collect()
 }
 
-fn all_rows(ledger: &Connection, table: &str) -> Vec<Vec<rusqlite::types::Value>> {
-    let mut rows = ledger.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+fn all_rows(store: &Connection, table: &str) -> Vec<Vec<rusqlite::types::Value>> {
+    let mut rows = store.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
     let columns = rows.column_count();
     let row = |row: &rusqlite::Row<'_>| (0..columns).map(|column| row.get(column)).collect();
     rows.query_map([], row).unwrap().map(Result::unwrap).collect()

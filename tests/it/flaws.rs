@@ -11,30 +11,30 @@ use crate::invariant_checker::say;
 const SUITE: [&str; 2] = ["store_contract::on_sqlite::", "faults::full_disk::"];
 
 #[test]
-fn a_ledger_that_answers_before_the_commit_is_found() {
+fn a_store_that_answers_before_the_commit_is_found() {
     let found_by =
-        "with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_returns";
+        "with_the_disk_full_webhooks_are_put_off_and_all_goes_on_by_itself_when_space_returns";
     assert_found("answer_before_commit", found_by);
 }
 
 #[test]
-fn a_ledger_that_checks_and_then_inserts_is_found() {
+fn a_store_that_checks_and_then_inserts_is_found() {
     let found_by = "webhooks_of_one_call_that_wait_together_are_all_kept";
     assert_found("check_then_insert", found_by);
 }
 
 #[test]
-fn a_ledger_without_a_record_of_repeats_is_found() {
+fn a_store_without_a_record_of_repeats_is_found() {
     assert_found("no_record_of_repeats", "a_duplicate_moves_nothing_and_is_not_stored_again");
 }
 
 #[test]
-fn a_ledger_that_assumes_an_order_is_found() {
+fn a_store_that_assumes_an_order_is_found() {
     assert_found("order_assumed", "the_order_in_which_webhooks_are_kept_changes_nothing");
 }
 
 #[test]
-fn a_ledger_that_settles_without_fencing_is_found() {
+fn a_store_that_settles_without_fencing_is_found() {
     assert_found("settle_without_fence", "a_lost_lease_overwrites_nothing");
 }
 

@@ -17,7 +17,7 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 
 #[track_caller]
 fn is_held_for(rounds: &Rounds, cause: PauseCause) {
-    let pauses = rounds.ledger.pauses();
+    let pauses = rounds.store.pauses();
     assert_eq!(pauses.iter().map(|pause| pause.cause).collect::<Vec<_>>(), [cause], "{pauses:?}");
     let label = cause.label();
     let figure = format!("account_paused{{account=\"main\",cause=\"{label}\"}}");
@@ -55,11 +55,11 @@ fn a_token_that_was_rotated_kills_nothing_and_is_taken_in_any_way() {
                 _ => rounds.later(MINUTE),
             }
             rounds.rounds_for(2 * SECOND).await;
-            let totals = rounds.ledger.totals();
+            let totals = rounds.store.totals();
             assert_eq!((totals.delivered, totals.dead), (20, 0), "{way}");
-            assert!(rounds.ledger.pauses().is_empty(), "{way}");
+            assert!(rounds.store.pauses().is_empty(), "{way}");
             assert!(
-                rounds.ledger.submissions().iter().all(|it| it.document.attempts_used == 1),
+                rounds.store.submissions().iter().all(|it| it.document.attempts_used == 1),
                 "{way}"
             );
         });
@@ -76,10 +76,10 @@ fn a_running_service_takes_a_new_token_by_itself() {
         let caller = test_env.caller(&format!("c-{n}"));
         caller.signed_with("the-token-of-yesterday").has_pressed("3");
     }
-    test_env.until("it is held", || !test_env.ledger.pauses().is_empty());
+    test_env.until("it is held", || !test_env.store.pauses().is_empty());
     test_env.operator_writes_the_token(TOKEN);
-    test_env.until("all are delivered", || test_env.ledger.totals().delivered == 20);
-    assert_eq!(test_env.ledger.totals().dead, 0);
+    test_env.until("all are delivered", || test_env.store.totals().delivered == 20);
+    assert_eq!(test_env.store.totals().dead, 0);
 }
 
 #[test]
@@ -95,14 +95,14 @@ fn what_alone_is_rejected_is_dead_in_the_end_and_stops_nobody_for_long() {
             rounds.later(SECOND);
             rounds.round().await;
             assert_eq!(rounds.submission(&good).state, "delivered");
-            assert!(rounds.ledger.pauses().is_empty());
+            assert!(rounds.store.pauses().is_empty());
             rounds.later(8 * SECOND);
         }
         assert_eq!(rounds.submission("poisoned").spent, 0);
         rounds.plivo.fails(json!([{"status": 403, "times": 1}]));
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "dead(rejected)");
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
     });
 }
 
@@ -122,10 +122,10 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
         rounds.rounds_for(MINUTE).await;
         is_held_for(rounds, PauseCause::Unreachable);
         rounds.rounds_for(6 * HOUR).await;
-        let attempts = rounds.ledger.attempts();
+        let attempts = rounds.store.attempts();
         assert!((40..60).contains(&attempts), "six probes an hour, not {attempts} attempts");
         let spent: u32 =
-            rounds.ledger.submissions().iter().map(|it| it.document.attempts_used).sum();
+            rounds.store.submissions().iter().map(|it| it.document.attempts_used).sum();
         assert_eq!(spent, 4, "the run before it was held");
 
         // It is there again, and busy: no one is too old by now.
@@ -133,8 +133,8 @@ fn an_outage_of_six_hours_spends_no_age_and_asks_seldom() {
         rounds.write_settings(|settings| settings.replace(NOWHERE, "@plivo@"));
         rounds.reload();
         rounds.rounds_for(MINUTE).await;
-        assert!(rounds.ledger.pauses().is_empty());
-        let totals = rounds.ledger.totals();
+        assert!(rounds.store.pauses().is_empty());
+        let totals = rounds.store.totals();
         assert_eq!((totals.delivered, totals.dead), (20, 0));
         assert_eq!(rounds.figure("account_paused{account=\"main\",cause=\"unreachable\"}"), 0.0);
     });
@@ -160,7 +160,7 @@ fn any_answer_shows_that_somebody_is_there() {
             rounds.plivo.fails(fault.clone());
             rounds.round().await;
             assert_eq!(rounds.plivo.requests(), 1, "{fault}: one finds out");
-            assert!(rounds.ledger.pauses().is_empty(), "{fault}");
+            assert!(rounds.store.pauses().is_empty(), "{fault}");
         });
     }
 }
@@ -177,8 +177,8 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         }
         rounds.rounds_for(HOUR).await;
         is_held_for(rounds, PauseCause::Rejections);
-        assert!(rounds.ledger.pauses()[0].detail.contains("Issues have to be an array"));
-        assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
+        assert!(rounds.store.pauses()[0].detail.contains("Issues have to be an array"));
+        assert_eq!((rounds.store.totals().dead, rounds.store.totals().pending), (4, 26));
 
         // Nor does any more die with each start of the service.
         for _ in 0..3 {
@@ -187,16 +187,16 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
             rounds.rounds_for(10 * MINUTE).await;
         }
         is_held_for(rounds, PauseCause::Rejections);
-        assert_eq!((rounds.ledger.totals().dead, rounds.ledger.totals().pending), (4, 26));
+        assert_eq!((rounds.store.totals().dead, rounds.store.totals().pending), (4, 26));
 
         // What Plivo takes is not kept from it.
         for n in 0..5 {
             rounds.hears("quick", &format!("good-{n}"), "5").await;
         }
         rounds.rounds_for(2 * MINUTE).await;
-        assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (5, 4));
+        assert_eq!((rounds.store.totals().delivered, rounds.store.totals().dead), (5, 4));
         // So it is not the account's fault: what that source brings waits by itself.
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
         assert!(rounds.figure("submissions_set_aside_total{source=\"ivr\"}") > 0.0);
 
         rounds.write_settings(|settings| {
@@ -205,8 +205,8 @@ fn a_spelling_that_plivo_does_not_take_calls_for_help_and_kills_a_few() {
         });
         rounds.reload();
         rounds.rounds_for(10 * MINUTE).await;
-        assert_eq!((rounds.ledger.totals().delivered, rounds.ledger.totals().dead), (31, 4));
-        assert!(rounds.ledger.pauses().is_empty());
+        assert_eq!((rounds.store.totals().delivered, rounds.store.totals().dead), (31, 4));
+        assert!(rounds.store.pauses().is_empty());
     });
 }
 
@@ -219,11 +219,11 @@ fn calls_that_plivo_does_not_know_die_one_by_one_among_those_that_it_knows() {
             rounds.hears("quick", &format!("good-{n}"), "5").await;
         }
         rounds.rounds_for(MINUTE).await;
-        assert_eq!(rounds.ledger.totals().delivered, 20);
+        assert_eq!(rounds.store.totals().delivered, 20);
         rounds.hourly_rounds_for(24).await;
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "dead(unknown_call)");
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
     });
 }
 
@@ -242,8 +242,8 @@ fn calls_that_one_source_makes_up_wait_and_stop_no_other_source_of_the_account()
         assert_eq!(rounds.submission("good").state, "delivered");
         rounds.hourly_rounds_for(24).await;
         rounds.rounds_for(10 * MINUTE).await;
-        assert!(rounds.ledger.pauses().is_empty(), "{:?}", rounds.ledger.pauses());
-        let totals = rounds.ledger.totals();
+        assert!(rounds.store.pauses().is_empty(), "{:?}", rounds.store.pauses());
+        let totals = rounds.store.totals();
         assert_eq!((totals.delivered, totals.dead, totals.pending), (1, 4, 16));
         assert!(rounds.figure("submissions_set_aside_total{source=\"quick\"}") >= 16.0);
         assert_eq!(rounds.figure("submissions_set_aside_total{source=\"polite\"}"), 0.0);
@@ -252,12 +252,12 @@ fn calls_that_one_source_makes_up_wait_and_stop_no_other_source_of_the_account()
             rounds.rounds_for(MINUTE).await;
             assert_eq!(rounds.submission(&format!("good-{n}")).state, "delivered");
         }
-        assert_eq!(rounds.ledger.totals().dead, 4);
+        assert_eq!(rounds.store.totals().dead, 4);
 
         // Plivo comes to know them: nothing is lost, and no one has to do anything.
         rounds.plivo.is_well();
         rounds.rounds_for(11 * MINUTE).await;
-        assert_eq!(rounds.ledger.totals().delivered, 1 + 3 + 16);
+        assert_eq!(rounds.store.totals().delivered, 1 + 3 + 16);
     });
 }
 
@@ -278,8 +278,8 @@ fn an_account_that_calls_made_up_have_paused_resumes_with_the_first_that_is_not(
         rounds.rounds_for(MINUTE).await;
         assert_eq!(rounds.submission("good").state, "delivered");
         rounds.rounds_for(10 * MINUTE).await;
-        assert!(rounds.ledger.pauses().is_empty(), "{:?}", rounds.ledger.pauses());
-        assert_eq!(rounds.ledger.totals().dead, 4);
+        assert!(rounds.store.pauses().is_empty(), "{:?}", rounds.store.pauses());
+        assert_eq!(rounds.store.totals().dead, 4);
     });
 }
 
@@ -295,7 +295,7 @@ fn what_a_person_holds_waits_for_that_person() {
         rounds.hears("tenant", "t-1", "5").await;
         rounds.reload();
         rounds.rounds_for(HOUR).await;
-        assert_eq!(rounds.ledger.pauses()[0].cause, PauseCause::Operator);
+        assert_eq!(rounds.store.pauses()[0].cause, PauseCause::Operator);
         assert_eq!(rounds.submission("c-2").state, "pending");
         assert_eq!(rounds.submission("t-1").state, "delivered");
         rounds.operator_resumes("main").await;
@@ -317,7 +317,7 @@ fn an_account_that_is_asked_to_wait_waits_as_a_whole_and_alone() {
             assert_eq!(rounds.submission("t-1").state, "delivered", "{status}");
             assert_eq!(rounds.plivo.requests(), 2, "{status}: the account is left alone");
             rounds.rounds_for(SECOND).await;
-            assert_eq!(rounds.ledger.totals().delivered, 3, "{status}");
+            assert_eq!(rounds.store.totals().delivered, 3, "{status}");
         });
     }
 }
@@ -357,7 +357,7 @@ fn who_pushes_back_is_asked_less_at_once_and_more_again_when_it_answers() {
         rounds.comes_home().await.unwrap();
         assert_eq!(rounds.plivo.requests(), 5, "one at a time");
         rounds.rounds_for(MINUTE).await;
-        assert_eq!(rounds.ledger.totals().delivered, 40);
+        assert_eq!(rounds.store.totals().delivered, 40);
         assert_eq!(rounds.figure(limit), 8.0);
         assert_eq!(rounds.figure("delivery_concurrency_limit{account=\"other\"}"), 8.0);
     });
@@ -373,7 +373,7 @@ fn a_backlog_keeps_no_new_call_waiting() {
         rounds.hears("quick", "created", "5").await;
         rounds.round().await;
         assert_eq!(rounds.submission("created").state, "delivered");
-        assert!(rounds.ledger.totals().delivered > 2, "nor does the new one keep the backlog");
+        assert!(rounds.store.totals().delivered > 2, "nor does the new one keep the backlog");
     });
 }
 
@@ -390,7 +390,7 @@ fn an_account_that_is_stuck_keeps_no_other_waiting() {
     for n in 0..20 {
         test_env.caller(&format!("t-{n}")).at("tenant").has_pressed("4");
     }
-    test_env.until("the other's are delivered", || test_env.ledger.totals().delivered == 20);
+    test_env.until("the other's are delivered", || test_env.store.totals().delivered == 20);
 }
 
 #[test]
@@ -425,13 +425,13 @@ fn what_an_operator_does_not_want_heard_twice_is_not_where_nobody_can_say_for_lo
         }
         rounds.rounds_for(10 * MINUTE).await;
         is_held_for(rounds, PauseCause::Rejections);
-        let totals = rounds.ledger.totals();
+        let totals = rounds.store.totals();
         assert!(totals.dead < 30 && totals.pending > 0, "{totals:?}");
         rounds.plivo.fails(json!([]));
         rounds.rounds_for(HOUR).await;
-        let after = rounds.ledger.totals();
+        let after = rounds.store.totals();
         assert_eq!((after.dead, after.delivered), (totals.dead, totals.pending));
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
         for call in &calls {
             assert_eq!(rounds.plivo.heard_about(call).len(), 1, "{call}");
         }
@@ -471,10 +471,10 @@ fn one_submission_that_is_always_refused_holds_a_quiet_account_no_longer_than_it
             rounds.hears("quick", &format!("good-{n}"), "5").await;
         }
         rounds.rounds_for(HOUR).await;
-        let totals = rounds.ledger.totals();
+        let totals = rounds.store.totals();
         // It is set aside: the alert about its source has a person look at it.
         assert_eq!((totals.delivered, totals.dead, totals.pending), (10, 4, 1));
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
     });
 }
 
@@ -488,8 +488,8 @@ fn what_is_replayed_as_it_was_is_offered_word_for_word() {
             settings.replace("IVR survey:", "Asked again:").replace("issue: ECHO", "issue: OTHERS")
         });
         rounds.reload();
-        for as_was in [true, false] {
-            rounds.operator_replays("c-1", as_was).await;
+        for same_payload in [true, false] {
+            rounds.operator_replays("c-1", same_payload).await;
             rounds.round().await;
         }
         let heard = rounds.plivo.heard_about("c-1");
@@ -505,7 +505,7 @@ fn what_cannot_be_offered_as_it_was_is_kept_for_a_person() {
     Rounds::play(async |rounds| {
         rounds.hears("quick", "c-1", "5").await;
         rounds.round().await;
-        rounds.ledger.spoils_what_was_offered();
+        rounds.store.spoils_what_was_offered();
         rounds.operator_replays("c-1", true).await;
         rounds.round().await;
         let dead = rounds.submission("c-1");

@@ -4,8 +4,8 @@
 mod cast;
 mod ending;
 mod far_side;
-mod ledger;
 mod load_senders;
+mod store_contents;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 pub use self::cast::{Call, calls};
 pub use self::ending::assert_ended_well;
 pub use self::far_side::FarSide;
-pub use self::ledger::Ledger;
 pub use self::load_senders::LoadSenders;
+pub use self::store_contents::StoreContents;
 
 /// Who delivers to `far_side`: two surveys that wait for their last answer for `after`. `delivery`
 /// is the rest of its section.

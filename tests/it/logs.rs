@@ -28,7 +28,7 @@ fn no_secret_number_body_or_note_is_ever_logged() {
 
     // Plivo does not let us in, until the token is written again.
     test_env.caller("c-held").signed_with("the-token-of-yesterday").has_pressed("3");
-    test_env.until("the account is held", || !test_env.ledger.pauses().is_empty());
+    test_env.until("the account is held", || !test_env.store.pauses().is_empty());
     test_env.operator_writes_the_token(TOKEN);
     test_env.until_it_is("c-held", "delivered");
 
@@ -65,14 +65,14 @@ fn no_secret_number_body_or_note_is_ever_logged() {
         let headers = [("authorization", &*authorization), ("x-canary", HEADER)];
         exchange(test_env.public(), &request("GET", &target, &headers, b"")).assert_status(status);
     }
-    test_env.until("all of it is settled", || test_env.ledger.totals().waiting() == 0);
+    test_env.until("all of it is settled", || test_env.store.totals().waiting() == 0);
     for (call, state) in [
         ("c-ivr", "delivered"),
         ("b-2", "delivered"),
         ("c-spoken", "ignored(invalid_answer)"),
         ("c-typo", "dead(unmapped)"),
     ] {
-        assert_eq!(test_env.ledger.submission(call).unwrap().state, state);
+        assert_eq!(test_env.store.submission(call).unwrap().state, state);
     }
 
     // What is no HTTP at all, or breaks off.
@@ -99,9 +99,9 @@ fn no_secret_number_body_or_note_is_ever_logged() {
     test_env.until_it_is("c-dead", "dead(rejected)");
     send(test_env.caller("c-6").callback("5"), 200);
     test_env.until_it_is("c-6", "delivered");
-    test_env.ledger.refuses_writes();
+    test_env.store.refuses_writes();
     send(test_env.caller("c-7").callback("5"), 503);
-    test_env.ledger.takes_writes();
+    test_env.store.takes_writes();
     test_env.ask("/metrics").assert_status(200);
 
     test_env.process().signal("TERM");

@@ -56,7 +56,7 @@ fn a_lack_of_open_files_is_not_taken_for_a_destination_that_cannot_be_reached() 
     }
     let attempts = "attempts_total{account=\"main\",verdict=\"local_error\"}";
     test_env.until("many attempts found no open file", || figures().of(attempts) > 20.0);
-    assert!(test_env.ledger.pauses().is_empty(), "{:?}", test_env.ledger.pauses());
+    assert!(test_env.store.pauses().is_empty(), "{:?}", test_env.store.pauses());
     let unreachable = "attempts_total{account=\"main\",verdict=\"unreachable\"}";
     assert_eq!(figures().of(unreachable), 0.0);
     test_env.process().wait_for(

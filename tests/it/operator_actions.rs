@@ -13,10 +13,10 @@ use crate::test_env::TestEnv;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum At {
     Service,
-    Ledger,
+    StoreContents,
 }
 
-const BOTH: [At; 2] = [At::Service, At::Ledger];
+const BOTH: [At; 2] = [At::Service, At::StoreContents];
 
 /// A service whose Plivo refuses what is about the calls `bad-…`, and a person beside it.
 struct Operator {
@@ -47,14 +47,14 @@ impl Operator {
 
     /// A service that runs is told by its address; else it is stopped.
     fn is_asked_there(&mut self) {
-        if self.at == At::Ledger {
+        if self.at == At::StoreContents {
             self.test_env.stop();
         }
     }
 
     /// What was done at a stopped one's store is delivered when it starts.
     fn until_the_service_runs(&mut self) {
-        if self.at == At::Ledger {
+        if self.at == At::StoreContents {
             self.test_env.start();
         }
     }
@@ -126,7 +126,7 @@ impl Said {
 }
 
 #[test]
-fn what_is_found_is_the_same_at_the_service_and_in_its_ledger() {
+fn what_is_found_is_the_same_at_the_service_and_in_its_store() {
     let mut operator = Operator::after_a_bad_friday(At::Service);
     let id = operator.id("bad-2");
     let questions: [&[&str]; 10] = [
@@ -142,7 +142,7 @@ fn what_is_found_is_the_same_at_the_service_and_in_its_ledger() {
         &["accounts", "list", "--output", "json"],
     ];
     let at_the_service = questions.map(|question| operator.does(question));
-    operator.at = At::Ledger;
+    operator.at = At::StoreContents;
     let while_it_is_served = questions.map(|question| operator.does(question));
     assert_eq!(at_the_service, while_it_is_served);
     operator.is_asked_there();
@@ -209,7 +209,7 @@ fn what_is_dead_is_offered_again() {
         operator.until_the_service_runs();
         operator
             .test_env
-            .until("all are delivered", || operator.test_env.ledger.totals().delivered == 4);
+            .until("all are delivered", || operator.test_env.store.totals().delivered == 4);
         let shown = operator.tells(&["submissions", "show", &one]);
         assert_eq!(shown[0]["interventions"][0]["action"], "replay");
     }
@@ -228,7 +228,7 @@ fn what_plivo_has_accepted_is_left_out_unless_it_is_asked_for() {
         assert!(said.stderr.contains("--include-delivered"), "{}", said.stderr);
         assert_eq!(said.well(), "0 due again, 1 left out (1 accepted)\n");
         let sum = operator.tells(&[&all[..], &["--include-delivered"]].concat());
-        assert_eq!(sum, [json!({ "replayed": 1, "left_out": {}, "next_cursor": null })]);
+        assert_eq!(sum, [json!({ "replayed": 1, "skipped": {}, "next_cursor": null })]);
         operator.until_the_service_runs();
         let test_env = &operator.test_env;
         test_env.until("it is told again", || test_env.plivo.heard_about("good").len() == 2);
@@ -257,10 +257,11 @@ fn a_dry_run_shows_what_mended_rules_would_change_and_changes_nothing() {
             ),
             "{said}"
         );
-        let as_was = operator.tells(&[&replay[..], &["--dry-run", "--same-payload"]].concat());
-        assert_eq!(as_was.len(), 4);
-        assert_eq!(as_was[0]["changed"], false);
-        assert_eq!(as_was[3]["would_be_replayed"], 3);
+        let same_payload =
+            operator.tells(&[&replay[..], &["--dry-run", "--same-payload"]].concat());
+        assert_eq!(same_payload.len(), 4);
+        assert_eq!(same_payload[0]["changed"], false);
+        assert_eq!(same_payload[3]["would_be_replayed"], 3);
         assert_eq!(operator.calls(&["--state", "dead"]).len(), 3);
 
         operator.test_env.plivo.is_well();
@@ -268,7 +269,7 @@ fn a_dry_run_shows_what_mended_rules_would_change_and_changes_nothing() {
         operator.until_the_service_runs();
         operator
             .test_env
-            .until("all are delivered", || operator.test_env.ledger.totals().delivered == 4);
+            .until("all are delivered", || operator.test_env.store.totals().delivered == 4);
         assert_eq!(operator.test_env.plivo.heard_about("bad-1")[0]["notes"], "turned round");
     }
 }
@@ -287,7 +288,7 @@ fn only_what_mended_rules_change_is_told_to_plivo_again() {
         });
         match at {
             At::Service => test_env.reload(),
-            At::Ledger => test_env.stop(),
+            At::StoreContents => test_env.stop(),
         }
         let mut operator = Operator { test_env, at };
         let replay = [
@@ -329,8 +330,8 @@ fn what_is_given_up_says_why_and_is_final() {
         assert_eq!(operator.says(&all).code, Some(2), "no one said why");
         assert_eq!(operator.does(&[&all[..], &because].concat()), "2 discarded\n");
         assert!(operator.says(&["submissions", "replay", &one]).failed().contains("final"));
-        assert_eq!(operator.test_env.ledger.totals().discarded, 3);
-        assert!(operator.test_env.ledger.totals().balance());
+        assert_eq!(operator.test_env.store.totals().discarded, 3);
+        assert!(operator.test_env.store.totals().balance());
     }
 }
 
@@ -345,7 +346,7 @@ fn an_account_is_held_and_resumed_by_hand() {
         operator.test_env.caller("does-not").has_pressed("4");
         operator.test_env.plivo.is_well();
         operator.test_env.until_it_is("does-not", "delivered");
-        assert_eq!(operator.test_env.ledger.submission("waits").unwrap().attempts, [""; 0]);
+        assert_eq!(operator.test_env.store.submission("waits").unwrap().attempts, [""; 0]);
         operator.is_asked_there();
         let accounts = operator.tells(&["accounts"]);
         let other = accounts.iter().find(|it| it["account"] == "other").unwrap();
@@ -365,7 +366,7 @@ fn an_account_is_held_and_resumed_by_hand() {
 
 #[test]
 fn what_cannot_be_asked_so_is_told_before_anything_is_asked() {
-    let operator = Operator::after_a_bad_friday(At::Ledger);
+    let operator = Operator::after_a_bad_friday(At::StoreContents);
     for wrong in [
         &["submissions", "replay"][..],
         &["submissions", "replay", "not_an_id"],
@@ -408,7 +409,7 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
     for n in 0..ONE_PAGE + 10 {
         test_env.caller(&format!("c-{n}")).asked("typo").has_pressed("4");
     }
-    let dead = || test_env.ledger.totals().dead as usize;
+    let dead = || test_env.store.totals().dead as usize;
     test_env.until("all are dead", || dead() == ONE_PAGE + 10);
     let operator = Operator { test_env, at: At::Service };
     let replay = ["submissions", "replay", "--state", "dead"];
@@ -435,8 +436,8 @@ fn a_replay_is_stopped_between_two_pages_and_goes_on_where_it_was() {
 
     let rest = [&replay[..], &["--cursor", cursor.trim()]].concat();
     assert_eq!(operator.does(&rest), "10 due again\n");
-    operator.test_env.until("none waits", || operator.test_env.ledger.totals().waiting() == 0);
-    assert_eq!(operator.test_env.ledger.audit_entries(), ONE_PAGE + 10);
+    operator.test_env.until("none waits", || operator.test_env.store.totals().waiting() == 0);
+    assert_eq!(operator.test_env.store.audit_entries(), ONE_PAGE + 10);
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -459,7 +460,7 @@ fn a_service_is_found_by_its_settings_and_let_in_by_its_token() {
         )
     });
     test_env.start();
-    let operator = Operator { test_env, at: At::Ledger };
+    let operator = Operator { test_env, at: At::StoreContents };
     assert!(
         operator.does(&["accounts", "pause", "other", "--comment", "to see it"]).contains("to see")
     );
@@ -491,7 +492,7 @@ fn a_service_without_an_api_is_looked_into_and_says_what_it_wants() {
     test_env.start();
     test_env.caller("c-1").has_pressed("5");
     test_env.until_it_is("c-1", "delivered");
-    let operator = Operator { test_env, at: At::Ledger };
+    let operator = Operator { test_env, at: At::StoreContents };
     assert_eq!(operator.calls(&["--state", "delivered"]), ["c-1"]);
     let said = operator.says(&["submissions", "replay", "--state", "dead"]).failed();
     assert!(said.contains("its API is off") && said.contains("admin.token"), "{said}");
@@ -514,9 +515,9 @@ fn a_service_that_is_named_is_asked_though_this_shell_has_not_its_variables() {
 }
 
 #[test]
-fn who_asks_while_the_ledger_is_not_written_hears_why() {
+fn who_asks_while_the_store_is_not_written_hears_why() {
     let operator = Operator::after_a_bad_friday(At::Service);
-    operator.test_env.ledger.refuses_writes();
+    operator.test_env.store.refuses_writes();
     let said = operator.says(&["submissions", "erase", "bad-1"]).failed();
     assert!(said.contains("writing to the store: "), "{said}");
 }
@@ -550,7 +551,7 @@ fn what_is_asked_for_is_done_though_nobody_reads_of_it() {
         };
         let discard = ["submissions", "discard", one, two, three, "--comment", "tests"];
         assert!(without_reader(&discard).success());
-        assert_eq!(operator.test_env.ledger.totals().discarded, 3);
+        assert_eq!(operator.test_env.store.totals().discarded, 3);
         assert_eq!(without_reader(&discard).code(), Some(1), "that is final");
 
         assert!(without_reader(&["submissions", "erase", "bad-1", "bad-2", "bad-3"]).success());
@@ -578,7 +579,7 @@ fn a_caller_who_asks_for_it_is_forgotten() {
         assert!(shown.contains("call        not kept any more\n"), "{shown}");
         assert!(!shown.contains("webhooks") && !shown.contains("bad-1"), "{shown}");
         assert!(operator.says(&["submissions", "replay", &one]).failed().contains("final"));
-        assert!(operator.test_env.ledger.totals().balance());
+        assert!(operator.test_env.store.totals().balance());
 
         operator.until_the_service_runs();
         let comes_again = operator.test_env.caller("bad-1").presses("2");

@@ -12,7 +12,7 @@ use crate::test_env::{SETTINGS, TestEnv};
 
 fn serving(database: &TestDatabase) -> TestEnv {
     let url = database.url();
-    let mut test_env = TestEnv::of(&SETTINGS.replace("sqlite:@folder@/ledger.db", &url));
+    let mut test_env = TestEnv::of(&SETTINGS.replace("sqlite:@folder@/store.db", &url));
     test_env.start();
     test_env
 }
@@ -87,9 +87,8 @@ fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
     let store = |ca_file: &str| {
         format!(r#"{{ url: "{url}", password: {{ file: "@folder@/db-password" }}{ca_file} }}"#)
     };
-    let settings = |ca_file: &str| {
-        SETTINGS.replace(r#"{ url: "sqlite:@folder@/ledger.db" }"#, &store(ca_file))
-    };
+    let settings =
+        |ca_file: &str| SETTINGS.replace(r#"{ url: "sqlite:@folder@/store.db" }"#, &store(ca_file));
     let mut test_env = TestEnv::of(&settings(&ca_file));
     let write = |password| {
         std::fs::write(test_env.folder().join("db-password"), password).unwrap();

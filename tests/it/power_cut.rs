@@ -50,13 +50,13 @@ async fn whatever_was_answered_outlives_a_power_cut() {
         let moment = chance.usize(begun..=events.len());
         let place = tempfile::tempdir().unwrap();
         Disk::after_a_cut(&events[..moment], &mut chance).write_to(place.path());
-        let ledger = place.path().join("postcall.db");
+        let store = place.path().join("postcall.db");
         {
-            let store = open(&ledger).unwrap_or_else(|e| panic!("at event {moment}: {e:?}"));
+            let store = open(&store).unwrap_or_else(|e| panic!("at event {moment}: {e:?}"));
             promised.are_kept_at(moment, &store).await;
             store.close().await;
         }
-        let findings = examine(&ledger).unwrap().findings;
+        let findings = examine(&store).unwrap().findings;
         assert_eq!(findings, [], "at event {moment}");
     }
 }

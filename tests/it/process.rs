@@ -245,7 +245,7 @@ impl Home {
     pub fn new(settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("postcall-test-").tempdir().unwrap();
         let home = Self { folder };
-        let store = format!("\nstore: {{ url: \"sqlite:{}\" }}\n", home.ledger().display());
+        let store = format!("\nstore: {{ url: \"sqlite:{}\" }}\n", home.store().display());
         std::fs::write(home.settings(), [settings, &store].concat()).unwrap();
         home
     }
@@ -254,7 +254,7 @@ impl Home {
         self.folder.path().join("postcall.yaml")
     }
 
-    pub fn ledger(&self) -> PathBuf {
+    pub fn store(&self) -> PathBuf {
         self.folder.path().join("postcall.db")
     }
 }

@@ -44,7 +44,7 @@ fn prints(test_env: &TestEnv, arguments: &[&str]) -> Vec<Value> {
 
 /// Times in microseconds.
 fn numbers(test_env: &TestEnv, query: &str) -> Vec<i64> {
-    let store = Connection::open(test_env.ledger.path()).unwrap();
+    let store = Connection::open(test_env.store.path()).unwrap();
     let mut statement = store.prepare(query).unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
@@ -70,7 +70,7 @@ fn event(test_env: &TestEnv, event: &str) -> f64 {
 fn assert_all_are_received(test_env: &TestEnv, arrivals: &BTreeSet<i64>) {
     for n in 0..CALLS {
         let call = format!("c-{n}");
-        test_env.until(&format!("{call} is known"), || test_env.ledger.submission(&call).is_some());
+        test_env.until(&format!("{call} is known"), || test_env.store.submission(&call).is_some());
         test_env.until_it_is(&call, "delivered");
     }
     for query in ["SELECT accepted_at FROM submissions", "SELECT received_at FROM webhooks"] {
@@ -104,7 +104,7 @@ fn a_token_that_is_rotated_at_the_sender_first_loses_no_webhook() {
     let arrivals = arrivals(&prints(&test_env, &["quarantine"]));
     assert_eq!(arrivals.len(), CALLS);
     assert_eq!(test_env.figures().of(r#"quarantine_webhooks{source="quick"}"#), CALLS as f64);
-    assert!(test_env.ledger.submission("c-0").is_none(), "nothing in quarantine is a submission");
+    assert!(test_env.store.submission("c-0").is_none(), "nothing in quarantine is a submission");
 
     test_env.operator_writes_the_token(TOKEN);
     assert_all_are_received(&test_env, &arrivals);
@@ -156,7 +156,7 @@ fn rejections_are_listed_while_there_is_no_quarantine() {
     }
     test_env.operator_writes_the_token(TOKEN);
     assert_eq!(prints(&test_env, &["quarantine", "retry"])[0]["accepted"], 0);
-    assert!(test_env.ledger.submission("c-0").is_none());
+    assert!(test_env.store.submission("c-0").is_none());
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_token_that_is_rotated_at_the_sender_first_loses_no_webhook_of_a_killed_proc
     test_env.until("the quarantine is read", || {
         arrivals(&prints(&test_env, &["quarantine"])) == before
     });
-    assert!(test_env.ledger.submission("c-0").is_none());
+    assert!(test_env.store.submission("c-0").is_none());
     test_env.operator_rewrites(|settings| settings.replace(OLD_TOKEN, TOKEN));
     test_env.reload();
     assert_all_are_received(&test_env, &before);
@@ -332,7 +332,7 @@ fn a_flooded_source_keeps_the_quarantine_of_no_other_source_from_the_disk() {
 fn what_cannot_be_read_of_a_quarantine_on_disk_is_removed_at_the_start() {
     let mut test_env = rotated_at_the_sender(SETTINGS);
     test_env.stop();
-    let store = Connection::open(test_env.ledger.path()).unwrap();
+    let store = Connection::open(test_env.store.path()).unwrap();
     for change in ["source = 'Not a name!'", "id = x'00'", "path = CAST(x'ff' AS TEXT)"] {
         let one = "id = (SELECT max(id) FROM quarantine WHERE source = 'quick' AND length(id) > 1)";
         store.execute(&format!("UPDATE quarantine SET {change} WHERE {one}"), []).unwrap();
@@ -348,7 +348,7 @@ fn what_cannot_be_read_of_a_quarantine_on_disk_is_removed_at_the_start() {
 fn an_expired_quarantine_is_not_received_and_leaves_no_byte_in_the_file() {
     let mut test_env = rotated_at_the_sender(SETTINGS);
     test_env.stop();
-    Connection::open(test_env.ledger.path())
+    Connection::open(test_env.store.path())
         .unwrap()
         .execute("UPDATE quarantine SET received_at = received_at - 3600000000", [])
         .unwrap();
@@ -360,9 +360,9 @@ fn an_expired_quarantine_is_not_received_and_leaves_no_byte_in_the_file() {
     });
     assert_eq!(event(&test_env, "expired"), CALLS as f64);
     assert_eq!(event(&test_env, "accepted"), 0.0);
-    assert!(test_env.ledger.submission("c-0").is_none());
+    assert!(test_env.store.submission("c-0").is_none());
     test_env.stop();
-    let file = std::fs::read(test_env.ledger.path()).unwrap();
+    let file = std::fs::read(test_env.store.path()).unwrap();
     assert!(!file.windows(FROM.len()).any(|part| part == FROM.as_bytes()), "no caller's number");
 }
 

@@ -121,7 +121,7 @@ fn what_is_in_flight_when_its_account_goes_is_dead_within_seconds() {
 }
 
 #[test]
-fn a_hook_that_is_still_arriving_when_its_source_goes_is_kept_and_counted() {
+fn a_webhook_that_is_still_arriving_when_its_source_goes_is_kept_and_counted() {
     let mut test_env = TestEnv::new();
     let callback = test_env.caller("t-1").at("tenant").callback("4");
     let mut connection = Connection::open(test_env.public());
@@ -216,9 +216,8 @@ fn a_process_is_told_by_a_signal_and_says_what_it_refuses() {
     assert!(fault.contains(&place), "{fault}");
 
     test_env.operator_rewrites(|_| SETTINGS.replace("{ delay: 0s", "{ delay: 0s, lease: 61s"));
-    test_env.operator_rewrites(|settings| {
-        settings.replace("ledger.db\"", "other.db\", write_queue: 5")
-    });
+    test_env
+        .operator_rewrites(|settings| settings.replace("store.db\"", "other.db\", write_queue: 5"));
     test_env.reload();
     let told = test_env.process().wait_for(
         "the settings were not reloaded, the old ones stay in force: these keys cannot change \
@@ -233,9 +232,8 @@ fn a_process_is_told_by_a_signal_and_says_what_it_refuses() {
     test_env.reload();
     test_env.caller("c-0").at("fresh").signed_with("no-token").presses("2").assert_status(401);
     assert_eq!(
-        test_env
-            .process()
-            .wait_for("a webhook was refused: the signature is refused: it does not match")["level"],
+        test_env.process().wait_for("a webhook was rejected: invalid signature: it does not match")
+            ["level"],
         "DEBUG"
     );
     test_env.caller("c-1").at("fresh").has_pressed("2");

@@ -218,7 +218,7 @@ fn settings(sources: &str) -> String {
         r#"
 public: {{ listen: "127.0.0.1:0" }}
 admin: {{ listen: "127.0.0.1:0" }}
-store: {{ url: "sqlite:@folder@/ledger.db" }}
+store: {{ url: "sqlite:@folder@/store.db" }}
 accounts: {{ main: {{ auth_id: MA, auth_token: {{ value: unused }}, api: "@plivo@" }} }}
 sources:
 {sources}

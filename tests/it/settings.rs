@@ -598,7 +598,7 @@ fn a_wrong_duration_or_number_is_refused() {
 }
 
 #[test]
-fn a_wrong_door_or_ledger_is_refused() {
+fn a_wrong_door_or_store_is_refused() {
     let url = "url: sqlite:postcall.db";
     let told = told([
         ("listen: 127.0.0.1:9090", "listen: 0.0.0.0:8080"),

@@ -50,7 +50,7 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     service.wait_for("the store is closed");
     assert_eq!(service.ended().status.code(), Some(0));
 
-    let counts = ReadOnly::open(&home.ledger()).unwrap().statistics().unwrap().counts;
+    let counts = ReadOnly::open(&home.store()).unwrap().statistics().unwrap().counts;
     assert_eq!((counts.accepted, counts.delivered), (2, 2));
     assert_eq!(heard(&mut control)["accepted"], 2);
 }
@@ -86,7 +86,7 @@ fn a_reply_that_came_while_the_process_was_paused_is_used() {
     std::thread::sleep(Duration::from_millis(7500));
     service.signal("CONT");
 
-    let store = ReadOnly::open(&home.ledger()).unwrap();
+    let store = ReadOnly::open(&home.store()).unwrap();
     let submission = || store.search(&SubmissionFilter::default(), None, 1).unwrap().submissions;
     let began = Instant::now();
     while submission()[0].document.attempts.iter().any(|attempt| attempt.response.is_none()) {
@@ -139,13 +139,13 @@ fn bad_settings_end_with_78_and_bad_usage_with_2() {
 }
 
 #[test]
-fn a_ledger_is_served_by_one_process() {
+fn a_store_is_served_by_one_process() {
     let home = home("http://127.0.0.1:9", "0s");
     let first = Process::start(&home.settings());
     let second = run(&["serve"], &home.settings());
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{said}");
-    let expected = format!("the store {} is in use by another process", home.ledger().display());
+    let expected = format!("the store {} is in use by another process", home.store().display());
     assert!(said.contains(&expected), "{said}");
     assert_eq!(readiness(&first), 200);
     first.kill();

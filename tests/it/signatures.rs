@@ -85,7 +85,7 @@ fn a_changed_parameter_nonce_or_token_is_refused() {
             vector.request_with(&otherwise).send(&test_env, id).assert_status(401);
         }
     }
-    assert!(test_env.ledger.is_empty());
+    assert!(test_env.store.is_empty());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn world_with(vectors: &[Vector], signature: &str) -> TestEnv {
         r#"
 public: {{ listen: "127.0.0.1:0" }}
 admin: {{ listen: "127.0.0.1:0" }}
-store: {{ url: "sqlite:@folder@/ledger.db" }}
+store: {{ url: "sqlite:@folder@/store.db" }}
 accounts:
 {accounts}
 sources:

@@ -33,7 +33,7 @@ fn a_submission_is_named_by_its_id_its_beginning_or_its_call() {
     test_env.plivo.fails(json!([{"status": 422, "times": 1}]));
     test_env.caller("c-1").has_pressed("4");
     test_env.until_it_is("c-1", "dead(rejected)");
-    let id = test_env.ledger.submissions()[0].id.to_string();
+    let id = test_env.store.submissions()[0].id.to_string();
     for name in [&*id, &id[..8], &id[..8].to_uppercase(), "c-1"] {
         let (code, stdout, stderr) = says(&test_env, &["show", name]);
         assert_eq!((code, &*stderr), (Some(0), ""), "{name}");
@@ -51,7 +51,7 @@ fn an_id_names_its_submission_although_a_call_has_that_name() {
     let test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");
     test_env.until_it_is("c-1", "delivered");
-    let id = test_env.ledger.submissions()[0].id.to_string();
+    let id = test_env.store.submissions()[0].id.to_string();
     test_env.caller(&id).has_pressed("1");
     let (code, stdout, stderr) = says(&test_env, &["show", &id]);
     assert_eq!((code, &*stderr), (Some(0), ""));
@@ -73,7 +73,7 @@ fn a_name_of_several_submissions_or_of_none_is_refused_with_the_candidates() {
     let (code, stdout, stderr) = says(&test_env, &["discard", "c-1", "abcdef99", "--comment", "x"]);
     assert_eq!((code, &*stdout), (Some(1), ""));
     assert!(stderr.starts_with("error: no submission \"abcdef99\": expected its id"), "{stderr}");
-    assert_eq!(test_env.ledger.totals().discarded, 0);
+    assert_eq!(test_env.store.totals().discarded, 0);
     let (code, ..) = says(&test_env, &["show", "no id of anything"]);
     assert_eq!(code, Some(2));
 }

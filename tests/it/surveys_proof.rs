@@ -11,9 +11,9 @@ use postcall::domain::{Answer, ExtractedAnswer, Feedback, Issue, Issues, Name, W
 use postcall::simulator::{Options, Simulator};
 use postcall::submission::{Answers, DeadReason, FieldValue, Mapping, RecordedAnswer};
 use postcall::survey::{
-    AtMaxRating, ChoiceDefinition, Definition, DomainDefinition, Fault, IssuesBy, IssuesDefinition,
-    Mapped, MetBy, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
-    Survey,
+    AtMaxRating, ChoiceDefinition, Definition, DefinitionError, DomainDefinition, IssuesBy,
+    IssuesDefinition, Mapped, MetBy, QuestionDefinition, RatingDefinition, Rounding,
+    RuleDefinition, ScaleDefinition, Survey,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -103,8 +103,12 @@ fn is_told(choice: &str, every: &[Mapped]) -> bool {
 }
 
 /// A fault that only the proof finds is no false alarm.
-fn assert_shown(fault: &Fault, unproved: &Survey, every: &[Mapped]) -> Result<(), TestCaseError> {
-    let Fault { path, advice } = fault;
+fn assert_shown(
+    fault: &DefinitionError,
+    unproved: &Survey,
+    every: &[Mapped],
+) -> Result<(), TestCaseError> {
+    let DefinitionError { path, advice } = fault;
     let message = &advice.message;
     let is_unmapped = |witness: &str| {
         let mapping = unproved.map(&answers_of(witness)).mapping;

@@ -7,10 +7,10 @@
 mod api;
 mod caller;
 mod figures;
-mod ledger;
 mod panics;
 mod plivo;
 mod rounds;
+mod store;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -28,9 +28,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::caller::{Callback, Caller, FROM, TO};
 pub use self::figures::Figures;
-pub use self::ledger::{Ledger, Submission};
 pub use self::plivo::Plivo;
 pub use self::rounds::Rounds;
+pub use self::store::{StoreContents, Submission};
 
 use crate::process::{Ended, Process};
 use crate::wire::{Reply, exchange, request};
@@ -48,7 +48,7 @@ pub const PUBLIC_URL: &str = "https://surveys.example.com";
 pub const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: "https://surveys.example.com" }
 admin: { listen: "127.0.0.1:0" }
-store: { url: "sqlite:@folder@/ledger.db" }
+store: { url: "sqlite:@folder@/store.db" }
 accounts:
   main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { file: "@folder@/token" }, api: "@plivo@" }
   other: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: the-token-that-plivo-knows }, api: "@plivo@" }
@@ -71,7 +71,7 @@ shutdown: { drain_delay: 0s }
 
 pub struct TestEnv {
     pub plivo: Plivo,
-    pub ledger: Ledger,
+    pub store: StoreContents,
     folder: TempDir,
     settings: String,
     variables: Vec<(String, String)>,
@@ -109,7 +109,7 @@ impl TestEnv {
         let folder = TempDir::new().unwrap();
         let test_env = Self {
             plivo: Plivo::start(),
-            ledger: Ledger::at(folder.path().join("ledger.db")),
+            store: StoreContents::at(folder.path().join("store.db")),
             settings: settings.to_owned(),
             folder,
             variables: Vec::new(),
@@ -250,7 +250,7 @@ impl TestEnv {
 
     #[track_caller]
     pub fn until_it_is(&self, call: &str, state: &str) -> Submission {
-        let now = || self.ledger.submission(call).expect("the call is known");
+        let now = || self.store.submission(call).expect("the call is known");
         self.until(&format!("{call} is {state}"), || now().state == state);
         now()
     }
@@ -314,7 +314,7 @@ impl Drop for TestEnv {
 impl std::fmt::Debug for TestEnv {
     /// For a test that failed: what lies in the store, and what Plivo counted.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{:#?}", self.ledger.submissions())?;
+        writeln!(f, "{:#?}", self.store.submissions())?;
         writeln!(f, "Plivo: {}", self.plivo.summary())
     }
 }

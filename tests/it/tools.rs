@@ -103,7 +103,7 @@ impl Said {
 }
 
 #[test]
-fn a_hook_is_explained_from_its_signature_to_the_request_that_would_leave() {
+fn a_webhook_is_explained_from_its_signature_to_the_request_that_would_leave() {
     let explained = Operator::new().explain(REQUEST, &[]).well();
     insta::assert_snapshot!(explained);
 }
@@ -131,7 +131,7 @@ fn a_signature_is_explained_by_what_it_would_have_to_be_made_over() {
 }
 
 #[test]
-fn several_hooks_of_one_call_come_to_one_feedback() {
+fn several_webhooks_of_one_call_come_to_one_feedback() {
     let problem =
         REQUEST.replace("question=score", "question=problem").replace("Digits=4", "Digits=1");
     let explained = Operator::new().explain(&format!("{REQUEST}\n\n{problem}\n"), &[]).well();
@@ -159,7 +159,7 @@ fn a_bare_body_is_explained_as_it_is_said_to_have_come() {
     let told = explain(&["--source", "open", "--query", "question=problem"]).well();
     assert!(told.contains(r#"problem = "4" (outside the domain)"#), "{told}");
     let json = ["--source", "open", "--header", "Content-Type: application/json"];
-    assert!(explain(&json).failed().contains("REFUSED     unsupported_type"));
+    assert!(explain(&json).failed().contains("REJECTED    unsupported_type"));
     assert!(explain(&[]).stderr.contains("--source NAME"));
     assert!(explain(&["--source", "nobody"]).stderr.contains("one of ivr, open, polite"));
     let query =
@@ -379,10 +379,10 @@ cases:
   - name: a forger gets nowhere
     webhooks:
       - { source: ivr, form: "CallUUID=c-1&Digits=1", signed: false, headers: { X-Plivo-Signature-V3: x, X-Plivo-Signature-V3-Nonce: "1" } }
-    expect: { refused: signature_mismatch }
+    expect: { rejected: signature_mismatch }
   - name: a forger of a live call does not end it
     webhooks: [{ source: polite, form: "CallUUID=c-1&Digits=1", signed: false, reply: <Response/> }]
-    expect: { refused: signature_missing }
+    expect: { rejected: signature_missing }
   - name: who cannot be signed for is believed
     webhooks: [{ source: ivr, form: "CallUUID=c-1&Digits=1", verified: true }]
     expect: { feedback: { rating: 1, issues: [OTHERS] } }
@@ -446,7 +446,7 @@ fn cases_that_are_not_met_show_what_came_instead() {
         ("ignored: no_answer", "ignored: invalid_answer"),
         ("dead: unmapped", "feedback: { rating: 4, issues: [OTHERS] }"),
         ("collecting: true", "ignored: no_score"),
-        ("expect: { refused: signature_mismatch }", "expect: { refused: no_call }"),
+        ("expect: { rejected: signature_mismatch }", "expect: { rejected: no_call }"),
         ("call: c-2, ", "call: c-3, "),
     ];
     let cases = wrong.iter().fold(CASES.to_owned(), |cases, (right, wrong)| {
@@ -534,7 +534,7 @@ fn a_file_that_holds_no_cases_is_told_what_would_be_right() {
         expect("{ feedback: { rating: 6 } }"),
         expect("{ feedback: { issues: [ecko] } }"),
         expect("{ reply: x }"),
-        expect("{ refused: badly }"),
+        expect("{ rejected: badly }"),
         expect("[{ ignored: no_answer }, { call: c-1 }]"),
     ] {
         let said = operator.test(&text, &[]).unreadable();

@@ -45,7 +45,7 @@ fn each_answer_has_its_consequence() {
             let first = rounds.submission("c-1");
             assert_eq!((&*first.state, &*first.attempts), (state, &[verdict.to_owned()][..]));
             assert_eq!(first.spent, 1, "{fault}");
-            assert!(rounds.ledger.pauses().is_empty(), "{fault}");
+            assert!(rounds.store.pauses().is_empty(), "{fault}");
             if state == "pending" {
                 assert!(first.due_at <= rounds.now() + SECOND, "{fault}: {first:?}");
                 rounds.later(SECOND);
@@ -147,7 +147,7 @@ fn a_call_that_plivo_does_not_know_is_asked_for_a_day_and_stops_nobody() {
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").attempts, ["unknown_call"]);
         assert_eq!(rounds.submission("good").state, "delivered");
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
         rounds.hourly_rounds_for(23).await;
         rounds.round().await;
         assert_eq!(rounds.submission("poisoned").state, "pending");
@@ -230,7 +230,7 @@ fn an_account_that_plivo_does_not_let_in_waits_and_spends_nothing() {
             let held = rounds.submission("c-1");
             assert_eq!((&*held.state, held.spent), ("pending", 0), "{status}");
             assert_eq!(held.attempts, ["account_rejected"], "{status}");
-            assert_eq!(rounds.ledger.pauses()[0].status, Some(status), "{status}");
+            assert_eq!(rounds.store.pauses()[0].status, Some(status), "{status}");
             let held = "account_paused{account=\"main\",cause=\"account_rejected\"}";
             assert_eq!(rounds.figure(held), 1.0);
 
@@ -247,10 +247,10 @@ fn an_account_that_plivo_does_not_let_in_waits_and_spends_nothing() {
             rounds.later(SECOND);
             rounds.round().await;
             assert_eq!(rounds.plivo.requests(), 3, "{status}: and resumes");
-            assert!(rounds.ledger.pauses().is_empty(), "{status}");
+            assert!(rounds.store.pauses().is_empty(), "{status}");
             assert_eq!(rounds.figure(held), 0.0);
             rounds.round().await;
-            let totals = rounds.ledger.totals();
+            let totals = rounds.store.totals();
             assert_eq!((totals.delivered, totals.pending), (9, 0), "{status}");
             assert_eq!(rounds.submission("c-1").spent, 1, "{status}");
         });
@@ -277,7 +277,7 @@ fn the_secret_is_read_anew_by_the_probe_and_other_accounts_go_on() {
         rounds.later(MINUTE);
         rounds.round().await;
         assert_eq!(rounds.submission("c-1").state, "delivered");
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
     });
 }
 
@@ -335,8 +335,8 @@ fn an_answer_during_the_attempt_is_late_and_kept() {
         rounds.comes_home().await.unwrap();
         assert_eq!(rounds.submission("c-1").state, "delivered");
         assert_eq!(rounds.plivo.heard_about("c-1")[0]["issues"], json!(["OTHERS"]));
-        assert_eq!(rounds.ledger.count("webhooks"), 2);
-        assert_eq!(rounds.ledger.answers(), 2);
+        assert_eq!(rounds.store.count("webhooks"), 2);
+        assert_eq!(rounds.store.answers(), 2);
 
         let again = rounds.hears_of("ivr", Some("problem"), "c-1", "1").await;
         assert_eq!(again, WebhookOutcome::Duplicate);
@@ -381,7 +381,7 @@ fn callers_who_said_nothing_keep_nobody_waiting() {
             assert_eq!(rounds.round().await, Some(rounds.now()), "there is room for more");
         }
         assert_eq!(rounds.round().await, None);
-        assert_eq!(rounds.ledger.totals().ignored, 150);
+        assert_eq!(rounds.store.totals().ignored, 150);
     });
 }
 
@@ -396,9 +396,9 @@ fn a_held_account_waits_for_a_probe_that_asks_plivo() {
         }
         rounds.later(MINUTE);
         while rounds.round().await == Some(rounds.now()) {}
-        let totals = rounds.ledger.totals();
+        let totals = rounds.store.totals();
         assert_eq!((totals.delivered, totals.ignored), (1, 5));
-        assert!(rounds.ledger.pauses().is_empty());
+        assert!(rounds.store.pauses().is_empty());
     });
 }
 
@@ -436,13 +436,13 @@ fn what_the_settings_do_not_know_is_kept_for_a_person() {
 }
 
 #[test]
-fn while_the_ledger_refuses_nothing_is_taken_up_and_what_is_in_hand_is_written_first() {
+fn while_the_store_refuses_nothing_is_taken_up_and_what_is_in_hand_is_written_first() {
     Rounds::play(async |rounds| {
         rounds.hears("quick", "c-1", "5").await;
         rounds.sets_out().await.unwrap();
         rounds.hears("quick", "c-2", "5").await;
 
-        rounds.ledger.refuses_writes();
+        rounds.store.refuses_writes();
         assert!(rounds.comes_home().await.is_err());
         assert_eq!(rounds.plivo.heard_about("c-1").len(), 1);
         for _ in 0..3 {
@@ -453,7 +453,7 @@ fn while_the_ledger_refuses_nothing_is_taken_up_and_what_is_in_hand_is_written_f
         assert_eq!(rounds.figure("rating_count{survey=\"quick\"}"), 0.0);
         assert_eq!(rounds.plivo.requests(), 1);
 
-        rounds.ledger.takes_writes();
+        rounds.store.takes_writes();
         rounds.sets_out().await.unwrap();
         assert_eq!(rounds.submission("c-1").state, "delivered");
         assert_eq!(rounds.figure("settlements_pending"), 0.0);
@@ -465,12 +465,12 @@ fn while_the_ledger_refuses_nothing_is_taken_up_and_what_is_in_hand_is_written_f
 }
 
 #[test]
-fn a_claim_that_the_ledger_refuses_goes_out_as_soon_as_it_takes_writes() {
+fn a_claim_that_the_store_refuses_goes_out_as_soon_as_it_takes_writes() {
     Rounds::play(async |rounds| {
         rounds.hears("quick", "c-1", "5").await;
-        rounds.ledger.refuses_claims();
+        rounds.store.refuses_claims();
         assert!(rounds.sets_out().await.is_err());
-        rounds.ledger.takes_writes();
+        rounds.store.takes_writes();
         rounds.round().await;
         assert_eq!(rounds.submission("c-1").state, "delivered");
         assert_eq!(rounds.plivo.requests(), 1);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use postcall::admin::{AdminApi, ReplayOptions};
+use postcall::admin::{AdminApi, ReplayRequest};
 use postcall::clock::Clock;
 use postcall::random::Random;
 use tempfile::TempDir;
@@ -337,8 +337,10 @@ impl History {
                     admin.discard_one(*id, "by the simulation").await.map(|_| "discard")
                 } else {
                     self.record.borrow_mut().replays[call] += 1;
-                    let options =
-                        ReplayOptions { accepted: chance.bool(), ..ReplayOptions::default() };
+                    let options = ReplayRequest {
+                        include_delivered: chance.bool(),
+                        ..ReplayRequest::default()
+                    };
                     admin.replay_one(*id, options).await.map(|_| "replay")
                 }
             }

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::admin::{
-    AccountList, AccountView, AdminApi, AdminError, ApiProblem, DiscardRequest, DiscardResult,
-    EraseResult, Paging, QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried,
-    QuarantineRetry, QuarantinedDetail, RejectionList, ReplayOptions, ReplayRequest, ReplayResult,
-    Result, ResumeResult, SubmissionDetailView, SubmissionPage, SubmissionQuery, SurveyList,
+    AccountList, AccountView, AdminApi, AdminError, ApiProblem, BulkDiscardRequest,
+    BulkReplayRequest, DiscardResult, EraseResult, Paging, QuarantineDrop, QuarantineDropped,
+    QuarantineList, QuarantineRetried, QuarantineRetry, QuarantinedDetail, RejectionList,
+    ReplayRequest, ReplayResult, Result, ResumeResult, SubmissionDetailView, SubmissionPage,
+    SubmissionQuery, SurveyList,
 };
 use crate::destination;
 use crate::domain::{CallUuid, Name};
@@ -164,11 +165,11 @@ impl AdminApi for Client {
         self.get(&format!("submissions/{id}"), Vec::new()).await
     }
 
-    async fn replay_one(&self, id: SubmissionId, options: ReplayOptions) -> Result<ReplayResult> {
+    async fn replay_one(&self, id: SubmissionId, options: ReplayRequest) -> Result<ReplayResult> {
         self.post(&format!("submissions/{id}/replay"), &options).await
     }
 
-    async fn replay(&self, request: &ReplayRequest) -> Result<ReplayResult> {
+    async fn replay(&self, request: &BulkReplayRequest) -> Result<ReplayResult> {
         self.post("replay", request).await
     }
 
@@ -176,7 +177,7 @@ impl AdminApi for Client {
         self.post(&format!("submissions/{id}/discard"), &json!({ "reason": comment })).await
     }
 
-    async fn discard(&self, request: &DiscardRequest) -> Result<DiscardResult> {
+    async fn discard(&self, request: &BulkDiscardRequest) -> Result<DiscardResult> {
         self.post("discard", request).await
     }
 

@@ -217,7 +217,7 @@ fn token_of(settings: &Settings) -> Option<SecretString> {
 
 fn token_in(file: &Path) -> Result<SecretString, Failure> {
     let unreadable =
-        |error| Failure::Unreadable(format!("cannot read {}: {error}", file.display()));
+        |error| Failure::InvalidInput(format!("cannot read {}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     Ok(text.trim_end_matches(['\r', '\n']).into())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use self::environment::DemoEnvironment;
-use self::report::Report;
+use self::report::DemoSummary;
 use super::Failure;
 
 /// How long everything may take to be settled.
@@ -53,7 +53,7 @@ impl Demo {
 
 /// The simulator fails twice for the first call; then all the others call, and a caller who answers a
 /// second question does so after all have answered the first.
-async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
+async fn play(environment: &DemoEnvironment) -> anyhow::Result<DemoSummary> {
     let scenarios = scenarios::scenarios();
     writeln!(
         std::io::stdout(),
@@ -75,7 +75,7 @@ async fn play(environment: &DemoEnvironment) -> anyhow::Result<Report> {
         }
     }
     let settled = environment.until_settled(PATIENCE).await?;
-    let report = Report::new(
+    let report = DemoSummary::new(
         scenarios,
         answers,
         environment.store()?,

@@ -8,7 +8,7 @@ use super::scenarios::{Ending, Scenario};
 use crate::submission::{State, StateCounts};
 
 /// What became of every call, as the store has it and as the simulator received it.
-pub(super) struct Report {
+pub(super) struct DemoSummary {
     lines: Vec<Line>,
     webhooks: usize,
     totals: StateCounts,
@@ -24,7 +24,7 @@ struct Line {
     ok: bool,
 }
 
-impl Report {
+impl DemoSummary {
     /// `received` holds what the simulator accepted, by call.
     pub fn new(
         scenarios: Vec<Scenario>,
@@ -77,7 +77,7 @@ fn line(scenario: &Scenario, answers: &[String], store: &StoreSummary, received:
         _ => received.last(),
     };
     let ended_ok = match (&scenario.ending, row.map(|row| row.state), &kept, last) {
-        (Ending::Refused, None, None, None) => true,
+        (Ending::Rejected, None, None, None) => true,
         (Ending::Ignored(reason), Some(State::Ignored(why)), None, None) => why.label() == *reason,
         (Ending::Delivered { rating, issues }, Some(State::Delivered), Some(kept), Some(last)) => {
             let same = ["rating", "issues", "notes"].into_iter().all(|key| alike(kept, last, key));
@@ -119,7 +119,7 @@ fn list(value: &Value) -> Vec<&str> {
         .unwrap_or_default()
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DemoSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5], ok: &str| {
             let [call, caller, answers, store, received] = cells;

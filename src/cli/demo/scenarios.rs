@@ -27,7 +27,7 @@ pub(super) enum Ending {
     },
     Ignored(&'static str),
     /// It leaves nothing behind.
-    Refused,
+    Rejected,
 }
 
 /// Every kind of call; the first is the one for which the simulator fails twice.
@@ -71,7 +71,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         Scenario {
             steps: vec![Step { forged: true, ..step(None, "5", "401") }],
-            ending: Ending::Refused,
+            ending: Ending::Rejected,
             ..quick("never called: the signature is forged", &[], rated(5))
         },
     ]);

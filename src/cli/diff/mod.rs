@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use self::compared::Compared;
-use self::report::Report;
+use self::report::OutcomeChanges;
 use super::failure::Failure;
 use super::time::time;
 use crate::settings::{Environment, Settings};
@@ -77,7 +77,7 @@ impl Diff {
         };
         let differs =
             !compared.is_empty() || store.as_ref().is_some_and(|stored| stored.changed > 0);
-        let report = Report { differs, compared, store };
+        let report = OutcomeChanges { differs, compared, store };
         let mut out = io::stdout().lock();
         match self.output {
             Output::Text => printed::text(&mut out, &report)?,

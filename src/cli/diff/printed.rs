@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
 use super::compared::SurveyChange;
-use super::report::Report;
+use super::report::OutcomeChanges;
 use super::stored::{ChangedSubmission, Stored};
 use crate::cli::table::{Table, plain};
 use crate::survey::{ChangedRow, SurveyDifference};
@@ -11,7 +11,7 @@ const ROWS_MAX: usize = 100;
 
 const REMOVED: &str = "removed; what is not delivered yet becomes dead as unmapped";
 
-pub(super) fn text(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn text(out: &mut impl Write, report: &OutcomeChanges) -> io::Result<()> {
     for (name, change) in &report.compared.surveys {
         match change {
             SurveyChange::Added => writeln!(out, "survey {name}: added")?,
@@ -52,7 +52,7 @@ pub(super) fn text(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn markdown(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn markdown(out: &mut impl Write, report: &OutcomeChanges) -> io::Result<()> {
     writeln!(out, "### What answers come to\n")?;
     if !report.differs {
         writeln!(out, "Every answer comes to the same.")?;

@@ -5,7 +5,7 @@ use super::stored::Stored;
 
 /// All that is compared.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct OutcomeChanges {
     /// Whether anything is different.
     pub differs: bool,
     #[serde(flatten)]

@@ -110,11 +110,11 @@ mod tests {
 
     #[test]
     fn a_curl_command_that_cannot_be_read_is_refused() {
-        let refused = |text: &str| read(text).unwrap().err().unwrap();
-        assert!(refused("curl 'x").contains("not closed"));
-        assert!(refused("curl -F a=b http://x/").contains("option -F"));
-        assert!(refused("curl -d @f http://x/").contains("file f"));
-        assert!(refused("curl -X PUT http://x/").contains("expected GET or POST"));
+        let rejected = |text: &str| read(text).unwrap().err().unwrap();
+        assert!(rejected("curl 'x").contains("not closed"));
+        assert!(rejected("curl -F a=b http://x/").contains("option -F"));
+        assert!(rejected("curl -d @f http://x/").contains("file f"));
+        assert!(rejected("curl -X PUT http://x/").contains("expected GET or POST"));
         assert!(read("curly=1&Digits=4").is_none());
     }
 }

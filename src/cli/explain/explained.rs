@@ -41,7 +41,7 @@ struct Webhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     tried: Option<Vec<SignatureAttempt>>,
     /// Why it would not be taken.
-    refused: Option<Refused>,
+    rejected: Option<RejectedWebhook>,
     /// Nothing where it could not be read.
     read: Option<Reading>,
     reply: Reply,
@@ -51,7 +51,7 @@ struct Webhook {
 }
 
 #[derive(Debug, Serialize)]
-struct Refused {
+struct RejectedWebhook {
     reason: &'static str,
     detail: String,
     /// Whether it was read all the same.
@@ -62,12 +62,12 @@ struct Refused {
 #[serde(untagged)]
 enum Reading {
     Skipped { skipped: bool },
-    Kept(Reported),
+    Kept(AnswerTrace),
 }
 
 /// What a webhook says.
 #[derive(Debug, Serialize)]
-struct Reported {
+struct AnswerTrace {
     call: String,
     answers: Vec<Heeded>,
     fields: BTreeMap<String, String>,
@@ -137,8 +137,8 @@ impl Explained {
         let Arrived { from, source, message, at, tried } = arrived;
         let payload = &message.payload;
         let explained = received.understood.is_ok();
-        let refused = match (&received.disbelieved, &received.understood) {
-            (Some(refused), _) => Some((refused.label(), refused.to_string())),
+        let rejected = match (&received.disbelieved, &received.understood) {
+            (Some(rejected), _) => Some((rejected.label(), rejected.to_string())),
             (None, Err(refusal)) => Some((refusal.label(), refusal.to_string())),
             (None, Ok(_)) => None,
         };
@@ -161,7 +161,11 @@ impl Explained {
             notes,
             schemes: source.signature.labels(),
             tried,
-            refused: refused.map(|(reason, detail)| Refused { reason, detail, explained }),
+            rejected: rejected.map(|(reason, detail)| RejectedWebhook {
+                reason,
+                detail,
+                explained,
+            }),
             read: received.understood.as_ref().ok().map(|read| reading(read, preview)),
             reply: received.reply_in_earnest.as_ref().unwrap_or(&received.reply).clone(),
             reply_if_believed: received
@@ -180,8 +184,8 @@ impl Explained {
     }
 
     /// Whether the service would refuse any of the webhooks.
-    pub fn is_refused(&self) -> bool {
-        self.webhooks.iter().any(|webhook| webhook.refused.is_some())
+    pub fn is_rejected(&self) -> bool {
+        self.webhooks.iter().any(|webhook| webhook.rejected.is_some())
     }
 
     pub fn to_json(&self) -> Value {
@@ -209,7 +213,7 @@ fn reading(understood: &Understood, preview: &Preview<'_>) -> Reading {
     let survey = &preview.submissions()[*submission].survey;
     let answers =
         report.answers.iter().map(|it| heeded(survey, &it.question, &it.answer, &it.reader));
-    Reading::Kept(Reported {
+    Reading::Kept(AnswerTrace {
         call: call.to_string(),
         answers: answers.collect(),
         fields: report

@@ -95,7 +95,7 @@ impl Explain {
             Output::Text => write!(out, "{explained}")?,
             Output::Json => writeln!(out, "{:#}", explained.to_json())?,
         }
-        if explained.is_refused() { Err(Failure::Reported) } else { Ok(()) }
+        if explained.is_rejected() { Err(Failure::Reported) } else { Ok(()) }
     }
 
     /// With the name of the file that each comes from.
@@ -110,13 +110,13 @@ impl Explain {
             };
             let content = self
                 .bytes(file)
-                .map_err(|error| Failure::Unreadable(format!("cannot read {name}: {error}")))?;
+                .map_err(|error| Failure::InvalidInput(format!("cannot read {name}: {error}")))?;
             let content = message::read(&content)
-                .map_err(|error| Failure::Unreadable(format!("{name}, {error}")))?;
+                .map_err(|error| Failure::InvalidInput(format!("{name}, {error}")))?;
             let messages = match content {
                 Content::Messages(messages) if self.describes_a_body() => {
                     let first = &messages[0].payload.path;
-                    return Err(Failure::Unreadable(format!(
+                    return Err(Failure::InvalidInput(format!(
                         "{name} holds a request to {first}: --method, --query and --header are \
                          for a bare body; write them into the request"
                     )));
@@ -144,7 +144,7 @@ impl Explain {
     /// The request that a bare body came in.
     fn around(&self, body: Vec<u8>) -> Result<Message, Failure> {
         let Some(source) = &self.source else {
-            return Err(Failure::Unreadable(
+            return Err(Failure::InvalidInput(
                 "a bare body does not say where it came to: --source NAME".to_owned(),
             ));
         };

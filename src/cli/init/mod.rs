@@ -98,7 +98,7 @@ impl Init {
             };
             (Some(preset), Some(scale), Some(survey))
         } else {
-            return Err(Failure::Unreadable(format!(
+            return Err(Failure::InvalidInput(format!(
                 "there is no terminal to ask on: name --preset and --scale, or accept {PRESET} and {} \
                  with --yes",
                 SCALE.name()

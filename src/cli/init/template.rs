@@ -101,7 +101,7 @@ cases:
   - name: an answer that is not signed
     webhooks:
       - {{ {forged}, signed: false }}
-    expect: {{ refused: signature_missing }}
+    expect: {{ rejected: signature_missing }}
 ",
             webhook(best),
             webhook(worst),

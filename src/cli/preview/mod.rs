@@ -3,7 +3,7 @@
 //! but that of the webhooks.
 
 mod previewed;
-mod refusal;
+mod rejection;
 mod reply;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::source::{Rejection, Source, SourceReply, VerifiedWebhook};
 use crate::submission::{Answers, Outcome, SubmissionKey};
 
 pub(super) use previewed::Previewed;
-pub(super) use refusal::Refusal;
+pub(super) use rejection::PreviewRejection;
 pub(super) use reply::Reply;
 
 /// Webhooks that arrive one after another, none before the last one, and their submissions.
@@ -43,7 +43,7 @@ pub(super) struct Received {
     /// Why the service does not believe its sender; it may have been read all the same.
     pub disbelieved: Option<Rejection>,
     /// What was read, or why nothing could be.
-    pub understood: Result<Understood, Refusal>,
+    pub understood: Result<Understood, PreviewRejection>,
     /// What its sender hears if it is believed, or not asked to be.
     pub reply: Reply,
     /// What its sender hears from the service, where that does not believe it.
@@ -91,15 +91,15 @@ impl<'a> Preview<'a> {
         let webhook = payload.webhook(WebhookId(Uuid::from_u128(self.arrived)), at);
         let (verified, disbelieved) = believed(source, webhook, trust);
         let understood = verified.and_then(|webhook| self.understand(source, &webhook));
-        let to_refused = |refusal: &Refusal| {
-            Reply::to_refused(source.on_reject, &self.said(source, None), refusal)
+        let to_rejected = |refusal: &PreviewRejection| {
+            Reply::to_rejected(source.on_reject, &self.said(source, None), refusal)
         };
         let reply = match &understood {
             Ok(understood) => self.reply(source, understood),
-            Err(refusal) => to_refused(refusal),
+            Err(refusal) => to_rejected(refusal),
         };
         let reply_in_earnest =
-            disbelieved.clone().map(|refused| to_refused(&Refusal::Source(refused)));
+            disbelieved.clone().map(|rejected| to_rejected(&PreviewRejection::Source(rejected)));
         Received { disbelieved, understood, reply, reply_in_earnest }
     }
 
@@ -121,7 +121,7 @@ impl<'a> Preview<'a> {
         &mut self,
         source: &Source,
         webhook: &VerifiedWebhook,
-    ) -> Result<Understood, Refusal> {
+    ) -> Result<Understood, PreviewRejection> {
         let survey = &self.settings.surveys[&source.survey];
         let Some(reading) = source.read(webhook)? else { return Ok(Understood::Skipped) };
         let (call, identity) = (reading.call.clone(), reading.identity.clone());
@@ -150,13 +150,13 @@ impl<'a> Preview<'a> {
         &mut self,
         source: &Source,
         identity: Option<&IdempotencyKey>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, PreviewRejection> {
         let Some(identity) = identity else { return Ok(false) };
         let known =
             self.known.iter().find(|(by, known)| *by == source.name && known.id == identity.id);
         match known {
             Some((_, known)) if known.digest == identity.digest => Ok(true),
-            Some(_) => Err(Refusal::Reused),
+            Some(_) => Err(PreviewRejection::Reused),
             None => {
                 self.known.push((source.name.clone(), identity.clone()));
                 Ok(false)
@@ -192,18 +192,18 @@ fn believed(
     source: &Source,
     webhook: Webhook,
     trust: Trust,
-) -> (Result<VerifiedWebhook, Refusal>, Option<Rejection>) {
+) -> (Result<VerifiedWebhook, PreviewRejection>, Option<Rejection>) {
     if webhook.headers.values("content-encoding").next().is_some() {
-        return (Err(Refusal::Encoded), None);
+        return (Err(PreviewRejection::Encoded), None);
     }
     if webhook.body.len() > Webhook::BODY_MAX {
-        return (Err(Refusal::TooLarge), None);
+        return (Err(PreviewRejection::TooLarge), None);
     }
     match source.verify(webhook.clone()) {
         Ok(verified) => (Ok(verified), None),
-        Err(refused @ Rejection::Signature(_)) if trust == Trust::Anybody => {
-            (source.believe(webhook).map_err(Refusal::from), Some(refused))
+        Err(rejected @ Rejection::Signature(_)) if trust == Trust::Anybody => {
+            (source.believe(webhook).map_err(PreviewRejection::from), Some(rejected))
         }
-        Err(refused) => (Err(refused.into()), None),
+        Err(rejected) => (Err(rejected.into()), None),
     }
 }

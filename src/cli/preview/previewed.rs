@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::{Attempt, Extraction, Reply, Verdict, Webhook};
+use crate::domain::{Attempt, AttemptResponse, Extraction, Verdict, Webhook};
 use crate::settings::Settings;
 use crate::submission::{
     Arrival, ClaimContext, ClaimOutcome, CompletionPolicy, Decision, DueTime, Outcome, Settlement,
@@ -60,7 +60,7 @@ impl Previewed {
         };
         let claimed = submission.claim(&context, &*crate::app::mapper(settings));
         if let ClaimOutcome::Started(claim) = claimed {
-            let reply = Reply::default();
+            let reply = AttemptResponse::default();
             let attempt = Attempt { verdict: Verdict::Accepted, reply, finished_at: at };
             let decision = Decision::Delivered;
             submission.settle(&Settlement { token: claim.token, attempt, decision });

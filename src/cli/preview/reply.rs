@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::previewed::Previewed;
-use super::refusal::Refusal;
+use super::rejection::PreviewRejection;
 use crate::source::{OnReject, SourceReply};
 use crate::submission::Outcome;
 
@@ -32,7 +32,11 @@ impl Reply {
         Self { headers: vec![(OUTCOME, "skipped".to_owned())], ..Self::plain(reply) }
     }
 
-    pub(super) fn to_refused(on_reject: OnReject, reply: &SourceReply, refusal: &Refusal) -> Self {
+    pub(super) fn to_rejected(
+        on_reject: OnReject,
+        reply: &SourceReply,
+        refusal: &PreviewRejection,
+    ) -> Self {
         match on_reject {
             OnReject::Reply => Self::plain(reply),
             OnReject::Status => Self {

@@ -27,8 +27,8 @@ pub(super) enum NoCase {
 /// # Errors
 /// Something of the case is not stored.
 pub(super) fn file(shown: &SubmissionDetailView) -> Result<String, NoCase> {
-    if shown.left_out.webhooks > 0 {
-        return Err(NoCase::TooMany(shown.left_out.webhooks));
+    if shown.skipped.webhooks > 0 {
+        return Err(NoCase::TooMany(shown.skipped.webhooks));
     }
     let webhooks = shown.webhooks.iter().map(webhook).collect::<Result<Vec<_>, _>>()?;
     if webhooks.is_empty() {

@@ -5,7 +5,7 @@ use super::one_by_one::{Outcome, one_by_one};
 use super::output::Output;
 use super::search::Search;
 use super::walk::walk;
-use crate::admin::{AdminApi, DiscardRequest};
+use crate::admin::{AdminApi, BulkDiscardRequest};
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 
@@ -52,9 +52,9 @@ impl Discard {
 
     async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {
         let (search, reason) = (self.search.query(), self.comment.clone());
-        let request = DiscardRequest { search, reason, cursor: None, limit: None };
+        let request = BulkDiscardRequest { search, reason, cursor: None, limit: None };
         let discard =
-            async |cursor| api.discard(&DiscardRequest { cursor, ..request.clone() }).await;
+            async |cursor| api.discard(&BulkDiscardRequest { cursor, ..request.clone() }).await;
         let tally = walk(OUTCOME, self.cursor.clone(), discard, |_| Ok(())).await?;
         tally.end(self.output, None)
     }

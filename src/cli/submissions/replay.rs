@@ -8,7 +8,7 @@ use super::output::{Output, note, to_json};
 use super::search::Search;
 use super::show::feedback;
 use super::walk::walk;
-use crate::admin::{AdminApi, After, Difference, ReplayOptions, ReplayRequest, Rules};
+use crate::admin::{AdminApi, After, BulkReplayRequest, Difference, ReplayPayload, ReplayRequest};
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
@@ -60,8 +60,8 @@ impl Replay {
     }
 
     async fn these(&self, api: &dyn AdminApi) -> Result<(), Failure> {
-        let (rules, accepted, dry_run) = (self.rules(), self.include_delivered, self.dry_run);
-        let options = ReplayOptions { rules, accepted, dry_run };
+        let (payload, dry_run) = (self.payload(), self.dry_run);
+        let options = ReplayRequest { payload, include_delivered: self.include_delivered, dry_run };
         let replay = async |id| api.replay_one(id, options).await;
         let ids = find_all(&self.ids, api).await?;
         one_by_one(&ids, self.output, self.outcome(), replay, |replayed| {
@@ -71,16 +71,17 @@ impl Replay {
     }
 
     async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {
-        let request = ReplayRequest {
+        let request = BulkReplayRequest {
             search: self.search.query_of_dead(),
-            rules: self.rules(),
-            accepted: self.include_delivered,
+            payload: self.payload(),
+            include_delivered: self.include_delivered,
             only_changed: self.only_changed,
             dry_run: self.dry_run,
             cursor: None,
             limit: None,
         };
-        let replay = async |cursor| api.replay(&ReplayRequest { cursor, ..request.clone() }).await;
+        let replay =
+            async |cursor| api.replay(&BulkReplayRequest { cursor, ..request.clone() }).await;
         let mut changed = 0;
         let tally = walk(self.outcome(), self.cursor.clone(), replay, |replayed| {
             changed += self.print_differences(&replayed.differences)?;
@@ -88,7 +89,7 @@ impl Replay {
         })
         .await?;
         let ended = tally.end(self.output, self.dry_run.then_some(changed));
-        if tally.left_out.contains_key("accepted") && !self.include_delivered {
+        if tally.skipped.contains_key("accepted") && !self.include_delivered {
             note("what Plivo has accepted is left out; --include-delivered offers it again too");
         }
         ended
@@ -101,8 +102,8 @@ impl Replay {
         }
     }
 
-    fn rules(&self) -> Rules {
-        if self.same_payload { Rules::AsWas } else { Rules::Today }
+    fn payload(&self) -> ReplayPayload {
+        if self.same_payload { ReplayPayload::Last } else { ReplayPayload::Remapped }
     }
 
     /// How many are there that would come to something else.

@@ -61,7 +61,7 @@ fn print(
     terminal: &Terminal,
 ) -> io::Result<()> {
     print_heads(out, shown, terminal)?;
-    let Truncated { webhooks, answers, attempts } = shown.left_out;
+    let Truncated { webhooks, answers, attempts } = shown.skipped;
     let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
     section(out, "webhooks", &table(head, &shown.webhooks, webhook))?;
     more(out, webhooks, "later")?;
@@ -118,8 +118,8 @@ fn section(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
     text.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn more(out: &mut impl Write, left_out: usize, which: &str) -> io::Result<()> {
-    if left_out == 0 { Ok(()) } else { writeln!(out, "  and {left_out} {which} ones") }
+fn more(out: &mut impl Write, skipped: usize, which: &str) -> io::Result<()> {
+    if skipped == 0 { Ok(()) } else { writeln!(out, "  and {skipped} {which} ones") }
 }
 
 fn table<T, const N: usize>(head: [&str; N], rows: &[T], line: fn(&T) -> [String; N]) -> String {

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::one_by_one::Outcome;
 use super::output::{Output, note};
-use crate::admin::{self, AdminError, DiscardResult, LeftOut, ReplayResult};
+use crate::admin::{self, AdminError, DiscardResult, ReplayResult, SkippedByReason};
 use crate::cli::failure::Failure;
 
 /// Longest wait before the service is asked again whether it admits a page: another operator may make
@@ -21,7 +21,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// The result of one page of a bulk action.
 pub(super) struct Page {
     done: u32,
-    left_out: LeftOut,
+    skipped: SkippedByReason,
     next_cursor: Option<String>,
     /// How long to leave before the next.
     wait_ms: u64,
@@ -33,7 +33,7 @@ pub(super) struct Tally {
     outcome: Outcome,
     done: u64,
     /// By why.
-    pub left_out: BTreeMap<String, u64>,
+    pub skipped: BTreeMap<String, u64>,
     /// Where to continue; `None` at the end.
     next_cursor: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(super) async fn walk<T: Into<Page>>(
     mut show: impl FnMut(&T) -> Result<(), Failure>,
 ) -> Result<Tally, Failure> {
     let mut stop = Stop::listen().context("listening for signals")?;
-    let mut tally = Tally { outcome, done: 0, left_out: BTreeMap::new(), next_cursor: cursor };
+    let mut tally = Tally { outcome, done: 0, skipped: BTreeMap::new(), next_cursor: cursor };
     loop {
         let asked = stop.unless_wanted_twice(ask(tally.next_cursor.clone())).await;
         let wait = match asked {
@@ -78,8 +78,8 @@ pub(super) async fn walk<T: Into<Page>>(
 impl Tally {
     fn add(&mut self, page: Page) {
         self.done += u64::from(page.done);
-        for (why, times) in page.left_out {
-            *self.left_out.entry(why).or_default() += u64::from(times);
+        for (why, times) in page.skipped {
+            *self.skipped.entry(why).or_default() += u64::from(times);
         }
         self.next_cursor = page.next_cursor;
     }
@@ -90,7 +90,7 @@ impl Tally {
             (Output::Json, changed) => {
                 let mut sum = json!({
                     self.outcome.1: self.done,
-                    "left_out": self.left_out,
+                    "skipped": self.skipped,
                     "next_cursor": self.next_cursor,
                 });
                 if let Some(changed) = changed {
@@ -122,11 +122,11 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.done, self.outcome.0)?;
-        let left_out: u64 = self.left_out.values().sum();
-        if left_out > 0 {
+        let skipped: u64 = self.skipped.values().sum();
+        if skipped > 0 {
             let why: Vec<_> =
-                self.left_out.iter().map(|(why, times)| format!("{times} {why}")).collect();
-            write!(f, ", {left_out} left out ({})", why.join(", "))?;
+                self.skipped.iter().map(|(why, times)| format!("{times} {why}")).collect();
+            write!(f, ", {skipped} left out ({})", why.join(", "))?;
         }
         Ok(())
     }
@@ -134,15 +134,15 @@ impl fmt::Display for Tally {
 
 impl From<ReplayResult> for Page {
     fn from(result: ReplayResult) -> Self {
-        let ReplayResult { replayed: done, left_out, next_cursor, wait_ms, .. } = result;
-        Self { done, left_out, next_cursor, wait_ms }
+        let ReplayResult { replayed: done, skipped, next_cursor, wait_ms, .. } = result;
+        Self { done, skipped, next_cursor, wait_ms }
     }
 }
 
 impl From<DiscardResult> for Page {
     fn from(result: DiscardResult) -> Self {
-        let DiscardResult { discarded: done, left_out, next_cursor, wait_ms } = result;
-        Self { done, left_out, next_cursor, wait_ms }
+        let DiscardResult { discarded: done, skipped, next_cursor, wait_ms } = result;
+        Self { done, skipped, next_cursor, wait_ms }
     }
 }
 

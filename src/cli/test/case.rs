@@ -115,18 +115,18 @@ fn case(cursor: &Cursor<'_>, start: Timestamp) -> Option<Case> {
         name => Some(name.to_owned()),
     });
     let webhooks = table
-        .need("webhooks", &format!("a list of {HOOKS}"))
+        .need("webhooks", &format!("a list of {WEBHOOKS}"))
         .and_then(|cursor| webhooks(&cursor, start));
     let expect = table.need("expect", EXPECT).and_then(|cursor| Expectation::at(&cursor));
     Some(Case { name: name?, line: cursor.line(), webhooks: webhooks?, expect: expect? })
 }
 
-const HOOKS: &str = "webhooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
+const WEBHOOKS: &str = "webhooks such as { source: ivr, form: \"CallUUID=c-1&Digits=4\" }";
 
 fn webhooks(cursor: &Cursor<'_>, start: Timestamp) -> Option<Vec<Step>> {
-    let items = cursor.list(HOOKS)?;
+    let items = cursor.list(WEBHOOKS)?;
     if items.is_empty() {
-        return cursor.fault(format!("expected a list of {HOOKS}, with one at least"));
+        return cursor.fault(format!("expected a list of {WEBHOOKS}, with one at least"));
     }
     let mut clock = Clock { start, now: start, has_run: false };
     all(items.iter().map(|cursor| step(cursor, &mut clock)))

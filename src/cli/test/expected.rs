@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::cli::preview::Refusal;
+use crate::cli::preview::PreviewRejection;
 use crate::domain::{Issues, Rating};
 use crate::settings::{Cursor, Table, all};
 use crate::source::Rejection;
@@ -10,8 +10,8 @@ use crate::submission::{DeadReason, IgnoredReason};
 pub(super) struct Expectation {
     /// One for each call.
     pub calls: Vec<ExpectedCall>,
-    /// Why webhooks are refused, each reason once.
-    pub refused: BTreeSet<&'static str>,
+    /// Why webhooks are rejected, each reason once.
+    pub rejected: BTreeSet<&'static str>,
     /// Whether some webhook is none of its source's.
     pub skipped: bool,
     /// What the last webhook's sender hears.
@@ -43,7 +43,7 @@ pub(super) struct ExpectedFeedback {
     pub notes: Option<String>,
 }
 
-const ENDINGS: &str = "one of feedback, ignored, dead, collecting, refused, skipped";
+const ENDINGS: &str = "one of feedback, ignored, dead, collecting, rejected, skipped";
 
 impl Expectation {
     pub fn at(cursor: &Cursor<'_>) -> Option<Self> {
@@ -54,21 +54,21 @@ impl Expectation {
                 "ignored",
                 "dead",
                 "collecting",
-                "refused",
+                "rejected",
                 "skipped",
                 "reply",
                 "call",
                 "survey",
                 "answers",
             ])?;
-            expectation.refused =
-                table.get("refused").map_or(Some(BTreeSet::new()), |it| refused(&it))?;
+            expectation.rejected =
+                table.get("rejected").map_or(Some(BTreeSet::new()), |it| rejected(&it))?;
             expectation.skipped =
                 table.get("skipped").map_or(Some(false), |cursor| cursor.flag())?;
             expectation.reply = reply(&table);
             match ExpectedCall::at(&table) {
                 Some(call) => expectation.calls.push(call?),
-                None if expectation.refused.is_empty() && !expectation.skipped => {
+                None if expectation.rejected.is_empty() && !expectation.skipped => {
                     return cursor.fault(format!("expected {ENDINGS}"));
                 }
                 None => {}
@@ -80,7 +80,7 @@ impl Expectation {
     }
 
     fn none() -> Self {
-        Self { calls: Vec::new(), refused: BTreeSet::new(), skipped: false, reply: None }
+        Self { calls: Vec::new(), rejected: BTreeSet::new(), skipped: false, reply: None }
     }
 }
 
@@ -167,9 +167,9 @@ fn itself(word: &'static str) -> (&'static str, &'static str) {
 }
 
 /// A reason, or a list of them.
-fn refused(cursor: &Cursor<'_>) -> Option<BTreeSet<&'static str>> {
+fn rejected(cursor: &Cursor<'_>) -> Option<BTreeSet<&'static str>> {
     let labels: Vec<_> =
-        Rejection::LABELS.into_iter().chain(Refusal::OWN_LABELS).map(itself).collect();
+        Rejection::LABELS.into_iter().chain(PreviewRejection::OWN_LABELS).map(itself).collect();
     let reasons = cursor.one_or_list("")?;
     Some(all(reasons.iter().map(|cursor| cursor.word(&labels)))?.into_iter().collect())
 }

@@ -88,7 +88,7 @@ impl Test {
         let mut played = Vec::new();
         for file in &files {
             let name = file.display().to_string();
-            let suite = Suite::parse(&name, &read(file)?).map_err(Failure::Unreadable)?;
+            let suite = Suite::parse(&name, &read(file)?).map_err(Failure::InvalidInput)?;
             let cases = suite.cases.into_iter().filter(|case| self.is_wanted(case));
             let settings = match &suite.settings {
                 Some(own) => &self.own_settings(file, own)?,
@@ -105,7 +105,7 @@ impl Test {
         };
         let (passed, failed) = (count(false), count(true));
         if passed + failed == 0 {
-            return Err(Failure::Unreadable(match &self.filter {
+            return Err(Failure::InvalidInput(match &self.filter {
                 Some(filter) => format!("no case has {filter:?} in its name"),
                 None => "there is no case in any file".to_owned(),
             }));
@@ -143,7 +143,7 @@ impl Test {
                 continue;
             }
             if let Some(other) = self.settings.file.file.replace(file.clone()) {
-                return Err(Failure::Unreadable(format!(
+                return Err(Failure::InvalidInput(format!(
                     "{} and {} are settings files: name one",
                     other.display(),
                     file.display()
@@ -185,7 +185,7 @@ impl Test {
             settings.as_deref().and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
         let folder = beside.unwrap_or(Path::new("."));
         let unreadable = |error: std::io::Error| {
-            Failure::Unreadable(format!("cannot read {}: {error}", folder.display()))
+            Failure::InvalidInput(format!("cannot read {}: {error}", folder.display()))
         };
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -197,7 +197,7 @@ impl Test {
         }
         found.sort();
         if found.is_empty() {
-            return Err(Failure::Unreadable(format!(
+            return Err(Failure::InvalidInput(format!(
                 "there is no *.test.yaml in {}: name the files of cases, or write one there",
                 folder.display()
             )));
@@ -209,7 +209,7 @@ impl Test {
 fn read(file: &Path) -> Result<String, Failure> {
     let text = super::read_file(file, FILE_BYTES_MAX)
         .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
-    let why = |error| Failure::Unreadable(format!("cannot read {}: {error}", file.display()));
+    let why = |error| Failure::InvalidInput(format!("cannot read {}: {error}", file.display()));
     text.map_err(why)
 }
 
@@ -228,7 +228,7 @@ fn play(
     let mut played = Vec::new();
     for case in cases {
         let diff = run::run(&case, settings).map_err(|(line, message)| {
-            Failure::Unreadable(format!("{file}:{line}: {}: {message}", case.name))
+            Failure::InvalidInput(format!("{file}:{line}: {}: {message}", case.name))
         })?;
         played.push((case, diff));
     }

@@ -6,15 +6,15 @@ use super::case::{Case, Sender, Step};
 use super::diff::Diff;
 use super::expected::{Ending, ExpectedCall, ExpectedFeedback};
 use crate::cli::payload::Payload;
-use crate::cli::preview::{Preview, Previewed, Refusal, Trust, Understood};
+use crate::cli::preview::{Preview, PreviewRejection, Previewed, Trust, Understood};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::submission::{Mapping, State};
 
 /// What became of the webhooks of a case, beside what the preview holds.
 struct Happened {
-    /// Why webhooks were refused, with what is said of each.
-    refused: Vec<(&'static str, String)>,
+    /// Why webhooks were rejected, with what is said of each.
+    rejected: Vec<(&'static str, String)>,
     skipped: bool,
     /// The reply to each webhook.
     replies: Vec<String>,
@@ -26,7 +26,7 @@ struct Happened {
 /// A webhook that cannot be sent as the case says, with its line.
 pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, String)> {
     let mut preview = Preview::of(settings);
-    let mut happened = Happened { refused: Vec::new(), skipped: false, replies: Vec::new() };
+    let mut happened = Happened { rejected: Vec::new(), skipped: false, replies: Vec::new() };
     for step in &case.webhooks {
         play(step, settings, &mut preview, &mut happened)?;
     }
@@ -65,7 +65,9 @@ fn play(
     };
     let received = preview.receive(source, &payload, step.at, trust);
     match &received.understood {
-        Err(refusal) => happened.refused.push((refusal.label(), Refusal::to_string(refusal))),
+        Err(refusal) => {
+            happened.rejected.push((refusal.label(), PreviewRejection::to_string(refusal)))
+        }
         Ok(Understood::Skipped) => happened.skipped = true,
         Ok(Understood::Kept(_)) => {}
     }
@@ -109,15 +111,15 @@ struct Ended<'a> {
 }
 
 fn compare_refusals(case: &Case, happened: &Happened, diff: &mut Diff) {
-    let expected = &case.expect.refused;
-    let got: BTreeSet<&str> = happened.refused.iter().map(|(label, _)| *label).collect();
+    let expected = &case.expect.rejected;
+    let got: BTreeSet<&str> = happened.rejected.iter().map(|(label, _)| *label).collect();
     for reason in expected {
-        let line = format!("refused: {reason}");
+        let line = format!("rejected: {reason}");
         if got.contains(reason) { diff.same(line) } else { diff.expected(line) }
     }
-    for (label, detail) in &happened.refused {
+    for (label, detail) in &happened.rejected {
         if !expected.contains(label) {
-            diff.got(format!("refused: {label}"), Some(detail));
+            diff.got(format!("rejected: {label}"), Some(detail));
         }
     }
     if case.expect.skipped {

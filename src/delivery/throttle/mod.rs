@@ -106,7 +106,7 @@ fn sign(attempt: &Attempt) -> Signal {
 mod tests {
     use super::*;
     use crate::destination::Timeouts;
-    use crate::domain::Reply;
+    use crate::domain::AttemptResponse;
     use crate::submission::{RetryPolicy, UnknownResult};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -129,7 +129,7 @@ mod tests {
     fn answer(status: u16, retry_after: Option<Duration>) -> Attempt {
         Attempt {
             verdict: Verdict::Throttled { retry_after },
-            reply: Reply { status: Some(status), ..Reply::default() },
+            reply: AttemptResponse { status: Some(status), ..AttemptResponse::default() },
             finished_at: NOW,
         }
     }

@@ -2,9 +2,9 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Listener, Refusal};
+use super::answer::{Answer, ApiError, Listener};
+use super::problems::{BadBody, CommonProblems};
 use super::reading::Body;
-use super::refusal::{BadBody, Refusals};
 use crate::admin::{AccountList, AccountView, AdminApi, AdminError, ResumeResult};
 use crate::domain::Name;
 
@@ -28,7 +28,7 @@ pub(super) struct Resuming {}
     path = "/api/v1/accounts",
     operation_id = "list_accounts",
     tag = "accounts",
-    responses((status = 200, description = "by name", body = AccountList), Refusals),
+    responses((status = 200, description = "by name", body = AccountList), CommonProblems),
 )]
 pub(super) async fn list(listener: Listener) -> Answer<AccountList> {
     Ok(web::Json(listener.admin().accounts().await?))
@@ -42,7 +42,7 @@ pub(super) async fn list(listener: Listener) -> Answer<AccountList> {
     tag = "accounts",
     params(("account" = String, Path, description = "its name in the settings")),
     request_body = PauseRequest,
-    responses((status = 200, description = "the account is paused", body = AccountView), Refusals, BadBody),
+    responses((status = 200, description = "the account is paused", body = AccountView), CommonProblems, BadBody),
 )]
 pub(super) async fn pause(
     path: web::Path<String>,
@@ -61,7 +61,7 @@ pub(super) async fn pause(
     tag = "accounts",
     params(("account" = String, Path, description = "its name")),
     request_body = Resuming,
-    responses((status = 200, description = "the account is not paused", body = ResumeResult), Refusals, BadBody),
+    responses((status = 200, description = "the account is not paused", body = ResumeResult), CommonProblems, BadBody),
 )]
 pub(super) async fn resume(
     path: web::Path<String>,
@@ -72,6 +72,6 @@ pub(super) async fn resume(
     listener.act(async move |admin| admin.resume(&account).await).await
 }
 
-fn account(path: &str) -> Result<Name, Refusal> {
+fn account(path: &str) -> Result<Name, ApiError> {
     path.parse().map_err(|_| AdminError::unknown_account().into())
 }

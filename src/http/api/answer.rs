@@ -13,11 +13,11 @@ use crate::telemetry::logs;
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// The answer to a request: JSON, or a problem.
-pub(super) type Answer<T> = Result<web::Json<T>, Refusal>;
+pub(super) type Answer<T> = Result<web::Json<T>, ApiError>;
 
 /// Why a request is answered with a problem.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum ApiError {
     #[error("the request is invalid")]
     Problem(Problem),
     #[error(transparent)]
@@ -45,17 +45,17 @@ impl AdminListener {
     }
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        Refusal::Problem(problem)
+        ApiError::Problem(problem)
     }
 }
 
-impl ResponseError for Refusal {
+impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         match self {
-            Refusal::Problem(problem) => problem.response(),
-            Refusal::Admin(error) => failed(error),
+            ApiError::Problem(problem) => problem.response(),
+            ApiError::Admin(error) => failed(error),
         }
     }
 }

@@ -2,10 +2,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Listener};
+use super::problems::{BadBody, CommonProblems, RateLimited};
 use super::reading::Body;
-use super::refusal::{BadBody, Refusals, TooSoon};
 use crate::admin::{
-    AdminApi, AdminError, DiscardRequest, DiscardResult, EraseResult, ReplayRequest, ReplayResult,
+    AdminApi, AdminError, BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult,
+    ReplayResult,
 };
 
 /// Whose words are to be forgotten.
@@ -22,14 +23,14 @@ pub(super) struct Erasing {
     path = "/api/v1/replay",
     operation_id = "replay",
     tag = "bulk",
-    request_body = ReplayRequest,
+    request_body = BulkReplayRequest,
     responses(
         (status = 200, description = "what came of this page, or would", body = ReplayResult),
-        Refusals, BadBody, TooSoon
+        CommonProblems, BadBody, RateLimited
     ),
 )]
 pub(super) async fn replay(
-    Body(request): Body<ReplayRequest>,
+    Body(request): Body<BulkReplayRequest>,
     listener: Listener,
 ) -> Answer<ReplayResult> {
     listener.act(async move |admin| admin.replay(&request).await).await
@@ -41,14 +42,14 @@ pub(super) async fn replay(
     path = "/api/v1/discard",
     operation_id = "discard",
     tag = "bulk",
-    request_body = DiscardRequest,
+    request_body = BulkDiscardRequest,
     responses(
         (status = 200, description = "what came of this page", body = DiscardResult),
-        Refusals, BadBody, TooSoon
+        CommonProblems, BadBody, RateLimited
     ),
 )]
 pub(super) async fn discard(
-    Body(request): Body<DiscardRequest>,
+    Body(request): Body<BulkDiscardRequest>,
     listener: Listener,
 ) -> Answer<DiscardResult> {
     listener.act(async move |admin| admin.discard(&request).await).await
@@ -61,7 +62,7 @@ pub(super) async fn discard(
     operation_id = "erase",
     tag = "privacy",
     request_body = Erasing,
-    responses((status = 200, description = "it is forgotten", body = EraseResult), Refusals, BadBody),
+    responses((status = 200, description = "it is forgotten", body = EraseResult), CommonProblems, BadBody),
 )]
 pub(super) async fn erase(
     Body(Erasing { call }): Body<Erasing>,

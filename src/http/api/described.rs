@@ -3,7 +3,7 @@ use actix_web::http::header;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, bulk, export, quarantine, refusal, submissions};
+use super::{accounts, bulk, export, problems, quarantine, submissions};
 use crate::admin::ApiProblem;
 
 /// The API as OpenAPI has it, as JSON.
@@ -19,7 +19,7 @@ pub fn description() -> String {
     path = "/api/v1/openapi.json",
     operation_id = "openapi",
     tag = "description",
-    responses((status = 200, description = "this description", body = Object), refusal::Refusals),
+    responses((status = 200, description = "this description", body = Object), problems::CommonProblems),
 )]
 pub(super) async fn serve() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(description())
@@ -77,7 +77,7 @@ impl Modify for ToldOnce {
             .description(Some("The admin.token of the settings, where they have one."))
             .build();
         let components = description.components.get_or_insert_default();
-        refusal::describe(components);
+        problems::describe(components);
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
     }
 }

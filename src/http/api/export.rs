@@ -3,9 +3,9 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
-use super::answer::{Listener, Refusal};
+use super::answer::{ApiError, Listener};
+use super::problems::CommonProblems;
 use super::reading::Query;
-use super::refusal::Refusals;
 use crate::admin::{AdminError, Export, ExportOptions, SubmissionQuery};
 use crate::telemetry::logs;
 
@@ -19,13 +19,13 @@ use crate::telemetry::logs;
     params(ExportOptions, SubmissionQuery),
     responses(
         (status = 200, description = "one submission a line", content((String = "application/jsonl"), (String = "text/csv"))),
-        Refusals
+        CommonProblems
     ),
 )]
 pub(super) async fn export(
     request: HttpRequest,
     listener: Listener,
-) -> Result<HttpResponse, Refusal> {
+) -> Result<HttpResponse, ApiError> {
     let known = [&ExportOptions::KEYS[..], &SubmissionQuery::KEYS].concat();
     let mut query = Query::of(&request, &known)?;
     let (ExportOptions { format }, conditions) =

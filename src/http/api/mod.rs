@@ -10,9 +10,9 @@ mod context;
 mod described;
 mod export;
 mod gate;
+mod problems;
 mod quarantine;
 mod reading;
-mod refusal;
 mod submissions;
 
 pub use context::Api;

@@ -2,9 +2,9 @@ use actix_web::web;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::answer::{Answer, Listener, Refusal};
+use super::answer::{Answer, ApiError, Listener};
+use super::problems::{BadBody, CommonProblems};
 use super::reading::Body;
-use super::refusal::{BadBody, Refusals};
 use crate::admin::{
     AdminError, QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried,
     QuarantineRetry, QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,
@@ -20,7 +20,7 @@ use crate::ingest::{
     path = "/api/v1/rejections",
     operation_id = "list_rejections",
     tag = "quarantine",
-    responses((status = 200, description = "at most 50, the latest first", body = RejectionList), Refusals),
+    responses((status = 200, description = "at most 50, the latest first", body = RejectionList), CommonProblems),
 )]
 pub(super) async fn rejections(listener: Listener) -> web::Json<RejectionList> {
     let rejections = listener.api.ingest.rejections().list().into_iter().map(rejection);
@@ -33,7 +33,7 @@ pub(super) async fn rejections(listener: Listener) -> web::Json<RejectionList> {
     path = "/api/v1/quarantine",
     operation_id = "list_quarantine",
     tag = "quarantine",
-    responses((status = 200, description = "by source, the oldest first", body = QuarantineList), Refusals),
+    responses((status = 200, description = "by source, the oldest first", body = QuarantineList), CommonProblems),
 )]
 pub(super) async fn list(listener: Listener) -> web::Json<QuarantineList> {
     let webhooks = listener.api.ingest.quarantine().list();
@@ -47,7 +47,7 @@ pub(super) async fn list(listener: Listener) -> web::Json<QuarantineList> {
     operation_id = "show_quarantined",
     tag = "quarantine",
     params(("id" = String, Path, description = "its id")),
-    responses((status = 200, description = "the webhook", body = QuarantinedDetail), Refusals),
+    responses((status = 200, description = "the webhook", body = QuarantinedDetail), CommonProblems),
 )]
 pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<QuarantinedDetail> {
     let webhooks = listener.api.ingest.quarantine().list();
@@ -55,7 +55,7 @@ pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<
     let found = webhooks.iter().find(|kept| Some(kept.webhook.id.0) == id);
     let kept = found.ok_or_else(|| {
         let detail = "no such quarantined webhook: it is received, expired or dropped";
-        Refusal::from(AdminError::NotFound(detail.to_owned()))
+        ApiError::from(AdminError::NotFound(detail.to_owned()))
     })?;
     let webhook = &kept.webhook;
     Ok(web::Json(QuarantinedDetail {
@@ -74,7 +74,7 @@ pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<
     operation_id = "retry_quarantine",
     tag = "quarantine",
     request_body = QuarantineRetry,
-    responses((status = 200, description = "what became of them", body = QuarantineRetried), Refusals, BadBody),
+    responses((status = 200, description = "what became of them", body = QuarantineRetried), CommonProblems, BadBody),
 )]
 pub(super) async fn retry(
     Body(QuarantineRetry { source }): Body<QuarantineRetry>,
@@ -100,7 +100,7 @@ pub(super) async fn retry(
     operation_id = "drop_quarantine",
     tag = "quarantine",
     request_body = QuarantineDrop,
-    responses((status = 200, description = "they are gone", body = QuarantineDropped), Refusals, BadBody),
+    responses((status = 200, description = "they are gone", body = QuarantineDropped), CommonProblems, BadBody),
 )]
 pub(super) async fn drop_all(
     Body(QuarantineDrop { id, source }): Body<QuarantineDrop>,
@@ -114,7 +114,7 @@ pub(super) async fn drop_all(
     Ok(web::Json(QuarantineDropped { dropped: dropped as u64 }))
 }
 
-fn known_source(listener: &Listener, source: &str) -> Result<Name, Refusal> {
+fn known_source(listener: &Listener, source: &str) -> Result<Name, ApiError> {
     let unknown = || AdminError::NotFound(format!("no source {source:?} in the settings"));
     listener.api.ingest.endpoint(source).ok_or_else(unknown)?;
     Ok(source.parse().map_err(|_| unknown())?)

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::error::Elapsed;
 
 use super::super::problem::Problem;
-use super::answer::Refusal;
+use super::answer::ApiError;
 use crate::admin::{Paging, only_object};
 use crate::submission::SubmissionId;
 
@@ -62,8 +62,8 @@ impl Query {
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
-    type Error = Refusal;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         // A page of another origin cannot send this without being asked first.

@@ -3,10 +3,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Listener};
+use super::problems::{BadBody, CommonProblems, Conflicts};
 use super::reading::{Body, Query, id};
-use super::refusal::{BadBody, NotNow, Refusals};
 use crate::admin::{
-    AdminApi, DiscardResult, Paging, ReplayOptions, ReplayResult, SubmissionDetailView,
+    AdminApi, DiscardResult, Paging, ReplayRequest, ReplayResult, SubmissionDetailView,
     SubmissionPage, SubmissionQuery, SurveyList,
 };
 use crate::submission::StateCounts;
@@ -27,7 +27,7 @@ pub(super) struct Discarding {
     operation_id = "list_submissions",
     tag = "submissions",
     params(SubmissionQuery, Paging),
-    responses((status = 200, description = "a page of what is found", body = SubmissionPage), Refusals),
+    responses((status = 200, description = "a page of what is found", body = SubmissionPage), CommonProblems),
 )]
 pub(super) async fn list(request: HttpRequest, listener: Listener) -> Answer<SubmissionPage> {
     let mut query = Query::of(&request, &[&SubmissionQuery::KEYS[..], &Paging::KEYS].concat())?;
@@ -42,7 +42,7 @@ pub(super) async fn list(request: HttpRequest, listener: Listener) -> Answer<Sub
     operation_id = "show_submission",
     tag = "submissions",
     params(("id" = String, Path, format = "uuid", description = "its id")),
-    responses((status = 200, description = "the submission", body = SubmissionDetailView), Refusals),
+    responses((status = 200, description = "the submission", body = SubmissionDetailView), CommonProblems),
 )]
 pub(super) async fn show(
     path: web::Path<String>,
@@ -58,15 +58,15 @@ pub(super) async fn show(
     operation_id = "replay_submission",
     tag = "submissions",
     params(("id" = String, Path, format = "uuid", description = "its id")),
-    request_body = ReplayOptions,
+    request_body = ReplayRequest,
     responses(
         (status = 200, description = "it is due again, or what would come of it", body = ReplayResult),
-        Refusals, BadBody, NotNow
+        CommonProblems, BadBody, Conflicts
     ),
 )]
 pub(super) async fn replay(
     path: web::Path<String>,
-    Body(options): Body<ReplayOptions>,
+    Body(options): Body<ReplayRequest>,
     listener: Listener,
 ) -> Answer<ReplayResult> {
     let id = id(&path)?;
@@ -83,7 +83,7 @@ pub(super) async fn replay(
     request_body = Discarding,
     responses(
         (status = 200, description = "it is discarded", body = DiscardResult),
-        Refusals, BadBody, NotNow
+        CommonProblems, BadBody, Conflicts
     ),
 )]
 pub(super) async fn discard(
@@ -101,7 +101,7 @@ pub(super) async fn discard(
     path = "/api/v1/totals",
     operation_id = "totals",
     tag = "submissions",
-    responses((status = 200, description = "the state counts", body = StateCounts), Refusals),
+    responses((status = 200, description = "the state counts", body = StateCounts), CommonProblems),
 )]
 pub(super) async fn totals(listener: Listener) -> Answer<StateCounts> {
     Ok(web::Json(listener.admin().totals().await?))
@@ -113,7 +113,7 @@ pub(super) async fn totals(listener: Listener) -> Answer<StateCounts> {
     path = "/api/v1/surveys",
     operation_id = "list_surveys",
     tag = "submissions",
-    responses((status = 200, description = "the surveys, by name", body = SurveyList), Refusals),
+    responses((status = 200, description = "the surveys, by name", body = SurveyList), CommonProblems),
 )]
 pub(super) async fn surveys(listener: Listener) -> Answer<SurveyList> {
     Ok(web::Json(listener.admin().surveys().await?))

@@ -61,7 +61,7 @@ pub struct VerifiedWebhook {
     webhook: Webhook,
     form: Form,
     content: Content,
-    proof: Proof,
+    coverage: SignatureCoverage,
     vouches_for_headers: bool,
     keys_expire: bool,
     id: Option<String>,
@@ -76,14 +76,14 @@ pub struct Unverified {
 
 /// How much of a webhook its sender vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum SignatureCoverage {
     /// Body and query: they are signed, or came together with a secret, or no one asked for more.
     Whole,
     /// Body and query, concatenated as Plivo does: a separator between two fields signs as one within a
     /// field, so an attacker with a captured webhook can move some.
-    RunTogether,
+    Concatenated,
     /// Likewise, as Twilio does: the query as it came, and each field of the body once.
-    RunTogetherOnce,
+    ConcatenatedOnce,
     /// The body of a POST, not its query.
     Body,
     /// The address it was sent to; neither body nor query.
@@ -114,11 +114,13 @@ impl Scheme {
         tokens: &Credentials,
     ) -> Result<VerifiedWebhook, Unverified> {
         let proved = self.open(&webhook, accepts).and_then(|(content, form)| {
-            let (proof, id) = self.prove(&webhook, &form, content, url, tokens)?;
-            Ok((content, form, proof, id))
+            let (coverage, id) = self.prove(&webhook, &form, content, url, tokens)?;
+            Ok((content, form, coverage, id))
         });
         match proved {
-            Ok((content, form, proof, id)) => Ok(self.verified(webhook, form, content, proof, id)),
+            Ok((content, form, coverage, id)) => {
+                Ok(self.verified(webhook, form, content, coverage, id))
+            }
             Err(rejection) => Err(Unverified { webhook: Box::new(webhook), rejection }),
         }
     }
@@ -130,8 +132,8 @@ impl Scheme {
         accepts: Accepts,
     ) -> Result<VerifiedWebhook, Rejection> {
         let (content, form) = self.open(&webhook, accepts)?;
-        let proof = self.covers(webhook.method);
-        Ok(self.verified(webhook, form, content, proof, None))
+        let coverage = self.covers(webhook.method);
+        Ok(self.verified(webhook, form, content, coverage, None))
     }
 
     fn open(&self, webhook: &Webhook, accepts: Accepts) -> Result<(Content, Form), Rejection> {
@@ -153,11 +155,11 @@ impl Scheme {
         content: Content,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<(Proof, Option<String>), SignatureError> {
+    ) -> Result<(SignatureCoverage, Option<String>), SignatureError> {
         let id = match self {
             Scheme::Plivo(plivo) => {
                 let (family, nonce) = plivo.verify(webhook, form, url, tokens)?;
-                return Ok((Proof::of_plivo(family), nonce));
+                return Ok((SignatureCoverage::of_plivo(family), nonce));
             }
             Scheme::Bearer(bearer) => bearer.verify(webhook).map(|()| None)?,
             Scheme::Basic(basic) => basic.verify(webhook).map(|()| None)?,
@@ -172,19 +174,19 @@ impl Scheme {
     }
 
     /// What a signature that holds vouches for: of Plivo's, the preferred one that is accepted.
-    fn covers(&self, method: Method) -> Proof {
+    fn covers(&self, method: Method) -> SignatureCoverage {
         match (self, method) {
-            (Scheme::Plivo(plivo), _) => Proof::of_plivo(plivo.preferred().family()),
-            (Scheme::Twilio(_), _) => Proof::RunTogetherOnce,
+            (Scheme::Plivo(plivo), _) => SignatureCoverage::of_plivo(plivo.preferred().family()),
+            (Scheme::Twilio(_), _) => SignatureCoverage::ConcatenatedOnce,
             (
                 Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_),
                 Method::Post,
-            ) => Proof::Body,
+            ) => SignatureCoverage::Body,
             (
                 Scheme::Hmac(_) | Scheme::Standard(_) | Scheme::Vonage(_) | Scheme::Telnyx(_),
                 Method::Get,
             )
-            | (Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None, _) => Proof::Whole,
+            | (Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None, _) => SignatureCoverage::Whole,
         }
     }
 
@@ -193,12 +195,12 @@ impl Scheme {
         webhook: Webhook,
         form: Form,
         content: Content,
-        proof: Proof,
+        coverage: SignatureCoverage,
         id: Option<String>,
     ) -> VerifiedWebhook {
         let vouches_for_headers = self.vouches_for_headers();
         let keys_expire = !self.is_signed_for_ever();
-        VerifiedWebhook { webhook, form, content, proof, vouches_for_headers, keys_expire, id }
+        VerifiedWebhook { webhook, form, content, coverage, vouches_for_headers, keys_expire, id }
     }
 
     /// `nonce` is the sender's id of the webhook, or what makes it unique.
@@ -329,7 +331,7 @@ impl Scheme {
     pub(in crate::source) fn takes_replays(&self) -> bool {
         self.is_signed_for_ever()
             && match self {
-                Scheme::Plivo(plivo) => !plivo.names_hooks(),
+                Scheme::Plivo(plivo) => !plivo.names_webhooks(),
                 Scheme::Hmac(hmac) => !hmac.signs_id(),
                 _ => true,
             }
@@ -352,12 +354,12 @@ impl Scheme {
     }
 }
 
-impl Proof {
+impl SignatureCoverage {
     /// V3 signs fields without marks between them, V2 no fields at all.
     fn of_plivo(family: plivo::Family) -> Self {
         match family {
-            plivo::Family::V3 => Proof::RunTogether,
-            plivo::Family::V2 => Proof::Address,
+            plivo::Family::V3 => SignatureCoverage::Concatenated,
+            plivo::Family::V2 => SignatureCoverage::Address,
         }
     }
 }
@@ -367,7 +369,7 @@ impl VerifiedWebhook {
         &self.webhook
     }
 
-    pub fn into_hook(self) -> Webhook {
+    pub fn into_webhook(self) -> Webhook {
         self.webhook
     }
 
@@ -375,8 +377,8 @@ impl VerifiedWebhook {
         &self.form
     }
 
-    pub fn proof(&self) -> Proof {
-        self.proof
+    pub fn coverage(&self) -> SignatureCoverage {
+        self.coverage
     }
 
     /// What the sender calls this webhook, where its signature covers that.
@@ -396,11 +398,12 @@ impl VerifiedWebhook {
     /// to the rest, come first, and have the true one refused. Headers are none of it, for a sender
     /// that tries again signs again.
     pub(super) fn identified_as(&self, id: String) -> IdempotencyKey {
-        let query = match self.proof {
-            Proof::Body => &[][..],
-            Proof::Whole | Proof::RunTogether | Proof::RunTogetherOnce | Proof::Address => {
-                raw_query(&self.webhook)
-            }
+        let query = match self.coverage {
+            SignatureCoverage::Body => &[][..],
+            SignatureCoverage::Whole
+            | SignatureCoverage::Concatenated
+            | SignatureCoverage::ConcatenatedOnce
+            | SignatureCoverage::Address => raw_query(&self.webhook),
         };
         let body = match self.webhook.method {
             Method::Get => &[][..],
@@ -528,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_sender_calls_its_hook_goes_with_what_it_said() {
+    fn what_a_sender_calls_its_webhook_goes_with_what_it_said() {
         for scheme in every_scheme() {
             let label = scheme.labels()[0];
             let source = public_source(scheme);
@@ -546,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_hook_or_a_secret_shows_in_what_is_printed() {
+    fn nothing_of_a_webhook_or_a_secret_shows_in_what_is_printed() {
         for scheme in every_scheme() {
             let source = public_source(scheme);
             let webhook = signed(&source, post(Some("From=14155550123"), "To=14155550199"));
@@ -605,12 +608,12 @@ mod tests {
                 let verified = source.verify(sent.clone());
                 prop_assert!(verified.is_ok(), "{:?}: {verified:?}", source.signature);
 
-                let proof = verified.unwrap().proof();
+                let coverage = verified.unwrap().coverage();
                 let is_signed = !matches!(
                     source.signature,
                     Scheme::Bearer(_) | Scheme::Basic(_) | Scheme::None
                 );
-                if is_signed && proof != Proof::Address {
+                if is_signed && coverage != SignatureCoverage::Address {
                     let mut changed = sent.clone();
                     if by_get {
                         let mut query = changed.query.take().unwrap().into_bytes();

@@ -21,7 +21,7 @@ use super::secret::{any_verifies, hmac_sha256, is_tag};
 pub struct Plivo {
     /// Never empty.
     accepted: BTreeSet<PlivoHeader>,
-    names_hooks: bool,
+    names_webhooks: bool,
 }
 
 /// The headers that Plivo signs with, the preferred first. The plain ones are made with the token
@@ -71,23 +71,23 @@ impl Plivo {
         if accepted.is_empty() {
             Err(NothingAccepted)
         } else {
-            Ok(Self { accepted, names_hooks: false })
+            Ok(Self { accepted, names_webhooks: false })
         }
     }
 
     /// Takes the nonce of V3 for the webhook's name, so that one which is replayed is known again. That
     /// costs the store a look-up and a row for each webhook, and is worth it only where an answer that
     /// is repeated may count again.
-    pub fn naming_hooks(self) -> Self {
-        Self { names_hooks: true, ..self }
+    pub fn naming_webhooks(self) -> Self {
+        Self { names_webhooks: true, ..self }
     }
 
     pub fn accepted(&self) -> impl Iterator<Item = PlivoHeader> + '_ {
         self.accepted.iter().copied()
     }
 
-    pub(super) fn names_hooks(&self) -> bool {
-        self.names_hooks
+    pub(super) fn names_webhooks(&self) -> bool {
+        self.names_webhooks
     }
 
     pub(super) fn preferred(&self) -> PlivoHeader {
@@ -129,7 +129,7 @@ impl Plivo {
         if !verified {
             return Err(SignatureError::Mismatch);
         }
-        let is_name = self.names_hooks && family == Family::V3;
+        let is_name = self.names_webhooks && family == Family::V3;
         Ok((family, is_name.then(|| String::from_utf8_lossy(nonce).into_owned())))
     }
 
@@ -190,7 +190,7 @@ impl Default for Plivo {
     /// V3 and Ma-V3.
     fn default() -> Self {
         let accepted = BTreeSet::from([PlivoHeader::V3, PlivoHeader::MaV3]);
-        Self { accepted, names_hooks: false }
+        Self { accepted, names_webhooks: false }
     }
 }
 
@@ -252,7 +252,7 @@ impl Family {
             Family::V2 => at_any_address([b"", b"", b"", b"", b"", nonce]),
             // The question mark is there if anything follows it, the first dot only between both.
             Family::V3 => v3_queries(webhook, form).iter().any(|query| {
-                let fields = form.run_together().as_bytes();
+                let fields = form.concatenated().as_bytes();
                 let (mark, dot): (&[u8], &[u8]) = match (query.is_empty(), fields.is_empty()) {
                     (true, true) => (b"", b""),
                     (false, false) => (b"?", b"."),

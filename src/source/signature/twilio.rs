@@ -145,7 +145,7 @@ fn has_its_marks(webhook: &Webhook, form: &Form) -> bool {
         return false;
     }
     let has_account = || form.body().any(|(key, _)| key == ACCOUNT);
-    let signed = [query, form.run_together_once().as_bytes()].concat();
+    let signed = [query, form.concatenated_once().as_bytes()].concat();
     let names_account = signed.windows(ACCOUNT.len()).any(|part| part == ACCOUNT.as_bytes());
     webhook.method == Method::Get
         || (form.body().all(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
@@ -161,7 +161,7 @@ fn body_hash(webhook: &Webhook) -> String {
 fn messages(webhook: &Webhook, form: &Form, url: &SignedUrl) -> Vec<Vec<u8>> {
     let query = raw_query(webhook);
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
-    let fields = form.run_together_once();
+    let fields = form.concatenated_once();
     url.candidates(&webhook.path)
         .chain(url.with_default_port(&webhook.path))
         .map(|address| [address.concat().as_bytes(), mark, query, fields.as_bytes()].concat())

@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use super::files::beside;
 
 /// The database and its log, with the device and inode of each.
-pub(super) struct Files([(PathBuf, Identity); 2]);
+pub(super) struct Files([(PathBuf, FileId); 2]);
 
-type Identity = (u64, u64);
+type FileId = (u64, u64);
 
 impl Files {
     /// # Errors
     /// One of them is not there, or the file system says no.
     pub fn of(database: &Path) -> io::Result<Self> {
         let known = |path: PathBuf| {
-            let identity = identity(&path.symlink_metadata()?);
-            Ok::<_, io::Error>((path, identity))
+            let file_id = file_id(&path.symlink_metadata()?);
+            Ok::<_, io::Error>((path, file_id))
         };
         Ok(Self([known(database.to_owned())?, known(beside(database, "-wal"))?]))
     }
@@ -31,7 +31,7 @@ impl Files {
     pub fn displaced(&self) -> Option<String> {
         for (path, known) in &self.0 {
             let what_happened = match path.symlink_metadata() {
-                Ok(found) if identity(&found) == *known => continue,
+                Ok(found) if file_id(&found) == *known => continue,
                 Ok(_) => "was replaced by another file",
                 Err(error) if error.kind() == ErrorKind::NotFound => "was deleted or moved",
                 Err(_) => continue,
@@ -42,6 +42,6 @@ impl Files {
     }
 }
 
-fn identity(file: &Metadata) -> Identity {
+fn file_id(file: &Metadata) -> FileId {
     (file.dev(), file.ino())
 }

@@ -159,7 +159,7 @@ impl Examiner<'_> {
                 Ok(submission) => submission,
                 Err(error) => {
                     let kind = if is_of_identity(&error) {
-                        FindingKind::Identity
+                        FindingKind::IdMismatch
                     } else {
                         FindingKind::Submission
                     };
@@ -173,7 +173,7 @@ impl Examiner<'_> {
             }
             for words in submission.violations() {
                 let is_id = words == Submission::WRONG_ID;
-                add(if is_id { FindingKind::Identity } else { FindingKind::Submission }, words);
+                add(if is_id { FindingKind::IdMismatch } else { FindingKind::Submission }, words);
             }
             let is_found_by_retention = row.get_ref(13)? != ValueRef::Null;
             if is_found_by_retention != submission.is_purgeable() {

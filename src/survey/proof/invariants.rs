@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use super::counterexample::{WHATEVER, counterexample, shortened};
 use super::model::Model;
 use super::outcome::{IssueSource, Outcome, Outcomes};
-use super::search::{Assigned, End, Stopped, TOO_MANY, Tree};
+use super::search::{Assigned, End, SearchTree, Stopped, TOO_MANY};
 use crate::domain::Rating;
-use crate::survey::definition::Fault;
+use crate::survey::definition::DefinitionError;
 use crate::survey::rules;
 
 /// What was seen on the way through all ends.
@@ -20,7 +20,7 @@ pub struct Walked {
 pub fn check(
     outcomes: &Outcomes<'_>,
     model: &Model<'_>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) -> Option<Walked> {
     let choosing = outcomes.choosing(model);
     // Whether something that is assigned chooses an issue. What is not assigned may be without an
@@ -32,7 +32,7 @@ pub fn check(
     let mut spoke = BTreeSet::new();
     // Each kind of fault is reported once, with the first answers that show it.
     let mut reported = BTreeSet::new();
-    let tree = Tree::new(model, outcomes.rating_question(), &has_chosen);
+    let tree = SearchTree::new(model, outcomes.rating_question(), &has_chosen);
     let walked = tree.walk(&|end| outcomes.needs(end), &mut |end, assigned| {
         spoke.extend(end.condition());
         match end {
@@ -41,7 +41,8 @@ pub fn check(
                 let kept = model.looked_at(condition, part);
                 let counterexample = counterexample(model, &shortened(model, assigned, end, kept));
                 let message = format!("cannot be evaluated if {counterexample}: {why}");
-                faults.push(Fault::at(format!("{}.when", rules::path(condition)), message));
+                faults
+                    .push(DefinitionError::at(format!("{}.when", rules::path(condition)), message));
             }
             End::Fails { .. } => {}
             End::Speaks(rule) => {
@@ -68,7 +69,7 @@ pub fn check(
                 Stopped::TooMany(at) => format!("{}.when", rules::path(at)),
                 Stopped::Enough => "rules".to_owned(),
             };
-            faults.push(Fault::at(path, TOO_MANY));
+            faults.push(DefinitionError::at(path, TOO_MANY));
             None
         }
     }
@@ -80,7 +81,7 @@ fn without_an_issue(
     end: End,
     assigned: &Assigned,
     (rating, issues): (Rating, IssueSource<'_>),
-) -> Fault {
+) -> DefinitionError {
     let short = shortened(model, assigned, end, outcomes.needs(end).as_slice());
     let mut shown: Vec<_> = short
         .iter()
@@ -105,5 +106,5 @@ fn without_an_issue(
     let message = format!(
         "{counterexample} → rating {rating} with no issue, and below 5 Plivo requires one: {remedy}"
     );
-    Fault::at(path, message)
+    DefinitionError::at(path, message)
 }

@@ -25,12 +25,12 @@ pub use table::{Decided, Given, Proof, Row, WhichIssues};
 
 use super::compiled::CompiledSurvey;
 use super::condition::Condition;
-use super::definition::Fault;
+use super::definition::DefinitionError;
 use super::rules;
 use model::{ALL_ROWS_MAX, Model};
 use outcome::Outcomes;
 use sample::variables;
-use template_check::Tried;
+use template_check::NotesChecked;
 
 const NOTES_PROVED: &str = "notes can be written with all that they show, in every combination";
 const NOTES_GUARDED: &str = "notes: tried with what they show, each by itself and with each other as \
@@ -41,7 +41,7 @@ impl Proof {
     ///
     /// # Errors
     /// Everything that it could come to and must not, each with the answers that show it.
-    pub fn of(book: &CompiledSurvey) -> Result<Self, Vec<Fault>> {
+    pub fn of(book: &CompiledSurvey) -> Result<Self, Vec<DefinitionError>> {
         let mut faults = Vec::new();
         let conditions: Vec<Option<&Condition>> =
             book.rules.iter().map(|rule| Some(&rule.when)).collect();
@@ -71,9 +71,9 @@ impl Proof {
         }
         let mut proof = table::table(&outcomes, &model, walked.ends, guarded);
         match notes {
-            Tried::Nothing => {}
-            Tried::Whole => proof.proved.push(NOTES_PROVED.to_owned()),
-            Tried::Partly => proof.guarded.push(NOTES_GUARDED.to_owned()),
+            NotesChecked::Nothing => {}
+            NotesChecked::Whole => proof.proved.push(NOTES_PROVED.to_owned()),
+            NotesChecked::Partly => proof.guarded.push(NOTES_GUARDED.to_owned()),
         }
         Ok(proof)
     }
@@ -294,7 +294,7 @@ mod tests {
         for definition in [numbers, fields, deep, equal, often] {
             // The bound on states bounds the time; `benches/mapping` measures it.
             if let Err(faults) = Survey::compile(definition) {
-                let too_many = |fault: &Fault| {
+                let too_many = |fault: &DefinitionError| {
                     ["more than", "more cases than"]
                         .iter()
                         .any(|it| fault.advice.message.contains(it))

@@ -6,7 +6,7 @@ use minijinja::Value;
 
 use super::sample::{Variable, combinations};
 use crate::survey::condition::Condition;
-use crate::survey::definition::Fault;
+use crate::survey::definition::DefinitionError;
 use crate::survey::names::{EvalContext, Scope};
 
 /// A list of conditions of which the first that holds speaks, with all of them worked out for
@@ -75,7 +75,7 @@ impl<'a> Model<'a> {
         label: impl Fn(usize, usize) -> u64,
         path: impl Fn(usize) -> String,
         rows_left: &mut usize,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<DefinitionError>,
     ) -> Option<Self> {
         let mut judged = Vec::new();
         let faults_before = faults.len();
@@ -91,7 +91,7 @@ impl<'a> Model<'a> {
                         *rows_left -= table.rows.len();
                         parts.push(table);
                     }
-                    Err(message) => faults.push(Fault::at(path(at), message)),
+                    Err(message) => faults.push(DefinitionError::at(path(at), message)),
                 }
             }
             let looks_at = condition.looks_at().into_iter().collect();

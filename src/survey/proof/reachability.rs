@@ -4,8 +4,8 @@ use super::counterexample::{counterexample, end_of};
 use super::invariants::Walked;
 use super::model::Model;
 use super::outcome::{IssueSource, Outcome, Outcomes};
-use super::search::{Assigned, End, Stopped, TOO_MANY, Tree};
-use crate::survey::definition::Fault;
+use super::search::{Assigned, End, SearchTree, Stopped, TOO_MANY};
+use crate::survey::definition::DefinitionError;
 use crate::survey::rules;
 
 /// The first end that is sought, where these variables have these classes.
@@ -18,7 +18,7 @@ pub fn find_given(
     given: Vec<(usize, usize)>,
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
-    let tree = Tree::new(model, outcomes.rating_question(), &|_| false).given(given);
+    let tree = SearchTree::new(model, outcomes.rating_question(), &|_| false).given(given);
     search(tree, &|end| outcomes.needs(end), sought)
 }
 
@@ -27,7 +27,7 @@ pub fn find_given(
 /// # Errors
 /// There is more than can be walked through.
 pub fn search(
-    tree: Tree<'_, '_>,
+    tree: SearchTree<'_, '_>,
     needs: &dyn Fn(End) -> Option<usize>,
     sought: &dyn Fn(End, &Assigned) -> bool,
 ) -> Result<Option<(End, Assigned)>, Stopped> {
@@ -45,7 +45,7 @@ pub fn search(
 /// Where a condition speaks, whatever follows from it.
 fn speaks(model: &Model<'_>, at: usize) -> Result<Option<Assigned>, Stopped> {
     let sought = |end: End, _: &Assigned| end.condition() == Some(at);
-    let found = search(Tree::new(model, None, &|_| false), &|_| None, &sought)?;
+    let found = search(SearchTree::new(model, None, &|_| false), &|_| None, &sought)?;
     Ok(found.map(|(_, assigned)| assigned))
 }
 
@@ -55,7 +55,7 @@ pub fn check_silent(
     model: &Model<'_>,
     silent: &[usize],
     path: impl Fn(usize) -> String,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) -> Vec<usize> {
     let first_open = (0..model.conditions.len()).find(|at| model.is_open(*at));
     let depends = |at: usize| first_open.is_some_and(|first| first <= at);
@@ -66,7 +66,7 @@ pub fn check_silent(
             Err(stopped) if depends(at) => Err(stopped),
             _ => never(model, at, &path),
         };
-        faults.push(Fault::at(path(at), why.unwrap_or_else(|_| TOO_MANY.to_owned())));
+        faults.push(DefinitionError::at(path(at), why.unwrap_or_else(|_| TOO_MANY.to_owned())));
     }
     silent.iter().copied().filter(|at| may_speak.contains(at)).collect()
 }
@@ -88,7 +88,7 @@ fn may_speak(
     if relaxed.free > FREE_MAX {
         return (sought, Ok(()));
     }
-    let walked = Tree::new(&relaxed, None, &|_| false).walk(&|_| None, &mut |end, _| {
+    let walked = SearchTree::new(&relaxed, None, &|_| false).walk(&|_| None, &mut |end, _| {
         found.extend(end.condition().and_then(|at| sought.take(&at)));
         end.condition().is_none() || !sought.is_empty()
     });
@@ -128,7 +128,7 @@ pub fn check_rules(
     model: &Model<'_>,
     walked: &Walked,
     guarded: &mut Vec<String>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) {
     let silent = (0..outcomes.book.rules.iter().len()).filter(|rule| !walked.spoke.contains(rule));
     let silent: Vec<usize> = silent.collect();
@@ -136,7 +136,11 @@ pub fn check_rules(
     guarded.extend(untried.map(|it| format!("{it} speaks for no text or field that was tried")));
 }
 
-pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) {
+pub fn check_choices(
+    outcomes: &Outcomes<'_>,
+    model: &Model<'_>,
+    faults: &mut Vec<DefinitionError>,
+) {
     let sends_choices = |end: End, assigned: &Assigned| {
         let outcome = outcomes.outcome(model, end, assigned);
         matches!(
@@ -152,7 +156,7 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
             // More is mentioned in answer to one question than is tried.
             continue;
         }
-        let tree = Tree::new(model, outcomes.rating_question(), &|_| false);
+        let tree = SearchTree::new(model, outcomes.rating_question(), &|_| false);
         let tree = tree.restricted_to(choice.of, classes);
         let message = match search(tree, &|end| outcomes.needs(end), &sends_choices) {
             Ok(Some(_)) => continue,
@@ -163,12 +167,16 @@ pub fn check_choices(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Ve
             ),
             Err(_) => TOO_MANY.to_owned(),
         };
-        faults.push(Fault::at(choice.path(), message));
+        faults.push(DefinitionError::at(choice.path(), message));
     }
 }
 
 /// That every question is asked somewhere.
-pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut Vec<Fault>) {
+pub fn check_asked(
+    outcomes: &Outcomes<'_>,
+    rows_left: &mut usize,
+    faults: &mut Vec<DefinitionError>,
+) {
     for question in outcomes.book.questions.iter() {
         let Some(condition) = &question.ask_when else { continue };
         let path = format!("{}.ask_when", question.path());
@@ -179,7 +187,7 @@ pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut 
         let model =
             Model::build(names, variables, &conditions, |_, _| 0, path_of, rows_left, faults);
         let Some(model) = model else { continue };
-        let tree = Tree::new(&model, None, &|_| false);
+        let tree = SearchTree::new(&model, None, &|_| false);
         let fails = |end: End, _: &Assigned| matches!(end, End::Fails { .. });
         let message = match (search(tree, &|_| None, &fails), speaks(&model, 0)) {
             (Ok(Some((End::Fails { part, .. }, assigned))), _) => {
@@ -192,6 +200,6 @@ pub fn check_asked(outcomes: &Outcomes<'_>, rows_left: &mut usize, faults: &mut 
             }
             _ => continue,
         };
-        faults.push(Fault::at(path, message));
+        faults.push(DefinitionError::at(path, message));
     }
 }

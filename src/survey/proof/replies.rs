@@ -4,10 +4,10 @@ use super::counterexample::{WHATEVER, counterexample};
 use super::model::{ALL_ROWS_MAX, Model};
 use super::reachability::{check_silent, search};
 use super::sample::{Variable, combinations, variables};
-use super::search::{Assigned, End, TOO_MANY, Tree};
+use super::search::{Assigned, End, SearchTree, TOO_MANY};
 use crate::survey::compiled::CompiledSurvey;
 use crate::survey::condition::Condition;
-use crate::survey::definition::Fault;
+use crate::survey::definition::DefinitionError;
 use crate::survey::names::EvalContext;
 use crate::survey::reply::{Reply, path, written};
 
@@ -21,7 +21,7 @@ pub fn check(
     book: &CompiledSurvey,
     replies: &[Reply],
     check: &dyn Fn(&str) -> Result<(), String>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<DefinitionError>,
 ) {
     let conditions: Vec<Option<&Condition>> = replies.iter().map(|it| it.when.as_ref()).collect();
     let all: Vec<_> = conditions.iter().copied().flatten().collect();
@@ -34,7 +34,7 @@ pub fn check(
     let mut used = BTreeSet::new();
     // The first of each condition.
     let mut failed: Vec<(usize, usize, Assigned)> = Vec::new();
-    let walked = Tree::new(&model, None, &|_| false).walk(&|_| None, &mut |end, assigned| {
+    let walked = SearchTree::new(&model, None, &|_| false).walk(&|_| None, &mut |end, assigned| {
         used.extend(end.condition());
         if let End::Fails { condition, part } = end
             && failed.iter().all(|(known, ..)| *known != condition)
@@ -44,27 +44,27 @@ pub fn check(
         true
     });
     if walked.is_err() {
-        faults.push(Fault::at("replies", TOO_MANY));
+        faults.push(DefinitionError::at("replies", TOO_MANY));
         return;
     }
     for (condition, part, assigned) in failed {
         let why = model.fails(&book.names, condition, part, &assigned);
         let counterexample = counterexample(&model, &assigned);
         let message = format!("cannot be evaluated if {counterexample}: {why}");
-        faults.push(Fault::at(when(condition), message));
+        faults.push(DefinitionError::at(when(condition), message));
     }
     let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !used.contains(at)).collect();
     check_silent(&model, &silent, path, faults);
     for (at, reply) in replies.iter().enumerate() {
         let is_last = at + 1 == replies.len();
-        let trial = Trial { book, model: &model, variables: &variables, at, reply, check };
+        let trial = TemplateCheck { book, model: &model, variables: &variables, at, reply, check };
         if let Some(message) = trial.run(is_last) {
-            faults.push(Fault::at(format!("{}.xml", path(at)), message));
+            faults.push(DefinitionError::at(format!("{}.xml", path(at)), message));
         }
     }
 }
 
-struct Trial<'t, 'm> {
+struct TemplateCheck<'t, 'm> {
     book: &'t CompiledSurvey,
     model: &'t Model<'m>,
     variables: &'t [Variable],
@@ -73,7 +73,7 @@ struct Trial<'t, 'm> {
     check: &'t dyn Fn(&str) -> Result<(), String>,
 }
 
-impl Trial<'_, '_> {
+impl TemplateCheck<'_, '_> {
     /// What is wrong with the first document that is not taken.
     fn run(&self, is_last: bool) -> Option<String> {
         let looks_at: Vec<usize> = self.reply.xml.looks_at().iter().copied().collect();
@@ -93,7 +93,7 @@ impl Trial<'_, '_> {
     fn class_by_class(&self, looks_at: &[usize]) -> Option<String> {
         self.model.each_class(looks_at, |classes| {
             let is_heard = |end: End, _: &Assigned| end == End::Speaks(Some(self.at));
-            let tree = Tree::new(self.model, None, &|_| false).given(classes.to_vec());
+            let tree = SearchTree::new(self.model, None, &|_| false).given(classes.to_vec());
             match search(tree, &|_| None, &is_heard) {
                 Ok(Some(_)) => self.model.each_member(classes, usize::MAX, |it| self.write(it)),
                 Ok(None) => None,

@@ -4,7 +4,7 @@ use super::model::{Model, Unjudged};
 
 /// Walks through everything that can be answered, as far as it makes a difference: a question is
 /// looked at when a condition asks for it, and what is the same from there on is walked once.
-pub struct Tree<'m, 'a> {
+pub struct SearchTree<'m, 'a> {
     model: &'m Model<'a>,
     /// Of each condition, what it and all behind it look at.
     matters: Vec<Vec<usize>>,
@@ -18,7 +18,7 @@ pub struct Tree<'m, 'a> {
 
 /// One walk, and where it is.
 struct Walk<'w, 'm, 'a> {
-    tree: Tree<'m, 'a>,
+    tree: SearchTree<'m, 'a>,
     /// A variable that is wanted before what was spoken comes to an end.
     needs: &'w dyn Fn(End) -> Option<usize>,
     /// Returns whether to continue.
@@ -77,7 +77,7 @@ const KEPT_MAX: usize = 4_000_000;
 /// Most states of all walks through one model: they bound the time together.
 const ALL_STATES_MAX: usize = 400_000;
 
-impl<'m, 'a> Tree<'m, 'a> {
+impl<'m, 'a> SearchTree<'m, 'a> {
     /// `also` are variables that matter to the end.
     pub fn new(
         model: &'m Model<'a>,

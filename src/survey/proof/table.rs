@@ -6,7 +6,7 @@ use super::counterexample::{WHATEVER, described};
 use super::mapping::{Chooses, ScaleEnds};
 use super::model::Model;
 use super::outcome::{IssueSource, Outcome, Outcomes};
-use super::search::Tree;
+use super::search::SearchTree;
 use crate::domain::{Issue, Issues, Rating};
 use crate::survey::definition::{NoRatingPolicy, OnNoRating};
 use crate::survey::rules;
@@ -86,7 +86,7 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
     // For the proof the answers that rate below 5 are one; the table tells them apart, if there are
     // not too many.
     let in_full = model.labelled(outcomes.shown_labels());
-    let count = Tree::new(&in_full, outcomes.rating_question(), &|_| false);
+    let count = SearchTree::new(&in_full, outcomes.rating_question(), &|_| false);
     match count.walk(&|end| outcomes.needs(end), &mut |_, _| true) {
         Ok(ends) => table_of(outcomes, &in_full, ends, guarded),
         Err(_) => table_of(outcomes, model, ends, guarded),
@@ -96,7 +96,7 @@ pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec
 fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
     let has_choices = !outcomes.book.issues.choices.is_empty();
     let mut rows = Vec::new();
-    let tree = Tree::new(model, outcomes.rating_question(), &|_| false).in_full();
+    let tree = SearchTree::new(model, outcomes.rating_question(), &|_| false).in_full();
     // It stops early where there are more rows than are kept.
     let _ = tree.walk(&|end| outcomes.needs(end), &mut |end, assigned| {
         let outcome = match outcomes.outcome(model, end, assigned) {

@@ -7,7 +7,7 @@ use super::outcome::{Outcome, Outcomes};
 use super::reachability::find_given;
 use super::sample::combinations;
 use super::search::{Assigned, End};
-use crate::survey::definition::Fault;
+use crate::survey::definition::DefinitionError;
 use crate::survey::names::EvalContext;
 use crate::survey::notes::Notes;
 use crate::survey::rules;
@@ -22,7 +22,7 @@ const TRIALS_MAX: usize = 12_000;
 
 /// How far notes were tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tried {
+pub enum NotesChecked {
     /// There are none.
     Nothing,
     /// With everything that they can ever show.
@@ -32,9 +32,13 @@ pub enum Tried {
 
 /// Writes every notes with the answers that they look at, where they are written at all, so that a
 /// template which fails does so when the settings are loaded.
-pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<Fault>) -> Tried {
+pub fn check_notes(
+    outcomes: &Outcomes<'_>,
+    model: &Model<'_>,
+    faults: &mut Vec<DefinitionError>,
+) -> NotesChecked {
     let budget = Budget { trials: Cell::new(TRIALS_MAX), is_whole: Cell::new(true) };
-    let mut tried = Tried::Nothing;
+    let mut tried = NotesChecked::Nothing;
     let own = (0..outcomes.book.rules.iter().len()).map(Some);
     for rule in own.chain([None]) {
         let end = End::Speaks(rule);
@@ -45,13 +49,13 @@ pub fn check_notes(outcomes: &Outcomes<'_>, model: &Model<'_>, faults: &mut Vec<
             .as_ref()
             .filter(|_| rule.is_none()));
         let Some(notes) = notes else { continue };
-        let failed = Trial { outcomes, model, notes, rule, budget: &budget }.run();
+        let failed = TemplateCheck { outcomes, model, notes, rule, budget: &budget }.run();
         if let Some(message) = failed {
             let path =
                 rule.map_or("notes".to_owned(), |rule| format!("{}.notes", rules::path(rule)));
-            faults.push(Fault::at(path, message));
+            faults.push(DefinitionError::at(path, message));
         }
-        tried = if budget.is_whole.get() { Tried::Whole } else { Tried::Partly };
+        tried = if budget.is_whole.get() { NotesChecked::Whole } else { NotesChecked::Partly };
     }
     tried
 }
@@ -73,7 +77,7 @@ impl Budget {
     }
 }
 
-struct Trial<'t, 'm> {
+struct TemplateCheck<'t, 'm> {
     outcomes: &'t Outcomes<'t>,
     model: &'t Model<'m>,
     notes: &'t Notes,
@@ -82,7 +86,7 @@ struct Trial<'t, 'm> {
     budget: &'t Budget,
 }
 
-impl Trial<'_, '_> {
+impl TemplateCheck<'_, '_> {
     /// What the notes stumble over first.
     fn run(&self) -> Option<String> {
         let looks_at: Vec<usize> = self.notes.template().looks_at().iter().copied().collect();

@@ -52,7 +52,7 @@ fn a_dead_submission_is_delivered_once_the_rules_are_mended_and_it_is_replayed()
     );
     assert_eq!(difference["after"], json!({ "feedback": { "rating": 2, "issues": ["OTHERS"] } }));
     assert_eq!(difference["changed"], true);
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "dead(unmapped)");
 
     replay(&test_env, "c-1", &json!({})).assert_status(200);
     test_env.until_it_is("c-1", "delivered");
@@ -83,23 +83,23 @@ fn what_plivo_accepted_is_replayed_only_where_it_is_asked_for() {
 
     test_env.operator_rewrites(with_notes);
     test_env.reload();
-    let dry = replay(&test_env, "c-1", &json!({ "accepted": true, "dry_run": true }));
+    let dry = replay(&test_env, "c-1", &json!({ "include_delivered": true, "dry_run": true }));
     let difference = &dry.body["differences"][0];
     assert_eq!(difference["before"]["feedback"], json!({ "rating": 2, "issues": ["OTHERS"] }));
     assert_eq!(difference["after"]["feedback"]["notes"], "mended");
-    replay(&test_env, "c-1", &json!({ "accepted": true })).assert_status(200);
+    replay(&test_env, "c-1", &json!({ "include_delivered": true })).assert_status(200);
     test_env.until("it is told again", || test_env.plivo.heard_about("c-1").len() == 2);
     assert_eq!(test_env.plivo.heard_about("c-1")[1]["notes"], "mended");
 }
 
 #[test]
-fn as_it_was_the_rules_of_today_do_not_matter() {
+fn replay_of_the_same_payload_ignores_the_settings_in_force() {
     let mut test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("2");
     test_env.until_it_is("c-1", "delivered");
     test_env.operator_rewrites(with_notes);
     test_env.reload();
-    let how = json!({ "accepted": true, "rules": "as_was" });
+    let how = json!({ "include_delivered": true, "payload": "last" });
     let mut dry = how.clone();
     dry["dry_run"] = true.into();
     let dry = replay(&test_env, "c-1", &dry);
@@ -111,14 +111,14 @@ fn as_it_was_the_rules_of_today_do_not_matter() {
         (&heard[1]["rating"], &heard[1]["notes"]),
         (&heard[0]["rating"], &heard[0]["notes"])
     );
-    assert_eq!(test_env.figures().of(r#"admin_actions_total{action="replay_as_was"}"#), 1.0);
+    assert_eq!(test_env.figures().of(r#"admin_actions_total{action="replay_same_payload"}"#), 1.0);
 }
 
 #[test]
 fn what_was_never_offered_cannot_be_offered_as_it_was() {
     let test_env = dead_of_a_typo();
     for dry_run in [true, false] {
-        let refused = replay(&test_env, "c-1", &json!({ "rules": "as_was", "dry_run": dry_run }));
+        let refused = replay(&test_env, "c-1", &json!({ "payload": "last", "dry_run": dry_run }));
         refused.assert_status(409);
         assert!(refused.body["detail"].as_str().unwrap().contains("never offered"));
     }
@@ -150,7 +150,7 @@ fn what_is_given_up_says_why_and_stays_so() {
     replay(&test_env, "c-1", &json!({})).assert_status(409);
     replay(&test_env, "c-1", &json!({ "dry_run": true })).assert_status(409);
     discard(&test_env, "c-1", "again").assert_status(409);
-    assert!(test_env.ledger.totals().balance());
+    assert!(test_env.store.totals().balance());
     assert_eq!(test_env.figures().of(r#"admin_actions_total{action="discard"}"#), 1.0);
 }
 
@@ -171,7 +171,7 @@ fn what_was_said_on_a_call_is_forgotten() {
     assert!(shown["gone_at"].is_string());
     assert_eq!(test_env.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 0 }));
     test_env.post("/erase", &json!({ "call": "c/1" })).assert_status(400);
-    assert!(test_env.ledger.totals().balance());
+    assert!(test_env.store.totals().balance());
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn an_account_is_held_and_resumed() {
     test_env.caller("c-1").has_pressed("5");
     test_env.caller("t-1").at("tenant").has_pressed("5");
     test_env.until_it_is("t-1", "delivered");
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "pending");
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().attempts, Vec::<String>::new());
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "pending");
+    assert_eq!(test_env.store.submission("c-1").unwrap().attempts, Vec::<String>::new());
 
     let resumed = test_env.posted("/accounts/main/resume", &json!({}));
     assert_eq!(resumed, json!({ "account": "main", "was_paused": true }));
@@ -203,7 +203,7 @@ fn an_account_that_nobody_knows_is_not_held() {
         hold.assert_status(404);
         test_env.post(&format!("/accounts/{unknown}/resume"), &json!({})).assert_status(404);
     }
-    assert_eq!(test_env.ledger.pauses(), []);
+    assert_eq!(test_env.store.pauses(), []);
 }
 
 #[test]
@@ -214,12 +214,12 @@ fn what_is_sent_wrongly_is_refused_by_its_name() {
         (
             &*replay,
             json!({ "dry": true }),
-            "unknown field `dry`, expected one of `rules`, `accepted`, `dry_run`",
+            "unknown field `dry`, expected one of `payload`, `include_delivered`, `dry_run`",
         ),
         (
             &*replay,
-            json!({ "rules": "old" }),
-            "unknown variant `old`, expected `today` or `as_was`",
+            json!({ "payload": "old" }),
+            "unknown variant `old`, expected `remapped` or `last`",
         ),
         ("/replay", json!({ "search": { "stat": "dead" } }), "unknown field `stat`"),
         ("/replay", json!({ "limit": 0 }), "limit: expected 1 to 200"),
@@ -235,7 +235,7 @@ fn what_is_sent_wrongly_is_refused_by_its_name() {
         let detail = reply.body["detail"].as_str().unwrap();
         assert!(detail.starts_with(said), "{path}: {detail}");
     }
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "dead(unmapped)");
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn the_totals_are_those_of_the_books() {
 }
 
 #[test]
-fn accounts_are_those_of_the_settings_and_of_the_ledger() {
+fn accounts_are_those_of_the_settings_and_of_the_store() {
     let test_env = various();
     let accounts = test_env.got("/accounts");
     let shown = accounts["accounts"].as_array().unwrap();

@@ -98,7 +98,7 @@ fn what_comes_through_a_proxy_or_from_a_page_is_not_let_in_without_a_token() {
     }
     let both = [("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")];
     assert_problem(&test_env.api("GET", "/totals", &both, b""), 403, "admin.token");
-    assert!(test_env.ledger.pauses().is_empty());
+    assert!(test_env.store.pauses().is_empty());
 }
 
 #[test]

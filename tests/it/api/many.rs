@@ -70,7 +70,7 @@ fn what_is_found_is_replayed_page_by_page() {
         body["cursor"] = page["next_cursor"].clone();
     }
     assert_eq!(replayed, 5);
-    test_env.until("all are delivered", || test_env.ledger.totals().delivered == 5);
+    test_env.until("all are delivered", || test_env.store.totals().delivered == 5);
     assert_eq!(test_env.figures().of(r#"admin_actions_total{action="replay"}"#), 5.0);
 }
 
@@ -104,12 +104,12 @@ fn what_cannot_be_replayed_is_left_out_and_counted() {
     for dry_run in [true, false] {
         let delivered = json!({ "search": { "state": "delivered" }, "dry_run": dry_run });
         let page = page(&test_env, "/replay", &delivered);
-        assert_eq!((&page["replayed"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
-        let as_was = json!({ "rules": "as_was", "dry_run": dry_run });
-        let page = self::page(&test_env, "/replay", &as_was);
-        assert_eq!(page["left_out"], json!({ "never_offered": 1 }));
+        assert_eq!((&page["replayed"], &page["skipped"]), (&0.into(), &json!({ "accepted": 1 })));
+        let same_payload = json!({ "payload": "last", "dry_run": dry_run });
+        let page = self::page(&test_env, "/replay", &same_payload);
+        assert_eq!(page["skipped"], json!({ "never_offered": 1 }));
     }
-    assert_eq!(test_env.ledger.submission("c-1").unwrap().state, "dead(unmapped)");
+    assert_eq!(test_env.store.submission("c-1").unwrap().state, "dead(unmapped)");
 }
 
 #[test]
@@ -121,13 +121,13 @@ fn what_is_found_is_given_up_page_by_page() {
     let mut body = json!({ "search": { "state": "dead", "reason": "unmapped" }, "reason": "typo", "limit": 2 });
     let first = test_env.posted("/discard", &body);
     assert_eq!(first["discarded"], 2);
-    assert_eq!(test_env.ledger.totals().discarded, 2);
+    assert_eq!(test_env.store.totals().discarded, 2);
     body["cursor"] = first["next_cursor"].clone();
     assert_eq!(page(&test_env, "/discard", &body)["discarded"], 1);
     let delivered = json!({ "search": { "state": "delivered" }, "reason": "typo" });
     let page = page(&test_env, "/discard", &delivered);
-    assert_eq!((&page["discarded"], &page["left_out"]), (&0.into(), &json!({ "accepted": 1 })));
-    assert_eq!(test_env.ledger.totals().discarded, 3);
+    assert_eq!((&page["discarded"], &page["skipped"]), (&0.into(), &json!({ "accepted": 1 })));
+    assert_eq!(test_env.store.totals().discarded, 3);
     assert_eq!(test_env.figures().of(r#"admin_actions_total{action="discard"}"#), 3.0);
 }
 
@@ -165,7 +165,7 @@ fn ten_thousand_dead_are_replayed_with_new_rules_at_the_accounts_pace() {
         true
     });
     assert_eq!(shown.len(), MANY);
-    assert_eq!((test_env.ledger.totals().dead, test_env.plivo.requests()), (MANY as u64, 0));
+    assert_eq!((test_env.store.totals().dead, test_env.plivo.requests()), (MANY as u64, 0));
 
     // Stopped half-way: what was replayed by then goes out, and no more.
     let mut before = 0;
@@ -174,13 +174,13 @@ fn ten_thousand_dead_are_replayed_with_new_rules_at_the_accounts_pace() {
         before < MANY as u64 / 2
     });
     until_there_are(&test_env, before, |totals| totals.delivered);
-    assert_eq!(test_env.ledger.totals().dead, MANY as u64 - before);
+    assert_eq!(test_env.store.totals().dead, MANY as u64 - before);
 
     // Begun again, it finds the others alone.
     let mut after = 0;
     walk(&test_env, &json!({}), |page| {
         after += page["replayed"].as_u64().unwrap();
-        assert_eq!(page["left_out"], json!({}));
+        assert_eq!(page["skipped"], json!({}));
         true
     });
     assert_eq!(before + after, MANY as u64);
@@ -226,9 +226,9 @@ fn until_there_are(test_env: &TestEnv, wanted: u64, count: fn(&StateCounts) -> u
     let mut there_are = 0;
     while there_are < wanted {
         there_are = wanted.min(there_are + 500);
-        test_env.until("there are more", || count(&test_env.ledger.totals()) >= there_are);
+        test_env.until("there are more", || count(&test_env.store.totals()) >= there_are);
     }
-    assert_eq!(count(&test_env.ledger.totals()), wanted);
+    assert_eq!(count(&test_env.store.totals()), wanted);
 }
 
 /// Asks for page after page, until `goes_on` says no or there is none.

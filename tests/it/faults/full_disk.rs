@@ -6,10 +6,10 @@ use postcall::settings::{Environment, Settings};
 use serde_json::json;
 
 use super::trouble::written;
-use crate::invariant_checker::{self, FarSide, Ledger, LoadSenders, assert_ended_well};
+use crate::invariant_checker::{self, FarSide, LoadSenders, StoreContents, assert_ended_well};
 use crate::process::{Home, Line, Process, Reply};
 
-const HOOKS: usize = 120;
+const WEBHOOKS: usize = 120;
 const BEFORE: usize = 40;
 const SENDERS: usize = 4;
 
@@ -20,13 +20,13 @@ const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, \
     retry: { initial_backoff: 20ms, max_backoff: 300ms, not_found_max_age: 1s }";
 
 #[test]
-fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_returns() {
+fn with_the_disk_full_webhooks_are_put_off_and_all_goes_on_by_itself_when_space_returns() {
     let mut chance = Rng::with_seed(invariant_checker::seed());
     let mut far_side = FarSide::start();
     let settings = invariant_checker::settings(far_side.address(), "1s", DELIVERY);
     let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
     let home = Home::new(&settings);
-    let (calls, webhooks) = invariant_checker::calls(&sources, HOOKS, &mut chance);
+    let (calls, webhooks) = invariant_checker::calls(&sources, WEBHOOKS, &mut chance);
     far_side.be_troublesome(json!([]), &calls);
     let load_senders = Arc::new(LoadSenders::new(webhooks, Some(PAUSE)));
     let senders = LoadSenders::gather(&load_senders, SENDERS);
@@ -40,7 +40,7 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
     load_senders.wait_a_while_for_refusals(SENDERS, Duration::from_secs(30));
     assert!(load_senders.put_off() >= SENDERS, "no webhook is put off");
     let promised = load_senders.answered();
-    assert!(promised.len() < HOOKS, "the disk was not full");
+    assert!(promised.len() < WEBHOOKS, "the disk was not full");
     assert_eq!(figure(&service, "postcall_store_writable"), 0.0);
     assert!(figure(&service, "postcall_store_commit_failures_total") > 0.0);
     let put_off = ["quick", "ivr"].map(|source| {
@@ -53,7 +53,7 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
     let readiness = ask(&service, "/readyz");
     assert_eq!(readiness.status, 503);
     assert!(readiness.body.contains("[-]store"), "{}", readiness.body);
-    Ledger::read(&home.ledger()).assert_has(&promised);
+    StoreContents::read(&home.store()).assert_has(&promised);
 
     service.leave_room_to(None);
     service.wait_for("the store takes writes again");
@@ -64,10 +64,10 @@ fn with_the_disk_full_hooks_are_put_off_and_all_goes_on_by_itself_when_space_ret
     for sender in senders {
         sender.join().unwrap();
     }
-    Ledger::wait_until_nothing_waits(&home.ledger(), &service);
+    StoreContents::wait_until_nothing_waits(&home.store(), &service);
     service.kill();
     far_side.hear_more();
-    let (kept, totals) = (Ledger::read(&home.ledger()), Ledger::totals(&home.ledger()));
+    let (kept, totals) = (StoreContents::read(&home.store()), StoreContents::totals(&home.store()));
     kept.assert_has(&load_senders.answered());
     kept.assert_counts(totals);
     assert_eq!(totals.accepted as usize, calls.len(), "one submission for each call");

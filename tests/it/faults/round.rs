@@ -11,10 +11,12 @@ use serde_json::json;
 use super::linger;
 use super::trouble::Trouble;
 use super::wire::Wire;
-use crate::invariant_checker::{self, Call, FarSide, Ledger, LoadSenders, assert_ended_well};
+use crate::invariant_checker::{
+    self, Call, FarSide, LoadSenders, StoreContents, assert_ended_well,
+};
 use crate::process::{Home, Process};
 
-const HOOKS: usize = 300;
+const WEBHOOKS: usize = 300;
 const SENDERS: usize = 6;
 
 /// Fewest and most troubles of one round.
@@ -66,7 +68,7 @@ impl Round {
         let home = Home::new(&invariant_checker::settings(far.address, "1s", DELIVERY));
         let settings = std::fs::read_to_string(home.settings()).unwrap();
         let sources = Settings::from_yaml(&settings, Environment::default()).unwrap().sources;
-        let (calls, webhooks) = invariant_checker::calls(&sources, HOOKS, &mut chance);
+        let (calls, webhooks) = invariant_checker::calls(&sources, WEBHOOKS, &mut chance);
         far_side.be_troublesome(json!([]), &calls);
         let service = Process::start_on_a_small_disk(&home.settings());
         let near = Wire::lay(service.public);
@@ -135,10 +137,10 @@ impl Round {
     }
 
     fn starts_again(self, end: impl FnOnce(Process)) -> Self {
-        // Before the end: what is promised from here on may be in the ledger.
+        // Before the end: what is promised from here on may be in the store.
         let promised = self.load_senders.answered();
         end(self.service);
-        Ledger::read(&self.home.ledger()).assert_has(&promised);
+        StoreContents::read(&self.home.store()).assert_has(&promised);
         let service = Process::start_on_a_small_disk(&self.home.settings());
         self.near.lead_to(service.public);
         Self { service, ..self }
@@ -146,11 +148,11 @@ impl Round {
 
     /// Waits for the end of every submission and holds all of them to what was said.
     fn end(mut self) -> Tally {
-        let ledger = self.home.ledger();
-        Ledger::wait_until_nothing_waits(&ledger, &self.service);
+        let store = self.home.store();
+        StoreContents::wait_until_nothing_waits(&store, &self.service);
         self.service.kill();
         self.far_side.hear_more();
-        let (kept, totals) = (Ledger::read(&ledger), Ledger::totals(&ledger));
+        let (kept, totals) = (StoreContents::read(&store), StoreContents::totals(&store));
         kept.assert_has(&self.load_senders.answered());
         kept.assert_counts(totals);
         assert_eq!(totals.accepted as usize, self.calls.len(), "one submission for each call");
@@ -161,7 +163,7 @@ impl Round {
             self.tally.unknown_results += kept.attempts("unknown_result");
         }
         Tally {
-            webhooks: HOOKS,
+            webhooks: WEBHOOKS,
             calls: self.calls.len(),
             harmed: self.near.harmed() + self.far.harmed(),
             sent_again: self.load_senders.left_unanswered(),

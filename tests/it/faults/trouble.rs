@@ -75,9 +75,9 @@ impl Trouble {
 
 /// How far the store's files go.
 pub fn written(home: &Home) -> u64 {
-    let log = home.ledger().with_extension("db-wal");
+    let log = home.store().with_extension("db-wal");
     let length = |path| fs::metadata(path).map_or(0, |file| file.len());
-    length(home.ledger()).max(length(log))
+    length(home.store()).max(length(log))
 }
 
 fn fates(chance: &mut Rng) -> Vec<Fate> {

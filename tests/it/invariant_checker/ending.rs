@@ -1,6 +1,6 @@
 use super::cast::{Call, Ending};
 use super::far_side::Told;
-use super::ledger::Kept;
+use super::store_contents::Kept;
 
 /// Its state, what the store says was told, and every time that the far side heard of it: as often
 /// as was accepted, and at most once more for each attempt of which no one knows the result.

@@ -813,7 +813,7 @@ impl Model {
             Action::Replay { same_payload, .. } => {
                 it.start_over(now);
                 it.same_payload = same_payload;
-                it.actions.push(if same_payload { "replay_as_was" } else { "replay" });
+                it.actions.push(if same_payload { "replay_same_payload" } else { "replay" });
             }
         }
         ActionOutcome::Done

@@ -112,7 +112,7 @@ pub async fn a_replay_with_the_same_payload_offers_it_byte_for_byte(
     assert_eq!(store.claim_one(2000).await.feedback.to_json(), FEEDBACK, "it is mapped again");
     let audit = store.submission("c-1").await.document.audit;
     let actions: Vec<_> = audit.iter().map(|it| &*it.action).collect();
-    assert_eq!(actions, ["replay_as_was", "replay"]);
+    assert_eq!(actions, ["replay_same_payload", "replay"]);
 }
 
 pub async fn what_was_never_offered_cannot_be_replayed_with_the_same_payload(

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postcall::domain::{
-    Answer, Attempt, ExtractedAnswer, Extraction, Feedback, IdempotencyKey, Issues, Method, Rating,
-    Reply, Verdict, Webhook, WebhookId,
+    Answer, Attempt, AttemptResponse, ExtractedAnswer, Extraction, Feedback, IdempotencyKey,
+    Issues, Method, Rating, Verdict, Webhook, WebhookId,
 };
 use postcall::store::ReceiveRequest;
 use postcall::submission::{
@@ -281,7 +281,12 @@ pub fn attempt(verdict: Verdict, status: Option<u16>, second: i64) -> Attempt {
     let text = format!("{verdict:?}");
     Attempt {
         verdict,
-        reply: Reply { status, request_id: status.map(|_| "api-1".to_owned()), error: None, text },
+        reply: AttemptResponse {
+            status,
+            request_id: status.map(|_| "api-1".to_owned()),
+            error: None,
+            text,
+        },
         finished_at: at(second),
     }
 }

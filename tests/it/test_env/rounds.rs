@@ -22,11 +22,11 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::{Ledger, Plivo, SETTINGS, Submission, TOKEN};
+use super::{Plivo, SETTINGS, StoreContents, Submission, TOKEN};
 
 pub struct Rounds {
     pub plivo: Plivo,
-    pub ledger: Ledger,
+    pub store: StoreContents,
     clock: Clock,
     random: Random,
     folder: TempDir,
@@ -57,7 +57,7 @@ impl Rounds {
             let folder = TempDir::new().unwrap();
             let mut rounds = Rounds {
                 plivo: Plivo::start(),
-                ledger: Ledger::at(folder.path().join("ledger.db")),
+                store: StoreContents::at(folder.path().join("store.db")),
                 clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
                 random: Random::seeded(1),
                 folder,
@@ -152,10 +152,10 @@ impl Rounds {
     pub async fn rounds_for(&mut self, time: Duration) {
         let until = self.now() + time;
         loop {
-            let attempts = self.ledger.attempts();
+            let attempts = self.store.attempts();
             let next_due_at = self.round().await;
             // What ended has left room, which would have woken the dispatcher.
-            let goes_on = self.ledger.attempts() > attempts;
+            let goes_on = self.store.attempts() > attempts;
             match next_due_at.filter(|at| !goes_on && *at <= until) {
                 Some(at) => {
                     let wait: Duration = at.duration_since(self.now()).try_into().unwrap();
@@ -187,8 +187,8 @@ impl Rounds {
         assert!(resumed.unwrap(), "it was held");
     }
 
-    pub async fn operator_replays(&self, call: &str, as_was: bool) {
-        let how = Replay { same_payload: as_was, include_delivered: true, at: self.now() };
+    pub async fn operator_replays(&self, call: &str, same_payload: bool) {
+        let how = Replay { same_payload: same_payload, include_delivered: true, at: self.now() };
         let ids = self.service().store.of_call(call.parse().unwrap()).await.unwrap();
         let replayed = self.service().store.replay(ids, how).await.unwrap();
         assert_eq!(replayed, [ActionOutcome::Done]);
@@ -196,7 +196,7 @@ impl Rounds {
 
     #[track_caller]
     pub fn submission(&self, call: &str) -> Submission {
-        self.ledger.submission(call).expect("the call is known")
+        self.store.submission(call).expect("the call is known")
     }
 
     pub fn figure(&self, series: &str) -> f64 {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::{Assembled, Explained, Heeded, Outcome, Reading, Reported, Webhook};
+use super::{AnswerTrace, Assembled, Explained, Heeded, Outcome, Reading, Webhook};
 use crate::cli::preview::Reply;
 use crate::source::SignatureAttempt;
 use crate::submission::State;
@@ -45,12 +45,12 @@ impl fmt::Display for Webhook {
             row(f, "note", note)?;
         }
         let schemes = self.schemes.join(", ");
-        match &self.refused {
+        match &self.rejected {
             None if self.schemes == ["none"] => row(f, "signature", "none is asked for")?,
             None => row(f, "signature", &format!("holds ({schemes})"))?,
-            Some(refused) => {
-                row(f, "REFUSED", &format!("{}: {}", refused.reason, refused.detail))?;
-                if refused.explained {
+            Some(rejected) => {
+                row(f, "REJECTED", &format!("{}: {}", rejected.reason, rejected.detail))?;
+                if rejected.explained {
                     row(f, "", "what follows is what it would come to if it were believed")?;
                 }
             }
@@ -78,7 +78,7 @@ impl fmt::Display for Webhook {
     }
 }
 
-impl fmt::Display for Reported {
+impl fmt::Display for AnswerTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "call", &self.call)?;
         for heeded in &self.answers {

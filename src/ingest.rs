@@ -3,10 +3,13 @@
 //! [`Ingest::receive`] is the whole path. It knows neither the HTTP server in front of it nor what
 //! becomes of a submission afterwards.
 
+mod erasure;
 mod quarantine;
+mod recent_events;
 mod rejections;
 mod retry;
 mod ring;
+mod wait_reason;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -14,10 +17,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use jiff::Timestamp;
 
 pub use crate::store::QuarantinedWebhook;
+pub use erasure::Erasure;
 pub use quarantine::Quarantine;
 pub use rejections::{REJECTIONS_MAX, RejectionLog, RejectionRecord};
-pub use retry::RetryCounts;
+pub use retry::{RetryCounts, RetryOptions};
 pub use ring::{AGE_MAX as QUARANTINE_AGE_MAX, size as quarantined_bytes};
+pub use wait_reason::WaitReason;
 
 use crate::domain::{CallUuid, Method, Name, Webhook, WebhookId};
 use crate::source::{
@@ -155,7 +160,7 @@ impl Ingest {
             Err(Unverified { webhook, rejection }) => {
                 if rejection == Rejection::Signature(SignatureError::Mismatch) {
                     let webhook = endpoint.source.without_credentials(*webhook);
-                    self.quarantine.keep(&endpoint.source.name, webhook);
+                    self.quarantine.keep(endpoint.quarantined(webhook));
                 }
                 return Err(rejection.into());
             }
@@ -167,14 +172,15 @@ impl Ingest {
     pub fn note_rejection(
         &self,
         endpoint: &Endpoint,
+        id: WebhookId,
         reason: &'static str,
         at: Timestamp,
         method: Method,
         host: Option<String>,
     ) {
         let source = &endpoint.source;
-        let is_mismatch = reason == Rejection::Signature(SignatureError::Mismatch).label();
         self.rejections.add(RejectionRecord {
+            id,
             source: source.name.clone(),
             reason,
             at,
@@ -182,7 +188,6 @@ impl Ingest {
             url: endpoint.url.clone(),
             schemes: source.signature.labels(),
             host,
-            quarantined: is_mismatch && source.quarantine_max() > 0,
         });
     }
 
@@ -276,8 +281,8 @@ fn limits(endpoints: &Endpoints) -> BTreeMap<Name, usize> {
 }
 
 impl IngestError {
-    /// Every [`refusal`](Self::refusal).
-    pub fn refusals() -> impl Iterator<Item = &'static str> {
+    /// Every [`rejection`](Self::rejection).
+    pub fn rejections() -> impl Iterator<Item = &'static str> {
         Rejection::LABELS.into_iter().chain([ID_REUSED])
     }
 
@@ -293,7 +298,7 @@ impl IngestError {
     }
 
     /// Why it was refused, as a metric counts it.
-    pub fn refusal(&self) -> Option<&'static str> {
+    pub fn rejection(&self) -> Option<&'static str> {
         match self {
             IngestError::Rejection(refused) => Some(refused.label()),
             IngestError::IdReused => Some(ID_REUSED),
@@ -303,6 +308,23 @@ impl IngestError {
 }
 
 impl Endpoint {
+    /// A webhook of its source that no known secret verifies.
+    fn quarantined(&self, webhook: Webhook) -> QuarantinedWebhook {
+        let Source { name, account, survey, .. } = &self.source;
+        QuarantinedWebhook {
+            source: name.clone(),
+            account: account.name.clone(),
+            survey: survey.clone(),
+            webhook: Arc::new(webhook),
+        }
+    }
+
+    /// Whether its source had another account or survey when a webhook arrived.
+    fn has_changed_since(&self, quarantined: &QuarantinedWebhook) -> bool {
+        let Source { account, survey, .. } = &self.source;
+        (&quarantined.account, &quarantined.survey) != (&account.name, survey)
+    }
+
     /// The metrics of its source.
     pub fn metrics(&self) -> &SourceMetrics {
         &self.metrics
@@ -328,7 +350,7 @@ impl Endpoint {
     }
 
     /// Whether a rejected webhook gets the default reply, so that a live call continues.
-    pub fn replies_to_refusals(&self) -> bool {
+    pub fn replies_to_rejections(&self) -> bool {
         self.source.on_reject == OnReject::Reply
     }
 }

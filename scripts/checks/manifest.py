@@ -18,6 +18,7 @@ DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 HANDLERS = {"httpGet", "tcpSocket", "exec", "grpc"}
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+SERVING = ("Deployment", "StatefulSet")
 # The controller adds a hash or an ordinal to the names of what these make.
 NAME_MAX = {"StatefulSet": 52, "CronJob": 52}
 
@@ -45,16 +46,20 @@ def faults_of(documents):
             yield from tell(document, service_faults(document, pods))
         if document["kind"] == "StatefulSet":
             yield from tell(document, stateful_faults(document, documents))
-        if "template" in document.get("spec", {}):
+        if document["kind"] == "NetworkPolicy":
+            yield from tell(document, policy_faults(document, pods))
+        # The selector of a Job is made by its controller.
+        if "template" in document.get("spec", {}) and document["kind"] != "Job":
             yield from tell(document, selector_faults(document))
     for document, pod in pods:
         spec = pod["spec"]
         yield from tell(document, volume_faults(document, spec, documents))
         yield from tell(document, security_faults(spec))
-        for container in spec["containers"]:
+        for container in containers_of(spec):
             yield from tell(document, container_faults(container, spec))
-        for text in settings_texts(documents):
-            yield from tell(document, settings_faults(yaml.safe_load(text), spec))
+        if document["kind"] in SERVING:
+            for text in settings_texts(documents):
+                yield from tell(document, settings_faults(yaml.safe_load(text), spec))
 
 
 def tell(document, faults):
@@ -64,6 +69,10 @@ def tell(document, faults):
 
 def pod_of(document):
     return document if document["kind"] == "Pod" else document.get("spec", {}).get("template")
+
+
+def containers_of(spec):
+    return spec.get("initContainers", []) + spec["containers"]
 
 
 def name_faults(document):
@@ -95,12 +104,24 @@ def service_faults(service, pods):
                 yield f"ports: no container has the port {target}"
 
 
+def policy_faults(policy, pods):
+    wanted = policy["spec"]["podSelector"].get("matchLabels", {})
+    selected = [p["spec"] for _, p in pods if wanted.items() <= p["metadata"].get("labels", {}).items()]
+    if not selected:
+        yield "podSelector: selects no pod of these manifests"
+    for port in (port for rule in policy["spec"].get("ingress", []) for port in rule.get("ports", [])):
+        if not all(any(has_port(c, port["port"]) for c in spec["containers"]) for spec in selected):
+            yield f"ports: no container has the port {port['port']}"
+
+
 def stateful_faults(document, documents):
     governing = document["spec"].get("serviceName")
     services = {d["metadata"]["name"]: d for d in documents if d["kind"] == "Service"}
     if services.get(governing, {}).get("spec", {}).get("clusterIP") != "None":
         yield f"serviceName: {governing} is no headless Service of these manifests"
     for claim in document["spec"].get("volumeClaimTemplates", []):
+        if (claim.get("apiVersion"), claim.get("kind")) != ("v1", "PersistentVolumeClaim"):
+            yield "volumeClaimTemplates: a GitOps tool sees a difference without apiVersion and kind"
         yield from quantity_faults(claim["spec"]["resources"])
 
 
@@ -108,7 +129,7 @@ def volume_faults(document, spec, documents):
     volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
     claims = document["spec"].get("volumeClaimTemplates", [])
     there = volumes.keys() | {claim["metadata"]["name"] for claim in claims}
-    mounted = {m["name"] for c in spec["containers"] for m in c.get("volumeMounts", [])}
+    mounted = {m["name"] for c in containers_of(spec) for m in c.get("volumeMounts", [])}
     for name in sorted(there ^ mounted):
         yield f"volumes: {name} is {'mounted but not there' if name in mounted else 'not mounted'}"
     config_maps = {d["metadata"]["name"] for d in documents if d["kind"] == "ConfigMap"}
@@ -126,7 +147,7 @@ def container_faults(container, spec):
     yield from quantity_faults(container.get("resources", {}))
     yield from container_security_faults(container, spec)
     tag = container["image"].rpartition("/")[2].partition(":")[2]
-    if tag in ("", "latest"):
+    if tag in ("", "latest") and "@" not in container["image"]:
         yield f"image: {container['image']} may be another one tomorrow; give it a tag"
 
 
@@ -177,7 +198,7 @@ def container_security_faults(container, spec):
         "may gain privileges": own.get("allowPrivilegeEscalation") is False,
         "may write its root": own.get("readOnlyRootFilesystem"),
         "keeps capabilities": own.get("capabilities", {}).get("drop") == ["ALL"],
-        "may run as root": either.get("runAsNonRoot") and either.get("runAsUser", 0) > 0,
+        "may run as root": either.get("runAsNonRoot") and either.get("runAsUser", 1) > 0,
         "has no seccomp profile": either.get("seccompProfile", {}).get("type") == "RuntimeDefault",
     }
     for fault in (fault for fault, kept in rules.items() if not kept):
@@ -195,10 +216,12 @@ def settings_faults(settings, spec):
     if spec.get("terminationGracePeriodSeconds", 30) <= drain:
         yield f"terminationGracePeriodSeconds: a drain may take {drain} s"
     (container,) = spec["containers"]
+    for probe in (probe for probe in PROBES if probe not in container):
+        yield f"{probe}: there is none"
     for listener in ("public", "admin"):
         if not has_port(container, int(settings[listener]["listen"].rpartition(":")[2])):
             yield f"ports: the container lacks the port of {listener}.listen"
-    # Whoever runs a command in the pod names no file.
+    # A command in the pod names no file.
     named = {env["name"]: env.get("value") for env in container.get("env", [])}
     config_maps = {v["name"] for v in spec["volumes"] if "configMap" in v}
     mounts = [m["mountPath"] for m in container["volumeMounts"] if m["name"] in config_maps]

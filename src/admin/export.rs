@@ -142,7 +142,7 @@ const COLUMNS: [&str; 19] = [
     "/accepted_at",
     "/due_at",
     "/settled_at",
-    "/gone_at",
+    "/purged_at",
     "/attempts",
     "/last_attempt/verdict",
     "/last_attempt/status",

@@ -37,6 +37,6 @@ pub use requests::{
 pub use service::{AdminConfig, AdminService};
 pub use surveys::{SurveyList, SurveyView};
 pub use views::{
-    AnswerView, AttemptView, AuditView, FeedbackView, LastAttempt, StateName, SubmissionDetailView,
-    SubmissionView, Truncated, WebhookView,
+    AnswerStatus, AnswerView, AttemptView, AuditView, FeedbackView, LastAttempt, StateName,
+    SubmissionDetailView, SubmissionView, Truncated, WebhookView,
 };

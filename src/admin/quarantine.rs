@@ -14,6 +14,9 @@ pub struct RejectionList {
 /// A webhook that was rejected, without anything that it said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectionView {
+    /// The id under which the quarantine has it, if it came there.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: Uuid,
     pub source: String,
     /// As `postcall_webhook_rejections_total` counts it.
     pub reason: String,
@@ -27,9 +30,10 @@ pub struct RejectionView {
     pub schemes: Vec<String>,
     /// The host that was called. If it differs from that of `url`, check `public.url`.
     pub host: Option<String>,
-    /// Whether its source quarantines what is rejected for this, up to 32 KiB, to be verified again when
-    /// a secret changes.
-    pub quarantined: bool,
+    /// What became of it in the quarantine: `quarantined` (it is there), `source_changed` (it is there,
+    /// and is verified), `accepted`, `rejected`, `evicted`, `expired`, `dropped`, `erased` or `too_large`;
+    /// `null` if it did not come there.
+    pub quarantine: Option<String>,
 }
 
 /// The quarantined webhooks, by source, the oldest of each first.
@@ -41,9 +45,16 @@ pub struct QuarantineList {
 /// A webhook that no known secret verifies. Nothing in it is believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedView {
-    #[schema(value_type = String, example = "0195f0c4-7c7a-7000-8000-000000000000")]
+    #[schema(value_type = String, format = "uuid", example = "0195f0c4-7c7a-7000-8000-000000000000")]
     pub id: Uuid,
     pub source: String,
+    /// The account that its source had when it arrived.
+    pub account: String,
+    /// The survey that its source had when it arrived.
+    pub survey: String,
+    /// Why it is there: the reason of its rejection, `source_changed` (a secret verifies it, and its source
+    /// had another account or survey when it arrived) or `not_stored` (the store could not take it yet).
+    pub reason: String,
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// When it is removed if no secret verifies it until then.
@@ -73,6 +84,10 @@ pub struct QuarantinedDetail {
 pub struct QuarantineRetry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Also receives those whose source had another account or survey when they arrived, under its current
+    /// ones.
+    #[serde(default)]
+    pub current_survey: bool,
 }
 
 /// What became of quarantined webhooks that were verified again.
@@ -84,6 +99,8 @@ pub struct QuarantineRetried {
     pub rejected: u64,
     /// No secret verifies them yet.
     pub waiting: u64,
+    /// A secret verifies them, and they stay: their source had another account or survey when they arrived.
+    pub source_changed: u64,
 }
 
 /// Which quarantined webhooks are dropped: one, those of a source, or all.

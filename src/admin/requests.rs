@@ -40,7 +40,7 @@ pub struct BulkReplayRequest {
     pub payload: ReplayPayload,
     /// Also what Plivo has accepted.
     pub include_delivered: bool,
-    /// Only what would come to something else than it did; the rest is left out as `unchanged`.
+    /// Only what would come to something else than it did; the rest is skipped as `unchanged`.
     pub only_changed: bool,
     /// Only show what would come of it.
     pub dry_run: bool,
@@ -99,11 +99,13 @@ pub struct DiscardResult {
     pub wait_ms: u64,
 }
 
-/// Submissions that a bulk action left out, by why.
+/// Submissions that a bulk action skipped, by why.
 pub type SkippedByReason = BTreeMap<String, u32>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EraseResult {
     /// How many submissions were about the call.
     pub erased: u32,
+    /// How many quarantined webhooks had its id in their query or body.
+    pub quarantined: u32,
 }

@@ -18,7 +18,7 @@ use super::surveys::{SurveyList, SurveyView};
 use super::throttle::Throttle;
 use super::views::{StateName, SubmissionDetailView, SubmissionView};
 use crate::clock::Clock;
-use crate::domain::{CallUuid, Name};
+use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::{Page, Store, SubmissionFilter};
 use crate::submission::{ActionOutcome, Replay, StateCounts, Submission, SubmissionId};
 use crate::survey::SettingsMapper;
@@ -70,6 +70,31 @@ impl AdminService {
 
     fn config(&self) -> Arc<AdminConfig> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Erases a call, with its quarantined webhooks in the store. `quarantined` are those that a running
+    /// service has removed from its quarantine, whether or not the store has a copy of them.
+    ///
+    /// # Errors
+    /// The store cannot be read or written; some of it may be erased.
+    pub async fn erase_all(
+        &self,
+        call: &CallUuid,
+        mut quarantined: BTreeSet<WebhookId>,
+    ) -> Result<EraseResult> {
+        quarantined.extend(self.store.erase_quarantined(call.clone()).await?);
+        let quarantined = count(quarantined.len());
+        if quarantined > 0 {
+            tracing::info!(quarantined, "quarantined webhooks were erased");
+        }
+        let ids = self.store.of_call(call.clone()).await?;
+        let mut erased = 0;
+        for ids in ids.chunks(ERASED_AT_ONCE) {
+            let outcomes = self.store.erase(ids.to_vec(), self.clock.now()).await?;
+            erased += count(outcomes.iter().filter(|it| **it == ActionOutcome::Done).count());
+        }
+        self.count(Action::Erase, erased);
+        Ok(EraseResult { erased, quarantined })
     }
 
     /// Submissions of one page of a bulk action.
@@ -166,10 +191,10 @@ impl AdminApi for AdminService {
             for submission in &found {
                 match preview(submission) {
                     Ok(it) if request.only_changed && !it.changed => {
-                        leave_out(&mut result.skipped, UNCHANGED);
+                        skip(&mut result.skipped, UNCHANGED);
                     }
                     Ok(difference) => result.differences.push(difference),
-                    Err(refused) => leave_out(&mut result.skipped, refused.label()),
+                    Err(refused) => skip(&mut result.skipped, refused.label()),
                 }
             }
             result.replayed = count(result.differences.len());
@@ -229,15 +254,7 @@ impl AdminApi for AdminService {
     }
 
     async fn erase(&self, call: &CallUuid) -> Result<EraseResult> {
-        self.store.erase_quarantined(call.clone()).await?;
-        let ids = self.store.of_call(call.clone()).await?;
-        let mut erased = 0;
-        for ids in ids.chunks(ERASED_AT_ONCE) {
-            let outcomes = self.store.erase(ids.to_vec(), self.clock.now()).await?;
-            erased += count(outcomes.iter().filter(|it| **it == ActionOutcome::Done).count());
-        }
-        self.count(Action::Erase, erased);
-        Ok(EraseResult { erased })
+        self.erase_all(call, BTreeSet::new()).await
     }
 
     async fn accounts(&self) -> Result<AccountList> {
@@ -295,7 +312,7 @@ fn only_done(outcomes: &[ActionOutcome]) -> Result<()> {
     }
 }
 
-/// How many were done, by account, and how many were left out.
+/// How many were done, by account, and how many were skipped.
 fn tally(
     found: &[Submission],
     outcomes: &[ActionOutcome],
@@ -304,13 +321,13 @@ fn tally(
     for (submission, outcome) in found.iter().zip(outcomes) {
         match outcome {
             ActionOutcome::Done => *accounts.entry(submission.account.clone()).or_default() += 1,
-            refused => leave_out(&mut skipped, refused.label()),
+            refused => skip(&mut skipped, refused.label()),
         }
     }
     (accounts, skipped)
 }
 
-fn leave_out(skipped: &mut SkippedByReason, why: &str) {
+fn skip(skipped: &mut SkippedByReason, why: &str) {
     *skipped.entry(why.to_owned()).or_default() += 1;
 }
 

@@ -11,7 +11,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::{Answer, Feedback, Name, WebhookId};
 use crate::store::{StoredWebhook, SubmissionDetail};
-use crate::submission::{Answers, AttemptRecord, AuditEntry, Json, State, StateCounts, Submission};
+use crate::submission::{
+    AnswerValidity, Answers, AttemptRecord, AuditEntry, CompletionPolicy, Json, RecordedAnswer,
+    State, StateCounts, Submission,
+};
 use crate::survey::Survey;
 
 /// A submission, as an operator sees it.
@@ -42,7 +45,7 @@ pub struct SubmissionView {
     pub settled_at: Option<Timestamp>,
     /// When all but its id and its outcome was dropped.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub gone_at: Option<Timestamp>,
+    pub purged_at: Option<Timestamp>,
     /// Attempts that count against the limits of `retry`.
     pub attempts: u32,
     pub last_attempt: Option<LastAttempt>,
@@ -90,7 +93,7 @@ pub struct SubmissionDetailView {
     pub attempts_made: Vec<AttemptView>,
     /// The operator actions on it.
     pub interventions: Vec<AuditView>,
-    pub skipped: Truncated,
+    pub truncated: Truncated,
 }
 
 /// How much there is that is not listed, where there is very much of it: the later webhooks and
@@ -114,7 +117,7 @@ pub struct WebhookView {
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// What it said was dropped, after the time that the settings give bodies.
-    pub gone: bool,
+    pub purged: bool,
     pub query: Option<String>,
     /// Its body, where that is text.
     pub body: Option<String>,
@@ -137,6 +140,22 @@ pub struct AnswerView {
     pub received_at: Timestamp,
     /// It came after the submission was closed and counts for nothing.
     pub late: bool,
+    /// Whether an answer counts; `null` if it is late or not an `answer`, or if the survey is not in the
+    /// settings.
+    #[serde(default)]
+    pub status: Option<AnswerStatus>,
+}
+
+/// Whether an answer counts for its question, by the survey as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerStatus {
+    Counts,
+    /// It is valid, and another answer to the question counts.
+    AnotherCounts,
+    /// The question does not have this answer, or the survey does not have the question.
+    OutsideDomain,
+    Silence,
 }
 
 /// One attempt to deliver.
@@ -245,7 +264,7 @@ impl SubmissionView {
             accepted_at: submission.accepted_at,
             due_at: submission.due_at,
             settled_at: submission.settled_at,
-            gone_at: submission.purged_at,
+            purged_at: submission.purged_at,
             attempts: document.attempts_used,
             last_attempt,
             feedback: document.delivered.as_ref().and_then(FeedbackView::read),
@@ -268,14 +287,14 @@ impl SubmissionDetailView {
     pub(super) fn of(detail: SubmissionDetail, policy: Option<&Survey>) -> Self {
         let SubmissionDetail { submission, webhooks, webhooks_truncated } = detail;
         let document = &submission.document;
-        let mut answers = answers(&document.answers, false);
-        answers.extend(self::answers(&document.late, true));
+        let mut answers = answers(&document.answers, false, policy);
+        answers.extend(self::answers(&document.late, true, None));
         answers.sort_by(|a, b| {
             let order = |it: &AnswerView| (it.received_at, it.webhook.clone());
             order(a).cmp(&order(b)).then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
         });
         let attempts_made: Vec<_> = document.attempts.iter().map(Into::into).collect();
-        let skipped = Truncated {
+        let truncated = Truncated {
             webhooks: webhooks_truncated,
             answers: document.unrecorded as usize,
             attempts: (document.attempts_made as usize).saturating_sub(attempts_made.len()),
@@ -285,24 +304,40 @@ impl SubmissionDetailView {
             answers,
             attempts_made,
             interventions: document.audit.iter().cloned().map(Into::into).collect(),
-            skipped,
+            truncated,
             submission: SubmissionView::of(submission, policy),
         }
     }
 }
 
-/// Answers, fields and facts, one by one.
-fn answers(answers: &Answers, late: bool) -> Vec<AnswerView> {
+impl AnswerStatus {
+    /// Of one of the answers, with the policy of their survey.
+    fn of(answer: &RecordedAnswer, answers: &Answers, policy: &Survey) -> Self {
+        let question: &str = &answer.question;
+        match policy.validity(question, &answer.answer) {
+            AnswerValidity::Silence => Self::Silence,
+            AnswerValidity::OutsideDomain => Self::OutsideDomain,
+            AnswerValidity::InDomain => match answers.counting(question, policy) {
+                Some(counting) if *counting == answer.answer => Self::Counts,
+                _ => Self::AnotherCounts,
+            },
+        }
+    }
+}
+
+/// Answers, fields and facts, one by one. Without a `policy` it is not known which answers count.
+fn answers(answers: &Answers, late: bool, policy: Option<&Survey>) -> Vec<AnswerView> {
     let view = |kind: &str, name: &str, value: Option<String>, received_at, webhook: WebhookId| {
         let (kind, name, webhook) = (kind.to_owned(), name.to_owned(), webhook.0.to_string());
-        AnswerView { kind, name, value, webhook, received_at, late }
+        AnswerView { kind, name, value, webhook, received_at, late, status: None }
     };
     let recorded = answers.recorded().map(|it| {
         let value = match &it.answer {
             Answer::Silence => None,
             Answer::Given(text) => Some(text.clone()),
         };
-        view("answer", &it.question, value, it.received_at, it.webhook)
+        let status = policy.map(|policy| AnswerStatus::of(it, answers, policy));
+        AnswerView { status, ..view("answer", &it.question, value, it.received_at, it.webhook) }
     });
     let fields = answers.fields().map(|(name, field)| {
         view("field", name.as_str(), Some(field.value.clone()), field.received_at, field.webhook)
@@ -316,7 +351,7 @@ fn answers(answers: &Answers, late: bool) -> Vec<AnswerView> {
 
 impl From<StoredWebhook> for WebhookView {
     fn from(webhook: StoredWebhook) -> Self {
-        let gone = webhook.content.is_none();
+        let purged = webhook.content.is_none();
         let (query, body) = webhook.content.map_or((None, None), |it| (it.query, Some(it.body)));
         let (body, body_base64) = match body.map(String::from_utf8) {
             None => (None, None),
@@ -329,7 +364,7 @@ impl From<StoredWebhook> for WebhookView {
             outcome: webhook.outcome,
             method: webhook.method,
             received_at: webhook.received_at,
-            gone,
+            purged,
             query,
             body,
             body_base64,

@@ -21,7 +21,7 @@ pub(super) fn label_sets(settings: &Settings) -> LabelSets {
         fields: settings.surveys.iter().map(|(name, it)| (name.clone(), labels(it))).collect(),
         answers: settings.surveys.iter().flat_map(|(name, it)| answers(name, it)).collect(),
         accounts: settings.accounts.keys().cloned().collect(),
-        refusals: IngestError::refusals().chain(http::REFUSALS).collect(),
+        rejections: IngestError::rejections().chain(http::REJECTIONS).collect(),
     }
 }
 

@@ -3,6 +3,7 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_line, print_list};
+use super::terminal::{Terminal, TimeArgs};
 use crate::admin::{AccountView, ResumeResult};
 use crate::domain::Name;
 
@@ -30,6 +31,8 @@ struct List {
     /// How to print them; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -65,12 +68,13 @@ impl Accounts {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
-                Verb::List(List { output, admin }) => {
+                Verb::List(List { output, times, admin }) => {
                     let api = admin.open_read_with_settings()?;
-                    print(&api.accounts().await?.accounts, output)
+                    print(&api.accounts().await?.accounts, output, &times.terminal())
                 }
                 Verb::Pause(Pause { account, comment, output, admin }) => {
-                    print(&[admin.open_write()?.pause(&account, &comment).await?], output)
+                    let paused = admin.open_write()?.pause(&account, &comment).await?;
+                    print(&[paused], output, &Terminal::of_stdout(false))
                 }
                 Verb::Resume(Resume { account, output, admin }) => {
                     print_resumed(&admin.open_write()?.resume(&account).await?, output)
@@ -88,11 +92,12 @@ fn print_resumed(resumed: &ResumeResult, output: Output) -> Result<(), Failure> 
     })
 }
 
-fn print(accounts: &[AccountView], output: Output) -> Result<(), Failure> {
-    print_list(accounts, output, ["ACCOUNT", "PAUSED", "SINCE", "WAITING", "CAUSE"], row)
+fn print(accounts: &[AccountView], output: Output, terminal: &Terminal) -> Result<(), Failure> {
+    let head = ["ACCOUNT", "PAUSED", "SINCE", "WAITING", "CAUSE"];
+    print_list(accounts, output, terminal, head, row)
 }
 
-fn row(account: &AccountView) -> [String; 5] {
+fn row(account: &AccountView, terminal: &Terminal) -> [String; 5] {
     let waiting = if account.waiting { "yes" } else { "no" };
     let (paused, since, why) = match &account.pause {
         None => ("no".to_owned(), String::new(), String::new()),
@@ -100,7 +105,7 @@ fn row(account: &AccountView) -> [String; 5] {
             let status = pause.status.map(|status| format!("{status} ")).unwrap_or_default();
             (
                 pause.cause.label().to_owned(),
-                format!("{:.0}", pause.since),
+                terminal.time(pause.since),
                 format!("{status}{}", pause.detail),
             )
         }

@@ -36,18 +36,19 @@ enum Output {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
+        let output = self.output;
+        self.check().map_err(|failure| match output {
+            Output::Text => failure,
+            Output::Json => failure.printed_as_json(),
+            Output::Github => failure.printed_as_annotations(),
+        })
+    }
+
+    fn check(self) -> Result<(), Failure> {
         let file = self.settings.file.or_positional(self.checked.as_deref());
         let inspected = InspectedSettings { file, ..self.settings };
         let file = inspected.file.find()?;
-        let settings = inspected.load().map_err(|failure| match self.output {
-            Output::Text => failure,
-            Output::Json => {
-                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
-            }
-            Output::Github => {
-                failure.reported_by(|error| diagnostics::annotations(error).join("\n"))
-            }
-        })?;
+        let settings = inspected.load()?;
         let mut out = std::io::stdout().lock();
         match self.output {
             Output::Text => print(&mut out, &file, &settings)?,

@@ -49,7 +49,8 @@ impl Dev {
     /// The settings are invalid.
     pub fn load(&self) -> Result<Settings, SettingsError> {
         let variables = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let environment = Environment::of_process().with(variables);
+        // Only this host can reach it, and nothing leaves it, so that no secret need be a real one.
+        let environment = Environment::of_process().with(variables).without_secrets();
         let mut settings = Settings::load(Some(&self.file), environment)?;
         for Destination::Plivo(plivo) in settings.accounts.values_mut() {
             plivo.api = format!("http://{}", self.simulator.addr());
@@ -75,7 +76,12 @@ impl Dev {
     }
 
     /// Prints where to send webhooks, and what is replaced.
-    pub fn print(&self, app: &App, sources: &[(String, String)]) -> io::Result<()> {
+    pub fn print(
+        &self,
+        app: &App,
+        sources: &[(String, String)],
+        has_placeholders: bool,
+    ) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let (public, admin) = (app.public_address(), app.admin_address());
         writeln!(
@@ -90,9 +96,11 @@ impl Dev {
         writeln!(out, "  delivered feedback  http://{simulator}/simulator/feedback")?;
         writeln!(out, "  submissions         postcall submissions --admin-url http://{admin}")?;
         if let Some((source, _)) = sources.first() {
+            let flag = if has_placeholders { " --without-secrets" } else { "" };
             writeln!(
                 out,
-                "\nSend an answer: postcall sign {source} --call c-1 --digits 4 --to http://{public} --send"
+                "\nSend an answer: postcall sign {source} --call c-1 --digits 4{flag} --to http://{public} \
+                 --send"
             )?;
         }
         writeln!(out, "Ctrl-C ends it.\n")?;

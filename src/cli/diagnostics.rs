@@ -1,10 +1,11 @@
 //! Faults and warnings of the settings, for a terminal, for a script and for GitHub's annotations.
 
+use std::path::Path;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::settings::{Diagnostic, SettingsError};
-use crate::telemetry::logs;
+use crate::settings::Diagnostic;
 
 /// Each diagnostic in one line, with the line of the file and a caret below it.
 pub(super) fn rendered(diagnostics: &[Diagnostic], has_colour: bool) -> String {
@@ -24,22 +25,20 @@ pub(super) fn rendered(diagnostics: &[Diagnostic], has_colour: bool) -> String {
     all.collect::<Vec<_>>().join("\n")
 }
 
-/// What is wrong, as a script reads it.
-pub(super) fn to_json(error: &SettingsError) -> Value {
-    let diagnostics: Vec<Value> = match error {
-        SettingsError::Faults(faults) => faults.iter().map(diagnostic_to_json).collect(),
-        SettingsError::ParseError { file, .. } | SettingsError::TooLong { file, .. } => {
-            vec![json!({
-                "file": file,
-                "line": null,
-                "column": null,
-                "key": null,
-                "message": logs::chain(error),
-                "suggestion": null,
-            })]
-        }
-    };
-    json!({ "valid": false, "diagnostics": diagnostics })
+/// What is wrong, as a script reads it: the faults, or a message, with the file that it is about.
+pub(super) fn to_json(faults: &[Diagnostic], message: Option<&str>, file: Option<&Path>) -> Value {
+    let faults = faults.iter().map(diagnostic_to_json);
+    let message = message.map(|message| {
+        json!({
+            "file": file,
+            "line": null,
+            "column": null,
+            "key": null,
+            "message": message,
+            "suggestion": null,
+        })
+    });
+    json!({ "valid": false, "diagnostics": faults.chain(message).collect::<Vec<_>>() })
 }
 
 fn diagnostic_to_json(diagnostic: &Diagnostic) -> Value {
@@ -55,13 +54,9 @@ fn diagnostic_to_json(diagnostic: &Diagnostic) -> Value {
 }
 
 /// Workflow commands that GitHub Actions shows at the line of the file, one a line.
-pub(super) fn annotations(error: &SettingsError) -> Vec<String> {
-    match error {
-        SettingsError::Faults(faults) => {
-            faults.iter().map(|fault| annotation("error", fault)).collect()
-        }
-        other => vec![format!("::error::{}", escaped(&logs::chain(other)))],
-    }
+pub(super) fn annotations(faults: &[Diagnostic], message: Option<&str>) -> Vec<String> {
+    let faults = faults.iter().map(|fault| annotation("error", fault));
+    faults.chain(message.map(|message| format!("::error::{}", escaped(message)))).collect()
 }
 
 /// `severity` is `error` or `warning`.

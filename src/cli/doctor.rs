@@ -74,7 +74,7 @@ impl Doctor {
             Output::Json => writeln!(out, "{}", in_json(Path::new(&shown), &examination)),
             Output::Text => print_findings(out, &shown, &examination),
         };
-        if examination.findings.is_empty() { Ok(printed?) } else { Err(Failure::Reported) }
+        if examination.findings.is_empty() { Ok(printed?) } else { Err(Failure::Printed(1)) }
     }
 }
 
@@ -101,7 +101,7 @@ fn examine(store: &Path, output: Output) -> Result<(), Failure> {
     let examination = sqlite::examine(store).map_err(anyhow::Error::from)?;
     let printed = print_examination(&mut std::io::stdout().lock(), store, &examination, output);
     // A script may read the exit code alone.
-    if examination.findings.is_empty() { Ok(printed?) } else { Err(Failure::Reported) }
+    if examination.findings.is_empty() { Ok(printed?) } else { Err(Failure::Printed(1)) }
 }
 
 fn print_examination(
@@ -139,7 +139,7 @@ fn recover(store: &Path, new: &Path, output: Output) -> Result<(), Failure> {
     if recovered.lost.is_empty() && examination.findings.is_empty() {
         Ok(printed?)
     } else {
-        Err(Failure::Reported)
+        Err(Failure::Printed(1))
     }
 }
 

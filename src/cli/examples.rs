@@ -36,6 +36,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echo 'CallUUID=my-call-1&Digits=2' | postcall explain --source ivr -",
             "postcall sign ivr --call my-call-1 --digits 2 | postcall explain -",
             "postcall explain request.http --explain-signature",
+            "postcall explain request.http --watch",
         ],
     ),
     (
@@ -137,7 +138,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("quarantine", &["postcall quarantine", "postcall quarantine retry"]),
     ("quarantine list", &["postcall quarantine list --output json"]),
     ("quarantine show", &["postcall quarantine show 019ad1c2-7f5e-7c11-9a3b-4f6d2e8b1a70"]),
-    ("quarantine retry", &["postcall quarantine retry --source ivr"]),
+    (
+        "quarantine retry",
+        &["postcall quarantine retry", "postcall quarantine retry --source ivr --current-survey"],
+    ),
     ("quarantine drop", &["postcall quarantine drop --source ivr"]),
     ("rejections", &["postcall rejections", "postcall rejections --output json"]),
     (

@@ -1,11 +1,12 @@
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::diagnostics;
+use super::terminal::is_colour_wanted;
 use crate::admin::AdminError;
-use crate::settings::SettingsError;
+use crate::settings::{Diagnostic, SettingsError};
 use crate::telemetry::logs;
 
 /// Why a verb failed.
@@ -17,48 +18,74 @@ pub enum Failure {
     /// A file that was named cannot be read, or does not say what it should; one line for each
     /// fault.
     InvalidInput(String),
-    /// The command has printed the failure on standard output.
-    Reported,
-    /// The command has printed on standard output what is wrong with the settings.
-    SettingsReported,
+    /// Test cases are not written as they should be.
+    Cases(Vec<Diagnostic>),
+    /// The command has printed the failure on standard output; its exit code.
+    Printed(u8),
     /// The reader of the output closed it.
     OutputClosed,
 }
 
 impl Failure {
     pub fn exit_code(&self) -> ExitCode {
+        self.code().into()
+    }
+
+    fn code(&self) -> u8 {
         match self {
-            Failure::Settings(_) | Failure::NoFile(_) | Failure::SettingsReported => {
-                ExitCode::from(78)
-            }
-            Failure::Other(_) | Failure::Reported => ExitCode::FAILURE,
-            Failure::InvalidInput(_) => ExitCode::from(2),
-            Failure::OutputClosed => ExitCode::SUCCESS,
+            Failure::Settings(_) | Failure::NoFile(_) => 78,
+            Failure::Other(_) => 1,
+            Failure::InvalidInput(_) | Failure::Cases(_) => 2,
+            Failure::Printed(code) => *code,
+            Failure::OutputClosed => 0,
         }
     }
-}
 
-impl Failure {
     /// Prints on standard error what went wrong, unless the command has reported it itself.
     pub fn report(&self) {
-        if matches!(self, Failure::Reported | Failure::SettingsReported | Failure::OutputClosed) {
+        if matches!(self, Failure::Printed(_) | Failure::OutputClosed) {
             return;
         }
         let mut stderr = io::stderr().lock();
-        let text =
-            self.rendered(stderr.is_terminal() && is_colour_wanted(std::env::var_os("NO_COLOR")));
+        let text = self.rendered(stderr.is_terminal() && is_colour_wanted());
         // If no one reads it, the exit code says it.
         let _ = writeln!(stderr, "{text}");
     }
 
-    /// Prints what is wrong with the settings on standard output instead, as `print` has it.
-    pub(super) fn reported_by(self, print: impl FnOnce(&SettingsError) -> String) -> Self {
-        match self {
-            Failure::Settings(error) => match writeln!(io::stdout(), "{}", print(&error)) {
-                Ok(()) => Failure::SettingsReported,
-                Err(error) => error.into(),
-            },
-            other => other,
+    /// Prints the failure as JSON on standard output instead, unless the command has printed it itself.
+    pub(super) fn printed_as_json(self) -> Self {
+        self.printed(|faults, message, file| {
+            format!("{:#}", diagnostics::to_json(faults, message, file))
+        })
+    }
+
+    /// The same, as annotations of GitHub.
+    pub(super) fn printed_as_annotations(self) -> Self {
+        self.printed(|faults, message, _| diagnostics::annotations(faults, message).join("\n"))
+    }
+
+    /// `print` has the faults, or else the message, and the file that cannot be read.
+    fn printed(
+        self,
+        print: impl FnOnce(&[Diagnostic], Option<&str>, Option<&Path>) -> String,
+    ) -> Self {
+        let text = match &self {
+            Failure::Settings(SettingsError::Faults(faults)) | Failure::Cases(faults) => {
+                print(faults, None, None)
+            }
+            Failure::Settings(
+                error @ (SettingsError::ParseError { file, .. }
+                | SettingsError::TooLong { file, .. }),
+            ) => print(&[], Some(&logs::chain(error)), Some(file)),
+            Failure::NoFile(message) | Failure::InvalidInput(message) => {
+                print(&[], Some(message), None)
+            }
+            Failure::Other(error) => print(&[], Some(&format!("{error:#}")), None),
+            Failure::Printed(_) | Failure::OutputClosed => return self,
+        };
+        match writeln!(io::stdout(), "{text}") {
+            Ok(()) => Failure::Printed(self.code()),
+            Err(error) => error.into(),
         }
     }
 
@@ -69,7 +96,10 @@ impl Failure {
             Failure::NoFile(advice) => advice.clone(),
             Failure::Other(error) => format!("error: {error:#}"),
             Failure::InvalidInput(faults) => faults.clone(),
-            Failure::Reported | Failure::SettingsReported | Failure::OutputClosed => String::new(),
+            Failure::Cases(faults) => {
+                format!("invalid test cases:\n{}", diagnostics::rendered(faults, has_colour))
+            }
+            Failure::Printed(_) | Failure::OutputClosed => String::new(),
         }
     }
 }
@@ -80,11 +110,6 @@ fn invalid(error: &SettingsError, has_colour: bool) -> String {
         other => logs::chain(other),
     };
     format!("invalid configuration:\n{faults}")
-}
-
-/// As <https://no-color.org> has it: any value but an empty one means no.
-fn is_colour_wanted(no_color: Option<OsString>) -> bool {
-    no_color.is_none_or(|value| value.is_empty())
 }
 
 impl fmt::Display for Failure {
@@ -125,13 +150,6 @@ impl From<io::Error> for Failure {
 mod tests {
     use super::*;
     use crate::settings::{Environment, Settings};
-
-    #[test]
-    fn colour_is_off_if_no_color_has_a_value() {
-        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
-            assert_eq!(is_colour_wanted(no_color.map(OsString::from)), expected, "{no_color:?}");
-        }
-    }
 
     #[test]
     fn only_what_is_for_a_terminal_is_styled() {

@@ -35,6 +35,7 @@ mod table;
 mod terminal;
 mod test;
 mod time;
+mod watch;
 mod xml;
 
 use std::io::{self, Write};

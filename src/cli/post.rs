@@ -46,6 +46,6 @@ pub(super) fn post(signed: Payload, url: &str) -> Result<(), Failure> {
         writeln!(out, "\n{}", String::from_utf8_lossy(&body).trim_end())?;
         let is_kept = response.status().is_success() && header("Postcall-Submission").is_some();
         // The printed response says why not.
-        if is_kept { Ok(()) } else { Err(Failure::Reported) }
+        if is_kept { Ok(()) } else { Err(Failure::Printed(1)) }
     })
 }

@@ -7,6 +7,7 @@ use super::Failure;
 use super::admin_api::AdminArgs;
 use super::submissions::{Output, print_line, print_list, to_json};
 use super::table::plain;
+use super::terminal::{Terminal, TimeArgs};
 use crate::admin::{
     QuarantineDrop, QuarantineRetried, QuarantineRetry, QuarantinedDetail, QuarantinedView,
 };
@@ -40,6 +41,8 @@ struct List {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
+    times: TimeArgs,
+    #[command(flatten)]
     admin: AdminArgs,
 }
 
@@ -60,6 +63,10 @@ struct Retry {
     /// Only those of this source
     #[arg(long, value_name = "NAME")]
     source: Option<Name>,
+    /// Also receive those whose source had another account or survey when they arrived, under its current
+    /// ones
+    #[arg(long)]
+    current_survey: bool,
     /// How to print what became of them
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -90,11 +97,13 @@ impl Quarantine {
     pub(super) fn run(self) -> Result<(), Failure> {
         actix_web::rt::System::new().block_on(async {
             match self.verb.unwrap_or(Verb::List(self.list)) {
-                Verb::List(List { output, admin }) => {
-                    let head = ["ID", "SOURCE", "RECEIVED", "EXPIRES", "METHOD", "BYTES"];
+                Verb::List(List { output, times, admin }) => {
+                    let head =
+                        ["ID", "SOURCE", "ACCOUNT", "SURVEY", "RECEIVED", "EXPIRES", "REASON"];
                     print_list(
                         &admin.open_service()?.quarantine().await?.webhooks,
                         output,
+                        &times.terminal(),
                         head,
                         row,
                     )
@@ -102,13 +111,11 @@ impl Quarantine {
                 Verb::Show(Show { id, output, admin }) => {
                     print_one(&admin.open_service()?.quarantined(id).await?, output)
                 }
-                Verb::Retry(Retry { source, output, admin }) => {
-                    let request = QuarantineRetry { source: source.map(|it| it.to_string()) };
+                Verb::Retry(Retry { source, current_survey, output, admin }) => {
+                    let source = source.map(|it| it.to_string());
+                    let request = QuarantineRetry { source, current_survey };
                     let retried = admin.open_service()?.retry_quarantine(&request).await?;
-                    let QuarantineRetried { accepted, rejected, waiting } = retried;
-                    print_line(&retried, output, || {
-                        format!("accepted: {accepted}, rejected: {rejected}, waiting: {waiting}")
-                    })
+                    print_line(&retried, output, || retry_summary(&retried))
                 }
                 Verb::Drop(Drop { id, source, all: _, output, admin }) => {
                     let request = QuarantineDrop { id, source: source.map(|it| it.to_string()) };
@@ -120,14 +127,30 @@ impl Quarantine {
     }
 }
 
-fn row(it: &QuarantinedView) -> [String; 6] {
+fn retry_summary(retried: &QuarantineRetried) -> String {
+    let QuarantineRetried { accepted, rejected, waiting, source_changed } = retried;
+    let mut summary = format!(
+        "accepted: {accepted}, rejected: {rejected}, waiting: {waiting}, source changed: {source_changed}"
+    );
+    if *source_changed > 0 {
+        summary.push_str(&format!(
+            "\n{source_changed} verified, but not received: their source had another account or survey \
+             when they arrived (`postcall quarantine` lists them). Set it back in the settings, or add \
+             --current-survey to receive them under the current ones."
+        ));
+    }
+    summary
+}
+
+fn row(it: &QuarantinedView, terminal: &Terminal) -> [String; 7] {
     [
         it.id.to_string(),
         it.source.clone(),
-        format!("{:.0}", it.received_at),
-        format!("{:.0}", it.expires_at),
-        it.method.clone(),
-        it.bytes.to_string(),
+        it.account.clone(),
+        it.survey.clone(),
+        terminal.time(it.received_at),
+        terminal.time(it.expires_at),
+        it.reason.clone(),
     ]
 }
 
@@ -138,6 +161,9 @@ fn print_one(detail: &QuarantinedDetail, output: Output) -> Result<(), Failure> 
     }
     let QuarantinedDetail { webhook, path, query, headers, body } = detail;
     writeln!(out, "source    {}", webhook.source)?;
+    writeln!(out, "account   {}, when it arrived", webhook.account)?;
+    writeln!(out, "survey    {}, when it arrived", webhook.survey)?;
+    writeln!(out, "reason    {}", webhook.reason)?;
     writeln!(out, "received  {:.0}", webhook.received_at)?;
     writeln!(out, "expires   {:.0}", webhook.expires_at)?;
     writeln!(out, "request   {} {}", webhook.method, plain(path))?;

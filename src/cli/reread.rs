@@ -36,10 +36,11 @@ pub(super) async fn watch(
     mut hangup: Signal,
     service: mpsc::Sender<Reread>,
 ) {
+    let files = [file.clone()];
     loop {
         tokio::select! {
             Some(()) = hangup.recv() => tracing::info!("SIGHUP: reading the settings again"),
-            () = changed(&file, &seen) => {
+            () = changed(&files, std::slice::from_ref(&seen), LOOK_EVERY) => {
                 tracing::info!("the settings file has changed: reading it again");
             }
         }
@@ -55,13 +56,15 @@ pub(super) async fn watch(
     }
 }
 
-async fn changed(file: &Path, seen: &Look) {
+/// Resolves when one of the files says something else than in `seen`, and has stayed the same for a while.
+/// `every` is how often they are looked at.
+pub(super) async fn changed(files: &[PathBuf], seen: &[Look], every: Duration) {
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let mut now = Look::at(file);
-        while now != *seen {
+        tokio::time::sleep(every).await;
+        let mut now = Look::at_each(files);
+        while now != seen {
             tokio::time::sleep(SETTLES_IN).await;
-            let later = Look::at(file);
+            let later = Look::at_each(files);
             if later == now {
                 return;
             }
@@ -77,6 +80,11 @@ impl Look {
             .and_then(|file| file.take(LOOKED_AT_MAX).read_to_end(&mut text))
             .ok();
         Self(read.map(|_| Sha256::digest(&text).into()))
+    }
+
+    /// In the order of the files.
+    pub(super) fn at_each(files: &[PathBuf]) -> Vec<Self> {
+        files.iter().map(|file| Self::at(file)).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::dev::Dev;
 use super::reread::{self, Look};
+use super::settings_file::note_missing_secrets;
 use super::stop_signal::stop_signal;
 use super::{Failure, SettingsFile};
 use crate::app::App;
@@ -24,7 +25,8 @@ pub(super) struct Serve {
     #[arg(long)]
     strict: bool,
     /// For development: Plivo is simulated, the store is temporary, delivery.delay is 0, the listeners are
-    /// on loopback, and each webhook is printed with what became of it
+    /// on loopback, each webhook is printed with what became of it, and a secret that is not set is a
+    /// placeholder with which `sign --without-secrets` signs
     #[arg(long, conflicts_with = "strict")]
     dev: bool,
     #[command(flatten)]
@@ -39,6 +41,8 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
         Some(dev) => (dev.load()?, None),
         None => load(&path, strict)?,
     };
+    note_missing_secrets(&settings);
+    let has_placeholders = !settings.warnings.missing_secrets.is_empty();
     logs::init(settings.logs.format, &settings.logs.filter, Stream::Stdout)
         .context("starting the logs")?;
     match &invalid {
@@ -63,7 +67,7 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
         let service = match dev {
             None => service,
             Some(dev) => {
-                dev.print(&app, &sources)?;
+                dev.print(&app, &sources, has_placeholders)?;
                 let (changed, changes) = mpsc::channel(1);
                 actix_web::rt::spawn(dev.reload(changes, service));
                 changed

@@ -26,7 +26,7 @@ pub(super) struct InspectedSettings {
     #[command(flatten)]
     pub(super) file: SettingsFile,
     /// Use a placeholder for each secret whose variable or file is not set, to check settings in CI or
-    /// on a laptop
+    /// on a laptop, or to sign for `serve --dev`
     #[arg(long)]
     pub(super) without_secrets: bool,
 }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
-use super::{Failure, SettingsFile};
-use crate::domain::{CallUuid, Method, WebhookId};
+use super::{Failure, InspectedSettings};
+use crate::domain::{Advice, CallUuid, Method, WebhookId};
 use crate::source::{ComposedAnswer, Source};
+use crate::survey::Survey;
 
 #[derive(Debug, Args)]
 #[command(
@@ -63,15 +64,19 @@ pub(super) struct Sign {
     #[arg(long)]
     send: bool,
     #[command(flatten)]
-    settings: SettingsFile,
+    settings: InspectedSettings,
 }
 
 impl Sign {
     pub(super) fn run(self) -> Result<(), Failure> {
         let settings = self.settings.load()?;
         let source = super::source(&settings, &self.source)?;
-        let first = settings.surveys[&source.survey].first_question();
-        let payload = self.payload(source, first.as_str())?;
+        let survey = &settings.surveys[&source.survey];
+        let payload = self.payload(source, survey.first_question().as_str())?;
+        if let Some(warning) = self.unknown_question(source, survey) {
+            // Without a reader, the request is all that is asked for.
+            let _ = writeln!(std::io::stderr(), "WARNING: {warning}");
+        }
         let nonce = Uuid::now_v7().simple().to_string();
         let signed = payload.signed(source, &nonce, Timestamp::now()).context("signing")?;
         let url = match &self.to {
@@ -83,6 +88,14 @@ impl Sign {
         }
         writeln!(std::io::stdout(), "{}", curl(&signed, &url))?;
         Ok(())
+    }
+
+    /// It is signed all the same: how the service takes it may be what is tried.
+    fn unknown_question(&self, source: &Source, survey: &Survey) -> Option<Advice> {
+        let named = self.question.as_deref()?;
+        let known: Vec<&str> = survey.questions().map(|name| name.as_str()).collect();
+        let message = format!("survey {} has no question {named:?}", source.survey);
+        (!known.contains(&named)).then(|| Advice::unknown_name(message, named, &known))
     }
 
     fn payload(&self, source: &Source, first_question: &str) -> Result<Payload, Failure> {

@@ -2,8 +2,10 @@
 //! a file or a script, which gets everything in full.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
+use clap::Args;
 use jiff::Timestamp;
 use terminal_size::{Width, terminal_size_of};
 
@@ -19,6 +21,20 @@ pub(super) struct Terminal {
     now: Option<Timestamp>,
 }
 
+/// How times are printed.
+#[derive(Debug, Args)]
+pub(super) struct TimeArgs {
+    /// Print times in UTC, not how long ago they were; always so if the output is not a terminal
+    #[arg(long)]
+    utc: bool,
+}
+
+impl TimeArgs {
+    pub fn terminal(&self) -> Terminal {
+        Terminal::of_stdout(self.utc)
+    }
+}
+
 /// A colour of the eight that each terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
@@ -27,15 +43,24 @@ pub(super) enum Colour {
     Yellow,
 }
 
+/// Whether the environment allows colours.
+pub(super) fn is_colour_wanted() -> bool {
+    allows_colour(env::var_os("NO_COLOR"))
+}
+
+/// As <https://no-color.org> has it: any value but an empty one means no.
+fn allows_colour(no_color: Option<OsString>) -> bool {
+    no_color.is_none_or(|value| value.is_empty())
+}
+
 impl Terminal {
-    /// Of the standard output. `NO_COLOR` that is not empty means no colours (<https://no-color.org>).
+    /// Of the standard output.
     pub fn of_stdout(in_utc: bool) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let width = terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns.into());
-        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             width: width.filter(|_| is_terminal),
-            has_colours: is_terminal && !no_color,
+            has_colours: is_terminal && is_colour_wanted(),
             now: (is_terminal && !in_utc).then(Timestamp::now),
         }
     }
@@ -43,6 +68,16 @@ impl Terminal {
     /// In the way that fits the reader.
     pub fn time(&self, at: Timestamp) -> String {
         self.now.map_or_else(|| format!("{at:.0}"), |now| ago(at, now))
+    }
+
+    /// As [`time`](Self::time), in milliseconds if no terminal reads it.
+    pub fn exact_time(&self, at: Timestamp) -> String {
+        self.now.map_or_else(|| format!("{at:.3}"), |now| ago(at, now))
+    }
+
+    /// What is left of it beside an indentation.
+    pub fn indented(self, columns: usize) -> Self {
+        Self { width: self.width.map(|width| width.saturating_sub(columns)), ..self }
     }
 
     /// With the time, also how long ago it was.
@@ -72,6 +107,18 @@ impl Colour {
             Colour::Red => 31,
             Colour::Green => 32,
             Colour::Yellow => 33,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_off_if_no_color_has_a_value() {
+        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
+            assert_eq!(allows_colour(no_color.map(OsString::from)), expected, "{no_color:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Failure, SettingsFile};
 use crate::settings::{Environment, Settings};
 use crate::source::{PlivoQuestion, Scheme, Source, check_plivo_xml};
-use crate::survey::{Keypad, PhoneQuestion, Survey};
+use crate::survey::{Keypad, PhoneQuestion, Prompt, Survey};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -41,7 +41,17 @@ impl Xml {
         let has_replies = settings.replies.contains_key(&source.name);
         let asked = Asked::by(survey, has_replies)?;
         let xml = self.document(source, survey, &asked, has_replies)?;
-        for note in asked.notes {
+        let only =
+            asked.questions.iter().filter(|(it, _)| matches!(it.prompt, Some(Prompt::Text(_))));
+        let only = self.language.iter().flat_map(|language| {
+            only.clone().map(move |(PhoneQuestion { name, .. }, _)| {
+                format!(
+                    "{name} has one prompt for all languages, which is spoken as {language}: write \
+                     prompt: {{ {language}: … }} if it is in another"
+                )
+            })
+        });
+        for note in only.chain(asked.notes.iter().cloned()) {
             // Without a reader, the XML is all that is asked for.
             let _ = writeln!(io::stderr(), "note: {note}");
         }

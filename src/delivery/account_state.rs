@@ -66,7 +66,9 @@ impl AccountState {
                 self.failures.accepted(claim.token.submission, &claim.sources, now);
                 Decision::Delivered
             }
-            Next::HoldUntil(at) => self.pause(claim, now, PauseCause::AccountRejected, at, options),
+            Next::PauseUntil(at) => {
+                self.pause(claim, now, PauseCause::AccountRejected, at, options)
+            }
             Next::RetryAt(_) | Next::Dead(_)
                 if verdict == Verdict::Unreachable
                     && (claim.is_probe() || self.breaker.is_open()) =>

@@ -1,7 +1,8 @@
 use std::fmt;
+use std::ops::Range;
 
 /// What is wrong with a text that an operator wrote, and the known name that was probably meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
     /// One line: what is wrong, and what would be right.
     pub message: String,
@@ -9,6 +10,8 @@ pub struct Advice {
     pub suggestion: Option<String>,
     /// The name that is used and not defined, if that is what is wrong.
     pub undefined: Option<String>,
+    /// The part of the text that is wrong, in bytes; `None` for the whole of it.
+    pub part: Option<Range<usize>>,
 }
 
 /// Longest name that is compared with known names, in characters.
@@ -35,11 +38,21 @@ impl Advice {
     pub fn undefined(self, name: impl Into<String>) -> Self {
         Self { undefined: Some(name.into()), ..self }
     }
+
+    /// Advice about this part of the text, unless it is about a smaller one already.
+    pub fn at(self, part: impl Into<Option<Range<usize>>>) -> Self {
+        Self { part: self.part.or(part.into()), ..self }
+    }
+
+    /// The same advice for a text that has so many more bytes before the first.
+    pub fn behind(self, bytes: usize) -> Self {
+        Self { part: self.part.map(|part| part.start + bytes..part.end + bytes), ..self }
+    }
 }
 
 impl<T: Into<String>> From<T> for Advice {
     fn from(message: T) -> Self {
-        Self { message: message.into(), suggestion: None, undefined: None }
+        Self { message: message.into(), suggestion: None, undefined: None, part: None }
     }
 }
 

@@ -30,6 +30,20 @@ impl CallUuid {
         Self(format!("{}{}", Self::TEST_PREFIX, unique.simple()))
     }
 
+    /// Whether the id is in a text that may be a form, JSON or XML, and not only a part of a longer id.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        let id = self.0.as_bytes();
+        let is_of_id = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+        text.windows(id.len()).enumerate().filter(|(_, part)| *part == id).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + id.len()..]);
+            // `%3D`, before a value within a value.
+            let is_escape = matches!(before, [.., b'%', high, low]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+            (is_escape || !before.last().is_some_and(is_of_id))
+                && !after.first().is_some_and(is_of_id)
+        })
+    }
+
     /// Returns whether it is the id of a test. What is received about it is kept and shown, and never
     /// becomes feedback.
     pub fn is_test(&self) -> bool {
@@ -67,6 +81,17 @@ mod tests {
     fn a_call_id_can_never_leave_its_path_segment() {
         for bad in ["", "a/b", "..", "a.b", "a%2fb", "a b", "a\n", "é", &"a".repeat(65)] {
             assert_eq!(bad.parse::<CallUuid>(), Err(MalformedCall), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_id_is_found_as_a_whole_word() {
+        let call: CallUuid = "ab-1".parse().unwrap();
+        for text in ["ab-1", "CallUUID=ab-1&x=", "a%3Dab-1%26", r#"{"id":"ab-1"}"#, "xab-1 ab-1"] {
+            assert!(call.is_in(text.as_bytes()), "{text}");
+        }
+        for text in ["", "ab", "ab-12", "ab-1-2", "xab-1", "-ab-1", "3Dab-1"] {
+            assert!(!call.is_in(text.as_bytes()), "{text}");
         }
     }
 

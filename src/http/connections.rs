@@ -182,7 +182,7 @@ impl Connection {
     pub fn wrote(&self, bytes: &[u8]) {
         self.unread_since.set(None);
         if self.state.get() == ConnectionState::Head && self.refused.get().is_none() {
-            self.refused.set(refusal(bytes));
+            self.refused.set(rejection(bytes));
         }
     }
 
@@ -277,7 +277,7 @@ impl Connection {
 }
 
 /// What the server means by an answer to what no request was made of.
-fn refusal(answer: &[u8]) -> Option<CloseReason> {
+fn rejection(answer: &[u8]) -> Option<CloseReason> {
     match answer.strip_prefix(b"HTTP/1.1 ")?.get(..3)? {
         b"400" => Some(CloseReason::Malformed),
         b"408" => Some(CloseReason::HeadTimeout),

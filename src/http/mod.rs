@@ -19,7 +19,7 @@ pub use bounds::Bounds;
 pub use probes::{AdminListener, Check};
 pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;
-pub use webhooks::{PublicListener, REFUSALS};
+pub use webhooks::{PublicListener, REJECTIONS};
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ const RETRY_AFTER: &str = "1";
 const HOST_MAX: usize = 259;
 
 /// Why this module refuses a webhook before its source reads it.
-pub const REFUSALS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
+pub const REJECTIONS: [&str; 4] = ["encoded", "too_large", "too_slow", "broken_off"];
 
 /// What the public listener works with.
 pub struct PublicListener {
@@ -57,7 +57,8 @@ pub(super) async fn receive(
         let detail = "no such source: the path ends in the name of a source of the settings";
         return Problem::new(StatusCode::NOT_FOUND, detail).response();
     };
-    let received = listener.receive(&endpoint, &request, payload, received_at).await;
+    let id = WebhookId(listener.random.uuid_v7(received_at));
+    let received = listener.receive(&endpoint, &request, payload, id, received_at).await;
     let metrics = endpoint.metrics();
     let (outcome, response) = match received {
         Ok(receipt) => {
@@ -68,10 +69,11 @@ pub(super) async fn receive(
             (receipt.outcome, accepted(receipt))
         }
         Err(error) => {
-            if let Some(reason) = error.refusal() {
+            if let Some(reason) = error.rejection() {
                 metrics.webhook_refused(reason);
                 listener.ingest.note_rejection(
                     &endpoint,
+                    id,
                     reason,
                     received_at,
                     method(&request),
@@ -92,6 +94,7 @@ impl PublicListener {
         endpoint: &Endpoint,
         request: &HttpRequest,
         payload: web::Payload,
+        id: WebhookId,
         received_at: Timestamp,
     ) -> Result<Receipt, WebhookError> {
         if request.headers().contains_key(header::CONTENT_ENCODING) {
@@ -107,7 +110,6 @@ impl PublicListener {
             Ok(body) => body?,
             Err(_) => return Err(WebhookError::TooSlow),
         };
-        let id = WebhookId(self.random.uuid_v7(received_at));
         let webhook = webhook(id, request, body, received_at);
         self.ingest.receive(endpoint, webhook).await.map_err(WebhookError::Ingest)
     }
@@ -228,13 +230,13 @@ impl WebhookError {
     }
 
     /// Why it was refused, as a metric counts it.
-    fn refusal(&self) -> Option<&'static str> {
+    fn rejection(&self) -> Option<&'static str> {
         match self {
             WebhookError::Encoded => Some("encoded"),
             WebhookError::TooLarge => Some("too_large"),
             WebhookError::TooSlow => Some("too_slow"),
             WebhookError::Incomplete => Some("broken_off"),
-            WebhookError::Ingest(error) => error.refusal(),
+            WebhookError::Ingest(error) => error.rejection(),
         }
     }
 
@@ -242,7 +244,7 @@ impl WebhookError {
     /// not carry the header that promises something. What could not be kept is never thanked for.
     fn response(&self, endpoint: &Endpoint) -> HttpResponse {
         let is_ours = matches!(self, WebhookError::Ingest(IngestError::NotKept(_)));
-        if endpoint.replies_to_refusals() && !is_ours {
+        if endpoint.replies_to_rejections() && !is_ours {
             let reply = endpoint.default_reply();
             return replied(reply.content_type(), reply.into_body());
         }

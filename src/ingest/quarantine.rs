@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::ring::{ChangesMax, Insertion, Ring, UnsavedChanges};
+use super::WaitReason;
+use super::recent_events::RecentEvents;
+use super::ring::{ChangesMax, Insertion, Removed, Ring, UnsavedChanges};
 use crate::domain::{CallUuid, Name, Webhook, WebhookId};
 use crate::store::{self, QuarantinedWebhook, StoreError};
 use crate::telemetry::{Metrics, QuarantineEvent};
@@ -24,8 +26,9 @@ const ALL: ChangesMax = ChangesMax { added: usize::MAX, bytes: usize::MAX, remov
 /// Webhooks that no known secret verifies.
 pub struct Quarantine {
     ring: Mutex<Ring>,
+    recent: RecentEvents,
     metrics: Arc<Metrics>,
-    /// Locked while the store is written.
+    /// Locked while the copy in the store is read or written.
     saving: tokio::sync::Mutex<()>,
     /// Notified when webhooks are to be verified again.
     pub(super) wanted: Notify,
@@ -33,15 +36,15 @@ pub struct Quarantine {
 
 impl Quarantine {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        let (ring, saving, wanted) = Default::default();
-        Self { ring, metrics, saving, wanted }
+        let (ring, recent, saving, wanted) = Default::default();
+        Self { ring, recent, metrics, saving, wanted }
     }
 
     /// Changes how many are kept of each source; all are verified again.
     pub(super) fn limit(&self, limits: BTreeMap<Name, usize>) {
         let mut ring = self.ring();
         let removed = ring.limit(limits);
-        self.count(&removed, QuarantineEvent::Dropped);
+        self.note(&removed, QuarantineEvent::Dropped);
         for source in ring.sources() {
             self.report(&ring, source);
         }
@@ -49,21 +52,30 @@ impl Quarantine {
     }
 
     /// Keeps a webhook whose signature does not match.
-    pub(super) fn keep(&self, source: &Name, webhook: Webhook) {
-        self.insert(&mut self.ring(), source, webhook.into(), false);
+    pub(super) fn keep(&self, webhook: QuarantinedWebhook) {
+        let mut ring = self.ring();
+        let id = webhook.webhook.id;
+        self.insert(&mut ring, webhook, false, |event| self.recent.add(id, event));
     }
 
-    fn insert(&self, ring: &mut Ring, source: &Name, webhook: Arc<Webhook>, is_copied: bool) {
-        match ring.insert(source, webhook, is_copied) {
+    fn insert(
+        &self,
+        ring: &mut Ring,
+        webhook: QuarantinedWebhook,
+        is_copied: bool,
+        note: impl FnOnce(QuarantineEvent),
+    ) {
+        let source = webhook.source.clone();
+        match ring.insert(webhook, is_copied) {
             Insertion::Kept { evicted } => {
-                self.metrics.quarantine_event(source, QuarantineEvent::Added);
-                self.count(&evicted, QuarantineEvent::Evicted);
-                for source in evicted.iter().chain([source]) {
-                    self.report(ring, source);
-                }
+                note(QuarantineEvent::Added);
+                self.metrics.quarantine_event(&source, QuarantineEvent::Added);
+                self.removed(ring, &evicted, QuarantineEvent::Evicted);
+                self.report(ring, &source);
             }
             Insertion::TooLarge => {
-                self.metrics.quarantine_event(source, QuarantineEvent::TooLarge);
+                note(QuarantineEvent::TooLarge);
+                self.metrics.quarantine_event(&source, QuarantineEvent::TooLarge);
             }
             Insertion::Off => {}
         }
@@ -74,10 +86,11 @@ impl Quarantine {
     /// # Errors
     /// The store cannot be read or written; nothing is taken in then.
     pub async fn load(&self, store: &dyn store::Quarantine) -> Result<(), StoreError> {
+        let _one = self.saving().await;
         let loaded = store.load_quarantine().await?;
         let mut ring = self.ring();
-        for QuarantinedWebhook { source, webhook } in loaded {
-            self.insert(&mut ring, &source, webhook, true);
+        for webhook in loaded {
+            self.insert(&mut ring, webhook, true, |_| {});
         }
         Ok(())
     }
@@ -105,7 +118,7 @@ impl Quarantine {
         max: ChangesMax,
         store: &dyn store::Quarantine,
     ) -> Result<(), StoreError> {
-        let _one = self.saving.lock().await;
+        let _one = self.saving().await;
         let UnsavedChanges { added, removed } = self.ring().take_changes(max);
         if added.is_empty() && removed.is_empty() {
             return Ok(());
@@ -118,6 +131,11 @@ impl Quarantine {
         saved
     }
 
+    /// Waits until no copy is being read or written, and keeps the next from it.
+    pub(super) async fn saving(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.saving.lock().await
+    }
+
     /// Removes those that are too old.
     pub fn expire(&self, now: Timestamp) {
         let mut ring = self.ring();
@@ -125,8 +143,8 @@ impl Quarantine {
         self.removed(&ring, &expired, QuarantineEvent::Expired);
     }
 
-    /// Webhooks with their sources, the oldest of each source first.
-    pub fn list(&self) -> Vec<QuarantinedWebhook> {
+    /// Webhooks by source, the oldest of each first, and why each is there.
+    pub fn list(&self) -> Vec<(QuarantinedWebhook, WaitReason)> {
         self.ring().list()
     }
 
@@ -135,9 +153,32 @@ impl Quarantine {
         self.ring().untried()
     }
 
-    /// The secrets of a generation do not verify these.
-    pub(super) fn set_tried(&self, ids: &BTreeSet<WebhookId>, generation: u64) {
-        self.ring().set_tried(ids, generation);
+    /// Notes why these stay, with the settings and secrets of a generation.
+    pub(super) fn set_reasons(&self, reasons: &BTreeMap<WebhookId, WaitReason>, generation: u64) {
+        let changed = self.ring().set_reasons(reasons, generation);
+        let source_changed: Vec<Removed> = changed
+            .into_iter()
+            .filter(|(_, id)| reasons.get(id) == Some(&WaitReason::SourceChanged))
+            .collect();
+        self.note(&source_changed, QuarantineEvent::SourceChanged);
+        let mut by_source = BTreeMap::<&Name, usize>::new();
+        for (source, _) in &source_changed {
+            *by_source.entry(source).or_default() += 1;
+        }
+        for (source, webhooks) in by_source {
+            tracing::warn!(
+                %source,
+                webhooks,
+                "quarantined webhooks are verified and not received, because their source had another \
+                 account or survey when they arrived: set it back, or run `postcall quarantine retry \
+                 --current-survey`"
+            );
+        }
+    }
+
+    /// The last event of a webhook that came to the quarantine; `None` if it did not, or long ago.
+    pub fn event_of(&self, id: WebhookId) -> Option<QuarantineEvent> {
+        self.recent.of(id)
     }
 
     /// A secret has changed: all are to be verified again.
@@ -156,41 +197,44 @@ impl Quarantine {
 
     /// Drops those that are meant; returns how many.
     pub fn drop_all(&self, is_meant: impl Fn(&Name, WebhookId) -> bool) -> usize {
-        self.remove_where(|source, webhook| is_meant(source, webhook.id), QuarantineEvent::Dropped)
+        let is_meant = |source: &Name, webhook: &Webhook| is_meant(source, webhook.id);
+        self.remove_where(is_meant, QuarantineEvent::Dropped).len()
     }
 
     /// Removes those in whose body or query the call's id is found: what is not verified has no call.
-    pub fn erase(&self, call: &CallUuid) -> usize {
-        let call = call.as_str().as_bytes();
-        let has_call = |text: &[u8]| text.windows(call.len()).any(|part| part == call);
+    /// Returns their ids.
+    pub(super) fn erase(&self, call: &CallUuid) -> BTreeSet<WebhookId> {
         let is_meant = |_: &Name, webhook: &Webhook| {
             let query = webhook.query.as_deref().unwrap_or_default();
-            has_call(&webhook.body) || has_call(query.as_bytes())
+            call.is_in(&webhook.body) || call.is_in(query.as_bytes())
         };
-        self.remove_where(is_meant, QuarantineEvent::Erased)
+        let removed = self.remove_where(is_meant, QuarantineEvent::Erased);
+        removed.into_iter().map(|(_, id)| id).collect()
     }
 
     fn remove_where(
         &self,
         is_meant: impl Fn(&Name, &Webhook) -> bool,
         event: QuarantineEvent,
-    ) -> usize {
+    ) -> Vec<Removed> {
         let mut ring = self.ring();
         let removed = ring.remove_where(is_meant);
         self.removed(&ring, &removed, event);
-        removed.len()
+        removed
     }
 
-    fn removed(&self, ring: &Ring, sources: &[Name], event: QuarantineEvent) {
-        self.count(sources, event);
-        for source in sources.iter().collect::<BTreeSet<_>>() {
+    fn removed(&self, ring: &Ring, removed: &[Removed], event: QuarantineEvent) {
+        self.note(removed, event);
+        for source in removed.iter().map(|(source, _)| source).collect::<BTreeSet<_>>() {
             self.report(ring, source);
         }
     }
 
-    fn count(&self, sources: &[Name], event: QuarantineEvent) {
-        for source in sources {
+    /// Counts an event, and remembers it of each webhook.
+    fn note(&self, webhooks: &[Removed], event: QuarantineEvent) {
+        for (source, id) in webhooks {
             self.metrics.quarantine_event(source, event);
+            self.recent.change(*id, event);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::domain::{Method, Name};
+use crate::domain::{Method, Name, WebhookId};
 
 /// Rejections that are remembered.
 pub const REJECTIONS_MAX: usize = 50;
@@ -17,6 +17,8 @@ pub struct RejectionLog(Mutex<VecDeque<RejectionRecord>>);
 /// A webhook of a source of the settings that was rejected: nothing of what was sent but its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectionRecord {
+    /// The id under which the quarantine has it, if it came there.
+    pub id: WebhookId,
     pub source: Name,
     /// As the metric counts it.
     pub reason: &'static str,
@@ -29,7 +31,6 @@ pub struct RejectionRecord {
     pub schemes: Vec<&'static str>,
     /// The host that was called: another one than that of `url` is signed too.
     pub host: Option<String>,
-    pub quarantined: bool,
 }
 
 impl RejectionLog {

@@ -1,11 +1,12 @@
-//! Verifying the quarantine again: what a changed secret verifies is received, as of its arrival.
+//! Verifying the quarantine again: what a changed secret verifies is received, as of its arrival and by the
+//! survey of that time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ingest, IngestError};
+use super::{Endpoint, Ingest, IngestError, Receipt, WaitReason};
 use crate::domain::Name;
 use crate::store::{self, QuarantinedWebhook};
 use crate::telemetry::{QuarantineEvent, logs};
@@ -13,6 +14,16 @@ use crate::telemetry::{QuarantineEvent, logs};
 /// How often the quarantine is looked after: soon after a secret was read again, and seldom enough that
 /// a flood of forged webhooks is written to the store once in a while.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Which webhooks an operator has verified again.
+#[derive(Debug, Clone, Default)]
+pub struct RetryOptions {
+    /// Only those of this source.
+    pub source: Option<Name>,
+    /// Also receives those whose source had another account or survey when they arrived, under its current
+    /// ones.
+    pub current_survey: bool,
+}
 
 /// What became of webhooks that were verified again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +34,18 @@ pub struct RetryCounts {
     pub rejected: usize,
     /// No secret verifies them, or the store could not take them.
     pub waiting: usize,
+    /// A secret verifies them, and their source had another account or survey when they arrived.
+    pub source_changed: usize,
+}
+
+/// What became of one of them.
+enum Retried {
+    Received(Receipt),
+    /// The bytes of its sender's id for it are others.
+    Rejected(IngestError),
+    Waits(WaitReason),
+    /// It was dropped meanwhile.
+    Removed,
 }
 
 impl Ingest {
@@ -65,60 +88,86 @@ impl Ingest {
     }
 
     /// Verifies those of a source, or of all sources, again.
-    pub async fn retry_quarantine(&self, source: Option<&Name>) -> RetryCounts {
+    pub async fn retry_quarantine(&self, options: &RetryOptions) -> RetryCounts {
         // What is to be verified again here is not verified elsewhere, where it is not counted.
         let _one = self.retrying.lock().await;
         let (_, generation) = self.quarantine.untried();
-        let mut webhooks = self.quarantine.list();
-        webhooks.retain(|kept| source.is_none_or(|source| *source == kept.source));
-        self.retry_each(webhooks, generation).await
+        let mut webhooks: Vec<_> =
+            self.quarantine.list().into_iter().map(|(webhook, _)| webhook).collect();
+        webhooks.retain(|it| options.source.as_ref().is_none_or(|source| *source == it.source));
+        self.retry_each(webhooks, generation, options.current_survey).await
     }
 
     async fn retry_untried(&self) -> RetryCounts {
         let _one = self.retrying.lock().await;
         let (webhooks, generation) = self.quarantine.untried();
-        self.retry_each(webhooks, generation).await
+        self.retry_each(webhooks, generation, false).await
     }
 
     /// With `retrying` locked, which keeps each from being received twice.
-    async fn retry_each(&self, webhooks: Vec<QuarantinedWebhook>, generation: u64) -> RetryCounts {
+    async fn retry_each(
+        &self,
+        webhooks: Vec<QuarantinedWebhook>,
+        generation: u64,
+        current_survey: bool,
+    ) -> RetryCounts {
         let mut counts = RetryCounts::default();
-        let mut tried = BTreeSet::new();
-        for QuarantinedWebhook { source, webhook } in webhooks {
+        let mut reasons = BTreeMap::new();
+        for quarantined in webhooks {
             // There may be thousands, and other tasks wait on this thread.
             tokio::task::yield_now().await;
-            let id = webhook.id;
+            let (source, id) = (quarantined.source.clone(), quarantined.webhook.id);
             let Some(endpoint) = self.endpoint(source.as_str()) else { continue };
-            let received = match endpoint.source.verify_or_return((*webhook).clone()) {
-                // It may have been dropped or erased meanwhile.
-                Ok(_) if !self.quarantine.contains(id) => continue,
-                Ok(verified) => self.receive_verified(&endpoint, verified).await,
-                Err(unverified) => Err(unverified.rejection.into()),
-            };
-            match received {
-                Ok(receipt) => {
+            match self.retry(&endpoint, quarantined, current_survey).await {
+                Retried::Received(receipt) => {
                     let submission = receipt.submission.map(tracing::field::display);
                     let outcome = receipt.outcome.label();
                     tracing::info!(%source, submission, outcome, "a quarantined webhook is verified");
                     self.quarantine.remove(id, QuarantineEvent::Accepted);
                     counts.accepted += 1;
                 }
-                // Whatever rejects it, a later edit of the settings may verify and read it.
-                Err(IngestError::Rejection(_)) => {
-                    tried.insert(id);
-                    counts.waiting += 1;
-                }
-                // It is tried again.
-                Err(IngestError::NotKept(_)) => counts.waiting += 1,
-                Err(error) => {
+                Retried::Rejected(error) => {
                     tracing::warn!(%source, %error, "a quarantined webhook is verified and rejected");
                     self.quarantine.remove(id, QuarantineEvent::Rejected);
                     counts.rejected += 1;
                 }
+                Retried::Waits(reason) => {
+                    reasons.insert(id, reason);
+                    match reason {
+                        WaitReason::SourceChanged => counts.source_changed += 1,
+                        _ => counts.waiting += 1,
+                    }
+                }
+                Retried::Removed => {}
             }
         }
-        self.quarantine.set_tried(&tried, generation);
+        self.quarantine.set_reasons(&reasons, generation);
         counts
+    }
+
+    async fn retry(
+        &self,
+        endpoint: &Endpoint,
+        quarantined: QuarantinedWebhook,
+        current_survey: bool,
+    ) -> Retried {
+        let verified = match endpoint.source.verify_or_return((*quarantined.webhook).clone()) {
+            Ok(verified) => verified,
+            Err(unverified) => return Retried::Waits((&unverified.rejection).into()),
+        };
+        if !current_survey && endpoint.has_changed_since(&quarantined) {
+            return Retried::Waits(WaitReason::SourceChanged);
+        }
+        if !self.quarantine.contains(quarantined.webhook.id) {
+            return Retried::Removed;
+        }
+        match self.receive_verified(endpoint, verified).await {
+            Ok(receipt) => Retried::Received(receipt),
+            // Whatever rejects it, a later edit of the settings may verify and read it.
+            Err(IngestError::Rejection(rejection)) => Retried::Waits((&rejection).into()),
+            Err(IngestError::NotKept(_)) => Retried::Waits(WaitReason::NotStored),
+            Err(error @ IngestError::IdReused) => Retried::Rejected(error),
+        }
     }
 
     /// How often any secret has changed since the settings were read, by source.

@@ -1,11 +1,11 @@
 //! The bounds of the quarantine: how many webhooks of a source, how many bytes, and for how long.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::WaitReason;
 use crate::domain::{Name, Webhook, WebhookId};
 use crate::store::QuarantinedWebhook;
 
@@ -44,10 +44,11 @@ struct Entries {
 }
 
 struct Entry {
-    webhook: Arc<Webhook>,
+    kept: QuarantinedWebhook,
     bytes: usize,
-    /// The secrets of this generation do not verify it. The first generation is 1.
+    /// The settings and secrets of this generation do not receive it. The first generation is 1.
     tried: u64,
+    reason: WaitReason,
     copied: Copied,
 }
 
@@ -60,12 +61,15 @@ enum Copied {
     Yes,
 }
 
+/// A webhook of which only source and id matter any more.
+pub type Removed = (Name, WebhookId);
+
 /// What became of a webhook that was to be kept.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Insertion {
-    /// It is kept, and webhooks of these sources had to make room.
+    /// It is kept, and these had to make room.
     Kept {
-        evicted: Vec<Name>,
+        evicted: Vec<Removed>,
     },
     TooLarge,
     /// Its source keeps none.
@@ -89,9 +93,9 @@ pub struct UnsavedChanges {
 }
 
 impl Ring {
-    /// Changes the number of webhooks that is kept of each source; returns the sources of those that are
+    /// Changes the number of webhooks that is kept of each source; returns those that are
     /// removed. All are to be verified again.
-    pub fn limit(&mut self, limits: BTreeMap<Name, usize>) -> Vec<Name> {
+    pub fn limit(&mut self, limits: BTreeMap<Name, usize>) -> Vec<Removed> {
         self.limits = limits;
         self.generation += 1;
         let mut over: BTreeMap<Name, usize> = BTreeMap::new();
@@ -108,23 +112,25 @@ impl Ring {
     /// Keeps a webhook; the oldest of its source, and then those of the source that has the most bytes,
     /// make room. So a flooded source takes nothing from one that has less than an equal share.
     /// `is_copied` says whether the copy on disk has it.
-    pub fn insert(&mut self, source: &Name, webhook: Arc<Webhook>, is_copied: bool) -> Insertion {
-        let limit = self.limits.get(source).copied().unwrap_or(0);
-        let bytes = size(&webhook);
+    pub fn insert(&mut self, kept: QuarantinedWebhook, is_copied: bool) -> Insertion {
+        let limit = self.limits.get(&kept.source).copied().unwrap_or(0);
+        let bytes = size(&kept.webhook);
         if limit == 0 || bytes > WEBHOOK_BYTES_MAX {
-            self.removed.extend(is_copied.then_some(webhook.id));
+            self.removed.extend(is_copied.then_some(kept.webhook.id));
             return if limit == 0 { Insertion::Off } else { Insertion::TooLarge };
         }
         let mut evicted = Vec::new();
+        let source = kept.source.clone();
         let entries = self.sources.entry(source.clone()).or_default();
-        let at = |entry: &Entry| entry.webhook.received_at <= webhook.received_at;
+        let at = |entry: &Entry| entry.kept.webhook.received_at <= kept.webhook.received_at;
         let at = entries.queue.partition_point(at);
         let copied = if is_copied { Copied::Yes } else { Copied::No };
-        entries.queue.insert(at, Entry { webhook, bytes, tried: 0, copied });
+        let reason = WaitReason::mismatch();
+        entries.queue.insert(at, Entry { kept, bytes, tried: 0, reason, copied });
         entries.bytes += bytes;
         self.bytes += bytes;
         if entries.queue.len() > limit {
-            evicted.extend(self.pop(source.clone()));
+            evicted.extend(self.pop(source));
         }
         while self.bytes > BYTES_MAX {
             let heaviest = self.sources.iter().max_by_key(|(_, entries)| entries.bytes);
@@ -135,35 +141,38 @@ impl Ring {
     }
 
     /// Removes the oldest of a source.
-    fn pop(&mut self, source: Name) -> Option<Name> {
+    fn pop(&mut self, source: Name) -> Option<Removed> {
         let entries = self.sources.get_mut(&source)?;
         let entry = entries.queue.pop_front()?;
         entries.bytes -= entry.bytes;
         self.bytes -= entry.bytes;
         self.removed.extend(entry.id_in_copy());
-        Some(source)
+        Some((source, entry.id()))
     }
 
     /// Removes those that are too old, or from a future that a clock that was put back has left; returns
-    /// their sources.
-    pub fn expire(&mut self, now: Timestamp) -> Vec<Name> {
+    /// them.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Removed> {
         self.remove_where(|_, webhook| {
             now.duration_since(webhook.received_at).unsigned_abs() >= AGE_MAX
         })
     }
 
     /// Removes those that are meant, of which each is asked once, the oldest of a source first; returns
-    /// their sources.
-    pub fn remove_where(&mut self, mut is_meant: impl FnMut(&Name, &Webhook) -> bool) -> Vec<Name> {
+    /// them.
+    pub fn remove_where(
+        &mut self,
+        mut is_meant: impl FnMut(&Name, &Webhook) -> bool,
+    ) -> Vec<Removed> {
         let mut from = Vec::new();
         for (source, Entries { queue, bytes }) in &mut self.sources {
             queue.retain(|entry| {
-                let stays = !is_meant(source, &entry.webhook);
+                let stays = !is_meant(source, &entry.kept.webhook);
                 if !stays {
                     *bytes -= entry.bytes;
                     self.bytes -= entry.bytes;
                     self.removed.extend(entry.id_in_copy());
-                    from.push(source.clone());
+                    from.push((source.clone(), entry.id()));
                 }
                 stays
             });
@@ -173,12 +182,12 @@ impl Ring {
     }
 
     pub fn contains(&self, id: WebhookId) -> bool {
-        self.iter().any(|(_, entry)| entry.webhook.id == id)
+        self.iter().any(|entry| entry.id() == id)
     }
 
-    /// All of them, by source, the oldest of each first.
-    pub fn list(&self) -> Vec<QuarantinedWebhook> {
-        self.iter().map(|(source, entry)| entry.of(source)).collect()
+    /// All of them, by source, the oldest of each first, and why each is there.
+    pub fn list(&self) -> Vec<(QuarantinedWebhook, WaitReason)> {
+        self.iter().map(|entry| (entry.kept.clone(), entry.reason)).collect()
     }
 
     /// A secret has changed: all are to be verified again.
@@ -188,15 +197,29 @@ impl Ring {
 
     /// Those that the secrets of this generation were not tried with, and the generation.
     pub fn untried(&self) -> (Vec<QuarantinedWebhook>, u64) {
-        let untried = self.iter().filter(|(_, entry)| entry.tried < self.generation);
-        (untried.map(|(source, entry)| entry.of(source)).collect(), self.generation)
+        let untried = self.iter().filter(|entry| entry.tried < self.generation);
+        (untried.map(|entry| entry.kept.clone()).collect(), self.generation)
     }
 
-    /// The secrets of a generation do not verify these.
-    pub fn set_tried(&mut self, ids: &BTreeSet<WebhookId>, generation: u64) {
-        for entry in self.iter_mut().filter(|entry| ids.contains(&entry.webhook.id)) {
-            entry.tried = generation;
+    /// Notes why these stay, with the settings and secrets of a generation; returns those that had another
+    /// reason before.
+    pub fn set_reasons(
+        &mut self,
+        reasons: &BTreeMap<WebhookId, WaitReason>,
+        generation: u64,
+    ) -> Vec<Removed> {
+        let mut changed = Vec::new();
+        for entry in self.iter_mut() {
+            let Some(reason) = reasons.get(&entry.id()) else { continue };
+            if reason.waits_for_a_change() {
+                entry.tried = generation;
+            }
+            if entry.reason != *reason {
+                entry.reason = *reason;
+                changed.push((entry.kept.source.clone(), entry.id()));
+            }
         }
+        changed
     }
 
     /// Takes changes for the copy on disk, one webhook of each source in turn, so that a flooded source
@@ -207,20 +230,18 @@ impl Ring {
         let mut bytes = 0;
         let mut queues: Vec<_> = self
             .sources
-            .iter_mut()
-            .map(|(source, entries)| {
-                (source, entries.queue.iter_mut().filter(|entry| entry.copied != Copied::Yes))
-            })
+            .values_mut()
+            .map(|entries| entries.queue.iter_mut().filter(|entry| entry.copied != Copied::Yes))
             .collect();
         while !queues.is_empty() {
-            queues.retain_mut(|(source, queue)| {
+            queues.retain_mut(|queue| {
                 if added.len() >= max.added || bytes >= max.bytes {
                     return false;
                 }
                 let Some(entry) = queue.next() else { return false };
                 entry.copied = Copied::Yes;
                 bytes += entry.bytes;
-                added.push(entry.of(source));
+                added.push(entry.kept.clone());
                 true
             });
         }
@@ -230,7 +251,7 @@ impl Ring {
     /// Notes that changes are not known to be in the copy: they are taken again.
     pub fn put_back(&mut self, added: &BTreeSet<WebhookId>, removed: Vec<WebhookId>) {
         self.removed.extend(removed);
-        for entry in self.iter_mut().filter(|entry| added.contains(&entry.webhook.id)) {
+        for entry in self.iter_mut().filter(|entry| added.contains(&entry.id())) {
             entry.copied = Copied::Unknown;
         }
     }
@@ -249,9 +270,8 @@ impl Ring {
         self.limits.keys()
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&Name, &Entry)> {
-        let sources = self.sources.iter();
-        sources.flat_map(|(source, entries)| entries.queue.iter().map(move |it| (source, it)))
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.sources.values().flat_map(|entries| entries.queue.iter())
     }
 
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
@@ -260,13 +280,13 @@ impl Ring {
 }
 
 impl Entry {
-    fn of(&self, source: &Name) -> QuarantinedWebhook {
-        QuarantinedWebhook { source: source.clone(), webhook: self.webhook.clone() }
+    fn id(&self) -> WebhookId {
+        self.kept.webhook.id
     }
 
     /// Its id if the copy may have it.
     fn id_in_copy(&self) -> Option<WebhookId> {
-        (self.copied != Copied::No).then_some(self.webhook.id)
+        (self.copied != Copied::No).then_some(self.id())
     }
 }
 
@@ -282,16 +302,20 @@ pub fn size(webhook: &Webhook) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
     use crate::domain::{Headers, Method};
 
+    const MISMATCH: WaitReason = WaitReason::Rejected("signature_mismatch");
+
     const MANY: ChangesMax = ChangesMax { added: 64, bytes: 256 * 1024, removed: 256 };
 
-    fn webhook(id: u128, second: i64, bytes: usize) -> Arc<Webhook> {
-        Arc::new(Webhook {
+    fn webhook(source: &str, id: u128, second: i64, bytes: usize) -> QuarantinedWebhook {
+        let webhook = Arc::new(Webhook {
             id: WebhookId(Uuid::from_u128(id)),
             method: Method::Post,
             path: String::new(),
@@ -299,7 +323,9 @@ mod tests {
             headers: Headers::default(),
             body: vec![0; bytes],
             received_at: Timestamp::from_second(second).unwrap(),
-        })
+        });
+        let (account, survey) = (name("main"), name("quick"));
+        QuarantinedWebhook { source: name(source), account, survey, webhook }
     }
 
     fn name(name: &str) -> Name {
@@ -321,18 +347,18 @@ mod tests {
     }
 
     fn ids(ring: &Ring) -> Vec<u128> {
-        numbers(&ring.list())
+        ring.iter().map(|entry| number(entry.id())).collect()
     }
 
     #[test]
     fn a_full_quarantine_keeps_the_latest_webhooks() {
         let mut ring = ring(&[("ivr", 2), ("off", 0)]);
         for id in 1..=3 {
-            ring.insert(&name("ivr"), webhook(id, 0, 10), false);
+            ring.insert(webhook("ivr", id, 0, 10), false);
         }
         assert_eq!(ids(&ring), [2, 3]);
-        assert_eq!(ring.insert(&name("off"), webhook(4, 0, 10), false), Insertion::Off);
-        assert_eq!(ring.insert(&name("ivr"), webhook(5, 0, 40_000), false), Insertion::TooLarge);
+        assert_eq!(ring.insert(webhook("off", 4, 0, 10), false), Insertion::Off);
+        assert_eq!(ring.insert(webhook("ivr", 5, 0, 40_000), false), Insertion::TooLarge);
         assert_eq!(ids(&ring), [2, 3]);
     }
 
@@ -340,7 +366,7 @@ mod tests {
     fn a_quarantined_webhook_of_the_last_process_makes_room_before_later_ones() {
         let mut ring = ring(&[("ivr", 2)]);
         for (id, second, is_copied) in [(3, 3, false), (1, 1, true), (2, 2, true)] {
-            ring.insert(&name("ivr"), webhook(id, second, 10), is_copied);
+            ring.insert(webhook("ivr", id, second, 10), is_copied);
         }
         assert_eq!(ids(&ring), [2, 3]);
         let UnsavedChanges { added, removed } = ring.take_changes(MANY);
@@ -350,9 +376,9 @@ mod tests {
     #[test]
     fn a_flooded_source_takes_no_room_from_another() {
         let mut ring = ring(&[("ivr", 10_000), ("form", 10_000)]);
-        ring.insert(&name("form"), webhook(1, 0, 100), false);
+        ring.insert(webhook("form", 1, 0, 100), false);
         for id in 2..2000 {
-            ring.insert(&name("ivr"), webhook(id, 0, 30_000), false);
+            ring.insert(webhook("ivr", id, 0, 30_000), false);
         }
         assert!(ids(&ring).contains(&1));
         assert!(ring.bytes <= BYTES_MAX && ring.bytes > BYTES_MAX - 40_000);
@@ -362,7 +388,7 @@ mod tests {
     fn a_quarantined_webhook_expires_after_an_hour_whichever_way_the_clock_moves() {
         let mut ring = ring(&[("ivr", 10)]);
         for (id, second) in [(1, 0), (2, 1), (3, 9000)] {
-            ring.insert(&name("ivr"), webhook(id, second, 10), false);
+            ring.insert(webhook("ivr", id, second, 10), false);
         }
         ring.expire(Timestamp::from_second(3600).unwrap());
         assert_eq!(ids(&ring), [2]);
@@ -372,8 +398,8 @@ mod tests {
     fn a_lower_limit_and_a_source_that_is_gone_remove_quarantined_webhooks() {
         let mut ring = ring(&[("ivr", 10), ("form", 10)]);
         for id in 1..=3 {
-            ring.insert(&name("ivr"), webhook(id, 0, 10), false);
-            ring.insert(&name("form"), webhook(10 + id, 0, 10), false);
+            ring.insert(webhook("ivr", id, 0, 10), false);
+            ring.insert(webhook("form", 10 + id, 0, 10), false);
         }
         ring.limit(BTreeMap::from([(name("ivr"), 1)]));
         assert_eq!(ids(&ring), [3]);
@@ -382,25 +408,44 @@ mod tests {
     #[test]
     fn a_secret_that_changes_while_a_webhook_is_verified_is_tried_with_it() {
         let mut ring = ring(&[("ivr", 10)]);
-        ring.insert(&name("ivr"), webhook(1, 0, 10), false);
+        ring.insert(webhook("ivr", 1, 0, 10), false);
         let (untried, generation) = ring.untried();
         assert_eq!(numbers(&untried), [1]);
-        let tried = BTreeSet::from([untried[0].webhook.id]);
+        let tried = BTreeMap::from([(untried[0].webhook.id, MISMATCH)]);
         ring.start_generation();
-        ring.set_tried(&tried, generation);
+        ring.set_reasons(&tried, generation);
         assert_eq!(numbers(&ring.untried().0), [1]);
-        ring.set_tried(&tried, generation + 1);
+        ring.set_reasons(&tried, generation + 1);
         assert_eq!(numbers(&ring.untried().0), []);
+    }
+
+    #[test]
+    fn a_quarantined_webhook_that_the_store_could_not_take_is_verified_again_at_once() {
+        let mut ring = ring(&[("ivr", 10)]);
+        ring.insert(webhook("ivr", 1, 0, 10), false);
+        let (untried, generation) = ring.untried();
+        let id = untried[0].webhook.id;
+        for (reason, is_new, is_tried) in [
+            (WaitReason::NotStored, true, false),
+            (WaitReason::NotStored, false, false),
+            (WaitReason::SourceChanged, true, true),
+            (WaitReason::SourceChanged, false, true),
+        ] {
+            let changed = ring.set_reasons(&BTreeMap::from([(id, reason)]), generation);
+            assert_eq!(changed.len(), usize::from(is_new), "{reason:?}");
+            assert_eq!(ring.untried().0.is_empty(), is_tried, "{reason:?}");
+            assert_eq!(ring.list()[0].1, reason);
+        }
     }
 
     #[test]
     fn the_copy_of_the_quarantine_takes_webhooks_of_each_source_in_turn() {
         let mut ring = ring(&[("a", 1000), ("b", 1000), ("c", 1000)]);
         for id in 0..500 {
-            ring.insert(&name("a"), webhook(id, 0, 10), false);
+            ring.insert(webhook("a", id, 0, 10), false);
         }
-        ring.insert(&name("b"), webhook(1000, 0, 10), false);
-        ring.insert(&name("c"), webhook(2000, 0, 10), false);
+        ring.insert(webhook("b", 1000, 0, 10), false);
+        ring.insert(webhook("c", 2000, 0, 10), false);
         let first = ring.take_changes(MANY).added;
         assert_eq!(first.len(), MANY.added);
         assert_eq!(numbers(&first)[..4], [0, 1000, 2000, 1]);
@@ -421,9 +466,9 @@ mod tests {
             let limits = [("a", 100), ("b", 10_000), ("c", 1)];
             let mut ring = ring(&limits);
             for (id, (source, bytes)) in (1_u128..).zip(inserted) {
-                ring.insert(&name(limits[source].0), webhook(id, 0, bytes), false);
+                ring.insert(webhook(limits[source].0, id, 0, bytes), false);
                 prop_assert!(ring.bytes <= BYTES_MAX);
-                prop_assert_eq!(ring.bytes, ring.iter().map(|(_, it)| it.bytes).sum::<usize>());
+                prop_assert_eq!(ring.bytes, ring.iter().map(|it| it.bytes).sum::<usize>());
                 for (source, limit) in limits {
                     prop_assert!(ring.count_of(&name(source)) <= limit);
                 }
@@ -438,7 +483,7 @@ mod tests {
             let mut ring = ring(&limits);
             let mut copy = BTreeSet::new();
             for (id, (source, step)) in (1_u128..).zip(steps) {
-                ring.insert(&name(limits[source].0), webhook(id, 0, 10), false);
+                ring.insert(webhook(limits[source].0, id, 0, 10), false);
                 let UnsavedChanges { added, removed } = match step {
                     0 => ring.take_changes(ChangesMax { added: 3, bytes: 700, removed: 2 }),
                     1 => {

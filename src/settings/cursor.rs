@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
         self.context.add_missing_secret(self.origin, self.path_below(key));
     }
 
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
@@ -97,8 +97,18 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn fault<T>(&self, advice: impl Into<Advice>) -> Option<T> {
-        self.context.add(self.origin, self.part(), self.path.clone(), advice);
+        self.note(self.path.clone(), advice.into());
         None
+    }
+
+    /// Notes a fault at the place of this cursor, which has this path or is the nearest to it.
+    fn note(&self, path: String, advice: Advice) {
+        match &self.located.node {
+            Node::Scalar { text, .. } if self.part() == Part::Value => {
+                self.context.add_to_scalar(text, self.origin, path, advice);
+            }
+            _ => self.context.add(self.origin, self.part(), path, advice),
+        }
     }
 
     /// Notes that an entry of a section is not defined, where it is first referred to: if its own name
@@ -146,7 +156,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// For a value below, such as `rules[0].when`, present or missing.
-    pub(super) fn fault_below<T>(&self, below: &str, advice: impl Into<Advice>) -> Option<T> {
+    pub(crate) fn fault_below<T>(&self, below: &str, advice: impl Into<Advice>) -> Option<T> {
         let mut nearest = self.clone();
         let mut is_there = true;
         for step in below.split(['.', '[']) {
@@ -163,8 +173,11 @@ impl<'a> Cursor<'a> {
             };
             nearest = nearest.below(String::new(), next, &Kind::Anything);
         }
-        let part = if is_there { nearest.part() } else { Part::Key };
-        self.context.add(nearest.origin, part, self.path_below(below), advice);
+        let path = self.path_below(below);
+        match is_there {
+            true => nearest.note(path, advice.into()),
+            false => self.context.add(nearest.origin, Part::Key, path, advice),
+        }
         None
     }
 

@@ -1,11 +1,13 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Environment;
-use super::located::{Origin, Position, without_bom};
+use super::located::{Located, NotYaml, Origin, Position, without_bom};
+use super::scalar_part::ScalarPart;
 use super::source_line::SourceLine;
 use crate::domain::Advice;
 
@@ -52,6 +54,8 @@ pub(crate) struct Context {
     undefined: RefCell<BTreeSet<String>>,
     /// Secrets that are not set, where a placeholder replaces them.
     missing_secrets: RefCell<Vec<Diagnostic>>,
+    /// How many parts of scalars were looked for in the file.
+    parts: Cell<usize>,
 }
 
 /// Most diagnostics that have the line of the file, each of which has to be looked for in it.
@@ -77,7 +81,7 @@ impl Context {
     }
 
     /// Shows the lines of this text, which is that of the file.
-    pub(super) fn showing(self, text: &str) -> Self {
+    pub(crate) fn showing(self, text: &str) -> Self {
         Self { text: without_bom(text).into(), ..self }
     }
 
@@ -85,6 +89,16 @@ impl Context {
     pub(super) fn empty(&self) -> Self {
         let (text, environment) = (Arc::clone(&self.text), Arc::clone(&self.environment));
         Self { file: self.file.clone(), text, environment, ..Self::default() }
+    }
+
+    /// The tree of a text; `None` if it is not YAML, which is noted.
+    pub(crate) fn parse(&self, text: &str) -> Option<Located> {
+        Located::parse(text).map_err(|error| self.add_not_yaml(error)).ok()
+    }
+
+    /// Notes why the text is not YAML.
+    pub(super) fn add_not_yaml(&self, NotYaml { line, column, message }: NotYaml) {
+        self.add(&Origin::File(Position::new(line, column)), Part::Key, String::new(), message);
     }
 
     pub(super) fn add(
@@ -95,6 +109,35 @@ impl Context {
         advice: impl Into<Advice>,
     ) {
         self.found.borrow_mut().push(self.diagnostic(origin, part, path, advice));
+    }
+
+    /// As [`add`](Self::add), for a scalar that says `value`: at the part that the advice is about, if its
+    /// place in the file can be found.
+    pub(super) fn add_to_scalar(
+        &self,
+        value: &str,
+        origin: &Origin,
+        path: impl Into<String>,
+        advice: Advice,
+    ) {
+        let found = advice.part.as_ref().and_then(|part| self.locate(value, origin, part));
+        let mut diagnostic = self.diagnostic(origin, Part::Value, path, advice);
+        if let (Some(location), Some(ScalarPart { line, column, length })) =
+            (&mut diagnostic.location, found)
+        {
+            (location.line, location.column) = (line, column);
+            diagnostic.source = SourceLine::of_part(&self.text, line, column, length);
+        }
+        self.found.borrow_mut().push(diagnostic);
+    }
+
+    fn locate(&self, value: &str, origin: &Origin, part: &Range<usize>) -> Option<ScalarPart> {
+        let Origin::File(Position { value_at, .. }) = origin else { return None };
+        self.parts.set(self.parts.get() + 1);
+        if self.parts.get() > SHOWN_MAX {
+            return None;
+        }
+        ScalarPart::locate(&self.text, *value_at, value, part)
     }
 
     /// Notes a secret that is not set and replaced by a placeholder.
@@ -121,7 +164,7 @@ impl Context {
         let Advice { mut message, suggestion, .. } = advice.into();
         let location = match origin {
             Origin::Embedded => None,
-            Origin::File(Position { line, column, value_column }) => {
+            Origin::File(Position { line, column, value_column, .. }) => {
                 let of_value = value_column.filter(|_| part == Part::Value);
                 let (line, column) = (*line, of_value.unwrap_or(*column));
                 Some(Location { file: self.file.clone(), line, column })
@@ -175,9 +218,9 @@ impl Context {
         found.sort();
         found.dedup();
         for diagnostic in found.iter_mut().take(SHOWN_MAX) {
-            let location = diagnostic.location.as_ref();
-            diagnostic.source =
-                location.and_then(|it| SourceLine::of(&self.text, it.line, it.column));
+            if let (None, Some(location)) = (&diagnostic.source, &diagnostic.location) {
+                diagnostic.source = SourceLine::of(&self.text, location.line, location.column);
+            }
         }
         found
     }

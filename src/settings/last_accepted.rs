@@ -38,7 +38,7 @@ impl Settings {
         let Some(source) = &self.source_text else { return Ok(Kept::NoFile) };
         let Some(store) = self.store.url.file() else { return Ok(Kept::NoPlace) };
         let place = place(store);
-        if source.has_secret() {
+        if source.has_secret(&super::KIND) {
             return match fs::remove_file(&place) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(Kept::HasSecret),
@@ -160,6 +160,50 @@ surveys:
         assert_eq!(kept, Kept::HasSecret);
         assert!(!folder.path().join("calls.db.settings.yaml").exists());
         assert!(Settings::last_accepted(&file, environment()).is_none());
+    }
+
+    #[test]
+    fn the_last_accepted_settings_may_have_a_key_value_that_is_no_secret() {
+        let reply = SETTINGS.replace(
+            "survey: quick, signature",
+            "survey: quick, reply: { json: { value: thanks } }, signature",
+        );
+        let (folder, _, kept) = accepted(&reply);
+        assert_eq!(kept, Kept::Yes(folder.path().join("calls.db.settings.yaml")));
+    }
+
+    #[test]
+    fn the_last_accepted_settings_hold_no_secret_that_a_variable_replaces() {
+        let (folder, file, _) = accepted(SETTINGS);
+        let text = fs::read_to_string(&file).unwrap();
+        let written_out =
+            text.replace("auth_token: { env: TOKEN }", "auth_token: { value: written }");
+        fs::write(&file, written_out).unwrap();
+        let variable = "POSTCALL__ACCOUNTS__MAIN__AUTH_TOKEN__VALUE";
+        let environment =
+            Environment::from_iter([("TOKEN", "a-token-of-twenty-bytes"), (variable, "another")]);
+        let settings = Settings::load(Some(&file), environment).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(settings.keep().unwrap(), Kept::HasSecret);
+        assert!(!folder.path().join("calls.db.settings.yaml").exists());
+    }
+
+    #[test]
+    fn the_last_accepted_settings_are_found_however_the_path_of_the_file_is_written() {
+        let (folder, file, _) = accepted(SETTINGS);
+        let last = |path: &Path| Settings::last_accepted(path, environment());
+        let around = folder.path().join(".").join("..").join(folder.path().file_name().unwrap());
+        assert!(last(&around.join("postcall.yaml")).is_some());
+        let link = tempfile::tempdir().unwrap();
+        let link = link.path().join("postcall");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert!(last(&link.join("postcall.yaml")).is_some());
+
+        // As Kubernetes mounts a ConfigMap: each edit is in another folder, behind a link.
+        let edit = folder.path().join("..2026_11_29");
+        fs::create_dir(&edit).unwrap();
+        fs::rename(&file, edit.join("postcall.yaml")).unwrap();
+        std::os::unix::fs::symlink("..2026_11_29/postcall.yaml", &file).unwrap();
+        assert!(last(&file).is_some());
     }
 
     #[test]

@@ -104,8 +104,10 @@ fn to_config(located: &Located) -> Value {
     };
     let origin = match &located.origin {
         Origin::Embedded => format!("{style} embedded"),
-        Origin::File(Position { line, column, value_column }) => {
-            format!("{style} line {line} {column} {}", value_column.unwrap_or_default())
+        Origin::File(Position { line, column, value_column, value_at }) => {
+            let value_column = value_column.unwrap_or_default();
+            let (value_line, of_value) = value_at;
+            format!("{style} line {line} {column} {value_column} {value_line} {of_value}")
         }
         Origin::Variable(name) => format!("{style} variable {name}"),
     };
@@ -143,12 +145,13 @@ fn parse_origin(place: &str) -> Origin {
     line.or(variable).unwrap_or(Origin::Embedded)
 }
 
-/// Three numbers, the last of which is 0 if there is none.
+/// Five numbers, the third of which is 0 if there is none.
 fn parse_place(text: &str) -> Option<Position> {
     let mut numbers = text.split(' ').map(|number| number.parse().ok());
     let (line, column) = (numbers.next()??, numbers.next()??);
     let value_column = numbers.next()?.filter(|column| *column > 0);
-    Some(Position { line, column, value_column })
+    let value_at = (numbers.next()??, numbers.next()??);
+    Some(Position { line, column, value_column, value_at })
 }
 
 #[cfg(test)]

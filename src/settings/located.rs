@@ -39,11 +39,13 @@ pub(crate) struct Position {
     pub(super) column: usize,
     /// The column of the value, if it begins on that line.
     pub(super) value_column: Option<usize>,
+    /// The line and the column of the value, or of its anchor if it is an alias.
+    pub(super) value_at: (usize, usize),
 }
 
 impl Position {
     pub(super) fn new(line: usize, column: usize) -> Self {
-        Self { line, column, value_column: Some(column) }
+        Self { line, column, value_column: Some(column), value_at: (line, column) }
     }
 
     fn at(mark: &Marker) -> Self {
@@ -53,7 +55,7 @@ impl Position {
     /// The place of a key, with that of its value.
     fn with_value(self, value: Position) -> Self {
         let value_column = value.value_column.filter(|_| value.line == self.line);
-        Self { value_column, ..self }
+        Self { value_column, value_at: value.value_at, ..self }
     }
 }
 
@@ -90,12 +92,12 @@ impl Located {
     /// # Errors
     /// The text is not one document of YAML whose keys are plain words.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
-        Extractor::new(|mark| Origin::File(Position::at(mark))).document(without_bom(text))
+        TreeBuilder::new(|mark| Origin::File(Position::at(mark))).document(without_bom(text))
     }
 
     /// Reads a text of ours.
     pub(super) fn embedded(text: &str) -> Self {
-        Extractor::new(|_| Origin::Embedded).document(text).expect("what is embedded is tested")
+        TreeBuilder::new(|_| Origin::Embedded).document(text).expect("what is embedded is tested")
     }
 
     pub(super) fn text(text: String, origin: Origin) -> Self {
@@ -180,7 +182,7 @@ fn plain(text: &str) -> Value {
 }
 
 /// Puts the events of the parser together.
-struct Extractor {
+struct TreeBuilder {
     origin: fn(&Marker) -> Origin,
     open: Vec<Open>,
     anchors: HashMap<usize, Located>,
@@ -195,7 +197,7 @@ struct Open {
     key: Option<(String, Origin)>,
 }
 
-impl Extractor {
+impl TreeBuilder {
     fn new(origin: fn(&Marker) -> Origin) -> Self {
         Self { origin, open: Vec::new(), anchors: HashMap::new(), nodes: 0 }
     }

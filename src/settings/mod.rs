@@ -30,6 +30,7 @@ mod questions;
 mod ratings;
 mod replies;
 mod rules;
+mod scalar_part;
 mod schema;
 mod secret;
 mod secret_name;
@@ -72,9 +73,7 @@ use crate::survey::{Replies, Survey};
 
 pub(crate) use cursor::{Cursor, Table, all, parse_duration};
 pub(crate) use diagnostic::Context;
-use diagnostic::Part;
 pub(crate) use located::Located;
-use located::{NotYaml, Origin, Position};
 use section::Section;
 use source_text::SourceText;
 use sources::RefContext;
@@ -162,9 +161,8 @@ impl Settings {
         let context = Context::of(file.map(Path::to_owned), environment).showing(text);
         let tree = match layers::lay(text, &KIND, &context) {
             Ok(tree) => tree,
-            Err(NotYaml { line, column, message }) => {
-                let origin = Origin::File(Position::new(line, column));
-                context.add(&origin, Part::Key, String::new(), message);
+            Err(error) => {
+                context.add_not_yaml(error);
                 return Err(SettingsError::Faults(context.into_sorted()));
             }
         };

@@ -75,14 +75,33 @@ const SHOWN_WORDS: [&str; 6] = ["v3", "ma-v3", "v2", "ma-v2", "none", "-"];
 const HIDDEN: char = '…';
 
 impl SourceLine {
-    /// `line` and `column` count from 1, the column in characters; `None` if there is no such line.
+    /// With the key or the value that begins there; `line` and `column` count from 1, the column in
+    /// characters. `None` if there is no such line.
     pub(super) fn of(text: &str, line: usize, column: usize) -> Option<Self> {
+        Self::up_to(text, line, column, token_end)
+    }
+
+    /// With so many characters from there.
+    pub(super) fn of_part(text: &str, line: usize, column: usize, length: usize) -> Option<Self> {
+        Self::up_to(text, line, column, |written, start| {
+            let behind = written[start..].char_indices().nth(length);
+            behind.map_or(written.len(), |(at, _)| start + at)
+        })
+    }
+
+    /// `end` finds the end of what begins at some place of the line, in bytes.
+    fn up_to(
+        text: &str,
+        line: usize,
+        column: usize,
+        end: impl Fn(&str, usize) -> usize,
+    ) -> Option<Self> {
         let lines: Vec<&str> = text.lines().collect();
         let at = line.checked_sub(1)?;
         let written = *lines.get(at)?;
         let start = written.char_indices().nth(column.saturating_sub(1));
         let start = start.map_or(written.len(), |(start, _)| start);
-        let end = token_end(written, start);
+        let end = end(written, start);
         let text = without_comment(written);
         let text = if text.len() < end { written } else { text };
         let shown = Self { text: text.to_owned(), start, end };

@@ -127,6 +127,10 @@ impl Kind {
         matches!(self, Kind::Table(_) | Kind::Alike(..) | Kind::Named(_) | Kind::ByLanguage(_))
     }
 
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self, Kind::Secret)
+    }
+
     /// Of a list.
     pub(super) fn item(&'static self) -> &'static Kind {
         let item = self.first(|kind| match kind {

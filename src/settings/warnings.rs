@@ -13,7 +13,7 @@ use super::located::Located;
 use super::spec::Kind;
 use crate::destination::Destination;
 use crate::domain::{Credentials, Name};
-use crate::source::{ForeignCall, SignedUrl, Source};
+use crate::source::{ForeignCall, Scheme, SignedUrl, Source};
 use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::{Replies, Survey};
 
@@ -96,6 +96,13 @@ impl Checked<'_> {
             let own_url = written(self.tree, source).is_some_and(|own| own.get("url").is_some());
             if let Some(message) = reserved(&source.url).filter(|_| own_url) {
                 note(format!("sources.{name}.url"), message);
+            }
+            if let Scheme::Telnyx(telnyx) = &source.signature
+                && telnyx.has_placeholder()
+            {
+                let message = "this is a placeholder, which no signature matches: write the public key \
+                               from Telnyx's portal";
+                note(format!("sources.{name}.signature.telnyx.public_key"), message.to_owned());
             }
         }
     }

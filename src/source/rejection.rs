@@ -112,7 +112,7 @@ mod tests {
             ParseError::Shifted("question".to_owned()),
             ParseError::LongId,
         ];
-        let refusals = [
+        let rejections = [
             SignatureError::Missing,
             SignatureError::Duplicate,
             SignatureError::TooMany,
@@ -124,7 +124,7 @@ mod tests {
         let labels: Vec<_> = [Rejection::UnsupportedType(Accepts::Form)]
             .into_iter()
             .chain(unreadable.map(Rejection::from))
-            .chain(refusals.map(Rejection::from))
+            .chain(rejections.map(Rejection::from))
             .map(|refused| refused.label())
             .collect();
         assert_eq!(labels, Rejection::LABELS);

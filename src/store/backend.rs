@@ -187,7 +187,7 @@ pub(super) trait Backend: Send {
     fn delete_quarantined(&self, id: WebhookId) -> Result<usize, Self::Error>;
 
     /// Deletes those in whose body or query the call's id is found.
-    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<usize, Self::Error>;
+    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<Vec<WebhookId>, Self::Error>;
 }
 
 /// What a transaction is known to touch.

@@ -478,11 +478,13 @@ impl<'a, B: Backend> Batch<'a, B> {
         Ok(())
     }
 
-    pub fn erase_quarantined(&mut self, call: &CallUuid) -> Result<(), B::Error> {
-        if self.backend.delete_quarantined_about(call)? > 0 {
+    /// Removes from the quarantine what may be about a call, and returns the ids.
+    pub fn erase_quarantined(&mut self, call: &CallUuid) -> Result<Vec<WebhookId>, B::Error> {
+        let erased = self.backend.delete_quarantined_about(call)?;
+        if !erased.is_empty() {
             self.removed = Some(Removed::Erased);
         }
-        Ok(())
+        Ok(erased)
     }
 
     fn note_purged(&mut self, rows: usize) {

@@ -169,6 +169,7 @@ pub trait Quarantine: Send + Sync {
         removed: Vec<WebhookId>,
     ) -> Result<(), StoreError>;
 
-    /// Removes those in whose body or query the call's id is found.
-    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError>;
+    /// Removes those in whose body or query the call's id is found, also what was to be added before, and
+    /// returns their ids.
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<Vec<WebhookId>, StoreError>;
 }

@@ -32,6 +32,9 @@ pub struct ReceiveRequest {
 #[derive(Debug, Clone)]
 pub struct QuarantinedWebhook {
     pub source: Name,
+    /// The account and the survey that its source had when it arrived.
+    pub account: Name,
+    pub survey: Name,
     pub webhook: Arc<Webhook>,
 }
 

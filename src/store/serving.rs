@@ -300,7 +300,9 @@ impl<E: Engine> Quarantine for E {
         .await
     }
 
-    async fn erase_quarantined(&self, call: CallUuid) -> Result<(), StoreError> {
-        write(self, Touched::default(), move |batch| batch.erase_quarantined(&call)).await
+    async fn erase_quarantined(&self, call: CallUuid) -> Result<Vec<WebhookId>, StoreError> {
+        // Last, as what is added: neither overtakes the other within a transaction.
+        write_in(self, Order::Last, Touched::default(), move |batch| batch.erase_quarantined(&call))
+            .await
     }
 }

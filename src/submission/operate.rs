@@ -55,7 +55,7 @@ impl ActionOutcome {
             ActionOutcome::Delivered => "accepted",
             ActionOutcome::Waiting => "waiting",
             ActionOutcome::InFlight => "under_way",
-            ActionOutcome::Final => "gone",
+            ActionOutcome::Final => "purged",
             ActionOutcome::NoPayload => "never_offered",
             ActionOutcome::Corrupt => "corrupt",
         }

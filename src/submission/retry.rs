@@ -52,7 +52,7 @@ pub enum Next {
     Dead(DeadReason),
     /// The account waits for better settings; the attempt does not count, and the submission is due again
     /// then.
-    HoldUntil(Timestamp),
+    PauseUntil(Timestamp),
 }
 
 impl RetryPolicy {
@@ -71,7 +71,7 @@ impl RetryPolicy {
                 return Next::Dead(DeadReason::Rejected);
             }
             Verdict::AccountRejected => {
-                return Next::HoldUntil(now + self.rest(tried.rejections, jitter));
+                return Next::PauseUntil(now + self.rest(tried.rejections, jitter));
             }
             Verdict::Rejected => return Next::Dead(DeadReason::Rejected),
             Verdict::UnknownCall => {
@@ -166,7 +166,7 @@ mod tests {
         );
         assert_eq!(
             POLICY.next(tried(9, 999), Verdict::AccountRejected, NOW, 0.5),
-            Next::HoldUntil(NOW)
+            Next::PauseUntil(NOW)
         );
     }
 
@@ -177,7 +177,7 @@ mod tests {
             POLICY.next(tried, Verdict::AccountRejected, NOW, 1.0)
         };
         let waited = [1, 2, 3, 4].map(|rejections| match next(rejections) {
-            Next::HoldUntil(at) => at.as_second(),
+            Next::PauseUntil(at) => at.as_second(),
             other => panic!("{other:?}"),
         });
         assert_eq!(waited, [0, 1, 2, 4]);

@@ -225,7 +225,7 @@ fn decided(
         Next::Delivered => Decision::Delivered,
         Next::RetryAt(at) => Decision::Retry { at },
         Next::Dead(reason) => Decision::Dead { reason, pause: None },
-        Next::HoldUntil(due) => {
+        Next::PauseUntil(due) => {
             let cause = PauseCause::AccountRejected;
             Decision::Pause { cause, probe_at: at(100), at: due }
         }

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use minijinja::{Environment, Expression, Value};
 
 use super::definition::DefinitionError;
-use super::language::{EvalError, check_tokens, described, environment};
-use super::names::{Scope, is_for_want_of_an_answer};
+use super::language::{EvalError, advice, check_tokens, environment};
+use super::names::{Scope, Unknown, is_for_want_of_an_answer};
 use super::split::{Joined, split};
-use super::{operators, type_check};
+use super::{operators, parts, type_check};
 use crate::domain::Advice;
 
 /// An expression of `minijinja` over questions and fields that holds or does not.
@@ -19,6 +19,8 @@ pub struct Condition {
     /// Places of the parts.
     root: Joined<usize>,
     parts: Vec<Part>,
+    /// As it is written.
+    text: String,
 }
 
 /// A condition without `and` and `or`.
@@ -28,6 +30,8 @@ pub struct Part {
     /// Which names it looks at, in order.
     pub looks_at: Vec<usize>,
     pub text: String,
+    /// Where it begins in the condition as it is written, in bytes.
+    start: usize,
 }
 
 /// Longest condition in bytes.
@@ -51,33 +55,40 @@ impl Condition {
             faults.push(DefinitionError::at(path, message));
             return None;
         }
+        let indentation = text.len() - text.trim_start().len();
         let text = text.trim();
-        let compiled = Part::compile(text, names)
-            .map_err(|advice| operators::hint(text).map_or(advice, Advice::from));
+        let compiled =
+            Part::compile(text, 0, names).map_err(|advice| operators::hint(text).unwrap_or(advice));
         let checked = compiled.and_then(|whole| {
-            type_check::check(text, names).map_err(Advice::from)?;
+            type_check::check(text, names)?;
             Ok(whole)
         });
         let whole = match checked {
             Ok(whole) => whole,
             Err(advice) => {
                 if !names.is_empty() {
-                    faults.push(DefinitionError::at(path, advice));
+                    faults.push(DefinitionError::at(path, advice.behind(indentation)));
                 }
                 return None;
             }
         };
         let mut parts = Vec::new();
-        let root = split(text).try_map(&mut |text| {
-            parts.push(Part::compile(text, names).ok()?);
+        let root = split(text).try_map(&mut |part| {
+            // It is cut out of the text.
+            let start = indentation + (part.as_ptr() as usize - text.as_ptr() as usize);
+            parts.push(Part::compile(part, start, names).ok()?);
             Some(parts.len() - 1)
         });
         let root = root.unwrap_or_else(|| {
             // It was taken apart where it should not have been.
-            parts = vec![whole];
+            parts = vec![Part { start: indentation, ..whole }];
             Joined::One(0)
         });
-        Some(Self { root, parts })
+        Some(Self { root, parts, text: text.to_owned() })
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     pub fn parts(&self) -> &[Part] {
@@ -105,13 +116,22 @@ impl Condition {
 }
 
 impl Part {
-    fn compile(text: &str, names: &Scope) -> Result<Self, Advice> {
+    fn compile(text: &str, start: usize, names: &Scope) -> Result<Self, Advice> {
         check_tokens(text, true)?;
         let expression = ENVIRONMENT
             .compile_expression_owned(text.to_owned())
-            .map_err(|error| described(&error))?;
-        let looks_at = names.looked_at(expression.undeclared_variables(true), &[])?;
-        Ok(Self { expression, looks_at: looks_at.into_iter().collect(), text: text.to_owned() })
+            .map_err(|error| advice(&error))?;
+        let looks_at = names
+            .looked_at(expression.undeclared_variables(true), &[])
+            .map_err(|Unknown { name, advice }| advice.at(parts::of_name(text, true, &name)))?;
+        let looks_at = looks_at.into_iter().collect();
+        Ok(Self { expression, looks_at, text: text.to_owned(), start })
+    }
+
+    /// Why it fails, at its place in the condition.
+    pub fn advice(&self, failed: EvalError) -> Advice {
+        let EvalError { details, part, .. } = failed;
+        Advice::from(details).at(part.or(Some(0..self.text.len()))).behind(self.start)
     }
 
     /// # Errors

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Survey;
 use super::definition::OnNoRating;
 use super::proof::{self, Given, Sample, Variable};
+use super::question::Question;
 use crate::domain::{Answer, ExtractedAnswer, Feedback, Name, WebhookId};
 use crate::submission::{Answers, Fact, FieldValue, Mapping, RecordedAnswer};
 
@@ -26,6 +27,10 @@ pub struct SurveyDifference {
     pub added_questions: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed_questions: Vec<String>,
+    /// Questions that are asked under another condition: a call is complete without an answer to a question
+    /// that is not asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed_ask_when: Vec<ChangedAskWhen>,
     /// Questions and fields that were compared only without an answer, because there are too many
     /// combinations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -33,6 +38,15 @@ pub struct SurveyDifference {
     /// Questions and fields that may be any text, and were compared with samples.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sampled: Vec<String>,
+}
+
+/// A question that is asked under another condition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangedAskWhen {
+    pub question: String,
+    /// As it is written; `None` if it is always asked.
+    pub before: Option<String>,
+    pub after: Option<String>,
 }
 
 /// Answers of which the same thing changes.
@@ -101,6 +115,7 @@ impl Survey {
             rows,
             added_questions: only_in(new, self),
             removed_questions: only_in(self, new),
+            changed_ask_when: changed_ask_when(self, new),
             not_compared,
             sampled,
         }
@@ -110,8 +125,11 @@ impl Survey {
 impl SurveyDifference {
     /// Whether nothing comes to anything else.
     pub fn is_empty(&self) -> bool {
-        let Self { rows, added_questions, removed_questions, .. } = self;
-        rows.is_empty() && added_questions.is_empty() && removed_questions.is_empty()
+        let Self { rows, added_questions, removed_questions, changed_ask_when, .. } = self;
+        rows.is_empty()
+            && added_questions.is_empty()
+            && removed_questions.is_empty()
+            && changed_ask_when.is_empty()
     }
 }
 
@@ -381,6 +399,16 @@ fn changed_policy(old: &Survey, new: &Survey) -> Vec<ChangedRow> {
             ChangedRow { answers, before: outcome(before), after: outcome(after) }
         })
         .collect()
+}
+
+fn changed_ask_when(old: &Survey, new: &Survey) -> Vec<ChangedAskWhen> {
+    let condition = |question: &Question| Some(question.ask_when.as_ref()?.text().to_owned());
+    let changed = old.book.questions.iter().filter_map(|question| {
+        let after = condition(new.book.questions.find(question.name.as_str())?);
+        let (question, before) = (question.name.to_string(), condition(question));
+        (before != after).then_some(ChangedAskWhen { question, before, after })
+    });
+    changed.collect()
 }
 
 fn only_in(survey: &Survey, other: &Survey) -> Vec<String> {

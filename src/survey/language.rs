@@ -1,12 +1,15 @@
 //! What conditions and templates are written in: `minijinja`, with a bound on what one run takes.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use minijinja::machinery::tokenize;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 
 use super::definition::DefinitionError;
-use super::names::Scope;
+use super::names::{Scope, Unknown};
+use super::{parts, type_check};
+use crate::domain::Advice;
 
 /// Text with places for answers.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct EvalError {
     kind: String,
     /// With what there is to say of the values.
     pub details: String,
+    /// The part of the text that failed, in bytes.
+    pub part: Option<Range<usize>>,
 }
 
 /// Bounds the time and the memory that one rendering takes: about as many instructions, and 64
@@ -69,15 +74,22 @@ impl Template {
         // What is escaped stays so.
         environment.remove_filter("safe");
         if let Err(error) = environment.add_template_owned(TEMPLATE_NAME, text.to_owned()) {
-            faults.push(DefinitionError::at(path, described(&error)));
+            faults.push(DefinitionError::at(path, advice(&error)));
             return None;
         }
         let template = environment.get_template(TEMPLATE_NAME).expect("it was added");
-        match names.looked_at(template.undeclared_variables(true), also) {
+        let looks_at = names
+            .looked_at(template.undeclared_variables(true), also)
+            .map_err(|Unknown { name, advice }| advice.at(parts::of_name(text, false, &name)));
+        let checked = looks_at.and_then(|looks_at| {
+            type_check::check_template(text, names)?;
+            Ok(looks_at)
+        });
+        match checked {
             Ok(looks_at) => Some(Self { environment, looks_at }),
-            Err(message) => {
+            Err(advice) => {
                 if !names.is_empty() {
-                    faults.push(DefinitionError::at(path, message));
+                    faults.push(DefinitionError::at(path, advice));
                 }
                 None
             }
@@ -101,23 +113,29 @@ impl Template {
 /// in quotes, so that `a == 'b' && c` would be `a == 'b'`.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub fn check_tokens(text: &str, is_expression: bool) -> Result<(), String> {
+/// What is wrong, and where.
+pub fn check_tokens(text: &str, is_expression: bool) -> Result<(), Advice> {
     let mut tokens = tokenize(text, is_expression, Default::default());
     match tokens.find_map(Result::err) {
-        Some(error) => Err(described(&error)),
+        Some(error) => Err(advice(&error)),
         None => Ok(()),
     }
 }
 
 impl EvalError {
     pub fn over(error: &Error) -> Self {
-        Self { kind: error.kind().to_string(), details: described(error) }
+        let part = parts::of_error(error);
+        Self { kind: error.kind().to_string(), details: described(error), part }
     }
 }
 
+/// What is wrong with a text that is none of the language, and the part at which that shows.
+pub fn advice(error: &Error) -> Advice {
+    Advice::from(described(error)).at(parts::of_error(error))
+}
+
 /// Without the name of the text, which has none of its own.
-pub fn described(error: &Error) -> String {
+fn described(error: &Error) -> String {
     let line = error.line().filter(|line| *line > 1);
     let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
     match error.detail() {
@@ -130,6 +148,8 @@ pub fn described(error: &Error) -> String {
 pub fn environment(fuel: u64) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Errors do not copy the text; their places are known without that.
+    environment.set_debug(false);
     environment.set_fuel(Some(fuel));
     let functions: Vec<String> =
         environment.globals().map(|(function, _)| function.to_owned()).collect();

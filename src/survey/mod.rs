@@ -24,6 +24,7 @@ mod masking;
 mod names;
 mod notes;
 mod operators;
+mod parts;
 mod prompt;
 mod proof;
 mod question;
@@ -48,7 +49,7 @@ pub use definition::{
     DomainDefinition, Incomplete, IssuesDefinition, MetBy, NoRatingPolicy, NotesDefinition,
     OnNoRating, QuestionDefinition, RatingDefinition, Rounding, RuleDefinition, ScaleDefinition,
 };
-pub use difference::{ChangedRow, MapOutcome, SurveyDifference};
+pub use difference::{ChangedAskWhen, ChangedRow, MapOutcome, SurveyDifference};
 pub use keypad::Keypad;
 pub use labels::Labels;
 pub use mapper::SettingsMapper;

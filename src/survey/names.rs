@@ -29,6 +29,13 @@ pub struct EvalContext {
     also: Option<(&'static str, Value)>,
 }
 
+/// A name that is none of a question or a field, or not one that can be used so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    pub name: String,
+    pub advice: Advice,
+}
+
 /// `answered.score`: whether it was.
 #[derive(Debug)]
 struct Answered(Arc<EvalContext>);
@@ -140,7 +147,8 @@ impl Scope {
         &self,
         used: HashSet<String>,
         also: &[&str],
-    ) -> Result<BTreeSet<usize>, Advice> {
+    ) -> Result<BTreeSet<usize>, Unknown> {
+        let unknown = |name: &str, advice| Err(Unknown { name: name.to_owned(), advice });
         let mut looked_at = BTreeSet::new();
         let used: BTreeSet<String> = used.into_iter().collect();
         for used in &used {
@@ -148,20 +156,22 @@ impl Scope {
             let first = steps.next().unwrap_or_default();
             let name = match (first == ANSWERED, steps.next()) {
                 (true, Some(question)) => question,
-                (true, None) => return Err("write answered.QUESTION".into()),
+                (true, None) => return unknown(ANSWERED, "write answered.QUESTION".into()),
                 (false, _) if also.contains(&first) => continue,
                 (false, _) => first,
             };
             match self.find(name) {
                 Some(at) if first != ANSWERED || self.is_question(at) => looked_at.insert(at),
                 Some(_) => {
-                    return Err(format!("{name} is no question: answered is for these").into());
+                    let message = format!("{name} is no question: answered is for these");
+                    return unknown(name, message.into());
                 }
                 None => {
                     let known = self.variables.iter().map(String::as_str);
                     let known: Vec<_> = known.chain(also.iter().copied()).collect();
                     let message = format!("there is no question or field {name}");
-                    return Err(Advice::unknown_name(message, name, &known).undefined(name));
+                    let advice = Advice::unknown_name(message, name, &known).undefined(name);
+                    return unknown(name, advice);
                 }
             };
         }

@@ -1,4 +1,5 @@
 use super::split::outside_quotes;
+use crate::domain::Advice;
 
 /// Operators of other languages, and what conditions have in their place; longer ones first.
 const OPERATORS: [(&str, &str); 11] = [
@@ -20,7 +21,7 @@ const COMPARISONS: [&str; 2] = ["<=", ">="];
 const WORDS: [(&str, &str); 4] = [("AND", "and"), ("OR", "or"), ("NOT", "not"), ("IN", "in")];
 
 /// The operator to use, for a condition with a syntax error that has one of another language.
-pub fn hint(text: &str) -> Option<String> {
+pub fn hint(text: &str) -> Option<Advice> {
     let mut next = 0;
     for (at, ..) in outside_quotes(text) {
         if at < next || !text.is_char_boundary(at) {
@@ -40,7 +41,8 @@ pub fn hint(text: &str) -> Option<String> {
         match operator.or(word) {
             Some((right, "")) => next = at + right.len(),
             Some((wrong, right)) => {
-                return Some(format!("`{wrong}` is not an operator of conditions: use `{right}`"));
+                let message = format!("`{wrong}` is not an operator of conditions: use `{right}`");
+                return Some(Advice::from(message).at(at..at + wrong.len()));
             }
             None => {}
         }
@@ -69,7 +71,9 @@ mod tests {
             ("NOT answered.score", "NOT", "not"),
         ] {
             let expected = format!("`{wrong}` is not an operator of conditions: use `{right}`");
-            assert_eq!(hint(text), Some(expected), "{text}");
+            let hint = hint(text).unwrap();
+            assert_eq!(hint.message, expected, "{text}");
+            assert_eq!(&text[hint.part.unwrap()], wrong, "{text}");
         }
         for text in [
             "score <= 2 and score >= 1 or score != 3 and score == 4",

@@ -26,7 +26,7 @@ use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 pub struct Metrics {
     registry: Registry,
     families: Families,
-    books: StateCountMetrics,
+    state_counts: StateCountMetrics,
     by_field: ByField,
     in_force: RwLock<InForce>,
     to_unknown_source: IntCounter,
@@ -52,7 +52,7 @@ pub struct LabelSets {
     pub answers: Vec<(Name, Name, Vec<String>)>,
     pub accounts: Vec<Name>,
     /// Why a webhook may be refused.
-    pub refusals: Vec<&'static str>,
+    pub rejections: Vec<&'static str>,
 }
 
 families! {
@@ -86,12 +86,13 @@ families! {
         webhooks_total: IntCounterVec = counters(["source", "outcome"]),
         /// Webhooks refused for their signature, their type or what they say, by reason.
         webhook_rejections_total: IntCounterVec = counters(["source", "reason"]),
-        /// Webhooks that are quarantined: no known secret verifies them, and they are verified again when
-        /// one changes.
+        /// Webhooks that are quarantined: no known secret verified them when they came, and they are
+        /// verified again when one changes.
         quarantine_webhooks: IntGaugeVec = gauges(["source"]),
         /// Quarantined webhooks by what happened to them: added, or too_large to be; accepted, or rejected
-        /// for another cause, once a secret verified them; evicted by later ones, expired after an hour,
-        /// dropped by an operator or the settings, or erased with their call.
+        /// for another cause, once a secret verified them; source_changed if it verified them and their
+        /// source had another account or survey; evicted by later ones, expired after an hour, dropped by an
+        /// operator or the settings, or erased with their call.
         quarantine_events_total: IntCounterVec = counters(["source", "event"]),
         /// Time from the receipt of a webhook to its answer.
         webhook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
@@ -186,7 +187,7 @@ impl Metrics {
     pub fn new(labels: &LabelSets, settings_hash: &str) -> Self {
         let registry = Registry::new();
         let families = Families::register(&registry);
-        let books = registered(&registry, StateCountMetrics::new());
+        let state_counts = registered(&registry, StateCountMetrics::new());
         watch_process(&registry);
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         families.store_writable.set(1);
@@ -208,7 +209,8 @@ impl Metrics {
             families.webhooks_total.with_label_values(&["unknown", "unknown_source"]);
         let in_force = RwLock::default();
         let by_field = ByField::new();
-        let metrics = Self { registry, families, books, by_field, in_force, to_unknown_source };
+        let metrics =
+            Self { registry, families, state_counts, by_field, in_force, to_unknown_source };
         metrics.settings_came_into_force(labels, settings_hash);
         metrics
     }
@@ -450,13 +452,13 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn opened(&self, totals: StateCounts) {
-        self.books.set(totals);
+        self.state_counts.set(totals);
     }
 
     fn committed(&self, took: Duration, group: usize, totals: StateCounts) {
         self.families.store_commit_duration_seconds.observe(took.as_secs_f64());
         self.families.store_commit_group_size.observe(group as f64);
-        self.books.set(totals);
+        self.state_counts.set(totals);
     }
 
     fn commit_failed(&self) {
@@ -513,7 +515,7 @@ impl Families {
             for event in QuarantineEvent::ALL {
                 self.quarantine_events_total.with_label_values(&[source.as_str(), event.label()]);
             }
-            for reason in &labels.refusals {
+            for reason in &labels.rejections {
                 self.webhook_rejections_total.with_label_values(&[source.as_str(), reason]);
             }
         }
@@ -616,7 +618,7 @@ mod tests {
             sources: vec![(name("ivr"), vec!["v3", "ma-v3"]), (name("lab"), vec![])],
             surveys: vec![name("quality")],
             accounts: vec![name("main")],
-            refusals: vec!["missing", "mismatch"],
+            rejections: vec!["missing", "mismatch"],
             fields: [(name("quality"), vec![(name("queue"), "queue".to_owned())])].into(),
             answers: vec![(name("quality"), name("score"), vec!["1".to_owned(), "2".to_owned()])],
         };

@@ -16,6 +16,9 @@ pub enum QuarantineEvent {
     Accepted,
     /// A secret that changed verifies it, and it is rejected for another cause.
     Rejected,
+    /// A secret that changed verifies it, and it stays: its source had another account or survey when it
+    /// arrived.
+    SourceChanged,
     /// An operator, or a change of the settings, removed it.
     Dropped,
     /// The call that it may be about was erased.

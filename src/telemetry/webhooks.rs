@@ -40,7 +40,7 @@ pub struct SourceMetrics {
     answered: [IntCounter; WebhookOutcome::ALL.len()],
     took: Histogram,
     source: String,
-    refusals: IntCounterVec,
+    rejections: IntCounterVec,
 }
 
 impl WebhookOutcome {
@@ -56,7 +56,7 @@ impl SourceMetrics {
     pub(super) fn new(
         source: &str,
         webhooks: &IntCounterVec,
-        refusals: &IntCounterVec,
+        rejections: &IntCounterVec,
         took: &Histogram,
     ) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl SourceMetrics {
                 .map(|outcome| webhooks.with_label_values(&[source, outcome.label()])),
             took: took.clone(),
             source: source.to_owned(),
-            refusals: refusals.clone(),
+            rejections: rejections.clone(),
         }
     }
 
@@ -75,9 +75,9 @@ impl SourceMetrics {
     }
 
     /// Counts the reason, beside the outcome `Rejected`, `Unsupported` or `Malformed`; `reason` is one of
-    /// [`LabelSets::refusals`](super::LabelSets).
+    /// [`LabelSets::rejections`](super::LabelSets).
     pub fn webhook_refused(&self, reason: &'static str) {
-        self.refusals.with_label_values(&[self.source.as_str(), reason]).inc();
+        self.rejections.with_label_values(&[self.source.as_str(), reason]).inc();
     }
 }
 

@@ -84,7 +84,7 @@ pub fn metrics() -> Vec<Metric> {
         sources: vec![(name("ivr"), vec!["v3"])],
         surveys: vec![name("quality")],
         accounts: vec![name("main")],
-        refusals: vec!["missing"],
+        rejections: vec!["missing"],
         fields: [(name("quality"), vec![(name("queue"), "queue".to_owned())])].into(),
         answers: vec![(name("quality"), name("score"), vec!["5".to_owned()])],
     };

@@ -23,8 +23,12 @@ struct Developer {
 impl Developer {
     /// Listens on every address and delays by a minute, as a service would.
     fn start() -> Self {
-        let test_env = TestEnv::of(SETTINGS);
-        let settings = SETTINGS
+        Self::start_with(SETTINGS)
+    }
+
+    fn start_with(settings: &str) -> Self {
+        let test_env = TestEnv::of(settings);
+        let settings = settings
             .replace("@folder@", test_env.folder().to_str().unwrap())
             .replace("@plivo@", "https://stats.plivo.com")
             .replace("127.0.0.1:0", "0.0.0.0:0")
@@ -61,6 +65,32 @@ impl Drop for Developer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Without them, what is signed with a placeholder is believed, and nothing else is.
+#[test]
+fn a_developer_needs_no_secret() {
+    let settings = SETTINGS.replace("{ file: \"@folder@/token\" }", "{ env: NOT_SET_TOKEN }");
+    assert_ne!(settings, SETTINGS);
+    let developer = Developer::start_with(&settings);
+    let line = developer.until_it_prints(&["source quick", "http://127.0.0.1:", "/hooks/quick"]);
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
+    let hint = developer.until_it_prints(&["Send an answer: postcall sign"]);
+    assert!(hint.contains("--without-secrets --to"), "{hint}");
+
+    let body = "CallUUID=c-1&Digits=4";
+    let guessed = Callback::signed("quick", None, body, TOKEN).bytes();
+    exchange(address.parse().unwrap(), &guessed).assert_status(401);
+    developer.until_it_prints(&["rejected", "quick", "401"]);
+    let to = format!("http://{address}");
+    let config = developer.test_env.folder().join("dev.yaml");
+    let sign = Command::new(env!("CARGO_BIN_EXE_postcall"))
+        .args(["sign", "quick", "--call", "c-2", "--digits", "4", "--without-secrets", "--send"])
+        .args(["--to", &to, "--config", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(sign.status.success(), "{sign:?}");
+    developer.until_it_prints(&["delivered", "c-2", "rating=4"]);
 }
 
 #[test]

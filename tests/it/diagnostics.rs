@@ -219,6 +219,43 @@ fn wrongs() -> Vec<Wrong> {
     ] {
         file(name, replaced(SURVEY, right, wrong));
     }
+    const RULE: &str = "\"score == 'Bad' and solved == 'no'\"";
+    const NOTES: &str = "\"{{ score }}{% if problem %}, problem {{ problem }}{% endif %}\"";
+    for (name, right, wrong) in [
+        ("a number in quotes in a template", NOTES, "\"{% if nps > '8' %}a promoter{% endif %}\""),
+        ("a typo in a plain condition", RULE, "score == 'Bad' and slved == 'no'"),
+        (
+            "a wrong answer in a condition in single quotes",
+            RULE,
+            "'score == ''Bad'' and solved == ''never'''",
+        ),
+        (
+            "a wrong answer in a condition with escapes",
+            RULE,
+            "\"score == \\\"Bad\\\" and solved == \\\"n\\u00f3\\\"\"",
+        ),
+        (
+            "a typo in a condition of several lines",
+            "{ when: \"score == 'Bad' and solved == 'no'\", rating: 1, issues: [CALL_DROPPED] }",
+            "when: >-\n          score == 'Bad'\n          and slved == 'no'\n        rating: 1\n        \
+             issues: [CALL_DROPPED]",
+        ),
+        (
+            "a typo in a template in a block",
+            NOTES,
+            "|\n      {{ score }}  # the rating\n\n      {% if problem %}{{ problm }}{% endif %}",
+        ),
+        ("a condition that fails on an answer", RULE, "\"score == 'Bad' and (10 / nps > 3)\""),
+        (
+            "a template that fails on an answer",
+            NOTES,
+            "\"{{ score }} {% if nps > 8 %}{{ 1 / (nps - 10) }}{% endif %}\"",
+        ),
+        ("an end of a condition that is missing", RULE, "\"score == 'Bad' and\""),
+        ("an end of a template that is missing", NOTES, "\"{{ score }\""),
+    ] {
+        file(name, replaced(SURVEY, right, wrong));
+    }
     for (name, variable) in [
         ("a variable with single underscores", ("POSTCALL_DELIVERY_DELAY", "5s")),
         ("a variable with single underscores of an entry", ("POSTCALL_ACCOUNTS_MAIN_API", "x")),

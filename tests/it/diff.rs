@@ -89,6 +89,32 @@ fn a_diff_shows_a_reversed_scale_a_changed_issue_and_a_removed_survey() {
 }
 
 #[test]
+fn a_diff_shows_under_which_condition_a_question_is_asked_now() {
+    let asked = |settings: String| {
+        let problem = "{ name: problem, answers: 1-3";
+        assert!(settings.contains(problem));
+        settings.replace(problem, &format!("{problem}, ask_when: score < 5"))
+    };
+    let reviewer = Reviewer::new();
+    let printed = reviewer.diff(asked, &[]).different();
+    assert!(
+        printed.ends_with("  question problem: always asked → asked if score < 5\n"),
+        "{printed}"
+    );
+    let markdown = reviewer.diff(asked, &["--output", "markdown"]).different();
+    assert!(
+        markdown.contains("question problem: always asked → asked if score &lt; 5"),
+        "{markdown}"
+    );
+    let json = reviewer.diff(asked, &["--output", "json"]).different();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json["surveys"]["quality"]["changed_ask_when"],
+        serde_json::json!([{ "question": "problem", "before": null, "after": "score < 5" }])
+    );
+}
+
+#[test]
 fn a_diff_for_a_pull_request_is_markdown() {
     let both = |settings| with_another_issue(reversed(settings));
     let markdown = Reviewer::new().diff(both, &["--output", "markdown"]).different();

@@ -394,6 +394,17 @@ async fn a_store_whose_beginning_is_gone_is_recovered() {
 }
 
 #[tokio::test]
+async fn a_store_with_an_unknown_format_number_is_recovered() {
+    let place = closed(furnished().await).await;
+    overwrite(&place.path(), 1, |page| page[44..48].copy_from_slice(&9_u32.to_be_bytes()));
+    let examination = examine(&place.path()).unwrap();
+    assert_eq!(examination.findings[0].kind, FindingKind::File, "{examination:?}");
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.lost), (SUBMISSIONS, Vec::new()));
+    assert_sound(&new);
+}
+
+#[tokio::test]
 async fn no_file_is_overwritten_and_no_store_that_is_served_is_recovered() {
     let store = furnished().await;
     let (path, new) = (store.backend.path(), store.backend.folder.path().join("new.db"));

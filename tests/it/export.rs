@@ -38,6 +38,26 @@ fn columns(csv: &str, call: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn an_export_overwrites_no_file_and_says_what_to_do() {
+    let mut test_env = TestEnv::of(&settings());
+    test_env.start();
+    test_env.stop();
+    let file = test_env.folder().join("export.jsonl");
+    std::fs::write(&file, "of yesterday").unwrap();
+    let arguments = ["submissions", "export", "--to", file.to_str().unwrap()];
+    let output = test_env.postcall(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!(
+            "error: {} exists, and is not overwritten: remove it, or name another file with --to\n",
+            file.display()
+        )
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "of yesterday");
+}
+
+#[test]
 fn an_export_has_a_column_for_each_question_and_field() {
     let mut test_env = TestEnv::of(&settings());
     test_env.start();

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answer_metrics;
+mod answer_status;
 mod api;
 mod architecture;
 mod as_test;
@@ -38,6 +39,8 @@ mod power_cut;
 mod presets;
 mod process;
 mod quarantine;
+mod quarantine_erase;
+mod quarantine_survey;
 mod readme;
 mod reference;
 mod reload;
@@ -60,5 +63,6 @@ mod tools;
 mod verdicts;
 mod vocabulary;
 mod warnings;
+mod watch;
 mod wire;
 mod xml;

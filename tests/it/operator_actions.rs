@@ -571,9 +571,15 @@ fn a_caller_who_asks_for_it_is_forgotten() {
     for at in BOTH {
         let mut operator = Operator::after_a_bad_friday(at);
         let one = operator.id("bad-1");
-        assert_eq!(operator.does(&["submissions", "erase", "bad-1"]), "bad-1: 1 erased\n");
-        let again = operator.does(&["submissions", "erase", "bad-1"]);
-        assert_eq!(again, "bad-1: nothing is known of it, or not any more\n");
+        let erased = operator.does(&["submissions", "erase", "bad-1"]);
+        assert_eq!(erased, "bad-1: 1 submission erased\n");
+        let again = operator.says(&["submissions", "erase", "bad-1", "bad-2"]);
+        assert_eq!(again.code, Some(1), "nothing is found about one of them");
+        assert_eq!(
+            again.stdout,
+            "bad-1: nothing is stored about this call, or it is erased already\n\
+             bad-2: 1 submission erased\n"
+        );
         assert_eq!(operator.calls(&["--call", "bad-1"]), [""; 0]);
         let shown = operator.does(&["submissions", "show", &one]);
         assert!(shown.contains("call        not kept any more\n"), "{shown}");

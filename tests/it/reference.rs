@@ -106,7 +106,7 @@ fn families() -> BTreeMap<String, Family> {
         sources: vec![(name("ivr"), vec!["v3"])],
         surveys: vec![name("quality")],
         accounts: vec![name("main")],
-        refusals: vec!["missing"],
+        rejections: vec!["missing"],
         answers: vec![(name("quality"), name("score"), vec!["5".to_owned()])],
         ..LabelSets::default()
     };

@@ -177,3 +177,40 @@ fn secrets_that_are_not_set_are_placeholders_for_test_and_explain_if_asked() {
     let serve = run(folder.path(), &["serve", "--without-secrets"]);
     assert!(refused(&serve, 2).contains("unexpected argument '--without-secrets'"));
 }
+
+#[test]
+fn failure_without_a_settings_file_is_json_if_that_is_asked_for() {
+    let folder = folder(&[("request.http", "GET / HTTP/1.1"), ("a.test.yaml", CASES)]);
+    let watch = ["explain", "--watch", "request.http"];
+    for arguments in [&["check"][..], &["explain", "request.http"], &watch, &["test"]] {
+        let ran = run(folder.path(), &[arguments, &["--output", "json"]].concat());
+        assert_eq!((ran.status.code(), &ran.stderr[..]), (Some(78), &b""[..]), "{arguments:?}");
+        let printed: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(printed["valid"], false);
+        let diagnostic = &printed["diagnostics"][0];
+        let message = diagnostic["message"].as_str().unwrap();
+        assert!(message.starts_with("no settings file: neither ./postcall.yaml"), "{printed}");
+        assert_eq!(diagnostic["line"], Value::Null);
+    }
+    let github = run(folder.path(), &["check", "--output", "github"]);
+    assert_eq!(github.status.code(), Some(78));
+    let printed = String::from_utf8(github.stdout).unwrap();
+    assert!(printed.starts_with("::error::no settings file"), "{printed}");
+    let missing = ["diff", "a.yaml", "b.yaml", "--output", "json"];
+    let printed: Value = serde_json::from_slice(&run(folder.path(), &missing).stdout).unwrap();
+    assert_eq!(printed["diagnostics"][0]["file"], "a.yaml");
+}
+
+#[test]
+fn faults_of_cases_are_json_if_that_is_asked_for() {
+    let cases = CASES.replace("source: ivr", "source: irv");
+    let folder = folder(&[("postcall.yaml", SETTINGS), ("quick.test.yaml", &cases)]);
+    let ran = run(folder.path(), &["test", "--output", "json"]);
+    assert_eq!((ran.status.code(), &ran.stderr[..]), (Some(2), &b""[..]));
+    let printed: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let diagnostic = &printed["diagnostics"][0];
+    assert_eq!(diagnostic["file"], "quick.test.yaml");
+    assert_eq!((&diagnostic["line"], &diagnostic["column"]), (&4.into(), &26.into()));
+    assert_eq!(diagnostic["key"], "cases[0].webhooks[0].source");
+    assert_eq!(diagnostic["suggestion"], "ivr");
+}

@@ -111,6 +111,23 @@ fn sign_says_what_is_spoken_as_the_sender_does_and_refuses_an_unknown_question()
 }
 
 #[test]
+fn sign_warns_of_a_question_that_the_survey_does_not_have_and_signs() {
+    let home = home();
+    let sign = |question: &str| {
+        let sign = ["sign", "plivo", "--call", "c-1", "--question", question, "--digits", "4"];
+        let signed = process::run(&sign, &home.settings());
+        assert!(signed.status.success(), "{}", text(&signed));
+        assert!(signed.stdout.starts_with(b"curl "), "{}", text(&signed));
+        String::from_utf8(signed.stderr).unwrap()
+    };
+    assert_eq!(
+        sign("scroe"),
+        "WARNING: survey quick has no question \"scroe\"; did you mean `score`?\n"
+    );
+    assert_eq!(sign("comment"), "");
+}
+
+#[test]
 fn sign_send_fails_when_the_webhook_is_rejected() {
     let home = home();
     let service = Process::start(&home.settings());

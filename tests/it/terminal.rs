@@ -5,6 +5,57 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::process::Home;
+use crate::test_env::TestEnv;
+
+/// What a terminal of so many columns shows of a command that ends by itself.
+fn shown_on(columns: u32, arguments: &str) -> String {
+    let command =
+        format!("stty rows 40 cols {columns}; {} {arguments}", env!("CARGO_BIN_EXE_postcall"));
+    let output = Command::new("timeout")
+        .args(["--foreground", "60", "script", "--quiet", "--return", "--flush", "--command"])
+        .args([&command, "/dev/null"])
+        .env_remove("POSTCALL_CONFIG")
+        .env("SHELL", "/bin/sh")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("coreutils are there");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    shown.replace('\r', "")
+}
+
+#[test]
+fn show_and_accounts_fit_the_terminal_and_say_how_long_ago_it_was() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let url = format!("http://{}", test_env.private());
+    let paused = test_env
+        .postcall(&["accounts", "pause", "other", "--comment", &"because ".repeat(20)])
+        .args(["--admin-url", &url])
+        .output()
+        .unwrap();
+    assert!(paused.status.success(), "{paused:?}");
+    for (arguments, row) in [("submissions show c-1", "form:Digits"), ("accounts", "other")] {
+        let shown = shown_on(70, &format!("{arguments} --admin-url {url}"));
+        assert!(shown.contains(row), "{shown}");
+        for line in shown.lines() {
+            assert!(line.chars().count() <= 70, "{line}\n{shown}");
+        }
+        assert!(shown.contains(" ago") || shown.contains("now"), "{shown}");
+        assert!(shown.lines().any(|line| line.ends_with('…')), "{shown}");
+        let in_utc = shown_on(70, &format!("{arguments} --utc --admin-url {url}"));
+        assert!(!in_utc.contains(" ago"), "{in_utc}");
+        let in_full = test_env
+            .postcall(&arguments.split(' ').collect::<Vec<_>>())
+            .args(["--admin-url", &url])
+            .output()
+            .unwrap();
+        let in_full = String::from_utf8(in_full.stdout).unwrap();
+        assert!(!in_full.contains('…') && !in_full.contains(" ago"), "{in_full}");
+    }
+}
 
 /// A command on a terminal. What is written to it is typed, and its output is what the screen shows.
 ///

@@ -75,6 +75,7 @@ pub struct TestEnv {
     folder: TempDir,
     settings: String,
     variables: Vec<(String, String)>,
+    clock: Clock,
     /// `None` while it is down, or runs as a process of its own.
     service: Option<Service>,
     process: Option<Process>,
@@ -113,11 +114,18 @@ impl TestEnv {
             settings: settings.to_owned(),
             folder,
             variables: Vec::new(),
+            clock: Clock::system(),
             service: None,
             process: None,
         };
         test_env.operator_writes_the_token(TOKEN);
         test_env
+    }
+
+    /// A service that is started afterwards goes by this clock.
+    pub fn with_clock(mut self, clock: &Clock) -> Self {
+        self.clock = clock.clone();
+        self
     }
 
     /// The operator sets variables; they hold from the next start.
@@ -135,7 +143,8 @@ impl TestEnv {
 
     pub fn start(&mut self) {
         assert!(self.service.is_none(), "the service runs already");
-        let app = App::build(self.checked_settings(), Clock::system(), Random::system()).unwrap();
+        let app =
+            App::build(self.checked_settings(), self.clock.clone(), Random::system()).unwrap();
         let (public, admin) = (app.public_address(), app.admin_address());
         let (reread, rereads) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();

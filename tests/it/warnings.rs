@@ -83,6 +83,29 @@ fn warnings_of_check_name_placeholders_and_what_is_unused() {
 }
 
 #[test]
+fn public_key_that_init_writes_for_telnyx_is_a_placeholder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("postcall.yaml");
+    let init = ["init", "--preset", "telnyx", "--yes", "--output", file.to_str().unwrap()];
+    let init =
+        std::process::Command::new(env!("CARGO_BIN_EXE_postcall")).args(init).output().unwrap();
+    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+    let written = std::fs::read_to_string(&file).unwrap();
+    let line = written.lines().position(|line| line.contains("public_key:")).unwrap() + 1;
+    let environment = || [("PLIVO_AUTH_TOKEN", "a-made-up-auth-token")].into_iter().collect();
+    let warned = |text: &str| {
+        let warnings = Settings::from_yaml(text, environment()).unwrap().warnings.placeholders;
+        warnings.into_iter().find(|it| it.path == "sources.ivr.signature.telnyx.public_key")
+    };
+    let warning = warned(&written).unwrap();
+    assert_eq!(warning.location.unwrap().line, line);
+    assert!(warning.message.starts_with("this is a placeholder"), "{}", warning.message);
+    let own = written.replace("NWdSdHbq", "NWdSdHbr");
+    assert_ne!(own, written);
+    assert_eq!(warned(&own), None);
+}
+
+#[test]
 fn placeholders_are_refused_by_serve_unless_every_listener_is_on_loopback() {
     for listener in ["public", "admin"] {
         let reachable = PLACEHOLDERS.replace(

@@ -115,6 +115,21 @@ fn answer_xml_speaks_the_language_that_is_named() {
 }
 
 #[test]
+fn answer_xml_in_a_language_without_a_prompt_of_its_own_is_noted() {
+    let output = xml(&["digits", "--language", "es-ES"]);
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("language=\"es-ES\""));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "note: score has one prompt for all languages, which is spoken as es-ES: write prompt: \
+         { es-ES: … } if it is in another\n"
+    );
+    for arguments in [&["digits"][..], &["nps", "--language", "es-ES"]] {
+        assert_eq!(xml(arguments).stderr, b"", "{arguments:?}");
+    }
+}
+
+#[test]
 fn answer_xml_that_cannot_be_written_is_refused_with_what_would_be_right() {
     let errors: Vec<_> = [
         &["nobody"][..],

@@ -81,7 +81,7 @@ fn metrics(settings: &Settings) -> Arc<Metrics> {
         sources: settings.sources.keys().map(|name| (name.clone(), Vec::new())).collect(),
         surveys: settings.surveys.keys().cloned().collect(),
         accounts: settings.accounts.keys().cloned().collect(),
-        refusals: Vec::new(),
+        rejections: Vec::new(),
         ..LabelSets::default()
     };
     METRICS.with(|it| it.get_or_init(|| Arc::new(Metrics::new(&labels(), &settings.hash))).clone())

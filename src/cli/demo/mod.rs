@@ -32,10 +32,9 @@ impl Demo {
             let report = play(&environment).await?;
             let mut out = std::io::stdout().lock();
             write!(out, "{report}")?;
-            write!(out, "{}", environment.signposts())?;
             out.flush()?;
             if !self.once {
-                writeln!(out, "\nCtrl-C ends the demo.")?;
+                writeln!(out, "{}\nCtrl-C ends the demo.", environment.signposts())?;
                 out.flush()?;
                 tokio::signal::ctrl_c().await.context("listening for Ctrl-C")?;
             }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::environment::StoreSummary;
 use super::scenarios::{Ending, Scenario};
+use crate::cli::table::Table;
 use crate::submission::{State, StateCounts};
 
 /// What became of every call, as the store has it and as the simulator received it.
@@ -121,17 +122,14 @@ fn list(value: &Value) -> Vec<&str> {
 
 impl fmt::Display for DemoSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5], ok: &str| {
-            let [call, caller, answers, store, received] = cells;
-            let text =
-                format!("  {call:<13}{caller:<44}{answers:<18}{store:<24}{received:<20}{ok}");
-            writeln!(f, "{}", text.trim_end())
-        };
-        row(f, ["CALL", "THE CALLER", "ANSWERED", "STORED", "AT PLIVO"], "")?;
-        for line in &self.lines {
-            let cells = [&line.call, &line.caller, &line.answers, &line.store, &line.received];
-            row(f, cells.map(String::as_str), if line.ok { "ok" } else { "NOT SO" })?;
+        let head = ["CALL", "THE CALLER", "ANSWERED", "STORED", "AT PLIVO", ""];
+        let mut table = Table::with_head(head);
+        for Line { call, caller, answers, store, received, ok } in &self.lines {
+            let ok = if *ok { "ok" } else { "NOT SO" }.to_owned();
+            let cells = [call, caller, answers, store, received].map(String::clone);
+            table.add(cells.into_iter().chain([ok]).collect());
         }
+        table.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         let StateCounts { accepted, collecting, pending, delivered, ignored, dead, discarded } =
             self.totals;
         writeln!(

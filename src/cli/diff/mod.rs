@@ -42,8 +42,8 @@ pub(super) struct Diff {
 
 const EXIT_CODES: &str = "\
 Compares what every combination of answers comes to: rating, issues and notes, or that it is ignored
-or dead. Free text and fields are compared with samples. How long answers are waited for, replies and
-deliveries are not compared. No secret has to be set.
+or dead, and when a question is asked. Free text and fields are compared with samples. How long answers are
+waited for, replies and deliveries are not compared. No secret has to be set.
 
 Exit codes, as of `git diff --exit-code`: 0 equal, 1 different, 2 usage, 78 invalid settings.";
 
@@ -60,6 +60,13 @@ enum Output {
 
 impl Diff {
     pub(super) fn run(self) -> Result<(), Failure> {
+        self.compare().map_err(|failure| match self.output {
+            Output::Json => failure.printed_as_json(),
+            Output::Text | Output::Markdown => failure,
+        })
+    }
+
+    fn compare(&self) -> Result<(), Failure> {
         let load = |file: &PathBuf| {
             // What answers come to depends on no secret, so none has to be set.
             let environment = Environment::of_process().without_secrets();
@@ -88,7 +95,7 @@ impl Diff {
             Output::Markdown => printed::markdown(&mut out, &report)?,
         }
         // The report says what is different; the exit code says that something is.
-        if differs { Err(Failure::Reported) } else { Ok(()) }
+        if differs { Err(Failure::Printed(1)) } else { Ok(()) }
     }
 }
 

@@ -4,7 +4,7 @@ use super::compared::SurveyChange;
 use super::report::OutcomeChanges;
 use super::stored::{ChangedSubmission, Stored};
 use crate::cli::table::{Table, plain};
-use crate::survey::{ChangedRow, SurveyDifference};
+use crate::survey::{ChangedAskWhen, ChangedRow, SurveyDifference};
 
 /// Most rows of a survey that are printed; `--output json` has all of them.
 const ROWS_MAX: usize = 100;
@@ -106,6 +106,12 @@ fn summary(difference: &SurveyDifference) -> String {
 
 fn remarks(difference: &SurveyDifference) -> Vec<String> {
     let mut remarks = Vec::new();
+    for ChangedAskWhen { question, before, after } in &difference.changed_ask_when {
+        let when = |condition: &Option<String>| {
+            condition.as_ref().map_or("always asked".to_owned(), |it| format!("asked if {it}"))
+        };
+        remarks.push(format!("question {question}: {} → {}", when(before), when(after)));
+    }
     if let more @ 1.. = difference.rows.len().saturating_sub(ROWS_MAX) {
         remarks.push(format!("… and {more} more rows: --output json has all"));
     }

@@ -4,6 +4,7 @@ mod curl;
 mod explained;
 mod message;
 
+use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::payload::{self, GivenMethod, Payload};
 use super::preview::{Preview, Trust};
-use super::{Failure, InspectedSettings, Output, diagnostics};
+use super::{Failure, InspectedSettings, Output, watch};
 use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
@@ -45,11 +46,18 @@ pub(super) struct Explain {
     /// Print each text that the signature may have been made over, and where it was looked for
     #[arg(long)]
     explain_signature: bool,
+    /// Explain again whenever the settings file or a FILE changes, until Ctrl-C; the standard input is read
+    /// once
+    #[arg(long)]
+    watch: bool,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
     settings: InspectedSettings,
+    /// The content of the standard input, once it is read.
+    #[arg(skip)]
+    stdin: OnceCell<Vec<u8>>,
 }
 
 const WHAT_IS_READ: &str = "\
@@ -65,20 +73,30 @@ or the curl command that `postcall sign` prints. Anything else is a bare body, w
 All are taken for webhooks that arrived in this order; nothing is kept and nothing is sent. A webhook whose
 signature is missing or wrong is reported, and explained all the same.
 
-Exit codes: 0 explained, 1 the service would refuse one of the webhooks, 2 usage or a file that cannot
-be read, 78 bad settings.";
+Exit codes: 0 explained, or --watch ended by Ctrl-C; 1 the service would refuse one of the webhooks, 2 usage
+or a file that cannot be read, 78 bad settings.";
 
 /// Longest file that is read, in bytes: many times what the public listener takes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings.load_with_notes().map_err(|failure| match self.output {
+        let as_asked = |failure: Failure| match self.output {
             Output::Text => failure,
-            Output::Json => {
-                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
-            }
-        })?;
+            Output::Json => failure.printed_as_json(),
+        };
+        let explain = || self.explain().map_err(as_asked);
+        if !self.watch {
+            return explain();
+        }
+        let files = self.files.iter().filter(|file| !is_stdin(file)).cloned();
+        let settings = self.settings.file.find().map_err(as_asked)?;
+        let watched: Vec<_> = std::iter::once(settings).chain(files).collect();
+        watch::repeat(&watched, explain)
+    }
+
+    fn explain(&self) -> Result<(), Failure> {
+        let settings = self.settings.load_with_notes()?;
         let mut preview = Preview::of(&settings);
         let mut explained = Explained::default();
         let at = self.at.unwrap_or_else(Timestamp::now);
@@ -95,7 +113,7 @@ impl Explain {
             Output::Text => write!(out, "{explained}")?,
             Output::Json => writeln!(out, "{:#}", explained.to_json())?,
         }
-        if explained.is_rejected() { Err(Failure::Reported) } else { Ok(()) }
+        if explained.is_rejected() { Err(Failure::Printed(1)) } else { Ok(()) }
     }
 
     /// With the name of the file that each comes from.
@@ -103,11 +121,8 @@ impl Explain {
         let stdin = [PathBuf::from("-")];
         let mut all = Vec::new();
         for file in if self.files.is_empty() { &stdin } else { self.files.as_slice() } {
-            let name = if file == Path::new("-") {
-                "standard input".into()
-            } else {
-                file.to_string_lossy()
-            };
+            let name =
+                if is_stdin(file) { "standard input".into() } else { file.to_string_lossy() };
             let content = self
                 .bytes(file)
                 .map_err(|error| Failure::InvalidInput(format!("cannot read {name}: {error}")))?;
@@ -134,7 +149,14 @@ impl Explain {
         if self.files.is_empty() && matches!(self.method, Some(GivenMethod::Get)) {
             return Ok(Vec::new());
         }
-        super::read_file(file, FILE_BYTES_MAX)
+        if let Some(read) = self.stdin.get().filter(|_| is_stdin(file)) {
+            return Ok(read.clone());
+        }
+        let read = super::read_file(file, FILE_BYTES_MAX)?;
+        if self.watch && is_stdin(file) {
+            let _ = self.stdin.set(read.clone());
+        }
+        Ok(read)
     }
 
     fn describes_a_body(&self) -> bool {
@@ -178,4 +200,8 @@ impl Explain {
         let name = named.or_else(|| payload.path.rsplit('/').next()).unwrap_or_default();
         super::source(settings, name)
     }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
 }

@@ -98,7 +98,7 @@ static ALL: &[Sender] = &[
         preset: "telnyx",
         about: "Set client_state of the gather command to {\"call_uuid\":\"…\",\"question\":\"score\"} in Base64.",
         signature: Some(Signature {
-            // A SHA-256, so that no private key to it is known.
+            // `PublicKey::PLACEHOLDER`, of which `check` warns.
             yaml: "{ telnyx: { public_key: NWdSdHbqmcrUtlSMupbPrPg7pJgkxC6jf+bz7V2Vnzo= } }",
             about: "CHANGE IT: the public key of your Telnyx account, from its portal. No signature matches this one.",
             variable: None,

@@ -27,8 +27,8 @@ pub(super) enum NoCase {
 /// # Errors
 /// Something of the case is not stored.
 pub(super) fn file(shown: &SubmissionDetailView) -> Result<String, NoCase> {
-    if shown.skipped.webhooks > 0 {
-        return Err(NoCase::TooMany(shown.skipped.webhooks));
+    if shown.truncated.webhooks > 0 {
+        return Err(NoCase::TooMany(shown.truncated.webhooks));
     }
     let webhooks = shown.webhooks.iter().map(webhook).collect::<Result<Vec<_>, _>>()?;
     if webhooks.is_empty() {
@@ -50,7 +50,7 @@ pub(super) fn file(shown: &SubmissionDetailView) -> Result<String, NoCase> {
 }
 
 fn webhook(webhook: &WebhookView) -> Result<String, NoCase> {
-    if webhook.gone {
+    if webhook.purged {
         return Err(NoCase::Purged);
     }
     if webhook.body_base64.is_some() {

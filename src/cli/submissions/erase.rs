@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::Output;
+use crate::admin::EraseResult;
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::domain::CallUuid;
@@ -12,7 +13,8 @@ use crate::domain::CallUuid;
 #[command(
     after_help = "Webhooks, answers, attempts and the call's id go; the submission's own id and what \
 became of it stay, so that the state counts balance and a webhook sent again is recognized. It is final. \
-Backups, exports, log lines (which have call ids) and feedback at Plivo are not erased."
+Backups, exports, log lines (which have call ids) and feedback at Plivo are not erased. Exits with 1 if \
+nothing is stored about one of the calls."
 )]
 pub(super) struct Erase {
     /// The call's id, as Plivo names it
@@ -29,18 +31,33 @@ impl Erase {
     pub async fn run(self) -> Result<(), Failure> {
         let api = self.admin.open_write()?;
         let mut printed = Ok(());
+        let mut all_found = true;
         for call in &self.calls {
-            let erased = api.erase(call).await?.erased;
+            let result = api.erase(call).await?;
+            let EraseResult { erased, quarantined } = result;
+            all_found &= erased > 0 || quarantined > 0;
             let line = match self.output {
-                Output::Json => json!({ "call": call.as_str(), "erased": erased }).to_string(),
-                Output::Table if erased == 0 => {
-                    format!("{call}: nothing is known of it, or not any more")
+                Output::Json => {
+                    json!({ "call": call.as_str(), "erased": erased, "quarantined": quarantined })
+                        .to_string()
                 }
-                Output::Table => format!("{call}: {erased} erased"),
+                Output::Table => format!("{call}: {}", summary(result)),
             };
             // The reader may be gone: the rest is erased all the same.
             printed = printed.and_then(|()| writeln!(io::stdout(), "{line}"));
         }
-        Ok(printed?)
+        if all_found { Ok(printed?) } else { Err(Failure::Printed(1)) }
     }
+}
+
+fn summary(EraseResult { erased, quarantined }: EraseResult) -> String {
+    let parts: Vec<String> = [(erased, "submission"), (quarantined, "quarantined webhook")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| format!("{number} {noun}{}", if number == 1 { "" } else { "s" }))
+        .collect();
+    if parts.is_empty() {
+        return "nothing is stored about this call, or it is erased already".to_owned();
+    }
+    format!("{} erased", parts.join(" and "))
 }

@@ -1,9 +1,9 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
 use super::search::Search;
@@ -34,6 +34,19 @@ enum GivenFormat {
     Csv,
 }
 
+fn not_created(file: &Path, error: io::Error) -> Failure {
+    let name = file.display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            anyhow!(
+                "{name} exists, and is not overwritten: remove it, or name another file with --to"
+            )
+        }
+        _ => anyhow!("cannot create {name}: {error}"),
+    }
+    .into()
+}
+
 impl Export {
     pub async fn run(self) -> Result<(), Failure> {
         let api = self.admin.open_read()?;
@@ -41,7 +54,7 @@ impl Export {
             None => self.write(&*api, &mut BufWriter::new(io::stdout().lock())).await,
             Some(file) => {
                 let opened = File::options().write(true).create_new(true).mode(0o600).open(file);
-                let opened = opened.with_context(|| format!("creating {}", file.display()))?;
+                let opened = opened.map_err(|error| not_created(file, error))?;
                 let written = self.write(&*api, &mut BufWriter::new(opened)).await;
                 if written.is_err() {
                     // A part looks like the whole; the failure is what is printed.

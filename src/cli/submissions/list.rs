@@ -8,7 +8,7 @@ use crate::admin::{AccountView, PAGE_MAX, Paging, SubmissionView};
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
-use crate::cli::terminal::{Colour, Terminal};
+use crate::cli::terminal::{Colour, Terminal, TimeArgs};
 use crate::submission::StateCounts;
 use crate::survey::Trace;
 
@@ -26,9 +26,8 @@ pub(super) struct List {
     /// Print below each which question, scale and rules of its survey applied
     #[arg(long)]
     trace: bool,
-    /// Print times in UTC, not how long ago they were; so it is always if no terminal reads it
-    #[arg(long)]
-    utc: bool,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
@@ -61,7 +60,7 @@ impl List {
                 }
             }
             Output::Table => {
-                let terminal = Terminal::of_stdout(self.utc);
+                let terminal = self.times.terminal();
                 print_table(&mut out, &found, self.trace, &terminal)?;
                 for account in api.accounts().await?.accounts {
                     print_pause(&mut out, &account, &terminal)?;

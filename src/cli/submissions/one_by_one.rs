@@ -40,5 +40,5 @@ pub(super) async fn one_by_one<T>(
         // The reader may be gone: the action is run on the rest all the same.
         printed = printed.and_then(|()| writeln!(io::stdout(), "{line}"));
     }
-    if all_done { Ok(printed?) } else { Err(Failure::Reported) }
+    if all_done { Ok(printed?) } else { Err(Failure::Printed(1)) }
 }

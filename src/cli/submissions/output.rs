@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::failure::Failure;
 use crate::cli::table::Table;
+use crate::cli::terminal::Terminal;
 
 /// How to print it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -18,12 +19,13 @@ pub(in crate::cli) enum Output {
     Json,
 }
 
-/// Prints a table with a row for each of them, or one JSON object a line.
+/// Prints a table with a row for each of them, as the terminal can show it, or one JSON object a line.
 pub(in crate::cli) fn print_list<T: Serialize, const CELLS: usize>(
     items: &[T],
     output: Output,
+    terminal: &Terminal,
     head: [&str; CELLS],
-    row: impl Fn(&T) -> [String; CELLS],
+    row: impl Fn(&T, &Terminal) -> [String; CELLS],
 ) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if output == Output::Json {
@@ -33,8 +35,8 @@ pub(in crate::cli) fn print_list<T: Serialize, const CELLS: usize>(
         return Ok(());
     }
     let mut table = Table::with_head(head);
-    items.iter().for_each(|item| table.add(row(item).into()));
-    Ok(write!(out, "{table}")?)
+    items.iter().for_each(|item| table.add(row(item, terminal).into()));
+    Ok(write!(out, "{}", table.shown(terminal, |_, _| None))?)
 }
 
 /// Prints one line: this text, or the JSON of `value`.

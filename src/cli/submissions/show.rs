@@ -9,12 +9,13 @@ use super::list::{colour_of, state, trace_text};
 use super::named::{Named, named};
 use super::output::{Output, to_json};
 use crate::admin::{
-    AnswerView, AttemptView, AuditView, FeedbackView, SubmissionDetailView, Truncated, WebhookView,
+    AnswerStatus, AnswerView, AttemptView, AuditView, FeedbackView, SubmissionDetailView,
+    Truncated, WebhookView,
 };
 use crate::cli::admin_api::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::table::{Table, plain};
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{Terminal, TimeArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -28,9 +29,8 @@ pub(super) struct Show {
     /// Print it as a file of cases for `postcall test`: its webhooks, and what they came to
     #[arg(long, conflicts_with = "output")]
     as_test: bool,
-    /// Print times in UTC alone, without how long ago they were
-    #[arg(long)]
-    utc: bool,
+    #[command(flatten)]
+    times: TimeArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -39,7 +39,7 @@ impl Show {
     pub async fn run(self) -> Result<(), Failure> {
         let api = self.admin.open_read()?;
         let shown = api.show(self.id.find(&*api).await?).await?;
-        let terminal = Terminal::of_stdout(self.utc);
+        let terminal = self.times.terminal();
         let mut out = io::stdout().lock();
         if self.as_test {
             let file = as_test::file(&shown)
@@ -61,23 +61,24 @@ fn print(
     terminal: &Terminal,
 ) -> io::Result<()> {
     print_heads(out, shown, terminal)?;
-    let Truncated { webhooks, answers, attempts } = shown.skipped;
-    let head = ["RECEIVED", "SOURCE", "OUTCOME", "HOOK", "SAID"];
-    section(out, "webhooks", &table(head, &shown.webhooks, webhook))?;
+    let terminal = &terminal.indented(2);
+    let Truncated { webhooks, answers, attempts } = shown.truncated;
+    let head = ["RECEIVED", "SOURCE", "OUTCOME", "WEBHOOK", "SAID"];
+    section(out, "webhooks", &table(terminal, head, &shown.webhooks, webhook))?;
     more(out, webhooks, "later")?;
     let head = ["RECEIVED", "KIND", "NAME", "VALUE", "COUNTS"];
-    section(out, "answers", &table(head, &shown.answers, answer))?;
+    section(out, "answers", &table(terminal, head, &shown.answers, answer))?;
     more(out, answers, "later")?;
     if let Some(trace) = &shown.submission.trace {
         section(out, "mapping", &trace_text(trace))?;
     }
     let head = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
-    section(out, "attempts", &table(head, &shown.attempts_made, attempt))?;
+    section(out, "attempts", &table(terminal, head, &shown.attempts_made, attempt))?;
     more(out, attempts, "earlier")?;
     section(
         out,
         "operator actions",
-        &table(["AT", "ACTION", "COMMENT"], &shown.interventions, intervention),
+        &table(terminal, ["AT", "ACTION", "COMMENT"], &shown.interventions, intervention),
     )
 }
 
@@ -104,7 +105,7 @@ fn print_heads(
     line("accepted", time(Some(submission.accepted_at)))?;
     line("due", time(Some(submission.due_at)))?;
     line("settled", time(submission.settled_at))?;
-    line("dropped", time(submission.gone_at))?;
+    line("purged", time(submission.purged_at))?;
     line("attempts", submission.attempts.to_string())?;
     line("delivered", plain(&submission.feedback.as_ref().map(feedback).unwrap_or_default()))
 }
@@ -118,23 +119,28 @@ fn section(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
     text.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn more(out: &mut impl Write, skipped: usize, which: &str) -> io::Result<()> {
-    if skipped == 0 { Ok(()) } else { writeln!(out, "  and {skipped} {which} ones") }
+fn more(out: &mut impl Write, truncated: usize, which: &str) -> io::Result<()> {
+    if truncated == 0 { Ok(()) } else { writeln!(out, "  and {truncated} {which} ones") }
 }
 
-fn table<T, const N: usize>(head: [&str; N], rows: &[T], line: fn(&T) -> [String; N]) -> String {
+fn table<T, const N: usize>(
+    terminal: &Terminal,
+    head: [&str; N],
+    rows: &[T],
+    line: fn(&T, &Terminal) -> [String; N],
+) -> String {
     if rows.is_empty() {
         return String::new();
     }
     let mut table = Table::with_head(head);
-    rows.iter().for_each(|row| table.add(line(row).to_vec()));
-    table.to_string()
+    rows.iter().for_each(|row| table.add(line(row, terminal).to_vec()));
+    table.shown(terminal, |_, _| None)
 }
 
-fn webhook(webhook: &WebhookView) -> [String; 5] {
-    let said = if webhook.gone { "(not kept any more)".to_owned() } else { said(webhook) };
+fn webhook(webhook: &WebhookView, terminal: &Terminal) -> [String; 5] {
+    let said = if webhook.purged { "(not kept any more)".to_owned() } else { said(webhook) };
     [
-        format!("{:.3}", webhook.received_at),
+        terminal.exact_time(webhook.received_at),
         webhook.source.clone(),
         webhook.outcome.clone(),
         webhook.id.clone(),
@@ -149,20 +155,32 @@ fn said(webhook: &WebhookView) -> String {
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn answer(answer: &AnswerView) -> [String; 5] {
+fn answer(answer: &AnswerView, terminal: &Terminal) -> [String; 5] {
     [
-        format!("{:.3}", answer.received_at),
+        terminal.exact_time(answer.received_at),
         answer.kind.clone(),
         answer.name.clone(),
         answer.value.clone().unwrap_or_else(|| "(silence)".to_owned()),
-        if answer.late { "no, it came late" } else { "yes" }.to_owned(),
+        counts(answer).to_owned(),
     ]
 }
 
-fn attempt(attempt: &AttemptView) -> [String; 6] {
+fn counts(answer: &AnswerView) -> &'static str {
+    match answer.status {
+        _ if answer.late => "no, it came late",
+        Some(AnswerStatus::Counts) => "yes",
+        Some(AnswerStatus::AnotherCounts) => "no, another answer counts",
+        Some(AnswerStatus::OutsideDomain) => "no, the question does not have it",
+        Some(AnswerStatus::Silence) => "no, it is silence",
+        None if answer.kind == "answer" => "not known: the settings do not have the survey",
+        None => "yes",
+    }
+}
+
+fn attempt(attempt: &AttemptView, terminal: &Terminal) -> [String; 6] {
     let reply = attempt.error.as_ref().or(attempt.reply.as_ref()).cloned().unwrap_or_default();
     [
-        format!("{:.3}", attempt.started_at),
+        terminal.exact_time(attempt.started_at),
         attempt.verdict.clone().unwrap_or_else(|| "under way".to_owned()),
         attempt.status.map(|status| status.to_string()).unwrap_or_default(),
         attempt.api_id.clone().unwrap_or_default(),
@@ -171,9 +189,9 @@ fn attempt(attempt: &AttemptView) -> [String; 6] {
     ]
 }
 
-fn intervention(done: &AuditView) -> [String; 3] {
+fn intervention(done: &AuditView, terminal: &Terminal) -> [String; 3] {
     let because = done.detail.clone().unwrap_or_default();
-    [format!("{:.0}", done.at), done.action.clone(), because]
+    [terminal.time(done.at), done.action.clone(), because]
 }
 
 /// `2 ECHO, ONE_WAY_AUDIO: the notes`.

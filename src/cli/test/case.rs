@@ -2,8 +2,8 @@ use jiff::Timestamp;
 
 use super::expected::Expectation;
 use crate::cli::payload::Payload;
-use crate::domain::Method;
-use crate::settings::{Context, Cursor, Environment, Located, Table, all, parse_duration};
+use crate::domain::{Advice, Method};
+use crate::settings::{Context, Cursor, Diagnostic, Environment, Table, all, parse_duration};
 use crate::source;
 
 /// What a file of cases holds.
@@ -32,7 +32,8 @@ pub(super) struct Case {
 
 /// One webhook.
 pub(super) struct Step {
-    pub line: usize,
+    /// Its path in the file.
+    pub path: String,
     /// Nothing where the settings' only one is meant.
     pub source: Option<String>,
     pub at: Timestamp,
@@ -59,22 +60,32 @@ const START: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 impl Suite {
     /// # Errors
-    /// Everything that is wrong with the text, one line for each fault.
-    pub fn parse(file: &str, text: &str) -> Result<Self, String> {
-        let root = Located::parse(text)
-            .map_err(|error| format!("{file}:{}: {}", error.line, error.message))?;
-        let context = Context::of(Some(file.into()), Environment::default());
-        let mut suite = suite(&Cursor::free(&root, &context));
+    /// Everything that is wrong with the text.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let context = context(file, text);
+        let root = context.parse(text);
+        let mut suite = root.and_then(|root| suite(&Cursor::free(&root, &context)));
         if let Some(own) = suite.as_mut().and_then(|suite| suite.settings.as_mut()) {
             own.indent = text.lines().nth(own.line).map_or(0, indentation);
         }
-        match (&context.into_sorted()[..], suite) {
-            ([], Some(suite)) => Ok(suite),
-            (faults, _) => {
-                Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-            }
+        match (context.into_sorted(), suite) {
+            (faults, Some(suite)) if faults.is_empty() => Ok(suite),
+            (faults, _) => Err(faults),
         }
     }
+}
+
+fn context(file: &str, text: &str) -> Context {
+    Context::of(Some(file.into()), Environment::default()).showing(text)
+}
+
+/// A fault that shows when the case runs, with its line; `path` is that of a value of the file.
+pub(super) fn fault(file: &str, text: &str, path: &str, advice: Advice) -> Vec<Diagnostic> {
+    let context = context(file, text);
+    if let Some(root) = context.parse(text) {
+        Cursor::free(&root, &context).fault_below::<()>(path, advice);
+    }
+    context.into_sorted()
 }
 
 fn indentation(line: &str) -> usize {
@@ -160,7 +171,7 @@ fn step(cursor: &Cursor<'_>, clock: &mut Clock) -> Option<Step> {
     clock.has_run = true;
     let sender = sender(&table);
     Some(Step {
-        line: cursor.line(),
+        path: cursor.path().to_owned(),
         source,
         at: at?,
         sender: sender?,
@@ -303,7 +314,7 @@ cases:
             let text = format!("{}{typed}{}", &FILE[..at], &FILE[end..]);
             if let Err(faults) = Suite::parse("f", &text) {
                 prop_assert!(!faults.is_empty());
-                prop_assert!(faults.lines().all(|fault| fault.starts_with("f:")), "{faults}");
+                prop_assert!(faults.iter().all(|it| it.to_string().starts_with("f:")), "{faults:?}");
             }
         }
     }

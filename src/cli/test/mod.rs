@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::settings_file::note_missing_secrets;
-use super::{Failure, InspectedSettings, diagnostics};
+use super::{Failure, InspectedSettings};
 use crate::settings::{Located, Settings, SettingsError};
 
 use case::{Case, OwnSettings, Suite};
@@ -73,12 +73,11 @@ struct Played {
 
 impl Test {
     pub(super) fn run(mut self) -> Result<(), Failure> {
-        self.take_settings_file()?;
-        self.run_cases().map_err(|failure| match self.output {
-            Output::Json => {
-                failure.reported_by(|error| format!("{:#}", diagnostics::to_json(error)))
+        self.take_settings_file().and_then(|()| self.run_cases()).map_err(|failure| {
+            match self.output {
+                Output::Json => failure.printed_as_json(),
+                Output::Text | Output::Junit => failure,
             }
-            Output::Text | Output::Junit => failure,
         })
     }
 
@@ -88,7 +87,8 @@ impl Test {
         let mut played = Vec::new();
         for file in &files {
             let name = file.display().to_string();
-            let suite = Suite::parse(&name, &read(file)?).map_err(Failure::InvalidInput)?;
+            let text = read(file)?;
+            let suite = Suite::parse(&name, &text).map_err(Failure::Cases)?;
             let cases = suite.cases.into_iter().filter(|case| self.is_wanted(case));
             let settings = match &suite.settings {
                 Some(own) => &self.own_settings(file, own)?,
@@ -97,7 +97,7 @@ impl Test {
                     none => none.insert(self.settings.load_with_notes()?),
                 },
             };
-            played.push(play(name, cases, settings)?);
+            played.push(play(name, &text, cases, settings)?);
         }
         let count = |failed| {
             let all = played.iter().flat_map(|played| &played.cases);
@@ -123,7 +123,7 @@ impl Test {
                 write!(out, "{}", Junit(suites.collect()))?;
             }
         }
-        if failed == 0 { Ok(()) } else { Err(Failure::Reported) }
+        if failed == 0 { Ok(()) } else { Err(Failure::Printed(1)) }
     }
 
     fn is_wanted(&self, case: &Case) -> bool {
@@ -222,14 +222,14 @@ fn is_settings_file(text: &str) -> bool {
 
 fn play(
     file: String,
+    text: &str,
     cases: impl Iterator<Item = Case>,
     settings: &Settings,
 ) -> Result<Played, Failure> {
     let mut played = Vec::new();
     for case in cases {
-        let diff = run::run(&case, settings).map_err(|(line, message)| {
-            Failure::InvalidInput(format!("{file}:{line}: {}: {message}", case.name))
-        })?;
+        let diff = run::run(&case, settings)
+            .map_err(|(path, advice)| Failure::Cases(case::fault(&file, text, &path, advice)))?;
         played.push((case, diff));
     }
     Ok(Played { file, cases: played })

@@ -7,6 +7,7 @@ use super::diff::Diff;
 use super::expected::{Ending, ExpectedCall, ExpectedFeedback};
 use crate::cli::payload::Payload;
 use crate::cli::preview::{Preview, PreviewRejection, Previewed, Trust, Understood};
+use crate::domain::{Advice, Name};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::submission::{Mapping, State};
@@ -23,8 +24,8 @@ struct Happened {
 /// Plays a case and says where it differs from what it must come to.
 ///
 /// # Errors
-/// A webhook that cannot be sent as the case says, with its line.
-pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (usize, String)> {
+/// A webhook that cannot be sent as the case says: the path of what is wrong, and what would be right.
+pub(super) fn run(case: &Case, settings: &Settings) -> Result<Diff, (String, Advice)> {
     let mut preview = Preview::of(settings);
     let mut happened = Happened { rejected: Vec::new(), skipped: false, replies: Vec::new() };
     for step in &case.webhooks {
@@ -51,14 +52,16 @@ fn play(
     settings: &Settings,
     preview: &mut Preview<'_>,
     happened: &mut Happened,
-) -> Result<(), (usize, String)> {
-    let source = source(step, settings).map_err(|message| (step.line, message))?;
+) -> Result<(), (String, Advice)> {
+    let source =
+        source(step, settings).map_err(|advice| (format!("{}.source", step.path), advice))?;
     let payload = step.payload(source.name.as_str());
     let (payload, trust) = match step.sender {
         Sender::SignedPayload => {
             let nonce = nonce(&payload);
             let signed = payload.signed(source, &nonce, step.at);
-            (signed.map_err(|error| (step.line, cannot_sign(error)))?, Trust::Signed)
+            let signed = signed.map_err(|error| (step.path.clone(), cannot_sign(error).into()));
+            (signed?, Trust::Signed)
         }
         Sender::AsWritten => (payload, Trust::Signed),
         Sender::Believed => (payload, Trust::Anybody),
@@ -82,17 +85,17 @@ fn cannot_sign(error: impl std::fmt::Display) -> String {
     )
 }
 
-fn source<'a>(step: &Step, settings: &'a Settings) -> Result<&'a Source, String> {
-    let known = || settings.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+fn source<'a>(step: &Step, settings: &'a Settings) -> Result<&'a Source, Advice> {
+    let known: Vec<&str> = settings.sources.keys().map(Name::as_str).collect();
     match &step.source {
-        Some(name) => settings
-            .sources
-            .get(name.as_str())
-            .ok_or_else(|| format!("source: the settings have no {name:?}; one of {}", known())),
+        Some(name) => settings.sources.get(name.as_str()).ok_or_else(|| {
+            let message = format!("the settings have no source {name:?}");
+            Advice::unknown_name(message, name, &known)
+        }),
         None if settings.sources.len() == 1 => {
             Ok(settings.sources.values().next().expect("there is one"))
         }
-        None => Err(format!("source is missing: one of {}", known())),
+        None => Err(format!("missing: expected one of {}", known.join(", ")).into()),
     }
 }
 

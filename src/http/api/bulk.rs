@@ -5,8 +5,8 @@ use super::answer::{Answer, Listener};
 use super::problems::{BadBody, CommonProblems, RateLimited};
 use super::reading::Body;
 use crate::admin::{
-    AdminApi, AdminError, BulkDiscardRequest, BulkReplayRequest, DiscardResult, EraseResult,
-    ReplayResult,
+    AdminApi, AdminError, AdminService, BulkDiscardRequest, BulkReplayRequest, DiscardResult,
+    EraseResult, ReplayResult,
 };
 
 /// Whose words are to be forgotten.
@@ -69,6 +69,10 @@ pub(super) async fn erase(
     listener: Listener,
 ) -> Answer<EraseResult> {
     let call = call.parse().map_err(|error| AdminError::invalid("call", error))?;
-    listener.api.ingest.quarantine().erase(&call);
-    listener.act(async move |admin| admin.erase(&call).await).await
+    let ingest = listener.api.ingest.clone();
+    let erase = async move |admin: &AdminService| {
+        let erasure = ingest.begin_erasure(&call).await;
+        admin.erase_all(&call, erasure.removed.clone()).await
+    };
+    listener.act(erase).await
 }

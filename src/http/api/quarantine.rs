@@ -11,8 +11,10 @@ use crate::admin::{
 };
 use crate::domain::Name;
 use crate::ingest::{
-    QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, quarantined_bytes,
+    QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, RetryOptions, WaitReason,
+    quarantined_bytes,
 };
+use crate::telemetry::QuarantineEvent;
 
 /// The last webhooks that this service rejected, and why.
 #[utoipa::path(
@@ -23,8 +25,14 @@ use crate::ingest::{
     responses((status = 200, description = "at most 50, the latest first", body = RejectionList), CommonProblems),
 )]
 pub(super) async fn rejections(listener: Listener) -> web::Json<RejectionList> {
-    let rejections = listener.api.ingest.rejections().list().into_iter().map(rejection);
-    web::Json(RejectionList { rejections: rejections.collect() })
+    let ingest = &listener.api.ingest;
+    let view = |it: RejectionRecord| {
+        let event = ingest.quarantine().event_of(it.id);
+        rejection(it, event)
+    };
+    web::Json(RejectionList {
+        rejections: ingest.rejections().list().into_iter().map(view).collect(),
+    })
 }
 
 /// Webhooks that no known secret verifies.
@@ -46,20 +54,20 @@ pub(super) async fn list(listener: Listener) -> web::Json<QuarantineList> {
     path = "/api/v1/quarantine/{id}",
     operation_id = "show_quarantined",
     tag = "quarantine",
-    params(("id" = String, Path, description = "its id")),
+    params(("id" = String, Path, format = "uuid", description = "its id")),
     responses((status = 200, description = "the webhook", body = QuarantinedDetail), CommonProblems),
 )]
 pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<QuarantinedDetail> {
     let webhooks = listener.api.ingest.quarantine().list();
     let id = path.parse::<Uuid>().ok();
-    let found = webhooks.iter().find(|kept| Some(kept.webhook.id.0) == id);
-    let kept = found.ok_or_else(|| {
+    let found = webhooks.iter().find(|(kept, _)| Some(kept.webhook.id.0) == id);
+    let entry = found.ok_or_else(|| {
         let detail = "no such quarantined webhook: it is received, expired or dropped";
         ApiError::from(AdminError::NotFound(detail.to_owned()))
     })?;
-    let webhook = &kept.webhook;
+    let webhook = &entry.0.webhook;
     Ok(web::Json(QuarantinedDetail {
-        webhook: view(kept),
+        webhook: view(entry),
         path: webhook.path.clone(),
         query: webhook.query.clone(),
         headers: webhook.headers.iter().map(|(name, _)| name.to_owned()).collect(),
@@ -77,20 +85,26 @@ pub(super) async fn show(path: web::Path<String>, listener: Listener) -> Answer<
     responses((status = 200, description = "what became of them", body = QuarantineRetried), CommonProblems, BadBody),
 )]
 pub(super) async fn retry(
-    Body(QuarantineRetry { source }): Body<QuarantineRetry>,
+    Body(QuarantineRetry { source, current_survey }): Body<QuarantineRetry>,
     listener: Listener,
 ) -> Answer<QuarantineRetried> {
     let source = source.map(|source| known_source(&listener, &source)).transpose()?;
+    let options = RetryOptions { source, current_survey };
     let ingest = listener.api.ingest.clone();
     let retry = async move {
         // A secret in a file may have changed a moment ago.
         ingest.read_secrets_anew();
-        ingest.retry_quarantine(source.as_ref()).await
+        ingest.retry_quarantine(&options).await
     };
     let ended = actix_web::rt::spawn(retry.in_current_span()).await;
-    let RetryCounts { accepted, rejected, waiting } = ended.expect("it is not cancelled");
-    let (accepted, rejected, waiting) = (accepted as u64, rejected as u64, waiting as u64);
-    Ok(web::Json(QuarantineRetried { accepted, rejected, waiting }))
+    let RetryCounts { accepted, rejected, waiting, source_changed } =
+        ended.expect("it is not cancelled");
+    Ok(web::Json(QuarantineRetried {
+        accepted: accepted as u64,
+        rejected: rejected as u64,
+        waiting: waiting as u64,
+        source_changed: source_changed as u64,
+    }))
 }
 
 /// Drops quarantined webhooks, which is final.
@@ -120,11 +134,14 @@ fn known_source(listener: &Listener, source: &str) -> Result<Name, ApiError> {
     Ok(source.parse().map_err(|_| unknown())?)
 }
 
-fn view(kept: &QuarantinedWebhook) -> QuarantinedView {
-    let webhook = &kept.webhook;
+fn view((kept, reason): &(QuarantinedWebhook, WaitReason)) -> QuarantinedView {
+    let QuarantinedWebhook { source, account, survey, webhook } = kept;
     QuarantinedView {
         id: webhook.id.0,
-        source: kept.source.to_string(),
+        source: source.to_string(),
+        account: account.to_string(),
+        survey: survey.to_string(),
+        reason: reason.label().to_owned(),
         received_at: webhook.received_at,
         expires_at: webhook.received_at.saturating_add(QUARANTINE_AGE_MAX).unwrap_or_default(),
         method: webhook.method.name().to_owned(),
@@ -132,8 +149,13 @@ fn view(kept: &QuarantinedWebhook) -> QuarantinedView {
     }
 }
 
-fn rejection(it: RejectionRecord) -> RejectionView {
+fn rejection(it: RejectionRecord, event: Option<QuarantineEvent>) -> RejectionView {
+    let state = |event| match event {
+        QuarantineEvent::Added => "quarantined",
+        event => event.label(),
+    };
     RejectionView {
+        id: it.id.0,
         source: it.source.to_string(),
         reason: it.reason.to_owned(),
         at: it.at,
@@ -141,6 +163,6 @@ fn rejection(it: RejectionRecord) -> RejectionView {
         url: it.url,
         schemes: it.schemes.into_iter().map(str::to_owned).collect(),
         host: it.host,
-        quarantined: it.quarantined,
+        quarantine: event.map(|event| state(event).to_owned()),
     }
 }

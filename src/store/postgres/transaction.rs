@@ -1050,9 +1050,11 @@ impl Backend for Database {
         Ok(deleted)
     }
 
-    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<usize> {
-        let deleted = self.query(quarantine::delete_about(call))?.len();
-        self.changes.set(self.changes.get() + deleted as u64);
-        Ok(deleted)
+    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<Vec<WebhookId>> {
+        let ids = quarantine::ids_about(&self.query(quarantine::about(call))?, call)?;
+        if !ids.is_empty() {
+            self.defer(quarantine::delete_all(ids.clone()));
+        }
+        Ok(ids.into_iter().map(WebhookId).collect())
     }
 }

@@ -144,7 +144,8 @@ pub(super) fn check_application(connection: &Connection, path: &Path) -> Result<
             [],
             |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i32>(1)?)),
         )
-        .map_err(|error| damage::opening(path, error))?;
+        // A format number that SQLite does not know is an error of no kind of its own.
+        .map_err(|error| damage::first_reading(path, error))?;
     match owner {
         (0, 0) | (_, APPLICATION_ID) => Ok(()),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),

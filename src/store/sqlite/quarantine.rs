@@ -4,32 +4,35 @@ use rusqlite::{Connection, Result, Row, params};
 use uuid::Uuid;
 
 use super::columns::{limit, micros, timestamp};
-use crate::domain::{CallUuid, Method, Webhook, WebhookId};
+use crate::domain::{CallUuid, Method, Name, Webhook, WebhookId};
 use crate::store::header_lines::{from_lines, to_lines};
 use crate::store::model::QuarantinedWebhook;
 
 const INSERT: &str = "INSERT OR IGNORE INTO quarantine
-        (id, source, received_at, method, path, query, headers, body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        (id, source, account, survey, received_at, method, path, query, headers, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const DELETE: &str = "DELETE FROM quarantine WHERE id = ?1";
 
 /// A webhook that is not verified has no call; one in which the call's id is found may be about it.
-const DELETE_ABOUT: &str = "DELETE FROM quarantine
+const ABOUT: &str = "SELECT id, body, query FROM quarantine
     WHERE instr(body, CAST(?1 AS BLOB)) > 0 OR instr(query, ?1) > 0";
 
 /// Ids are in the order of arrival: the latest are those that count.
-const LOAD: &str = "SELECT source, id, received_at, method, path, query, headers, body
+const LOAD: &str = "SELECT
+        id, source, account, survey, received_at, method, path, query, headers, body
     FROM quarantine ORDER BY id DESC LIMIT ?1";
 
 /// Most webhooks that are loaded; more are never written.
 const LOADED_MAX: usize = 100_000;
 
 pub(super) fn insert(connection: &Connection, kept: &QuarantinedWebhook) -> Result<()> {
-    let QuarantinedWebhook { source, webhook } = kept;
+    let QuarantinedWebhook { source, account, survey, webhook } = kept;
     connection.prepare_cached(INSERT)?.execute(params![
         webhook.id.0.as_bytes(),
         source.as_str(),
+        account.as_str(),
+        survey.as_str(),
         micros(webhook.received_at),
         webhook.method.name(),
         webhook.path,
@@ -48,8 +51,20 @@ fn delete_row(connection: &Connection, id: &[u8]) -> Result<usize> {
     connection.prepare_cached(DELETE)?.execute([id])
 }
 
-pub(super) fn delete_about(connection: &Connection, call: &CallUuid) -> Result<usize> {
-    connection.prepare_cached(DELETE_ABOUT)?.execute([call.as_str()])
+pub(super) fn delete_about(connection: &Connection, call: &CallUuid) -> Result<Vec<WebhookId>> {
+    let mut statement = connection.prepare_cached(ABOUT)?;
+    let mut rows = statement.query([call.as_str()])?;
+    let mut deleted = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, body): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let query: Option<String> = row.get(2)?;
+        if call.is_in(&body) || call.is_in(query.unwrap_or_default().as_bytes()) {
+            delete_row(connection, &id)?;
+            // One that is no UUID is deleted all the same.
+            deleted.push(WebhookId(Uuid::from_slice(&id).unwrap_or_default()));
+        }
+    }
+    Ok(deleted)
 }
 
 /// All of them, the oldest first, and how many rows cannot be read and are deleted: they promise nothing,
@@ -61,7 +76,7 @@ pub(super) fn load(connection: &Connection) -> Result<(Vec<QuarantinedWebhook>, 
     while let Some(row) = rows.next()? {
         match read(row) {
             Ok(Some(webhook)) => loaded.push(webhook),
-            _ => unreadable.push(row.get(1)?),
+            _ => unreadable.push(row.get(0)?),
         }
     }
     loaded.reverse();
@@ -70,19 +85,22 @@ pub(super) fn load(connection: &Connection) -> Result<(Vec<QuarantinedWebhook>, 
 }
 
 fn read(row: &Row<'_>) -> Result<Option<QuarantinedWebhook>> {
-    let Ok(source) = row.get::<_, String>(0)?.parse() else { return Ok(None) };
+    let name = |column| -> Result<Option<Name>> { Ok(row.get::<_, String>(column)?.parse().ok()) };
+    let (Some(source), Some(account), Some(survey)) = (name(1)?, name(2)?, name(3)?) else {
+        return Ok(None);
+    };
     let webhook = Webhook {
-        id: WebhookId(Uuid::from_bytes(row.get(1)?)),
-        received_at: timestamp(row, 2)?,
-        method: if row.get::<_, String>(3)? == Method::Get.name() {
+        id: WebhookId(Uuid::from_bytes(row.get(0)?)),
+        received_at: timestamp(row, 4)?,
+        method: if row.get::<_, String>(5)? == Method::Get.name() {
             Method::Get
         } else {
             Method::Post
         },
-        path: row.get(4)?,
-        query: row.get(5)?,
-        headers: from_lines(&row.get::<_, Vec<u8>>(6)?),
-        body: row.get(7)?,
+        path: row.get(6)?,
+        query: row.get(7)?,
+        headers: from_lines(&row.get::<_, Vec<u8>>(8)?),
+        body: row.get(9)?,
     };
-    Ok(Some(QuarantinedWebhook { source, webhook: webhook.into() }))
+    Ok(Some(QuarantinedWebhook { source, account, survey, webhook: webhook.into() }))
 }

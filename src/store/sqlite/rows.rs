@@ -435,7 +435,7 @@ impl Backend for Database {
         quarantine::delete(&self.connection, id)
     }
 
-    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<usize> {
+    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<Vec<WebhookId>> {
         quarantine::delete_about(&self.connection, call)
     }
 

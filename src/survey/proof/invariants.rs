@@ -4,7 +4,7 @@ use super::counterexample::{WHATEVER, counterexample, shortened};
 use super::model::Model;
 use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::{Assigned, End, SearchTree, Stopped, TOO_MANY};
-use crate::domain::Rating;
+use crate::domain::{Advice, Rating};
 use crate::survey::definition::DefinitionError;
 use crate::survey::rules;
 
@@ -40,9 +40,10 @@ pub fn check(
                 let why = model.fails(&outcomes.book.names, condition, part, assigned);
                 let kept = model.looked_at(condition, part);
                 let counterexample = counterexample(model, &shortened(model, assigned, end, kept));
-                let message = format!("cannot be evaluated if {counterexample}: {why}");
+                let message = format!("cannot be evaluated if {counterexample}: {}", why.message);
+                let advice = Advice::from(message).at(why.part);
                 faults
-                    .push(DefinitionError::at(format!("{}.when", rules::path(condition)), message));
+                    .push(DefinitionError::at(format!("{}.when", rules::path(condition)), advice));
             }
             End::Fails { .. } => {}
             End::Speaks(rule) => {

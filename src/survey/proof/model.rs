@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minijinja::Value;
 
 use super::sample::{Variable, combinations};
+use crate::domain::Advice;
 use crate::survey::condition::Condition;
 use crate::survey::definition::DefinitionError;
 use crate::survey::names::{EvalContext, Scope};
@@ -170,15 +171,16 @@ impl<'a> Model<'a> {
         at: usize,
         part: usize,
         assigned: &[Option<usize>],
-    ) -> String {
-        let Some(condition) = self.conditions[at].condition else { return String::new() };
+    ) -> Advice {
+        let Some(condition) = self.conditions[at].condition else { return String::new().into() };
         let values = self.variables.iter().enumerate().map(|(at, variable)| {
             let class = assigned[at]?;
             variable.samples[self.classes[at][class][0]].value.clone()
         });
         let facts = Value::from(EvalContext::new(names, values.collect()));
-        let failed = condition.parts()[part].holds(&facts).err();
-        failed.map(|failed| failed.details).unwrap_or_default()
+        let part = &condition.parts()[part];
+        let failed = part.holds(&facts).err();
+        failed.map_or_else(|| String::new().into(), |failed| part.advice(failed))
     }
 
     /// What a part of a condition looks at.

@@ -5,6 +5,7 @@ use super::invariants::Walked;
 use super::model::Model;
 use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::{Assigned, End, SearchTree, Stopped, TOO_MANY};
+use crate::domain::Advice;
 use crate::survey::definition::DefinitionError;
 use crate::survey::rules;
 
@@ -192,11 +193,13 @@ pub fn check_asked(
         let message = match (search(tree, &|_| None, &fails), speaks(&model, 0)) {
             (Ok(Some((End::Fails { part, .. }, assigned))), _) => {
                 let why = model.fails(names, 0, part, &assigned);
-                format!("cannot be evaluated if {}: {why}", counterexample(&model, &assigned))
+                let counterexample = counterexample(&model, &assigned);
+                let message = format!("cannot be evaluated if {counterexample}: {}", why.message);
+                Advice::from(message).at(why.part)
             }
-            (Err(_), _) | (_, Err(_)) => TOO_MANY.to_owned(),
+            (Err(_), _) | (_, Err(_)) => TOO_MANY.into(),
             (_, Ok(None)) if !model.is_open(0) => {
-                format!("never holds, so that {} is never asked", question.name)
+                format!("never holds, so that {} is never asked", question.name).into()
             }
             _ => continue,
         };

@@ -5,6 +5,7 @@ use super::model::{ALL_ROWS_MAX, Model};
 use super::reachability::{check_silent, search};
 use super::sample::{Variable, combinations, variables};
 use super::search::{Assigned, End, SearchTree, TOO_MANY};
+use crate::domain::Advice;
 use crate::survey::compiled::CompiledSurvey;
 use crate::survey::condition::Condition;
 use crate::survey::definition::DefinitionError;
@@ -50,8 +51,8 @@ pub fn check(
     for (condition, part, assigned) in failed {
         let why = model.fails(&book.names, condition, part, &assigned);
         let counterexample = counterexample(&model, &assigned);
-        let message = format!("cannot be evaluated if {counterexample}: {why}");
-        faults.push(DefinitionError::at(when(condition), message));
+        let message = format!("cannot be evaluated if {counterexample}: {}", why.message);
+        faults.push(DefinitionError::at(when(condition), Advice::from(message).at(why.part)));
     }
     let silent: Vec<usize> = (0..replies.len() - 1).filter(|at| !used.contains(at)).collect();
     check_silent(&model, &silent, path, faults);
@@ -75,42 +76,45 @@ struct TemplateCheck<'t, 'm> {
 
 impl TemplateCheck<'_, '_> {
     /// What is wrong with the first document that is not taken.
-    fn run(&self, is_last: bool) -> Option<String> {
+    fn run(&self, is_last: bool) -> Option<Advice> {
         let looks_at: Vec<usize> = self.reply.xml.looks_at().iter().copied().collect();
         let count = combinations(looks_at.iter().map(|at| &self.variables[*at]));
         if count > DOCUMENTS_MAX as u128 {
             let names = looks_at.iter().map(|at| self.variables[*at].name.as_str());
-            return Some(format!(
+            let message = format!(
                 "it shows {} together, which make {count} documents, more than {DOCUMENTS_MAX} to \
                  try: show less of them at once",
                 names.collect::<Vec<_>>().join(", ")
-            ));
+            );
+            return Some(message.into());
         }
         let of_nothing = is_last.then(|| self.write(&[])).flatten();
         of_nothing.or_else(|| self.class_by_class(&looks_at))
     }
 
-    fn class_by_class(&self, looks_at: &[usize]) -> Option<String> {
+    fn class_by_class(&self, looks_at: &[usize]) -> Option<Advice> {
         self.model.each_class(looks_at, |classes| {
             let is_heard = |end: End, _: &Assigned| end == End::Speaks(Some(self.at));
             let tree = SearchTree::new(self.model, None, &|_| false).given(classes.to_vec());
             match search(tree, &|_| None, &is_heard) {
                 Ok(Some(_)) => self.model.each_member(classes, usize::MAX, |it| self.write(it)),
                 Ok(None) => None,
-                Err(_) => Some(TOO_MANY.to_owned()),
+                Err(_) => Some(TOO_MANY.into()),
             }
         })
     }
 
     /// With these samples, and no answer to all else.
-    fn write(&self, samples: &[(usize, usize)]) -> Option<String> {
+    fn write(&self, samples: &[(usize, usize)]) -> Option<Advice> {
         let mut values = vec![None; self.variables.len()];
         for (variable, sample) in samples {
             values[*variable] = self.variables[*variable].samples[*sample].text.clone();
         }
         let facts = EvalContext::for_a_template(&self.book.names, values);
-        let document = written(&self.reply.xml, facts, SOME_URL).map_err(|it| it.details);
-        let wrong = document.and_then(|document| (self.check)(&document)).err()?;
+        let (wrong, part) = match written(&self.reply.xml, facts, SOME_URL) {
+            Ok(document) => ((self.check)(&document).err()?, None),
+            Err(failed) => (failed.details, failed.part),
+        };
         let samples_text = samples.iter().map(|(variable, sample)| {
             let variable = &self.variables[*variable];
             format!("{} = {}", variable.name, variable.samples[*sample].shown)
@@ -121,6 +125,6 @@ impl TemplateCheck<'_, '_> {
             ("", false) => "if nothing is answered".to_owned(),
             (samples_text, _) => format!("if {samples_text}"),
         };
-        Some(format!("{place}: {wrong}"))
+        Some(Advice::from(format!("{place}: {wrong}")).at(part))
     }
 }

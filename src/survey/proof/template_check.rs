@@ -7,6 +7,7 @@ use super::outcome::{Outcome, Outcomes};
 use super::reachability::find_given;
 use super::sample::combinations;
 use super::search::{Assigned, End};
+use crate::domain::Advice;
 use crate::survey::definition::DefinitionError;
 use crate::survey::names::EvalContext;
 use crate::survey::notes::Notes;
@@ -88,7 +89,7 @@ struct TemplateCheck<'t, 'm> {
 
 impl TemplateCheck<'_, '_> {
     /// What the notes stumble over first.
-    fn run(&self) -> Option<String> {
+    fn run(&self) -> Option<Advice> {
         let looks_at: Vec<usize> = self.notes.template().looks_at().iter().copied().collect();
         let variables = &self.model.variables;
         let count = combinations(looks_at.iter().map(|at| &variables[*at]));
@@ -106,7 +107,7 @@ impl TemplateCheck<'_, '_> {
         each.find_map(|group| self.class_by_class(&group, MEMBERS_MAX))
     }
 
-    fn class_by_class(&self, group: &[usize], members_max: usize) -> Option<String> {
+    fn class_by_class(&self, group: &[usize], members_max: usize) -> Option<Advice> {
         self.model.each_class(group, |classes| {
             let assigned = self.where_written(classes)?;
             self.model.each_member(classes, members_max, |samples| {
@@ -132,7 +133,7 @@ impl TemplateCheck<'_, '_> {
     }
 
     /// Once with no answer to what makes no difference, once with the first.
-    fn write(&self, assigned: &Assigned, given: &[(usize, usize)]) -> Option<String> {
+    fn write(&self, assigned: &Assigned, given: &[(usize, usize)]) -> Option<Advice> {
         let looks_at = self.notes.template().looks_at();
         let is_all_given = given.len() == looks_at.len();
         [false, true].into_iter().skip(usize::from(is_all_given)).find_map(|is_answered| {
@@ -155,7 +156,8 @@ impl TemplateCheck<'_, '_> {
             } else {
                 format!(" if {}", values.join(", "))
             };
-            Some(format!("cannot be written{place}: {}", failed.details))
+            let message = format!("cannot be written{place}: {}", failed.details);
+            Some(Advice::from(message).at(failed.part))
         })
     }
 }

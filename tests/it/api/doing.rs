@@ -160,7 +160,10 @@ fn what_was_said_on_a_call_is_forgotten() {
     test_env.caller("c-1").has_pressed("2");
     test_env.until_it_is("c-1", "delivered");
     let id = test_env.id_of("c-1");
-    assert_eq!(test_env.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 1 }));
+    assert_eq!(
+        test_env.posted("/erase", &json!({ "call": "c-1" })),
+        json!({ "erased": 1, "quarantined": 0 })
+    );
     assert_eq!(test_env.got("/submissions?call=c-1")["submissions"], json!([]));
     let shown = test_env.got(&format!("/submissions/{id}"));
     assert_eq!((&shown["state"], &shown["call"]), (&"delivered".into(), &Value::Null));
@@ -168,8 +171,11 @@ fn what_was_said_on_a_call_is_forgotten() {
         (&shown["webhooks"], &shown["answers"], &shown["feedback"]),
         (&json!([]), &json!([]), &Value::Null)
     );
-    assert!(shown["gone_at"].is_string());
-    assert_eq!(test_env.posted("/erase", &json!({ "call": "c-1" })), json!({ "erased": 0 }));
+    assert!(shown["purged_at"].is_string());
+    assert_eq!(
+        test_env.posted("/erase", &json!({ "call": "c-1" })),
+        json!({ "erased": 0, "quarantined": 0 })
+    );
     test_env.post("/erase", &json!({ "call": "c/1" })).assert_status(400);
     assert!(test_env.store.totals().balance());
 }

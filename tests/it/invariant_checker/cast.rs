@@ -9,6 +9,10 @@ use uuid::Uuid;
 /// How far apart the webhooks of one call may be sent, counted in calls.
 const APART_MAX: usize = 60;
 
+/// Most calls that the destination does not know. Five that would die of one cause pause their account
+/// until another call is accepted, and after the last webhook there may be no other.
+const UNKNOWN_MAX: usize = 4;
+
 /// What must become of a call.
 #[derive(Debug)]
 pub struct Call {
@@ -40,10 +44,15 @@ pub fn calls(
 ) -> (BTreeMap<String, Call>, Vec<Sending>) {
     let mut calls = BTreeMap::new();
     let mut webhooks = Vec::new();
+    let mut unknown = 0;
     while webhooks.len() < count {
         let number = calls.len();
         let id = Uuid::from_u128(chance.u128(..)).to_string();
         let (source, said, ending) = scene(chance, count - webhooks.len());
+        unknown += usize::from(ending == Ending::UnknownCall);
+        if ending == Ending::UnknownCall && unknown > UNKNOWN_MAX {
+            continue;
+        }
         let mut at = number;
         for (question, digits) in said {
             webhooks.push((at, sending(&sources[source], &id, question, &digits, chance)));

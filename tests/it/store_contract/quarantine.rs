@@ -14,7 +14,12 @@ fn quarantined(second: i64, call: &str) -> QuarantinedWebhook {
     let headers = [("x-signature", &b"a: b\xff"[..]), ("x-empty", b""), ("x-signature", b"c")];
     let query = Some(format!("call_uuid={call}"));
     let webhook = Webhook { query, headers: headers.into_iter().collect(), ..webhook };
-    QuarantinedWebhook { source: "ivr".parse().unwrap(), webhook: Arc::new(webhook) }
+    QuarantinedWebhook {
+        source: "ivr".parse().unwrap(),
+        account: "main".parse().unwrap(),
+        survey: "quality".parse().unwrap(),
+        webhook: Arc::new(webhook),
+    }
 }
 
 async fn ids(store: &TestStore<impl Backend>) -> Vec<WebhookId> {
@@ -29,9 +34,11 @@ pub async fn a_quarantined_webhook_is_kept_as_it_came(mut store: TestStore<impl 
     store.reopen();
     let loaded = store.load_quarantine().await.unwrap();
     assert_eq!(loaded.len(), 2);
-    for (QuarantinedWebhook { source, webhook }, expected) in loaded.iter().zip(&kept) {
+    for (loaded, expected) in loaded.iter().zip(&kept) {
+        let QuarantinedWebhook { source, account, survey, webhook } = loaded;
         let expected_webhook = &expected.webhook;
         assert_eq!(*source, expected.source);
+        assert_eq!((account, survey), (&expected.account, &expected.survey));
         assert_eq!(webhook.id, expected_webhook.id);
         assert_eq!(webhook.method, expected_webhook.method);
         assert_eq!(webhook.path, expected_webhook.path);
@@ -60,7 +67,8 @@ pub async fn an_erased_call_takes_its_quarantined_webhooks_with_it(store: TestSt
     store.receive_one(received).await;
     let kept = [quarantined(1, "c-1"), quarantined(2, "c-2")];
     store.save_quarantine(kept.to_vec(), Vec::new()).await.unwrap();
-    store.erase_quarantined("c-1".parse().unwrap()).await.unwrap();
+    let erased = store.erase_quarantined("c-1".parse().unwrap()).await.unwrap();
+    assert_eq!(erased, [kept[0].webhook.id]);
     store.erase(vec![id], at(10)).await.unwrap();
     assert_eq!(ids(&store).await, [kept[1].webhook.id]);
 }

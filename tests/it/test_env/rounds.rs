@@ -188,7 +188,7 @@ impl Rounds {
     }
 
     pub async fn operator_replays(&self, call: &str, same_payload: bool) {
-        let how = Replay { same_payload: same_payload, include_delivered: true, at: self.now() };
+        let how = Replay { same_payload, include_delivered: true, at: self.now() };
         let ids = self.service().store.of_call(call.parse().unwrap()).await.unwrap();
         let replayed = self.service().store.replay(ids, how).await.unwrap();
         assert_eq!(replayed, [ActionOutcome::Done]);
@@ -220,7 +220,7 @@ impl Rounds {
             sources: settings.sources.keys().map(|name| (name.clone(), Vec::new())).collect(),
             surveys: settings.surveys.keys().cloned().collect(),
             accounts: settings.accounts.keys().cloned().collect(),
-            refusals: Vec::new(),
+            rejections: Vec::new(),
             ..Default::default()
         };
         let metrics = Arc::new(Metrics::new(&labels, &settings.hash));

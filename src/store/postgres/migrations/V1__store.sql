@@ -156,6 +156,9 @@ CREATE TABLE clock (
 CREATE TABLE quarantine (
     id          UUID   NOT NULL PRIMARY KEY,
     source      TEXT   NOT NULL,
+    -- Those of the source when it arrived.
+    account     TEXT   NOT NULL,
+    survey      TEXT   NOT NULL,
     received_at BIGINT NOT NULL,
     method      TEXT   NOT NULL,
     path        TEXT   NOT NULL,

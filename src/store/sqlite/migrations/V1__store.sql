@@ -137,6 +137,9 @@ CREATE TABLE clock (
 CREATE TABLE quarantine (
     id          BLOB    NOT NULL PRIMARY KEY,
     source      TEXT    NOT NULL,
+    -- Those of the source when it arrived.
+    account     TEXT    NOT NULL,
+    survey      TEXT    NOT NULL,
     received_at INTEGER NOT NULL,
     method      TEXT    NOT NULL,
     path        TEXT    NOT NULL,

@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::settings::{self, Settings, StoreUrl};
 use crate::store::postgres::{self, LeaseClock, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{DurabilityRisk, Store, StoreError};
 use crate::telemetry::{Listener, Metrics, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
@@ -288,14 +288,16 @@ fn advice(store: &str) -> String {
     format!("postcall doctor --store {store}")
 }
 
-/// Whether webhooks can be kept.
-fn check_store(store: &dyn Store) -> Result<(), String> {
+/// Whether webhooks can be kept, and what may lose them all the same.
+fn check_store(store: &dyn Store) -> Result<Vec<&'static str>, String> {
     match store.damage() {
         Some(StoreError::Damaged { path, .. }) => {
             Err(format!("it is damaged; run: {}", advice(&path)))
         }
         Some(other) => Err(other.to_string()),
-        None if store.is_writable() => Ok(()),
+        None if store.is_writable() => {
+            Ok(store.durability_risks().into_iter().map(DurabilityRisk::advice).collect())
+        }
         None => Err(String::new()),
     }
 }
@@ -377,7 +379,8 @@ fn serve_admin(
             Check {
                 name: "accepting",
                 holds: Box::new(move || {
-                    if accepting.load(Ordering::Relaxed) { Ok(()) } else { Err(String::new()) }
+                    let is_accepting = accepting.load(Ordering::Relaxed);
+                    is_accepting.then(Vec::new).ok_or_else(String::new)
                 }),
             },
         ],

@@ -64,10 +64,22 @@ pub(super) trait Backend: Send {
 
     fn find(&self, id: SubmissionId) -> Result<Option<Stored>, Self::Error>;
 
-    fn load(&self, row: i64) -> Result<Stored, Self::Error>;
+    /// Loads a row that was found; `None` if there is none, and then it is not found again.
+    fn load(&self, row: i64) -> Result<Option<Stored>, Self::Error>;
 
     /// Keeps the document of a corrupt submission as it was found.
     fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<(), Self::Error>;
+
+    /// Looks through some of what finds the rows that wait, if that is kept apart from them, and returns
+    /// rows that it does not find as they are; the next call looks further.
+    fn misfiled(&self, _limit: usize) -> Result<Vec<i64>, Self::Error> {
+        Ok(Vec::new())
+    }
+
+    /// Notes that this process serves the store, and takes over the counts of those that have not for long.
+    fn fold_counts(&self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Rows that wait and that no claim finds, because what they have for an account is no name.
     fn unclaimable(&self, limit: usize) -> Result<Vec<i64>, Self::Error>;

@@ -34,6 +34,8 @@ const KEYS_FORGOTTEN_MAX: usize = 500;
 
 /// Most submissions that no claim finds that are set aside in one transaction.
 const UNCLAIMABLE_MAX: usize = 200;
+/// Most submissions that are not found as they are that are corrected in one transaction.
+const MISFILED_MAX: usize = 200;
 /// Most submissions of one account whose due time one claim brings forward.
 const BROUGHT_FORWARD_MAX: usize = 200;
 
@@ -122,6 +124,8 @@ pub(super) struct Corruption {
     pub submissions: Vec<(SubmissionId, Name, State, &'static str)>,
     /// Accounts whose pause could not be read.
     pub pauses: Vec<Name>,
+    /// How many rows were not found as they are, or found and not there.
+    pub misfiled: usize,
 }
 
 impl Corruption {
@@ -137,6 +141,13 @@ impl Corruption {
             if matches!(state, State::Dead(_)) {
                 observer.set_aside(survey);
             }
+        }
+        if self.misfiled > 0 {
+            tracing::error!(
+                rows = self.misfiled,
+                "what finds the submissions that wait did not fit them, and is corrected: was the database \
+                 restored in part, or changed by another program?"
+            );
         }
         for account in &self.pauses {
             tracing::error!(
@@ -301,9 +312,14 @@ impl<'a, B: Backend> Batch<'a, B> {
                 if claimed.claims.len() - before == most {
                     break;
                 }
-                self.fetch(row)?;
-                if !self.set.entries[&row].submission.is_due(now) {
-                    // It was set aside.
+                if !self.fetch(row)? {
+                    unsent_room = unsent_room.saturating_sub(1);
+                    continue;
+                }
+                let submission = &self.set.entries[&row].submission;
+                if !submission.is_due(now) || submission.account != *account {
+                    // It was set aside, or what found it does not fit it and is written again.
+                    self.write_again(row);
                     unsent_room = unsent_room.saturating_sub(1);
                     continue;
                 }
@@ -344,8 +360,9 @@ impl<'a, B: Backend> Batch<'a, B> {
         let rows: Vec<i64> = due.into_iter().map(|(_, row)| row).collect();
         self.prefetch(&rows)?;
         for row in rows {
-            self.fetch(row)?;
-            self.modify(row, |submission| submission.bring_forward(latest));
+            if self.fetch(row)? {
+                self.modify(row, |submission| submission.bring_forward(latest));
+            }
         }
         Ok(())
     }
@@ -406,10 +423,14 @@ impl<'a, B: Backend> Batch<'a, B> {
             let found = rows.len();
             self.prefetch(&rows)?;
             for row in rows {
-                self.fetch(row)?;
-                // A row that was settled in this transaction is not written yet.
+                if !self.fetch(row)? {
+                    continue;
+                }
                 let submission = &self.set.entries[&row].submission;
                 if submission.lease_until.is_none_or(|end| end > self.clock) {
+                    // It was settled in this transaction and is not written yet, or what found it does
+                    // not fit it.
+                    self.write_again(row);
                     continue;
                 }
                 let is_of = |token: &LeaseToken| token.submission == submission.id;
@@ -529,6 +550,8 @@ impl<'a, B: Backend> Batch<'a, B> {
     /// Removes some of what is old. What needs least room goes first, so that there is always some.
     pub fn purge(&mut self, cutoffs: &RetentionCutoffs) -> Result<PurgeCounts, B::Error> {
         self.flush()?;
+        self.correct_misfiled()?;
+        self.backend.fold_counts()?;
         self.set_unclaimable_aside()?;
         let (mut counts, mut room) = (PurgeCounts::default(), PURGED_MAX);
         for row in self.purgeable(RetentionLevel::Outcome, cutoffs.outcomes, &mut room)? {
@@ -570,8 +593,10 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.fetch(*row)?;
         }
         // What was set aside stays until an operator decides.
-        let entries = &self.set.entries;
-        Ok(rows.into_iter().filter(|row| entries[row].submission.is_purgeable()).collect())
+        let is_purgeable = |row: &i64| {
+            self.set.entries.get(row).is_some_and(|entry| entry.submission.is_purgeable())
+        };
+        Ok(rows.into_iter().filter(is_purgeable).collect())
     }
 
     /// Sets aside some of what no claim finds.
@@ -582,6 +607,20 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.fetch(row)?;
         }
         Ok(())
+    }
+
+    /// Has some of what is not found as it is written again.
+    fn correct_misfiled(&mut self) -> Result<(), B::Error> {
+        let rows = self.backend.misfiled(MISFILED_MAX)?;
+        self.prefetch(&rows)?;
+        for row in &rows {
+            if self.fetch(*row)? {
+                self.write_again(*row);
+            }
+        }
+        self.wakes |= !rows.is_empty();
+        self.corruption.misfiled += rows.len();
+        self.flush()
     }
 
     fn delete_content(&self, row: i64, id: SubmissionId) -> Result<(), B::Error> {
@@ -654,13 +693,22 @@ impl<'a, B: Backend> Batch<'a, B> {
         self.backend.prefetch(&Touched { rows, ..Touched::default() })
     }
 
-    /// Brings a row that exists into the working set.
-    fn fetch(&mut self, row: i64) -> Result<(), B::Error> {
-        if !self.set.entries.contains_key(&row) {
-            let stored = self.backend.load(row)?;
-            self.admit(stored)?;
+    /// Brings a row that was found into the working set; returns whether there is one.
+    fn fetch(&mut self, row: i64) -> Result<bool, B::Error> {
+        if self.set.entries.contains_key(&row) {
+            return Ok(true);
         }
-        Ok(())
+        match self.backend.load(row)? {
+            Some(stored) => self.admit(stored).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Has a row written that no transition changes.
+    fn write_again(&mut self, row: i64) {
+        if self.set.entries[&row].change == Change::None {
+            self.change(row, Change::Update);
+        }
     }
 
     /// Brings what was found into the working set. What is not what was written is set aside first, so

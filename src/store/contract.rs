@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 use super::model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, QuarantinedWebhook,
@@ -67,6 +68,9 @@ pub trait Queue: Send + Sync {
     /// Why nothing is written any more, where the database is damaged. That does not end before an
     /// operator acts.
     fn damage(&self) -> Option<StoreError>;
+
+    /// Why what is committed may be lost all the same.
+    fn durability_risks(&self) -> Vec<DurabilityRisk>;
 
     /// Finishes what is queued and closes the store. Nothing is received afterwards.
     async fn close(&self);

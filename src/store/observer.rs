@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::durability_risk::DurabilityRisk;
 use crate::domain::Name;
 use crate::submission::StateCounts;
 
@@ -22,6 +23,9 @@ pub trait Observer: Send + Sync {
 
     /// A submission of this survey is not what was written, and was set aside.
     fn set_aside(&self, _survey: &Name) {}
+
+    /// Why what is committed may be lost all the same, whenever that changes.
+    fn durability_checked(&self, _risks: &[DurabilityRisk]) {}
 
     /// A part of the store is damaged: an operator has to look at it.
     fn damaged(&self) {}

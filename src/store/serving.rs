@@ -11,6 +11,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 use super::backend::{Backend, Touched};
 use super::batch::Batch;
 use super::contract::{Admin, Maintenance, Quarantine, Queue};
+use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
@@ -34,6 +35,11 @@ pub(super) trait Engine: Send + Sync {
 
     /// Why nothing is written any more.
     fn fatal(&self) -> Option<StoreError>;
+
+    /// Why what is committed may be lost all the same.
+    fn risks(&self) -> Vec<DurabilityRisk> {
+        Vec::new()
+    }
 
     /// Whether the submission is known now, before its operation waits for the writer. It blocks, so
     /// that operations are queued in the order in which they are started.
@@ -199,6 +205,10 @@ impl<E: Engine> Queue for E {
 
     fn damage(&self) -> Option<StoreError> {
         self.fatal()
+    }
+
+    fn durability_risks(&self) -> Vec<DurabilityRisk> {
+        self.risks()
     }
 
     async fn close(&self) {

@@ -18,7 +18,7 @@ use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
 use crate::domain::{Feedback, Name, Verdict};
-use crate::store::Observer;
+use crate::store::{DurabilityRisk, Observer};
 use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
@@ -150,6 +150,8 @@ families! {
         /// 1 from when a part of the store was found to be damaged until the service is started
         /// again; postcall doctor says what is wrong.
         store_damaged: IntGauge = gauge,
+        /// PostgreSQL: 1 if a webhook that was answered 200 may be lost when the database fails, by why.
+        store_durability_risk: IntGaugeVec = gauges(["risk"]),
         /// Size of the store, without its log.
         store_bytes: IntGauge = gauge,
         /// Of the store's size, what is free to be written on: the file does not shrink.
@@ -191,6 +193,9 @@ impl Metrics {
         watch_process(&registry);
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         families.store_writable.set(1);
+        for risk in DurabilityRisk::ALL {
+            families.store_durability_risk.with_label_values(&[risk.label()]);
+        }
         for what in SWEPT {
             families.retention_purged_total.with_label_values(&[what]);
         }
@@ -480,6 +485,13 @@ impl Observer for Metrics {
             in_force.labels.surveys.contains(survey)
         };
         self.submission_died(is_configured.then_some(survey), DeadReason::Corrupt);
+    }
+
+    fn durability_checked(&self, risks: &[DurabilityRisk]) {
+        for risk in DurabilityRisk::ALL {
+            let gauge = self.families.store_durability_risk.with_label_values(&[risk.label()]);
+            gauge.set(risks.contains(&risk).into());
+        }
     }
 
     fn damaged(&self) {

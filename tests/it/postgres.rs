@@ -116,6 +116,7 @@ impl Server {
                 bouncer=$!
             fi
             "$1/postgres" -D "$2/data" -k "$2" -p "$3" -c listen_addresses=localhost -c fsync=off \
+                -c log_line_prefix='%d ' \
                 -c ssl=$tls -c ssl_cert_file="$2/server.crt" -c ssl_key_file="$2/server.key" \
                 -c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB \
                 -c autovacuum=off >"$2/server.log" 2>&1 &
@@ -330,6 +331,46 @@ impl TestDatabase {
     /// Sets a parameter for the connections that are made from now on.
     pub fn set(&self, parameter: &str, value: &str) {
         server().execute(&format!("ALTER DATABASE {} SET {parameter} = '{value}'", self.name));
+    }
+
+    /// Has the plan of each statement logged that the connections run that are made from now on; returns
+    /// whether the server is our own, so that it can.
+    pub fn log_plans(&self) -> bool {
+        if server().own.is_none() {
+            return false;
+        }
+        let mut config = server().config_of(&self.name);
+        config.user("postgres");
+        let name = &self.name;
+        let statements = format!(
+            "LOAD 'auto_explain';
+            ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain';
+            ALTER DATABASE {name} SET auto_explain.log_min_duration = 0;
+            ALTER DATABASE {name} SET auto_explain.log_nested_statements = on"
+        );
+        run(config, async |client| client.batch_execute(&statements).await.unwrap()).unwrap();
+        true
+    }
+
+    /// The plans that were logged, each with its statement.
+    pub fn plans(&self) -> Vec<String> {
+        let folder = server().own.as_ref().expect("the test was skipped otherwise").folder.path();
+        let log = std::fs::read_to_string(folder.join("server.log")).unwrap();
+        let prefix = format!("{} LOG:  duration: ", self.name);
+        let mut plans = Vec::new();
+        let mut is_plan = false;
+        for line in log.lines() {
+            if !line.starts_with('\t') {
+                is_plan = line.starts_with(&prefix) && line.ends_with("plan:");
+                if is_plan {
+                    plans.push(String::new());
+                }
+            } else if let (true, Some(plan)) = (is_plan, plans.last_mut()) {
+                plan.push_str(line.trim_start());
+                plan.push('\n');
+            }
+        }
+        plans
     }
 
     /// Runs something with a connection.

@@ -53,6 +53,34 @@ fn a_webhook_is_kept_delivered_and_shown_on_postgresql() {
 }
 
 #[test]
+fn a_database_that_may_lose_commits_is_a_warning_of_readiness_and_a_metric() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let risks = |test_env: &TestEnv| {
+        let metrics = test_env.ask("/metrics").text;
+        let is_set = |risk: &str| {
+            let series = |set| format!("postcall_store_durability_risk{{risk=\"{risk}\"}} {set}\n");
+            assert!(metrics.contains(&series(0)) || metrics.contains(&series(1)), "{metrics}");
+            metrics.contains(&series(1))
+        };
+        ["asynchronous_commit", "no_synchronous_standby"].map(is_set)
+    };
+    // The tests' server does not sync, and has no standby.
+    let test_env = serving(&database);
+    let ready = test_env.ask("/readyz");
+    assert_eq!(ready.status, 200, "it is the operator who decides");
+    let ready = ready.text;
+    assert!(
+        ready.contains("[!]store: the database acknowledges what is not on disk yet"),
+        "{ready}"
+    );
+    assert!(ready.contains("[!]store: the database waits for no standby"), "{ready}");
+    assert_eq!(risks(&test_env), [true, true]);
+}
+
+#[test]
 fn two_services_on_one_database_deliver_each_call_once() {
     if !is_available() {
         return;

@@ -25,6 +25,7 @@ mod settling;
 pub mod spoken;
 mod sqlite;
 mod statistics;
+mod upkeep;
 mod writing;
 
 pub use backend::{Backend, Pooled, Postgres, Serializable, Sqlite, TestStore};

@@ -1,5 +1,6 @@
 //! Connections, and statements that share a round trip.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -135,19 +136,19 @@ pub fn shown(config: &Config) -> String {
 /// A statement with its values. It is not prepared under a name, so that it works through a pooler
 /// that gives each transaction another connection.
 pub(super) struct Statement {
-    sql: &'static str,
+    sql: Cow<'static, str>,
     values: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
     /// Several commands without values, as one message.
     is_batch: bool,
 }
 
 impl Statement {
-    pub fn new(sql: &'static str) -> Self {
-        Self { sql, values: Vec::new(), is_batch: false }
+    pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
+        Self { sql: sql.into(), values: Vec::new(), is_batch: false }
     }
 
     pub fn batch(sql: &'static str) -> Self {
-        Self { sql, values: Vec::new(), is_batch: true }
+        Self { sql: sql.into(), values: Vec::new(), is_batch: true }
     }
 
     pub fn with(mut self, value: impl ToSql + Sync + Send + 'static, kind: Type) -> Self {
@@ -157,14 +158,14 @@ impl Statement {
 
     async fn run(&self, client: &Client) -> Result<Vec<Row>, tokio_postgres::Error> {
         if self.is_batch {
-            return client.batch_execute(self.sql).await.map(|()| Vec::new());
+            return client.batch_execute(&self.sql).await.map(|()| Vec::new());
         }
         let values: Vec<(&(dyn ToSql + Sync), Type)> = self
             .values
             .iter()
             .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
             .collect();
-        client.query_typed(self.sql, &values).await
+        client.query_typed(&self.sql, &values).await
     }
 }
 
@@ -184,7 +185,7 @@ pub(super) async fn pipeline(
 }
 
 /// Runs on a thread of its own and waits for it.
-pub(super) fn apart<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+pub(in crate::store) fn apart<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })

@@ -1,12 +1,17 @@
 //! Whether the server keeps what it has committed.
 
+use std::sync::{Mutex, PoisonError};
+
 use tokio_postgres::Client;
 
 use super::connection::{Statement, pipeline};
 use super::error::PgError;
 use super::options::OPEN_TIMEOUT;
+use crate::store::durability_risk::DurabilityRisk;
+use crate::store::observer::Observer;
 
 /// Settings of the server that decide what a commit is worth.
+#[derive(Clone, Copy)]
 struct Durability<'a> {
     /// `synchronous_commit`
     commit: &'a str,
@@ -17,40 +22,50 @@ struct Durability<'a> {
 }
 
 impl Durability<'_> {
-    /// What an operator has to know, in words.
-    fn warnings(&self) -> Vec<&'static str> {
-        let waits_for_standby = ["on", "remote_write", "remote_apply"].contains(&self.commit);
-        let warnings = [
-            (
-                self.commit == "off" || self.fsync == "off",
-                "the database acknowledges what is not on disk yet: webhooks that were answered 200 may \
-                 be lost when it fails; set synchronous_commit and fsync to on",
-            ),
-            (
-                self.standbys.is_empty() || !waits_for_standby,
-                "the database waits for no standby: if a standby takes over, the last webhooks that were \
-                 answered 200 may be lost; set synchronous_standby_names and synchronous_commit = on",
-            ),
-        ];
-        warnings.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect()
+    fn has(self, risk: DurabilityRisk) -> bool {
+        match risk {
+            DurabilityRisk::AsynchronousCommit => self.commit == "off" || self.fsync == "off",
+            DurabilityRisk::NoSynchronousStandby => {
+                let waits = ["on", "remote_write", "remote_apply"].contains(&self.commit);
+                self.standbys.is_empty() || !waits
+            }
+        }
     }
 }
 
-/// Logs what is not as durable as a webhook's 200 says.
-pub(super) async fn check(client: &Client) -> Result<(), PgError> {
-    let settings = Statement::new(
-        "SELECT current_setting('synchronous_commit'),
-            coalesce(current_setting('synchronous_standby_names', true), ''),
-            coalesce(current_setting('fsync', true), 'on')",
-    );
-    let rows = pipeline(client, &[settings], OPEN_TIMEOUT).await?;
-    let row = &rows[0][0];
-    let durability =
-        Durability { commit: row.try_get(0)?, standbys: row.try_get(1)?, fsync: row.try_get(2)? };
-    for warning in durability.warnings() {
-        tracing::warn!("{warning}");
+/// What was found at the last connection: each may be to another server.
+#[derive(Default)]
+pub(super) struct Risks(Mutex<Option<Vec<DurabilityRisk>>>);
+
+impl Risks {
+    pub fn known(&self) -> Vec<DurabilityRisk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
-    Ok(())
+
+    /// Asks the server, and reports what is not as it was.
+    pub async fn check(&self, client: &Client, observer: &dyn Observer) -> Result<(), PgError> {
+        let settings = Statement::new(
+            "SELECT current_setting('synchronous_commit'),
+                coalesce(current_setting('synchronous_standby_names', true), ''),
+                coalesce(current_setting('fsync', true), 'on')",
+        );
+        let rows = pipeline(client, &[settings], OPEN_TIMEOUT).await?;
+        let row = &rows[0][0];
+        let durability = Durability {
+            commit: row.try_get(0)?,
+            standbys: row.try_get(1)?,
+            fsync: row.try_get(2)?,
+        };
+        let found: Vec<DurabilityRisk> =
+            DurabilityRisk::ALL.into_iter().filter(|risk| durability.has(*risk)).collect();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() != Some(&found) {
+            found.iter().for_each(|risk| tracing::warn!(risk = risk.label(), "{}", risk.advice()));
+            observer.durability_checked(&found);
+            *known = Some(found);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -58,18 +73,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_that_a_failure_can_lose_is_a_warning() {
-        for (commit, standbys, fsync, count) in [
-            ("on", "ANY 1 (*)", "on", 0),
-            ("remote_apply", "b", "on", 0),
-            ("on", "", "on", 1),
-            ("local", "b", "on", 1),
-            ("off", "b", "on", 2),
-            ("on", "b", "off", 1),
-            ("off", "", "off", 2),
+    fn a_commit_that_a_failure_can_lose_is_a_risk() {
+        let [asynchronous, alone] = DurabilityRisk::ALL;
+        for (commit, standbys, fsync, risks) in [
+            ("on", "ANY 1 (*)", "on", vec![]),
+            ("remote_apply", "b", "on", vec![]),
+            ("on", "", "on", vec![alone]),
+            ("local", "b", "on", vec![alone]),
+            ("off", "b", "on", vec![asynchronous, alone]),
+            ("on", "b", "off", vec![asynchronous]),
+            ("off", "", "off", vec![asynchronous, alone]),
         ] {
-            let warnings = Durability { commit, standbys, fsync }.warnings();
-            assert_eq!(warnings.len(), count, "{commit} {standbys:?} {fsync}: {warnings:?}");
+            let durability = Durability { commit, standbys, fsync };
+            let found: Vec<DurabilityRisk> =
+                DurabilityRisk::ALL.into_iter().filter(|risk| durability.has(*risk)).collect();
+            assert_eq!(found, risks, "{commit} {standbys:?} {fsync}");
         }
     }
 }

@@ -9,9 +9,6 @@ pub(in crate::store) enum PgError {
     Database(#[from] tokio_postgres::Error),
     #[error("PostgreSQL did not answer within {0:?}")]
     TimedOut(std::time::Duration),
-    /// Another replica deleted it between two statements.
-    #[error("a submission that was found is not there any more")]
-    Gone,
 }
 
 /// The server's own words, or those of the client and what they are about.
@@ -40,7 +37,7 @@ impl PgError {
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::UNIQUE_VIOLATION,
         ];
-        matches!(self, PgError::Gone) || self.state().is_some_and(|state| conflicts.contains(state))
+        self.state().is_some_and(|state| conflicts.contains(state))
     }
 
     /// Whether the database cannot be had at all, so that nothing is gained by trying each operation
@@ -55,7 +52,6 @@ impl PgError {
                 *state == SqlState::READ_ONLY_SQL_TRANSACTION
                     || classes.iter().any(|class| state.code().starts_with(class))
             }
-            (PgError::Gone, None) => false,
         }
     }
 }

@@ -8,11 +8,13 @@ mod connection;
 mod durability;
 mod error;
 mod examine;
+mod import;
 mod options;
 mod quarantine;
 mod queries;
 mod schema;
 mod transaction;
+mod upkeep;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -26,7 +28,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, oneshot};
 use tokio_postgres::types::Type;
 
-use self::connection::{Statement, apart, pipeline};
+pub(super) use self::connection::apart;
+use self::connection::{Statement, pipeline};
+use self::durability::Risks;
 use self::error::PgError;
 use self::options::OPEN_TIMEOUT;
 use self::queries::Reading;
@@ -34,6 +38,7 @@ use self::transaction::Database;
 use super::backend::{Backend, Touched};
 use super::batch::{Batch, WorkingSet};
 use super::contract::Reader;
+use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
 use super::observer::Observer;
@@ -44,6 +49,7 @@ use crate::submission::{StateCounts, Submission, SubmissionId};
 
 pub use self::connection::{Address, shown};
 pub use self::examine::examine;
+pub(super) use self::import::Import;
 pub use self::options::{LeaseClock, Options};
 
 /// Connections for queries; the writer has one of its own.
@@ -56,6 +62,7 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct PostgresStore {
     serving: Serving<Database>,
     reader: Pooled,
+    risks: Arc<Risks>,
 }
 
 impl PostgresStore {
@@ -83,10 +90,18 @@ impl PostgresStore {
             let (client, _task) =
                 connected.map_err(|error| open(PgError::Connect(error.into())))?;
             schema::migrate(&client, &shown).await?;
-            durability::check(&client).await.map_err(open)?;
+            schema::check_complete(&client, &shown).await?;
             slot_of(&client, &replica).await.map_err(open)
         })?;
-        let backend = Database::new(runtime, address.clone(), slot, lease_clock);
+        let risks = Arc::<Risks>::default();
+        let backend = Database::new(transaction::Setup {
+            runtime,
+            address: address.clone(),
+            slot,
+            lease_clock,
+            risks: risks.clone(),
+            observer: observer.clone(),
+        });
         let (freed, counts) = free_claims(&backend, &*observer).map_err(open)?;
         if freed > 0 {
             tracing::warn!(freed, "claims of a process that has ended are freed");
@@ -99,7 +114,7 @@ impl PostgresStore {
         let (writer, thread) =
             Writer::start(setup).map_err(|error| StoreError::open(shown.as_ref(), error))?;
         serving.started(writer, Some(thread));
-        Ok(Self { serving, reader })
+        Ok(Self { serving, reader, risks })
     }
 
     /// Opens a store for queries alone.
@@ -118,7 +133,8 @@ impl PostgresStore {
                 schema::check(&client, &shown).await
             };
             reader.block_on(check)?;
-            Ok(Self { serving: Serving::refusing(Writing::ReadOnly), reader })
+            let serving = Serving::refusing(Writing::ReadOnly);
+            Ok(Self { serving, reader, risks: Arc::default() })
         })
     }
 
@@ -216,8 +232,9 @@ impl Drop for Pooled {
 /// The number of this replica, given when it first opens the store.
 async fn slot_of(client: &tokio_postgres::Client, replica: &str) -> Result<i64, PgError> {
     let slot = Statement::new(
-        "INSERT INTO replicas (name) VALUES ($1)
-            ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING slot",
+        "INSERT INTO replicas (name, seen_at)
+            VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+            ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at RETURNING slot",
     )
     .with(replica.to_owned(), Type::TEXT);
     let rows = pipeline(client, &[slot], OPEN_TIMEOUT).await?;
@@ -258,6 +275,10 @@ impl Engine for PostgresStore {
 
     fn fatal(&self) -> Option<StoreError> {
         None
+    }
+
+    fn risks(&self) -> Vec<DurabilityRisk> {
+        self.risks.known()
     }
 
     #[cfg(feature = "flaws")]

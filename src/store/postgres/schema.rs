@@ -97,6 +97,17 @@ pub(super) async fn migrate(client: &Client, shown: &str) -> Result<(), StoreErr
 }
 
 /// # Errors
+/// A store is being moved here, and not all of it is here yet.
+pub(super) async fn check_complete(client: &Client, shown: &str) -> Result<(), StoreError> {
+    let moving = Statement::new("SELECT source FROM moving");
+    let rows = pipeline(client, &[moving], TIMEOUT).await;
+    match rows.map_err(|error| StoreError::open(shown.as_ref(), error))?[0].first() {
+        None => Ok(()),
+        Some(row) => Err(StoreError::Incomplete { path: shown.to_owned(), from: row.get(0) }),
+    }
+}
+
+/// # Errors
 /// The schema is not that of this release.
 pub(super) async fn check(client: &Client, shown: &str) -> Result<(), StoreError> {
     let version = Statement::new("SELECT max(version) FROM schema_history");

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,9 +18,10 @@ use uuid::Uuid;
 
 use super::columns::{Columns, clamped, limit, micros, retention_column, submission_columns};
 use super::connection::{Address, Statement, pipeline};
+use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
-use super::{quarantine, queries};
+use super::{quarantine, queries, upkeep};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
@@ -29,6 +31,7 @@ use crate::store::error::StoreError;
 use crate::store::model::{
     ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, first_row,
 };
+use crate::store::observer::Observer;
 use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
 
 type Result<T> = std::result::Result<T, PgError>;
@@ -45,11 +48,25 @@ pub(in crate::store) struct Database {
     /// The number of this replica.
     slot: i64,
     lease_clock: LeaseClock,
+    risks: Arc<Risks>,
+    observer: Arc<dyn Observer>,
     client: RefCell<Option<Client>>,
     transaction: RefCell<Transaction>,
     changes: Cell<u64>,
+    /// How far [`upkeep`] has looked through the submissions.
+    looked_to: Cell<i64>,
     /// Dropped last: it serves the connection.
     runtime: Runtime,
+}
+
+/// What a [`Database`] works with.
+pub(super) struct Setup {
+    pub runtime: Runtime,
+    pub address: Address,
+    pub slot: i64,
+    pub lease_clock: LeaseClock,
+    pub risks: Arc<Risks>,
+    pub observer: Arc<dyn Observer>,
 }
 
 /// What a transaction has read and not been asked for, and what it has not written yet.
@@ -223,13 +240,17 @@ const SET_DUE: &str = "INSERT INTO due
         FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
                 $6::bigint[]) AS u (seq, account, due_at, fence, first_attempt_at, lease_until)
     ON CONFLICT (seq) DO UPDATE
-        SET due_at = excluded.due_at, fence = excluded.fence,
+        SET account = excluded.account, due_at = excluded.due_at, fence = excluded.fence,
             first_attempt_at = excluded.first_attempt_at, lease_until = excluded.lease_until,
             replica = CASE
                 WHEN excluded.lease_until IS NOT NULL AND due.fence = excluded.fence
                     AND due.replica IS NOT NULL THEN due.replica
                 ELSE excluded.replica
             END";
+
+/// Removes a row that finds nothing.
+const ORPHANED: &str = "DELETE FROM due WHERE seq = $1
+    AND NOT EXISTS (SELECT 1 FROM submissions AS s WHERE s.seq = $1)";
 
 const NOT_DUE: &str = "DELETE FROM due WHERE seq = ANY($1)";
 
@@ -247,10 +268,20 @@ const INSERT_KEYS: &str = "INSERT INTO idempotency_keys
 
 impl Database {
     /// For the thread that opens the store, and then the writer's.
-    pub fn new(runtime: Runtime, address: Address, slot: i64, lease_clock: LeaseClock) -> Self {
-        let (client, transaction) = (RefCell::new(None), RefCell::default());
-        let changes = Cell::new(0);
-        Self { address, slot, lease_clock, client, transaction, changes, runtime }
+    pub(super) fn new(setup: Setup) -> Self {
+        let Setup { runtime, address, slot, lease_clock, risks, observer } = setup;
+        Self {
+            address,
+            slot,
+            lease_clock,
+            risks,
+            observer,
+            client: RefCell::new(None),
+            transaction: RefCell::default(),
+            changes: Cell::new(0),
+            looked_to: Cell::new(i64::MIN),
+            runtime,
+        }
     }
 
     /// Runs what waits to be written and then these statements, in one round trip; returns the rows of
@@ -290,6 +321,7 @@ impl Database {
             .block_on(async { tokio::time::timeout(TIMEOUT, self.address.connect()).await });
         let connected = connected.map_err(|_| PgError::TimedOut(TIMEOUT))?;
         let (connected, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
+        self.runtime.block_on(self.risks.check(&connected, &*self.observer))?;
         *client = Some(connected);
         Ok(())
     }
@@ -669,13 +701,38 @@ impl Backend for Database {
         found.first().map(|row| Ok(Columns::read(row)?.stored())).transpose()
     }
 
-    fn load(&self, row: i64) -> Result<Stored> {
+    fn load(&self, row: i64) -> Result<Option<Stored>> {
         let known = self.transaction.borrow_mut().rows.remove(&row);
-        if let Some(stored) = known {
-            return Ok(stored);
+        if known.is_some() {
+            return Ok(known);
         }
         let found = self.query(Statement::new(BY_ROW).with(vec![row], Type::INT8_ARRAY))?;
-        Ok(Columns::read(found.first().ok_or(PgError::Gone)?)?.stored())
+        if found.is_empty() {
+            // Another replica has deleted it, or it never was.
+            self.defer(Statement::new(ORPHANED).with(row, Type::INT8));
+        }
+        found.first().map(|row| Ok(Columns::read(row)?.stored())).transpose()
+    }
+
+    fn misfiled(&self, most: usize) -> Result<Vec<i64>> {
+        let after = self.looked_to.get();
+        let page = self.query(upkeep::page_after(after))?;
+        let end: Option<i64> = page.first().map(|row| row.try_get(0)).transpose()?.flatten();
+        let rows = self.rows_of(upkeep::misfiled(after, end.unwrap_or(i64::MAX), most))?;
+        if rows.len() < most {
+            // From the beginning again after the last page.
+            self.looked_to.set(end.unwrap_or(i64::MIN));
+        }
+        Ok(rows)
+    }
+
+    fn fold_counts(&self) -> Result<()> {
+        self.defer(upkeep::seen(self.slot));
+        let gone = self.rows_of(upkeep::gone(self.slot))?;
+        if !gone.is_empty() {
+            upkeep::fold(&gone, self.slot).into_iter().for_each(|it| self.defer(it));
+        }
+        Ok(())
     }
 
     fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<()> {
@@ -765,10 +822,15 @@ impl Backend for Database {
 
     fn add_counts(&self, delta: &CountsDelta) -> Result<()> {
         let [collecting, pending, delivered, ignored, dead, discarded] = delta.states;
+        // If another replica took this one to be gone, its counts are not there any more.
         let mut statement = Statement::new(
-            "UPDATE state_counts SET accepted = accepted + $1, collecting = collecting + $2,
-                pending = pending + $3, delivered = delivered + $4, ignored = ignored + $5,
-                dead = dead + $6, discarded = discarded + $7 WHERE slot = $8",
+            "INSERT INTO state_counts AS c
+                (accepted, collecting, pending, delivered, ignored, dead, discarded, slot)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                ON CONFLICT (slot) DO UPDATE SET accepted = c.accepted + $1,
+                    collecting = c.collecting + $2, pending = c.pending + $3,
+                    delivered = c.delivered + $4, ignored = c.ignored + $5, dead = c.dead + $6,
+                    discarded = c.discarded + $7",
         );
         let counts =
             [delta.accepted, collecting, pending, delivered, ignored, dead, discarded, self.slot];

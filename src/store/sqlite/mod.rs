@@ -8,6 +8,7 @@ mod columns;
 mod damage;
 mod displaced;
 mod doctor;
+mod export;
 mod files;
 mod head;
 mod lock;
@@ -47,6 +48,7 @@ use crate::submission::{Submission, SubmissionId};
 
 pub use self::columns::checksum;
 pub use self::doctor::examine;
+pub(super) use self::export::Export;
 pub use self::open::is_served;
 pub use self::recover::{Recovered, recover};
 pub use super::examination::{Examination, Finding, FindingKind};

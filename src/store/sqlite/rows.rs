@@ -288,12 +288,11 @@ impl Backend for Database {
         queries::by_id(&self.connection, id)
     }
 
-    fn load(&self, row: i64) -> Result<Stored> {
+    fn load(&self, row: i64) -> Result<Option<Stored>> {
         let found = queries::by_row(&self.connection, row).optional()?;
         // An index has it, so the table has lost it.
-        found.ok_or_else(|| {
-            rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
-        })
+        let lost = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None);
+        found.ok_or_else(lost).map(Some)
     }
 
     fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<()> {

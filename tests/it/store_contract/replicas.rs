@@ -13,7 +13,7 @@ use super::spoken::{accepted, at, complete, webhook, webhook_for, with_key};
 use super::{Backend, Postgres};
 
 /// A replica of a name, whose leases go by the database's clock.
-fn replica(place: &Postgres, name: &str, lease: Duration) -> PostgresStore {
+pub fn replica(place: &Postgres, name: &str, lease: Duration) -> PostgresStore {
     let opened = PostgresStore::open(Options {
         address: place.database.address(),
         replica: name.to_owned(),
@@ -27,9 +27,9 @@ fn replica(place: &Postgres, name: &str, lease: Duration) -> PostgresStore {
     opened.unwrap()
 }
 
-const LONG: Duration = Duration::from_secs(3600);
+pub const LONG: Duration = Duration::from_secs(3600);
 
-async fn statistics(store: &PostgresStore) -> Statistics {
+pub async fn statistics(store: &PostgresStore) -> Statistics {
     let statistics = store.statistics().await.unwrap();
     assert!(statistics.counts.balance());
     statistics

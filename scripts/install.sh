@@ -24,15 +24,18 @@ need() {
     fi
 }
 
-# Prometheus, unpacked and not installed: its package would start a service.
+# Prometheus and Alertmanager, unpacked and not installed: their packages would start services.
 need_prometheus() {
     export PATH=$PATH:$tools/debian/usr/bin
-    if ! command -v promtool >/dev/null; then
+    local command package
+    for command in promtool=prometheus amtool=prometheus-alertmanager; do
+        package=${command#*=}
+        command -v "${command%=*}" >/dev/null && continue
         apt_get update
         mkdir -p "$tools/debian"
-        (cd "$tools/debian" && apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb -x prometheus_*.deb .) ||
-            skip "Debian's prometheus cannot be had"
-    fi
+        (cd "$tools/debian" && apt-get -qq -o APT::Sandbox::User=root download "$package" && dpkg-deb -x "$package"_*.deb .) ||
+            skip "Debian's $package cannot be had"
+    done
 }
 
 # need_python NAME: a virtual environment with the packages of scripts/checks/NAME.txt: those that

@@ -287,7 +287,7 @@ fn keep(
         micros(Some(submission.due_at)),
         micros(submission.lease_until),
         ValueRef::Integer(submission.fence.try_into()?),
-        micros(submission.first_attempt_at),
+        micros(submission.due_since),
         micros(submission.settled_at),
         // Everything is kept of what retention may touch.
         number(submission.is_purgeable().then_some(2)),
@@ -298,7 +298,7 @@ fn keep(
     store
         .prepare_cached(
             "INSERT INTO submissions (seq, id, account, survey, call, state, reason, accepted_at,
-                    due_at, lease_until, fence, first_attempt_at, settled_at, retention, purged_at,
+                    due_at, lease_until, fence, due_since, settled_at, retention, purged_at,
                     document, checksum)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?

@@ -289,7 +289,7 @@ pub fn document(data: &[u8]) {
             settled_at,
             lease_until: None,
             fence: 1,
-            first_attempt_at: None,
+            due_since: None,
             retention: RetentionLevel::Full,
             purged_at: None,
             document: document.clone(),

@@ -198,7 +198,7 @@ mod tests {
             feedback: Feedback::new(Rating::BEST, Issues::new(), String::new()).unwrap(),
             attempts: 0,
             age: Duration::ZERO,
-            last_answer_at: NOW,
+            due_since: NOW,
             fields: std::collections::BTreeMap::new(),
             redelivery: false,
             paused_for: None,

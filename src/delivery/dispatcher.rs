@@ -10,6 +10,7 @@ use super::account_state::AccountState;
 use super::in_flight::{Decided, Exchanged, InFlight};
 use super::maintenance::Maintenance;
 use super::options::{Context, DeliveryConfig, MapperInForce};
+use super::punctuality::Punctuality;
 use super::report;
 use super::secrets::{self, Secrets};
 use super::trusted_time::TrustedTime;
@@ -51,6 +52,7 @@ pub struct Dispatcher {
     accounts: BTreeMap<Name, AccountState>,
     secrets: Secrets,
     trusted_time: Rc<TrustedTime>,
+    punctuality: Rc<Punctuality>,
     /// Accounts whose settings or secrets changed: if they are paused, they may be probed now.
     to_probe: Vec<Name>,
     /// Accounts with waiting submissions that the settings do not have.
@@ -77,6 +79,7 @@ impl Dispatcher {
             accounts: BTreeMap::new(),
             secrets: Secrets::of(&config.destinations),
             trusted_time,
+            punctuality: Rc::default(),
             to_probe: config.destinations.keys().cloned().collect(),
             config,
             unconfigured: Vec::new(),
@@ -89,7 +92,7 @@ impl Dispatcher {
 
     /// What is to be done beside it.
     pub fn maintenance(&self) -> Maintenance {
-        Maintenance::new(self.context.clone(), self.trusted_time.clone())
+        Maintenance::new(self.context.clone(), self.trusted_time.clone(), self.punctuality.clone())
     }
 
     /// Runs until `stop` has a value: the time it may take to finish.
@@ -403,7 +406,8 @@ impl Dispatcher {
         let settled = self.context.store.settle(settlements).await?;
         let recorded = self.in_flight.take_recorded(settled.len());
         for (decided, settled) in recorded.iter().zip(settled) {
-            report::decided(decided, settled, &self.config, &self.context.metrics);
+            let metrics = &self.context.metrics;
+            report::decided(decided, settled, &self.config, &self.punctuality, metrics);
         }
         self.context.metrics.settles_left_waiting(0);
         Ok(())

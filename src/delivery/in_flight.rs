@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::domain::{Attempt, CallUuid, Feedback, Name};
 use crate::submission::{Claim, Decision, LeaseToken, Settlement};
 
@@ -31,7 +33,9 @@ pub(super) struct Decided {
     pub call: CallUuid,
     pub sources: Vec<Name>,
     pub settlement: Settlement,
-    /// The feedback delivered, and the time since the caller's last answer.
+    /// When it fell due.
+    pub due_since: Timestamp,
+    /// The feedback delivered, and the time since it fell due.
     pub delivered: Option<(Feedback, Duration)>,
     pub fields: BTreeMap<Name, String>,
     /// The destination had accepted feedback of this submission before.
@@ -43,7 +47,7 @@ pub(super) struct Decided {
 impl Decided {
     pub fn new(claim: Claim, attempt: Attempt, decision: Decision) -> Self {
         let (redelivery, probe) = (claim.redelivery, claim.is_probe());
-        let latency = attempt.finished_at.duration_since(claim.last_answer_at);
+        let latency = attempt.finished_at.duration_since(claim.due_since);
         let delivered = (decision == Decision::Delivered)
             .then(|| (claim.feedback, latency.try_into().unwrap_or_default()));
         Self {
@@ -53,6 +57,7 @@ impl Decided {
             sources: claim.sources,
             fields: claim.fields,
             settlement: Settlement { token: claim.token, attempt, decision },
+            due_since: claim.due_since,
             delivered,
             redelivery,
             probe,

@@ -5,9 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::options::Context;
+use super::punctuality::Punctuality;
 use super::trusted_time::TrustedTime;
+use crate::account::PauseCause;
+use crate::domain::Name;
 use crate::store::{PurgeCounts, StoreError};
-use crate::telemetry::logs;
+use crate::telemetry::{DeliveryResult, logs};
 
 /// How often statistics are read.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
@@ -26,11 +29,16 @@ const PURGE_PAUSE: Duration = Duration::from_millis(50);
 pub struct Maintenance {
     context: Context,
     trusted_time: Rc<TrustedTime>,
+    punctuality: Rc<Punctuality>,
 }
 
 impl Maintenance {
-    pub(super) fn new(context: Context, trusted_time: Rc<TrustedTime>) -> Self {
-        Self { context, trusted_time }
+    pub(super) fn new(
+        context: Context,
+        trusted_time: Rc<TrustedTime>,
+        punctuality: Rc<Punctuality>,
+    ) -> Self {
+        Self { context, trusted_time, punctuality }
     }
 
     /// Never ends.
@@ -40,7 +48,7 @@ impl Maintenance {
 
     async fn keep_measuring(&self) {
         loop {
-            measure(&self.context).await;
+            self.measure().await;
             tokio::time::sleep(STATISTICS_INTERVAL).await;
         }
     }
@@ -86,26 +94,44 @@ impl Maintenance {
         while self.context.store.forget_keys(before).await? > 0 {}
         Ok(())
     }
-}
 
-async fn measure(context: &Context) {
-    let metrics = &context.metrics;
-    match context.store.statistics().await {
-        Ok(statistics) => {
-            metrics.store_measured(statistics.bytes, statistics.free_bytes);
-            metrics.oldest_due_found(statistics.oldest_due_at, context.clock.now());
-            let config = context.config.borrow().clone();
-            for account in config.destinations.keys() {
-                let pause = statistics.pauses.iter().find(|(name, _)| name == account);
-                metrics.hold_found(account, pause.map(|(_, pause)| pause.cause));
+    /// Reads the statistics once, and counts what missed its deadline.
+    pub async fn measure(&self) {
+        match self.read_statistics().await {
+            Ok(()) => {}
+            // That was said already, and does not change.
+            Err(error @ StoreError::Damaged { .. }) => {
+                tracing::debug!(error = logs::chain(&error), "there are no statistics");
+            }
+            Err(error) => {
+                tracing::warn!(error = logs::chain(&error), "the statistics could not be read");
             }
         }
-        // That was said already, and does not change.
-        Err(error @ StoreError::Damaged { .. }) => {
-            tracing::debug!(error = logs::chain(&error), "there are no statistics");
+    }
+
+    async fn read_statistics(&self) -> Result<(), StoreError> {
+        let Context { store, metrics, clock, config, .. } = &self.context;
+        let now = clock.now();
+        let statistics = store.statistics().await?;
+        metrics.store_measured(&statistics);
+        metrics.oldest_due_found(statistics.oldest_due, now);
+        let config = config.borrow().clone();
+        let pause_of = |account: &Name| {
+            let found = statistics.pauses.iter().find(|(name, _)| name == account);
+            found.map(|(_, pause)| pause.cause)
+        };
+        for account in config.destinations.keys() {
+            metrics.hold_found(account, pause_of(account));
         }
-        Err(error) => {
-            tracing::warn!(error = logs::chain(&error), "the statistics could not be read");
+        if let Some(span) = self.punctuality.passed(now) {
+            let overdue = store.overdue(span.after, span.until).await?;
+            self.punctuality.counted(span);
+            // What an operator pauses is not late by a fault of the delivery.
+            let is_counted = |account: &Name| pause_of(account) != Some(PauseCause::Operator);
+            for (account, count) in overdue.iter().filter(|(account, _)| is_counted(account)) {
+                metrics.delivery_due(account, DeliveryResult::Missed, *count);
+            }
         }
+        Ok(())
     }
 }

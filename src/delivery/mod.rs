@@ -16,6 +16,7 @@ mod failures;
 mod in_flight;
 mod maintenance;
 mod options;
+mod punctuality;
 mod report;
 mod secrets;
 mod throttle;

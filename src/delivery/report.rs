@@ -2,17 +2,19 @@
 
 use super::in_flight::Decided;
 use super::options::DeliveryConfig;
+use super::punctuality::Punctuality;
 use crate::account::PauseCause;
 use crate::domain::{Attempt, CallUuid, Feedback, Issue, Name};
 use crate::store::SettledUnsent;
 use crate::submission::{DeadReason, Decision, Settled, State, SubmissionId};
-use crate::telemetry::Metrics;
+use crate::telemetry::{DeliveryResult, Metrics};
 
 /// Reports a decision that was recorded.
 pub(super) fn decided(
     decided: &Decided,
     settled: Settled,
     config: &DeliveryConfig,
+    punctuality: &Punctuality,
     metrics: &Metrics,
 ) {
     let submission = decided.settlement.token.submission;
@@ -28,6 +30,16 @@ pub(super) fn decided(
     }
     let (account, attempt) = (&decided.account, &decided.settlement.attempt);
     let survey = configured(&decided.survey, config);
+    let settled_on_time = match decided.settlement.decision {
+        Decision::Delivered => punctuality.of(decided.due_since, Some(attempt.finished_at)),
+        Decision::Dead { .. } => punctuality.of(decided.due_since, None),
+        Decision::Retry { .. } | Decision::SetAside { .. } | Decision::Pause { .. } => None,
+    };
+    match settled_on_time {
+        Some(true) => metrics.delivery_due(account, DeliveryResult::OnTime, 1),
+        Some(false) => metrics.delivery_due(account, DeliveryResult::Missed, 1),
+        None => {}
+    }
     match decided.settlement.decision {
         Decision::Delivered => {
             let api_id = attempt.reply.request_id.as_deref();

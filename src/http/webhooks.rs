@@ -84,7 +84,7 @@ pub(super) async fn receive(
             (error.outcome(), error.response(&endpoint))
         }
     };
-    metrics.webhook_answered(outcome, listener.clock.monotonic() - began);
+    metrics.webhook_answered(outcome, received_at, listener.clock.monotonic() - began);
     response
 }
 

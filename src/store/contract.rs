@@ -103,6 +103,14 @@ pub trait Reader: Send + Sync {
     /// What was known of the wall clock when that was last recorded.
     async fn clock(&self) -> Result<Option<ClockRecord>, StoreError>;
 
+    /// How many submissions of each account fell due after `after`, until `until`, and still wait: for
+    /// an attempt, or for its result.
+    async fn overdue(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Name, u64)>, StoreError>;
+
     /// Queue statistics.
     async fn statistics(&self) -> Result<Statistics, StoreError>;
 }

@@ -33,9 +33,9 @@ pub use durability_risk::DurabilityRisk;
 pub use error::StoreError;
 pub use examination::{Examination, Finding, FindingKind};
 pub use model::{
-    ClaimRequest, Claimed, ClockRecord, Cursor, MalformedCursor, Page, PurgeCounts,
-    QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, Statistics,
-    StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
+    ClaimRequest, Claimed, ClockRecord, Cursor, FileSystem, MalformedCursor, OldestDue, Page,
+    PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent,
+    Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
 };
 pub use moving::{MoveError, Moved, MovedTable, move_store};
 pub use observer::Observer;

@@ -103,12 +103,39 @@ pub struct SettledUnsent {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Statistics {
     pub counts: StateCounts,
-    /// When the oldest waiting submission was first due, or will be.
-    pub oldest_due_at: Option<Timestamp>,
+    pub oldest_due: OldestDue,
     /// Accounts that are paused, by name.
     pub pauses: Vec<(Name, PauseReason)>,
     /// Size of the database file in bytes, and how much of it is free to be reused.
     pub bytes: u64,
+    pub free_bytes: u64,
+    /// `None` where the store is not on a file system of this machine.
+    pub file_system: Option<FileSystem>,
+}
+
+/// When the oldest submission that waits fell due, or will, by what it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OldestDue {
+    /// An attempt was made, or is in flight, and the account is not paused.
+    pub retry: Option<Timestamp>,
+    /// Its account is paused.
+    pub paused: Option<Timestamp>,
+    /// Its first attempt, of an account that is not paused.
+    pub waiting: Option<Timestamp>,
+}
+
+impl OldestDue {
+    /// Adds a submission, or none.
+    pub(super) fn add(place: &mut Option<Timestamp>, due_since: Option<Timestamp>) {
+        *place = (*place).into_iter().chain(due_since).min();
+    }
+}
+
+/// Space of a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    pub bytes: u64,
+    /// What a process without privileges may still write.
     pub free_bytes: u64,
 }
 

@@ -57,7 +57,7 @@ pub(super) const TABLES: [Table; 10] = [
             Integer: "seq";
             Uuid: "id";
             Text: "account", "survey", "call", "state", "reason";
-            Integer: "accepted_at", "due_at", "lease_until", "fence", "first_attempt_at",
+            Integer: "accepted_at", "due_at", "lease_until", "fence", "due_since",
                 "settled_at", "retention", "purged_at", "checksum";
             Text: "document";
         },

@@ -103,8 +103,8 @@ pub struct Claim {
     pub attempts: u32,
     /// Since the first attempt that could begin, without the time in which the account was paused.
     pub age: Duration,
-    /// When the caller answered last.
-    pub last_answer_at: Timestamp,
+    /// When it fell due: each attempt moves the time of the next one, and not this.
+    pub due_since: Timestamp,
     /// The destination has accepted feedback of this submission before.
     pub redelivery: bool,
     /// Why its account is paused: this attempt finds out whether it may resume.
@@ -242,8 +242,14 @@ impl Submission {
     ) -> Claim {
         let ClaimContext { now, lease_until, paused_for, paused_in_all, longest_wait } = *context;
         let paused_us = micros(paused_in_all);
-        if self.first_attempt_at.is_none() {
-            self.first_attempt_at = Some(now);
+        let due_since = self.due_since.unwrap_or_else(|| {
+            // What re-opened it is later than the time at which it is due, if an older answer counts again.
+            let was_claimed_before = self.fence > 1;
+            let reopened_at = self.document.answers.last_heard_at().filter(|_| was_claimed_before);
+            self.due_at.max(reopened_at.unwrap_or(self.due_at)).min(now)
+        });
+        if self.due_since.is_none() {
+            self.due_since = Some(due_since);
         } else if let Some(last) = self.last_attempt()
             && last.could_begin()
         {
@@ -262,7 +268,7 @@ impl Submission {
             feedback,
             attempts: self.document.attempts_used,
             age: Duration::from_micros(self.document.age_us),
-            last_answer_at: self.document.answers.last_heard_at().unwrap_or(now),
+            due_since,
             fields: self.document.answers.field_values(),
             redelivery: self.document.delivered.is_some(),
             paused_for,
@@ -379,7 +385,7 @@ impl Submission {
     }
 
     pub(super) fn forget_attempts_spent(&mut self) {
-        self.first_attempt_at = None;
+        self.due_since = None;
         self.document.paused_before_us = 0;
         self.document.age_us = 0;
         self.document.attempts_used = 0;

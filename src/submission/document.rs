@@ -32,8 +32,8 @@ pub struct Submission {
     pub lease_until: Option<Timestamp>,
     /// Fencing token: grows with each claim, so that a claim whose lease was lost settles nothing.
     pub fence: u64,
-    /// Since when it is offered; `None` before the first attempt and after a replay.
-    pub first_attempt_at: Option<Timestamp>,
+    /// When it fell due, of an offer that has begun; `None` before the first attempt and after a replay.
+    pub due_since: Option<Timestamp>,
     pub retention: RetentionLevel,
     /// When everything but the id and the outcome was removed.
     pub purged_at: Option<Timestamp>,

@@ -82,8 +82,8 @@ impl Submission {
             (attempts_used > attempts_made, "has more attempts used than made"),
             (u64::from(*attempts_made) > self.fence, "has more attempts than claims"),
             (
-                self.first_attempt_at.is_some() && attempts.is_empty(),
-                "has the time of a first attempt and no attempt",
+                self.due_since.is_some() && attempts.is_empty(),
+                "has the due time of an offer that has begun and no attempt",
             ),
             (
                 !is_purged && !is_corrupt && !self.fits_last_attempt(),
@@ -195,7 +195,7 @@ impl Submission {
             settled_at: Some(accepted_at),
             lease_until: Some(accepted_at),
             fence: fence.max(made.into()),
-            first_attempt_at: None,
+            due_since: None,
             retention: RetentionLevel::Full,
             purged_at: None,
             document: document.unwrap_or_else(Document::new),

@@ -136,7 +136,7 @@ impl Submission {
     pub fn purge(&mut self, at: Timestamp) {
         self.fence += u64::from(self.lease_until.take().is_some());
         self.call = None;
-        self.first_attempt_at = None;
+        self.due_since = None;
         self.retention = RetentionLevel::Outcome;
         self.purged_at = Some(at);
         self.document = Document::new();

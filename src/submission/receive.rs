@@ -97,7 +97,7 @@ impl Submission {
             settled_at: None,
             lease_until: None,
             fence: 0,
-            first_attempt_at: None,
+            due_since: None,
             retention: RetentionLevel::Full,
             purged_at: None,
             document,
@@ -199,9 +199,7 @@ impl Submission {
     fn reschedule(&mut self, due: DueTime) {
         let (state, due_at) = match self.state {
             // A retry keeps its wait.
-            State::Pending if self.first_attempt_at.is_some() => {
-                (State::Pending, due.at.max(self.due_at))
-            }
+            State::Pending if self.due_since.is_some() => (State::Pending, due.at.max(self.due_at)),
             // The destination knows of what was delivered, so it is not collected once more.
             State::Pending | State::Delivered => (State::Pending, due.at),
             _ if due.complete => (State::Pending, due.at),

@@ -490,7 +490,10 @@ fn each_violation_is_found() {
         (|it| it.document.attempts.clear(), "does not have the attempts that it counts"),
         (|it| it.document.attempts_used = 7, "has more attempts used than made"),
         (|it| it.fence = 0, "has more attempts than claims"),
-        (|it| it.document.attempts.clear(), "has the time of a first attempt and no attempt"),
+        (
+            |it| it.document.attempts.clear(),
+            "has the due time of an offer that has begun and no attempt",
+        ),
         (
             |it| it.document.attempts[0].response.as_mut().unwrap().verdict = Verdict::Rejected,
             "is in a state that its last attempt does not lead to",

@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// Declares a struct of metrics. A field's name, after `postcall_`, is the metric's name, its doc
@@ -69,6 +69,22 @@ pub(super) fn gauges<const N: usize>(
 pub(super) fn histogram(bounds: &'static [f64]) -> impl Fn(&str, &str) -> Histogram {
     move |name, help| {
         lawful(Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
+    }
+}
+
+pub(super) fn seconds_by<const N: usize>(
+    labels: [&'static str; N],
+) -> impl Fn(&str, &str) -> GaugeVec {
+    move |name, help| lawful(GaugeVec::new(Opts::new(name, help), &labels))
+}
+
+pub(super) fn histograms<const N: usize>(
+    labels: [&'static str; N],
+    bounds: &'static [f64],
+) -> impl Fn(&str, &str) -> HistogramVec {
+    move |name, help| {
+        let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        lawful(HistogramVec::new(opts, &labels))
     }
 }
 

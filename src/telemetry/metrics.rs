@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{
-    Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
 };
 
 use super::action::Action;
 use super::by_field::{ByField, FieldLabels};
 use super::connections::{Listener, ListenerMetrics};
-use super::families::{counter, counters, families, gauge, gauges, histogram, registered, seconds};
+use super::delivery::DeliveryResult;
+use super::families::{
+    counter, counters, families, gauge, gauges, histogram, histograms, registered, seconds,
+    seconds_by,
+};
 use super::quarantine::QuarantineEvent;
 use super::reload::ReloadResult;
 use super::series::Counters;
@@ -18,7 +23,7 @@ use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
 use crate::domain::{Feedback, Name, Verdict};
-use crate::store::{DurabilityRisk, Observer};
+use crate::store::{DurabilityRisk, FileSystem, Observer, OldestDue, Statistics};
 use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
@@ -94,8 +99,12 @@ families! {
         /// source had another account or survey; evicted by later ones, expired after an hour, dropped by an
         /// operator or the settings, or erased with their call.
         quarantine_events_total: IntCounterVec = counters(["source", "event"]),
-        /// Time from the receipt of a webhook to its answer.
-        webhook_duration_seconds: Histogram = histogram(&HOOK_SECONDS),
+        /// Time from the receipt of a webhook to its answer, by the class of its outcome: accepted;
+        /// rejected, its sender is at fault; failed, the service is.
+        webhook_duration_seconds: HistogramVec = histograms(["class"], &HOOK_SECONDS),
+        /// When the last webhook of a source was accepted, in seconds since 1970; 0 if none was since the
+        /// process started.
+        webhook_last_accepted_timestamp_seconds: IntGaugeVec = gauges(["source"]),
         /// Answers that a question declares, each once for a submission that it counts for; a second,
         /// different answer is one more. Questions of free text and of more than 101 answers are not
         /// counted.
@@ -113,8 +122,11 @@ families! {
         /// Times that a submission was set aside instead of being dead, by the sources that brought it:
         /// most of what they bring would die of one cause, while others of the account are accepted.
         submissions_set_aside_total: IntCounterVec = counters(["source"]),
-        /// Time from a caller's last new answer to its acceptance by the destination.
+        /// Time from when a submission fell due to its acceptance by the destination.
         delivery_latency_seconds: Histogram = histogram(&DELIVERY_SECONDS),
+        /// Submissions that fell due, each once, by result: on_time, accepted within five minutes; missed,
+        /// it still waits then, or is dead. What an operator's pause delays is not counted.
+        deliveries_total: IntCounterVec = counters(["account", "result"]),
 
         /// Attempts to deliver, by verdict.
         attempts_total: IntCounterVec = counters(["account", "verdict"]),
@@ -127,8 +139,9 @@ families! {
         /// Attempts of an account that may be under way at once: fewer than the settings allow while
         /// the destination pushes back or is slow.
         delivery_concurrency_limit: IntGaugeVec = gauges(["account"]),
-        /// How long the oldest due submission has been due; 0 when none is.
-        queue_oldest_due_age_seconds: Gauge = seconds,
+        /// How long the oldest due submission has been due, by what it waits for: retry, another attempt,
+        /// or the result of one; paused, its account to resume; waiting, its first attempt. 0 when none is.
+        queue_oldest_due_age_seconds: GaugeVec = seconds_by(["cause"]),
 
         /// How far the wall clock was set within the last day, forward if positive, as monotonic time
         /// shows it: what is old is not removed by a clock that is ahead until it has stayed so for a day.
@@ -156,6 +169,10 @@ families! {
         store_bytes: IntGauge = gauge,
         /// Of the store's size, what is free to be written on: the file does not shrink.
         store_free_bytes: IntGauge = gauge,
+        /// Size of the file system that the store is on; 0 if it is not known.
+        store_filesystem_bytes: IntGauge = gauge,
+        /// Of the size of the store's file system, what the service may still write.
+        store_filesystem_free_bytes: IntGauge = gauge,
         /// What was dropped by age: bodies and replies of a submission, all of it but its outcome, or
         /// that too.
         retention_purged_total: IntCounterVec = counters(["what"]),
@@ -205,6 +222,9 @@ impl Metrics {
         }
         for action in Action::ALL {
             families.admin_actions_total.with_label_values(&[action.label()]);
+        }
+        for (cause, _) in by_cause(OldestDue::default()) {
+            families.queue_oldest_due_age_seconds.with_label_values(&[cause]);
         }
         for listener in Listener::ALL {
             // It names its own.
@@ -305,8 +325,8 @@ impl Metrics {
         self.families.submissions_dead_total.with_label_values(&labels).inc();
     }
 
-    /// A submission is settled as delivered for the first time; `latency` is counted from the
-    /// caller's last answer, and `fields` are what its webhooks said beside the answers.
+    /// A submission is settled as delivered for the first time; `latency` is counted from when it fell
+    /// due, and `fields` are what its webhooks said beside the answers.
     pub fn feedback_delivered(
         &self,
         survey: &Name,
@@ -316,6 +336,14 @@ impl Metrics {
     ) {
         self.by_field.delivered(survey, feedback, fields);
         self.families.delivery_latency_seconds.observe(latency.as_secs_f64());
+    }
+
+    /// So many submissions of the account fell due and have this result.
+    pub fn delivery_due(&self, account: &Name, result: DeliveryResult, count: u64) {
+        if self.has_account(account) {
+            let labels = [account.as_str(), result.label()];
+            self.families.deliveries_total.with_label_values(&labels).inc_by(count);
+        }
     }
 
     /// The account waits for this cause, unless one is shown already that gives way to none.
@@ -413,10 +441,15 @@ impl Metrics {
         in_force.labels.accounts.contains(account)
     }
 
-    /// Which submission has been due for longest, if any is.
-    pub fn oldest_due_found(&self, due_since: Option<Timestamp>, now: Timestamp) {
-        let age = due_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
-        self.families.queue_oldest_due_age_seconds.set(age.max(0.0));
+    /// Since when submissions have been due, if any are.
+    pub fn oldest_due_found(&self, oldest: OldestDue, now: Timestamp) {
+        for (cause, due_since) in by_cause(oldest) {
+            let age = due_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+            self.families
+                .queue_oldest_due_age_seconds
+                .with_label_values(&[cause])
+                .set(age.max(0.0));
+        }
     }
 
     /// How far the wall clock was set, and is not believed yet.
@@ -430,10 +463,15 @@ impl Metrics {
         self.families.store_writable.set(0);
     }
 
-    /// How large the store is, and how much of that is free.
-    pub fn store_measured(&self, bytes: u64, free_bytes: u64) {
-        self.families.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.families.store_free_bytes.set(i64::try_from(free_bytes).unwrap_or(i64::MAX));
+    /// How large the store and its file system are, and how much of that is free.
+    pub fn store_measured(&self, statistics: &Statistics) {
+        let set = |gauge: &IntGauge, bytes| gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        set(&self.families.store_bytes, statistics.bytes);
+        set(&self.families.store_free_bytes, statistics.free_bytes);
+        if let Some(FileSystem { bytes, free_bytes }) = statistics.file_system {
+            set(&self.families.store_filesystem_bytes, bytes);
+            set(&self.families.store_filesystem_free_bytes, free_bytes);
+        }
     }
 
     /// So many submissions lost their bodies, all but their outcome, or that too, by age.
@@ -511,6 +549,7 @@ impl Families {
             &self.webhooks_total,
             &self.webhook_rejections_total,
             &self.webhook_duration_seconds,
+            &self.webhook_last_accepted_timestamp_seconds,
         )
     }
 
@@ -554,6 +593,9 @@ impl Families {
                 self.account_paused.with_label_values(&[account, cause.label()]);
             }
             self.delivery_concurrency_limit.with_label_values(&[account]);
+            for result in DeliveryResult::ALL {
+                self.deliveries_total.with_label_values(&[account, result.label()]);
+            }
             for verdict in Verdict::LABELS {
                 self.attempts_total.with_label_values(&[account, verdict]);
             }
@@ -575,7 +617,9 @@ impl Families {
         }
         for (source, _) in &old.labels.sources {
             if !new.labels.sources.iter().any(|(stays, _)| stays == source) {
-                let _ = self.quarantine_webhooks.remove_label_values(&[source.as_str()]);
+                let source = [source.as_str()];
+                let _ = self.quarantine_webhooks.remove_label_values(&source);
+                let _ = self.webhook_last_accepted_timestamp_seconds.remove_label_values(&source);
             }
         }
         for account in old.labels.accounts.iter().filter(|old| !new.labels.accounts.contains(old)) {
@@ -596,6 +640,12 @@ impl LabelSets {
             schemes.iter().map(|scheme| (source.as_str(), *scheme))
         })
     }
+}
+
+/// The oldest due time of each cause, under the cause's label.
+fn by_cause(oldest: OldestDue) -> [(&'static str, Option<Timestamp>); 3] {
+    let OldestDue { retry, paused, waiting } = oldest;
+    [("retry", retry), ("paused", paused), ("waiting", waiting)]
 }
 
 /// `unknown` counts those that left the settings.
@@ -623,6 +673,10 @@ mod tests {
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     fn metrics() -> Metrics {
@@ -703,7 +757,7 @@ mod tests {
         let at_start = series(&metrics);
 
         for outcome in WebhookOutcome::ALL {
-            metrics.source(&name("ivr")).webhook_answered(outcome, Duration::from_millis(2));
+            metrics.source(&name("ivr")).webhook_answered(outcome, at(7), Duration::from_millis(2));
         }
         metrics.source(&name("lab")).webhook_refused("mismatch");
         metrics.webhook_came_to_unknown_source();
@@ -747,7 +801,11 @@ mod tests {
         }
         metrics.opened(StateCounts::default());
         metrics.damaged();
-        metrics.store_measured(4096, 0);
+        let file_system = Some(FileSystem { bytes: 8192, free_bytes: 4096 });
+        metrics.store_measured(&Statistics { bytes: 4096, file_system, ..Statistics::default() });
+        for result in DeliveryResult::ALL {
+            metrics.delivery_due(&name("main"), result, 2);
+        }
         metrics.swept(1, 1, 1);
         metrics.settles_left_waiting(3);
         metrics.commit_failed();
@@ -758,11 +816,18 @@ mod tests {
     #[test]
     fn a_drained_gauge_reports_zero() {
         let metrics = metrics();
-        let now = Timestamp::from_second(100).unwrap();
-        metrics.oldest_due_found(Timestamp::from_second(40).ok(), now);
-        assert_eq!(value(&metrics, "postcall_queue_oldest_due_age_seconds"), 60.0);
-        metrics.oldest_due_found(None, now);
-        assert_eq!(value(&metrics, "postcall_queue_oldest_due_age_seconds"), 0.0);
+        let ages = |metrics: &Metrics| {
+            ["retry", "paused", "waiting"].map(|cause| {
+                let series = format!("postcall_queue_oldest_due_age_seconds{{cause=\"{cause}\"}}");
+                value(metrics, &series)
+            })
+        };
+        let oldest =
+            OldestDue { retry: Some(at(40)), paused: Some(at(10)), waiting: Some(at(101)) };
+        metrics.oldest_due_found(oldest, at(100));
+        assert_eq!(ages(&metrics), [60.0, 90.0, 0.0]);
+        metrics.oldest_due_found(OldestDue::default(), at(100));
+        assert_eq!(ages(&metrics), [0.0; 3]);
     }
 
     #[test]
@@ -795,6 +860,24 @@ mod tests {
         assert_eq!(paused(&metrics), [PauseCause::Operator]);
         metrics.hold_found(&main, None);
         assert_eq!(paused(&metrics), []);
+    }
+
+    #[test]
+    fn the_time_of_the_last_accepted_webhook_is_that_of_no_rejected_one() {
+        let metrics = metrics();
+        let ivr = metrics.source(&name("ivr"));
+        let last = "postcall_webhook_last_accepted_timestamp_seconds{source=\"ivr\"}";
+        ivr.webhook_answered(WebhookOutcome::Rejected, at(50), Duration::from_secs(1));
+        assert_eq!(value(&metrics, last), 0.0);
+        ivr.webhook_answered(WebhookOutcome::Created, at(60), Duration::from_secs(1));
+        ivr.webhook_answered(WebhookOutcome::Unavailable, at(70), Duration::from_secs(6));
+        assert_eq!(value(&metrics, last), 60.0);
+        for class in ["accepted", "rejected", "failed"] {
+            let count = format!("postcall_webhook_duration_seconds_count{{class=\"{class}\"}}");
+            assert_eq!(value(&metrics, &count), 1.0);
+        }
+        let other = "postcall_webhook_last_accepted_timestamp_seconds{source=\"lab\"}";
+        assert_eq!(value(&metrics, other), 0.0);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod action;
 mod by_field;
 mod connections;
+mod delivery;
 mod families;
 pub mod logs;
 mod metrics;
@@ -20,7 +21,8 @@ mod webhooks;
 pub use action::Action;
 pub use by_field::FieldLabels;
 pub use connections::{CloseReason, ConnectionState, Listener, ListenerMetrics};
+pub use delivery::DeliveryResult;
 pub use metrics::{LabelSets, Metrics};
 pub use quarantine::QuarantineEvent;
 pub use reload::ReloadResult;
-pub use webhooks::{SourceMetrics, WebhookOutcome};
+pub use webhooks::{SourceMetrics, WebhookClass, WebhookOutcome};

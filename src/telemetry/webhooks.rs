@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec};
+use jiff::Timestamp;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use strum::{IntoStaticStr, VariantArray};
 
 /// What became of a webhook for a source of the settings.
@@ -34,11 +35,25 @@ pub enum WebhookOutcome {
     Unavailable,
 }
 
+/// The outcomes of webhooks by who has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum WebhookClass {
+    /// It was verified and answered 200.
+    Accepted,
+    /// Its sender is at fault.
+    Rejected,
+    /// The service is.
+    Failed,
+}
+
 /// The metrics of one source. They are resolved once, so that a webhook costs no look-up by label.
 pub struct SourceMetrics {
     /// In the order of [`WebhookOutcome::ALL`].
     answered: [IntCounter; WebhookOutcome::ALL.len()],
-    took: Histogram,
+    /// In the order of [`WebhookClass::ALL`].
+    took: [Histogram; WebhookClass::ALL.len()],
+    last_accepted: IntGauge,
     source: String,
     rejections: IntCounterVec,
 }
@@ -50,6 +65,33 @@ impl WebhookOutcome {
     pub fn label(self) -> &'static str {
         self.into()
     }
+
+    pub fn class(self) -> WebhookClass {
+        match self {
+            Self::Created
+            | Self::Updated
+            | Self::Duplicate
+            | Self::Late
+            | Self::Purged
+            | Self::Excess
+            | Self::Skipped => WebhookClass::Accepted,
+            Self::Unsupported
+            | Self::Malformed
+            | Self::Rejected
+            | Self::TooLarge
+            | Self::TooSlow => WebhookClass::Rejected,
+            Self::Unavailable => WebhookClass::Failed,
+        }
+    }
+}
+
+impl WebhookClass {
+    pub const ALL: [WebhookClass; WebhookClass::VARIANTS.len()] =
+        *WebhookClass::VARIANTS.first_chunk().expect("the array has their length");
+
+    pub fn label(self) -> &'static str {
+        self.into()
+    }
 }
 
 impl SourceMetrics {
@@ -57,21 +99,32 @@ impl SourceMetrics {
         source: &str,
         webhooks: &IntCounterVec,
         rejections: &IntCounterVec,
-        took: &Histogram,
+        took: &HistogramVec,
+        last_accepted: &IntGaugeVec,
     ) -> Self {
         Self {
             answered: WebhookOutcome::ALL
                 .map(|outcome| webhooks.with_label_values(&[source, outcome.label()])),
-            took: took.clone(),
+            took: WebhookClass::ALL.map(|class| took.with_label_values(&[class.label()])),
+            last_accepted: last_accepted.with_label_values(&[source]),
             source: source.to_owned(),
             rejections: rejections.clone(),
         }
     }
 
     /// `took` is from receipt to reply.
-    pub fn webhook_answered(&self, outcome: WebhookOutcome, took: Duration) {
+    pub fn webhook_answered(
+        &self,
+        outcome: WebhookOutcome,
+        received_at: Timestamp,
+        took: Duration,
+    ) {
         self.answered[outcome as usize].inc();
-        self.took.observe(took.as_secs_f64());
+        let class = outcome.class();
+        self.took[class as usize].observe(took.as_secs_f64());
+        if class == WebhookClass::Accepted {
+            self.last_accepted.set(received_at.as_second());
+        }
     }
 
     /// Counts the reason, beside the outcome `Rejected`, `Unsupported` or `Malformed`; `reason` is one of
@@ -89,6 +142,9 @@ mod tests {
     fn every_outcome_has_its_own_counter() {
         for (index, outcome) in WebhookOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index, "{outcome:?}");
+        }
+        for (index, class) in WebhookClass::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, index, "{class:?}");
         }
     }
 }

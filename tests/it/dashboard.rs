@@ -70,7 +70,7 @@ pub struct Metric {
 
 impl Metric {
     /// The names under which its series are found.
-    fn names(&self) -> impl Iterator<Item = String> + '_ {
+    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
         let suffixes: &[&str] =
             if self.is_histogram { &["_bucket", "_sum", "_count"] } else { &[""] };
         suffixes.iter().map(|suffix| format!("{}{suffix}", self.name))

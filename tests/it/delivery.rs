@@ -236,7 +236,10 @@ fn every_figure_that_should_move_has_moved() {
         ("webhooks_total{outcome=\"malformed\",source=\"quick\"}", 1.0),
         ("webhook_rejections_total{reason=\"signature_mismatch\",source=\"quick\"}", 1.0),
         ("webhook_rejections_total{reason=\"malformed_call\",source=\"quick\"}", 1.0),
-        ("webhook_duration_seconds_count", 11.0),
+        ("webhook_duration_seconds_count{class=\"accepted\"}", 9.0),
+        ("webhook_duration_seconds_count{class=\"rejected\"}", 2.0),
+        ("webhook_duration_seconds_count{class=\"failed\"}", 0.0),
+        ("webhook_last_accepted_timestamp_seconds{source=\"tenant\"}", 0.0),
         ("answers_changed_total{survey=\"quality\"}", 1.0),
         ("rating_count{survey=\"quality\"}", 1.0),
         ("rating_sum{survey=\"quality\"}", 2.0),
@@ -255,6 +258,8 @@ fn every_figure_that_should_move_has_moved() {
         ("account_paused{account=\"main\",cause=\"account_rejected\"}", 0.0),
         ("delivery_concurrency_limit{account=\"other\"}", 8.0),
         ("delivery_latency_seconds_count", 2.0),
+        ("deliveries_total{account=\"main\",result=\"on_time\"}", 2.0),
+        ("deliveries_total{account=\"main\",result=\"missed\"}", 1.0),
         ("submissions{state=\"collecting\"}", 1.0),
         ("submissions{state=\"pending\"}", 0.0),
         ("submissions{state=\"delivered\"}", 2.0),
@@ -271,5 +276,9 @@ fn every_figure_that_should_move_has_moved() {
     }
     assert!(figures.of("store_commit_group_size_count") > 10.0);
     assert!(figures.of("delivery_latency_seconds_sum") > 0.0);
+    let last_accepted = figures.of("webhook_last_accepted_timestamp_seconds{source=\"quick\"}");
+    assert!((jiff::Timestamp::now().as_second() as f64 - last_accepted).abs() < 600.0);
+    let free = figures.of("store_filesystem_free_bytes");
+    assert!(free > 0.0 && free <= figures.of("store_filesystem_bytes"));
     assert!(test_env.store.totals().balance());
 }

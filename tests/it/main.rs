@@ -40,6 +40,7 @@ mod postgres_service;
 mod power_cut;
 mod presets;
 mod process;
+mod punctuality;
 mod quarantine;
 mod quarantine_erase;
 mod quarantine_survey;

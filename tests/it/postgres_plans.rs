@@ -23,12 +23,12 @@ const MANY: &str = "
             CASE n % 50 WHEN 0 THEN NULL ELSE 2 END, 0, repeat('x', 300)
         FROM generate_series(-200000, -1) AS n;
     INSERT INTO submissions (seq, id, account, survey, call, state, accepted_at, due_at, fence,
-            first_attempt_at, checksum, document)
+            due_since, checksum, document)
         SELECT n, gen_random_uuid(), 'account-' || n % 5, 'quality', 'new-' || n, 'pending', n,
             n + 1000000000000000, 1, CASE n % 3 WHEN 0 THEN n END, 0, repeat('x', 300)
         FROM generate_series(1, 10000) AS n;
-    INSERT INTO due (seq, account, due_at, fence, first_attempt_at)
-        SELECT seq, account, due_at, fence, first_attempt_at FROM submissions
+    INSERT INTO due (seq, account, due_at, fence, due_since)
+        SELECT seq, account, due_at, fence, due_since FROM submissions
             WHERE settled_at IS NULL;
     INSERT INTO webhooks (submission, received_at, id, source, outcome, method)
         SELECT seq, accepted_at, id, 'ivr', 'created', 'POST' FROM submissions;
@@ -86,6 +86,7 @@ async fn work(store: &PostgresStore) {
     store.of_call("c-1".parse().unwrap()).await.unwrap();
     store.accounts_waiting().await.unwrap();
     store.statistics().await.unwrap();
+    store.overdue(at(0), at(1)).await.unwrap();
 
     let cutoffs = RetentionCutoffs { bodies: at(-1), submissions: at(-1), outcomes: at(-1) };
     store.purge(cutoffs).await.unwrap();

@@ -210,6 +210,7 @@ macro_rules! keeps_every_promise {
                 state_counts_change_by_exactly_the_transition
                 the_list_shows_the_latest_first_and_what_was_asked_for
                 the_oldest_due_time_is_that_of_the_first_attempt
+                what_is_overdue_is_found_by_when_it_fell_due
                 accounts_waiting_are_those_with_something_to_claim
                 the_dispatcher_is_woken_by_what_may_be_due
             }

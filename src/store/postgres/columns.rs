@@ -16,7 +16,7 @@ use crate::submission::{
 macro_rules! submission_columns {
     () => {
         "seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
-            first_attempt_at, settled_at, retention, purged_at, document, checksum"
+            due_since, settled_at, retention, purged_at, document, checksum"
     };
 }
 pub(super) use submission_columns;
@@ -41,7 +41,7 @@ pub(super) struct Columns {
     pub due_at: i64,
     pub lease_until: Option<i64>,
     pub fence: i64,
-    pub first_attempt_at: Option<i64>,
+    pub due_since: Option<i64>,
     pub settled_at: Option<i64>,
     pub retention: Option<i64>,
     pub purged_at: Option<i64>,
@@ -67,7 +67,7 @@ impl Columns {
             due_at: micros(submission.due_at),
             lease_until: optional(submission.lease_until),
             fence: submission.fence.try_into().unwrap_or(i64::MAX),
-            first_attempt_at: optional(submission.first_attempt_at),
+            due_since: optional(submission.due_since),
             settled_at: optional(submission.settled_at),
             retention: submission.is_purgeable().then_some(retention_column(*retention)),
             purged_at: optional(submission.purged_at),
@@ -92,7 +92,7 @@ impl Columns {
             due_at: row.try_get(8)?,
             lease_until: row.try_get(9)?,
             fence: row.try_get(10)?,
-            first_attempt_at: row.try_get(11)?,
+            due_since: row.try_get(11)?,
             settled_at: row.try_get(12)?,
             retention: row.try_get(13)?,
             purged_at: row.try_get(14)?,
@@ -115,7 +115,7 @@ impl Columns {
             Column::Integer(self.due_at),
             optional(self.lease_until),
             Column::Integer(self.fence),
-            optional(self.first_attempt_at),
+            optional(self.due_since),
             optional(self.settled_at),
             optional(self.retention),
             optional(self.purged_at),
@@ -182,7 +182,7 @@ impl Columns {
             due_at: Timestamp::from_microsecond(self.due_at).ok()?,
             lease_until: optional(self.lease_until)?,
             fence: self.fence.try_into().ok()?,
-            first_attempt_at: optional(self.first_attempt_at)?,
+            due_since: optional(self.due_since)?,
             settled_at: optional(self.settled_at)?,
             retention: retention(self.retention)?,
             purged_at: optional(self.purged_at)?,

@@ -43,7 +43,7 @@ const COUNTED: [(FindingKind, &str, &str); 5] = [
         "SELECT count(*) FROM due LEFT JOIN submissions AS s ON s.seq = due.seq
             WHERE s.settled_at IS NOT NULL OR s.account IS DISTINCT FROM due.account
                 OR s.due_at IS DISTINCT FROM due.due_at OR s.fence IS DISTINCT FROM due.fence
-                OR s.first_attempt_at IS DISTINCT FROM due.first_attempt_at
+                OR s.due_since IS DISTINCT FROM due.due_since
                 OR s.lease_until IS DISTINCT FROM due.lease_until",
     ),
     (

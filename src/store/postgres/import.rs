@@ -18,8 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What waits goes into the table of what waits.
 const FILL_DUE: &str = "INSERT INTO due
-        (seq, account, due_at, fence, first_attempt_at, lease_until)
-    SELECT seq, account, due_at, fence, first_attempt_at, lease_until FROM submissions
+        (seq, account, due_at, fence, due_since, lease_until)
+    SELECT seq, account, due_at, fence, due_since, lease_until FROM submissions
         WHERE settled_at IS NULL
     ON CONFLICT DO NOTHING";
 

@@ -336,6 +336,14 @@ impl Reader for PostgresStore {
         self.read(move |reading| Box::pin(queries::clock(reading))).await
     }
 
+    async fn overdue(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Name, u64)>, StoreError> {
+        self.read(move |reading| Box::pin(queries::overdue(reading, after, until))).await
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.read(move |reading| Box::pin(queries::statistics(reading))).await
     }

@@ -1,5 +1,6 @@
 //! SQL of the queries, which run beside the writer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +14,8 @@ use super::error::PgError;
 use crate::account::{Pause, PauseReason};
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::model::{
-    ClockRecord, Cursor, Page, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter,
-    WebhookContent, first_row,
+    ClockRecord, Cursor, OldestDue, Page, Statistics, StoredWebhook, SubmissionDetail,
+    SubmissionFilter, WebhookContent, first_row,
 };
 use crate::submission::{StateCounts, Submission, SubmissionId, SubmissionKey};
 
@@ -117,18 +118,32 @@ macro_rules! accounts_waiting {
 pub(super) const ACCOUNTS_WAITING: &str =
     concat!(accounts_waiting!(), " SELECT account FROM accounts WHERE account IS NOT NULL");
 
-/// Each attempt moves the time at which a submission is due; it has been due since the first.
-pub(super) const OLDEST_DUE: &str = concat!(
+/// Each attempt moves the time at which a submission is due; it has been due since it first was.
+const FIRST_WAITING: &str = concat!(
     accounts_waiting!(),
-    " SELECT least(
-        (SELECT min(first_attempt_at) FROM due
-            WHERE lease_until IS NULL AND first_attempt_at IS NOT NULL),
-        (SELECT min(first_attempt_at) FROM due WHERE lease_until IS NOT NULL),
-        (SELECT min((SELECT due_at FROM due
-                WHERE due.account = accounts.account AND lease_until IS NULL
-                ORDER BY due_at LIMIT 1))
-            FROM accounts WHERE account IS NOT NULL))"
+    " SELECT account,
+        (SELECT due_since FROM due WHERE due.account = accounts.account AND lease_until IS NULL
+            AND due_since IS NOT NULL ORDER BY due_since LIMIT 1),
+        (SELECT due_at FROM due WHERE due.account = accounts.account AND lease_until IS NULL
+            ORDER BY due_at LIMIT 1)
+        FROM accounts WHERE account IS NOT NULL"
 );
+
+const FIRST_IN_FLIGHT: &str = "SELECT account, min(due_since) FROM due
+    WHERE lease_until IS NOT NULL GROUP BY account";
+
+const OVERDUE_WAITING: &str = concat!(
+    accounts_waiting!(),
+    " SELECT account,
+        (SELECT count(*) FROM due WHERE due.account = accounts.account AND lease_until IS NULL
+            AND due_since IS NOT NULL AND due_since > $1 AND due_since <= $2)
+        + (SELECT count(*) FROM due WHERE due.account = accounts.account AND lease_until IS NULL
+            AND due_since IS NULL AND due_at > $1 AND due_at <= $2)
+        FROM accounts WHERE account IS NOT NULL"
+);
+
+const OVERDUE_IN_FLIGHT: &str = "SELECT account, count(*) FROM due
+    WHERE lease_until IS NOT NULL AND due_since > $1 AND due_since <= $2 GROUP BY account";
 
 pub(super) const COUNTS: &str = "SELECT coalesce(sum(accepted), 0)::bigint,
         coalesce(sum(collecting), 0)::bigint, coalesce(sum(pending), 0)::bigint,
@@ -341,22 +356,66 @@ pub(super) async fn statistics(reading: &Reading<'_>) -> Result<Statistics> {
     let results = reading
         .all(&[
             Statement::new(COUNTS),
-            Statement::new(OLDEST_DUE),
+            Statement::new(FIRST_WAITING),
+            Statement::new(FIRST_IN_FLIGHT),
             Statement::new("SELECT account, pause FROM pauses"),
             Statement::new(SIZE),
         ])
         .await?;
     let counts = counts_of(&results[0][0])?;
-    let oldest_due_at: Option<i64> = results[1][0].try_get(0)?;
-    let bytes: i64 = results[3][0].try_get(0)?;
+    let pauses = pauses(&results[3])?;
+    let is_paused = |account: &Name| pauses.iter().any(|(paused, _)| paused == account);
+    let mut oldest_due = OldestDue::default();
+    let time = |row: &Row, column| -> Result<Option<Timestamp>> {
+        Ok(row.try_get::<_, Option<i64>>(column)?.map(clamped))
+    };
+    for row in &results[2] {
+        // What is no name is that of no account.
+        let Ok(account) = row.try_get::<_, &str>(0)?.parse() else { continue };
+        let place =
+            if is_paused(&account) { &mut oldest_due.paused } else { &mut oldest_due.retry };
+        OldestDue::add(place, time(row, 1)?);
+    }
+    for row in &results[1] {
+        let Ok(account) = row.try_get::<_, &str>(0)?.parse() else { continue };
+        let (retried, due_at) = (time(row, 1)?, time(row, 2)?);
+        if is_paused(&account) {
+            OldestDue::add(&mut oldest_due.paused, retried);
+            OldestDue::add(&mut oldest_due.paused, due_at);
+        } else {
+            OldestDue::add(&mut oldest_due.retry, retried);
+            OldestDue::add(&mut oldest_due.waiting, due_at);
+        }
+    }
+    let bytes: i64 = results[4][0].try_get(0)?;
     Ok(Statistics {
         counts,
-        oldest_due_at: oldest_due_at.map(clamped),
-        pauses: pauses(&results[2])?,
+        oldest_due,
+        pauses,
         bytes: u64::try_from(bytes).unwrap_or_default(),
         // Vacuum makes room within the tables; how much is not known without reading them.
         free_bytes: 0,
+        file_system: None,
     })
+}
+
+pub(super) async fn overdue(
+    reading: &Reading<'_>,
+    after: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<(Name, u64)>> {
+    let statement = |sql| {
+        let (after, until) = (after.as_microsecond(), until.as_microsecond());
+        Statement::new(sql).with(after, Type::INT8).with(until, Type::INT8)
+    };
+    let results = reading.all(&[OVERDUE_WAITING, OVERDUE_IN_FLIGHT].map(statement)).await?;
+    let mut overdue: BTreeMap<Name, u64> = BTreeMap::new();
+    for row in results.iter().flatten() {
+        let Ok(account) = row.try_get::<_, &str>(0)?.parse() else { continue };
+        *overdue.entry(account).or_default() += row.try_get::<_, i64>(1)?.unsigned_abs();
+    }
+    overdue.retain(|_, count| *count > 0);
+    Ok(overdue.into_iter().collect())
 }
 
 fn pauses(rows: &[Row]) -> Result<Vec<(Name, PauseReason)>> {

@@ -222,7 +222,7 @@ const INSERT: &str =
 pub(super) const UPDATE: &str = concat!(
     "UPDATE submissions AS s
         SET call = u.call, state = u.state, reason = u.reason, due_at = u.due_at,
-            lease_until = u.lease_until, fence = u.fence, first_attempt_at = u.first_attempt_at,
+            lease_until = u.lease_until, fence = u.fence, due_since = u.due_since,
             settled_at = u.settled_at, retention = u.retention, purged_at = u.purged_at,
             document = u.document, checksum = u.checksum
         FROM ",
@@ -234,14 +234,14 @@ pub(super) const UPDATE: &str = concat!(
 
 /// A row that is written by another replica than the one that works on its claim stays that one's.
 const SET_DUE: &str = "INSERT INTO due
-        (seq, account, due_at, fence, first_attempt_at, lease_until, replica)
-    SELECT seq, account, due_at, fence, first_attempt_at, lease_until,
+        (seq, account, due_at, fence, due_since, lease_until, replica)
+    SELECT seq, account, due_at, fence, due_since, lease_until,
             CASE WHEN lease_until IS NOT NULL THEN $7 END
         FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
-                $6::bigint[]) AS u (seq, account, due_at, fence, first_attempt_at, lease_until)
+                $6::bigint[]) AS u (seq, account, due_at, fence, due_since, lease_until)
     ON CONFLICT (seq) DO UPDATE
         SET account = excluded.account, due_at = excluded.due_at, fence = excluded.fence,
-            first_attempt_at = excluded.first_attempt_at, lease_until = excluded.lease_until,
+            due_since = excluded.due_since, lease_until = excluded.lease_until,
             replica = CASE
                 WHEN excluded.lease_until IS NOT NULL AND due.fence = excluded.fence
                     AND due.replica IS NOT NULL THEN due.replica
@@ -482,15 +482,15 @@ impl Transaction {
             let accounts: Vec<String> = waiting.iter().map(|it| it.account.clone()).collect();
             let [seq, due_at, fence]: [Vec<i64>; 3] =
                 [column(|it| it.seq), column(|it| it.due_at), column(|it| it.fence)];
-            let [first_attempt_at, lease_until]: [Vec<Option<i64>>; 2] =
-                [optional(|it| it.first_attempt_at), optional(|it| it.lease_until)];
+            let [due_since, lease_until]: [Vec<Option<i64>>; 2] =
+                [optional(|it| it.due_since), optional(|it| it.lease_until)];
             self.statements.push(
                 Statement::new(SET_DUE)
                     .with(seq, Type::INT8_ARRAY)
                     .with(accounts, Type::TEXT_ARRAY)
                     .with(due_at, Type::INT8_ARRAY)
                     .with(fence, Type::INT8_ARRAY)
-                    .with(first_attempt_at, Type::INT8_ARRAY)
+                    .with(due_since, Type::INT8_ARRAY)
                     .with(lease_until, Type::INT8_ARRAY)
                     .with(slot, Type::INT8),
             );
@@ -555,7 +555,7 @@ fn with_arrays(sql: &'static str, rows: Vec<Columns>) -> Statement {
         .with(numbers(|it| it.due_at), Type::INT8_ARRAY)
         .with(optional(|it| it.lease_until), Type::INT8_ARRAY)
         .with(numbers(|it| it.fence), Type::INT8_ARRAY)
-        .with(optional(|it| it.first_attempt_at), Type::INT8_ARRAY)
+        .with(optional(|it| it.due_since), Type::INT8_ARRAY)
         .with(optional(|it| it.settled_at), Type::INT8_ARRAY)
         .with(optional(|it| it.retention), Type::INT8_ARRAY)
         .with(optional(|it| it.purged_at), Type::INT8_ARRAY)

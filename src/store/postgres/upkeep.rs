@@ -22,7 +22,7 @@ pub(super) const MISFILED: &str = "SELECT seq FROM
             (SELECT 1 FROM due
                 WHERE due.seq = s.seq AND due.seq > $1 AND due.seq <= $2 AND due.account = s.account
                 AND due.due_at = s.due_at AND due.fence = s.fence
-                AND due.first_attempt_at IS NOT DISTINCT FROM s.first_attempt_at
+                AND due.due_since IS NOT DISTINCT FROM s.due_since
                 AND due.lease_until IS NOT DISTINCT FROM s.lease_until)
     UNION ALL
     SELECT due.seq FROM due

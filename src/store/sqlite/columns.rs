@@ -16,7 +16,7 @@ use crate::submission::{
 macro_rules! submission_columns {
     () => {
         "seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
-            first_attempt_at, settled_at, retention, purged_at, document, checksum"
+            due_since, settled_at, retention, purged_at, document, checksum"
     };
 }
 pub(super) use submission_columns;
@@ -142,7 +142,7 @@ pub(super) fn submission(row: &Row<'_>) -> Result<Submission> {
         due_at: timestamp(row, 8)?,
         lease_until: optional_timestamp(row, 9)?,
         fence: row.get(10)?,
-        first_attempt_at: optional_timestamp(row, 11)?,
+        due_since: optional_timestamp(row, 11)?,
         settled_at: optional_timestamp(row, 12)?,
         retention: retention(row, 13)?,
         purged_at: optional_timestamp(row, 14)?,

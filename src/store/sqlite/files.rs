@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::store::error::StoreError;
+use crate::store::model::FileSystem;
 
 /// Size of the head of a database, which says what the file is and precedes the head of the first page.
 pub(super) const HEAD_BYTES: usize = 100;
@@ -27,6 +28,16 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Space of the file system that a file is on, whether or not the file was removed; `None` if the system
+/// does not say.
+pub(super) fn file_system(path: &Path) -> Option<FileSystem> {
+    let found = rustix::fs::statvfs(folder_of(path)).ok()?;
+    Some(FileSystem {
+        bytes: found.f_blocks.saturating_mul(found.f_frsize),
+        free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+    })
 }
 
 /// Neither the file nor those beside it may be a link, which leads elsewhere, or a pipe, which waits.

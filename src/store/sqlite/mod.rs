@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
@@ -238,6 +239,14 @@ impl Reader for SqliteStore {
 
     async fn clock(&self) -> Result<Option<ClockRecord>, StoreError> {
         self.read(queries::clock).await
+    }
+
+    async fn overdue(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Name, u64)>, StoreError> {
+        self.read(move |connection| queries::overdue(connection, after, until)).await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

@@ -101,11 +101,25 @@ fn submissions_are_found_by_an_index_however_many_there_are() {
         ),
         (
             queries::FIRST_RETRIED,
-            "SEARCH submissions USING INDEX submissions_retried (first_attempt_at>?)",
+            "SEARCH submissions USING INDEX submissions_retried (account=? AND due_since>?)",
+        ),
+        (
+            queries::OVERDUE_RETRIED,
+            "SEARCH submissions USING INDEX submissions_retried (account=? AND due_since>? AND due_since<?)",
+        ),
+        (
+            queries::OVERDUE_UNTRIED,
+            "SEARCH submissions USING INDEX submissions_due (account=? AND due_at>? AND due_at<?)",
+        ),
+        (
+            queries::OVERDUE_IN_FLIGHT,
+            "SEARCH submissions USING INDEX submissions_leased (lease_until>?); \
+             USE TEMP B-TREE FOR GROUP BY",
         ),
         (
             queries::FIRST_IN_FLIGHT,
-            "SEARCH submissions USING INDEX submissions_leased (lease_until>?)",
+            "SEARCH submissions USING INDEX submissions_leased (lease_until>?); \
+             USE TEMP B-TREE FOR GROUP BY",
         ),
         (queries::FIRST_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
         (queries::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),

@@ -1,17 +1,20 @@
 //! SQL of the queries, which run beside the writer.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql, named_params, params};
 
 use super::columns::{clamped, stored, submission_columns, text, timestamp, uuid};
+use super::files;
 use crate::account::Pause;
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::backend::Stored;
 use crate::store::model::{
-    ClockRecord, Cursor, Page, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter,
-    WebhookContent, first_row,
+    ClockRecord, Cursor, OldestDue, Page, Statistics, StoredWebhook, SubmissionDetail,
+    SubmissionFilter, WebhookContent, first_row,
 };
 use crate::submission::{StateCounts, Submission, SubmissionId, SubmissionKey};
 
@@ -264,12 +267,25 @@ pub(super) fn counts(connection: &Connection) -> Result<StateCounts> {
         })
 }
 
-pub(super) const FIRST_RETRIED: &str = "SELECT min(first_attempt_at) FROM submissions
-    WHERE settled_at IS NULL AND lease_until IS NULL AND first_attempt_at IS NOT NULL";
+pub(super) const FIRST_RETRIED: &str = "SELECT min(due_since) FROM submissions
+    WHERE account = ?1 AND settled_at IS NULL AND lease_until IS NULL AND due_since IS NOT NULL";
 
 /// What is in flight is little, whatever waits.
-pub(super) const FIRST_IN_FLIGHT: &str = "SELECT min(first_attempt_at) FROM submissions
-    INDEXED BY submissions_leased WHERE lease_until IS NOT NULL";
+pub(super) const FIRST_IN_FLIGHT: &str = "SELECT account, min(due_since) FROM submissions
+    INDEXED BY submissions_leased WHERE lease_until IS NOT NULL GROUP BY account";
+
+pub(super) const OVERDUE_RETRIED: &str = "SELECT count(*) FROM submissions
+    WHERE account = ?1 AND due_since > ?2 AND due_since <= ?3
+    AND settled_at IS NULL AND lease_until IS NULL AND due_since IS NOT NULL";
+
+pub(super) const OVERDUE_IN_FLIGHT: &str = "SELECT account, count(*) FROM submissions
+    INDEXED BY submissions_leased
+    WHERE lease_until IS NOT NULL AND due_since > ?1 AND due_since <= ?2 GROUP BY account";
+
+pub(super) const OVERDUE_UNTRIED: &str = "SELECT count(*) FROM submissions
+    INDEXED BY submissions_due
+    WHERE account = ?1 AND due_at > ?2 AND due_at <= ?3
+    AND settled_at IS NULL AND lease_until IS NULL AND due_since IS NULL";
 
 pub(super) const FIRST_DUE: &str = "SELECT min(due_at) FROM submissions
     WHERE account = ?1 AND settled_at IS NULL AND lease_until IS NULL";
@@ -301,21 +317,80 @@ pub(super) fn clock_record(row: &Row<'_>) -> Result<ClockRecord> {
 }
 
 pub(super) fn statistics(connection: &Connection) -> Result<Statistics> {
-    let first = |statement: &str, values: &[&dyn rusqlite::ToSql]| {
+    let first = |statement: &str, account: &Name| {
         connection
             .prepare_cached(statement)?
-            .query_row(values, |row| Ok(row.get::<_, Option<i64>>(0)?.map(clamped)))
+            .query_row([account.as_str()], |row| Ok(row.get::<_, Option<i64>>(0)?.map(clamped)))
     };
-    // Each attempt moves the time at which a submission is due; it has been due since the first.
-    let mut oldest_due_at = first(FIRST_RETRIED, &[])?;
-    oldest_due_at = oldest_due_at.into_iter().chain(first(FIRST_IN_FLIGHT, &[])?).min();
+    let pauses = pauses(connection)?;
+    let is_paused = |account: &Name| pauses.iter().any(|(paused, _)| paused == account);
+    let mut oldest_due = OldestDue::default();
+    // Each attempt moves the time at which a submission is due; it has been due since it first was.
+    for (account, due_since) in of_accounts(connection, FIRST_IN_FLIGHT, &[])? {
+        let place =
+            if is_paused(&account) { &mut oldest_due.paused } else { &mut oldest_due.retry };
+        OldestDue::add(place, Some(clamped(due_since)));
+    }
     for account in accounts_waiting(connection)? {
-        let due_at = first(FIRST_DUE, &[&account.as_str()])?;
-        oldest_due_at = oldest_due_at.into_iter().chain(due_at).min();
+        let retried = first(FIRST_RETRIED, &account)?;
+        let due_at = first(FIRST_DUE, &account)?;
+        if is_paused(&account) {
+            OldestDue::add(&mut oldest_due.paused, retried);
+            OldestDue::add(&mut oldest_due.paused, due_at);
+        } else {
+            OldestDue::add(&mut oldest_due.retry, retried);
+            OldestDue::add(&mut oldest_due.waiting, due_at);
+        }
     }
     let (bytes, free_bytes) = size(connection)?;
-    let (counts, pauses) = (counts(connection)?, pauses(connection)?);
-    Ok(Statistics { counts, oldest_due_at, pauses, bytes, free_bytes })
+    let file_system = connection.path().and_then(|path| files::file_system(Path::new(path)));
+    Ok(Statistics {
+        counts: counts(connection)?,
+        oldest_due,
+        pauses,
+        bytes,
+        free_bytes,
+        file_system,
+    })
+}
+
+pub(super) fn overdue(
+    connection: &Connection,
+    after: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<(Name, u64)>> {
+    let (after, until) = (after.as_microsecond(), until.as_microsecond());
+    let mut overdue: BTreeMap<Name, u64> = BTreeMap::new();
+    for (account, count) in of_accounts(connection, OVERDUE_IN_FLIGHT, &[&after, &until])? {
+        *overdue.entry(account).or_default() += count.unsigned_abs();
+    }
+    for account in accounts_waiting(connection)? {
+        for statement in [OVERDUE_RETRIED, OVERDUE_UNTRIED] {
+            let count: u64 = connection
+                .prepare_cached(statement)?
+                .query_row(params![account.as_str(), after, until], |row| row.get(0))?;
+            *overdue.entry(account.clone()).or_default() += count;
+        }
+    }
+    overdue.retain(|_, count| *count > 0);
+    Ok(overdue.into_iter().collect())
+}
+
+/// A figure of each account that a statement finds.
+fn of_accounts(
+    connection: &Connection,
+    statement: &str,
+    values: &[&dyn ToSql],
+) -> Result<Vec<(Name, i64)>> {
+    let mut statement = connection.prepare_cached(statement)?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        // What is no name is that of no account.
+        let (Ok(account), Some(figure)) = (text(row, 0), row.get(1)?) else { continue };
+        found.push((account, figure));
+    }
+    Ok(found)
 }
 
 /// Of the file, without its log; pages that are free are reused before it grows.

@@ -148,7 +148,7 @@ impl Database {
             ValueRef::Integer(micros(submission.due_at)),
             optional(submission.lease_until.map(micros)),
             ValueRef::Integer(submission.fence.try_into().unwrap_or(i64::MAX)),
-            optional(submission.first_attempt_at.map(micros)),
+            optional(submission.due_since.map(micros)),
             optional(submission.settled_at.map(micros)),
             optional(retention),
             optional(submission.purged_at.map(micros)),
@@ -194,13 +194,13 @@ pub(super) const PURGEABLE: &str = "SELECT seq FROM submissions
 
 pub(super) const INSERT: &str = "INSERT INTO submissions
         (seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until, fence,
-         first_attempt_at, settled_at, retention, purged_at, document, checksum)
+         due_since, settled_at, retention, purged_at, document, checksum)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// Its parameters are those of [`INSERT`].
 pub(super) const UPDATE: &str = "UPDATE submissions
     SET call = ?5, state = ?6, reason = ?7, due_at = ?9, lease_until = ?10, fence = ?11,
-        first_attempt_at = ?12, settled_at = ?13, retention = ?14, purged_at = ?15, document = ?16,
+        due_since = ?12, settled_at = ?13, retention = ?14, purged_at = ?15, document = ?16,
         checksum = ?17
     WHERE seq = ?1";
 

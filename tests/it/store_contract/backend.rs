@@ -257,7 +257,7 @@ as_postgres! {
 /// Gives each submission the checksum that it would have if Postcall had written it.
 pub fn seal(store: &Connection) {
     let columns = "seq, id, account, survey, call, state, reason, accepted_at, due_at, lease_until,
-        fence, first_attempt_at, settled_at, retention, purged_at, document";
+        fence, due_since, settled_at, retention, purged_at, document";
     let mut rows = store.prepare(&format!("SELECT {columns} FROM submissions")).unwrap();
     let sealed = rows.query_map([], |row| {
         let columns: Vec<_> = (0..16).map(|column| row.get_ref(column).unwrap()).collect();

@@ -152,7 +152,7 @@ pub async fn another_answer_after_the_delivery_is_delivered_too(
         Outcome::Updated,
         "back to the first"
     );
-    assert_eq!(store.claim_one(1000).await.last_answer_at, at(400));
+    assert_eq!(store.claim_one(1000).await.due_since, at(400));
     store.check_counts().await;
 }
 

@@ -112,7 +112,7 @@ pub async fn a_claim_maps_every_answer_that_counts(store: TestStore<impl Backend
     );
     assert_eq!((claim.attempts, claim.age.as_secs(), claim.is_probe()), (0, 0, false));
     assert_eq!((claim.redelivery, claim.paused_for, claim.rejections), (false, None, 0));
-    assert_eq!(claim.last_answer_at, at(20));
+    assert_eq!(claim.due_since, at(20 + AFTER));
     assert_eq!(claim.feedback.to_json(), FEEDBACK);
 }
 
@@ -154,7 +154,7 @@ pub async fn what_is_claimed_has_its_attempt_on_disk(store: TestStore<impl Backe
     let claim = store.claim_one(AFTER).await;
     let started = store.submission("c-1").await;
     assert!(started.is_in_flight());
-    assert_eq!((started.state, started.first_attempt_at), (State::Pending, Some(at(AFTER))));
+    assert_eq!((started.state, started.due_since), (State::Pending, Some(at(AFTER))));
     let recorded = started.last_attempt().unwrap();
     assert_eq!((recorded.number, recorded.started_at), (1, at(AFTER)));
     assert_eq!((recorded.payload.as_str(), &recorded.response), (FEEDBACK, &None));
@@ -195,7 +195,7 @@ pub async fn what_maps_to_nothing_is_settled_with_the_claim(mut store: TestStore
         let submission = store.submission(call).await;
         assert_eq!(submission.settled_at, Some(at(100)));
         assert_eq!(submission.document.detail.as_deref(), detail);
-        assert_eq!((submission.document.attempts.len(), submission.first_attempt_at), (0, None));
+        assert_eq!((submission.document.attempts.len(), submission.due_since), (0, None));
         assert!(!submission.is_in_flight());
     }
     assert_eq!(store.claim_due(1_000_000).await.len(), 2, "those whose attempt has no result");

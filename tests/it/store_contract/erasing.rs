@@ -46,7 +46,7 @@ pub async fn what_is_erased_leaves_only_its_id_and_its_outcome(mut store: TestSt
         let left = left.submission;
         assert_eq!((left.id, left.state, &left.call), (id, state, &None));
         assert_eq!((left.purged_at, left.accepted_at), (Some(at(500)), at(0)));
-        assert_eq!((left.retention, left.first_attempt_at), (RetentionLevel::Outcome, None));
+        assert_eq!((left.retention, left.due_since), (RetentionLevel::Outcome, None));
         let Document { audit, detail, trace, delivered, attempts, attempts_made, .. } =
             &left.document;
         assert_eq!((detail, trace, delivered), (&None, &None, &None));

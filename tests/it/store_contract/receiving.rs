@@ -196,7 +196,7 @@ pub async fn an_answer_in_the_domain_counts_before_what_came_earlier(
         .best("score", |answer| FIRST.validity("score", answer), ChangedAnswerPolicy::KeepFirst)
         .unwrap();
     assert_eq!((&best.answer, validity), (&answer("4"), AnswerValidity::InDomain));
-    assert_eq!(claim.last_answer_at, at(3));
+    assert_eq!(claim.due_since, at(3 + AFTER));
 }
 
 pub async fn a_submission_is_due_by_its_completion_policy(store: TestStore<impl Backend>) {

@@ -86,7 +86,7 @@ pub async fn a_hang_up_starts_a_submission(store: TestStore<impl Backend>) {
     assert_eq!((submission.state, submission.due_at), (State::Collecting, at(10 + DELAY)));
     let (claim, answers) = store.claim_mapped(1000).await;
     assert_eq!((answers.is_empty(), answers.hung_up_at()), (true, Some(at(10))));
-    assert_eq!(claim.last_answer_at, at(10));
+    assert_eq!(claim.due_since, at(10 + DELAY));
 }
 
 pub async fn a_hang_up_is_waited_after_for_a_short_time(store: TestStore<impl Backend>) {

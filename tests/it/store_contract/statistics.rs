@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use postcall::domain::Verdict;
-use postcall::store::{RetentionCutoffs, SubmissionFilter};
+use postcall::store::{OldestDue, RetentionCutoffs, SubmissionFilter};
 use postcall::submission::{
     ChangedAnswerPolicy, DeadReason, Decision, IgnoredReason, Outcome, Replay, Settled, State,
     StateCounts,
@@ -104,17 +104,56 @@ pub async fn the_list_shows_the_latest_first_and_what_was_asked_for(
 }
 
 pub async fn the_oldest_due_time_is_that_of_the_first_attempt(store: TestStore<impl Backend>) {
-    let oldest = async || store.statistics().await.unwrap().oldest_due_at;
-    assert_eq!(oldest().await, None);
+    let oldest = async || {
+        let OldestDue { retry, paused, waiting } = store.statistics().await.unwrap().oldest_due;
+        [retry, paused, waiting]
+    };
+    assert_eq!(oldest().await, [None; 3]);
     store.receive_one(complete(100, "c-1")).await;
     store.receive_one(webhook_for("other", 0, "o-1", &[("score", "4")])).await;
-    assert_eq!(oldest().await, Some(at(AFTER)));
-    store.claim(wanted(&[("other", 1)], 1000)).await.unwrap();
-    assert_eq!(oldest().await, Some(at(100 + DELAY)));
+    assert_eq!(oldest().await, [None, None, Some(at(AFTER))]);
+    let others = store.claim(wanted(&[("other", 1)], 1000)).await.unwrap().claims;
+    let (other, main) = (Some(at(AFTER)), Some(at(100 + DELAY)));
+    assert_eq!(oldest().await, [other, None, main]);
+    store.settle_one(&others[0], accepted(1000), Decision::Delivered).await;
     let claim = store.claim_one(1000).await;
-    assert_eq!(oldest().await, Some(at(1000)), "an attempt in flight has not ended the wait");
+    assert_eq!(oldest().await, [main, None, None], "an attempt in flight has not ended the wait");
     store.retry_one(&claim, attempt(Verdict::Unreachable, None, 1001)).await;
-    assert_eq!(oldest().await, Some(at(1000)), "an attempt that failed makes nothing younger");
+    let [retry, paused, _] = oldest().await;
+    assert_eq!([retry, paused], [main, None], "an attempt that failed makes nothing younger");
+    store.pause("main".parse().unwrap(), "maintenance".to_owned(), at(1002)).await.unwrap();
+    assert_eq!(oldest().await, [None, main, None]);
+}
+
+pub async fn what_is_overdue_is_found_by_when_it_fell_due(store: TestStore<impl Backend>) {
+    let overdue = async |after, until| {
+        let found = store.overdue(at(after), at(until)).await.unwrap();
+        found.into_iter().map(|(account, count)| (account.to_string(), count)).collect::<Vec<_>>()
+    };
+    let main = |count| vec![("main".to_owned(), count)];
+    for call in ["waits", "retried", "in flight", "delivered"] {
+        store.receive_one(complete(100, &call.replace(' ', "-"))).await;
+    }
+    store.receive_one(webhook_for("other", 0, "o-1", &[("score", "4")])).await;
+    let due = 100 + DELAY;
+    assert_eq!(overdue(due - 1, due).await, main(4));
+    for call in ["delivered", "retried", "in-flight"] {
+        let claims = store.claim(wanted(&[("main", 4)], 1000)).await.unwrap().claims;
+        for claim in claims {
+            match claim.key.call.as_str() {
+                "delivered" => {
+                    store.settle_one(&claim, accepted(1000), Decision::Delivered).await;
+                }
+                "in-flight" => {}
+                _ => {
+                    store.retry_one(&claim, attempt(Verdict::Unreachable, None, 1000)).await;
+                }
+            }
+        }
+        assert_eq!(overdue(due - 1, due).await, main(3), "{call}");
+    }
+    assert_eq!(overdue(0, due - 1).await, [("other".to_owned(), 1)], "each is in one span");
+    assert_eq!(overdue(due, 10_000).await, []);
 }
 
 pub async fn accounts_waiting_are_those_with_something_to_claim(store: TestStore<impl Backend>) {

@@ -92,6 +92,11 @@ impl Rounds {
         self.service().dispatcher.maintenance().purge_all().await;
     }
 
+    /// The statistics are read now.
+    pub async fn statistics_are_read(&self) {
+        self.service().dispatcher.maintenance().measure().await;
+    }
+
     /// A callback of the first question comes in by this source.
     pub async fn hears(&self, source: &str, call: &str, digits: &str) -> WebhookOutcome {
         self.hears_of(source, None, call, digits).await

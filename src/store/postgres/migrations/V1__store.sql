@@ -27,7 +27,8 @@ CREATE TABLE submissions (
     lease_until      BIGINT,
     -- Grows with each claim: a claim whose lease was lost settles nothing.
     fence            BIGINT NOT NULL,
-    first_attempt_at BIGINT,
+    -- When this offer fell due; NULL before its first attempt.
+    due_since        BIGINT,
     settled_at       BIGINT,
     -- How much is kept, where retention may touch it: 2 everything, 1 all but bodies and texts, 0 its
     -- id and its outcome. NULL while it waits and where it is dead.
@@ -50,7 +51,7 @@ CREATE TABLE due (
     account          TEXT   NOT NULL,
     due_at           BIGINT NOT NULL,
     fence            BIGINT NOT NULL,
-    first_attempt_at BIGINT,
+    due_since        BIGINT,
     -- While an attempt is in flight: when its lease ends, by the database's clock, and whose it is.
     lease_until      BIGINT,
     replica          BIGINT
@@ -58,8 +59,9 @@ CREATE TABLE due (
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.1);
 
 CREATE INDEX due_waiting ON due (account, due_at, seq) WHERE lease_until IS NULL;
-CREATE INDEX due_retried ON due (first_attempt_at)
-    WHERE lease_until IS NULL AND first_attempt_at IS NOT NULL;
+-- What waits for another attempt, by when it fell due.
+CREATE INDEX due_retried ON due (account, due_since)
+    WHERE lease_until IS NULL AND due_since IS NOT NULL;
 CREATE INDEX due_leased ON due (lease_until) WHERE lease_until IS NOT NULL;
 
 -- Documents of submissions that were found changed, as they were found.

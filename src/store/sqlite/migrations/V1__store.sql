@@ -19,7 +19,8 @@ CREATE TABLE submissions (
     lease_until      INTEGER,
     -- Grows with each claim: a claim whose lease was lost settles nothing.
     fence            INTEGER NOT NULL,
-    first_attempt_at INTEGER,
+    -- When this offer fell due; NULL before its first attempt.
+    due_since        INTEGER,
     settled_at       INTEGER,
     -- How much is kept, where retention may touch it: 2 everything, 1 all but bodies and texts, 0 its
     -- id and its outcome. NULL while it waits and where it is dead.
@@ -34,9 +35,9 @@ CREATE TABLE submissions (
 -- What waits and is not in flight, by when it is due.
 CREATE INDEX submissions_due ON submissions (account, due_at)
     WHERE settled_at IS NULL AND lease_until IS NULL;
--- What waits for another attempt.
-CREATE INDEX submissions_retried ON submissions (first_attempt_at)
-    WHERE settled_at IS NULL AND lease_until IS NULL AND first_attempt_at IS NOT NULL;
+-- What waits for another attempt, by when it fell due.
+CREATE INDEX submissions_retried ON submissions (account, due_since)
+    WHERE settled_at IS NULL AND lease_until IS NULL AND due_since IS NOT NULL;
 CREATE INDEX submissions_leased ON submissions (lease_until) WHERE lease_until IS NOT NULL;
 -- What retention may touch.
 CREATE INDEX submissions_retained ON submissions (retention, settled_at) WHERE retention IS NOT NULL;

@@ -5,20 +5,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use postcall::clock::Clock;
 use postcall::store::postgres::{self, LeaseClock, PostgresStore};
 use postcall::store::sqlite::{self, SqliteStore};
 use postcall::store::{
-    Admin, MoveError, Moved, Quarantine, QuarantinedWebhook, Queue, Reader, StoreError,
-    SubmissionFilter, move_store,
+    Admin, ClockRecord, Maintenance, MoveError, Moved, Quarantine, QuarantinedWebhook, Queue,
+    Reader, StoreError, SubmissionFilter, move_store,
 };
 use postcall::submission::{Decision, Settlement, Submission};
 use tempfile::TempDir;
 
 use crate::postgres::{TestDatabase, is_available};
+use crate::process;
 use crate::store_contract::backend::wanted;
 use crate::store_contract::spoken::{accepted, at, complete, with_key};
 use crate::test_env::{SETTINGS, TestEnv};
+
+const CLOCK: ClockRecord = ClockRecord {
+    trusted: Timestamp::UNIX_EPOCH,
+    wall: Timestamp::UNIX_EPOCH,
+    unconfirmed_for: Some(Duration::from_secs(60)),
+};
 
 /// More than two pages of a move.
 const MANY: usize = 1200;
@@ -75,6 +83,7 @@ async fn fill(path: &Path) {
         webhook: complete(5004, "c-q").webhook.into(),
     };
     store.save_quarantine(vec![kept], Vec::new()).await.unwrap();
+    store.record_clock(CLOCK).await.unwrap();
     store.close().await;
 }
 
@@ -104,6 +113,7 @@ async fn a_store_that_is_moved_to_postgresql_has_everything_that_it_had() {
 
     let (file, store) = (open_file(&path), open_database(&database).unwrap());
     assert_eq!(all(&store).await, all(&file).await);
+    assert_eq!(store.clock().await.unwrap(), Some(CLOCK));
     assert_eq!(store.load_quarantine().await.unwrap().len(), 1);
     let (before, after) = (file.statistics().await.unwrap(), store.statistics().await.unwrap());
     assert_eq!((after.counts, &after.pauses), (before.counts, &before.pauses));
@@ -193,8 +203,7 @@ fn the_service_continues_on_postgresql_where_it_ended_in_a_file() {
             .replace("@plivo@", "http://127.0.0.1:1");
         std::fs::write(&settings_file, settings).unwrap();
         let from = format!("sqlite:{}", file.display());
-        let arguments = ["migrate", "--from", &from, "--config", settings_file.to_str().unwrap()];
-        test_env.postcall(&arguments).output().unwrap()
+        process::postcall(&["migrate", "--from", &from], &settings_file).output().unwrap()
     };
     let in_file = run(&test_env, SETTINGS);
     let said = String::from_utf8(in_file.stderr).unwrap();

@@ -56,14 +56,16 @@ impl<'a> Reading<'a> {
     }
 }
 
+// Not EXISTS: PostgreSQL would read all webhooks of a source into a hash first.
 macro_rules! conditions {
     () => {
         "($1::text IS NULL OR s.state = $1)
             AND ($2::text IS NULL OR s.reason IS NOT DISTINCT FROM $2)
             AND ($3::text IS NULL OR s.account = $3)
             AND ($4::text IS NULL OR s.survey = $4)
-            AND ($5::text IS NULL OR EXISTS
-                (SELECT 1 FROM webhooks AS w WHERE w.submission = s.seq AND w.source = $5))"
+            AND ($5::text IS NULL OR
+                (SELECT TRUE FROM webhooks AS w
+                    WHERE w.submission = s.seq AND w.source = $5 LIMIT 1))"
     };
 }
 

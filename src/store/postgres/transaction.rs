@@ -720,7 +720,7 @@ impl Backend for Database {
         let end: Option<i64> = page.first().map(|row| row.try_get(0)).transpose()?.flatten();
         let rows = self.rows_of(upkeep::misfiled(after, end.unwrap_or(i64::MAX), most))?;
         if rows.len() < most {
-            // From the beginning again after the last page.
+            // After the last page from the beginning again.
             self.looked_to.set(end.unwrap_or(i64::MIN));
         }
         Ok(rows)

@@ -64,10 +64,10 @@ const FOLD_DELETED: &str =
 const FORGET: &str =
     concat!("DELETE FROM replicas WHERE slot = ANY($1) AND seen_at < ", now!(), " - 3600000000");
 
-/// The last of the next submissions.
+/// The last of the next submissions, if there are more after it.
 pub(super) fn page_after(seq: i64) -> Statement {
     Statement::new(
-        "SELECT max(seq) FROM
+        "SELECT CASE WHEN count(*) = $2 THEN max(seq) END FROM
             (SELECT seq FROM submissions WHERE seq > $1 ORDER BY seq LIMIT $2) AS page",
     )
     .with(seq, Type::INT8)

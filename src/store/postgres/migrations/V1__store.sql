@@ -148,7 +148,7 @@ CREATE TABLE deleted_counts (
 -- The time that retention trusted when it was last recorded, now and then, and what the wall clock
 -- showed: whether that was set while no process ran.
 CREATE TABLE clock (
-    only_row       INT    NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    only_row       BIGINT NOT NULL PRIMARY KEY CHECK (only_row = 1),
     trusted_at     BIGINT NOT NULL,
     wall_at        BIGINT NOT NULL,
     -- How long processes had watched the wall clock since it was set; NULL where it was believed.

@@ -34,9 +34,10 @@ use crate::http::{
 };
 use crate::ingest::Ingest;
 use crate::random::Random;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, StoreUrl};
+use crate::store::postgres::{self, LeaseClock, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{DurabilityRisk, Store, StoreError};
 use crate::telemetry::{Listener, Metrics, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
@@ -230,8 +231,12 @@ fn open_store(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Store>, StoreError> {
+    let path = match &settings.store.url {
+        StoreUrl::Sqlite(path) => path.clone(),
+        StoreUrl::Postgres(_) => return open_postgres(settings, clock, metrics),
+    };
     let opened = SqliteStore::open(sqlite::Options {
-        path: settings.store.path.clone(),
+        path,
         write_queue: settings.store.write_queue,
         lease: settings.delivery.lease,
         clock: clock.clone(),
@@ -252,19 +257,57 @@ fn open_store(
     }
 }
 
+fn open_postgres(
+    settings: &Settings,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let replica = settings.store.replica.clone();
+    let store = PostgresStore::open(postgres::Options {
+        address: postgres_address(&settings.store)?,
+        replica: replica.unwrap_or_else(|| replica_name(settings.public.listen)),
+        write_queue: settings.store.write_queue,
+        lease: settings.delivery.lease,
+        lease_clock: LeaseClock::Database,
+        clock: clock.clone(),
+        observer: metrics.clone(),
+    })?;
+    Ok(Arc::new(store))
+}
+
+/// How to connect to the PostgreSQL store of these settings.
+///
+/// # Errors
+/// The file of certificates cannot be read; the store is in a file.
+pub fn postgres_address(settings: &settings::Store) -> Result<postgres::Address, StoreError> {
+    let StoreUrl::Postgres(config) = &settings.url else {
+        return Err(StoreError::Foreign { path: settings.url.shown() });
+    };
+    let (ca_file, password) = (settings.ca_file.as_deref(), settings.password.clone());
+    postgres::Address::of(config, ca_file, password)
+}
+
+/// Two processes of one machine do not listen at one address.
+fn replica_name(listen: SocketAddr) -> String {
+    let machine = rustix::system::uname();
+    format!("{}/{listen}", machine.nodename().to_string_lossy())
+}
+
 /// What helps with a damaged store.
 fn advice(store: &str) -> String {
     format!("postcall doctor --store {store}")
 }
 
-/// Whether webhooks can be kept.
-fn check_store(store: &dyn Store) -> Result<(), String> {
+/// Whether webhooks can be kept, and what may lose them all the same.
+fn check_store(store: &dyn Store) -> Result<Vec<&'static str>, String> {
     match store.damage() {
         Some(StoreError::Damaged { path, .. }) => {
             Err(format!("it is damaged; run: {}", advice(&path)))
         }
         Some(other) => Err(other.to_string()),
-        None if store.is_writable() => Ok(()),
+        None if store.is_writable() => {
+            Ok(store.durability_risks().into_iter().map(DurabilityRisk::advice).collect())
+        }
         None => Err(String::new()),
     }
 }
@@ -347,7 +390,8 @@ fn serve_admin(
             Check {
                 name: "accepting",
                 holds: Box::new(move || {
-                    if accepting.load(Ordering::Relaxed) { Ok(()) } else { Err(String::new()) }
+                    let is_accepting = accepting.load(Ordering::Relaxed);
+                    is_accepting.then(Vec::new).ok_or_else(String::new)
                 }),
             },
         ],

@@ -96,6 +96,8 @@
 //! - **Policy in one pure place**: what happens to a submission is a function of
 //!   [`submission::Submission`], what pauses an account one of [`account::Pause`]. The store runs them
 //!   in its transactions; `explain`, `test` and dry runs call the same ones.
+//! - **A store may be shared**: on PostgreSQL every replica takes webhooks, one at a time claims of an
+//!   account, and a row lock decides between two that touch the same submission.
 //! - **One submission is one row**: columns that are searched by, and a versioned JSON document. Raw
 //!   webhooks and idempotency keys are tables of their own, because retention drops them first.
 //! - **A batch is the unit of the store**: a working set of submissions, written once at its end, with

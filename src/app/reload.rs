@@ -27,7 +27,7 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 10],
+    fixed: [(&'static str, String); 12],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -97,7 +97,7 @@ pub(super) fn keep(settings: &Settings) {
         Ok(Kept::Yes(place)) => {
             tracing::debug!(file = %place.display(), "the accepted settings are kept");
         }
-        Ok(Kept::NoFile) => {}
+        Ok(Kept::NoFile | Kept::NoPlace) => {}
         Ok(Kept::HasSecret) => tracing::info!(
             "the accepted settings are not kept for a later start, because a secret is written in \
              them: use env or file in place of value"
@@ -139,7 +139,7 @@ impl InForce {
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 10] {
+fn fixed(settings: &Settings) -> [(&'static str, String); 12] {
     let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
@@ -147,7 +147,9 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 10] {
         ("public.body_timeout", format!("{:?}", public.body_timeout)),
         ("admin.listen", admin.listen.to_string()),
         ("admin.environment", admin.environment.clone().unwrap_or_default()),
-        ("store.url", store.path.display().to_string()),
+        ("store.url", format!("{:?}", store.url)),
+        ("store.ca_file", format!("{:?}", store.ca_file)),
+        ("store.replica", format!("{:?}", store.replica)),
         ("store.write_queue", store.write_queue.to_string()),
         // The store holds every lease to it.
         ("delivery.lease", format!("{:?}", delivery.lease)),

@@ -79,7 +79,7 @@ fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<(
     for (name, Destination::Plivo(plivo)) in &settings.accounts {
         writeln!(out, "account {name}: {} at {}", plivo.auth_id, plivo.api)?;
     }
-    writeln!(out, "store: {}", settings.store.path.display())?;
+    writeln!(out, "store: {}", settings.store.url.shown())?;
     for missing in &settings.warnings.missing_secrets {
         writeln!(out, "WARNING: {missing}; serve refuses it")?;
     }
@@ -204,6 +204,6 @@ fn to_json(file: &Path, settings: &Settings) -> Value {
         "sources": sources.collect::<Value>(),
         "accounts": accounts.collect::<Value>(),
         "surveys": surveys.collect::<Value>(),
-        "store": settings.store.path,
+        "store": settings.store.url.shown(),
     })
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::Failure;
 use crate::app::{App, Reread};
 use crate::destination::Destination;
-use crate::settings::{Environment, Settings, SettingsError};
+use crate::settings::{Environment, Settings, SettingsError, StoreUrl};
 use crate::simulator::{Options, Simulator};
 use crate::telemetry::logs::{Filter, Format};
 
@@ -55,7 +55,7 @@ impl Dev {
         for Destination::Plivo(plivo) in settings.accounts.values_mut() {
             plivo.api = format!("http://{}", self.simulator.addr());
         }
-        settings.store.path = self.folder.path().join("postcall.db");
+        settings.store.url = StoreUrl::Sqlite(self.folder.path().join("postcall.db"));
         for listen in [&mut settings.public.listen, &mut settings.admin.listen] {
             listen.set_ip(IpAddr::from(Ipv4Addr::LOCALHOST));
         }

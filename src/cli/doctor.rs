@@ -5,7 +5,10 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Failure, SettingsFile};
-use crate::store::sqlite::{self, Examination, Recovered};
+use crate::app;
+use crate::settings::{self, StoreUrl};
+use crate::store::sqlite::{self, Recovered};
+use crate::store::{Examination, postgres};
 
 #[derive(Debug, Args)]
 #[command(
@@ -38,15 +41,60 @@ enum Output {
 
 impl Doctor {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let store = match self.store {
+        let store = match self.store.clone() {
             Some(store) => store,
-            None => self.settings.load()?.store.path,
+            None => {
+                let settings = self.settings.load()?.store;
+                match settings.url {
+                    StoreUrl::Sqlite(path) => path,
+                    StoreUrl::Postgres(_) => return self.postgres(&settings),
+                }
+            }
         };
-        match self.recover {
+        match &self.recover {
             None => examine(&store, self.output),
-            Some(new) => recover(&store, &new, self.output),
+            Some(new) => recover(&store, new, self.output),
         }
     }
+}
+
+impl Doctor {
+    /// What is damaged is restored by PostgreSQL's own means.
+    fn postgres(&self, settings: &settings::Store) -> Result<(), Failure> {
+        let shown = settings.url.shown();
+        if self.recover.is_some() {
+            let advice =
+                "--recover copies what is left of a file: restore a backup of the database";
+            return Err(anyhow::anyhow!("the store is {shown}: {advice}").into());
+        }
+        let address = app::postgres_address(settings).map_err(anyhow::Error::from)?;
+        let examination = postgres::examine(&address).map_err(anyhow::Error::from)?;
+        let out = &mut std::io::stdout().lock();
+        let printed = match self.output {
+            Output::Json => writeln!(out, "{}", in_json(Path::new(&shown), &examination)),
+            Output::Text => print_findings(out, &shown, &examination),
+        };
+        if examination.findings.is_empty() { Ok(printed?) } else { Err(Failure::Printed(1)) }
+    }
+}
+
+/// Prints what is wrong, or that nothing is.
+fn print_findings(
+    out: &mut impl Write,
+    store: &str,
+    examination: &Examination,
+) -> std::io::Result<()> {
+    for finding in &examination.findings {
+        writeln!(out, "{}: {}", finding.kind.label(), finding.words)?;
+    }
+    let count = examination.submissions;
+    if examination.findings.is_empty() {
+        return writeln!(
+            out,
+            "{store} is sound: {count} submissions, and the state counts balance"
+        );
+    }
+    writeln!(out, "{store} is not sound; {count} submissions could be read")
 }
 
 fn examine(store: &Path, output: Output) -> Result<(), Failure> {
@@ -65,14 +113,11 @@ fn print_examination(
     if let Output::Json = output {
         return writeln!(out, "{}", in_json(store, examination));
     }
-    for finding in &examination.findings {
-        writeln!(out, "{}: {}", finding.kind.label(), finding.words)?;
-    }
-    let (path, count) = (store.display(), examination.submissions);
+    let path = store.display();
+    print_findings(out, &path.to_string(), examination)?;
     if examination.findings.is_empty() {
-        return writeln!(out, "{path} is sound: {count} submissions, and the state counts balance");
+        return Ok(());
     }
-    writeln!(out, "{path} is not sound; {count} submissions could be read")?;
     writeln!(out, "stop the service, then: postcall doctor --store {path} --recover {path}.new")
 }
 

@@ -92,6 +92,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "migrate",
+        &[
+            "postcall migrate --from sqlite:postcall.db",
+            "postcall migrate --from sqlite:/var/lib/postcall/postcall.db --config postgres.yaml",
+        ],
+    ),
+    (
         "submissions",
         &[
             "postcall submissions --state dead --since 24h",

@@ -18,6 +18,7 @@ mod failure;
 mod init;
 mod input;
 mod man;
+mod migrate;
 mod output;
 mod payload;
 mod post;
@@ -86,6 +87,8 @@ enum Verb {
     Sign(sign::Sign),
     /// Check a store, and recover what can be read of a damaged one into a new file
     Doctor(doctor::Doctor),
+    /// Move a store in a file to PostgreSQL
+    Migrate(migrate::Migrate),
     /// Find submissions; replay, discard, erase and export them
     Submissions(Box<submissions::Submissions>),
     /// List accounts, and which are paused and why; pause and resume them
@@ -131,6 +134,7 @@ impl Cli {
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Doctor(doctor) => doctor.run(),
+            Verb::Migrate(migrate) => migrate.run(),
             Verb::Accounts(accounts) => accounts.run(),
             Verb::Quarantine(quarantine) => quarantine.run(),
             Verb::Rejections(rejections) => rejections.run(),

@@ -118,9 +118,12 @@ impl Dispatcher {
     async fn run_until_due(&mut self) -> Duration {
         let now = self.context.clock.now();
         match self.run_once(now).await {
-            Ok(next_due_at) => next_due_at
-                .map_or(REST_MAX, |at| at.duration_since(now).try_into().unwrap_or_default())
-                .min(REST_MAX),
+            Ok(next_due_at) => {
+                let rest_max = self.context.store.poll_interval().unwrap_or(REST_MAX);
+                next_due_at
+                    .map_or(rest_max, |at| at.duration_since(now).try_into().unwrap_or_default())
+                    .min(rest_max)
+            }
             Err(error) => {
                 tracing::debug!(error = logs::chain(&error), "the store does not answer");
                 STORE_RETRY
@@ -257,7 +260,10 @@ impl Dispatcher {
         });
         let unconfigured =
             self.unconfigured.iter().map(|account| (account.clone(), UNCONFIGURED_MAX));
-        known.chain(unconfigured).filter(|(_, room)| *room > 0).collect()
+        // An account with attempts in flight stays this replica's.
+        let is_shared = self.context.store.poll_interval().is_some();
+        let is_led = |account: &Name| is_shared && self.in_flight.of_account(account) > 0;
+        known.chain(unconfigured).filter(|(account, room)| *room > 0 || is_led(account)).collect()
     }
 
     /// When the throttle of an account will allow what it does not allow now.

@@ -18,8 +18,9 @@ pub struct AdminListener {
 /// One condition of being ready.
 pub struct Check {
     pub name: &'static str,
-    /// Checks it; the error says what an operator has to do.
-    pub holds: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Checks it. Returns what an operator should know although it holds; the error says what an operator
+    /// has to do.
+    pub holds: Box<dyn Fn() -> Result<Vec<&'static str>, String> + Send + Sync>,
 }
 
 /// For Prometheus.
@@ -47,7 +48,12 @@ pub(super) async fn readyz(listener: web::Data<AdminListener>) -> HttpResponse {
     let mut report = String::new();
     for check in &listener.checks {
         match (check.holds)() {
-            Ok(()) => report.push_str(&format!("[+]{}\n", check.name)),
+            Ok(warnings) => {
+                report.push_str(&format!("[+]{}\n", check.name));
+                for warning in warnings {
+                    report.push_str(&format!("[!]{}: {warning}\n", check.name));
+                }
+            }
             Err(advice) => {
                 ready = false;
                 let advice = if advice.is_empty() { advice } else { format!(": {advice}") };

@@ -23,6 +23,8 @@ pub enum Kept {
     Yes(PathBuf),
     /// They come from no file.
     NoFile,
+    /// The store is no file that they could be kept beside.
+    NoPlace,
     /// There is a secret in their text. What was kept before is removed.
     HasSecret,
 }
@@ -34,7 +36,8 @@ impl Settings {
     /// The file cannot be written; what was kept before stays.
     pub fn keep(&self) -> io::Result<Kept> {
         let Some(source) = &self.source_text else { return Ok(Kept::NoFile) };
-        let place = place(&self.store.path);
+        let Some(store) = self.store.url.file() else { return Ok(Kept::NoPlace) };
+        let place = place(store);
         if source.has_secret(&super::KIND) {
             return match fs::remove_file(&place) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

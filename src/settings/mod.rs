@@ -42,6 +42,7 @@ mod source_text;
 mod sources;
 mod spec;
 mod store;
+mod store_url;
 mod surveys;
 mod variables;
 mod warnings;
@@ -63,6 +64,7 @@ pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use source_line::SourceLine;
 pub use store::Store;
+pub use store_url::StoreUrl;
 pub use warnings::Warnings;
 
 use crate::destination::Destination;

@@ -1,17 +1,29 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::Cursor;
-use super::section::{duration, section, setting, table, whole};
+use super::section::{duration, optional, section, setting, table, whole};
 use super::spec::Kind;
+use super::store_url::{self, StoreUrl};
 use crate::delivery::Retention;
+use crate::domain::Credentials;
 
 section! {
     /// The store's place, and how many may wait to be written to it.
     #[derive(Debug, Clone)]
     pub struct Store {
-        /// The database: sqlite:PATH, relative to the working directory.
-        path @ "url": PathBuf = setting(Kind::Text, "sqlite:PATH", file),
+        /// The database: sqlite:PATH, relative to the working directory, or
+        /// postgres://USER@HOST/DATABASE.
+        url: StoreUrl = setting(Kind::Text, "sqlite:PATH or postgres://…", store_url::url),
+        /// PostgreSQL: the password of the user. Read again before each connection.
+        password: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", store_url::password),
+        /// PostgreSQL: the certificates, in PEM, of which one has to have signed that of the server;
+        /// without it, those that browsers trust.
+        ca_file: Option<PathBuf> = optional(Kind::Text, "the path of a file", path),
+        /// PostgreSQL: the name of this process among those that serve the database, the same after a
+        /// restart; without it, the name of the machine and public.listen.
+        replica: Option<String> = optional(Kind::Text, "a name", name),
         /// How many webhooks may wait for the disk before senders are asked to come back.
         write_queue: usize = whole(1, 1_000_000),
         /// How long settled submissions are kept; dead ones stay until an operator decides.
@@ -41,14 +53,10 @@ section! {
     }
 }
 
-fn file(cursor: &Cursor<'_>, expected: &str) -> Option<PathBuf> {
-    match cursor.text(expected)?.strip_prefix("sqlite:") {
-        None | Some("") => cursor.fault("expected sqlite:PATH such as sqlite:postcall.db"),
-        // Elsewhere `//` starts a host, and dropping slashes until it works ends in the root.
-        Some(path) if path.starts_with("//") => {
-            cursor.fault("expected sqlite:PATH without the slashes of an address")
-        }
-        Some(":memory:") => cursor.fault("expected the path of a file: memory keeps nothing"),
-        Some(path) => Some(path.into()),
-    }
+fn path(cursor: &Cursor<'_>, expected: &str) -> Option<Option<PathBuf>> {
+    Some(Some(cursor.text(expected)?.into()))
+}
+
+fn name(cursor: &Cursor<'_>, expected: &str) -> Option<Option<String>> {
+    Some(Some(cursor.text(expected)?.to_owned()))
 }

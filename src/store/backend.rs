@@ -13,10 +13,28 @@ use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission,
 pub(super) trait Backend: Send {
     type Error: std::error::Error + Send + Sync + 'static;
 
-    fn begin(&self) -> Result<(), Self::Error>;
+    /// Whether no other process changes the database: what is in flight can then stay in memory, and
+    /// nothing has to be locked.
+    const EXCLUSIVE: bool;
 
-    /// Commits and syncs; nothing may be acknowledged before it returns.
-    fn commit(&self) -> Result<(), Self::Error>;
+    /// Begins a transaction and reads what it is known to touch. Returns the time by which leases end,
+    /// if it is the database's own.
+    fn begin(&self, touched: &Touched) -> Result<Option<Timestamp>, Self::Error>;
+
+    /// Reads more of what the transaction touches, if reading it at once is quicker.
+    fn prefetch(&self, _touched: &Touched) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Whether another process changed the same rows, so that the transaction may succeed if it is run
+    /// again.
+    fn is_conflict(_error: &Self::Error) -> bool {
+        false
+    }
+
+    /// Commits and syncs; nothing may be acknowledged before it returns. Returns the state counts of the
+    /// database if other processes change them too.
+    fn commit(&self) -> Result<Option<StateCounts>, Self::Error>;
 
     fn rollback(&self);
 
@@ -46,10 +64,22 @@ pub(super) trait Backend: Send {
 
     fn find(&self, id: SubmissionId) -> Result<Option<Stored>, Self::Error>;
 
-    fn load(&self, row: i64) -> Result<Stored, Self::Error>;
+    /// Loads a row that was found; `None` if there is none, and then it is not found again.
+    fn load(&self, row: i64) -> Result<Option<Stored>, Self::Error>;
 
     /// Keeps the document of a corrupt submission as it was found.
     fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<(), Self::Error>;
+
+    /// Looks through some of what finds the rows that wait, if that is kept apart from them, and returns
+    /// rows that it does not find as they are; the next call looks further.
+    fn misfiled(&self, _limit: usize) -> Result<Vec<i64>, Self::Error> {
+        Ok(Vec::new())
+    }
+
+    /// Notes that this process serves the store, and takes over the counts of those that have not for long.
+    fn fold_counts(&self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Rows that wait and that no claim finds, because what they have for an account is no name.
     fn unclaimable(&self, limit: usize) -> Result<Vec<i64>, Self::Error>;
@@ -112,6 +142,14 @@ pub(super) trait Backend: Send {
     /// Deletes the oldest keys that expire and were used before that time, at most `limit`; returns how many.
     fn delete_keys_before(&self, before: Timestamp, limit: usize) -> Result<usize, Self::Error>;
 
+    /// Whether this replica delivers for an account: one does at a time.
+    fn leads(&self, _account: &Name) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    /// Lets other replicas take over what this one led; nothing is written afterwards.
+    fn close(&self) {}
+
     /// Rows of an account that wait, are not in flight and are due after `after` and until `until`,
     /// the longest due first.
     fn due(
@@ -133,7 +171,8 @@ pub(super) trait Backend: Send {
 
     fn record_clock(&self, record: ClockRecord) -> Result<(), Self::Error>;
 
-    /// Rows whose lease has ended by `clock`.
+    /// Rows whose lease has ended by `clock`; at [`Timestamp::MAX`], those that an earlier process of
+    /// this replica had claimed.
     fn expired(&self, clock: Timestamp, limit: usize) -> Result<Vec<i64>, Self::Error>;
 
     /// Rows that retention may touch, of which so much is kept and that were settled before a time,
@@ -161,6 +200,55 @@ pub(super) trait Backend: Send {
 
     /// Deletes those in whose body or query the call's id is found.
     fn delete_quarantined_about(&self, call: &CallUuid) -> Result<Vec<WebhookId>, Self::Error>;
+}
+
+/// What a transaction is known to touch.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Touched {
+    pub submissions: Vec<SubmissionId>,
+    pub rows: Vec<i64>,
+    /// Times at which submissions may be accepted.
+    pub accepted_at: Vec<Timestamp>,
+    /// Sources and the ids of their webhooks.
+    pub keys: Vec<(Name, String)>,
+    /// Accounts whose pauses are looked at.
+    pub accounts: Vec<Name>,
+    /// Accounts that are claimed of.
+    pub claimed: Vec<Name>,
+}
+
+impl Touched {
+    pub fn by_webhook(id: SubmissionId, request: &ReceiveRequest) -> Self {
+        let key = request.idempotency_key.as_ref();
+        Self {
+            submissions: vec![id],
+            accepted_at: vec![request.webhook.received_at],
+            keys: key.map(|key| (request.source.clone(), key.id.clone())).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    pub fn ids(submissions: impl IntoIterator<Item = SubmissionId>) -> Self {
+        Self { submissions: submissions.into_iter().collect(), ..Self::default() }
+    }
+
+    pub fn accounts(accounts: impl IntoIterator<Item = Name>) -> Self {
+        Self { accounts: accounts.into_iter().collect(), ..Self::default() }
+    }
+
+    pub fn claiming(accounts: impl IntoIterator<Item = Name>) -> Self {
+        let accounts: Vec<Name> = accounts.into_iter().collect();
+        Self { claimed: accounts.clone(), accounts, ..Self::default() }
+    }
+
+    pub fn extend(&mut self, other: &Touched) {
+        self.submissions.extend_from_slice(&other.submissions);
+        self.rows.extend_from_slice(&other.rows);
+        self.accepted_at.extend_from_slice(&other.accepted_at);
+        self.keys.extend_from_slice(&other.keys);
+        self.accounts.extend_from_slice(&other.accounts);
+        self.claimed.extend_from_slice(&other.claimed);
+    }
 }
 
 /// A submission as it was found.

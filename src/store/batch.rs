@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, UnreadablePause};
+use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, Touched, UnreadablePause};
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
@@ -34,12 +34,14 @@ const KEYS_FORGOTTEN_MAX: usize = 500;
 
 /// Most submissions that no claim finds that are set aside in one transaction.
 const UNCLAIMABLE_MAX: usize = 200;
+/// Most submissions that are not found as they are that are corrected in one transaction.
+const MISFILED_MAX: usize = 200;
 /// Most submissions of one account whose due time one claim brings forward.
 const BROUGHT_FORWARD_MAX: usize = 200;
 
 /// Submissions and pauses that a transaction reads and changes.
 ///
-/// What is in flight stays here after the transaction: only this writer changes rows, and its
+/// If only this writer changes rows, what is in flight stays here after the transaction: its
 /// settlement comes next.
 #[derive(Default)]
 pub(super) struct WorkingSet {
@@ -66,8 +68,14 @@ enum Change {
 }
 
 impl WorkingSet {
-    /// After a commit: only what is in flight is needed again.
-    pub fn committed(&mut self) {
+    /// After a commit: only what is in flight is needed again. What another process may have changed
+    /// meanwhile is not believed.
+    pub fn committed(&mut self, is_exclusive: bool) {
+        if !is_exclusive {
+            let scopes = std::mem::take(&mut self.scopes);
+            *self = Self { scopes, ..Self::default() };
+            return;
+        }
         let rows = &mut self.rows;
         self.entries.retain(|_, entry| {
             let stays = entry.submission.is_in_flight();
@@ -116,6 +124,8 @@ pub(super) struct Corruption {
     pub submissions: Vec<(SubmissionId, Name, State, &'static str)>,
     /// Accounts whose pause could not be read.
     pub pauses: Vec<Name>,
+    /// How many rows were not found as they are, or found and not there.
+    pub misfiled: usize,
 }
 
 impl Corruption {
@@ -131,6 +141,13 @@ impl Corruption {
             if matches!(state, State::Dead(_)) {
                 observer.set_aside(survey);
             }
+        }
+        if self.misfiled > 0 {
+            tracing::error!(
+                rows = self.misfiled,
+                "what finds the submissions that wait did not fit them, and is corrected: was the database \
+                 restored in part, or changed by another program?"
+            );
         }
         for account in &self.pauses {
             tracing::error!(
@@ -234,8 +251,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         turns: &mut Turns,
         lease: Duration,
     ) -> Result<Claimed, B::Error> {
-        self.renew_leases(&request.leased, lease)?;
-        self.expire_leases()?;
+        self.expire_leases(&request.leased, lease)?;
         let mut claimed = Claimed::default();
         for (account, wanted) in &request.wanted {
             let next = self.claim_of(account, *wanted, request, turns, lease, &mut claimed)?;
@@ -254,6 +270,9 @@ impl<'a, B: Backend> Batch<'a, B> {
         lease: Duration,
         claimed: &mut Claimed,
     ) -> Result<Option<Timestamp>, B::Error> {
+        if !self.backend.leads(account)? {
+            return Ok(None);
+        }
         let (now, before) = (request.now, claimed.claims.len());
         let pause = self.pause_of(account)?.cloned();
         let claimable = pause
@@ -288,13 +307,19 @@ impl<'a, B: Backend> Batch<'a, B> {
             if rows.is_empty() || unsent_room == 0 {
                 break;
             }
+            self.prefetch(&rows)?;
             for row in rows {
                 if claimed.claims.len() - before == most {
                     break;
                 }
-                self.fetch(row)?;
-                if !self.set.entries[&row].submission.is_due(now) {
-                    // It was set aside.
+                if !self.fetch(row)? {
+                    unsent_room = unsent_room.saturating_sub(1);
+                    continue;
+                }
+                let submission = &self.set.entries[&row].submission;
+                if !submission.is_due(now) || submission.account != *account {
+                    // It was set aside, or what found it does not fit it and is written again.
+                    self.write_again(row);
                     unsent_room = unsent_room.saturating_sub(1);
                     continue;
                 }
@@ -331,9 +356,13 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     /// Brings due times forward to the latest that may be.
     fn bring_forward(&mut self, account: &Name, latest: Timestamp) -> Result<(), B::Error> {
-        for (_, row) in self.due(account, latest, Timestamp::MAX, BROUGHT_FORWARD_MAX)? {
-            self.fetch(row)?;
-            self.modify(row, |submission| submission.bring_forward(latest));
+        let due = self.due(account, latest, Timestamp::MAX, BROUGHT_FORWARD_MAX)?;
+        let rows: Vec<i64> = due.into_iter().map(|(_, row)| row).collect();
+        self.prefetch(&rows)?;
+        for row in rows {
+            if self.fetch(row)? {
+                self.modify(row, |submission| submission.bring_forward(latest));
+            }
         }
         Ok(())
     }
@@ -381,31 +410,34 @@ impl<'a, B: Backend> Batch<'a, B> {
         Ok(settled)
     }
 
-    /// Renews the leases of claims that have not lost theirs, where they would expire.
-    fn renew_leases(&mut self, leased: &[LeaseToken], lease: Duration) -> Result<(), B::Error> {
-        for token in leased {
-            let Some(row) = self.find(token.submission)? else { continue };
-            let submission = &self.set.entries[&row].submission;
-            let expires = submission.lease_until.is_some_and(|end| end <= self.clock);
-            if expires && submission.is_leased_by(token) {
-                let lease_until = self.clock + lease;
-                self.modify(row, |submission| submission.lease_until = Some(lease_until));
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees claims whose lease has expired by the store's clock; returns how many.
-    pub fn expire_leases(&mut self) -> Result<usize, B::Error> {
+    /// Frees claims whose lease has expired by the store's clock, and renews the leases of those that
+    /// are still worked on; returns how many were freed.
+    pub fn expire_leases(
+        &mut self,
+        leased: &[LeaseToken],
+        lease: Duration,
+    ) -> Result<usize, B::Error> {
         let mut expired = 0;
         loop {
             let rows = self.backend.expired(self.clock, EXPIRED_MAX)?;
             let found = rows.len();
+            self.prefetch(&rows)?;
             for row in rows {
-                self.fetch(row)?;
-                // A row that was settled in this transaction is not written yet.
-                let lease_until = self.set.entries[&row].submission.lease_until;
-                if lease_until.is_some_and(|end| end <= self.clock) {
+                if !self.fetch(row)? {
+                    continue;
+                }
+                let submission = &self.set.entries[&row].submission;
+                if submission.lease_until.is_none_or(|end| end > self.clock) {
+                    // It was settled in this transaction and is not written yet, or what found it does
+                    // not fit it.
+                    self.write_again(row);
+                    continue;
+                }
+                let is_of = |token: &LeaseToken| token.submission == submission.id;
+                if leased.iter().any(|it| is_of(it) && submission.is_leased_by(it)) {
+                    let lease_until = self.clock + lease;
+                    self.modify(row, |submission| submission.lease_until = Some(lease_until));
+                } else {
                     self.modify(row, Submission::expire);
                     expired += 1;
                 }
@@ -522,6 +554,8 @@ impl<'a, B: Backend> Batch<'a, B> {
     /// Removes some of what is old. What needs least room goes first, so that there is always some.
     pub fn purge(&mut self, cutoffs: &RetentionCutoffs) -> Result<PurgeCounts, B::Error> {
         self.flush()?;
+        self.correct_misfiled()?;
+        self.backend.fold_counts()?;
         self.set_unclaimable_aside()?;
         let (mut counts, mut room) = (PurgeCounts::default(), PURGED_MAX);
         for row in self.purgeable(RetentionLevel::Outcome, cutoffs.outcomes, &mut room)? {
@@ -558,20 +592,39 @@ impl<'a, B: Backend> Batch<'a, B> {
     ) -> Result<Vec<i64>, B::Error> {
         let rows = self.backend.purgeable(level, before, *room)?;
         *room -= rows.len();
+        self.prefetch(&rows)?;
         for row in &rows {
             self.fetch(*row)?;
         }
         // What was set aside stays until an operator decides.
-        let entries = &self.set.entries;
-        Ok(rows.into_iter().filter(|row| entries[row].submission.is_purgeable()).collect())
+        let is_purgeable = |row: &i64| {
+            self.set.entries.get(row).is_some_and(|entry| entry.submission.is_purgeable())
+        };
+        Ok(rows.into_iter().filter(is_purgeable).collect())
     }
 
     /// Sets aside some of what no claim finds.
     pub fn set_unclaimable_aside(&mut self) -> Result<(), B::Error> {
-        for row in self.backend.unclaimable(UNCLAIMABLE_MAX)? {
+        let rows = self.backend.unclaimable(UNCLAIMABLE_MAX)?;
+        self.prefetch(&rows)?;
+        for row in rows {
             self.fetch(row)?;
         }
         Ok(())
+    }
+
+    /// Has some of what is not found as it is written again.
+    fn correct_misfiled(&mut self) -> Result<(), B::Error> {
+        let rows = self.backend.misfiled(MISFILED_MAX)?;
+        self.prefetch(&rows)?;
+        for row in &rows {
+            if self.fetch(*row)? {
+                self.write_again(*row);
+            }
+        }
+        self.wakes |= !rows.is_empty();
+        self.corruption.misfiled += rows.len();
+        self.flush()
     }
 
     fn delete_content(&self, row: i64, id: SubmissionId) -> Result<(), B::Error> {
@@ -634,13 +687,32 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
     }
 
-    /// Brings a row that exists into the working set.
-    fn fetch(&mut self, row: i64) -> Result<(), B::Error> {
-        if !self.set.entries.contains_key(&row) {
-            let stored = self.backend.load(row)?;
-            self.admit(stored)?;
+    /// Has the backend read rows at once that are about to be fetched.
+    fn prefetch(&self, rows: &[i64]) -> Result<(), B::Error> {
+        let unknown = rows.iter().filter(|row| !self.set.entries.contains_key(row));
+        let rows: Vec<i64> = unknown.copied().collect();
+        if rows.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.backend.prefetch(&Touched { rows, ..Touched::default() })
+    }
+
+    /// Brings a row that was found into the working set; returns whether there is one.
+    fn fetch(&mut self, row: i64) -> Result<bool, B::Error> {
+        if self.set.entries.contains_key(&row) {
+            return Ok(true);
+        }
+        match self.backend.load(row)? {
+            Some(stored) => self.admit(stored).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Has a row written that no transition changes.
+    fn write_again(&mut self, row: i64) {
+        if self.set.entries[&row].change == Change::None {
+            self.change(row, Change::Update);
+        }
     }
 
     /// Brings what was found into the working set. What is not what was written is set aside first, so
@@ -688,6 +760,8 @@ impl<'a, B: Backend> Batch<'a, B> {
     fn free_row(&mut self, accepted_at: Timestamp) -> Result<i64, B::Error> {
         let highest = match self.set.highest_row {
             Some(highest) => highest,
+            // Another process may use rows at any time.
+            None if !B::EXCLUSIVE => i64::MAX,
             None => self.backend.highest_row(i64::MIN, i64::MAX)?.unwrap_or(i64::MIN),
         };
         let mut row = first_row(accepted_at);

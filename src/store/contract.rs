@@ -1,9 +1,12 @@
 //! The contract of a store. `tests/it/store_contract.rs` has a test for every promise, by name, and
 //! runs them on every backend.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 use super::model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, QuarantinedWebhook,
@@ -33,7 +36,8 @@ pub trait Queue: Send + Sync {
 
     /// Claims what is due, each submission once: it is mapped, and its attempt is on disk when this
     /// returns. A fair share of what has been due for long and of what became due just now, so that
-    /// neither waits for the other. What is due later than anything may be is due at the latest that
+    /// neither waits for the other. Of several processes that serve the store, one claims of an account at
+    /// a time, so that its throttle and its circuit breaker hold for all. What is due later than anything may be is due at the latest that
     /// may be. A paused account gives one probe each time its probe is due, the
     /// submission that was claimed least often; one that an operator paused gives none. Leases that
     /// have expired are freed, except those of claims in flight.
@@ -54,12 +58,19 @@ pub trait Queue: Send + Sync {
     /// Waits until something was committed since the last call by which something may have become due.
     async fn changed(&self);
 
+    /// How often to claim although nothing has changed here: other processes write to the store too, and
+    /// what they commit does not end [`changed`](Self::changed). `None` if there are no others.
+    fn poll_interval(&self) -> Option<Duration>;
+
     /// Whether the last write reached the disk. A store that refuses writes tries again by itself.
     fn is_writable(&self) -> bool;
 
     /// Why nothing is written any more, where the database is damaged. That does not end before an
     /// operator acts.
     fn damage(&self) -> Option<StoreError>;
+
+    /// Why what is committed may be lost all the same.
+    fn durability_risks(&self) -> Vec<DurabilityRisk>;
 
     /// Finishes what is queued and closes the store. Nothing is received afterwards.
     async fn close(&self);

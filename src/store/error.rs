@@ -28,6 +28,11 @@ pub enum StoreError {
          or use the release that wrote it"
     )]
     OtherSchema { path: String, found: i32, expected: i32 },
+    #[error(
+        "a store is being moved to {path}, and not all of it is there: finish with \
+         `postcall migrate --from sqlite:{from}`"
+    )]
+    Incomplete { path: String, from: String },
     #[error("the store {path} is damaged: {fault}; run: postcall doctor --store {path}")]
     Damaged { path: String, fault: String },
     #[error("{fault} while it was served: restart the service; {copy}")]

@@ -10,21 +10,32 @@
 
 mod backend;
 mod batch;
+mod checksum;
 mod contract;
+mod durability_risk;
 mod error;
+mod examination;
 #[cfg(feature = "flaws")]
 pub(crate) mod flaws;
+mod header_lines;
 mod model;
+mod moving;
 mod observer;
+pub mod postgres;
 mod selection;
+mod serving;
 pub mod sqlite;
+mod tables;
 mod writer;
 
 pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Store};
+pub use durability_risk::DurabilityRisk;
 pub use error::StoreError;
+pub use examination::{Examination, Finding, FindingKind};
 pub use model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, FileSystem, MalformedCursor, OldestDue, Page,
     PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent,
     Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, WebhookContent,
 };
+pub use moving::{MoveError, Moved, MovedTable, move_store};
 pub use observer::Observer;

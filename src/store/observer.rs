@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::durability_risk::DurabilityRisk;
 use crate::domain::Name;
 use crate::submission::StateCounts;
 
@@ -14,11 +15,17 @@ pub trait Observer: Send + Sync {
     /// The store could not be written.
     fn commit_failed(&self) {}
 
+    /// A transaction met another process's and is run again.
+    fn conflicted(&self) {}
+
     /// The store can be written again.
     fn recovered(&self) {}
 
     /// A submission of this survey is not what was written, and was set aside.
     fn set_aside(&self, _survey: &Name) {}
+
+    /// Why what is committed may be lost all the same, whenever that changes.
+    fn durability_checked(&self, _risks: &[DurabilityRisk]) {}
 
     /// A part of the store is damaged: an operator has to look at it.
     fn damaged(&self) {}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::backend::Backend;
+use super::backend::{Backend, Touched};
 use super::batch::{Batch, Removed, WorkingSet};
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
@@ -25,6 +25,9 @@ const BATCH_MAX: usize = 256;
 /// How long the writer waits for an operation until it checks the files, tries a store again that
 /// refused a write, and truncates a log that a reader kept from being truncated.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a transaction is run again after a conflict with another process.
+const CONFLICTS_MAX: u32 = 8;
 
 /// How long what retention removed may stay in the log: it goes little by little, and truncating the
 /// log for each part would hold up webhooks.
@@ -64,6 +67,7 @@ pub(super) enum Order {
 trait Operation<B: Backend>: Send {
     /// Whether it runs after everything else of its transaction.
     fn runs_last(&self) -> bool;
+    fn touched(&self) -> &Touched;
     fn run(&mut self, batch: &mut Batch<'_, B>) -> Result<(), B::Error>;
     /// Answers with the result of the last run, or why it is not durable.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -72,6 +76,7 @@ trait Operation<B: Backend>: Send {
 struct Job<T, F> {
     run: F,
     runs_last: bool,
+    touched: Touched,
     result: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -106,14 +111,15 @@ impl<B: Backend + 'static> Writer<B> {
     }
 
     /// Runs an operation in the writer's next transaction and returns after its sync.
-    pub async fn write<T, F>(&self, order: Order, run: F) -> Result<T, StoreError>
+    pub async fn write<T, F>(&self, order: Order, touched: Touched, run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Batch<'_, B>) -> Result<T, B::Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let runs_last = order == Order::Last;
-        let sent = self.operations.send(Box::new(Job { run, runs_last, result: None, reply }));
+        let job = Job { run, runs_last, touched, result: None, reply };
+        let sent = self.operations.send(Box::new(job));
         if let Some(queued) = &self.queued {
             queued.notify_one();
         }
@@ -137,6 +143,10 @@ where
 {
     fn runs_last(&self) -> bool {
         self.runs_last
+    }
+
+    fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     fn run(&mut self, batch: &mut Batch<'_, B>) -> Result<(), B::Error> {
@@ -203,6 +213,7 @@ impl<B: Backend> Committer<B> {
         }
         // For operators who copy the file; the next open does it too.
         let _ = self.backend.truncate_log();
+        self.backend.close();
     }
 
     async fn serve_locally(
@@ -226,6 +237,7 @@ impl<B: Backend> Committer<B> {
             }
         }
         let _ = self.backend.truncate_log();
+        self.backend.close();
     }
 
     fn serve_batch(
@@ -295,15 +307,23 @@ impl<B: Backend> Committer<B> {
         operations: &mut Vec<Box<dyn Operation<B>>>,
         queue: Option<&Receiver<Box<dyn Operation<B>>>>,
     ) -> Result<bool, B::Error> {
-        let committed = self.try_commit(operations, queue);
-        match &committed {
-            Ok(_) => self.set.committed(),
-            Err(_) => {
-                self.backend.rollback();
-                self.set.clear();
+        let mut conflicts = 0;
+        loop {
+            let committed = self.try_commit(operations, queue);
+            match &committed {
+                Ok(_) => self.set.committed(B::EXCLUSIVE),
+                Err(error) => {
+                    self.backend.rollback();
+                    self.set.clear();
+                    if B::is_conflict(error) && conflicts < CONFLICTS_MAX {
+                        conflicts += 1;
+                        self.observer.conflicted();
+                        continue;
+                    }
+                }
             }
+            return committed;
         }
-        committed
     }
 
     fn try_commit(
@@ -311,17 +331,25 @@ impl<B: Backend> Committer<B> {
         operations: &mut Vec<Box<dyn Operation<B>>>,
         queue: Option<&Receiver<Box<dyn Operation<B>>>>,
     ) -> Result<bool, B::Error> {
-        self.backend.begin()?;
+        if !B::EXCLUSIVE {
+            join(operations, queue, BATCH_MAX);
+        }
+        let clock = self.backend.begin(&touched_by(operations))?;
+        let clock = clock.unwrap_or_else(|| self.lease_clock.now());
         let changes_before = self.backend.changes();
-        let mut batch = Batch::new(&self.backend, &mut self.set, self.lease_clock.now());
+        let mut batch = Batch::new(&self.backend, &mut self.set, clock);
         let mut next = 0;
         while next < operations.len() {
             if !operations[next].runs_last() {
                 operations[next].run(&mut batch)?;
             }
             next += 1;
-            if next == operations.len() && next < BATCH_MAX {
-                operations.extend(queue.and_then(|queue| queue.try_recv().ok()));
+            if next == operations.len() {
+                // Where reading takes a while, what joins is read at once.
+                join(operations, queue, if B::EXCLUSIVE { next + 1 } else { BATCH_MAX });
+                if !B::EXCLUSIVE && next < operations.len() {
+                    self.backend.prefetch(&touched_by(&operations[next..]))?;
+                }
             }
         }
         for operation in operations.iter_mut().filter(|operation| operation.runs_last()) {
@@ -345,7 +373,7 @@ impl<B: Backend> Committer<B> {
         if let (Err(error), true) = (&committed, operations.is_empty()) {
             self.note_failure(error);
         }
-        committed?;
+        let counts_after = committed?.unwrap_or(counts_after);
         self.counts = counts_after;
         corruption.report(&*self.observer);
         if let Some(wait) = removed.map(|removed| match removed {
@@ -404,4 +432,23 @@ impl<B: Backend> Committer<B> {
             tracing::info!("the store takes writes again");
         }
     }
+}
+
+/// Adds what waits, as long as there are fewer than so many and than a batch may have.
+fn join<B: Backend>(
+    operations: &mut Vec<Box<dyn Operation<B>>>,
+    queue: Option<&Receiver<Box<dyn Operation<B>>>>,
+    most: usize,
+) {
+    let Some(queue) = queue else { return };
+    let room = most.min(BATCH_MAX).saturating_sub(operations.len());
+    operations.extend(queue.try_iter().take(room));
+}
+
+fn touched_by<B: Backend>(operations: &[Box<dyn Operation<B>>]) -> Touched {
+    let mut touched = Touched::default();
+    if !B::EXCLUSIVE {
+        operations.iter().for_each(|operation| touched.extend(operation.touched()));
+    }
+    touched
 }

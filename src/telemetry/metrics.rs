@@ -23,7 +23,7 @@ use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
 use crate::domain::{Feedback, Name, Verdict};
-use crate::store::{FileSystem, Observer, OldestDue, Statistics};
+use crate::store::{DurabilityRisk, FileSystem, Observer, OldestDue, Statistics};
 use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
@@ -156,11 +156,15 @@ families! {
         store_commit_group_size: Histogram = histogram(&GROUP_SIZES),
         /// Commits that failed; what was in them was not acknowledged.
         store_commit_failures_total: IntCounter = counter,
+        /// Transactions of the store that met another process's and were run again.
+        store_conflicts_total: IntCounter = counter,
         /// 1 while the store can be written, 0 from a failed commit until the next that succeeds.
         store_writable: IntGauge = gauge,
         /// 1 from when a part of the store was found to be damaged until the service is started
         /// again; postcall doctor says what is wrong.
         store_damaged: IntGauge = gauge,
+        /// PostgreSQL: 1 if a webhook that was answered 200 may be lost when the database fails, by why.
+        store_durability_risk: IntGaugeVec = gauges(["risk"]),
         /// Size of the store, without its log.
         store_bytes: IntGauge = gauge,
         /// Of the store's size, what is free to be written on: the file does not shrink.
@@ -206,6 +210,9 @@ impl Metrics {
         watch_process(&registry);
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         families.store_writable.set(1);
+        for risk in DurabilityRisk::ALL {
+            families.store_durability_risk.with_label_values(&[risk.label()]);
+        }
         for what in SWEPT {
             families.retention_purged_total.with_label_values(&[what]);
         }
@@ -502,6 +509,10 @@ impl Observer for Metrics {
         self.families.store_writable.set(0);
     }
 
+    fn conflicted(&self) {
+        self.families.store_conflicts_total.inc();
+    }
+
     fn recovered(&self) {
         self.families.store_writable.set(1);
     }
@@ -512,6 +523,13 @@ impl Observer for Metrics {
             in_force.labels.surveys.contains(survey)
         };
         self.submission_died(is_configured.then_some(survey), DeadReason::Corrupt);
+    }
+
+    fn durability_checked(&self, risks: &[DurabilityRisk]) {
+        for risk in DurabilityRisk::ALL {
+            let gauge = self.families.store_durability_risk.with_label_values(&[risk.label()]);
+            gauge.set(risks.contains(&risk).into());
+        }
     }
 
     fn damaged(&self) {

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::invariant_checker::say;
 
-/// What of the suite is asked: the promises of every store, and the process on a full disk.
-const SUITE: [&str; 2] = ["store_contract::", "faults::full_disk::"];
+/// What of the suite is asked: the promises of a store, and the process on a full disk. The flaws are in what
+/// all backends share, and one of them is enough to find them.
+const SUITE: [&str; 2] = ["store_contract::on_sqlite::", "faults::full_disk::"];
 
 #[test]
 fn a_store_that_answers_before_the_commit_is_found() {

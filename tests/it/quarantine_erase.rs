@@ -66,7 +66,7 @@ impl Service {
         let settings = Settings::from_yaml(&text, Environment::default()).unwrap();
         let metrics = Arc::new(Metrics::new(&LabelSets::default(), "none"));
         let store = SqliteStore::open(Options {
-            path: settings.store.path.clone(),
+            path: settings.store.url.file().unwrap().to_owned(),
             write_queue: settings.store.write_queue,
             lease: settings.delivery.lease,
             clock,

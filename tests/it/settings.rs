@@ -55,7 +55,7 @@ fn the_settings_of_the_issue_work_as_written() {
     let settings = load(AS_WRITTEN, &[]).unwrap();
     assert_eq!(settings.public.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(settings.admin.listen.to_string(), "127.0.0.1:9090");
-    assert_eq!(settings.store.path.to_str(), Some("postcall.db"));
+    assert_eq!(settings.store.url.shown(), "postcall.db");
     assert_eq!(settings.delivery.delay, Duration::from_secs(60));
 
     let account = plivo(&settings, "main");

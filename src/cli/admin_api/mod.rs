@@ -16,6 +16,7 @@ use crate::admin::{AdminApi, AdminConfig, AdminService};
 use crate::app;
 use crate::clock::Clock;
 use crate::settings::Settings;
+use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::{self, Options, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{LabelSets, Metrics};
@@ -58,7 +59,9 @@ impl AdminArgs {
         if let Some(path) = &self.store {
             return read_only(path, Some(&settings));
         }
-        let path = &settings.store.path;
+        let Some(path) = settings.store.url.file() else {
+            return read_only_postgres(&settings);
+        };
         if sqlite::is_served(path)
             && let Some(url) = address_of_api(&settings)
         {
@@ -74,7 +77,11 @@ impl AdminArgs {
             return Ok(Box::new(self.named_client(url)?));
         }
         let settings = self.settings.load()?;
-        let path = self.store.as_ref().unwrap_or(&settings.store.path);
+        let Some(path) = self.store.as_deref().or(settings.store.url.file()) else {
+            let store = settings.store.url.shown();
+            let url = address_of_api(&settings).with_context(|| no_api(&settings, &store))?;
+            return self.client(&url, Some(&settings));
+        };
         match writable(path, &settings) {
             Ok(service) => Ok(Box::new(service)),
             Err(StoreError::InUse { path }) if self.store.is_some() => {
@@ -100,8 +107,8 @@ impl AdminArgs {
             return Err(anyhow!(advice).into());
         }
         let settings = self.settings.load()?;
-        let path = settings.store.path.display().to_string();
-        if !sqlite::is_served(&settings.store.path) {
+        let path = settings.store.url.shown();
+        if settings.store.url.file().is_some_and(|path| !sqlite::is_served(path)) {
             return Err(anyhow!(
                 "no service has the store {path} open, and only a running service has this: start \
                  it, or say --admin-url URL"
@@ -138,6 +145,14 @@ fn read_only(path: &Path, settings: Option<&Settings>) -> ParsedRequest {
     let store = SqliteStore::open_read_only(path).map_err(anyhow::Error::from)?;
     let config = settings
         .map_or_else(|| AdminConfig { mapper: Arc::default(), rate: u32::MAX }, app::admin_config);
+    Ok(Box::new(AdminService::new(Arc::new(store), config, metrics(), Clock::system())))
+}
+
+/// Whether or not services have the store open.
+fn read_only_postgres(settings: &Settings) -> ParsedRequest {
+    let address = app::postgres_address(&settings.store).map_err(anyhow::Error::from)?;
+    let store = PostgresStore::open_read_only(address).map_err(anyhow::Error::from)?;
+    let config = app::admin_config(settings);
     Ok(Box::new(AdminService::new(Arc::new(store), config, metrics(), Clock::system())))
 }
 

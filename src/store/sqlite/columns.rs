@@ -6,6 +6,7 @@ use rusqlite::{Result, Row};
 use uuid::Uuid;
 
 use crate::store::backend::{Corrupt, Stored};
+use crate::store::checksum::{self, Column};
 use crate::store::model::ROWS_PER_MICROSECOND;
 use crate::submission::{
     Document, Remains, RetentionLevel, SetAside, State, Submission, SubmissionId,
@@ -51,31 +52,14 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored> {
     }
 }
 
-/// Checksum of the columns of a submission but for this one, as they are written and as they are read:
-/// number, id, account, survey, call, state, reason, the times and numbers in the order of the table,
-/// document.
+/// Checksum of the columns of a submission: see [`checksum::checksum`].
 pub fn checksum<'a>(columns: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
-    let mut sum = crc32fast::Hasher::new();
-    // Kind and length keep the end of one column apart from the beginning of the next.
-    for column in columns {
-        match column {
-            ValueRef::Null => sum.update(&[0]),
-            ValueRef::Integer(number) => {
-                sum.update(&[1]);
-                sum.update(&number.to_le_bytes());
-            }
-            ValueRef::Real(number) => {
-                sum.update(&[2]);
-                sum.update(&number.to_le_bytes());
-            }
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                sum.update(&[3]);
-                sum.update(&(bytes.len() as u64).to_le_bytes());
-                sum.update(bytes);
-            }
-        }
-    }
-    sum.finalize().into()
+    checksum::checksum(columns.into_iter().map(|column| match column {
+        ValueRef::Null => Column::Null,
+        ValueRef::Integer(number) => Column::Integer(number),
+        ValueRef::Real(number) => Column::Real(number),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Column::Bytes(bytes),
+    }))
 }
 
 /// Whether a row is what was written.

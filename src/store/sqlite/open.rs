@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
@@ -12,7 +13,7 @@ use super::files::NO_WAIT;
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
 use super::{damage, queries, schema, untrusted, vfs};
-use crate::store::backend::Backend;
+use crate::store::backend::{Backend, Touched};
 use crate::store::batch::{Batch, WorkingSet};
 use crate::store::error::StoreError;
 use crate::store::observer::Observer;
@@ -110,10 +111,10 @@ pub(super) fn warn_of_rescued(path: &Path) {
 
 /// Frees all claims, and sets aside what no claim would find.
 fn free_claims(database: &Database, observer: &dyn Observer) -> rusqlite::Result<usize> {
-    database.begin()?;
+    database.begin(&Touched::default())?;
     let mut set = WorkingSet::default();
     let mut batch = Batch::new(database, &mut set, Timestamp::MAX);
-    let freed = batch.expire_leases()?;
+    let freed = batch.expire_leases(&[], Duration::ZERO)?;
     batch.set_unclaimable_aside()?;
     batch.flush()?;
     let Batch { counts, corruption, .. } = batch;

@@ -4,7 +4,8 @@ use rusqlite::{Connection, Result, Row, params};
 use uuid::Uuid;
 
 use super::columns::{limit, micros, timestamp};
-use crate::domain::{CallUuid, Headers, Method, Name, Webhook, WebhookId};
+use crate::domain::{CallUuid, Method, Name, Webhook, WebhookId};
+use crate::store::header_lines::{from_lines, to_lines};
 use crate::store::model::QuarantinedWebhook;
 
 const INSERT: &str = "INSERT OR IGNORE INTO quarantine
@@ -102,24 +103,4 @@ fn read(row: &Row<'_>) -> Result<Option<QuarantinedWebhook>> {
         body: row.get(9)?,
     };
     Ok(Some(QuarantinedWebhook { source, account, survey, webhook: webhook.into() }))
-}
-
-/// Neither a name nor a value of a header has a line break, nor a name a colon.
-fn to_lines(headers: &Headers) -> Vec<u8> {
-    headers
-        .iter()
-        .flat_map(|(name, value)| [name.as_bytes(), b": ", value, b"\n"].concat())
-        .collect()
-}
-
-fn from_lines(lines: &[u8]) -> Headers {
-    let mut headers = Headers::default();
-    for line in lines.split(|byte| *byte == b'\n') {
-        if let Some(colon) = line.windows(2).position(|pair| pair == b": ")
-            && let Ok(name) = str::from_utf8(&line[..colon])
-        {
-            headers.push(name, &line[colon + 2..]);
-        }
-    }
-    headers
 }

@@ -23,7 +23,7 @@ use super::lock::Lock;
 use super::rows::Database;
 use super::untrusted::Budget;
 use super::{doctor, files, head, open, queries, untrusted};
-use crate::store::backend::{Backend, CountsDelta};
+use crate::store::backend::{Backend, CountsDelta, Touched};
 use crate::store::error::StoreError;
 use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey};
 
@@ -144,7 +144,7 @@ impl<'a> Recovery<'a> {
     fn run(mut self, connection: Connection, new: &Path) -> Result<Recovered> {
         let numbers = self.row_numbers()?;
         let database = Database::new(connection, new);
-        database.begin()?;
+        database.begin(&Touched::default())?;
         let submissions = self.submissions(&database, &numbers)?;
         let fresh = database.into_connection();
         self.webhooks(&fresh, &numbers)?;

@@ -22,7 +22,9 @@ use super::lock::Lock;
 use super::{damage, quarantine, queries};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
-use crate::store::backend::{Backend, CountsDelta, KeyUse, Stored, StoredPause, UnreadablePause};
+use crate::store::backend::{
+    Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
+};
 use crate::store::error::StoreError;
 use crate::store::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
 use crate::store::observer::Observer;
@@ -39,7 +41,7 @@ const PROBE_BYTES: u32 = 1024 * 1024;
 const RESCUES_MAX: u32 = 9;
 
 /// The connection that writes.
-pub(super) struct Database {
+pub(in crate::store) struct Database {
     _checkpointer: Option<Checkpointer>,
     connection: Connection,
     damage: Damage,
@@ -63,7 +65,7 @@ impl Database {
 
     /// The connection of a store that is served; the lock is released when the file is closed. Unless a thread
     /// makes the checkpoints, SQLite does after a commit.
-    pub fn serving(
+    pub(super) fn serving(
         mut connection: Connection,
         path: &Path,
         observer: Arc<dyn Observer>,
@@ -84,7 +86,7 @@ impl Database {
         self.connection
     }
 
-    pub fn damage_record(&self) -> Damage {
+    pub(super) fn damage_record(&self) -> Damage {
         self.damage.clone()
     }
 
@@ -215,14 +217,16 @@ pub(super) const KEYS_BEFORE: &str = "DELETE FROM idempotency_keys WHERE (source
 impl Backend for Database {
     type Error = rusqlite::Error;
 
-    fn begin(&self) -> Result<()> {
+    const EXCLUSIVE: bool = true;
+
+    fn begin(&self, _touched: &Touched) -> Result<Option<Timestamp>> {
         self.execute("BEGIN IMMEDIATE", [])?;
-        Ok(())
+        Ok(None)
     }
 
-    fn commit(&self) -> Result<()> {
+    fn commit(&self) -> Result<Option<StateCounts>> {
         self.execute("COMMIT", [])?;
-        Ok(())
+        Ok(None)
     }
 
     fn rollback(&self) {
@@ -257,10 +261,10 @@ impl Backend for Database {
 
     fn probe_write(&self) -> Result<()> {
         for bytes in [PROBE_BYTES, 0] {
-            self.begin()?;
+            self.begin(&Touched::default())?;
             let probed = self
                 .execute("INSERT OR REPLACE INTO write_probe VALUES (1, zeroblob(?1))", [bytes])
-                .and_then(|_| self.commit());
+                .and_then(|_| self.commit().map(drop));
             if probed.is_err() {
                 self.rollback();
             }
@@ -284,12 +288,11 @@ impl Backend for Database {
         queries::by_id(&self.connection, id)
     }
 
-    fn load(&self, row: i64) -> Result<Stored> {
+    fn load(&self, row: i64) -> Result<Option<Stored>> {
         let found = queries::by_row(&self.connection, row).optional()?;
         // An index has it, so the table has lost it.
-        found.ok_or_else(|| {
-            rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
-        })
+        let lost = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None);
+        found.ok_or_else(lost).map(Some)
     }
 
     fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<()> {

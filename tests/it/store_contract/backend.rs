@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use postcall::account::PauseReason;
 use postcall::clock::Clock;
 use postcall::domain::{Attempt, Name};
+use postcall::store::postgres::{self, LeaseClock, PostgresStore};
 use postcall::store::sqlite::{Options, SqliteStore, checksum};
 use postcall::store::{
     ClaimRequest, Claimed, Observer, ReceiveRequest, Received, Store, StoreError, SubmissionFilter,
@@ -19,14 +20,23 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::spoken::{TestMapper, at};
+use crate::postgres::TestDatabase;
 
 /// A place for one store; a new one is empty.
 pub trait Backend: Default {
+    /// Whether this machine has what the backend needs.
+    fn is_available() -> bool {
+        true
+    }
+
     /// Opens the store that is there.
     fn open(&self, setup: Setup) -> Result<Arc<dyn Store>, StoreError>;
 
     /// Another place with what a sudden end, at this moment, would leave of this one.
     fn after_a_sudden_end(&self) -> Self;
+
+    /// Does what the database does by itself from time to time, so that what was deleted makes room.
+    fn make_room(&self) {}
 
     /// What an examination of the store finds.
     fn faults(&self) -> Vec<String>;
@@ -113,6 +123,135 @@ impl Backend for Sqlite {
             .unwrap();
         webhooks.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
+}
+
+/// A database for a PostgreSQL store.
+#[derive(Default)]
+pub struct Postgres {
+    pub database: TestDatabase,
+    /// Whether the store connects through a pooler.
+    is_pooled: bool,
+}
+
+impl Backend for Postgres {
+    fn is_available() -> bool {
+        crate::postgres::is_available()
+    }
+
+    fn open(&self, setup: Setup) -> Result<Arc<dyn Store>, StoreError> {
+        let Setup { queue, lease, clock, observer } = setup;
+        let store = PostgresStore::open(postgres::Options {
+            address: match self.is_pooled {
+                true => self.database.pooled_address(),
+                false => self.database.address(),
+            },
+            replica: "test".to_owned(),
+            write_queue: queue,
+            lease,
+            lease_clock: LeaseClock::Process,
+            clock,
+            observer,
+        })?;
+        Ok(Arc::new(store))
+    }
+
+    fn after_a_sudden_end(&self) -> Self {
+        Self { database: self.database.copy(), is_pooled: self.is_pooled }
+    }
+
+    fn make_room(&self) {
+        // What deleted rows leave is reused sooner or later; rewritten, the tables show how much that is.
+        // A transaction that is just ending may still keep some.
+        let size = "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+            WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+        let mut sizes = (i64::MAX, i64::MAX);
+        while sizes.0 == i64::MAX || sizes.0 != sizes.1 {
+            self.database.with(async |client| client.batch_execute("VACUUM FULL").await.unwrap());
+            sizes = (sizes.1, self.database.number(size));
+        }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let examination = postgres::examine(&self.database.address()).unwrap();
+        examination.findings.into_iter().map(|finding| finding.words).collect()
+    }
+
+    fn keys(&self) -> usize {
+        self.database.number("SELECT count(*) FROM idempotency_keys").try_into().unwrap()
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        self.database.with(async |client| {
+            let bodies = "SELECT convert_from(body, 'UTF8') FROM webhooks
+                ORDER BY submission, received_at, id";
+            client.query(bodies, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        })
+    }
+}
+
+/// A database whose transactions are serializable unless they say otherwise.
+pub struct Serializable(Postgres);
+
+impl Serializable {
+    fn of(place: Postgres) -> Self {
+        place.database.set("default_transaction_isolation", "serializable");
+        Self(place)
+    }
+}
+
+impl Default for Serializable {
+    fn default() -> Self {
+        Self::of(Postgres::default())
+    }
+}
+
+/// A database that the store reaches through PgBouncer, which gives each transaction any connection.
+pub struct Pooled(Postgres);
+
+impl Default for Pooled {
+    fn default() -> Self {
+        Self(Postgres { is_pooled: true, ..Postgres::default() })
+    }
+}
+
+/// The same backend in another place.
+macro_rules! as_postgres {
+    ($($backend:ident, $of:expr, $is_available:expr;)+) => { $(
+        impl Backend for $backend {
+            fn is_available() -> bool {
+                $is_available
+            }
+
+            fn open(&self, setup: Setup) -> Result<Arc<dyn Store>, StoreError> {
+                self.0.open(setup)
+            }
+
+            fn after_a_sudden_end(&self) -> Self {
+                $of(self.0.after_a_sudden_end())
+            }
+
+            fn make_room(&self) {
+                self.0.make_room();
+            }
+
+            fn faults(&self) -> Vec<String> {
+                self.0.faults()
+            }
+
+            fn bodies(&self) -> Vec<String> {
+                self.0.bodies()
+            }
+
+            fn keys(&self) -> usize {
+                self.0.keys()
+            }
+        }
+    )+ };
+}
+
+as_postgres! {
+    Serializable, Serializable::of, crate::postgres::is_available();
+    Pooled, Pooled, crate::postgres::is_pooler_available();
 }
 
 /// Gives each submission the checksum that it would have if Postcall had written it.

@@ -196,6 +196,7 @@ pub async fn what_is_old_is_purged_a_few_at_a_time_and_makes_room(store: TestSto
             }
             assert_eq!(purged, [200, 200, 50]);
         }
+        store.backend.make_room();
         sizes.push(store.statistics().await.unwrap().bytes);
     }
     assert_eq!(store.counts().await.ignored, 3 * MANY as u64);

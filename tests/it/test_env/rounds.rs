@@ -230,7 +230,7 @@ impl Rounds {
         };
         let metrics = Arc::new(Metrics::new(&labels, &settings.hash));
         let store = SqliteStore::open(sqlite::Options {
-            path: settings.store.path.clone(),
+            path: settings.store.url.file().expect("a file").to_owned(),
             write_queue: settings.store.write_queue,
             lease: settings.delivery.lease,
             clock: clock.clone(),

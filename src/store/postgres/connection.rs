@@ -1,0 +1,192 @@
+//! Connections, and statements that share a round trip.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Connect;
+use futures_util::future::{BoxFuture, try_join_all};
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::PgError;
+use crate::domain::Credentials;
+use crate::store::error::StoreError;
+
+/// How long connecting to one host may take: of two, the second has its turn before a sender gives up.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How long what was sent may stay unacknowledged by the host.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the database is, and who connects to it.
+#[derive(Clone)]
+pub struct Address {
+    config: Config,
+    tls: MakeRustlsConnect,
+    /// Read again before each connection; `None` if the server asks for none.
+    password: Option<Arc<Credentials>>,
+}
+
+impl Address {
+    /// `config` has hosts, database and user; its bounds of time are set here.
+    pub fn new(
+        mut config: Config,
+        tls: rustls::ClientConfig,
+        password: Option<Arc<Credentials>>,
+    ) -> Self {
+        config
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_user_timeout(TCP_TIMEOUT)
+            .keepalives_idle(TCP_TIMEOUT)
+            .application_name("postcall");
+        Self { config, tls: MakeRustlsConnect::new(tls), password }
+    }
+
+    /// For a database, with the certificates of a file or else those that browsers trust.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no certificates.
+    pub fn of(
+        config: &Config,
+        ca_file: Option<&Path>,
+        password: Option<Arc<Credentials>>,
+    ) -> Result<Self, StoreError> {
+        let mut roots = RootCertStore::empty();
+        match ca_file {
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Some(file) => {
+                let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+                let certificates: Vec<_> =
+                    read.map_err(|error| StoreError::open(file, error.to_string()))?;
+                let (added, _) = roots.add_parsable_certificates(certificates);
+                if added == 0 {
+                    return Err(StoreError::open(file, "there is no certificate in it"));
+                }
+            }
+        }
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| StoreError::open(shown(config).as_ref(), error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self::new(config.clone(), tls, password))
+    }
+
+    /// Hosts and database, without anything that is secret.
+    pub fn shown(&self) -> String {
+        shown(&self.config)
+    }
+
+    fn config(&self) -> Config {
+        let mut config = self.config.clone();
+        if let Some(password) = &self.password {
+            // If it cannot be read now, what was read before may still be right.
+            let _ = password.read_anew();
+            config.password(password.first().expose_secret());
+        }
+        config
+    }
+
+    /// A connection, served by a task of the runtime.
+    pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (client, connection) = self.config().connect(self.tls.clone()).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to PostgreSQL ended");
+            }
+        });
+        Ok((client, task))
+    }
+}
+
+impl Connect for Address {
+    fn connect(
+        &self,
+        _config: &Config,
+    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        Box::pin(Address::connect(self))
+    }
+}
+
+/// Hosts and database, without anything that is secret.
+pub fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(n, host)| {
+        let port = ports.get(n).or(ports.first()).copied().unwrap_or(5432);
+        match host {
+            Host::Tcp(host) => format!("{host}:{port}"),
+            Host::Unix(folder) => format!("{}:{port}", folder.display()),
+        }
+    });
+    let hosts: Vec<String> = hosts.collect();
+    format!("postgres://{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
+}
+
+/// A statement with its values. It is not prepared under a name, so that it works through a pooler
+/// that gives each transaction another connection.
+pub(super) struct Statement {
+    sql: Cow<'static, str>,
+    values: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
+    /// Several commands without values, as one message.
+    is_batch: bool,
+}
+
+impl Statement {
+    pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
+        Self { sql: sql.into(), values: Vec::new(), is_batch: false }
+    }
+
+    pub fn batch(sql: &'static str) -> Self {
+        Self { sql: sql.into(), values: Vec::new(), is_batch: true }
+    }
+
+    pub fn with(mut self, value: impl ToSql + Sync + Send + 'static, kind: Type) -> Self {
+        self.values.push((Box::new(value), kind));
+        self
+    }
+
+    async fn run(&self, client: &Client) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.is_batch {
+            return client.batch_execute(&self.sql).await.map(|()| Vec::new());
+        }
+        let values: Vec<(&(dyn ToSql + Sync), Type)> = self
+            .values
+            .iter()
+            .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
+            .collect();
+        client.query_typed(&self.sql, &values).await
+    }
+}
+
+type Running<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + Send + 'a>>;
+
+/// Sends all statements before it waits for the result of the first; returns the rows of each. After
+/// one that fails, those of the same transaction that follow have done nothing.
+pub(super) async fn pipeline(
+    client: &Client,
+    statements: &[Statement],
+    timeout: Duration,
+) -> Result<Vec<Vec<Row>>, PgError> {
+    let running = statements.iter().map(|statement| Box::pin(statement.run(client)) as Running<'_>);
+    let results = tokio::time::timeout(timeout, try_join_all(running)).await;
+    Ok(results.map_err(|_| PgError::TimedOut(timeout))??)
+}
+
+/// Runs on a thread of its own and waits for it.
+pub(in crate::store) fn apart<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -1,0 +1,350 @@
+//! The store in a PostgreSQL database, which several processes may serve at once.
+//!
+//! Each has a writer of its own, as on SQLite, that commits in groups and locks the rows it touches. A
+//! submission's row is the authority; `due` only finds what waits.
+
+mod columns;
+mod connection;
+mod durability;
+mod error;
+mod examine;
+mod import;
+mod options;
+mod quarantine;
+mod queries;
+mod schema;
+mod transaction;
+mod upkeep;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Notify, oneshot};
+use tokio_postgres::types::Type;
+
+pub(super) use self::connection::apart;
+use self::connection::{Statement, pipeline};
+use self::durability::Risks;
+use self::error::PgError;
+use self::options::OPEN_TIMEOUT;
+use self::queries::Reading;
+use self::transaction::Database;
+use super::backend::{Backend, Touched};
+use super::batch::{Batch, WorkingSet};
+use super::contract::Reader;
+use super::durability_risk::DurabilityRisk;
+use super::error::StoreError;
+use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
+use super::observer::Observer;
+use super::serving::{Engine, Serving, Writing};
+use super::writer::{Setup, Writer};
+use crate::domain::{CallUuid, Name};
+use crate::submission::{StateCounts, Submission, SubmissionId};
+
+pub use self::connection::{Address, shown};
+pub use self::examine::examine;
+pub(super) use self::import::Import;
+pub use self::options::{LeaseClock, Options};
+
+/// Connections for queries; the writer has one of its own.
+const READERS: usize = 4;
+
+/// How long a query waits for a connection.
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL store: one that is served by this process, or one that is only read.
+pub struct PostgresStore {
+    serving: Serving<Database>,
+    reader: Pooled,
+    risks: Arc<Risks>,
+}
+
+impl PostgresStore {
+    /// Migrates the schema, and frees the claims of an earlier process of this name.
+    ///
+    /// # Errors
+    /// The database cannot be reached or says no, or a newer release wrote it.
+    pub fn open(options: Options) -> Result<Self, StoreError> {
+        // A runtime cannot be entered from within another.
+        apart(|| Self::open_here(options))
+    }
+
+    fn open_here(options: Options) -> Result<Self, StoreError> {
+        let Options { address, replica, write_queue, lease, lease_clock, clock, observer } =
+            options;
+        let shown = address.shown();
+        let open = |error: PgError| StoreError::open(shown.as_ref(), error);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::open(shown.as_ref(), error))?;
+        let slot = runtime.block_on(async {
+            let connecting = tokio::time::timeout(OPEN_TIMEOUT, address.connect()).await;
+            let connected = connecting.map_err(|_| open(PgError::TimedOut(OPEN_TIMEOUT)))?;
+            let (client, _task) =
+                connected.map_err(|error| open(PgError::Connect(error.into())))?;
+            schema::migrate(&client, &shown).await?;
+            schema::check_complete(&client, &shown).await?;
+            slot_of(&client, &replica).await.map_err(open)
+        })?;
+        let risks = Arc::<Risks>::default();
+        let backend = Database::new(transaction::Setup {
+            runtime,
+            address: address.clone(),
+            slot,
+            lease_clock,
+            risks: risks.clone(),
+            observer: observer.clone(),
+        });
+        let (freed, counts) = free_claims(&backend, &*observer).map_err(open)?;
+        if freed > 0 {
+            tracing::warn!(freed, "claims of a process that has ended are freed");
+        }
+        let changed = Arc::<Notify>::default();
+        let mut serving = Serving::new(write_queue, lease, changed.clone());
+        observer.opened(counts);
+        let setup = Setup { backend, counts, observer, clock, changed };
+        let reader = Pooled::start(address)?;
+        let (writer, thread) =
+            Writer::start(setup).map_err(|error| StoreError::open(shown.as_ref(), error))?;
+        serving.started(writer, Some(thread));
+        Ok(Self { serving, reader, risks })
+    }
+
+    /// Opens a store for queries alone.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or its schema is not that of this release.
+    pub fn open_read_only(address: Address) -> Result<Self, StoreError> {
+        apart(|| {
+            let shown = address.shown();
+            let reader = Pooled::start(address)?;
+            let pool = reader.pool.clone();
+            let check = async move {
+                let client = pool.get().await.map_err(|error| {
+                    StoreError::open(shown.as_ref(), PgError::Connect(error.into()))
+                })?;
+                schema::check(&client, &shown).await
+            };
+            reader.block_on(check)?;
+            let serving = Serving::refusing(Writing::ReadOnly);
+            Ok(Self { serving, reader, risks: Arc::default() })
+        })
+    }
+
+    /// Runs a query beside the writer, in a transaction of its own.
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Reading<'a>) -> BoxFuture<'a, Result<T, PgError>> + Send + 'static,
+    {
+        let pool = self.reader.pool.clone();
+        let read = async move {
+            let client = pool.get().await.map_err(|error| PgError::Connect(error.into()))?;
+            let reading = Reading::begin(&client).await?;
+            let result = query(&reading).await;
+            // One that failed has to be ended too, before the connection is used again.
+            let ended = reading.end().await;
+            if result.is_err() || ended.is_err() {
+                // The connection is closed, and another one made.
+                drop(deadpool_postgres::Object::take(client));
+            }
+            let result = result?;
+            ended.map(|()| result)
+        };
+        let joined = self.reader.handle.spawn(read).await.map_err(|_| StoreError::Closed)?;
+        joined.map_err(|error| StoreError::Read(Box::new(error)))
+    }
+}
+
+impl Drop for PostgresStore {
+    /// Waits until what is queued is durable.
+    fn drop(&mut self) {
+        self.serving.finish();
+    }
+}
+
+/// A pool of connections with a thread of its own that serves them, whichever runtime asks.
+struct Pooled {
+    pool: Pool,
+    handle: Handle,
+    /// The thread ends when this is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pooled {
+    fn start(address: Address) -> Result<Self, StoreError> {
+        let shown = address.shown();
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            StoreError::open(shown.as_ref(), error)
+        };
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(|e| failed(e.into()))?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(tokio_postgres::Config::new(), address, recycling);
+        let pool = Pool::builder(manager)
+            .max_size(READERS)
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .create_timeout(Some(POOL_TIMEOUT))
+            .build()
+            .map_err(|error| failed(error.into()))?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("store-read".to_owned())
+            .spawn(move || {
+                // It ends either way.
+                let _ = runtime.block_on(stopped);
+            })
+            .map_err(|error| failed(error.into()))?;
+        Ok(Self { pool, handle, stop: Some(stop), thread: Some(thread) })
+    }
+
+    fn block_on<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        self.handle.spawn(async move { sender.send(future.await) });
+        receiver.recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        self.pool.close();
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // It holds nothing that anyone waits for.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The number of this replica, given when it first opens the store.
+async fn slot_of(client: &tokio_postgres::Client, replica: &str) -> Result<i64, PgError> {
+    let slot = Statement::new(
+        "INSERT INTO replicas (name, seen_at)
+            VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+            ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at RETURNING slot",
+    )
+    .with(replica.to_owned(), Type::TEXT);
+    let rows = pipeline(client, &[slot], OPEN_TIMEOUT).await?;
+    let slot: i64 = rows[0][0].try_get(0)?;
+    let counts =
+        Statement::new("INSERT INTO state_counts (slot) VALUES ($1) ON CONFLICT DO NOTHING")
+            .with(slot, Type::INT8);
+    pipeline(client, &[counts], OPEN_TIMEOUT).await?;
+    Ok(slot)
+}
+
+/// Frees the claims of an earlier process of this name, and sets aside what no claim would find.
+/// Returns how many were freed, and the counts afterwards.
+fn free_claims(
+    database: &Database,
+    observer: &dyn Observer,
+) -> Result<(usize, StateCounts), PgError> {
+    database.begin(&Touched::default())?;
+    let mut set = WorkingSet::default();
+    let mut batch = Batch::new(database, &mut set, Timestamp::MAX);
+    let freed = batch.expire_leases(&[], Duration::ZERO)?;
+    batch.set_unclaimable_aside()?;
+    batch.flush()?;
+    let Batch { counts, corruption, .. } = batch;
+    database.add_counts(&counts)?;
+    let counts = database.counts()?;
+    database.commit()?;
+    corruption.report(observer);
+    Ok((freed, counts))
+}
+
+impl Engine for PostgresStore {
+    type Backend = Database;
+
+    fn serving(&self) -> &Serving<Database> {
+        &self.serving
+    }
+
+    fn fatal(&self) -> Option<StoreError> {
+        None
+    }
+
+    fn risks(&self) -> Vec<DurabilityRisk> {
+        self.risks.known()
+    }
+
+    #[cfg(feature = "flaws")]
+    fn knows(&self, id: SubmissionId) -> Result<bool, StoreError> {
+        use super::flaws::{Flaw, has};
+        if !has(Flaw::CheckThenInsert) {
+            return Ok(false);
+        }
+        let pool = self.reader.pool.clone();
+        self.reader.block_on(async move {
+            let read = async {
+                let client = pool.get().await.map_err(|error| PgError::Connect(error.into()))?;
+                let reading = Reading::begin(&client).await?;
+                let found = queries::load(&reading, &[id]).await?;
+                reading.end().await?;
+                Ok(!found.is_empty())
+            };
+            read.await.map_err(|error: PgError| StoreError::Read(Box::new(error)))
+        })
+    }
+}
+
+#[async_trait]
+impl Reader for PostgresStore {
+    async fn search(
+        &self,
+        filter: SubmissionFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(move |reading| {
+            Box::pin(async move { queries::search(reading, &filter, after, limit).await })
+        })
+        .await
+    }
+
+    async fn find(&self, id: SubmissionId) -> Result<Option<SubmissionDetail>, StoreError> {
+        self.read(move |reading| Box::pin(queries::find(reading, id))).await
+    }
+
+    async fn load(&self, ids: Vec<SubmissionId>) -> Result<Vec<Submission>, StoreError> {
+        self.read(move |reading| Box::pin(async move { queries::load(reading, &ids).await })).await
+    }
+
+    async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
+        self.read(move |reading| Box::pin(async move { queries::of_call(reading, &call).await }))
+            .await
+    }
+
+    async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
+        self.read(move |reading| Box::pin(queries::accounts_waiting(reading))).await
+    }
+
+    async fn clock(&self) -> Result<Option<ClockRecord>, StoreError> {
+        self.read(move |reading| Box::pin(queries::clock(reading))).await
+    }
+
+    async fn overdue(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Name, u64)>, StoreError> {
+        self.read(move |reading| Box::pin(queries::overdue(reading, after, until))).await
+    }
+
+    async fn statistics(&self) -> Result<Statistics, StoreError> {
+        self.read(move |reading| Box::pin(queries::statistics(reading))).await
+    }
+}

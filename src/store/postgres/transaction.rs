@@ -1,0 +1,1122 @@
+//! SQL of the writer's transactions: what they touch is read and locked in one round trip, and what
+//! they change is written in another, with the commit.
+//!
+//! Rules that keep this working through a pooler, at any isolation, and on engines that only speak
+//! PostgreSQL's language: no statement has a name, no setting outlives its transaction, nothing listens,
+//! and no lock is taken but those of rows. A transaction that loses against another is run again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
+
+use super::columns::{Columns, clamped, limit, micros, retention_column, submission_columns};
+use super::connection::{Address, Statement, pipeline};
+use super::durability::Risks;
+use super::error::PgError;
+use super::options::LeaseClock;
+use super::{quarantine, queries, upkeep};
+use crate::account::Pause;
+use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
+use crate::store::backend::{
+    Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
+};
+use crate::store::error::StoreError;
+use crate::store::model::{
+    ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, first_row,
+};
+use crate::store::observer::Observer;
+use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
+
+type Result<T> = std::result::Result<T, PgError>;
+
+/// How long one round trip may take; a sender that waits 5 s for its answer still gets the 503. The
+/// server gives a statement up before that, and a transaction that its client has left behind.
+const TIMEOUT: Duration = Duration::from_secs(4);
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; \
+                     SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
+/// The connection that writes, used from the writer's thread alone.
+pub(in crate::store) struct Database {
+    address: Address,
+    /// The number of this replica.
+    slot: i64,
+    lease_clock: LeaseClock,
+    risks: Arc<Risks>,
+    observer: Arc<dyn Observer>,
+    client: RefCell<Option<Client>>,
+    transaction: RefCell<Transaction>,
+    changes: Cell<u64>,
+    /// How far [`upkeep`] has looked through the submissions.
+    looked_to: Cell<i64>,
+    /// Dropped last: it serves the connection.
+    runtime: Runtime,
+}
+
+/// What a [`Database`] works with.
+pub(super) struct Setup {
+    pub runtime: Runtime,
+    pub address: Address,
+    pub slot: i64,
+    pub lease_clock: LeaseClock,
+    pub risks: Arc<Risks>,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// What a transaction has read and not been asked for, and what it has not written yet.
+#[derive(Default)]
+struct Transaction {
+    is_open: bool,
+    /// In the order in which they have to run. What follows them is gathered below.
+    statements: Vec<Statement>,
+    inserts: BTreeMap<i64, Columns>,
+    updates: BTreeMap<i64, Columns>,
+    webhooks: Vec<WebhookColumns>,
+    keys: Vec<KeyColumns>,
+    scopes: BTreeSet<(String, String)>,
+    ids: HashMap<SubmissionId, Option<i64>>,
+    rows: HashMap<i64, Stored>,
+    sources: HashMap<i64, Vec<Name>>,
+    /// The highest row of a microsecond, by its first one.
+    highest: HashMap<i64, Option<i64>>,
+    known_keys: HashMap<(Name, String), Option<KeyUsed>>,
+    pauses: HashMap<Name, Option<String>>,
+    /// Accounts that this replica leads, as far as is known.
+    led: HashMap<Name, bool>,
+}
+
+/// What a known idempotency key came with: the digest, and the submission that it was about.
+type KeyUsed = (Vec<u8>, SubmissionId);
+
+struct WebhookColumns {
+    submission: i64,
+    received_at: i64,
+    id: Uuid,
+    source: String,
+    outcome: &'static str,
+    method: &'static str,
+    query: Option<String>,
+    body: Vec<u8>,
+}
+
+struct KeyColumns {
+    source: String,
+    key: Vec<u8>,
+    digest: Vec<u8>,
+    submission: Uuid,
+    used_at: i64,
+    expires: bool,
+}
+
+/// What a statement of [`Database::fetches`] reads.
+enum Fetch {
+    Clock,
+    Submissions,
+    Rows,
+    Sources,
+    Highest,
+    Keys,
+    Pauses,
+    Lead,
+    Led,
+}
+
+pub(super) const BY_ID: &str = concat!(
+    "SELECT ",
+    submission_columns!(),
+    " FROM submissions WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+);
+
+pub(super) const BY_ROW: &str = concat!(
+    "SELECT ",
+    submission_columns!(),
+    " FROM submissions WHERE seq = ANY($1) ORDER BY seq FOR UPDATE"
+);
+
+/// A sender may have sent any number; the first ones tell.
+pub(super) const SOURCES: &str = "SELECT u.seq, ARRAY(SELECT source FROM webhooks
+        WHERE submission = u.seq ORDER BY received_at, id LIMIT 16)
+    FROM unnest($1::bigint[]) AS u (seq)";
+
+pub(super) const HIGHEST: &str = "SELECT u.first,
+        (SELECT max(seq) FROM submissions WHERE seq BETWEEN u.first AND u.first + 999)
+    FROM unnest($1::bigint[]) AS u (first)";
+
+pub(super) const KEYS: &str = "SELECT source, key, digest, submission FROM idempotency_keys
+    WHERE (source, key) IN (SELECT * FROM unnest($1::text[], $2::bytea[]))";
+
+pub(super) const PAUSES: &str = "SELECT account, pause FROM pauses WHERE account = ANY($1)";
+
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    };
+}
+
+/// Takes the lead of accounts that no replica leads, and renews it for 15 s once half of them have
+/// passed. What another one leads is not locked.
+const LEAD: &str = concat!(
+    "INSERT INTO leaders (account, replica, until)
+    SELECT u.account, $2, ",
+    now!(),
+    " + 15000000 FROM unnest($1::text[]) AS u (account)
+        LEFT JOIN leaders AS known ON known.account = u.account
+        WHERE known.account IS NULL OR known.until <= ",
+    now!(),
+    " OR (known.replica = $2 AND known.until < ",
+    now!(),
+    " + 7500000)
+        ORDER BY u.account
+    ON CONFLICT (account) DO UPDATE SET replica = excluded.replica, until = excluded.until
+        WHERE leaders.until <= ",
+    now!(),
+    " OR leaders.replica = excluded.replica"
+);
+
+const LED: &str = concat!(
+    "SELECT account FROM leaders WHERE account = ANY($1) AND replica = $2 AND until > ",
+    now!()
+);
+
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+pub(super) const DUE: &str = "SELECT due_at, seq FROM due
+    WHERE account = $1 AND due_at > $2 AND due_at <= $3 AND lease_until IS NULL
+    ORDER BY due_at, seq LIMIT $4";
+
+pub(super) const LEAST_CLAIMED: &str = "SELECT seq FROM
+        (SELECT seq, fence, due_at FROM due
+            WHERE account = $1 AND due_at <= $2 AND lease_until IS NULL
+            ORDER BY due_at LIMIT 1000) AS longest
+    ORDER BY fence, due_at, seq LIMIT $3";
+
+pub(super) const EXPIRED: &str =
+    "SELECT seq FROM due WHERE lease_until <= $1 ORDER BY lease_until LIMIT $2";
+
+pub(super) const OWN_CLAIMS: &str =
+    "SELECT seq FROM due WHERE lease_until IS NOT NULL AND replica = $1 LIMIT $2";
+
+pub(super) const PURGEABLE: &str = "SELECT seq FROM submissions
+    WHERE retention = $1 AND settled_at < $2 ORDER BY settled_at LIMIT $3";
+
+macro_rules! of_arrays {
+    () => {
+        "unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+                $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[],
+                $17::bigint[])"
+    };
+}
+
+/// A submission that another replica inserted first is a conflict.
+const INSERT: &str =
+    concat!("INSERT INTO submissions (", submission_columns!(), ") SELECT * FROM ", of_arrays!());
+
+/// Its parameters are those of [`INSERT`].
+pub(super) const UPDATE: &str = concat!(
+    "UPDATE submissions AS s
+        SET call = u.call, state = u.state, reason = u.reason, due_at = u.due_at,
+            lease_until = u.lease_until, fence = u.fence, due_since = u.due_since,
+            settled_at = u.settled_at, retention = u.retention, purged_at = u.purged_at,
+            document = u.document, checksum = u.checksum
+        FROM ",
+    of_arrays!(),
+    " AS u (",
+    submission_columns!(),
+    ") WHERE s.seq = u.seq"
+);
+
+/// A row that is written by another replica than the one that works on its claim stays that one's.
+const SET_DUE: &str = "INSERT INTO due
+        (seq, account, due_at, fence, due_since, lease_until, replica)
+    SELECT seq, account, due_at, fence, due_since, lease_until,
+            CASE WHEN lease_until IS NOT NULL THEN $7 END
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
+                $6::bigint[]) AS u (seq, account, due_at, fence, due_since, lease_until)
+    ON CONFLICT (seq) DO UPDATE
+        SET account = excluded.account, due_at = excluded.due_at, fence = excluded.fence,
+            due_since = excluded.due_since, lease_until = excluded.lease_until,
+            replica = CASE
+                WHEN excluded.lease_until IS NOT NULL AND due.fence = excluded.fence
+                    AND due.replica IS NOT NULL THEN due.replica
+                ELSE excluded.replica
+            END";
+
+/// Removes a row that finds nothing.
+const ORPHANED: &str = "DELETE FROM due WHERE seq = $1
+    AND NOT EXISTS (SELECT 1 FROM submissions AS s WHERE s.seq = $1)";
+
+const NOT_DUE: &str = "DELETE FROM due WHERE seq = ANY($1)";
+
+const INSERT_WEBHOOKS: &str = "INSERT INTO webhooks
+        (submission, received_at, id, source, outcome, method, query, body)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[],
+        $6::text[], $7::text[], $8::bytea[])
+    ON CONFLICT DO NOTHING";
+
+/// A key that another replica inserted first is a conflict.
+const INSERT_KEYS: &str = "INSERT INTO idempotency_keys
+        (source, key, digest, submission, used_at, expires)
+    SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::uuid[], $5::bigint[],
+        $6::boolean[])";
+
+impl Database {
+    /// For the thread that opens the store, and then the writer's.
+    pub(super) fn new(setup: Setup) -> Self {
+        let Setup { runtime, address, slot, lease_clock, risks, observer } = setup;
+        Self {
+            address,
+            slot,
+            lease_clock,
+            risks,
+            observer,
+            client: RefCell::new(None),
+            transaction: RefCell::default(),
+            changes: Cell::new(0),
+            looked_to: Cell::new(i64::MIN),
+            runtime,
+        }
+    }
+
+    /// Runs what waits to be written and then these statements, in one round trip; returns the rows of
+    /// these.
+    fn run(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
+        let mut all = self.transaction.borrow_mut().take_statements(self.slot);
+        let before = all.len();
+        all.extend(statements);
+        let client = self.client.borrow();
+        let Some(client) = &*client else {
+            return Err(PgError::Connect("the connection was lost".into()));
+        };
+        let mut results = self.runtime.block_on(pipeline(client, &all, TIMEOUT))?;
+        Ok(results.split_off(before))
+    }
+
+    fn query(&self, statement: Statement) -> Result<Vec<Row>> {
+        Ok(self.run(vec![statement])?.pop().unwrap_or_default())
+    }
+
+    /// Has a statement run before whatever is read or written next.
+    fn defer(&self, statement: Statement) {
+        let mut transaction = self.transaction.borrow_mut();
+        transaction.close_group(self.slot);
+        transaction.statements.push(statement);
+        self.changes.set(self.changes.get() + 1);
+    }
+
+    fn connect(&self) -> Result<()> {
+        let mut client = self.client.borrow_mut();
+        if client.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(());
+        }
+        *client = None;
+        let connected = self
+            .runtime
+            .block_on(async { tokio::time::timeout(TIMEOUT, self.address.connect()).await });
+        let connected = connected.map_err(|_| PgError::TimedOut(TIMEOUT))?;
+        let (connected, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
+        self.runtime.block_on(self.risks.check(&connected, &*self.observer))?;
+        *client = Some(connected);
+        Ok(())
+    }
+
+    fn fetches(&self, touched: &Touched) -> Vec<(Fetch, Statement)> {
+        let mut fetches = Vec::new();
+        if !touched.claimed.is_empty() && self.lease_clock == LeaseClock::Database {
+            for (fetch, sql) in [(Fetch::Lead, LEAD), (Fetch::Led, LED)] {
+                let statement = Statement::new(sql)
+                    .with(names(&touched.claimed), Type::TEXT_ARRAY)
+                    .with(self.slot, Type::INT8);
+                fetches.push((fetch, statement));
+            }
+        }
+        if !touched.submissions.is_empty() {
+            let ids: BTreeSet<Uuid> = touched.submissions.iter().map(|id| id.0).collect();
+            let ids: Vec<Uuid> = ids.into_iter().collect();
+            let statement = Statement::new(BY_ID).with(ids, Type::UUID_ARRAY);
+            fetches.push((Fetch::Submissions, statement));
+        }
+        if !touched.rows.is_empty() {
+            let rows = || touched.rows.clone();
+            let statement = Statement::new(BY_ROW).with(rows(), Type::INT8_ARRAY);
+            fetches.push((Fetch::Rows, statement));
+            let statement = Statement::new(SOURCES).with(rows(), Type::INT8_ARRAY);
+            fetches.push((Fetch::Sources, statement));
+        }
+        if !touched.accepted_at.is_empty() {
+            let first: BTreeSet<i64> =
+                touched.accepted_at.iter().map(|at| first_row(*at)).collect();
+            let first: Vec<i64> = first.into_iter().collect();
+            let statement = Statement::new(HIGHEST).with(first, Type::INT8_ARRAY);
+            fetches.push((Fetch::Highest, statement));
+        }
+        if !touched.keys.is_empty() {
+            let (sources, keys): (Vec<String>, Vec<Vec<u8>>) = touched
+                .keys
+                .iter()
+                .map(|(source, key)| (source.as_str().to_owned(), key.clone().into_bytes()))
+                .unzip();
+            let statement =
+                Statement::new(KEYS).with(sources, Type::TEXT_ARRAY).with(keys, Type::BYTEA_ARRAY);
+            fetches.push((Fetch::Keys, statement));
+        }
+        if !touched.accounts.is_empty() {
+            let accounts: Vec<String> = names(&touched.accounts);
+            let statement = Statement::new(PAUSES).with(accounts, Type::TEXT_ARRAY);
+            fetches.push((Fetch::Pauses, statement));
+        }
+        fetches
+    }
+
+    /// Runs statements before the fetches; returns the database's clock where it was asked for.
+    fn fetch(
+        &self,
+        before: Option<Statement>,
+        touched: &Touched,
+        mut fetches: Vec<(Fetch, Statement)>,
+    ) -> Result<Option<Timestamp>> {
+        fetches.extend(self.fetches(touched));
+        let skipped = usize::from(before.is_some());
+        let (kinds, statements): (Vec<Fetch>, Vec<Statement>) = fetches.into_iter().unzip();
+        let statements = before.into_iter().chain(statements).collect();
+        let results = self.run(statements)?.split_off(skipped);
+        let mut clock = None;
+        let mut transaction = self.transaction.borrow_mut();
+        for (kind, rows) in kinds.into_iter().zip(results) {
+            match kind {
+                Fetch::Lead => {}
+                Fetch::Led => {
+                    let others = touched.claimed.iter().map(|account| (account.clone(), false));
+                    transaction.led.extend(others);
+                    for row in &rows {
+                        if let Ok(account) = row.try_get::<_, &str>(0)?.parse() {
+                            transaction.led.insert(account, true);
+                        }
+                    }
+                }
+                Fetch::Clock => clock = rows.first().map(|row| clamped(row.get(0))),
+                Fetch::Submissions => {
+                    let unknown = touched.submissions.iter().map(|id| (*id, None));
+                    transaction.ids.extend(unknown);
+                    for row in &rows {
+                        let columns = Columns::read(row)?;
+                        transaction.ids.insert(SubmissionId(columns.id), Some(columns.seq));
+                        transaction.rows.insert(columns.seq, columns.stored());
+                    }
+                }
+                Fetch::Rows => {
+                    for row in &rows {
+                        let columns = Columns::read(row)?;
+                        transaction.rows.insert(columns.seq, columns.stored());
+                    }
+                }
+                Fetch::Sources => {
+                    for row in &rows {
+                        transaction.sources.insert(row.try_get(0)?, read_names(row.try_get(1)?));
+                    }
+                }
+                Fetch::Highest => {
+                    for row in &rows {
+                        transaction.highest.insert(row.try_get(0)?, row.try_get(1)?);
+                    }
+                }
+                Fetch::Keys => {
+                    let unknown = touched.keys.iter().map(|key| (key.clone(), None));
+                    transaction.known_keys.extend(unknown);
+                    for row in &rows {
+                        let (source, key): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+                        if let (Ok(source), Ok(key)) = (source.parse(), String::from_utf8(key)) {
+                            let used = (row.try_get(2)?, SubmissionId(row.try_get(3)?));
+                            transaction.known_keys.insert((source, key), Some(used));
+                        }
+                    }
+                }
+                Fetch::Pauses => {
+                    let unknown = touched.accounts.iter().map(|account| (account.clone(), None));
+                    transaction.pauses.extend(unknown);
+                    for row in &rows {
+                        let account: String = row.try_get(0)?;
+                        if let Ok(account) = account.parse() {
+                            transaction.pauses.insert(account, Some(row.try_get(1)?));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(clock)
+    }
+
+    fn rows_of(&self, statement: Statement) -> Result<Vec<i64>> {
+        self.query(statement)?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
+impl Transaction {
+    /// Everything that is to be written, in order.
+    fn take_statements(&mut self, slot: i64) -> Vec<Statement> {
+        self.close_group(slot);
+        std::mem::take(&mut self.statements)
+    }
+
+    /// Makes statements of what was gathered, so that another may follow.
+    fn close_group(&mut self, slot: i64) {
+        let (inserts, updates) =
+            (std::mem::take(&mut self.inserts), std::mem::take(&mut self.updates));
+        let (mut waiting, mut settled) = (Vec::new(), Vec::new());
+        for columns in inserts.values().chain(updates.values()) {
+            match columns.settled_at {
+                None => waiting.push(columns),
+                Some(_) => settled.push(columns.seq),
+            }
+        }
+        if !waiting.is_empty() {
+            let column = |of: fn(&Columns) -> i64| waiting.iter().map(|it| of(it)).collect();
+            let optional =
+                |of: fn(&Columns) -> Option<i64>| waiting.iter().map(|it| of(it)).collect();
+            let accounts: Vec<String> = waiting.iter().map(|it| it.account.clone()).collect();
+            let [seq, due_at, fence]: [Vec<i64>; 3] =
+                [column(|it| it.seq), column(|it| it.due_at), column(|it| it.fence)];
+            let [due_since, lease_until]: [Vec<Option<i64>>; 2] =
+                [optional(|it| it.due_since), optional(|it| it.lease_until)];
+            self.statements.push(
+                Statement::new(SET_DUE)
+                    .with(seq, Type::INT8_ARRAY)
+                    .with(accounts, Type::TEXT_ARRAY)
+                    .with(due_at, Type::INT8_ARRAY)
+                    .with(fence, Type::INT8_ARRAY)
+                    .with(due_since, Type::INT8_ARRAY)
+                    .with(lease_until, Type::INT8_ARRAY)
+                    .with(slot, Type::INT8),
+            );
+        }
+        if !settled.is_empty() {
+            self.statements.push(Statement::new(NOT_DUE).with(settled, Type::INT8_ARRAY));
+        }
+        for (sql, rows) in [(INSERT, inserts), (UPDATE, updates)] {
+            if !rows.is_empty() {
+                self.statements.push(with_arrays(sql, rows.into_values().collect()));
+            }
+        }
+        if !self.webhooks.is_empty() {
+            let webhooks = std::mem::take(&mut self.webhooks);
+            self.statements.push(insert_webhooks(webhooks));
+        }
+        if !self.keys.is_empty() {
+            let keys = std::mem::take(&mut self.keys);
+            self.statements.push(insert_keys(keys));
+        }
+        if !self.scopes.is_empty() {
+            let (accounts, surveys): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.scopes).into_iter().unzip();
+            self.statements.push(
+                Statement::new(
+                    "INSERT INTO scopes SELECT * FROM unnest($1::text[], $2::text[])
+                        ON CONFLICT DO NOTHING",
+                )
+                .with(accounts, Type::TEXT_ARRAY)
+                .with(surveys, Type::TEXT_ARRAY),
+            );
+        }
+    }
+
+    /// The working set has the row from now on.
+    fn forget(&mut self, row: i64) {
+        if let Some(stored) = self.rows.remove(&row) {
+            self.ids.remove(&stored.submission.id);
+        }
+    }
+}
+
+fn with_arrays(sql: &'static str, rows: Vec<Columns>) -> Statement {
+    let uuids: Vec<Uuid> = rows.iter().map(|it| it.id).collect();
+    let texts =
+        |of: fn(&Columns) -> &str| rows.iter().map(|it| of(it).to_owned()).collect::<Vec<String>>();
+    let optional_texts = |of: fn(&Columns) -> Option<&str>| {
+        rows.iter().map(|it| of(it).map(str::to_owned)).collect::<Vec<Option<String>>>()
+    };
+    let numbers = |of: fn(&Columns) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
+    let optional =
+        |of: fn(&Columns) -> Option<i64>| rows.iter().map(of).collect::<Vec<Option<i64>>>();
+    Statement::new(sql)
+        .with(numbers(|it| it.seq), Type::INT8_ARRAY)
+        .with(uuids, Type::UUID_ARRAY)
+        .with(texts(|it| &it.account), Type::TEXT_ARRAY)
+        .with(texts(|it| &it.survey), Type::TEXT_ARRAY)
+        .with(optional_texts(|it| it.call.as_deref()), Type::TEXT_ARRAY)
+        .with(texts(|it| &it.state), Type::TEXT_ARRAY)
+        .with(optional_texts(|it| it.reason.as_deref()), Type::TEXT_ARRAY)
+        .with(numbers(|it| it.accepted_at), Type::INT8_ARRAY)
+        .with(numbers(|it| it.due_at), Type::INT8_ARRAY)
+        .with(optional(|it| it.lease_until), Type::INT8_ARRAY)
+        .with(numbers(|it| it.fence), Type::INT8_ARRAY)
+        .with(optional(|it| it.due_since), Type::INT8_ARRAY)
+        .with(optional(|it| it.settled_at), Type::INT8_ARRAY)
+        .with(optional(|it| it.retention), Type::INT8_ARRAY)
+        .with(optional(|it| it.purged_at), Type::INT8_ARRAY)
+        .with(texts(|it| &it.document), Type::TEXT_ARRAY)
+        .with(numbers(|it| it.checksum), Type::INT8_ARRAY)
+}
+
+fn insert_webhooks(webhooks: Vec<WebhookColumns>) -> Statement {
+    let numbers = |of: fn(&WebhookColumns) -> i64| webhooks.iter().map(of).collect::<Vec<i64>>();
+    let texts = |of: fn(&WebhookColumns) -> &str| {
+        webhooks.iter().map(|it| of(it).to_owned()).collect::<Vec<String>>()
+    };
+    let ids: Vec<Uuid> = webhooks.iter().map(|it| it.id).collect();
+    let queries: Vec<Option<String>> = webhooks.iter().map(|it| it.query.clone()).collect();
+    let bodies: Vec<Vec<u8>> = webhooks.iter().map(|it| it.body.clone()).collect();
+    Statement::new(INSERT_WEBHOOKS)
+        .with(numbers(|it| it.submission), Type::INT8_ARRAY)
+        .with(numbers(|it| it.received_at), Type::INT8_ARRAY)
+        .with(ids, Type::UUID_ARRAY)
+        .with(texts(|it| &it.source), Type::TEXT_ARRAY)
+        .with(texts(|it| it.outcome), Type::TEXT_ARRAY)
+        .with(texts(|it| it.method), Type::TEXT_ARRAY)
+        .with(queries, Type::TEXT_ARRAY)
+        .with(bodies, Type::BYTEA_ARRAY)
+}
+
+fn insert_keys(mut keys: Vec<KeyColumns>) -> Statement {
+    // All replicas insert in the same order, so that none waits for one that waits for it.
+    keys.sort_unstable_by(|a, b| (&a.source, &a.key).cmp(&(&b.source, &b.key)));
+    let sources: Vec<String> = keys.iter().map(|it| it.source.clone()).collect();
+    let names: Vec<Vec<u8>> = keys.iter().map(|it| it.key.clone()).collect();
+    let digests: Vec<Vec<u8>> = keys.iter().map(|it| it.digest.clone()).collect();
+    let submissions: Vec<Uuid> = keys.iter().map(|it| it.submission).collect();
+    let used_at: Vec<i64> = keys.iter().map(|it| it.used_at).collect();
+    let expires: Vec<bool> = keys.iter().map(|it| it.expires).collect();
+    Statement::new(INSERT_KEYS)
+        .with(sources, Type::TEXT_ARRAY)
+        .with(names, Type::BYTEA_ARRAY)
+        .with(digests, Type::BYTEA_ARRAY)
+        .with(submissions, Type::UUID_ARRAY)
+        .with(used_at, Type::INT8_ARRAY)
+        .with(expires, Type::BOOL_ARRAY)
+}
+
+fn names(names: &[Name]) -> Vec<String> {
+    let names: HashSet<&str> = names.iter().map(Name::as_str).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// One that cannot be read is no reason to claim nothing.
+fn read_names(texts: Vec<String>) -> Vec<Name> {
+    let names: BTreeSet<Name> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+    names.into_iter().collect()
+}
+
+impl Backend for Database {
+    type Error = PgError;
+
+    const EXCLUSIVE: bool = false;
+
+    fn begin(&self, touched: &Touched) -> Result<Option<Timestamp>> {
+        self.connect()?;
+        *self.transaction.borrow_mut() = Transaction { is_open: true, ..Transaction::default() };
+        let clock = match self.lease_clock {
+            LeaseClock::Database => vec![(Fetch::Clock, Statement::new(CLOCK))],
+            LeaseClock::Process => Vec::new(),
+        };
+        self.fetch(Some(Statement::batch(BEGIN)), touched, clock)
+    }
+
+    fn prefetch(&self, touched: &Touched) -> Result<()> {
+        if !self.fetches(touched).is_empty() {
+            self.fetch(None, touched, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn is_conflict(error: &PgError) -> bool {
+        error.is_conflict()
+    }
+
+    fn commit(&self) -> Result<Option<StateCounts>> {
+        let counts = Statement::new(queries::COUNTS);
+        let results = self.run(vec![counts, Statement::batch("COMMIT")])?;
+        self.transaction.borrow_mut().is_open = false;
+        results[0].first().map(queries::counts_of).transpose()
+    }
+
+    fn rollback(&self) {
+        let was_open = std::mem::take(&mut *self.transaction.borrow_mut()).is_open;
+        let rolled_back = was_open && self.run(vec![Statement::batch("ROLLBACK")]).is_ok();
+        if was_open && !rolled_back {
+            // The server rolls back when the connection ends.
+            *self.client.borrow_mut() = None;
+        }
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.get()
+    }
+
+    fn is_busy(error: &PgError) -> bool {
+        error.is_unavailable()
+    }
+
+    fn write_failed(&self, _error: &PgError) -> bool {
+        false
+    }
+
+    fn damage(&self) -> Option<StoreError> {
+        None
+    }
+
+    fn check_files(&self) {}
+
+    fn probe_write(&self) -> Result<()> {
+        self.begin(&Touched::default())?;
+        self.defer(
+            Statement::new("UPDATE state_counts SET accepted = accepted WHERE slot = $1")
+                .with(self.slot, Type::INT8),
+        );
+        self.commit().map(drop).inspect_err(|_| self.rollback())
+    }
+
+    fn truncate_log(&self) -> Result<bool> {
+        // What PostgreSQL keeps of deleted rows goes with its own vacuum and its own log.
+        Ok(true)
+    }
+
+    fn find(&self, id: SubmissionId) -> Result<Option<Stored>> {
+        let known = self.transaction.borrow_mut().ids.remove(&id);
+        match known {
+            Some(None) => return Ok(None),
+            Some(Some(row)) => {
+                let stored = self.transaction.borrow_mut().rows.remove(&row);
+                if let Some(stored) = stored {
+                    return Ok(Some(stored));
+                }
+            }
+            None => {}
+        }
+        let found = self.query(Statement::new(BY_ID).with(vec![id.0], Type::UUID_ARRAY))?;
+        found.first().map(|row| Ok(Columns::read(row)?.stored())).transpose()
+    }
+
+    fn load(&self, row: i64) -> Result<Option<Stored>> {
+        let known = self.transaction.borrow_mut().rows.remove(&row);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = self.query(Statement::new(BY_ROW).with(vec![row], Type::INT8_ARRAY))?;
+        if found.is_empty() {
+            // Another replica has deleted it, or it never was.
+            self.defer(Statement::new(ORPHANED).with(row, Type::INT8));
+        }
+        found.first().map(|row| Ok(Columns::read(row)?.stored())).transpose()
+    }
+
+    fn misfiled(&self, most: usize) -> Result<Vec<i64>> {
+        let after = self.looked_to.get();
+        let page = self.query(upkeep::page_after(after))?;
+        let end: Option<i64> = page.first().map(|row| row.try_get(0)).transpose()?.flatten();
+        let rows = self.rows_of(upkeep::misfiled(after, end.unwrap_or(i64::MAX), most))?;
+        if rows.len() < most {
+            // After the last page from the beginning again.
+            self.looked_to.set(end.unwrap_or(i64::MIN));
+        }
+        Ok(rows)
+    }
+
+    fn fold_counts(&self) -> Result<()> {
+        self.defer(upkeep::seen(self.slot));
+        let gone = self.rows_of(upkeep::gone(self.slot))?;
+        if !gone.is_empty() {
+            upkeep::fold(&gone, self.slot).into_iter().for_each(|it| self.defer(it));
+        }
+        Ok(())
+    }
+
+    fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<()> {
+        self.defer(
+            Statement::new(
+                "INSERT INTO corrupt_documents VALUES ($1, $2)
+                    ON CONFLICT (submission) DO UPDATE SET document = excluded.document",
+            )
+            .with(row, Type::INT8)
+            .with(document.to_owned(), Type::BYTEA),
+        );
+        Ok(())
+    }
+
+    fn unclaimable(&self, most: usize) -> Result<Vec<i64>> {
+        let waiting = self.query(Statement::new(queries::ACCOUNTS_WAITING))?;
+        let mut rows = Vec::new();
+        for account in waiting {
+            let account: String = account.try_get(0)?;
+            if account.parse::<Name>().is_err() && rows.len() < most {
+                rows.extend(self.rows_of(
+                    Statement::new(
+                        "SELECT seq FROM due WHERE account = $1 AND lease_until IS NULL LIMIT $2",
+                    )
+                    .with(account, Type::TEXT)
+                    .with(limit(most - rows.len()), Type::INT8),
+                )?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn counts(&self) -> Result<StateCounts> {
+        let rows = self.query(Statement::new(queries::COUNTS))?;
+        rows.first().map_or(Ok(StateCounts::default()), queries::counts_of)
+    }
+
+    fn highest_row(&self, first: i64, last: i64) -> Result<Option<i64>> {
+        let bucket = first.div_euclid(ROWS_PER_MICROSECOND) * ROWS_PER_MICROSECOND;
+        if last < bucket.saturating_add(ROWS_PER_MICROSECOND)
+            && let Some(highest) = self.transaction.borrow().highest.get(&bucket)
+        {
+            return Ok(highest.filter(|highest| *highest >= first));
+        }
+        let rows = self.query(
+            Statement::new("SELECT max(seq) FROM submissions WHERE seq BETWEEN $1 AND $2")
+                .with(first, Type::INT8)
+                .with(last, Type::INT8),
+        )?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.flatten())
+    }
+
+    fn insert(&self, row: i64, submission: &Submission) -> Result<()> {
+        let mut transaction = self.transaction.borrow_mut();
+        transaction.forget(row);
+        transaction.ids.remove(&submission.id);
+        transaction.inserts.insert(row, Columns::of(row, submission));
+        self.changes.set(self.changes.get() + 1);
+        Ok(())
+    }
+
+    fn update(&self, row: i64, submission: &Submission) -> Result<()> {
+        let mut transaction = self.transaction.borrow_mut();
+        transaction.forget(row);
+        let columns = Columns::of(row, submission);
+        if let Some(inserted) = transaction.inserts.get_mut(&row) {
+            *inserted = columns;
+        } else {
+            transaction.updates.insert(row, columns);
+        }
+        self.changes.set(self.changes.get() + 1);
+        Ok(())
+    }
+
+    fn replace(&self, row: i64, submission: &Submission) -> Result<()> {
+        self.delete(row)?;
+        self.insert(row, submission)
+    }
+
+    fn delete(&self, row: i64) -> Result<()> {
+        self.transaction.borrow_mut().forget(row);
+        for sql in ["DELETE FROM submissions WHERE seq = $1", "DELETE FROM due WHERE seq = $1"] {
+            self.defer(Statement::new(sql).with(row, Type::INT8));
+        }
+        Ok(())
+    }
+
+    fn add_counts(&self, delta: &CountsDelta) -> Result<()> {
+        let [collecting, pending, delivered, ignored, dead, discarded] = delta.states;
+        // If another replica took this one to be gone, its counts are not there any more.
+        let mut statement = Statement::new(
+            "INSERT INTO state_counts AS c
+                (accepted, collecting, pending, delivered, ignored, dead, discarded, slot)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                ON CONFLICT (slot) DO UPDATE SET accepted = c.accepted + $1,
+                    collecting = c.collecting + $2, pending = c.pending + $3,
+                    delivered = c.delivered + $4, ignored = c.ignored + $5, dead = c.dead + $6,
+                    discarded = c.discarded + $7",
+        );
+        let counts =
+            [delta.accepted, collecting, pending, delivered, ignored, dead, discarded, self.slot];
+        for count in counts {
+            statement = statement.with(count, Type::INT8);
+        }
+        self.defer(statement);
+        Ok(())
+    }
+
+    fn count_deleted(&self, state: State) -> Result<()> {
+        self.defer(
+            Statement::new(
+                "INSERT INTO deleted_counts (slot, state, submissions) VALUES ($1, $2, 1)
+                    ON CONFLICT (slot, state)
+                    DO UPDATE SET submissions = deleted_counts.submissions + 1",
+            )
+            .with(self.slot, Type::INT8)
+            .with(state.label(), Type::TEXT),
+        );
+        Ok(())
+    }
+
+    fn insert_scope(&self, account: &Name, survey: &Name) -> Result<()> {
+        let scope = (account.as_str().to_owned(), survey.as_str().to_owned());
+        self.transaction.borrow_mut().scopes.insert(scope);
+        Ok(())
+    }
+
+    fn insert_webhook(&self, row: i64, request: &ReceiveRequest, outcome: Outcome) -> Result<()> {
+        let webhook = &request.webhook;
+        let mut transaction = self.transaction.borrow_mut();
+        transaction.sources.remove(&row);
+        transaction.webhooks.push(WebhookColumns {
+            submission: row,
+            received_at: micros(webhook.received_at),
+            id: webhook.id.0,
+            source: request.source.as_str().to_owned(),
+            outcome: outcome.label(),
+            method: webhook.method.name(),
+            query: webhook.query.clone(),
+            body: webhook.body.clone(),
+        });
+        self.changes.set(self.changes.get() + 1);
+        Ok(())
+    }
+
+    fn sources(&self, row: i64) -> Result<Vec<Name>> {
+        let known = self.transaction.borrow_mut().sources.remove(&row);
+        if let Some(sources) = known {
+            return Ok(sources);
+        }
+        let rows = self.query(Statement::new(SOURCES).with(vec![row], Type::INT8_ARRAY))?;
+        rows.first().map_or(Ok(Vec::new()), |row| Ok(read_names(row.try_get(1)?)))
+    }
+
+    fn strip_webhooks(&self, row: i64) -> Result<()> {
+        for sql in [
+            "UPDATE webhooks SET query = NULL, body = NULL WHERE submission = $1",
+            "DELETE FROM corrupt_documents WHERE submission = $1",
+        ] {
+            self.defer(Statement::new(sql).with(row, Type::INT8));
+        }
+        Ok(())
+    }
+
+    fn delete_webhooks(&self, row: i64) -> Result<()> {
+        for sql in [
+            "DELETE FROM webhooks WHERE submission = $1",
+            "DELETE FROM corrupt_documents WHERE submission = $1",
+        ] {
+            self.defer(Statement::new(sql).with(row, Type::INT8));
+        }
+        Ok(())
+    }
+
+    fn insert_key(
+        &self,
+        source: &Name,
+        key: &IdempotencyKey,
+        submission: SubmissionId,
+        used_at: Timestamp,
+    ) -> Result<KeyUse> {
+        let name = (source.clone(), key.id.clone());
+        if !self.transaction.borrow().known_keys.contains_key(&name) {
+            let keys = vec![name.clone()];
+            self.prefetch(&Touched { keys, ..Touched::default() })?;
+        }
+        let mut transaction = self.transaction.borrow_mut();
+        if let Some(Some((digest, known))) = transaction.known_keys.get(&name) {
+            let is_same = digest.as_slice() == key.digest.as_slice();
+            return Ok(if is_same { KeyUse::Same(*known) } else { KeyUse::Other });
+        }
+        let digest = key.digest.to_vec();
+        transaction.known_keys.insert(name, Some((digest.clone(), submission)));
+        transaction.keys.push(KeyColumns {
+            source: source.as_str().to_owned(),
+            key: key.id.clone().into_bytes(),
+            digest,
+            submission: submission.0,
+            used_at: micros(used_at),
+            expires: key.expires,
+        });
+        self.changes.set(self.changes.get() + 1);
+        Ok(KeyUse::First)
+    }
+
+    fn delete_key(&self, source: &Name, key: &IdempotencyKey) -> Result<()> {
+        let name = (source.clone(), key.id.clone());
+        self.transaction.borrow_mut().known_keys.insert(name, None);
+        self.defer(
+            Statement::new("DELETE FROM idempotency_keys WHERE source = $1 AND key = $2")
+                .with(source.as_str().to_owned(), Type::TEXT)
+                .with(key.id.clone().into_bytes(), Type::BYTEA),
+        );
+        Ok(())
+    }
+
+    fn delete_keys_of(&self, row: i64, submission: SubmissionId) -> Result<()> {
+        self.transaction.borrow_mut().known_keys.clear();
+        self.defer(
+            Statement::new(
+                "DELETE FROM idempotency_keys WHERE expires AND submission = $2
+                    AND used_at IN (SELECT received_at FROM webhooks WHERE submission = $1)",
+            )
+            .with(row, Type::INT8)
+            .with(submission.0, Type::UUID),
+        );
+        self.defer(
+            Statement::new("DELETE FROM idempotency_keys WHERE NOT expires AND submission = $1")
+                .with(submission.0, Type::UUID),
+        );
+        Ok(())
+    }
+
+    fn delete_keys_before(&self, before: Timestamp, most: usize) -> Result<usize> {
+        self.transaction.borrow_mut().known_keys.clear();
+        let deleted = self.query(
+            Statement::new(
+                "DELETE FROM idempotency_keys WHERE (source, key) IN
+                    (SELECT source, key FROM idempotency_keys WHERE expires AND used_at < $1
+                        ORDER BY used_at LIMIT $2)
+                    RETURNING 1",
+            )
+            .with(micros(before), Type::INT8)
+            .with(limit(most), Type::INT8),
+        )?;
+        self.changes.set(self.changes.get() + deleted.len() as u64);
+        Ok(deleted.len())
+    }
+
+    fn leads(&self, account: &Name) -> Result<bool> {
+        if self.lease_clock == LeaseClock::Process {
+            return Ok(true);
+        }
+        if !self.transaction.borrow().led.contains_key(account) {
+            let claimed = vec![account.clone()];
+            self.prefetch(&Touched { claimed, ..Touched::default() })?;
+        }
+        Ok(self.transaction.borrow().led.get(account).copied().unwrap_or(false))
+    }
+
+    fn close(&self) {
+        let released = self.begin(&Touched::default()).and_then(|_| {
+            self.defer(
+                Statement::new("UPDATE leaders SET until = 0 WHERE replica = $1")
+                    .with(self.slot, Type::INT8),
+            );
+            self.commit()
+        });
+        if let Err(error) = released {
+            tracing::debug!(%error, "other replicas wait until what this one led expires");
+        }
+    }
+
+    fn due(
+        &self,
+        account: &Name,
+        after: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, i64)>> {
+        // An impossible due time is found too: its row is corrupt.
+        let after = if after == Timestamp::MIN { i64::MIN } else { micros(after) };
+        let rows = self.query(
+            Statement::new(DUE)
+                .with(account.as_str().to_owned(), Type::TEXT)
+                .with(after, Type::INT8)
+                .with(micros(until), Type::INT8)
+                .with(limit(most), Type::INT8),
+        )?;
+        rows.iter().map(|row| Ok((clamped(row.try_get(0)?), row.try_get(1)?))).collect()
+    }
+
+    fn least_claimed(&self, account: &Name, until: Timestamp, most: usize) -> Result<Vec<i64>> {
+        self.rows_of(
+            Statement::new(LEAST_CLAIMED)
+                .with(account.as_str().to_owned(), Type::TEXT)
+                .with(micros(until), Type::INT8)
+                .with(limit(most), Type::INT8),
+        )
+    }
+
+    fn record_clock(&self, record: ClockRecord) -> Result<()> {
+        let ClockRecord { trusted, wall, unconfirmed_for } = record;
+        let unconfirmed =
+            unconfirmed_for.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+        self.defer(
+            Statement::new(
+                "INSERT INTO clock (only_row, trusted_at, wall_at, unconfirmed_us)
+                    VALUES (1, $1, $2, $3)
+                    ON CONFLICT (only_row) DO UPDATE SET trusted_at = excluded.trusted_at,
+                        wall_at = excluded.wall_at, unconfirmed_us = excluded.unconfirmed_us",
+            )
+            .with(micros(trusted), Type::INT8)
+            .with(micros(wall), Type::INT8)
+            .with(unconfirmed, Type::INT8),
+        );
+        Ok(())
+    }
+
+    fn expired(&self, clock: Timestamp, most: usize) -> Result<Vec<i64>> {
+        let statement = if clock == Timestamp::MAX {
+            Statement::new(OWN_CLAIMS).with(self.slot, Type::INT8)
+        } else {
+            Statement::new(EXPIRED).with(micros(clock), Type::INT8)
+        };
+        self.rows_of(statement.with(limit(most), Type::INT8))
+    }
+
+    fn purgeable(&self, level: RetentionLevel, before: Timestamp, most: usize) -> Result<Vec<i64>> {
+        self.rows_of(
+            Statement::new(PURGEABLE)
+                .with(retention_column(level), Type::INT8)
+                .with(micros(before), Type::INT8)
+                .with(limit(most), Type::INT8),
+        )
+    }
+
+    fn pause(&self, account: &Name) -> Result<Option<StoredPause>> {
+        if !self.transaction.borrow().pauses.contains_key(account) {
+            self.prefetch(&Touched::accounts([account.clone()]))?;
+        }
+        let transaction = self.transaction.borrow();
+        let pause = transaction.pauses.get(account).and_then(Option::as_ref);
+        Ok(pause.map(|pause| serde_json::from_str(pause).map_err(|_| UnreadablePause)))
+    }
+
+    fn save_pause(&self, account: &Name, pause: &Pause) -> Result<()> {
+        let pause = serde_json::to_string(pause).expect("texts and numbers are JSON");
+        self.transaction.borrow_mut().pauses.remove(account);
+        self.defer(
+            Statement::new(
+                "INSERT INTO pauses (account, pause) VALUES ($1, $2)
+                    ON CONFLICT (account) DO UPDATE SET pause = excluded.pause",
+            )
+            .with(account.as_str().to_owned(), Type::TEXT)
+            .with(pause, Type::TEXT),
+        );
+        Ok(())
+    }
+
+    fn load_quarantine(&self) -> Result<(Vec<QuarantinedWebhook>, usize)> {
+        let rows = self.query(quarantine::load())?;
+        let (loaded, unreadable) = quarantine::read(&rows)?;
+        let deleted = unreadable.len();
+        unreadable.into_iter().for_each(|id| self.defer(quarantine::delete(id)));
+        Ok((loaded, deleted))
+    }
+
+    fn insert_quarantined(&self, kept: &QuarantinedWebhook) -> Result<()> {
+        self.defer(quarantine::insert(kept));
+        Ok(())
+    }
+
+    fn delete_quarantined(&self, id: WebhookId) -> Result<usize> {
+        let deleted = self.query(quarantine::delete(id.0))?.len();
+        self.changes.set(self.changes.get() + deleted as u64);
+        Ok(deleted)
+    }
+
+    fn delete_quarantined_about(&self, call: &CallUuid) -> Result<Vec<WebhookId>> {
+        let ids = quarantine::ids_about(&self.query(quarantine::about(call))?, call)?;
+        if !ids.is_empty() {
+            self.defer(quarantine::delete_all(ids.clone()));
+        }
+        Ok(ids.into_iter().map(WebhookId).collect())
+    }
+}

@@ -1,0 +1,154 @@
+//! How PostgreSQL plans the statements that have to stay quick, with many rows: the plans that its server
+//! logs while the store works.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postcall::clock::Clock;
+use postcall::store::postgres::{LeaseClock, Options, PostgresStore};
+use postcall::store::{Maintenance, Queue, Reader, RetentionCutoffs, SubmissionFilter};
+use postcall::submission::{Decision, Settlement};
+
+use crate::postgres::{TestDatabase, is_available};
+use crate::store_contract::backend::wanted;
+use crate::store_contract::spoken::{accepted, at, complete, with_key};
+
+/// Settled submissions of years ago and such that wait, with webhooks and keys.
+const MANY: &str = "
+    INSERT INTO submissions (seq, id, account, survey, call, state, accepted_at, due_at, fence,
+            settled_at, retention, checksum, document)
+        SELECT n, gen_random_uuid(), 'main', 'quality', 'old-' || n,
+            CASE n % 50 WHEN 0 THEN 'dead' ELSE 'delivered' END, n, n, 1, n,
+            CASE n % 50 WHEN 0 THEN NULL ELSE 2 END, 0, repeat('x', 300)
+        FROM generate_series(-200000, -1) AS n;
+    INSERT INTO submissions (seq, id, account, survey, call, state, accepted_at, due_at, fence,
+            due_since, checksum, document)
+        SELECT n, gen_random_uuid(), 'account-' || n % 5, 'quality', 'new-' || n, 'pending', n,
+            n + 1000000000000000, 1, CASE n % 3 WHEN 0 THEN n END, 0, repeat('x', 300)
+        FROM generate_series(1, 10000) AS n;
+    INSERT INTO due (seq, account, due_at, fence, due_since)
+        SELECT seq, account, due_at, fence, due_since FROM submissions
+            WHERE settled_at IS NULL;
+    INSERT INTO webhooks (submission, received_at, id, source, outcome, method)
+        SELECT seq, accepted_at, id, 'ivr', 'created', 'POST' FROM submissions;
+    INSERT INTO idempotency_keys (source, key, digest, submission, used_at, expires)
+        SELECT 'ivr', convert_to('old-' || seq, 'UTF8'), 'x', id, accepted_at, TRUE FROM submissions;
+    INSERT INTO scopes VALUES ('main', 'quality');
+    INSERT INTO state_counts (slot, accepted, pending, delivered, dead)
+        VALUES (1000, 210000, 10000, 196000, 4000)";
+
+/// The tables that grow.
+const LARGE: [&str; 4] = ["submissions", "due", "webhooks", "idempotency_keys"];
+
+/// Plans that read a large table from end to end.
+fn scans(plans: &[String]) -> Vec<&String> {
+    let is_scan = |plan: &&String| {
+        plan.lines().any(|line| {
+            LARGE.iter().any(|table| {
+                let mut words = line.split_whitespace().skip_while(|word| *word != "Seq");
+                words.next() == Some("Seq")
+                    && words.next() == Some("Scan")
+                    && words.next() == Some("on")
+                    && words.next() == Some(*table)
+            })
+        })
+    };
+    plans.iter().filter(is_scan).collect()
+}
+
+/// Everything that a running service asks of the store again and again.
+async fn work(store: &PostgresStore) {
+    for n in 0..3 {
+        let request = with_key(&format!("key-{n}"), 1, complete(0, &format!("c-{n}")));
+        store.receive(request.clone()).await.unwrap();
+        store.receive(request).await.unwrap();
+    }
+    let claims = store.claim(wanted(&[("main", 2), ("account-1", 2)], 1000)).await.unwrap().claims;
+    assert_eq!(claims.len(), 2);
+    let settlements = claims.iter().map(|claim| Settlement {
+        token: claim.token,
+        attempt: accepted(1001),
+        decision: Decision::Delivered,
+    });
+    store.settle(settlements.collect()).await.unwrap();
+
+    let all = SubmissionFilter::default();
+    let of_state = |state| SubmissionFilter { state: Some(state), ..all.clone() };
+    let of_call = SubmissionFilter { call: Some("c-1".parse().unwrap()), ..all.clone() };
+    let of_source = SubmissionFilter { source: Some("ivr".parse().unwrap()), ..all.clone() };
+    for filter in [all.clone(), of_state("dead"), of_state("pending"), of_call, of_source] {
+        assert!(!store.search(filter, None, 20).await.unwrap().submissions.is_empty());
+    }
+    let id = claims[0].token.submission;
+    store.find(id).await.unwrap().unwrap();
+    store.load(vec![id]).await.unwrap();
+    store.of_call("c-1".parse().unwrap()).await.unwrap();
+    store.accounts_waiting().await.unwrap();
+    store.statistics().await.unwrap();
+    store.overdue(at(0), at(1)).await.unwrap();
+
+    let cutoffs = RetentionCutoffs { bodies: at(-1), submissions: at(-1), outcomes: at(-1) };
+    store.purge(cutoffs).await.unwrap();
+    store.forget_keys(at(-1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    database.with(async |client| {
+        client.batch_execute(MANY).await.unwrap();
+        client.batch_execute("VACUUM ANALYZE").await.unwrap();
+    });
+    if !database.log_plans() {
+        eprintln!("skipped: plans are in the log of a server of the tests' own");
+        return;
+    }
+    let open = || {
+        PostgresStore::open(Options {
+            address: database.address(),
+            replica: "a".to_owned(),
+            write_queue: 100,
+            lease: Duration::from_secs(60),
+            lease_clock: LeaseClock::Database,
+            clock: Clock::manual(at(0)),
+            observer: Arc::new(()),
+        })
+        .unwrap()
+    };
+    let store = open();
+    work(&store).await;
+    drop(store);
+    let plans = database.plans();
+    assert_eq!(scans(&plans), [&String::new(); 0]);
+    let used: BTreeSet<&str> = plans
+        .iter()
+        .flat_map(|plan| plan.split_whitespace())
+        .filter(|word| LARGE.iter().any(|table| word.starts_with(&format!("{table}_"))))
+        .collect();
+    for index in [
+        "submissions_pkey",
+        "submissions_id_key",
+        "submissions_failed",
+        "submissions_retained",
+        "due_pkey",
+        "due_waiting",
+        "due_retried",
+        "due_leased",
+        "webhooks_pkey",
+        "idempotency_keys_pkey",
+        "idempotency_keys_by_age",
+    ] {
+        assert!(used.contains(index), "{index} is not among {used:?}");
+    }
+
+    // What this test finds.
+    database.with(async |client| client.batch_execute("DROP INDEX due_waiting").await.unwrap());
+    let store = open();
+    store.claim(wanted(&[("main", 1)], 1000)).await.unwrap();
+    drop(store);
+    assert!(!scans(&database.plans()[plans.len()..]).is_empty());
+}

@@ -1,0 +1,148 @@
+//! The whole service on PostgreSQL.
+
+use std::error::Error;
+
+use postcall::app::App;
+use postcall::clock::Clock;
+use postcall::random::Random;
+use postcall::settings::{Environment, Settings};
+
+use crate::postgres::{PASSWORD, TestDatabase, is_available};
+use crate::test_env::{SETTINGS, TestEnv};
+
+fn serving(database: &TestDatabase) -> TestEnv {
+    let url = database.url();
+    let mut test_env = TestEnv::of(&SETTINGS.replace("sqlite:@folder@/store.db", &url));
+    test_env.start();
+    test_env
+}
+
+fn delivered(database: &TestDatabase) -> i64 {
+    database.number("SELECT count(*) FROM submissions WHERE state = 'delivered'")
+}
+
+#[test]
+fn a_webhook_is_kept_delivered_and_shown_on_postgresql() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = serving(&database);
+    assert!(test_env.is_ready());
+    let caller = test_env.caller("c-1").at("ivr");
+    let thanks = caller.presses("2");
+    thanks.assert_status(200);
+    assert_eq!(thanks.header("postcall-outcome"), Some("created"));
+    let added = caller.clone().asked("problem").presses("1");
+    assert_eq!(added.header("postcall-outcome"), Some("updated"));
+    test_env.until("it is delivered", || delivered(&database) == 1);
+    let heard = test_env.plivo.heard_about("c-1");
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0]["rating"], 2);
+
+    let shown = test_env.postcall(&["submissions", "list"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("c-1") && shown.contains("delivered"), "{shown}");
+
+    test_env.restart();
+    let again = test_env.caller("c-1").at("ivr").presses("2");
+    assert_eq!(again.header("postcall-outcome"), Some("duplicate"));
+    let doctor = test_env.postcall(&["doctor"]).output().unwrap();
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.status.success() && said.contains("is sound: 1 submissions"), "{said}");
+}
+
+#[test]
+fn a_database_that_may_lose_commits_is_a_warning_of_readiness_and_a_metric() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let risks = |test_env: &TestEnv| {
+        let metrics = test_env.ask("/metrics").text;
+        let is_set = |risk: &str| {
+            let series = |set| format!("postcall_store_durability_risk{{risk=\"{risk}\"}} {set}\n");
+            assert!(metrics.contains(&series(0)) || metrics.contains(&series(1)), "{metrics}");
+            metrics.contains(&series(1))
+        };
+        ["asynchronous_commit", "no_synchronous_standby"].map(is_set)
+    };
+    // The tests' server does not sync, and has no standby.
+    let test_env = serving(&database);
+    let ready = test_env.ask("/readyz");
+    assert_eq!(ready.status, 200, "it is the operator who decides");
+    let ready = ready.text;
+    assert!(
+        ready.contains("[!]store: the database acknowledges what is not on disk yet"),
+        "{ready}"
+    );
+    assert!(ready.contains("[!]store: the database waits for no standby"), "{ready}");
+    assert_eq!(risks(&test_env), [true, true]);
+}
+
+#[test]
+fn two_services_on_one_database_deliver_each_call_once() {
+    if !is_available() {
+        return;
+    }
+    const CALLS: usize = 30;
+    let database = TestDatabase::new();
+    let services = [serving(&database), serving(&database)];
+    for n in 0..CALLS {
+        services[n % 2].caller(&format!("c-{n}")).has_pressed("4");
+        // The sender repeats it, and reaches the other one.
+        let repeated = services[(n + 1) % 2].caller(&format!("c-{n}")).presses("4");
+        repeated.assert_status(200);
+    }
+    services[0].until("all are delivered", || delivered(&database) == CALLS as i64);
+    for n in 0..CALLS {
+        let heard = services.each_ref().map(|it| it.plivo.heard_about(&format!("c-{n}")).len());
+        assert_eq!(heard.iter().sum::<usize>(), 1, "c-{n}: {heard:?}");
+    }
+}
+
+#[test]
+fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let Some((url, ca_file)) = database.tls_url() else {
+        eprintln!("skipped: the server has no TLS");
+        return;
+    };
+    let ca_file = format!(r#", ca_file: "{}""#, ca_file.display());
+    let store = |ca_file: &str| {
+        format!(r#"{{ url: "{url}", password: {{ file: "@folder@/db-password" }}{ca_file} }}"#)
+    };
+    let settings =
+        |ca_file: &str| SETTINGS.replace(r#"{ url: "sqlite:@folder@/store.db" }"#, &store(ca_file));
+    let mut test_env = TestEnv::of(&settings(&ca_file));
+    let write = |password| {
+        std::fs::write(test_env.folder().join("db-password"), password).unwrap();
+    };
+    let refused = |ca_file: &str| {
+        let text = settings(ca_file)
+            .replace("@folder@", test_env.folder().to_str().unwrap())
+            .replace("@plivo@", "http://127.0.0.1:1");
+        let settings = Settings::from_yaml(&text, Environment::default()).unwrap();
+        let error = App::build(settings, Clock::system(), Random::system()).map(drop).unwrap_err();
+        let (mut words, mut cause) = (error.to_string(), error.source());
+        while let Some(error) = cause {
+            words.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        words
+    };
+    write("another-password");
+    let why = refused(&ca_file);
+    assert!(why.contains("password authentication failed"), "{why}");
+    write(PASSWORD);
+    let why = refused("");
+    assert!(why.contains("certificate"), "no browser knows who signed it: {why}");
+    assert!(!why.contains(PASSWORD));
+
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until("it is delivered", || delivered(&database) == 1);
+}

@@ -1,0 +1,139 @@
+//! What the store in PostgreSQL puts right by itself: rows of `due` that do not fit their submissions, and
+//! counts of replicas that do not come back.
+
+use postcall::store::postgres::PostgresStore;
+use postcall::store::{Maintenance, PurgeCounts, Queue, RetentionCutoffs};
+use postcall::submission::{Decision, Settlement};
+
+use super::backend::wanted;
+use super::replicas::{LONG, replica, statistics};
+use super::spoken::{accepted, at, complete};
+use super::{Backend, Postgres};
+
+fn run(place: &Postgres, statements: &str) {
+    place.database.with(async |client| client.batch_execute(statements).await.unwrap());
+}
+
+async fn claim(store: &PostgresStore) -> usize {
+    store.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len()
+}
+
+/// Of nothing: it only looks.
+async fn purge(store: &PostgresStore) {
+    let cutoffs = RetentionCutoffs { bodies: at(-1), submissions: at(-1), outcomes: at(-1) };
+    assert_eq!(store.purge(cutoffs).await.unwrap(), PurgeCounts::default());
+}
+
+async fn deliver(store: &PostgresStore) {
+    let token = store.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.remove(0).token;
+    let (attempt, decision) = (accepted(1001), Decision::Delivered);
+    store.settle(vec![Settlement { token, attempt, decision }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_due_row_without_its_submission_keeps_nothing_from_being_claimed() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let store = replica(&place, "a", LONG);
+    store.receive(complete(0, "c-1")).await.unwrap();
+    run(
+        &place,
+        "INSERT INTO due (seq, account, due_at, fence) SELECT n, 'main', n, 0
+            FROM generate_series(1, 10) AS n;
+        INSERT INTO due (seq, account, due_at, fence, lease_until, replica)
+            VALUES (11, 'main', 11, 1, 1, 1), (12, 'unconfigured', 12, 0, NULL, NULL)",
+    );
+    assert_eq!(claim(&store).await, 1);
+    assert_eq!(claim(&store).await, 0);
+    assert_eq!(place.database.number("SELECT count(*) FROM due"), 2);
+    // What no claim finds is found in time.
+    purge(&store).await;
+    assert_eq!(place.database.number("SELECT count(*) FROM due"), 1);
+    drop(store);
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_submission_that_is_missing_among_what_is_due_is_claimed_all_the_same() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let store = replica(&place, "a", LONG);
+    store.receive(complete(0, "c-1")).await.unwrap();
+    store.receive(complete(0, "c-2")).await.unwrap();
+    deliver(&store).await;
+    run(&place, "DELETE FROM due");
+    assert_eq!(claim(&store).await, 0);
+    purge(&store).await;
+    assert_eq!(claim(&store).await, 1);
+    assert_eq!(claim(&store).await, 0);
+    drop(store);
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_due_row_that_does_not_fit_its_submission_is_corrected() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let store = replica(&place, "a", LONG);
+    for call in ["c-1", "c-2", "c-3"] {
+        store.receive(complete(0, call)).await.unwrap();
+    }
+    deliver(&store).await;
+    // What was delivered is due once more; of the others one has another account's name, and one a lease.
+    run(
+        &place,
+        "INSERT INTO due (seq, account, due_at, fence)
+            SELECT seq, account, due_at, fence FROM submissions WHERE state = 'delivered';
+        UPDATE due SET account = 'other' WHERE seq = (SELECT max(seq) FROM due);
+        UPDATE due SET lease_until = 1, replica = 1 WHERE seq =
+            (SELECT min(due.seq) FROM due JOIN submissions AS s ON s.seq = due.seq
+                WHERE s.settled_at IS NULL)",
+    );
+    assert_eq!(store.claim(wanted(&[("other", 1)], 1000)).await.unwrap().claims.len(), 0);
+    assert_eq!((claim(&store).await, claim(&store).await, claim(&store).await), (1, 1, 0));
+    drop(store);
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_counts_of_a_replica_that_does_not_come_back_are_folded() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    // The process that made the tests' database.
+    run(&place, "DELETE FROM state_counts; DELETE FROM replicas");
+    let [a, b, c] = ["a", "b", "c"].map(|name| replica(&place, name, LONG));
+    for (n, store) in [&a, &b, &b, &c].into_iter().enumerate() {
+        store.receive(complete(0, &format!("c-{n}"))).await.unwrap();
+    }
+    let slots = || place.database.number("SELECT count(*) FROM state_counts");
+    purge(&a).await;
+    assert_eq!(slots(), 3, "all of them serve");
+    run(
+        &place,
+        "INSERT INTO deleted_counts SELECT slot, 'delivered', 5 FROM replicas;
+        UPDATE state_counts SET accepted = accepted + 5, delivered = delivered + 5;
+        UPDATE replicas SET seen_at = 1 WHERE name <> 'a'",
+    );
+    drop(c);
+    purge(&a).await;
+    assert_eq!(slots(), 1);
+    assert_eq!(place.database.number("SELECT count(*) FROM replicas"), 1);
+    assert_eq!(place.database.number("SELECT submissions FROM deleted_counts"), 15);
+    let counts = statistics(&a).await.counts;
+    assert_eq!((counts.accepted, counts.pending, counts.delivered), (19, 4, 15));
+    // One of them had only been stopped, and goes on.
+    b.receive(complete(0, "c-9")).await.unwrap();
+    assert_eq!((slots(), statistics(&b).await.counts.accepted), (2, 20));
+    purge(&a).await;
+    assert_eq!((slots(), statistics(&a).await.counts.accepted), (1, 20));
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
+}

@@ -20,7 +20,7 @@ CHOSEN = {
     "$instance": ".*",
     "$split": "survey",
     "$__rate_interval": "10s",
-    "$__range": "1m",
+    "$__range": os.environ.get("RANGE", "1m"),
 }
 PATIENCE_SECONDS = int(os.environ.get("PATIENCE_SECONDS", "60"))
 

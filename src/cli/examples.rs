@@ -92,6 +92,20 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "backup",
+        &[
+            "postcall backup --to /var/backups/postcall/",
+            "postcall backup --store postcall.db --to copy.db",
+        ],
+    ),
+    (
+        "restore",
+        &[
+            "postcall restore --from /var/backups/postcall/postcall-20261129T170000Z.db",
+            "postcall restore --from copy.db --store postcall.db",
+        ],
+    ),
+    (
         "migrate",
         &[
             "postcall migrate --from sqlite:postcall.db",

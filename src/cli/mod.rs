@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admin_api;
+mod backup;
 mod check;
 mod completions;
 mod demo;
@@ -87,6 +88,10 @@ enum Verb {
     Sign(sign::Sign),
     /// Check a store, and recover what can be read of a damaged one into a new file
     Doctor(doctor::Doctor),
+    /// Copy a store in a file to a new file, also while it is served
+    Backup(backup::Backup),
+    /// Put a backup in the place of a store
+    Restore(backup::Restore),
     /// Move a store in a file to PostgreSQL
     Migrate(migrate::Migrate),
     /// Find submissions; replay, discard, erase and export them
@@ -134,6 +139,8 @@ impl Cli {
             Verb::Sign(sign) => sign.run(),
             Verb::Submissions(submissions) => submissions.run(),
             Verb::Doctor(doctor) => doctor.run(),
+            Verb::Backup(backup) => backup.run(),
+            Verb::Restore(restore) => restore.run(),
             Verb::Migrate(migrate) => migrate.run(),
             Verb::Accounts(accounts) => accounts.run(),
             Verb::Quarantine(quarantine) => quarantine.run(),

@@ -7,6 +7,7 @@ mod api;
 mod architecture;
 mod as_test;
 mod assembly;
+mod backup;
 mod bad_input;
 mod clock;
 mod command_help;

@@ -123,7 +123,8 @@ async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are(
     work(&store).await;
     drop(store);
     let plans = database.plans();
-    assert_eq!(scans(&plans), [&String::new(); 0]);
+    let read_whole = scans(&plans);
+    assert!(read_whole.is_empty(), "{read_whole:#?}");
     let used: BTreeSet<&str> = plans
         .iter()
         .flat_map(|plan| plan.split_whitespace())

@@ -3,6 +3,7 @@
 //! Locks prove that one process serves it, without shutting out `sqlite3` or a
 //! backup. `sqlite3 postcall.db '.backup copy.db'` is safe at any time.
 
+mod backup;
 mod checkpoint;
 mod columns;
 mod damage;
@@ -48,6 +49,7 @@ use crate::clock::Clock;
 use crate::domain::{CallUuid, Name};
 use crate::submission::{Submission, SubmissionId};
 
+pub use self::backup::{backup, backup_path, restore};
 pub use self::columns::checksum;
 pub use self::doctor::examine;
 pub(super) use self::export::Export;

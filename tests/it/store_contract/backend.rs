@@ -276,11 +276,12 @@ pub const PROBE_INTERVAL: i64 = 60;
 
 /// An open store whose clock the test sets; it is used like the [`Store`] that it holds.
 pub struct TestStore<B> {
+    /// Dropped first: it closes in a place that is still there.
+    store: Option<Arc<dyn Store>>,
     pub backend: B,
     pub commits: Arc<Commits>,
     queue: usize,
     clock: Clock,
-    store: Option<Arc<dyn Store>>,
 }
 
 impl<B: Backend> TestStore<B> {

@@ -1,0 +1,90 @@
+//! Copies of a store in a file, and their way back.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::test_env::{SETTINGS, TestEnv};
+
+fn run(test_env: &TestEnv, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = test_env.postcall(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn named(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_backup_of_a_store_that_is_served_is_restored_with_everything_that_was_acknowledged() {
+    let mut test_env = TestEnv::of(SETTINGS);
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let folder = test_env.folder().join("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let (code, said) = run(&test_env, &["backup", "--to", named(&folder)]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with(" has a copy: 1 submissions, and the state counts balance\n"), "{said}");
+    let copies: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect();
+    let [copy] = &copies[..] else { panic!("{copies:?}") };
+    let name = copy.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("store-20") && name.ends_with("Z.db"), "{name}");
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let restore = ["restore", "--from", named(copy)];
+    let (code, said) = run(&test_env, &restore);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is in use by another process"), "{said}");
+    test_env.stop();
+    let (code, said) = run(&test_env, &restore);
+    assert_eq!(code, Some(1), "the store is there");
+    assert!(said.contains("store.db"), "{said}");
+    assert!(said.contains("exists"), "{said}");
+
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(test_env.folder().join(format!("store.db{suffix}")));
+    }
+    let (code, said) = run(&test_env, &restore);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("store.db is restored: 1 submissions"), "{said}");
+    test_env.start();
+    let repeated = test_env.caller("c-1").presses("4");
+    assert_eq!(repeated.header("postcall-outcome"), Some("duplicate"));
+}
+
+#[test]
+fn a_backup_replaces_nothing_and_one_that_is_damaged_is_not_restored() {
+    let mut test_env = TestEnv::of(SETTINGS);
+    test_env.start();
+    for n in 0..20 {
+        test_env.caller(&format!("c-{n}")).has_pressed("4");
+    }
+    test_env.stop();
+    let copy = test_env.folder().join("copy.db");
+    std::fs::write(&copy, "of another program").unwrap();
+    let backup = ["backup", "--to", named(&copy)];
+    let (code, said) = run(&test_env, &backup);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("copy.db") && said.contains("exists"), "{said}");
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), "of another program");
+
+    std::fs::remove_file(&copy).unwrap();
+    assert_eq!(run(&test_env, &backup).0, Some(0));
+    let sound = std::fs::read(&copy).unwrap();
+    let change =
+        "UPDATE submissions SET due_at = due_at + 1 WHERE seq = (SELECT max(seq) FROM submissions)";
+    Connection::open(&copy).unwrap().execute(change, []).unwrap();
+    let new = test_env.folder().join("new.db");
+    let restore = ["restore", "--from", named(&copy), "--store", named(&new)];
+    let (code, said) = run(&test_env, &restore);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is not sound; run: postcall doctor --store"), "{said}");
+    assert!(!new.exists());
+    std::fs::write(&copy, sound).unwrap();
+    let (code, said) = run(&test_env, &restore);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("is restored: 20 submissions"), "{said}");
+}

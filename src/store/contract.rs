@@ -104,7 +104,8 @@ pub trait Reader: Send + Sync {
     async fn clock(&self) -> Result<Option<ClockRecord>, StoreError>;
 
     /// How many submissions of each account fell due after `after`, until `until`, and still wait: for
-    /// an attempt, or for its result.
+    /// an attempt, or for its result. Of an account that another process delivers for, or did last, none:
+    /// each is reported once.
     async fn overdue(
         &self,
         after: Timestamp,

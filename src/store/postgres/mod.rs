@@ -63,6 +63,8 @@ pub struct PostgresStore {
     serving: Serving<Database>,
     reader: Pooled,
     risks: Arc<Risks>,
+    /// The number of this replica; `None` if it only reads.
+    slot: Option<i64>,
 }
 
 impl PostgresStore {
@@ -114,7 +116,7 @@ impl PostgresStore {
         let (writer, thread) =
             Writer::start(setup).map_err(|error| StoreError::open(shown.as_ref(), error))?;
         serving.started(writer, Some(thread));
-        Ok(Self { serving, reader, risks })
+        Ok(Self { serving, reader, risks, slot: Some(slot) })
     }
 
     /// Opens a store for queries alone.
@@ -134,7 +136,7 @@ impl PostgresStore {
             };
             reader.block_on(check)?;
             let serving = Serving::refusing(Writing::ReadOnly);
-            Ok(Self { serving, reader, risks: Arc::default() })
+            Ok(Self { serving, reader, risks: Arc::default(), slot: None })
         })
     }
 
@@ -341,7 +343,8 @@ impl Reader for PostgresStore {
         after: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(Name, u64)>, StoreError> {
-        self.read(move |reading| Box::pin(queries::overdue(reading, after, until))).await
+        let slot = self.slot;
+        self.read(move |reading| Box::pin(queries::overdue(reading, slot, after, until))).await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

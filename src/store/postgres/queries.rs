@@ -147,6 +147,10 @@ const OVERDUE_WAITING: &str = concat!(
 const OVERDUE_IN_FLIGHT: &str = "SELECT account, count(*) FROM due
     WHERE lease_until IS NOT NULL AND due_since > $1 AND due_since <= $2 GROUP BY account";
 
+/// Also the lead that has ended counts: an account that nothing is claimed of, because it is paused, is
+/// still one replica's to report.
+const LED_BY_OTHERS: &str = "SELECT account FROM leaders WHERE replica <> $1";
+
 pub(super) const COUNTS: &str = "SELECT coalesce(sum(accepted), 0)::bigint,
         coalesce(sum(collecting), 0)::bigint, coalesce(sum(pending), 0)::bigint,
         coalesce(sum(delivered), 0)::bigint, coalesce(sum(ignored), 0)::bigint,
@@ -401,8 +405,10 @@ pub(super) async fn statistics(reading: &Reading<'_>) -> Result<Statistics> {
     })
 }
 
+/// For a replica; `None` is no replica, and asks for all accounts.
 pub(super) async fn overdue(
     reading: &Reading<'_>,
+    slot: Option<i64>,
     after: Timestamp,
     until: Timestamp,
 ) -> Result<Vec<(Name, u64)>> {
@@ -415,6 +421,12 @@ pub(super) async fn overdue(
     for row in results.iter().flatten() {
         let Ok(account) = row.try_get::<_, &str>(0)?.parse() else { continue };
         *overdue.entry(account).or_default() += row.try_get::<_, i64>(1)?.unsigned_abs();
+    }
+    if let Some(slot) = slot {
+        let others = reading.all(&[Statement::new(LED_BY_OTHERS).with(slot, Type::INT8)]).await?;
+        for row in others.iter().flatten() {
+            overdue.remove(row.try_get::<_, &str>(0)?);
+        }
     }
     overdue.retain(|_, count| *count > 0);
     Ok(overdue.into_iter().collect())

@@ -140,6 +140,28 @@ async fn replicas_that_lead_different_accounts_claim_each_submission_once() {
 }
 
 #[tokio::test]
+async fn what_is_overdue_is_counted_by_the_replica_that_delivers_for_its_account() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    a.receive(complete(0, "c-1")).await.unwrap();
+    let counts = async |store: &PostgresStore| {
+        let overdue = store.overdue(at(-1000), at(1000)).await.unwrap();
+        overdue.into_iter().map(|(_, count)| count).sum::<u64>()
+    };
+    assert_eq!((counts(&a).await, counts(&b).await), (1, 1), "no replica has led it yet");
+    a.claim(wanted(&[("main", 0)], 1000)).await.unwrap();
+    assert_eq!((counts(&a).await, counts(&b).await), (1, 0));
+    a.close().await;
+    b.claim(wanted(&[("main", 0)], 1000)).await.unwrap();
+    assert_eq!((counts(&a).await, counts(&b).await), (0, 1));
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_replica_that_opens_frees_its_own_claims_and_no_others() {
     if !crate::postgres::is_available() {
         return;

@@ -52,7 +52,7 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored> {
     }
 }
 
-/// Checksum of the columns of a submission: see [`checksum::checksum`].
+/// Checksum of the columns of a submission but for this one, as they are written and as they are read.
 pub fn checksum<'a>(columns: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     checksum::checksum(columns.into_iter().map(|column| match column {
         ValueRef::Null => Column::Null,

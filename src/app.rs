@@ -30,7 +30,7 @@ use crate::destination::Client;
 pub use crate::http::api_description;
 use crate::http::{
     self, AdminListener, Api, Bounds, Check, ConsoleContext, Gate, ListenerOptions, PublicListener,
-    RootSpan, Setups,
+    RootSpan,
 };
 use crate::ingest::Ingest;
 use crate::random::Random;
@@ -167,21 +167,24 @@ impl App {
         let admin = Arc::new(admin);
         let gate = gate(&settings);
         let in_force = InForce::of(&settings);
-        let environment = settings.admin.environment.clone();
-        let setups = Arc::new(Setups::new(terms::setups(&settings)));
+        let console =
+            ConsoleContext::new(clock.clone(), random.clone(), terms::of_console(&settings));
+        let console = Arc::new(console);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
         let ingest =
             Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
         let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
-        let console = ConsoleContext {
-            clock: clock.clone(),
-            random: random.clone(),
-            environment,
-            setups: setups.clone(),
-        };
-        let admin_server = serve_admin(admin_listener, &store, &metrics, &accepting, api, console)?;
+        let admin_server = serve_admin(
+            admin_listener,
+            &store,
+            &metrics,
+            &accepting,
+            api,
+            console.clone(),
+            clock.clone(),
+        )?;
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
         let quarantine =
             actix_web::rt::spawn(keep_quarantine(ingest.clone(), store.clone(), clock.clone()));
@@ -193,7 +196,7 @@ impl App {
             random,
         };
         let public = serve_public(public, &public_settings, pace.deadline, state)?;
-        let mut live = Live { in_force, ingest, admin, gate, setups, terms, metrics };
+        let mut live = Live { in_force, ingest, admin, gate, console, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -379,10 +382,10 @@ fn serve_admin(
     metrics: &Arc<Metrics>,
     accepting: &Arc<AtomicBool>,
     api: Api,
-    console: ConsoleContext,
+    console: Arc<ConsoleContext>,
+    clock: Clock,
 ) -> Result<ServerHandle, AppError> {
     let (store, accepting) = (store.clone(), accepting.clone());
-    let clock = console.clock.clone();
     let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![

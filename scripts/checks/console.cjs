@@ -124,27 +124,27 @@ async function pagesOf(base, page) {
     [`${base}/console/audit`, 200],
     [`${base}/console/accounts`, 200],
     [`${base}/console/quarantine`, 200],
-    [`${base}/console/login`, 200],
     [`${base}/console/nowhere`, 404],
   ];
 }
 
 async function everyPage(browser) {
-  const first = await watched(await browser.newContext(), [open]);
+  const first = await watched(await browser.newContext(), [open, closed]);
   const pages = await pagesOf(open, first);
+  pages.push([`${closed}/console/login`, 200]);
   await first.context().close();
   for (const { width, colorScheme } of LOOKS) {
     const look = `${width} px, ${colorScheme}`;
     const screen = { viewport: { width, height: 800 }, colorScheme };
     for (const javaScriptEnabled of [true, false]) {
       const context = await browser.newContext({ ...screen, javaScriptEnabled });
-      const page = await watched(context, [open]);
+      const page = await watched(context, [open, closed]);
       for (const [url, status] of pages) await checkPage(page, url, status);
       await context.close();
     }
     // axe is injected, which the policy of the pages forbids.
     const context = await browser.newContext({ ...screen, bypassCSP: true });
-    const page = await watched(context, [open]);
+    const page = await watched(context, [open, closed]);
     for (const [url, status] of pages) {
       await visit(page, url, status);
       await page.evaluate(() => document.querySelectorAll("details").forEach((it) => { it.open = true; }));

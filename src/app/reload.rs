@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::{open_files, terms};
 use crate::admin::AdminService;
 use crate::delivery::DeliveryConfig;
-use crate::http::{Gate, Setups};
+use crate::http::{ConsoleContext, Gate};
 use crate::ingest::Ingest;
 use crate::settings::{Fingerprint, Kept, Settings, SettingsError};
 use crate::telemetry::{Metrics, ReloadResult, logs};
@@ -20,14 +20,14 @@ pub(super) struct Live {
     pub(super) ingest: Arc<Ingest>,
     pub(super) admin: Arc<AdminService>,
     pub(super) gate: Arc<Gate>,
-    pub(super) setups: Arc<Setups>,
+    pub(super) console: Arc<ConsoleContext>,
     pub(super) terms: watch::Sender<Arc<DeliveryConfig>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 12],
+    fixed: [(&'static str, String); 11],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -82,7 +82,7 @@ impl Live {
         self.terms.send_replace(Arc::new(terms::of_delivery(&new)));
         self.admin.change(terms::of_admin(&new));
         self.gate.change(terms::admin_tokens(&new));
-        self.setups.change(terms::setups(&new));
+        self.console.change(terms::of_console(&new));
         logs::filter_by(&new.logs.filter);
         self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
         self.metrics.settings_are_stale(false);
@@ -139,14 +139,13 @@ impl InForce {
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 12] {
+fn fixed(settings: &Settings) -> [(&'static str, String); 11] {
     let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
         ("public.body_timeout", format!("{:?}", public.body_timeout)),
         ("admin.listen", admin.listen.to_string()),
-        ("admin.environment", admin.environment.clone().unwrap_or_default()),
         ("store.url", format!("{:?}", store.url)),
         ("store.ca_file", format!("{:?}", store.ca_file)),
         ("store.replica", format!("{:?}", store.replica)),

@@ -7,7 +7,7 @@ use crate::admin::AdminConfig;
 use crate::delivery::{self, DeliveryConfig};
 use crate::destination::Timeouts;
 use crate::domain::Name;
-use crate::http::{self, AdminTokens, SourceSetup};
+use crate::http::{self, AdminTokens, ConsoleConfig, SourceSetup};
 use crate::ingest::IngestError;
 use crate::settings::Settings;
 use crate::source::{Scheme, Source};
@@ -20,8 +20,8 @@ pub(super) fn admin_tokens(settings: &Settings) -> AdminTokens {
     AdminTokens { token: admin.token.clone(), viewer_token: admin.viewer_token.clone() }
 }
 
-/// How each source is set up at its sender.
-pub(super) fn setups(settings: &Settings) -> Vec<SourceSetup> {
+/// What the console shows of the settings.
+pub(super) fn of_console(settings: &Settings) -> ConsoleConfig {
     let setup = |source: &Source| {
         let survey = settings.surveys.get(&source.survey);
         let has_replies = settings.replies.contains_key(&source.name);
@@ -40,7 +40,10 @@ pub(super) fn setups(settings: &Settings) -> Vec<SourceSetup> {
             xml,
         }
     };
-    settings.sources.values().map(setup).collect()
+    ConsoleConfig {
+        environment: settings.admin.environment.clone(),
+        setups: settings.sources.values().map(setup).collect(),
+    }
 }
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {

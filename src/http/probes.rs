@@ -12,7 +12,7 @@ pub struct AdminListener {
     pub metrics: Arc<Metrics>,
     pub checks: Vec<Check>,
     pub api: Api,
-    pub console: ConsoleContext,
+    pub console: Arc<ConsoleContext>,
 }
 
 /// One condition of being ready.

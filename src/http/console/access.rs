@@ -12,7 +12,7 @@ use super::super::origin::{Site, only, site};
 use super::super::probes::AdminListener;
 use super::respond::{PageError, html, see_other};
 use crate::admin::Role;
-use crate::console::{self, SESSION_COOKIE};
+use crate::console::{self, SESSION_COOKIE, Shell};
 
 /// What becomes of a request before a page sees it.
 enum Access {
@@ -77,19 +77,34 @@ pub(super) async fn let_in(
     let listener = request.app_data::<web::Data<AdminListener>>().expect("the listener is there");
     let (gate, now) = (&listener.api.gate, listener.console.clock.now());
     let access = access(gate, now, request.method(), request.path(), request.headers());
-    let by = match access {
+    let listener = listener.clone();
+    let visitor = match access {
         Access::LetIn(visitor) => {
             request.extensions_mut().insert(visitor);
-            visitor.by
+            Some(visitor)
         }
-        Access::Open => "open",
+        Access::Open => None,
         refused => {
             let response = instead(refused, request.uri().path_and_query().map(|it| it.as_str()));
             return Ok(request.into_response(response).map_into_right_body());
         }
     };
-    let span = tracing::info_span!("by_hand", by);
-    Ok(next.call(request).instrument(span).await?.map_into_left_body())
+    let span = tracing::info_span!("by_hand", by = visitor.map_or("open", |it| it.by));
+    let response = next.call(request).instrument(span).await?;
+    let problem = response.response().extensions().get::<PageError>().cloned();
+    let (Some(problem), Some(visitor)) = (problem, visitor) else {
+        return Ok(response.map_into_left_body());
+    };
+    let config = listener.console.config();
+    let page = problem.within(Shell {
+        title: problem.title(),
+        environment: config.environment.as_deref(),
+        role: Some(visitor.role),
+        has_session: visitor.by == "session",
+        tab: None,
+        refresh: None,
+    });
+    Ok(response.into_response(page).map_into_right_body())
 }
 
 fn instead(access: Access, asked: Option<&str>) -> HttpResponse {

@@ -6,29 +6,32 @@ use crate::random::Random;
 
 /// What the console needs of the service besides the API.
 pub struct ConsoleContext {
-    pub clock: Clock,
+    pub(super) clock: Clock,
     /// For the nonces of sessions.
-    pub random: Random,
-    /// The name beside every title.
-    pub environment: Option<String>,
-    pub setups: Arc<Setups>,
+    pub(super) random: Random,
+    config: RwLock<Arc<ConsoleConfig>>,
 }
 
-/// How each source of the settings is set up at its sender.
-pub struct Setups(RwLock<Arc<[SourceSetup]>>);
+/// What the console needs of the settings.
+#[derive(Debug, Clone, Default)]
+pub struct ConsoleConfig {
+    /// The name beside every title.
+    pub environment: Option<String>,
+    /// How each source is set up at its sender, by its name.
+    pub setups: Vec<SourceSetup>,
+}
 
-impl Setups {
-    pub fn new(setups: Vec<SourceSetup>) -> Self {
-        Self(RwLock::new(setups.into()))
+impl ConsoleContext {
+    pub fn new(clock: Clock, random: Random, config: ConsoleConfig) -> Self {
+        Self { clock, random, config: RwLock::new(Arc::new(config)) }
     }
 
-    /// Replaces all of them.
-    pub fn change(&self, setups: Vec<SourceSetup>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = setups.into();
+    /// Replaces the configuration from now on.
+    pub fn change(&self, config: ConsoleConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    /// By the name of the source.
-    pub(super) fn list(&self) -> Arc<[SourceSetup]> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn config(&self) -> Arc<ConsoleConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -19,7 +19,7 @@ use actix_web::web;
 
 use respond::PageError;
 
-pub use context::{ConsoleContext, Setups};
+pub use context::{ConsoleConfig, ConsoleContext};
 
 pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/console")

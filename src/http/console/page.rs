@@ -47,9 +47,10 @@ impl PageRequest {
 
     /// The page, or that it is the one that the client has.
     pub fn answer(&self, title: &str, special: Special, content: &Markup) -> HttpResponse {
+        let config = self.listener.console.config();
         let shell = Shell {
             title,
-            environment: self.listener.console.environment.as_deref(),
+            environment: config.environment.as_deref(),
             role: Some(self.visitor.role),
             has_session: self.visitor.by == "session",
             tab: special.tab,

@@ -8,8 +8,8 @@ use super::super::api::failure;
 use crate::admin::AdminError;
 use crate::console::{Markup, Shell, document, problem};
 
-/// Why a page is not shown.
-#[derive(Debug)]
+/// Why a page is not shown. Its answer has it as an extension.
+#[derive(Debug, Clone)]
 pub(super) struct PageError {
     status: StatusCode,
     detail: String,
@@ -27,22 +27,31 @@ impl PageError {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, detail, header }
     }
 
+    /// The page of the problem, for a client of whom nothing is known.
     pub fn answer(&self) -> HttpResponse {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let shell = Shell {
-            title,
+        self.within(Shell {
+            title: self.title(),
             environment: None,
             role: None,
             has_session: false,
             tab: None,
             refresh: None,
-        };
-        let text = document(&shell, &problem(title, &self.detail)).into_string();
+        })
+    }
+
+    /// The page of the problem, with what surrounds the other pages of a client.
+    pub fn within(&self, shell: Shell<'_>) -> HttpResponse {
+        let text = document(&shell, &problem(shell.title, &self.detail)).into_string();
         let mut response = text_of_html(self.status, text);
         if let Some((name, value)) = &self.header {
             response.headers_mut().insert(name.clone(), value.clone());
         }
+        response.extensions_mut().insert(self.clone());
         response
+    }
+
+    pub fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
     }
 }
 

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::super::api::{quarantined_of, rejections_of, submission_id};
+use super::super::probes::AdminListener;
 use super::access::path_after_login;
 use super::form::pairs;
 use super::page::{PageRequest, Special};
@@ -42,10 +43,14 @@ pub(super) async fn asset(name: web::Path<String>) -> Answer {
         .body(asset.bytes))
 }
 
-pub(super) async fn login(request: HttpRequest) -> Answer {
+pub(super) async fn login(request: HttpRequest, listener: web::Data<AdminListener>) -> Answer {
     let pairs = pairs(request.query_string())?;
     let filter = Filter { pairs };
     let next = path_after_login(filter.get("next").unwrap_or_default());
+    if listener.api.gate.tokens().token.is_none() {
+        // There is nothing to log in with, and no need.
+        return Ok(see_other(next));
+    }
     Ok(login_page(StatusCode::OK, &Login { next, is_wrong: false }))
 }
 
@@ -66,8 +71,8 @@ pub(super) async fn overview(page: PageRequest) -> Answer {
     let counts = admin.totals().await?;
     let mut accounts = admin.accounts().await?;
     accounts.mask();
-    let setups = page.listener.console.setups.list();
-    let sources: Vec<_> = setups.iter().map(|it| it.source.clone()).collect();
+    let config = page.listener.console.config();
+    let sources: Vec<_> = config.setups.iter().map(|it| it.source.clone()).collect();
     let content = console::overview(&Overview {
         counts: &counts,
         accounts: &accounts.accounts,
@@ -123,8 +128,8 @@ pub(super) async fn audit(page: PageRequest) -> Answer {
 }
 
 pub(super) async fn setup(page: PageRequest, source: web::Path<String>) -> Answer {
-    let setups = page.listener.console.setups.list();
-    let setup = setups.iter().find(|it| it.source == *source).ok_or_else(|| {
+    let config = page.listener.console.config();
+    let setup = config.setups.iter().find(|it| it.source == *source).ok_or_else(|| {
         PageError::new(StatusCode::NOT_FOUND, "the settings have no source with this name")
     })?;
     let query = SubmissionQuery { source: Some(setup.source.clone()), ..Default::default() };

@@ -21,7 +21,6 @@ fn pages(id: &str) -> Vec<String> {
         "/console/audit".to_owned(),
         "/console/accounts".to_owned(),
         "/console/quarantine".to_owned(),
-        "/console/login".to_owned(),
     ]
 }
 
@@ -41,6 +40,7 @@ fn every_page_forbids_what_it_does_not_have_and_has_nothing_inline() {
     test_env.until_it_is("c-1", "delivered");
     let mut all = pages(&test_env.id_of("c-1"));
     all.push("/console/nowhere".to_owned());
+    all.push(format!("/console/submissions/{}", "0".repeat(32)));
     for path in all {
         let reply = page(&test_env, &path, "");
         let csp = reply.header("content-security-policy").unwrap();
@@ -254,6 +254,35 @@ fn a_call_with_very_long_webhooks_has_a_page_of_bounded_length() {
 }
 
 #[test]
+fn a_problem_is_a_page_with_the_navigation_of_the_others() {
+    let test_env = with_tokens();
+    let cookie = log_in(&test_env, TOKEN);
+    let unknown = "/console/submissions/00000000-0000-5000-8000-000000000000";
+    for (path, status, said) in [
+        (unknown, 404, "no such submission"),
+        ("/console/nowhere", 404, "the console has no such page"),
+        ("/console/submissions?limit=no", 400, "limit: expected a whole number"),
+        ("/console/logout", 405, "use one of POST"),
+    ] {
+        let reply = page(&test_env, path, &cookie);
+        reply.assert_status(status);
+        for part in [said, "aria-label=\"Console\"", "staging", "Log out"] {
+            assert!(reply.text.contains(part), "{path}: {part} is not in {}", reply.text);
+        }
+    }
+    let reply = page(&test_env, "/console/logout", &cookie);
+    assert_eq!(reply.header("allow"), Some("POST"));
+}
+
+#[test]
+fn where_no_token_is_set_there_is_no_login() {
+    let test_env = TestEnv::new();
+    let reply = page(&test_env, "/console/login?next=%2Fconsole%2Faccounts", "");
+    reply.assert_status(303);
+    assert_eq!(reply.header("location"), Some("/console/accounts"));
+}
+
+#[test]
 fn a_page_that_has_not_changed_is_not_sent_again() {
     let test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");
@@ -269,7 +298,7 @@ fn a_page_that_has_not_changed_is_not_sent_again() {
 
 #[test]
 fn accounts_are_paused_and_resumed_and_the_environment_is_beside_every_title() {
-    let test_env = with_tokens();
+    let mut test_env = with_tokens();
     let cookie = log_in(&test_env, TOKEN);
     send(&test_env, "/console/accounts/unknown/pause", &cookie, "reason=r").assert_status(404);
     send(&test_env, "/console/accounts/main/pause", &cookie, "reason=").assert_status(400);
@@ -280,6 +309,10 @@ fn accounts_are_paused_and_resumed_and_the_environment_is_beside_every_title() {
     assert!(text.contains(r#"<span class="badge">staging</span>"#), "{text}");
     send(&test_env, "/console/accounts/main/resume", &cookie, "").assert_status(303);
     assert!(test_env.store.pauses().is_empty());
+    test_env.operator_rewrites(|settings| settings.replace("staging", "production"));
+    test_env.reload();
+    let text = page(&test_env, "/console/accounts", &cookie).text;
+    assert!(text.contains(r#"<span class="badge">production</span>"#), "{text}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::{ToSql, Type};
@@ -20,6 +21,7 @@ use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PgError;
+use super::options::OPEN_TIMEOUT;
 use crate::domain::Credentials;
 use crate::store::error::StoreError;
 
@@ -107,6 +109,25 @@ impl Address {
             }
         });
         Ok((client, task))
+    }
+}
+
+impl Address {
+    /// The first connection to a store, with a runtime for the thread that uses it.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or refuses the user.
+    pub(super) fn open(&self) -> Result<(Runtime, Client), StoreError> {
+        let failed = |error: PgError| StoreError::open(self.shown().as_ref(), error);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::open(self.shown().as_ref(), error))?;
+        let connecting =
+            runtime.block_on(async { tokio::time::timeout(OPEN_TIMEOUT, self.connect()).await });
+        let connected = connecting.map_err(|_| failed(PgError::TimedOut(OPEN_TIMEOUT)))?;
+        let (client, _task) = connected.map_err(|error| failed(PgError::Connect(error.into())))?;
+        Ok((runtime, client))
     }
 }
 

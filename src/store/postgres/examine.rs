@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use tokio::runtime::Builder;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -74,14 +73,8 @@ pub fn examine(address: &Address) -> Result<Examination, StoreError> {
     apart(|| {
         let shown = address.shown();
         let open = |error: PgError| StoreError::open(shown.as_ref(), error);
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| StoreError::open(shown.as_ref(), error))?;
+        let (runtime, client) = address.open()?;
         runtime.block_on(async {
-            let connected = address.connect().await;
-            let (client, _task) =
-                connected.map_err(|error| open(PgError::Connect(error.into())))?;
             schema::check(&client, &shown).await?;
             examined(&client).await.map_err(open)
         })

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::connection::{Address, Statement, pipeline};
-use super::error::PgError;
 use super::schema;
 use crate::store::error::StoreError;
 use crate::store::tables::{Column, Kind, Table, Value};
@@ -33,17 +32,8 @@ pub(in crate::store) struct Import {
 impl Import {
     pub fn open(address: &Address) -> Result<Self, StoreError> {
         let shown = address.shown();
-        let open = |error: PgError| StoreError::open(shown.as_ref(), error);
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| StoreError::open(shown.as_ref(), error))?;
-        let client = runtime.block_on(async {
-            let (client, _task) =
-                address.connect().await.map_err(|error| open(PgError::Connect(error.into())))?;
-            schema::migrate(&client, &shown).await?;
-            Ok::<_, StoreError>(client)
-        })?;
+        let (runtime, client) = address.open()?;
+        runtime.block_on(schema::migrate(&client, &shown))?;
         Ok(Self { runtime, client, shown })
     }
 

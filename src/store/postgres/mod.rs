@@ -82,19 +82,13 @@ impl PostgresStore {
             options;
         let shown = address.shown();
         let open = |error: PgError| StoreError::open(shown.as_ref(), error);
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| StoreError::open(shown.as_ref(), error))?;
+        let (runtime, client) = address.open()?;
         let slot = runtime.block_on(async {
-            let connecting = tokio::time::timeout(OPEN_TIMEOUT, address.connect()).await;
-            let connected = connecting.map_err(|_| open(PgError::TimedOut(OPEN_TIMEOUT)))?;
-            let (client, _task) =
-                connected.map_err(|error| open(PgError::Connect(error.into())))?;
             schema::migrate(&client, &shown).await?;
             schema::check_complete(&client, &shown).await?;
             slot_of(&client, &replica).await.map_err(open)
         })?;
+        drop(client);
         let risks = Arc::<Risks>::default();
         let backend = Database::new(transaction::Setup {
             runtime,

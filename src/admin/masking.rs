@@ -1,5 +1,6 @@
 //! Masking of the numbers in what callers and senders said, for those who need not see them.
 
+use jiff::civil::Date;
 use serde_json::Value;
 
 use super::accounts::AccountList;
@@ -10,7 +11,7 @@ use super::requests::ReplayResult;
 use super::views::{
     AnswerView, AttemptView, FeedbackView, SubmissionDetailView, SubmissionView, WebhookView,
 };
-use crate::survey::masked;
+use crate::survey::{is_of_a_number, masked};
 
 /// What holds words of callers and senders. Ids and times are not masked: they are what it is found by.
 pub trait Mask {
@@ -133,11 +134,10 @@ const DATE: usize = 10;
 fn date_in(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let is_date = |start: usize| {
-        let date = &bytes[start..start + DATE];
-        let has_its_form = date.iter().enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
+        let date = text.get(start..start + DATE).and_then(|date| date.parse::<Date>().ok());
+        // A number may have the form of a date, and seldom one of these years.
+        let has_its_form = date.is_some_and(|date| (1900..2100).contains(&date.year()))
+            && bytes[start + 4] == b'-';
         let continues = |byte: &u8| byte.is_ascii_digit() || *byte == b'-' || *byte == b'+';
         let before = start.checked_sub(1).and_then(|at| bytes.get(at));
         has_its_form
@@ -147,36 +147,45 @@ fn date_in(text: &str) -> Option<usize> {
     (0..(bytes.len() + 1).saturating_sub(DATE)).find(|start| is_date(*start))
 }
 
-/// Masks a query or a body, whose numbers may be written with `%20` or `%2B` in them: those are shown as
-/// what they mean.
+/// Masks a query or a body, whose numbers may be written with `%20`, `%2B`, `\/` or `\u202f` in them: those
+/// are shown as what they mean.
 fn cover_encoded(text: &mut String) {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| Some(digit(bytes.get(at + 1))? * 16 + digit(bytes.get(at + 2))?))
-            .flatten();
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(['%', '\\']) {
+        decoded.push_str(&rest[..at]);
+        rest = &rest[at..];
         // Only what numbers are written with: a mark that is decoded would read as another form.
-        match escaped.and_then(|byte| u8::try_from(byte).ok()).filter(|byte| is_of_a_number(*byte))
-        {
-            Some(byte) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let (c, length) = escaped(rest)
+            .filter(|(c, _)| is_of_a_number(*c))
+            .unwrap_or_else(|| (if rest.starts_with('%') { '%' } else { '\\' }, 1));
+        decoded.push(c);
+        rest = &rest[length..];
     }
-    *text = String::from_utf8(decoded).expect("ASCII replaces ASCII");
+    decoded.push_str(rest);
+    *text = decoded;
     cover(text);
 }
 
-fn is_of_a_number(byte: u8) -> bool {
-    byte.is_ascii_digit() || b" +-().".contains(&byte)
+/// The character that an escape of a form or of JSON at the beginning means, and the length of the escape.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    if text.starts_with("\\/") {
+        return Some(('/', 2));
+    }
+    if let Some(code) = text.strip_prefix("\\u").and_then(|rest| rest.get(..4)) {
+        return Some((char::from_u32(u32::from_str_radix(code, 16).ok()?)?, 6));
+    }
+    // A character beyond ASCII is two to four escapes.
+    let bytes: Vec<u8> = (0..4)
+        .map_while(|n| text.get(3 * n..3 * n + 3)?.strip_prefix('%'))
+        .map_while(|code| u8::from_str_radix(code, 16).ok())
+        .collect();
+    let valid = match std::str::from_utf8(&bytes) {
+        Ok(valid) => valid,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
+    };
+    let c = valid.chars().next()?;
+    Some((c, 3 * c.len_utf8()))
 }
 
 fn cover_json(value: &mut Value) {
@@ -200,6 +209,14 @@ mod tests {
             ("at 2026-11-20T10:00:00Z", "at 2026-11-20T10:00:00Z"),
             ("+49-2026-11-20", "+**-****-**-20"),
             ("100% of %zz & %3Cb%3E", "100% of %zz & %3Cb%3E"),
+            ("From=0170%2F123456&a=%", "From=****/****56&a=%"),
+            ("%2B33%C2%A06%C2%A012%C2%A034%C2%A056", "+**\u{a0}*\u{a0}**\u{a0}**\u{a0}56"),
+            (
+                r#"{"a": "0170\/123456", "b": "a\\b\u00e4"}"#,
+                r#"{"a": "****/****56", "b": "a\\b\u00e4"}"#,
+            ),
+            (r"+33\u202f612\u202f345\u202f678", "+**\u{202f}***\u{202f}***\u{202f}*78"),
+            ("call 1234-56-78, 1999-13-01", "call ****-**-78, ****-**-01"),
             ("{\"a\": \"0170 1234567\"}", "{\"a\": \"**** *****67\"}"),
         ] {
             let mut covered = text.to_owned();

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::difference::Difference;
@@ -66,6 +68,15 @@ pub struct ReplayResult {
     pub next_cursor: Option<String>,
     /// How long to leave before the next page: what was replayed takes so long to deliver.
     pub wait_ms: u64,
+}
+
+impl ReplayResult {
+    /// SHA-256 of the differences in hexadecimal: whether another dry run came to the same.
+    pub fn digest(&self) -> String {
+        let text =
+            serde_json::to_vec(&self.differences).expect("a difference has only texts as keys");
+        HEXLOWER.encode(&Sha256::digest(text))
+    }
 }
 
 /// One page of giving up all that is found; as for a replay.

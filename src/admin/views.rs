@@ -111,7 +111,7 @@ pub struct WebhookView {
     #[schema(format = "uuid")]
     pub id: String,
     pub source: String,
-    /// What it was to the submission: `new`, `added`, `repeat` or `late`.
+    /// What it was to the submission: `created`, `updated`, `duplicate` or `late`.
     pub outcome: String,
     pub method: String,
     #[schema(value_type = String, format = DateTime)]

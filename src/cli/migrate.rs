@@ -6,7 +6,7 @@ use clap::Args;
 use super::{Failure, SettingsFile};
 use crate::app;
 use crate::settings::StoreUrl;
-use crate::store::{move_store, postgres};
+use crate::store::move_store;
 
 /// Rows of one table between two lines of progress.
 const PROGRESS_ROWS: u64 = 50_000;
@@ -49,7 +49,6 @@ impl Migrate {
             }
         });
         let moved = moved.map_err(anyhow::Error::from)?;
-        let examination = postgres::examine(&address).map_err(anyhow::Error::from)?;
         let out = &mut std::io::stdout().lock();
         for table in &moved.tables {
             writeln!(
@@ -58,11 +57,11 @@ impl Migrate {
                 table.name, table.rows, table.copied
             )?;
         }
-        for finding in &examination.findings {
+        for finding in &moved.examination.findings {
             writeln!(out, "{}: {}", finding.kind.label(), finding.words)?;
         }
         let (from, to) = (self.from.display(), address.shown());
-        if !examination.findings.is_empty() {
+        if !moved.examination.findings.is_empty() {
             writeln!(out, "{to} is not sound: do not serve it")?;
             return Err(Failure::Printed(1));
         }

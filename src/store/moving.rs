@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StoreError;
-use super::postgres::{Address, Import, apart};
+use super::examination::Examination;
+use super::postgres::{self, Address, Import, apart};
 use super::sqlite::{self, Export, SqliteStore};
 use super::tables::{TABLES, Table, Value};
 use crate::clock::Clock;
@@ -22,6 +23,8 @@ const PAGE: usize = 500;
 pub struct Moved {
     /// Each table, with how many rows it has and how many of them were copied now.
     pub tables: Vec<MovedTable>,
+    /// What is wrong with the database; if anything is, no process serves it.
+    pub examination: Examination,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +125,11 @@ pub fn move_store(
             }
             import.end_reading()?;
         }
-        import.finish()?;
-        Ok(Moved { tables })
+        let examination = postgres::examine(to)?;
+        if examination.findings.is_empty() {
+            import.finish()?;
+        }
+        Ok(Moved { tables, examination })
     })
 }
 

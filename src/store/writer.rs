@@ -179,6 +179,8 @@ struct Committer<B: Backend> {
     lease_clock: SteadyClock,
     changed: Arc<Notify>,
     healthy: Arc<AtomicBool>,
+    /// When a store that refuses writes is tried again.
+    probe_at: Instant,
     /// What was erased or purged may still be in the log, which is truncated from then on.
     truncate_log_at: Option<Instant>,
 }
@@ -189,6 +191,7 @@ impl<B: Backend> Committer<B> {
         // The last process may have ended before it could truncate.
         let (set, truncate_log_at) = (WorkingSet::default(), Some(clock.monotonic()));
         let lease_clock = SteadyClock::starting_now(clock.clone());
+        let probe_at = clock.monotonic();
         Self {
             backend,
             set,
@@ -198,6 +201,7 @@ impl<B: Backend> Committer<B> {
             lease_clock,
             changed,
             healthy,
+            probe_at,
             truncate_log_at,
         }
     }
@@ -206,7 +210,10 @@ impl<B: Backend> Committer<B> {
     fn serve(mut self, queue: &Receiver<Box<dyn Operation<B>>>) {
         loop {
             match queue.recv_timeout(IDLE_INTERVAL) {
-                Ok(first) => self.serve_batch(first, queue),
+                Ok(first) => {
+                    self.serve_batch(first, queue);
+                    self.probe_if_failing();
+                }
                 Err(RecvTimeoutError::Timeout) => self.idle(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -227,6 +234,7 @@ impl<B: Backend> Committer<B> {
                 Ok(first) => {
                     tokio::time::sleep(latency()).await;
                     self.serve_batch(first, &queue);
+                    self.probe_if_failing();
                 }
                 Err(TryRecvError::Empty) => {
                     if tokio::time::timeout(IDLE_INTERVAL, queued.notified()).await.is_err() {
@@ -402,6 +410,16 @@ impl<B: Backend> Committer<B> {
             Ok(true) => None,
             Ok(false) | Err(_) => Some(self.clock.monotonic() + IDLE_INTERVAL),
         };
+    }
+
+    /// Looks, now and then, whether the store takes writes again: operations that write nothing may come so
+    /// often that the writer is never idle.
+    fn probe_if_failing(&mut self) {
+        let now = self.clock.monotonic();
+        if !self.healthy.load(Ordering::Relaxed) && now >= self.probe_at {
+            self.probe_at = now + IDLE_INTERVAL;
+            self.idle();
+        }
     }
 
     fn idle(&mut self) {

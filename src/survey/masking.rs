@@ -20,8 +20,8 @@ pub fn masked(text: &str) -> String {
     masked
 }
 
-/// In any script: what is copied from elsewhere comes with its own digits, dashes and blanks.
-fn is_of_a_number(c: char) -> bool {
+/// Whether a number may be written with a character. In any script: what is copied from elsewhere comes with its own digits, dashes and blanks.
+pub fn is_of_a_number(c: char) -> bool {
     let is_blank = c.is_whitespace() && !matches!(c, '\n' | '\r');
     let is_dash = matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '_');
     c.is_numeric() || is_blank || is_dash || matches!(c, '+' | '(' | ')' | '.' | '·' | '/')

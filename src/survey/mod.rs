@@ -53,7 +53,7 @@ pub use difference::{ChangedAskWhen, ChangedRow, MapOutcome, SurveyDifference};
 pub use keypad::Keypad;
 pub use labels::Labels;
 pub use mapper::SettingsMapper;
-pub use masking::masked;
+pub use masking::{is_of_a_number, masked};
 pub use prompt::{NoPrompt, Prompt};
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};

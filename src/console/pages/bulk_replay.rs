@@ -12,6 +12,8 @@ pub struct BulkReplay<'a> {
     pub filter: &'a Filter,
     pub request: &'a BulkReplayRequest,
     pub result: &'a ReplayResult,
+    /// That of the result before its numbers were masked.
+    pub digest: &'a str,
     /// How far back this page has looked, if there is more.
     pub looked_back_to: Option<Timestamp>,
     pub notice: Option<&'a str>,
@@ -127,6 +129,7 @@ fn confirm(it: &BulkReplay<'_>) -> Markup {
     html! {
         form.confirm action="/console/replay" method="post" {
             @for (key, value) in &it.filter.pairs { input type="hidden" name=(key) value=(value); }
+            input type="hidden" name="shown" value=(it.digest);
             @if let Some(cursor) = &it.request.cursor { input type="hidden" name="cursor" value=(cursor); }
             div.field {
                 label for="number" { "Type " strong { (number) } " to replay them" }

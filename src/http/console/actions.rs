@@ -66,18 +66,26 @@ pub(super) async fn replay(page: PageRequest, path: web::Path<String>, form: For
     Ok(see_other(&format!("/console/submissions/{}?done=replayed", id.0)))
 }
 
-/// Replays a page of what is found, if the number of its dry run was typed.
+/// Replays a page of what is found, if the number of its dry run was typed and it would still come to what was
+/// shown: meanwhile others may have died, or the settings changed.
 pub(super) async fn bulk_replay(page: PageRequest, form: Form) -> Answer {
     let number = form.get("number").trim().parse::<u32>().ok();
+    let shown = form.get("shown").to_owned();
     let mut fields = Filter::from(form);
-    fields.pairs.retain(|(key, _)| key != "number");
+    fields.pairs.retain(|(key, _)| key != "number" && key != "shown");
     let (preview, filter) = bulk_request(fields, page.listener.console.clock.now())?;
-    let expected = page.listener.admin().replay(&preview).await?.replayed;
+    let found = page.listener.admin().replay(&preview).await?;
+    let expected = found.replayed;
     if number != Some(expected) {
         let warning = format!(
             "Nothing was replayed: {expected} would be now, and another number was typed. Look again."
         );
         return bulk_preview(&page, &preview, &filter, None, Some(&warning)).await;
+    }
+    if shown != found.digest() {
+        let warning =
+            "Nothing was replayed: what is found has changed since it was shown. Look again.";
+        return bulk_preview(&page, &preview, &filter, None, Some(warning)).await;
     }
     let request = BulkReplayRequest { dry_run: false, ..preview.clone() };
     let replayed = page.listener.run(async move |admin| admin.replay(&request).await).await;

@@ -248,10 +248,12 @@ pub(super) async fn bulk_preview(
     warning: Option<&str>,
 ) -> Answer {
     let mut result = page.listener.admin().replay(request).await?;
+    let digest = result.digest();
     result.mask();
     let content = console::bulk_replay(&BulkReplay {
         filter,
         request,
+        digest: &digest,
         looked_back_to: result.next_cursor.as_deref().and_then(admin::cursor_time),
         result: &result,
         notice,

@@ -21,12 +21,14 @@ use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PgError;
-use super::options::OPEN_TIMEOUT;
 use crate::domain::Credentials;
 use crate::store::error::StoreError;
 
 /// How long connecting to one host may take: of two, the second has its turn before a sender gives up.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How long a step of opening may take, but for migrations.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long what was sent may stay unacknowledged by the host.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,9 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_postgres::Client;
 
-use super::connection::{Statement, pipeline};
+use super::connection::{OPEN_TIMEOUT, Statement, pipeline};
 use super::error::PgError;
-use super::options::OPEN_TIMEOUT;
 use crate::store::durability_risk::DurabilityRisk;
 use crate::store::observer::Observer;
 

@@ -59,11 +59,12 @@ impl Import {
             None => {
                 let begin = "INSERT INTO moving (only_row, source) VALUES (1, $1)";
                 self.run(vec![
+                    Statement::batch("BEGIN"),
                     Statement::new(begin).with(from.to_owned(), Type::TEXT),
                     // Of a process that served it before it had a submission.
                     Statement::batch(
                         "DELETE FROM state_counts; DELETE FROM deleted_counts; DELETE FROM clock;
-                        DELETE FROM pauses; DELETE FROM scopes; DELETE FROM quarantine",
+                        DELETE FROM pauses; DELETE FROM scopes; DELETE FROM quarantine; COMMIT",
                     ),
                 ])?;
                 Ok(true)
@@ -147,11 +148,11 @@ impl Import {
     /// Lets processes serve the database.
     pub fn finish(&self) -> Result<(), StoreError> {
         self.run(vec![
-            Statement::new("DELETE FROM moving"),
             Statement::new("ANALYZE submissions"),
             Statement::new("ANALYZE due"),
             Statement::new("ANALYZE webhooks"),
             Statement::new("ANALYZE idempotency_keys"),
+            Statement::new("DELETE FROM moving"),
         ])
         .map(drop)
     }

@@ -29,10 +29,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio_postgres::types::Type;
 
 pub(super) use self::connection::apart;
-use self::connection::{Statement, pipeline};
+use self::connection::{OPEN_TIMEOUT, Statement, pipeline};
 use self::durability::Risks;
 use self::error::PgError;
-use self::options::OPEN_TIMEOUT;
 use self::queries::Reading;
 use self::transaction::Database;
 use super::backend::{Backend, Touched};

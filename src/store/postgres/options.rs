@@ -5,9 +5,6 @@ use super::connection::Address;
 use crate::clock::Clock;
 use crate::store::observer::Observer;
 
-/// How long a step of opening may take, but for migrations.
-pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How to open a store for writing.
 pub struct Options {
     pub address: Address,

@@ -290,12 +290,15 @@ impl Database {
         let mut all = self.transaction.borrow_mut().take_statements(self.slot);
         let before = all.len();
         all.extend(statements);
-        let client = self.client.borrow();
-        let Some(client) = &*client else {
-            return Err(PgError::Connect("the connection was lost".into()));
+        let result = match &*self.client.borrow() {
+            Some(client) => self.runtime.block_on(pipeline(client, &all, TIMEOUT)),
+            None => return Err(PgError::Connect("the connection was lost".into())),
         };
-        let mut results = self.runtime.block_on(pipeline(client, &all, TIMEOUT))?;
-        Ok(results.split_off(before))
+        if result.as_ref().is_err_and(PgError::is_unavailable) {
+            // A server that hangs would be waited for again, and one that was demoted asked for ever.
+            *self.client.borrow_mut() = None;
+        }
+        Ok(result?.split_off(before))
     }
 
     fn query(&self, statement: Statement) -> Result<Vec<Row>> {

@@ -356,13 +356,16 @@ fn a_replay_of_many_shows_every_difference_and_takes_its_number() {
     ] {
         assert!(first.contains(part), "{part} is not in {first}");
     }
+    let shown = digest(&first);
     for wrong in ["", "3", "two"] {
-        let reply = send(&test_env, "/console/replay", "", &format!("{search}&number={wrong}"));
+        let fields = format!("{search}&shown={shown}&number={wrong}");
+        let reply = send(&test_env, "/console/replay", "", &fields);
         reply.assert_status(409);
         assert!(reply.text.contains("Nothing was replayed: 2 would be now"), "{}", reply.text);
     }
     assert_eq!(test_env.store.totals().dead, 3);
-    let replayed = send(&test_env, "/console/replay", "", &format!("{search}&number=2"));
+    let replayed =
+        send(&test_env, "/console/replay", "", &format!("{search}&shown={shown}&number=2"));
     replayed.assert_status(303);
     let next = replayed.header("location").unwrap();
     test_env.until("the first page is delivered", || test_env.store.totals().delivered == 2);
@@ -370,10 +373,37 @@ fn a_replay_of_many_shows_every_difference_and_takes_its_number() {
     assert!(second.contains("2 are due again. This is the next page."), "{second}");
     assert!(second.contains("Type <strong>1</strong>"), "{second}");
     let fields = next.split_once('?').unwrap().1.replace("&replayed=2", "&number=1");
+    let fields = format!("{fields}&shown={}", digest(&second));
     test_env.until("the page before is worked off", || {
         send(&test_env, "/console/replay", "", &fields).status == 303
     });
     test_env.until("all are delivered", || test_env.store.totals().delivered == 3);
+}
+
+#[test]
+fn a_replay_of_many_replays_no_call_that_was_not_shown() {
+    let test_env = TestEnv::new();
+    let die = |call: &str| {
+        test_env.caller(call).asked("scoer").has_pressed("3");
+        test_env.until_it_is(call, "dead(unmapped)");
+    };
+    die("c-1");
+    let search = "reason=unmapped&limit=1";
+    let read = page(&test_env, &format!("/console/replay?{search}"), "").text;
+    die("c-2");
+    let fields = format!("{search}&number=1&shown={}", digest(&read));
+    let reply = send(&test_env, "/console/replay", "", &fields);
+    reply.assert_status(409);
+    assert!(reply.text.contains("has changed since it was shown"), "{}", reply.text);
+    assert!(reply.text.contains("c-2"), "{}", reply.text);
+    let again = format!("{search}&number=1&shown={}", digest(&reply.text));
+    send(&test_env, "/console/replay", "", &again).assert_status(303);
+}
+
+/// The digest that a page of a replay sends with its form.
+fn digest(page: &str) -> &str {
+    let value = page.split_once("name=\"shown\" value=\"").expect("the form has it").1;
+    value.split('"').next().unwrap()
 }
 
 #[test]

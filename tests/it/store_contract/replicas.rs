@@ -262,6 +262,28 @@ async fn a_connection_that_is_lost_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_store_that_takes_writes_again_is_writable_although_no_webhook_comes() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let store = replica(&place, "a", LONG);
+    place.database.with(async |client| {
+        client.batch_execute("BEGIN; LOCK TABLE submissions").await.unwrap();
+        store.receive(complete(0, "c-1")).await.expect_err("the table is locked");
+        assert!(!store.is_writable());
+        client.batch_execute("ROLLBACK").await.unwrap();
+    });
+    // The writer is never idle: this replica goes on asking for what is due.
+    let claiming = async {
+        while !store.is_writable() {
+            let _ = store.claim(wanted(&[("main", 1)], 1000)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), claiming).await.expect("it is writable");
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_release_is_refused() {
     if !crate::postgres::is_available() {
         return;

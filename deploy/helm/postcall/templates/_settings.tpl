@@ -22,6 +22,8 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
   "public.body_timeout"
   "admin.listen"
   "store.url"
+  "store.ca_file"
+  "store.replica"
   "store.write_queue"
   "delivery.lease"
   "shutdown.deadline"

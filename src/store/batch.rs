@@ -19,8 +19,8 @@ use crate::clock::whole_microseconds;
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
-    LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, Submission,
-    SubmissionId,
+    LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, StateCounts,
+    Submission, SubmissionId,
 };
 
 /// Most submissions of one account that one claim settles without an attempt.
@@ -65,6 +65,29 @@ enum Change {
     Insert,
     Update,
     Delete,
+}
+
+/// Frees all claims of an earlier process, and sets aside what no claim would find; returns the counts
+/// afterwards. For a store that is being opened.
+pub fn free_claims<B: Backend>(
+    backend: &B,
+    observer: &dyn Observer,
+) -> Result<StateCounts, B::Error> {
+    backend.begin(&Touched::default())?;
+    let mut set = WorkingSet::default();
+    let mut batch = Batch::new(backend, &mut set, Timestamp::MAX);
+    let freed = batch.expire_leases(&[], Duration::ZERO)?;
+    batch.set_unclaimable_aside()?;
+    batch.flush()?;
+    let Batch { counts, corruption, .. } = batch;
+    backend.add_counts(&counts)?;
+    let counts = backend.counts()?;
+    backend.commit()?;
+    corruption.report(observer);
+    if freed > 0 {
+        tracing::warn!(freed, "claims of a process that has ended are freed");
+    }
+    Ok(counts)
 }
 
 impl WorkingSet {

@@ -141,6 +141,25 @@ where
     }
 }
 
+/// Does something to each of these submissions, all in one transaction.
+async fn on_each<E, F>(
+    store: &E,
+    ids: Vec<SubmissionId>,
+    mut action: F,
+) -> Result<Vec<ActionOutcome>, StoreError>
+where
+    E: Engine,
+    F: FnMut(
+            &mut Batch<'_, E::Backend>,
+            SubmissionId,
+        ) -> Result<ActionOutcome, <E::Backend as Backend>::Error>
+        + Send
+        + 'static,
+{
+    let touched = touching::<E>(|| Touched::ids(ids.iter().copied()));
+    write(store, touched, move |batch| ids.iter().map(|id| action(batch, *id)).collect()).await
+}
+
 /// What an operation touches, for a backend that reads it at once.
 fn touching<E: Engine>(touched: impl FnOnce() -> Touched) -> Touched {
     if <E::Backend as Backend>::EXCLUSIVE { Touched::default() } else { touched() }
@@ -232,9 +251,7 @@ impl<E: Engine> Admin for E {
         ids: Vec<SubmissionId>,
         how: Replay,
     ) -> Result<Vec<ActionOutcome>, StoreError> {
-        let touched = touching::<E>(|| Touched::ids(ids.iter().copied()));
-        write(self, touched, move |batch| ids.iter().map(|id| batch.replay(*id, how)).collect())
-            .await
+        on_each(self, ids, move |batch, id| batch.replay(id, how)).await
     }
 
     async fn discard(
@@ -243,11 +260,7 @@ impl<E: Engine> Admin for E {
         comment: String,
         at: Timestamp,
     ) -> Result<Vec<ActionOutcome>, StoreError> {
-        let touched = touching::<E>(|| Touched::ids(ids.iter().copied()));
-        write(self, touched, move |batch| {
-            ids.iter().map(|id| batch.discard(*id, &comment, at)).collect()
-        })
-        .await
+        on_each(self, ids, move |batch, id| batch.discard(id, &comment, at)).await
     }
 
     async fn reveal(
@@ -255,9 +268,7 @@ impl<E: Engine> Admin for E {
         ids: Vec<SubmissionId>,
         at: Timestamp,
     ) -> Result<Vec<ActionOutcome>, StoreError> {
-        let touched = touching::<E>(|| Touched::ids(ids.iter().copied()));
-        write(self, touched, move |batch| ids.iter().map(|id| batch.reveal(*id, at)).collect())
-            .await
+        on_each(self, ids, move |batch, id| batch.reveal(id, at)).await
     }
 
     async fn erase(
@@ -265,8 +276,7 @@ impl<E: Engine> Admin for E {
         ids: Vec<SubmissionId>,
         at: Timestamp,
     ) -> Result<Vec<ActionOutcome>, StoreError> {
-        let touched = touching::<E>(|| Touched::ids(ids.iter().copied()));
-        write(self, touched, move |batch| ids.iter().map(|id| batch.erase(*id, at)).collect()).await
+        on_each(self, ids, move |batch, id| batch.erase(id, at)).await
     }
 
     async fn pause(&self, account: Name, comment: String, at: Timestamp) -> Result<(), StoreError> {

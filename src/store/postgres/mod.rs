@@ -34,17 +34,15 @@ use self::durability::Risks;
 use self::error::PgError;
 use self::queries::Reading;
 use self::transaction::Database;
-use super::backend::{Backend, Touched};
-use super::batch::{Batch, WorkingSet};
+use super::batch::free_claims;
 use super::contract::Reader;
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
-use super::observer::Observer;
 use super::serving::{Engine, Serving, Writing};
 use super::writer::{Setup, Writer};
 use crate::domain::{CallUuid, Name};
-use crate::submission::{StateCounts, Submission, SubmissionId};
+use crate::submission::{Submission, SubmissionId};
 
 pub use self::connection::{Address, shown};
 pub use self::examine::examine;
@@ -97,10 +95,7 @@ impl PostgresStore {
             risks: risks.clone(),
             observer: observer.clone(),
         });
-        let (freed, counts) = free_claims(&backend, &*observer).map_err(open)?;
-        if freed > 0 {
-            tracing::warn!(freed, "claims of a process that has ended are freed");
-        }
+        let counts = free_claims(&backend, &*observer).map_err(open)?;
         let changed = Arc::<Notify>::default();
         let mut serving = Serving::new(write_queue, lease, changed.clone());
         observer.opened(counts);
@@ -239,26 +234,6 @@ async fn slot_of(client: &tokio_postgres::Client, replica: &str) -> Result<i64, 
             .with(slot, Type::INT8);
     pipeline(client, &[counts], OPEN_TIMEOUT).await?;
     Ok(slot)
-}
-
-/// Frees the claims of an earlier process of this name, and sets aside what no claim would find.
-/// Returns how many were freed, and the counts afterwards.
-fn free_claims(
-    database: &Database,
-    observer: &dyn Observer,
-) -> Result<(usize, StateCounts), PgError> {
-    database.begin(&Touched::default())?;
-    let mut set = WorkingSet::default();
-    let mut batch = Batch::new(database, &mut set, Timestamp::MAX);
-    let freed = batch.expire_leases(&[], Duration::ZERO)?;
-    batch.set_unclaimable_aside()?;
-    batch.flush()?;
-    let Batch { counts, corruption, .. } = batch;
-    database.add_counts(&counts)?;
-    let counts = database.counts()?;
-    database.commit()?;
-    corruption.report(observer);
-    Ok((freed, counts))
 }
 
 impl Engine for PostgresStore {

@@ -3,18 +3,16 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::files::NO_WAIT;
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
-use super::{damage, queries, schema, untrusted, vfs};
-use crate::store::backend::{Backend, Touched};
-use crate::store::batch::{Batch, WorkingSet};
+use super::{damage, schema, untrusted, vfs};
+use crate::store::backend::Backend;
+use crate::store::batch::free_claims;
 use crate::store::error::StoreError;
 use crate::store::observer::Observer;
 use crate::submission::StateCounts;
@@ -84,18 +82,12 @@ pub(super) fn prepare(
         .run(&mut connection)
         .map_err(|error| damage::opening(path, error))?;
     let database = Database::new(connection, path);
-    let freed =
+    let counts =
         free_claims(&database, observer).map_err(|error| damage::first_reading(path, error))?;
-    if freed > 0 {
-        tracing::warn!(freed, "claims of a process that has ended are freed");
-    }
     // The process may have ended between an erase and this. A reader prevents it until the writer has
     // its turn.
     let _is_done = database.truncate_log().map_err(|error| damage::first_reading(path, error))?;
-    let connection = database.into_connection();
-    let counts =
-        queries::counts(&connection).map_err(|error| damage::first_reading(path, error))?;
-    Ok((connection, counts))
+    Ok((database.into_connection(), counts))
 }
 
 /// Warns of what an earlier process saved when its files were deleted.
@@ -107,21 +99,6 @@ pub(super) fn warn_of_rescued(path: &Path) {
              delivers: see the runbook, and move the copy away when it is settled"
         );
     }
-}
-
-/// Frees all claims, and sets aside what no claim would find.
-fn free_claims(database: &Database, observer: &dyn Observer) -> rusqlite::Result<usize> {
-    database.begin(&Touched::default())?;
-    let mut set = WorkingSet::default();
-    let mut batch = Batch::new(database, &mut set, Timestamp::MAX);
-    let freed = batch.expire_leases(&[], Duration::ZERO)?;
-    batch.set_unclaimable_aside()?;
-    batch.flush()?;
-    let Batch { counts, corruption, .. } = batch;
-    database.add_counts(&counts)?;
-    database.commit()?;
-    corruption.report(observer);
-    Ok(freed)
 }
 
 pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {

@@ -38,44 +38,44 @@ macro_rules! families {
 pub(super) use families;
 
 pub(super) fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
-    lawful(registry.register(Box::new(collector.clone())));
+    declared(registry.register(Box::new(collector.clone())));
     collector
 }
 
 pub(super) fn counter(name: &str, help: &str) -> IntCounter {
-    lawful(IntCounter::new(name, help))
+    declared(IntCounter::new(name, help))
 }
 
 pub(super) fn gauge(name: &str, help: &str) -> IntGauge {
-    lawful(IntGauge::new(name, help))
+    declared(IntGauge::new(name, help))
 }
 
 pub(super) fn seconds(name: &str, help: &str) -> Gauge {
-    lawful(Gauge::new(name, help))
+    declared(Gauge::new(name, help))
 }
 
 pub(super) fn counters<const N: usize>(
     labels: [&'static str; N],
 ) -> impl Fn(&str, &str) -> IntCounterVec {
-    move |name, help| lawful(IntCounterVec::new(Opts::new(name, help), &labels))
+    move |name, help| declared(IntCounterVec::new(Opts::new(name, help), &labels))
 }
 
 pub(super) fn gauges<const N: usize>(
     labels: [&'static str; N],
 ) -> impl Fn(&str, &str) -> IntGaugeVec {
-    move |name, help| lawful(IntGaugeVec::new(Opts::new(name, help), &labels))
+    move |name, help| declared(IntGaugeVec::new(Opts::new(name, help), &labels))
 }
 
 pub(super) fn histogram(bounds: &'static [f64]) -> impl Fn(&str, &str) -> Histogram {
     move |name, help| {
-        lawful(Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
+        declared(Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
     }
 }
 
 pub(super) fn seconds_by<const N: usize>(
     labels: [&'static str; N],
 ) -> impl Fn(&str, &str) -> GaugeVec {
-    move |name, help| lawful(GaugeVec::new(Opts::new(name, help), &labels))
+    move |name, help| declared(GaugeVec::new(Opts::new(name, help), &labels))
 }
 
 pub(super) fn histograms<const N: usize>(
@@ -84,10 +84,10 @@ pub(super) fn histograms<const N: usize>(
 ) -> impl Fn(&str, &str) -> HistogramVec {
     move |name, help| {
         let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
-        lawful(HistogramVec::new(opts, &labels))
+        declared(HistogramVec::new(opts, &labels))
     }
 }
 
-pub(super) fn lawful<T, E: Debug>(declared: Result<T, E>) -> T {
-    declared.expect("metrics are declared once, with lawful names and labels")
+pub(super) fn declared<T, E: Debug>(made: Result<T, E>) -> T {
+    made.expect("metrics are declared once, with valid names and labels")
 }

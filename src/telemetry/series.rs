@@ -5,7 +5,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, IntCounter, Opts};
 
-use super::families::lawful;
+use super::families::declared;
 
 /// A family of counters whose label values callers or operators choose.
 pub(super) type Counters = Series<IntCounter>;
@@ -27,7 +27,7 @@ struct Inner<M> {
 
 impl Counters {
     pub fn counters(name: &str, help: &str, labels: Vec<String>) -> Self {
-        Self::new(name, help, labels, |opts| lawful(IntCounter::with_opts(opts)))
+        Self::new(name, help, labels, |opts| declared(IntCounter::with_opts(opts)))
     }
 
     /// As [`counters`](Self::counters), for a declared family.
@@ -41,7 +41,7 @@ impl Histograms {
         let bounds = bounds.to_vec();
         Self::new(name, help, labels, move |opts| {
             let opts = HistogramOpts::from(opts).buckets(bounds.clone());
-            lawful(Histogram::with_opts(opts))
+            declared(Histogram::with_opts(opts))
         })
     }
 }
@@ -54,7 +54,7 @@ impl<M: Clone> Series<M> {
         make: impl Fn(Opts) -> M + Send + Sync + 'static,
     ) -> Self {
         let desc = Desc::new(name.to_owned(), help.to_owned(), labels.clone(), [].into());
-        let (desc, make) = (lawful(desc), Box::new(make));
+        let (desc, make) = (declared(desc), Box::new(make));
         Self(Arc::new(Inner { desc, labels, make, known: Mutex::default() }))
     }
 

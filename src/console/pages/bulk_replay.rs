@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use super::super::filter::{Filter, link};
 use super::super::layout::{notice, time};
 use super::outcome;
-use crate::admin::{BulkReplayRequest, Difference, ReplayPayload, ReplayResult};
+use super::replay::payloads;
+use crate::admin::{BulkReplayRequest, Difference, ReplayResult};
 
 /// What a replay of a page of submissions would do.
 pub struct BulkReplay<'a> {
@@ -68,20 +69,12 @@ fn conditions(filter: &Filter) -> impl Iterator<Item = (&str, &str)> {
 pub const OPTIONS: [&str; 3] = ["payload", "include_delivered", "only_changed"];
 
 fn options(it: &BulkReplay<'_>) -> Markup {
-    let is_last = it.request.payload == ReplayPayload::Last;
     html! {
         form action="/console/replay" method="get" {
             @for (key, value) in conditions(it.filter) { input type="hidden" name=(key) value=(value); }
             fieldset {
                 legend { "What is sent" }
-                label {
-                    input type="radio" name="payload" value="remapped" checked[!is_last];
-                    " mapped by today’s settings"
-                }
-                label {
-                    input type="radio" name="payload" value="last" checked[is_last];
-                    " the last payload, word for word"
-                }
+                (payloads(it.request.payload))
                 label {
                     input type="checkbox" name="only_changed" value="true" checked[it.request.only_changed];
                     " only what would come to something else"

@@ -25,14 +25,7 @@ pub fn replay(it: &ReplayPreview<'_>) -> Markup {
         form action={ (base) "/replay" } method="get" {
             fieldset {
                 legend { "What is sent" }
-                label {
-                    input type="radio" name="payload" value="remapped" checked[!is_last];
-                    " mapped by today’s settings"
-                }
-                label {
-                    input type="radio" name="payload" value="last" checked[is_last];
-                    " the last payload, word for word"
-                }
+                (payloads(it.request.payload))
                 label {
                     input type="checkbox" name="include_delivered" value="true" checked[it.request.include_delivered];
                     " also if Plivo has accepted it"
@@ -51,6 +44,21 @@ pub fn replay(it: &ReplayPreview<'_>) -> Markup {
             }
         } @else {
             p { a href=(base) { "Back to the submission" } }
+        }
+    }
+}
+
+/// The choice of what a replay sends.
+pub(super) fn payloads(chosen: ReplayPayload) -> Markup {
+    let is_last = chosen == ReplayPayload::Last;
+    html! {
+        label {
+            input type="radio" name="payload" value="remapped" checked[!is_last];
+            " mapped by today’s settings"
+        }
+        label {
+            input type="radio" name="payload" value="last" checked[is_last];
+            " the last payload, word for word"
         }
     }
 }

@@ -3,7 +3,7 @@
     pods.py BINARY FILE
 
 Files are mounted below a temporary folder, Services are ports of loopback; commands, variables and
-settings are those of the manifests. A Deployment has two servers and a PostgreSQL, with the password of
+settings are those of the manifests. With PostgreSQL there are two servers and a database, with the password of
 the manifests: webhooks go to the first server, and are read at the second. Exits 1 and says which
 command failed if one does.
 """
@@ -41,14 +41,13 @@ class Cluster:
         self.binary, self.documents, self.root = binary, documents, root
         self.ports = {"webhooks": free_port(), "admin": free_port()}
         self.database = None
-        (root / "data").mkdir()
 
     def run(self):
         workload = next(d for d in self.documents if d["kind"] in ("StatefulSet", "Deployment"))
         spec = workload["spec"]["template"]["spec"]
         with contextlib.ExitStack() as stack:
             ports = [self.ports]
-            if workload["kind"] == "Deployment":
+            if self.settings()["store"]["url"].startswith("postgres"):
                 self.database = stack.enter_context(database(self.root / "database", self.password(spec)))
                 ports.append({"webhooks": free_port(), "admin": free_port()})
             check = self.one("Job")["spec"]["template"]["spec"]
@@ -77,12 +76,15 @@ class Cluster:
 
     def password(self, spec):
         """That of the database, where the settings say that it is."""
-        (text,) = (d["data"]["postcall.yaml"] for d in self.documents
-                   if d["kind"] == "ConfigMap" and "helm.sh/hook" not in d["metadata"].get("annotations", {}))
-        folder, _, key = yaml.safe_load(text)["store"]["password"]["file"].rpartition("/")
+        folder, _, key = self.settings()["store"]["password"]["file"].rpartition("/")
         (name,) = (m["name"] for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == folder)
         (volume,) = (volume for volume in spec["volumes"] if volume["name"] == name)
         return self.content_of(volume)[key]
+
+    def settings(self):
+        (text,) = (d["data"]["postcall.yaml"] for d in self.documents
+                   if d["kind"] == "ConfigMap" and "helm.sh/hook" not in d["metadata"].get("annotations", {}))
+        return yaml.safe_load(text)
 
     def command(self, pod, container):
         process = self.process(pod, container)
@@ -122,9 +124,11 @@ class Cluster:
         return self.at(folder, text)
 
     def at(self, folder, text):
-        """The text with the paths of mounts below the folder, and that of the store below the root."""
+        """The text with the paths of mounts below the folder, and that of the pod's volume below the root."""
+        volume = self.root / "data" / str(self.ports["webhooks"])
+        volume.mkdir(parents=True, exist_ok=True)
         text = text.replace("/run/secrets/", f"{folder}/run/secrets/").replace("/etc/postcall", f"{folder}/etc/postcall")
-        return text.replace("/data/", f"{self.root}/data/")
+        return text.replace("/data/", f"{volume}/")
 
     def content_of(self, volume):
         if "configMap" in volume:

@@ -131,9 +131,18 @@ envFrom:
   labelSelector:
     matchLabels:
       {{- include "postcall.serverLabels" $ | nindent 6 }}
-  # The pods of one release of the Deployment, or a rollout would be spread around the old ones.
-  matchLabelKeys: [pod-template-hash]
+  # The pods of one revision, or a rollout would be spread around the old ones.
+  matchLabelKeys: [{{ ternary "controller-revision-hash" "pod-template-hash" $.Values.postgres.spool.enabled }}]
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The volume that each pod has for itself, mounted at /data; empty if it has none. */}}
+{{- define "postcall.volume" -}}
+{{- if eq .Values.mode "sqlite" -}}
+store
+{{- else if .Values.postgres.spool.enabled -}}
+spool
 {{- end -}}
 {{- end -}}
 
@@ -196,8 +205,8 @@ spec:
         periodSeconds: 2
         timeoutSeconds: 2
       volumeMounts:
-        {{- if eq .Values.mode "sqlite" }}
-        - name: store
+        {{- with include "postcall.volume" . }}
+        - name: {{ . }}
           mountPath: /data
         {{- end }}
         {{- include "postcall.volumeMounts" . | nindent 8 }}

@@ -16,6 +16,9 @@
 {{- if and .Values.postgres.caSecret.name (not (hasKey $store "ca_file")) -}}
 {{- $_ := set $store "ca_file" "/run/secrets/database/ca.crt" -}}
 {{- end -}}
+{{- if .Values.postgres.spool.enabled -}}
+{{- $_ := set $store "spool" (mergeOverwrite (dict "path" "/data/spool.db") ($store.spool | default dict)) -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml $settings -}}
 {{- end -}}
@@ -30,6 +33,10 @@
 {{- fail "mode is postgres, and settings.store.url is no address of PostgreSQL: write it as postgres://USER@HOST:PORT/DATABASE, or set mode to sqlite" -}}
 {{- else if and (eq .Values.mode "postgres") (hasKey $store "replica") -}}
 {{- fail "settings.store.replica: each pod is named after itself, and two of one name would deliver twice: leave it out" -}}
+{{- else if and ($store.spool | default dict).path (not .Values.postgres.spool.enabled) -}}
+{{- fail "settings.store.spool.path: no pod has a volume for it: set postgres.spool.enabled" -}}
+{{- else if and (eq .Values.mode "sqlite") .Values.postgres.spool.enabled -}}
+{{- fail "postgres.spool.enabled: a SQLite store has no spool: set mode to postgres" -}}
 {{- end -}}
 {{- end -}}
 
@@ -56,8 +63,10 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
   "public.body_timeout"
   "admin.listen"
   "store.url"
+  "store.migrate_url"
   "store.ca_file"
   "store.replica"
+  "store.spool"
   "store.write_queue"
   "delivery.lease"
   "shutdown.deadline"

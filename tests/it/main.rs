@@ -57,6 +57,7 @@ mod shutdown;
 mod sign;
 mod signatures;
 mod simulator;
+mod stale_claims;
 mod store_contract;
 mod submission_names;
 mod survey_faults;

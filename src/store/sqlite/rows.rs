@@ -530,7 +530,7 @@ impl Backend for Database {
         Ok(())
     }
 
-    fn expired(&self, clock: Timestamp, most: usize) -> Result<Vec<i64>> {
+    fn expired(&self, clock: Timestamp, _renewed: Timestamp, most: usize) -> Result<Vec<i64>> {
         // A lease that ends later than any time does is found at open: its row is corrupt.
         let clock = if clock == Timestamp::MAX { i64::MAX } else { micros(clock) };
         self.connection

@@ -49,6 +49,7 @@ mod quarantine_survey;
 mod readme;
 mod reference;
 mod reload;
+mod replica_rounds;
 mod schema;
 mod senders;
 mod settings;

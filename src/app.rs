@@ -70,6 +70,9 @@ const SETTLE_MIN: Duration = Duration::from_secs(1);
 /// The most that the last copy of the quarantine may take of the shutdown.
 const QUARANTINE_SAVE_MAX: Duration = Duration::from_secs(2);
 
+/// How often it is looked at whether the store has to be served by another process.
+const STORE_CHECK_EVERY: Duration = Duration::from_secs(1);
+
 /// Connections that each worker has at least, where the settings allow so many.
 const WORKER_CONNECTIONS_MIN: usize = 16;
 
@@ -228,16 +231,23 @@ impl App {
         let mut live = Live { in_force, ingest, admin, gate, console, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
-        loop {
+        let mut store_ended = std::pin::pin!(store_ended(&*store));
+        let error = loop {
             tokio::select! {
-                () = &mut shutdown => break,
+                () = &mut shutdown => break None,
+                error = &mut store_ended => break Some(error),
                 Some(reread) = reread.recv() => live.take(reread),
             }
-        }
+        };
 
-        tracing::info!("going down: not ready any more, webhooks are still taken");
         accepting.store(false, Ordering::Relaxed);
-        tokio::time::sleep(live.in_force.announce).await;
+        match &error {
+            None => {
+                tracing::info!("going down: not ready any more, webhooks are still taken");
+                tokio::time::sleep(live.in_force.announce).await;
+            }
+            Some(error) => tracing::error!(error = logs::chain(error), "the service ends"),
+        }
         let began = clock.monotonic();
         public.stop(true).await;
         tracing::info!("public listener closed");
@@ -253,7 +263,7 @@ impl App {
         store.close().await;
         admin_server.stop(false).await;
         tracing::info!("the store is closed");
-        Ok(())
+        error.map_or(Ok(()), |error| Err(error.into()))
     }
 }
 
@@ -312,7 +322,7 @@ fn open_postgres(
         clock: clock.clone(),
         observer: metrics.clone(),
     })?;
-    let database = store.identity();
+    let database = Box::new(store.identity());
     let store: Arc<dyn Store> = Arc::new(store);
     let settings::Spool { path, after, webhooks } = settings.store.spool.clone();
     let Some(path) = path else {
@@ -327,11 +337,11 @@ fn open_postgres(
             after,
             webhooks_max: webhooks,
             write_queue: settings.store.write_queue,
+            database,
             clock: clock.clone(),
             observer: metrics.clone(),
         },
         store.clone(),
-        database,
     )?;
     metrics.spool_opened(webhooks);
     Ok((store, Some(Arc::new(spool))))
@@ -388,6 +398,16 @@ fn gate(settings: &Settings) -> Arc<Gate> {
         tracing::info!("the API is off: the admin listener is not on loopback and has no token");
     }
     Arc::new(gate)
+}
+
+/// Why the store cannot be served by this process, or no more.
+async fn store_ended(store: &dyn Store) -> StoreError {
+    loop {
+        if let Some(error @ StoreError::Ended(_)) = store.damage() {
+            return error;
+        }
+        tokio::time::sleep(STORE_CHECK_EVERY).await;
+    }
 }
 
 /// Says where the listeners are.

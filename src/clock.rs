@@ -1,10 +1,20 @@
 //! The clock: wall time and monotonic time, handed in at construction to everything that needs them.
 //! Waiting stays with tokio, whose time a test can pause.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+
+/// From when on a clock of a test counts.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Monotonic, and it passes while the machine is suspended, if the system has such a clock.
+#[cfg(target_os = "linux")]
+const UNSUSPENDED: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const UNSUSPENDED: ClockId = ClockId::Monotonic;
 
 /// The one source of time. Clones of a manual clock show the same time.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +46,7 @@ impl Clock {
 
     /// A clock that moves only when a test moves it.
     pub fn manual(wall: Timestamp) -> Self {
+        LazyLock::force(&BEGAN);
         let monotonic = Instant::now();
         Self(Source::Manual(Arc::new(Mutex::new(Reading {
             wall: whole_microseconds(wall),
@@ -46,6 +57,7 @@ impl Clock {
     /// A clock that shows `wall` now and then goes by tokio's time, which a test can pause. Within a
     /// runtime.
     pub fn of_tokio(wall: Timestamp) -> Self {
+        LazyLock::force(&BEGAN);
         let monotonic = tokio::time::Instant::now().into_std();
         Self(Source::Tokio(Arc::new(Mutex::new(Reading {
             wall: whole_microseconds(wall),
@@ -80,6 +92,15 @@ impl Clock {
         match &self.0 {
             Source::System => Instant::now(),
             Source::Manual(_) | Source::Tokio(_) => self.read().monotonic,
+        }
+    }
+
+    /// Monotonic time since some moment, with what passed while the machine was suspended: for what another
+    /// process, on another machine, does not wait for.
+    pub fn unsuspended(&self) -> Duration {
+        match &self.0 {
+            Source::System => clock_gettime(UNSUSPENDED).try_into().unwrap_or_default(),
+            Source::Manual(_) | Source::Tokio(_) => self.read().monotonic - *BEGAN,
         }
     }
 

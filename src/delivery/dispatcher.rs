@@ -161,12 +161,13 @@ impl Dispatcher {
         };
         // The settlements are queued before the claim, and both share a commit.
         let store = self.context.store.clone();
+        let asked_at = self.context.clock.unsuspended();
         let (settled, claimed) = tokio::join!(self.settle(), store.claim(request));
         let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(error) => return settled.and(Err(error)),
         };
-        let Claimed { claims, settled: unsent, next_due_at } = claimed;
+        let Claimed { claims, settled: unsent, next_due_at, lease } = claimed;
         for settled in &unsent {
             report::unsent(settled, &self.config, &self.context.metrics);
         }
@@ -174,7 +175,7 @@ impl Dispatcher {
         let last_config = self.config.clone();
         self.follow_config();
         for claim in claims {
-            self.send(Box::new(claim), &last_config);
+            self.send(Box::new(claim), &last_config, asked_at + lease);
         }
         settled?;
         // What was settled without an attempt has left its place, which may be wanted at once.
@@ -327,8 +328,9 @@ impl Dispatcher {
         }
     }
 
-    /// One exchange, beside everything else.
-    fn send(&mut self, claim: Box<Claim>, last_config: &DeliveryConfig) {
+    /// One exchange, beside everything else. It does not begin once the claim's lease has ended: another
+    /// process may have delivered a newer answer meanwhile.
+    fn send(&mut self, claim: Box<Claim>, last_config: &DeliveryConfig, lease_end: Duration) {
         let account = claim.key.account.clone();
         let destination = [&*self.config, last_config]
             .into_iter()
@@ -353,24 +355,33 @@ impl Dispatcher {
                 tracing::warn!(account = %account.name, error, "the secret could not be read again");
             }
             let Reading { wall: began_at, monotonic: began } = clock.read();
-            let (verdict, reply) =
-                client.submit(&destination, &claim.key.call, &claim.feedback, began_at).await;
-            let Reading { wall: finished_at, monotonic: ended } = clock.read();
-            let took = ended - began;
-            let attempt = Attempt { verdict, reply, finished_at };
+            let has_begun = clock.unsuspended() < lease_end;
+            let attempt = if has_begun {
+                let exchange =
+                    client.submit(&destination, &claim.key.call, &claim.feedback, began_at);
+                let (verdict, reply) = exchange.await;
+                Attempt { verdict, reply, finished_at: clock.now() }
+            } else {
+                Attempt::not_begun("its claim had ended: the process did not run", began_at)
+            };
+            let took = clock.monotonic() - began;
             // The dispatcher is gone only when the process ends; the attempt is found at the next
             // start.
-            let _ = report.send(Exchanged { claim, attempt, took, leased });
+            let _ = report.send(Exchanged { claim, attempt, took, has_begun, leased });
         });
     }
 
     /// Decides what becomes of a submission after its exchange.
     fn decide(&mut self, exchanged: Exchanged) {
-        let Exchanged { claim, attempt, took, leased } = exchanged;
+        let Exchanged { claim, attempt, took, has_begun, leased } = exchanged;
         let account = claim.key.account.clone();
         self.context.metrics.attempt_made(&account, attempt.verdict, took);
         self.in_flight.ended(&account, leased);
-        self.log_local_error(attempt.verdict);
+        if has_begun {
+            self.log_local_error(attempt.verdict);
+        } else {
+            tracing::warn!(%account, "a claim had ended before it was sent, and is given back");
+        }
         if !self.config.destinations.contains_key(&account) {
             // Its account left the settings while it was in flight: it may wait for ever now.
             self.look_for_unconfigured_at = None;

@@ -21,6 +21,8 @@ pub(super) struct Exchanged {
     pub claim: Box<Claim>,
     pub attempt: Attempt,
     pub took: Duration,
+    /// Whether the exchange began before its claim ended.
+    pub has_begun: bool,
     /// Its claim holds until the result is decided, however long the process did not run.
     pub leased: Rc<LeaseToken>,
 }

@@ -19,8 +19,8 @@ pub enum Verdict {
     },
     /// No connection came about.
     Unreachable,
-    /// No connection was tried, because the process could not open a socket. It says nothing of the
-    /// destination.
+    /// No connection was tried, because the process could not open a socket, or its claim had ended. It
+    /// says nothing of the destination.
     LocalError,
     /// The connection was there and no whole reply came: it may have been accepted.
     UnknownResult,
@@ -118,6 +118,12 @@ impl AttemptResponse {
 }
 
 impl Attempt {
+    /// One that this process did not begin, so that nothing was sent.
+    pub fn not_begun(why: &str, at: Timestamp) -> Self {
+        let reply = AttemptResponse::of_text(why);
+        Self { verdict: Verdict::LocalError, reply, finished_at: at }
+    }
+
     /// Whether the destination may have taken the feedback to heart. Only an attempt that surely
     /// did not leaves a submission open to further answers.
     pub fn may_have_reached(&self) -> bool {

@@ -32,6 +32,11 @@ pub(super) trait Backend: Send {
         false
     }
 
+    /// As an error that [`is_conflict`](Self::is_conflict), found before the database finds it.
+    fn conflict() -> Self::Error {
+        unreachable!("no other process changes the database")
+    }
+
     /// Commits and syncs; nothing may be acknowledged before it returns. Returns the state counts of the
     /// database if other processes change them too.
     fn commit(&self) -> Result<Option<StateCounts>, Self::Error>;
@@ -43,6 +48,14 @@ pub(super) trait Backend: Send {
 
     /// Whether another process has the database locked.
     fn is_busy(error: &Self::Error) -> bool;
+
+    /// Whether something was locked for too long, so that what does not touch it may succeed.
+    fn is_locked(_error: &Self::Error) -> bool {
+        false
+    }
+
+    /// Does what has to be done now and then although nothing comes.
+    fn idle(&self) {}
 
     /// Notes that writing failed; returns whether nothing may be written any more.
     fn write_failed(&self, error: &Self::Error) -> bool;
@@ -76,7 +89,7 @@ pub(super) trait Backend: Send {
         Ok(Vec::new())
     }
 
-    /// Notes that this process serves the store, and takes over the counts of those that have not for long.
+    /// Takes over the counts of processes that have not served the store for long.
     fn fold_counts(&self) -> Result<(), Self::Error> {
         Ok(())
     }
@@ -176,9 +189,14 @@ pub(super) trait Backend: Send {
 
     fn record_clock(&self, record: ClockRecord) -> Result<(), Self::Error>;
 
-    /// Rows whose lease has ended by `clock`; at [`Timestamp::MAX`], those that an earlier process of
-    /// this replica had claimed.
-    fn expired(&self, clock: Timestamp, limit: usize) -> Result<Vec<i64>, Self::Error>;
+    /// Rows whose lease has ended by `clock` and, if another process could free them, this one's whose lease
+    /// ends by `renewed`; at [`Timestamp::MAX`], those that this replica has claimed.
+    fn expired(
+        &self,
+        clock: Timestamp,
+        renewed: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<i64>, Self::Error>;
 
     /// Rows that retention may touch, of which so much is kept and that were settled before a time,
     /// the oldest first.

@@ -1,6 +1,6 @@
 //! Operations of a transaction, run over a working set of submissions and written back at its end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::clock::whole_microseconds;
-use crate::domain::{CallUuid, Name, WebhookId};
+use crate::domain::{Attempt, CallUuid, Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
     LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, StateCounts,
@@ -47,7 +47,8 @@ const BROUGHT_FORWARD_MAX: usize = 200;
 pub(super) struct WorkingSet {
     entries: HashMap<i64, Entry>,
     rows: HashMap<SubmissionId, i64>,
-    pauses: HashMap<Name, (Option<Pause>, Change)>,
+    /// In the order in which all processes write them.
+    pauses: BTreeMap<Name, (Option<Pause>, Change)>,
     /// Pairs of account and survey that the database has.
     scopes: HashSet<(Name, Name)>,
     /// No row above this one is in use.
@@ -266,6 +267,28 @@ impl<'a, B: Backend> Batch<'a, B> {
         }))
     }
 
+    /// Ends claims of this process of which it does not know: their transaction was committed, and it got
+    /// no answer. Nothing was sent.
+    pub fn give_back(&mut self, tokens: &[LeaseToken], at: Timestamp) -> Result<(), B::Error> {
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        let rows = self.backend.expired(Timestamp::MAX, Timestamp::MAX, EXPIRED_MAX)?;
+        self.prefetch(&rows)?;
+        for row in rows {
+            if !self.fetch(row)? {
+                continue;
+            }
+            let submission = &self.set.entries[&row].submission;
+            if let Some(token) = tokens.iter().find(|it| it.submission == submission.id) {
+                let attempt = Attempt::not_begun("the claim was not answered", at);
+                let (token, decision) = (*token, Decision::Retry { at });
+                self.settle(&Settlement { token, attempt, decision })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the submission exists.
     #[cfg(feature = "flaws")]
     pub fn knows(&mut self, id: SubmissionId) -> Result<bool, B::Error> {
@@ -292,7 +315,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         lease: Duration,
     ) -> Result<Claimed, B::Error> {
         self.expire_leases(&request.leased, lease)?;
-        let mut claimed = Claimed::default();
+        let mut claimed = Claimed { lease, ..Claimed::default() };
         for (account, wanted) in &request.wanted {
             let next = self.claim_of(account, *wanted, request, turns, lease, &mut claimed)?;
             claimed.next_due_at = claimed.next_due_at.into_iter().chain(next).min();
@@ -458,31 +481,34 @@ impl<'a, B: Backend> Batch<'a, B> {
         lease: Duration,
     ) -> Result<usize, B::Error> {
         let mut expired = 0;
+        // At half its time: another process must not find it ended.
+        let renewed = self.clock.saturating_add(lease / 2).unwrap_or(Timestamp::MAX);
         loop {
-            let rows = self.backend.expired(self.clock, EXPIRED_MAX)?;
+            let rows = self.backend.expired(self.clock, renewed, EXPIRED_MAX)?;
             let found = rows.len();
+            let mut changed = 0;
             self.prefetch(&rows)?;
             for row in rows {
                 if !self.fetch(row)? {
                     continue;
                 }
                 let submission = &self.set.entries[&row].submission;
-                if submission.lease_until.is_none_or(|end| end > self.clock) {
-                    // It was settled in this transaction and is not written yet, or what found it does
-                    // not fit it.
-                    self.write_again(row);
-                    continue;
-                }
                 let is_of = |token: &LeaseToken| token.submission == submission.id;
                 if leased.iter().any(|it| is_of(it) && submission.is_leased_by(it)) {
                     let lease_until = self.clock + lease;
                     self.modify(row, |submission| submission.lease_until = Some(lease_until));
+                    changed += 1;
+                } else if submission.lease_until.is_none_or(|end| end > self.clock) {
+                    // It was settled in this transaction and is not written yet, what found it does
+                    // not fit it, or it is this process's and has not ended.
+                    self.write_again(row);
                 } else {
                     self.modify(row, Submission::expire);
                     expired += 1;
+                    changed += 1;
                 }
             }
-            if found < EXPIRED_MAX {
+            if found < EXPIRED_MAX || changed == 0 {
                 return Ok(expired);
             }
             self.flush()?;
@@ -759,6 +785,10 @@ impl<'a, B: Backend> Batch<'a, B> {
     /// that it is neither sent nor found again.
     fn admit(&mut self, stored: Stored) -> Result<i64, B::Error> {
         let Stored { row, submission, corrupt } = stored;
+        if self.set.entries.get(&row).is_some_and(|entry| entry.submission.id != submission.id) {
+            // Another process has used the row since it was chosen here.
+            return Err(B::conflict());
+        }
         if let Some(Corrupt { counted_as, fault, document }) = corrupt {
             let counted_as = self.counted(counted_as)?;
             self.counts.moved(counted_as, submission.state);

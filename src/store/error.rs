@@ -12,6 +12,8 @@ pub enum StoreError {
     SpoolFull,
     #[error("the store is closed")]
     Closed,
+    #[error("the store is not open yet")]
+    Opening,
     #[error("the store was opened read-only")]
     ReadOnly,
     #[error("the store {path} is in use by another process")]
@@ -43,12 +45,25 @@ pub enum StoreError {
     )]
     NoSpool { path: String },
     #[error(
-        "webhooks in the spool {path} wait for another database: set store.url to that one until the \
-         spool is empty, or move the file away"
+        "webhooks in the spool {path} (store.spool.path) wait for another database: set store.url to that \
+         one until the spool is empty, or move the file away"
     )]
     SpoolOfAnother { path: String },
     #[error("the store {path} is damaged: {fault}; run: postcall doctor --store {path}")]
     Damaged { path: String, fault: String },
+    /// Why a process that serves ends.
+    #[error(transparent)]
+    Ended(Arc<StoreError>),
+    #[error(
+        "another process serves {path} as the replica {replica}: stop it, or give each process its own \
+         `store.replica`"
+    )]
+    NameInUse { path: String, replica: String },
+    #[error(
+        "another process has taken over the replica {replica} of {path}: give each process its own \
+         `store.replica`, and start one again that was suspended for long"
+    )]
+    Superseded { path: String, replica: String },
     #[error("{fault} while it was served: restart the service; {copy}")]
     Displaced { fault: String, copy: String },
     #[error("opening the store {path}")]

@@ -104,6 +104,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// Submissions that were settled because there was nothing to send.
     pub settled: Vec<SettledUnsent>,
+    /// How long the claims hold, from before they were asked for.
+    pub lease: Duration,
     /// When the next submission is due, or may be a probe, among the accounts that gave less than was
     /// wanted.
     pub next_due_at: Option<Timestamp>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::examination::Examination;
-use super::postgres::{self, Address, Import, apart};
+use super::postgres::{self, Address, Import, MoveStart, apart};
 use super::sqlite::{self, Export, SqliteStore};
 use super::tables::{TABLES, Table, Value};
 use crate::clock::Clock;
@@ -46,6 +46,10 @@ pub enum MoveError {
          database"
     )]
     NotEmpty { to: String, from: String },
+    #[error(
+        "the replica {replica} serves {to}: stop it first; if it ended suddenly, try again two minutes later"
+    )]
+    Served { to: String, replica: String },
     #[error(
         "row {row} of {table} is not the same in both: {from} was changed since the move began, or {to} was; \
          drop the database, create it again, and move again"
@@ -90,8 +94,14 @@ pub fn move_store(
             })
         };
         let import = Import::open(to)?;
-        if !import.begin(&path.display().to_string())? {
-            return Err(MoveError::NotEmpty { to: to.shown(), from: shown.clone() });
+        match import.begin(&path.display().to_string())? {
+            MoveStart::Moving => {}
+            MoveStart::NotEmpty => {
+                return Err(MoveError::NotEmpty { to: to.shown(), from: shown.clone() });
+            }
+            MoveStart::ServedBy(replica) => {
+                return Err(MoveError::Served { to: to.shown(), replica });
+            }
         }
         let mut tables = Vec::new();
         for table in &TABLES {

@@ -22,7 +22,7 @@ use super::model::{
 use super::selection::Turns;
 use super::writer::{Order, Writer};
 use crate::domain::{CallUuid, Name, WebhookId};
-use crate::submission::{ActionOutcome, Replay, Settled, Settlement, SubmissionId};
+use crate::submission::{ActionOutcome, LeaseToken, Replay, Settled, Settlement, SubmissionId};
 
 /// How often a store that others write to is looked at for what is due.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -55,10 +55,14 @@ pub(super) struct Serving<B: Backend> {
     changed: Arc<Notify>,
     turns: Arc<Mutex<Turns>>,
     lease: Duration,
+    /// Claims of transactions of which it is not known whether they were committed.
+    unconfirmed: Arc<Mutex<Vec<LeaseToken>>>,
 }
 
 pub(super) enum Writing<B: Backend> {
     Open(Writer<B>),
+    /// The database is not reached yet.
+    Opening,
     Closed,
     ReadOnly,
     /// The database could not be opened.
@@ -75,6 +79,7 @@ impl<B: Backend> Serving<B> {
             changed,
             turns: Arc::default(),
             lease,
+            unconfirmed: Arc::default(),
         }
     }
 
@@ -84,10 +89,25 @@ impl<B: Backend> Serving<B> {
         Self { writer: RwLock::new(writing), ..serving }
     }
 
+    /// Its database is not reached yet.
+    pub fn is_opening(&mut self) {
+        self.writer = RwLock::new(Writing::Opening);
+    }
+
     /// The writer, and its thread unless it is a future.
     pub fn started(&mut self, writer: Writer<B>, thread: Option<JoinHandle<()>>) {
         self.writer = RwLock::new(Writing::Open(writer));
         self.thread = Mutex::new(thread);
+    }
+
+    /// As [`started`](Self::started), of a store whose database is reached at last. It blocks; what was
+    /// closed meanwhile stays so.
+    pub fn opened(&self, writer: Writer<B>, thread: JoinHandle<()>) {
+        let mut writing = self.writer.blocking_write();
+        *self.thread.lock().expect("no holder of the lock panics") = Some(thread);
+        if matches!(*writing, Writing::Opening) {
+            *writing = Writing::Open(writer);
+        }
     }
 
     /// Waits until what is queued is durable.
@@ -135,6 +155,7 @@ where
     }
     match &*store.serving().writer.read().await {
         Writing::Open(writer) => writer.write(order, touched, run).await,
+        Writing::Opening => Err(StoreError::Opening),
         Writing::Closed => Err(StoreError::Closed),
         Writing::ReadOnly => Err(StoreError::ReadOnly),
         Writing::Damaged => Err(store.fatal().unwrap_or(StoreError::Closed)),
@@ -200,14 +221,27 @@ impl<E: Engine> Receive for E {
 impl<E: Engine> Queue for E {
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
         let (turns, lease) = (self.serving().turns.clone(), self.serving().lease);
+        let unconfirmed = || self.serving().unconfirmed.lock().expect("no holder panics");
+        let given_back = unconfirmed().clone();
+        let started = Arc::<Mutex<Vec<LeaseToken>>>::default();
         let touched = touching::<E>(|| {
             Touched::claiming(request.wanted.iter().map(|(account, _)| account.clone()))
         });
-        write_in(self, Order::Last, touched, move |batch| {
+        let (tokens, known) = (started.clone(), given_back.clone());
+        let claimed = write_in(self, Order::Last, touched, move |batch| {
             let turns = &mut turns.lock().expect("selecting does not panic");
-            batch.claim(&request, turns, lease)
-        })
-        .await
+            batch.give_back(&known, request.now)?;
+            let claimed = batch.claim(&request, turns, lease)?;
+            let claims = claimed.claims.iter().map(|claim| claim.token);
+            *tokens.lock().expect("no holder panics") = claims.collect();
+            Ok(claimed)
+        });
+        let claimed = claimed.await;
+        match &claimed {
+            Ok(_) => unconfirmed().retain(|token| !given_back.contains(token)),
+            Err(_) => unconfirmed().append(&mut started.lock().expect("no holder panics")),
+        }
+        claimed
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
@@ -235,7 +269,7 @@ impl<E: Engine> Queue for E {
 
     async fn close(&self) {
         let mut writer = self.serving().writer.write().await;
-        if matches!(*writer, Writing::Open(_)) {
+        if matches!(*writer, Writing::Open(_) | Writing::Opening) {
             *writer = Writing::Closed;
         }
         drop(writer);

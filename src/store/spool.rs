@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -34,6 +34,8 @@ pub struct SpoolOptions {
     pub webhooks_max: u64,
     /// Webhooks that may wait for the file; more are refused.
     pub write_queue: usize,
+    /// The id of the database, once it was reached.
+    pub database: Box<dyn Fn() -> Option<Uuid> + Send + Sync>,
     pub clock: Clock,
     pub observer: Arc<dyn Observer>,
 }
@@ -45,6 +47,8 @@ pub struct Spool {
     file: SqliteStore,
     after: Duration,
     webhooks_max: u64,
+    database: Box<dyn Fn() -> Option<Uuid> + Send + Sync>,
+    owner: OnceLock<Owner>,
     /// About how many wait.
     waiting: AtomicU64,
     filled: Notify,
@@ -54,17 +58,21 @@ pub struct Spool {
     observer: Arc<dyn Observer>,
 }
 
+/// Whose the webhooks in the spool are, once that is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    ThisDatabase,
+    Another,
+}
+
 impl Spool {
-    /// Opens the spool of a store, whose database has this id, or creates it.
+    /// Opens the spool of a store, or creates it.
     ///
     /// # Errors
-    /// As for [`SqliteStore::open`]; webhooks in it wait for another database.
-    pub fn open(
-        options: SpoolOptions,
-        store: Arc<dyn Store>,
-        database: Uuid,
-    ) -> Result<Self, StoreError> {
-        let SpoolOptions { path, after, webhooks_max, write_queue, clock, observer } = options;
+    /// As for [`SqliteStore::open`]; the file is a store, or webhooks in it wait for another database.
+    pub fn open(options: SpoolOptions, store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let SpoolOptions { path, after, webhooks_max, write_queue, database, clock, observer } =
+            options;
         let options = sqlite::Options {
             path,
             write_queue,
@@ -75,11 +83,13 @@ impl Spool {
         };
         Ok(Self {
             store,
-            file: SqliteStore::open_spool(options, database)?,
+            file: SqliteStore::open_spool(options, database())?,
             after,
             webhooks_max,
+            database,
+            owner: OnceLock::new(),
             // Until they are counted.
-            waiting: AtomicU64::new(1),
+            waiting: AtomicU64::new(0),
             filled: Notify::new(),
             slow_until: Mutex::default(),
             clock,
@@ -92,9 +102,11 @@ impl Spool {
     /// `policies` are those of surveys by name.
     pub async fn drain(&self, policies: impl Fn(&Name) -> Option<Arc<dyn CompletionPolicy>>) {
         loop {
-            if self.count().await == Some(0) {
+            let waiting = self.count().await;
+            let is_owned = self.is_for_this_database().await;
+            if is_owned && waiting == Some(0) {
                 self.filled.notified().await;
-            } else if self.store.is_writable() && !self.is_slow() {
+            } else if is_owned && self.store.is_writable() && !self.is_slow() {
                 self.drain_once(&policies).await;
             }
             tokio::time::sleep(RETRY_INTERVAL).await;
@@ -119,8 +131,34 @@ impl Spool {
         self.file.close().await;
     }
 
+    /// Whether what waits is for this database. If it is for another, nothing more is spooled.
+    async fn is_for_this_database(&self) -> bool {
+        if let Some(owner) = self.owner.get() {
+            return *owner == Owner::ThisDatabase;
+        }
+        let Some(database) = (self.database)() else { return false };
+        let owner = match self.file.spool_for(database).await {
+            Ok(true) => Owner::ThisDatabase,
+            Ok(false) => {
+                tracing::error!(
+                    "webhooks in the spool (store.spool.path) wait for another database, and nothing is spooled: \
+                     set store.url to that one until the spool is empty, or move the file away"
+                );
+                Owner::Another
+            }
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be written");
+                return false;
+            }
+        };
+        *self.owner.get_or_init(|| owner) == Owner::ThisDatabase
+    }
+
     /// Hands on what waits, in the order of arrival, as far as the database takes it.
     async fn drain_once(&self, policies: &impl Fn(&Name) -> Option<Arc<dyn CompletionPolicy>>) {
+        if !self.is_for_this_database().await {
+            return;
+        }
         let mut after = 0;
         loop {
             let page = match self.file.spooled(after, PAGE).await {
@@ -200,7 +238,8 @@ impl Spool {
     }
 
     fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) < self.webhooks_max
+        self.owner.get() != Some(&Owner::Another)
+            && self.waiting.load(Ordering::Relaxed) < self.webhooks_max
     }
 
     fn is_slow(&self) -> bool {

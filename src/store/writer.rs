@@ -29,6 +29,10 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a transaction is run again after a conflict with another process.
 const CONFLICTS_MAX: u32 = 8;
 
+/// How many operations of a batch may find something locked until the rest of it is refused: each of them
+/// waits as long as a statement may.
+const LOCKED_MAX: usize = 2;
+
 /// How long what retention removed may stay in the log: it goes little by little, and truncating the
 /// log for each part would hold up webhooks.
 const PURGED_IN_LOG_MAX: Duration = Duration::from_secs(60);
@@ -266,22 +270,35 @@ impl<B: Backend> Committer<B> {
                 self.refuse(operations, error);
             }
             Err(_) => {
-                for operation in operations {
-                    self.serve_alone(operation);
+                let (mut operations, mut locked) = (operations.into_iter(), 0);
+                while let Some(operation) = operations.next() {
+                    let Err((operation, error)) = self.serve_alone(operation) else { continue };
+                    locked += usize::from(B::is_locked(&error));
+                    let mut refused = vec![operation];
+                    if locked == LOCKED_MAX {
+                        refused.extend(operations.by_ref());
+                    }
+                    self.refuse(refused, error);
                 }
             }
         }
     }
 
-    fn serve_alone(&mut self, operation: Box<dyn Operation<B>>) {
+    /// Returns an operation that failed.
+    fn serve_alone(
+        &mut self,
+        operation: Box<dyn Operation<B>>,
+    ) -> Result<(), (Box<dyn Operation<B>>, B::Error)> {
         if let Some(damage) = self.backend.damage() {
-            return operation.answer(Err(damage));
+            operation.answer(Err(damage));
+            return Ok(());
         }
         let mut operations = vec![operation];
         match self.commit(&mut operations, None) {
             Ok(wakes) => self.acknowledge(operations, wakes),
-            Err(error) => self.refuse(operations, error),
+            Err(error) => return Err((operations.remove(0), error)),
         }
+        Ok(())
     }
 
     fn acknowledge(&mut self, operations: Vec<Box<dyn Operation<B>>>, wakes: bool) {
@@ -427,6 +444,7 @@ impl<B: Backend> Committer<B> {
             return;
         }
         self.backend.check_files();
+        self.backend.idle();
         self.truncate_log();
         // A disk that is full may still take a row: only what is as large as a batch counts.
         if !self.healthy.load(Ordering::Relaxed) && self.backend.probe_write().is_ok() {

@@ -5,6 +5,7 @@ mod cast;
 mod ending;
 mod far_side;
 mod load_senders;
+mod rounds;
 mod store_contents;
 
 use std::io::Write;
@@ -14,6 +15,7 @@ pub use self::cast::{Call, calls};
 pub use self::ending::assert_ended_well;
 pub use self::far_side::FarSide;
 pub use self::load_senders::LoadSenders;
+pub use self::rounds::play_rounds;
 pub use self::store_contents::StoreContents;
 
 /// Who delivers to `far_side`: two surveys that wait for their last answer for `after`. `delivery`

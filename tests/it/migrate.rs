@@ -179,6 +179,14 @@ async fn a_move_refuses_a_served_file_a_used_database_and_what_is_not_the_same()
     let expected = "row 701 of submissions is not the same in both: ";
     assert!(differs.to_string().starts_with(expected), "{differs}");
 
+    let is_served = TestDatabase::new();
+    let replica = open_database(&is_served).unwrap();
+    let refused = move_all(&path, &is_served).unwrap_err().to_string();
+    assert!(refused.starts_with("the replica a serves postgres://"), "{refused}");
+    assert!(refused.contains("stop it first"), "{refused}");
+    // It goes on as if nothing had been.
+    replica.receive(complete(0, "c-1")).await.unwrap();
+
     let used = TestDatabase::new();
     open_database(&used).unwrap().receive(complete(0, "c-1")).await.unwrap();
     let refused = move_all(&path, &used).unwrap_err();

@@ -2,6 +2,8 @@
 //! gone with the process. `DATABASE_URL` names one of the developer's instead, whose user may create
 //! databases.
 
+mod proxy;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +13,10 @@ use std::time::{Duration, Instant};
 use postcall::clock::Clock;
 use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
 use tempfile::TempDir;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
+
+pub use self::proxy::Proxy;
 
 /// Where Debian has the binaries of its releases of PostgreSQL.
 const INSTALLED: &str = "/usr/lib/postgresql";
@@ -326,6 +331,39 @@ impl TestDatabase {
     pub fn pooled_address(&self) -> Address {
         let config = server().pooled_config_of(&self.name);
         Address::new(config, postcall::destination::tls(), None)
+    }
+
+    /// Through a proxy that can lose a connection; `None` if the server is not our own.
+    pub fn proxied(&self) -> Option<(Address, Proxy)> {
+        let folder = server().own.as_ref()?.folder.path();
+        let port = server().config.get_ports()[0];
+        let proxy = Proxy::start(folder.join(format!(".s.PGSQL.{port}")));
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(proxy.port).user("postcall").dbname(&self.name);
+        config.ssl_mode(SslMode::Disable);
+        Some((Address::new(config, postcall::destination::tls(), None), proxy))
+    }
+
+    /// Ends all connections and takes no more, as a server that is away, or takes them again.
+    pub fn be_away(&self, is_away: bool) {
+        let name = &self.name;
+        server().execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !is_away));
+        if is_away {
+            server().execute(&format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            ));
+        }
+    }
+
+    /// Waits until so many statements of other connections wait for a lock.
+    pub fn wait_until_blocked(&self, statements: i64) {
+        let blocked = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let began = Instant::now();
+        while self.number(blocked) < statements {
+            assert!(began.elapsed() < START_TIMEOUT, "nothing waits for a lock");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sets a parameter for the connections that are made from now on.

@@ -11,10 +11,18 @@ use crate::postgres::{PASSWORD, TestDatabase, is_available};
 use crate::test_env::{SETTINGS, TestEnv};
 
 fn serving(database: &TestDatabase) -> TestEnv {
-    let url = database.url();
-    let mut test_env = TestEnv::of(&SETTINGS.replace("sqlite:@folder@/store.db", &url));
+    serving_as(database, "a")
+}
+
+fn serving_as(database: &TestDatabase, replica: &str) -> TestEnv {
+    let mut test_env = settings_for(database, replica);
     test_env.start();
     test_env
+}
+
+fn settings_for(database: &TestDatabase, replica: &str) -> TestEnv {
+    let store = format!(r#"{}", replica: "{replica}"#, database.url());
+    TestEnv::of(&SETTINGS.replace("sqlite:@folder@/store.db", &store))
 }
 
 fn delivered(database: &TestDatabase) -> i64 {
@@ -104,7 +112,7 @@ fn two_services_on_one_database_deliver_each_call_once() {
     }
     const CALLS: usize = 30;
     let database = TestDatabase::new();
-    let services = [serving(&database), serving(&database)];
+    let services = [serving_as(&database, "a"), serving_as(&database, "b")];
     for n in 0..CALLS {
         services[n % 2].caller(&format!("c-{n}")).has_pressed("4");
         // The sender repeats it, and reaches the other one.
@@ -162,4 +170,44 @@ fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
     test_env.start();
     test_env.caller("c-1").has_pressed("4");
     test_env.until("it is delivered", || delivered(&database) == 1);
+}
+
+#[test]
+fn a_database_that_is_away_at_the_start_is_waited_for() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = settings_for(&database, "a");
+    database.be_away(true);
+    test_env.start();
+    assert_eq!(test_env.ask("/readyz").status, 503);
+    assert!(test_env.figures().of("store_writable") == 0.0);
+    test_env.caller("c-1").presses("4").assert_status(503);
+    assert_eq!(test_env.ask("/livez").status, 200);
+    database.be_away(false);
+    test_env.until("it is ready", || test_env.is_ready());
+    assert!(test_env.figures().of("store_writable") == 1.0);
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until("it is delivered", || delivered(&database) == 1);
+}
+
+#[test]
+fn a_service_whose_replicas_name_is_taken_over_ends() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = settings_for(&database, "a");
+    test_env.serve_as_process();
+    test_env.until("it is ready", || test_env.is_ready());
+    let taken_over = "UPDATE replicas SET incarnation = gen_random_uuid() WHERE name = 'a'";
+    database.with(async |client| client.batch_execute(taken_over).await.unwrap());
+    let ended = test_env.until_the_process_ends();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another process has taken over the replica a"),
+        "{}",
+        ended.stderr
+    );
 }

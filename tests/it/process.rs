@@ -250,6 +250,14 @@ impl Home {
         home
     }
 
+    /// The settings of another who serves with it, and what is different in them.
+    pub fn settings_of(&self, name: &str, rewrite: impl FnOnce(&str) -> String) -> PathBuf {
+        let settings = std::fs::read_to_string(self.settings()).unwrap();
+        let path = self.folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&path, rewrite(&settings)).unwrap();
+        path
+    }
+
     pub fn settings(&self) -> PathBuf {
         self.folder.path().join("postcall.yaml")
     }

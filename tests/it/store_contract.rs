@@ -13,6 +13,7 @@ mod idempotency;
 mod model;
 mod operating;
 mod order;
+mod outages;
 mod pausing;
 mod quarantine;
 mod raw_file;

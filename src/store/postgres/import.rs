@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::connection::{Address, Statement, pipeline};
-use super::schema;
+use super::{replicas, schema};
 use crate::store::error::StoreError;
 use crate::store::tables::{Column, Kind, Table, Value};
 
@@ -29,6 +29,15 @@ pub(in crate::store) struct Import {
     shown: String,
 }
 
+/// Whether a store may be moved to a database.
+pub(in crate::store) enum MoveStart {
+    /// Nothing was here, or what is here is of an unfinished move of the same store.
+    Moving,
+    NotEmpty,
+    /// A replica of that name serves it.
+    ServedBy(String),
+}
+
 impl Import {
     pub fn open(address: &Address) -> Result<Self, StoreError> {
         let shown = address.shown();
@@ -42,32 +51,43 @@ impl Import {
         results.map_err(|error| StoreError::open(self.shown.as_ref(), error))
     }
 
-    /// Notes that a store is being moved here; returns whether it may be: nothing is here yet, or what is
-    /// here is of an unfinished move of the same store.
-    pub fn begin(&self, from: &str) -> Result<bool, StoreError> {
-        let results = self.run(vec![
-            Statement::new("SELECT source FROM moving"),
+    /// Notes that a store is being moved here, if it may be.
+    pub fn begin(&self, from: &str) -> Result<MoveStart, StoreError> {
+        let known = self.run(vec![Statement::new("SELECT source FROM moving")])?;
+        let known: Option<&str> = known[0].first().map(|row| row.get(0));
+        if known.is_some_and(|known| known != from) {
+            return Ok(MoveStart::NotEmpty);
+        }
+        // From here on no process writes to it. One that has begun to, or is about to, has said before that it
+        // serves.
+        let begin = "INSERT INTO moving (only_row, source) VALUES (1, $1) ON CONFLICT DO NOTHING";
+        self.run(vec![Statement::new(begin).with(from.to_owned(), Type::TEXT)])?;
+        let found = self.run(vec![
+            replicas::served_by(),
             Statement::new(
                 "SELECT EXISTS (SELECT 1 FROM submissions) OR EXISTS (SELECT 1 FROM webhooks)
                     OR EXISTS (SELECT 1 FROM state_counts WHERE accepted <> 0)",
             ),
         ])?;
-        let known: Option<&str> = results[0].first().map(|row| row.get(0));
-        match known {
-            Some(known) => Ok(known == from),
-            None if results[1][0].get(0) => Ok(false),
-            None => {
-                let begin = "INSERT INTO moving (only_row, source) VALUES (1, $1)";
-                self.run(vec![
-                    Statement::batch("BEGIN"),
-                    Statement::new(begin).with(from.to_owned(), Type::TEXT),
-                    // Of a process that served it before it had a submission.
-                    Statement::batch(
-                        "DELETE FROM state_counts; DELETE FROM deleted_counts; DELETE FROM clock;
-                        DELETE FROM pauses; DELETE FROM scopes; DELETE FROM quarantine; COMMIT",
-                    ),
-                ])?;
-                Ok(true)
+        let refused = match found[0].first() {
+            Some(served_by) => Some(MoveStart::ServedBy(served_by.get(0))),
+            None if known.is_none() && found[1][0].get(0) => Some(MoveStart::NotEmpty),
+            None => None,
+        };
+        match (refused, known) {
+            (Some(refused), Some(_)) => Ok(refused),
+            (Some(refused), None) => {
+                self.run(vec![Statement::new("DELETE FROM moving")])?;
+                Ok(refused)
+            }
+            (None, Some(_)) => Ok(MoveStart::Moving),
+            (None, None) => {
+                // Of a process that served it before it had a submission.
+                self.run(vec![Statement::batch(
+                    "DELETE FROM state_counts; DELETE FROM deleted_counts; DELETE FROM clock;
+                    DELETE FROM pauses; DELETE FROM scopes; DELETE FROM quarantine",
+                )])?;
+                Ok(MoveStart::Moving)
             }
         }
     }

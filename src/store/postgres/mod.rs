@@ -9,14 +9,17 @@ mod durability;
 mod error;
 mod examine;
 mod import;
+mod opening;
 mod options;
 mod quarantine;
 mod queries;
+mod replicas;
 mod schema;
 mod transaction;
 mod upkeep;
 
-use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,28 +29,26 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, oneshot};
-use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 pub(super) use self::connection::apart;
-use self::connection::{OPEN_TIMEOUT, Statement, pipeline};
 use self::durability::Risks;
 use self::error::PgError;
+use self::opening::Opening;
 use self::queries::Reading;
+use self::replicas::{Ended, Replica};
 use self::transaction::Database;
-use super::batch::free_claims;
 use super::contract::Reader;
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
 use super::serving::{Engine, Serving, Writing};
-use super::writer::{Setup, Writer};
 use crate::domain::{CallUuid, Name};
 use crate::submission::{Submission, SubmissionId};
 
 pub use self::connection::{Address, shown};
 pub use self::examine::examine;
-pub(super) use self::import::Import;
+pub(super) use self::import::{Import, MoveStart};
 pub use self::options::{LeaseClock, Options};
 
 /// Connections for queries; the writer has one of its own.
@@ -58,57 +59,68 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL store: one that is served by this process, or one that is only read.
 pub struct PostgresStore {
-    serving: Serving<Database>,
+    /// Shared with the thread that opens it.
+    serving: Arc<Serving<Database>>,
     reader: Pooled,
     risks: Arc<Risks>,
-    /// The number of this replica; `None` if it only reads.
-    slot: Option<i64>,
-    /// Which database it is.
-    identity: Uuid,
+    ended: Ended,
+    /// Not set if it only reads.
+    replica: Arc<OnceLock<Replica>>,
+    /// A thread that waits for a database that was away; it ends when the other is dropped.
+    opening: Option<(JoinHandle<()>, Sender<()>)>,
 }
 
 impl PostgresStore {
-    /// Migrates the schema, and frees the claims of an earlier process of this name.
+    /// Migrates the schema, and frees the claims of an earlier process of this name. If the database is
+    /// away, or another process had the name a moment ago, the store is opened as soon as that ends, and
+    /// refuses everything until then.
     ///
     /// # Errors
-    /// The database cannot be reached or says no, or a newer release wrote it.
+    /// The database says no, or a newer release wrote it.
     pub fn open(options: Options) -> Result<Self, StoreError> {
         // A runtime cannot be entered from within another.
         apart(|| Self::open_here(options))
     }
 
     fn open_here(options: Options) -> Result<Self, StoreError> {
-        let Options { address, replica, write_queue, lease, lease_clock, clock, observer } =
-            options;
-        let shown = address.shown();
-        let open = |error: PgError| StoreError::open(shown.as_ref(), error);
-        schema::migrate(&address)?;
-        let (runtime, client) = address.open()?;
-        let (slot, identity) = runtime.block_on(async {
-            schema::check_complete(&client, &shown).await?;
-            let slot = slot_of(&client, &replica).await.map_err(open)?;
-            Ok((slot, identity(&client).await.map_err(open)?))
-        })?;
-        drop(client);
-        let risks = Arc::<Risks>::default();
-        let backend = Database::new(transaction::Setup {
-            runtime,
-            address: address.clone(),
-            slot,
-            lease_clock,
-            risks: risks.clone(),
-            observer: observer.clone(),
-        });
-        let counts = free_claims(&backend, &*observer).map_err(open)?;
         let changed = Arc::<Notify>::default();
-        let mut serving = Serving::new(write_queue, lease, changed.clone());
-        observer.opened(counts);
-        let setup = Setup { backend, counts, observer, clock, changed };
-        let reader = Pooled::start(address)?;
-        let (writer, thread) =
-            Writer::start(setup).map_err(|error| StoreError::open(shown.as_ref(), error))?;
-        serving.started(writer, Some(thread));
-        Ok(Self { serving, reader, risks, slot: Some(slot), identity })
+        let mut serving = Serving::new(options.write_queue, options.lease, changed.clone());
+        let reader = Pooled::start(options.address.clone())?;
+        let (risks, ended) = (Arc::<Risks>::default(), Ended::default());
+        let replica = Arc::<OnceLock<Replica>>::default();
+        let mut opening = Opening {
+            options,
+            risks: risks.clone(),
+            ended: ended.clone(),
+            changed,
+            replica: replica.clone(),
+            other_seen_at: None,
+        };
+        let why = match opening.attempt() {
+            Ok((writer, thread)) => {
+                serving.started(writer, Some(thread));
+                let serving = Arc::new(serving);
+                return Ok(Self { serving, reader, risks, ended, replica, opening: None });
+            }
+            Err(error) if opening::may_pass(&error) => error,
+            Err(error) => return Err(error),
+        };
+        opening.options.observer.commit_failed();
+        tracing::warn!(
+            error = opening::words(&why),
+            "the store cannot be opened yet; webhooks are answered 503 until then"
+        );
+        serving.is_opening();
+        let serving = Arc::new(serving);
+        let (stop, stopped) = channel();
+        let opened = serving.clone();
+        let shown = opening.options.address.shown();
+        let thread = std::thread::Builder::new()
+            .name("store-open".to_owned())
+            .spawn(move || opening.run(&opened, &stopped))
+            .map_err(|error| StoreError::open(shown.as_ref(), error))?;
+        let opening = Some((thread, stop));
+        Ok(Self { serving, reader, risks, ended, replica, opening })
     }
 
     /// Opens a store for queries alone.
@@ -127,15 +139,16 @@ impl PostgresStore {
                 schema::check(&client, &shown).await
             };
             reader.block_on(check)?;
-            let serving = Serving::refusing(Writing::ReadOnly);
-            let (risks, identity) = (Arc::default(), Uuid::nil());
-            Ok(Self { serving, reader, risks, slot: None, identity })
+            let serving = Arc::new(Serving::refusing(Writing::ReadOnly));
+            let (risks, ended, replica) = Default::default();
+            Ok(Self { serving, reader, risks, ended, replica, opening: None })
         })
     }
 
-    /// The id of the database, which it keeps when it moves to another server.
-    pub fn identity(&self) -> Uuid {
-        self.identity
+    /// The id of the database, which it keeps when it moves to another server; `None` until it is reached.
+    pub fn identity(&self) -> impl Fn() -> Option<Uuid> + Send + Sync + use<> {
+        let replica = self.replica.clone();
+        move || replica.get().map(|replica| replica.database)
     }
 
     /// Runs a query beside the writer, in a transaction of its own.
@@ -166,7 +179,15 @@ impl PostgresStore {
 impl Drop for PostgresStore {
     /// Waits until what is queued is durable.
     fn drop(&mut self) {
-        self.serving.finish();
+        if let Some((thread, stop)) = self.opening.take() {
+            drop(stop);
+            if thread.join().is_err() {
+                tracing::error!("the thread that opens the store panicked");
+            }
+        }
+        if let Some(serving) = Arc::get_mut(&mut self.serving) {
+            serving.finish();
+        }
     }
 }
 
@@ -229,28 +250,6 @@ impl Drop for Pooled {
     }
 }
 
-async fn identity(client: &tokio_postgres::Client) -> Result<Uuid, PgError> {
-    let rows = pipeline(client, &[Statement::new("SELECT id FROM identity")], OPEN_TIMEOUT).await?;
-    Ok(rows[0][0].try_get(0)?)
-}
-
-/// The number of this replica, given when it first opens the store.
-async fn slot_of(client: &tokio_postgres::Client, replica: &str) -> Result<i64, PgError> {
-    let slot = Statement::new(
-        "INSERT INTO replicas (name, seen_at)
-            VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-            ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at RETURNING slot",
-    )
-    .with(replica.to_owned(), Type::TEXT);
-    let rows = pipeline(client, &[slot], OPEN_TIMEOUT).await?;
-    let slot: i64 = rows[0][0].try_get(0)?;
-    let counts =
-        Statement::new("INSERT INTO state_counts (slot) VALUES ($1) ON CONFLICT DO NOTHING")
-            .with(slot, Type::INT8);
-    pipeline(client, &[counts], OPEN_TIMEOUT).await?;
-    Ok(slot)
-}
-
 impl Engine for PostgresStore {
     type Backend = Database;
 
@@ -259,7 +258,7 @@ impl Engine for PostgresStore {
     }
 
     fn fatal(&self) -> Option<StoreError> {
-        None
+        self.ended.get().cloned().map(StoreError::Ended)
     }
 
     fn risks(&self) -> Vec<DurabilityRisk> {
@@ -326,7 +325,7 @@ impl Reader for PostgresStore {
         after: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(Name, u64)>, StoreError> {
-        let slot = self.slot;
+        let slot = self.replica.get().map(|replica| replica.slot);
         self.read(move |reading| Box::pin(queries::overdue(reading, slot, after, until))).await
     }
 

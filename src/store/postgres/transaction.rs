@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
@@ -21,6 +21,7 @@ use super::connection::{Address, Statement, pipeline};
 use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
+use super::replicas::{Ended, Replica, SAY_EVERY, now};
 use super::{quarantine, queries, upkeep};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
@@ -39,18 +40,27 @@ type Result<T> = std::result::Result<T, PgError>;
 /// How long one round trip may take; a sender that waits 5 s for its answer still gets the 503. The
 /// server gives a statement up before that, and a transaction that its client has left behind.
 const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long after the database is reached again only this replica's own leases expire: those of others may
+/// have ended while they could not reach it either, and are renewed first.
+const EXPIRES_OWN_FOR: SignedDuration = SignedDuration::from_secs(10);
+
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// The connection that writes, used from the writer's thread alone.
 pub(in crate::store) struct Database {
     address: Address,
-    /// The number of this replica.
-    slot: i64,
+    replica: Replica,
     lease_clock: LeaseClock,
     risks: Arc<Risks>,
+    ended: Ended,
     observer: Arc<dyn Observer>,
     client: RefCell<Option<Client>>,
+    /// When the database was reached again, by its clock, as all that follows.
+    reached_at: Cell<Option<Timestamp>>,
+    /// When it was last said that this replica serves.
+    said_at: Cell<Option<Timestamp>>,
     transaction: RefCell<Transaction>,
     changes: Cell<u64>,
     /// How far [`upkeep`] has looked through the submissions.
@@ -63,9 +73,10 @@ pub(in crate::store) struct Database {
 pub(super) struct Setup {
     pub runtime: Runtime,
     pub address: Address,
-    pub slot: i64,
+    pub replica: Replica,
     pub lease_clock: LeaseClock,
     pub risks: Arc<Risks>,
+    pub ended: Ended,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -73,6 +84,9 @@ pub(super) struct Setup {
 #[derive(Default)]
 struct Transaction {
     is_open: bool,
+    began_at: Timestamp,
+    /// It says that this replica serves.
+    says_it_serves: bool,
     /// In the order in which they have to run. What follows them is gathered below.
     statements: Vec<Statement>,
     inserts: BTreeMap<i64, Columns>,
@@ -116,7 +130,7 @@ struct KeyColumns {
 
 /// What a statement of [`Database::fetches`] reads.
 enum Fetch {
-    Clock,
+    Serving,
     Submissions,
     Rows,
     Sources,
@@ -153,12 +167,6 @@ pub(super) const KEYS: &str = "SELECT source, key, digest, submission FROM idemp
 
 pub(super) const PAUSES: &str = "SELECT account, pause FROM pauses WHERE account = ANY($1)";
 
-macro_rules! now {
-    () => {
-        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-    };
-}
-
 /// Takes the lead of accounts that no replica leads, and renews it for 15 s once half of them have
 /// passed. What another one leads is not locked.
 const LEAD: &str = concat!(
@@ -184,8 +192,6 @@ const LED: &str = concat!(
     now!()
 );
 
-const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-
 pub(super) const DUE: &str = "SELECT due_at, seq FROM due
     WHERE account = $1 AND due_at > $2 AND due_at <= $3 AND lease_until IS NULL
     ORDER BY due_at, seq LIMIT $4";
@@ -196,8 +202,9 @@ pub(super) const LEAST_CLAIMED: &str = "SELECT seq FROM
             ORDER BY due_at LIMIT 1000) AS longest
     ORDER BY fence, due_at, seq LIMIT $3";
 
-pub(super) const EXPIRED: &str =
-    "SELECT seq FROM due WHERE lease_until <= $1 ORDER BY lease_until LIMIT $2";
+pub(super) const EXPIRED: &str = "SELECT seq FROM due
+    WHERE lease_until <= $2 AND (replica = $3 OR (lease_until <= $1 AND $4))
+    ORDER BY lease_until LIMIT $5";
 
 pub(super) const OWN_CLAIMS: &str =
     "SELECT seq FROM due WHERE lease_until IS NOT NULL AND replica = $1 LIMIT $2";
@@ -269,14 +276,17 @@ const INSERT_KEYS: &str = "INSERT INTO idempotency_keys
 impl Database {
     /// For the thread that opens the store, and then the writer's.
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { runtime, address, slot, lease_clock, risks, observer } = setup;
+        let Setup { runtime, address, replica, lease_clock, risks, ended, observer } = setup;
         Self {
             address,
-            slot,
+            replica,
             lease_clock,
             risks,
+            ended,
             observer,
             client: RefCell::new(None),
+            reached_at: Cell::default(),
+            said_at: Cell::default(),
             transaction: RefCell::default(),
             changes: Cell::new(0),
             looked_to: Cell::new(i64::MIN),
@@ -287,7 +297,7 @@ impl Database {
     /// Runs what waits to be written and then these statements, in one round trip; returns the rows of
     /// these.
     fn run(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
-        let mut all = self.transaction.borrow_mut().take_statements(self.slot);
+        let mut all = self.transaction.borrow_mut().take_statements(self.replica.slot);
         let before = all.len();
         all.extend(statements);
         let result = match &*self.client.borrow() {
@@ -308,15 +318,16 @@ impl Database {
     /// Has a statement run before whatever is read or written next.
     fn defer(&self, statement: Statement) {
         let mut transaction = self.transaction.borrow_mut();
-        transaction.close_group(self.slot);
+        transaction.close_group(self.replica.slot);
         transaction.statements.push(statement);
         self.changes.set(self.changes.get() + 1);
     }
 
-    fn connect(&self) -> Result<()> {
+    /// Returns whether there was a connection already.
+    fn connect(&self) -> Result<bool> {
         let mut client = self.client.borrow_mut();
         if client.as_ref().is_some_and(|client| !client.is_closed()) {
-            return Ok(());
+            return Ok(true);
         }
         *client = None;
         let connected = self
@@ -326,7 +337,25 @@ impl Database {
         let (connected, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
         self.runtime.block_on(self.risks.check(&connected, &*self.observer))?;
         *client = Some(connected);
-        Ok(())
+        self.reached_at.set(None);
+        Ok(false)
+    }
+
+    fn try_begin(&self, touched: &Touched) -> Result<Option<Timestamp>> {
+        *self.transaction.borrow_mut() = Transaction { is_open: true, ..Transaction::default() };
+        let serving = vec![(Fetch::Serving, self.replica.serving())];
+        let clock = self.fetch(Some(Statement::batch(BEGIN)), touched, serving)?;
+        let now = clock.unwrap_or_default();
+        if self.reached_at.get().is_none() {
+            self.reached_at.set(Some(now));
+        }
+        let mut transaction = self.transaction.borrow_mut();
+        transaction.began_at = now;
+        if has_passed(SAY_EVERY, self.said_at.get(), now) {
+            transaction.says_it_serves = true;
+            transaction.statements.push(self.replica.seen());
+        }
+        Ok(clock.filter(|_| self.lease_clock == LeaseClock::Database))
     }
 
     fn fetches(&self, touched: &Touched) -> Vec<(Fetch, Statement)> {
@@ -335,7 +364,7 @@ impl Database {
             for (fetch, sql) in [(Fetch::Lead, LEAD), (Fetch::Led, LED)] {
                 let statement = Statement::new(sql)
                     .with(names(&touched.claimed), Type::TEXT_ARRAY)
-                    .with(self.slot, Type::INT8);
+                    .with(self.replica.slot, Type::INT8);
                 fetches.push((fetch, statement));
             }
         }
@@ -377,7 +406,8 @@ impl Database {
         fetches
     }
 
-    /// Runs statements before the fetches; returns the database's clock where it was asked for.
+    /// Runs statements before the fetches; returns the database's clock if leases go by it and it was asked
+    /// for.
     fn fetch(
         &self,
         before: Option<Statement>,
@@ -403,7 +433,15 @@ impl Database {
                         }
                     }
                 }
-                Fetch::Clock => clock = rows.first().map(|row| clamped(row.get(0))),
+                Fetch::Serving => {
+                    let checked = rows.first().map(|row| self.replica.check(row)).transpose();
+                    if let Err(PgError::Superseded { replica }) = &checked {
+                        let (path, replica) = (self.address.shown(), replica.clone());
+                        let why = StoreError::Superseded { path, replica };
+                        self.ended.get_or_init(|| Arc::new(why));
+                    }
+                    clock = checked?;
+                }
                 Fetch::Submissions => {
                     let unknown = touched.submissions.iter().map(|id| (*id, None));
                     transaction.ids.extend(unknown);
@@ -460,6 +498,11 @@ impl Database {
     }
 }
 
+/// A clock that was put back is as one that has gone far.
+fn has_passed(time: SignedDuration, since: Option<Timestamp>, now: Timestamp) -> bool {
+    since.is_none_or(|since| !(SignedDuration::ZERO..time).contains(&now.duration_since(since)))
+}
+
 impl Transaction {
     /// Everything that is to be written, in order.
     fn take_statements(&mut self, slot: i64) -> Vec<Statement> {
@@ -502,8 +545,11 @@ impl Transaction {
             self.statements.push(Statement::new(NOT_DUE).with(settled, Type::INT8_ARRAY));
         }
         for (sql, rows) in [(INSERT, inserts), (UPDATE, updates)] {
+            let mut rows: Vec<Columns> = rows.into_values().collect();
+            // All replicas write in the same order, so that none waits for one that waits for it.
+            rows.sort_unstable_by_key(|row| row.id);
             if !rows.is_empty() {
-                self.statements.push(with_arrays(sql, rows.into_values().collect()));
+                self.statements.push(with_arrays(sql, rows));
             }
         }
         if !self.webhooks.is_empty() {
@@ -586,7 +632,6 @@ fn insert_webhooks(webhooks: Vec<WebhookColumns>) -> Statement {
 }
 
 fn insert_keys(mut keys: Vec<KeyColumns>) -> Statement {
-    // All replicas insert in the same order, so that none waits for one that waits for it.
     keys.sort_unstable_by(|a, b| (&a.source, &a.key).cmp(&(&b.source, &b.key)));
     let sources: Vec<String> = keys.iter().map(|it| it.source.clone()).collect();
     let names: Vec<Vec<u8>> = keys.iter().map(|it| it.key.clone()).collect();
@@ -620,13 +665,15 @@ impl Backend for Database {
     const EXCLUSIVE: bool = false;
 
     fn begin(&self, touched: &Touched) -> Result<Option<Timestamp>> {
-        self.connect()?;
-        *self.transaction.borrow_mut() = Transaction { is_open: true, ..Transaction::default() };
-        let clock = match self.lease_clock {
-            LeaseClock::Database => vec![(Fetch::Clock, Statement::new(CLOCK))],
-            LeaseClock::Process => Vec::new(),
-        };
-        self.fetch(Some(Statement::batch(BEGIN)), touched, clock)
+        let was_connected = self.connect()?;
+        match self.try_begin(touched) {
+            // It may have been lost long ago, and nothing was written over it.
+            Err(error) if was_connected && error.is_connection_lost() => {
+                self.connect()?;
+                self.try_begin(touched)
+            }
+            begun => begun,
+        }
     }
 
     fn prefetch(&self, touched: &Touched) -> Result<()> {
@@ -640,10 +687,17 @@ impl Backend for Database {
         error.is_conflict()
     }
 
+    fn conflict() -> PgError {
+        PgError::Overtaken
+    }
+
     fn commit(&self) -> Result<Option<StateCounts>> {
         let counts = Statement::new(queries::COUNTS);
         let results = self.run(vec![counts, Statement::batch("COMMIT")])?;
-        self.transaction.borrow_mut().is_open = false;
+        let ended = std::mem::take(&mut *self.transaction.borrow_mut());
+        if ended.says_it_serves {
+            self.said_at.set(Some(ended.began_at));
+        }
         results[0].first().map(queries::counts_of).transpose()
     }
 
@@ -664,12 +718,24 @@ impl Backend for Database {
         error.is_unavailable()
     }
 
+    fn is_locked(error: &PgError) -> bool {
+        error.is_locked()
+    }
+
+    fn idle(&self) {
+        let said = self.begin(&Touched::default()).and_then(|_| self.commit());
+        if let Err(error) = said {
+            tracing::debug!(%error, "it could not be said that this replica serves");
+            self.rollback();
+        }
+    }
+
     fn write_failed(&self, _error: &PgError) -> bool {
         false
     }
 
     fn damage(&self) -> Option<StoreError> {
-        None
+        self.ended.get().cloned().map(StoreError::Ended)
     }
 
     fn check_files(&self) {}
@@ -678,7 +744,7 @@ impl Backend for Database {
         self.begin(&Touched::default())?;
         self.defer(
             Statement::new("UPDATE state_counts SET accepted = accepted WHERE slot = $1")
-                .with(self.slot, Type::INT8),
+                .with(self.replica.slot, Type::INT8),
         );
         self.commit().map(drop).inspect_err(|_| self.rollback())
     }
@@ -730,10 +796,9 @@ impl Backend for Database {
     }
 
     fn fold_counts(&self) -> Result<()> {
-        self.defer(upkeep::seen(self.slot));
-        let gone = self.rows_of(upkeep::gone(self.slot))?;
+        let gone = self.rows_of(upkeep::gone(self.replica.slot))?;
         if !gone.is_empty() {
-            upkeep::fold(&gone, self.slot).into_iter().for_each(|it| self.defer(it));
+            upkeep::fold(&gone, self.replica.slot).into_iter().for_each(|it| self.defer(it));
         }
         Ok(())
     }
@@ -835,8 +900,16 @@ impl Backend for Database {
                     delivered = c.delivered + $4, ignored = c.ignored + $5, dead = c.dead + $6,
                     discarded = c.discarded + $7",
         );
-        let counts =
-            [delta.accepted, collecting, pending, delivered, ignored, dead, discarded, self.slot];
+        let counts = [
+            delta.accepted,
+            collecting,
+            pending,
+            delivered,
+            ignored,
+            dead,
+            discarded,
+            self.replica.slot,
+        ];
         for count in counts {
             statement = statement.with(count, Type::INT8);
         }
@@ -851,7 +924,7 @@ impl Backend for Database {
                     ON CONFLICT (slot, state)
                     DO UPDATE SET submissions = deleted_counts.submissions + 1",
             )
-            .with(self.slot, Type::INT8)
+            .with(self.replica.slot, Type::INT8)
             .with(state.label(), Type::TEXT),
         );
         Ok(())
@@ -1000,8 +1073,9 @@ impl Backend for Database {
         let released = self.begin(&Touched::default()).and_then(|_| {
             self.defer(
                 Statement::new("UPDATE leaders SET until = 0 WHERE replica = $1")
-                    .with(self.slot, Type::INT8),
+                    .with(self.replica.slot, Type::INT8),
             );
+            self.defer(self.replica.leave());
             self.commit()
         });
         if let Err(error) = released {
@@ -1055,11 +1129,17 @@ impl Backend for Database {
         Ok(())
     }
 
-    fn expired(&self, clock: Timestamp, most: usize) -> Result<Vec<i64>> {
+    fn expired(&self, clock: Timestamp, renewed: Timestamp, most: usize) -> Result<Vec<i64>> {
         let statement = if clock == Timestamp::MAX {
-            Statement::new(OWN_CLAIMS).with(self.slot, Type::INT8)
+            Statement::new(OWN_CLAIMS).with(self.replica.slot, Type::INT8)
         } else {
-            Statement::new(EXPIRED).with(micros(clock), Type::INT8)
+            let others_too = self.lease_clock == LeaseClock::Process
+                || has_passed(EXPIRES_OWN_FOR, self.reached_at.get(), clock);
+            Statement::new(EXPIRED)
+                .with(micros(clock), Type::INT8)
+                .with(micros(renewed), Type::INT8)
+                .with(self.replica.slot, Type::INT8)
+                .with(others_too, Type::BOOL)
         };
         self.rows_of(statement.with(limit(most), Type::INT8))
     }
@@ -1084,15 +1164,25 @@ impl Backend for Database {
 
     fn save_pause(&self, account: &Name, pause: &Pause) -> Result<()> {
         let pause = serde_json::to_string(pause).expect("texts and numbers are JSON");
-        self.transaction.borrow_mut().pauses.remove(account);
-        self.defer(
-            Statement::new(
-                "INSERT INTO pauses (account, pause) VALUES ($1, $2)
-                    ON CONFLICT (account) DO UPDATE SET pause = excluded.pause",
-            )
+        // What an operator changed at another replica since it was read is not overwritten.
+        let read = self.transaction.borrow().pauses.get(account).cloned().flatten();
+        let statement = match &read {
+            None => {
+                "INSERT INTO pauses (account, pause) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
+            }
+            Some(_) => "UPDATE pauses SET pause = $2 WHERE account = $1 AND pause = $3 RETURNING 1",
+        };
+        let mut statement = Statement::new(statement)
             .with(account.as_str().to_owned(), Type::TEXT)
-            .with(pause, Type::TEXT),
-        );
+            .with(pause.clone(), Type::TEXT);
+        if let Some(read) = read {
+            statement = statement.with(read, Type::TEXT);
+        }
+        if self.query(statement)?.is_empty() {
+            return Err(PgError::Overtaken);
+        }
+        self.transaction.borrow_mut().pauses.insert(account.clone(), Some(pause));
+        self.changes.set(self.changes.get() + 1);
         Ok(())
     }
 

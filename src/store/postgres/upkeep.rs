@@ -5,15 +5,10 @@ use tokio_postgres::types::Type;
 
 use super::columns::limit;
 use super::connection::Statement;
+use super::replicas::now;
 
 /// Submissions that are looked at in one transaction.
 const PAGE: i64 = 5000;
-
-macro_rules! now {
-    () => {
-        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-    };
-}
 
 /// Nothing here finds a submission that waits without a row of `due`: no claim would.
 pub(super) const MISFILED: &str = "SELECT seq FROM
@@ -32,7 +27,7 @@ pub(super) const MISFILED: &str = "SELECT seq FROM
     ) AS misfiled ORDER BY seq LIMIT $3";
 
 /// A replica that has not said for an hour that it serves has gone, or has been stopped. If it wakes, it
-/// counts from zero.
+/// has lost its name and ends.
 const GONE: &str = concat!(
     "SELECT counts.slot FROM state_counts AS counts
         LEFT JOIN replicas ON replicas.slot = counts.slot
@@ -80,12 +75,6 @@ pub(super) fn misfiled(after: i64, until: i64, most: usize) -> Statement {
         .with(after, Type::INT8)
         .with(until, Type::INT8)
         .with(limit(most), Type::INT8)
-}
-
-/// Notes that a replica serves.
-pub(super) fn seen(slot: i64) -> Statement {
-    Statement::new(concat!("UPDATE replicas SET seen_at = ", now!(), " WHERE slot = $1"))
-        .with(slot, Type::INT8)
 }
 
 /// Slots of replicas that have gone and whose counts are not folded yet.

@@ -83,6 +83,14 @@ pub struct SqliteStore {
     local: bool,
 }
 
+/// What a file is opened as.
+#[derive(Clone, Copy)]
+enum Kind {
+    Store,
+    /// Of a database, if that is known.
+    Spool(Option<Uuid>),
+}
+
 /// A database that is only read, whether or not a process serves it. Its methods block.
 pub struct ReadOnly(Connection);
 
@@ -94,25 +102,24 @@ impl SqliteStore {
     /// Another process serves it, it belongs to another program, a newer release or a pre-release
     /// wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> Result<Self, StoreError> {
-        Self::open_as(options, None)
+        Self::open_as(options, Kind::Store)
     }
 
-    /// A store, or the spool of a database.
-    fn open_as(options: Options, spool_of: Option<Uuid>) -> Result<Self, StoreError> {
+    fn open_as(options: Options, kind: Kind) -> Result<Self, StoreError> {
         let path = options.path.clone();
-        let (mut store, setup) = Self::prepare(options, false, spool_of)?;
+        let (mut store, setup) = Self::prepare(options, false, kind)?;
         let (writer, thread) =
             Writer::start(setup).map_err(|error| StoreError::open(&path, error))?;
         store.serving.started(writer, Some(thread));
         Ok(store)
     }
 
-    /// Opens the file as the spool of a database, and creates it if there is none.
+    /// Opens the file as a spool, of a database if that is known, and creates it if there is none.
     ///
     /// # Errors
-    /// As for [`open`](Self::open); webhooks in it wait for another database.
-    pub(super) fn open_spool(options: Options, database: Uuid) -> Result<Self, StoreError> {
-        Self::open_as(options, Some(database))
+    /// As for [`open`](Self::open); the file is a store, or webhooks in it wait for another database.
+    pub(super) fn open_spool(options: Options, database: Option<Uuid>) -> Result<Self, StoreError> {
+        Self::open_as(options, Kind::Spool(database))
     }
 
     /// As [`open`](Self::open), without threads: for a simulation of the whole service on one. The
@@ -125,7 +132,7 @@ impl SqliteStore {
         options: Options,
         latency: impl Fn() -> Duration + Send + 'static,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StoreError> {
-        let (mut store, setup) = Self::prepare(options, true, None)?;
+        let (mut store, setup) = Self::prepare(options, true, Kind::Store)?;
         let (writer, serve) = Writer::local(setup, latency);
         store.serving.started(writer, None);
         Ok((store, serve))
@@ -135,22 +142,22 @@ impl SqliteStore {
     fn prepare(
         options: Options,
         local: bool,
-        spool_of: Option<Uuid>,
+        kind: Kind,
     ) -> Result<(Self, Setup<Database>), StoreError> {
         let Options { path, write_queue, lease, clock, observer } = options;
         let path = &open::create(&path)?;
         files::check(path)?;
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path, &*observer)?;
-        match spool_of {
-            Some(database) => spool::take(&connection, path, database)?,
-            None => spool::check_is_none(&connection, path)?,
+        match kind {
+            Kind::Store => spool::check_is_none(&connection, path)?,
+            Kind::Spool(database) => spool::mark(&connection, path, database)?,
         }
         open::warn_of_rescued(path);
         network::warn_of_network_file_system(path);
         let reader = ReadOnly(open::read_only(path)?);
         let mut backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
-        backend.is_spool = spool_of.is_some();
+        backend.is_spool = matches!(kind, Kind::Spool(_));
         let damage = backend.damage_record();
         let changed = Arc::<Notify>::default();
         let setup =
@@ -219,6 +226,14 @@ impl SqliteStore {
 
 /// If it is a spool.
 impl SqliteStore {
+    /// Notes that what is spooled waits for this database; returns whether it does, and not for another.
+    pub(super) async fn spool_for(&self, database: Uuid) -> Result<bool, StoreError> {
+        write_in(self, Order::Last, Touched::default(), move |batch| {
+            batch.apart(|file| file.spool_for(database))
+        })
+        .await
+    }
+
     pub(super) async fn spooled(
         &self,
         after: i64,
@@ -234,7 +249,7 @@ impl SqliteStore {
     /// Removes webhooks that the database has.
     pub(super) async fn forget_spooled(&self, numbers: Vec<i64>) -> Result<(), StoreError> {
         write_in(self, Order::Last, Touched::default(), move |batch| {
-            batch.apart(|database| database.forget_spooled(&numbers))
+            batch.apart(|file| file.forget_spooled(&numbers))
         })
         .await
     }

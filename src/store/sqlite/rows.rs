@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ffi, params, params_from_iter};
+use uuid::Uuid;
 
 use super::checkpoint::Checkpointer;
 use super::columns::{checksum, clamped, limit, micros, retention_column, submission_id, text};
@@ -99,6 +100,10 @@ impl Database {
 
     pub(super) fn damage_record(&self) -> Damage {
         self.damage.clone()
+    }
+
+    pub(super) fn spool_for(&self, database: Uuid) -> Result<bool> {
+        spool::take(&self.connection, database)
     }
 
     pub(super) fn forget_spooled(&self, numbers: &[i64]) -> Result<()> {
@@ -552,7 +557,7 @@ impl Backend for Database {
         Ok(())
     }
 
-    fn expired(&self, clock: Timestamp, most: usize) -> Result<Vec<i64>> {
+    fn expired(&self, clock: Timestamp, _renewed: Timestamp, most: usize) -> Result<Vec<i64>> {
         // A lease that ends later than any time does is found at open: its row is corrupt.
         let clock = if clock == Timestamp::MAX { i64::MAX } else { micros(clock) };
         self.connection

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{limit, micros};
+use super::damage;
 use crate::domain::{
     Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, Webhook, WebhookId,
 };
@@ -126,42 +127,51 @@ impl Spooled {
     }
 }
 
-/// Notes that the file is a spool for this database.
+/// The owner while the database was never reached.
+const UNKNOWN: Uuid = Uuid::nil();
+
+/// Notes that the file is a spool, and for which database, if that is known.
 ///
 /// # Errors
 /// It is a store that was served, or webhooks in it wait for another database.
-pub(super) fn take(
+pub(super) fn mark(
     connection: &Connection,
     path: &Path,
-    database: Uuid,
+    database: Option<Uuid>,
 ) -> std::result::Result<(), StoreError> {
-    let taken: Result<Option<StoreError>> = (|| {
-        let is_filled = |table: &str| {
-            let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");
-            connection.query_row(&any, [], |row| row.get::<_, bool>(0))
-        };
-        match owner(connection)? {
-            Some(owner) if owner == database.as_bytes() => return Ok(None),
-            Some(_) if is_filled("spooled")? => {
-                return Ok(Some(StoreError::SpoolOfAnother { path: path.display().to_string() }));
-            }
-            None if is_filled("submissions")? => {
-                return Ok(Some(StoreError::NoSpool { path: path.display().to_string() }));
-            }
-            _ => {}
+    let path_shown = || path.display().to_string();
+    let marked = (|| {
+        let is_store = "SELECT EXISTS (SELECT 1 FROM submissions)";
+        let is_new = owner(connection)?.is_none();
+        if is_new && connection.query_row(is_store, [], |row| row.get(0))? {
+            return Ok(Err(StoreError::NoSpool { path: path_shown() }));
         }
-        connection.execute_batch(CLEAR)?;
-        connection.execute(
-            "INSERT OR REPLACE INTO spool_owner (only, database) VALUES (1, ?1)",
-            [database.as_bytes()],
-        )?;
-        Ok(None)
+        if is_new || size(connection)?.0 == 0 {
+            own(connection, UNKNOWN)?;
+        }
+        match database.map(|database| take(connection, database)).transpose()? {
+            Some(false) => Ok(Err(StoreError::SpoolOfAnother { path: path_shown() })),
+            _ => Ok(Ok(())),
+        }
     })();
-    match taken {
-        Ok(None) => Ok(()),
-        Ok(Some(error)) => Err(error),
-        Err(error) => Err(super::damage::opening(path, error)),
+    marked.map_err(|error: rusqlite::Error| damage::opening(path, error))?
+}
+
+/// Notes that what is spooled waits for this database; returns whether it does, and not for another.
+pub(super) fn take(connection: &Connection, database: Uuid) -> Result<bool> {
+    let owner = owner(connection)?;
+    let is_another = |it: &[u8]| it != UNKNOWN.as_bytes() && it != database.as_bytes();
+    if owner.as_deref().is_some_and(is_another) {
+        return Ok(false);
     }
+    own(connection, database)?;
+    Ok(true)
+}
+
+fn own(connection: &Connection, database: Uuid) -> Result<()> {
+    let own = "INSERT OR REPLACE INTO spool_owner (only, database) VALUES (1, ?1)";
+    connection.execute(own, [database.as_bytes()])?;
+    Ok(())
 }
 
 /// # Errors
@@ -170,7 +180,7 @@ pub(super) fn check_is_none(
     connection: &Connection,
     path: &Path,
 ) -> std::result::Result<(), StoreError> {
-    match owner(connection).map_err(|error| super::damage::opening(path, error))? {
+    match owner(connection).map_err(|error| damage::opening(path, error))? {
         None => Ok(()),
         Some(_) => Err(StoreError::Spool { path: path.display().to_string() }),
     }

@@ -10,10 +10,13 @@ use uuid::Uuid;
 
 use super::far_side::Told;
 use super::load_senders::Promise;
+use crate::postgres::TestDatabase;
 use crate::process::Process;
 
 /// A submission that does not end fails a test instead of hanging it.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+const SELECT: &str = "SELECT call, id, state, reason, lease_until, document FROM submissions";
 
 /// What lies on the disk, read past the service.
 pub struct StoreContents {
@@ -67,31 +70,30 @@ impl StoreContents {
 
     pub fn read(path: &Path) -> Self {
         let store = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut submissions = store.prepare(SELECT).unwrap();
+        let rows = submissions.query_map([], |row| {
+            let document = row.get_ref(5)?.as_bytes()?;
+            let id = Uuid::from_slice(row.get_ref(1)?.as_blob()?).unwrap();
+            let (state, reason, leased_until) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok((row.get(0)?, Kept::of(id, state, reason, leased_until, document)))
+        });
+        Self::of(rows.unwrap().map(Result::unwrap))
+    }
+
+    pub fn read_database(database: &TestDatabase) -> Self {
+        database.with(async |client| {
+            let rows = client.query(SELECT, &[]).await.unwrap();
+            Self::of(rows.iter().map(|row| {
+                let document = row.get::<_, &str>(5).as_bytes();
+                (row.get(0), Kept::of(row.get(1), row.get(2), row.get(3), row.get(4), document))
+            }))
+        })
+    }
+
+    fn of(rows: impl Iterator<Item = (String, Kept)>) -> Self {
         let mut kept = BTreeMap::new();
-        let columns = "call, id, state, reason, lease_until, document";
-        let select = format!("SELECT {columns} FROM submissions");
-        let mut submissions = store.prepare(&select).unwrap();
-        let mut rows = submissions.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let document = Document::read(row.get_ref(5).unwrap().as_bytes().unwrap()).unwrap();
-            let responses = document.attempts.iter().map(|attempt| attempt.response.as_ref());
-            let verdicts: Vec<_> = responses.flatten().map(|it| it.verdict.label()).collect();
-            let delivered = document.delivered.as_ref();
-            let submission = Kept {
-                submission: Uuid::from_slice(row.get_ref(1).unwrap().as_blob().unwrap())
-                    .unwrap()
-                    .to_string(),
-                state: row.get(2).unwrap(),
-                reason: row.get(3).unwrap(),
-                feedback: delivered.map(|payload| payload.as_str().to_owned()),
-                under_way: document.attempts.last().is_some_and(|it| it.response.is_none()),
-                leased_until: row.get(4).unwrap(),
-                verdicts: verdicts.join(","),
-                forgotten: document.attempts_made as usize - document.attempts.len(),
-                // What counts and came once more too late was in time.
-                answers: said(&document.late, true).chain(said(&document.answers, false)).collect(),
-            };
-            assert!(kept.insert(row.get(0).unwrap(), submission).is_none(), "a call kept twice");
+        for (call, submission) in rows {
+            assert!(kept.insert(call, submission).is_none(), "a call kept twice");
         }
         Self { kept }
     }
@@ -124,8 +126,33 @@ impl StoreContents {
 }
 
 impl Kept {
+    fn of(
+        id: Uuid,
+        state: String,
+        reason: Option<String>,
+        leased_until: Option<i64>,
+        document: &[u8],
+    ) -> Self {
+        let document = Document::read(document).unwrap();
+        let responses = document.attempts.iter().map(|attempt| attempt.response.as_ref());
+        let verdicts: Vec<_> = responses.flatten().map(|it| it.verdict.label()).collect();
+        let delivered = document.delivered.as_ref();
+        Self {
+            submission: id.to_string(),
+            state,
+            reason,
+            feedback: delivered.map(|payload| payload.as_str().to_owned()),
+            under_way: document.attempts.last().is_some_and(|it| it.response.is_none()),
+            leased_until,
+            verdicts: verdicts.join(","),
+            forgotten: document.attempts_made as usize - document.attempts.len(),
+            // What counts and came once more too late was in time.
+            answers: said(&document.late, true).chain(said(&document.answers, false)).collect(),
+        }
+    }
+
     /// What is known of it while it waits.
-    fn waiting(&self, call: &str) -> Option<String> {
+    pub fn waiting(&self, call: &str) -> Option<String> {
         let Self { submission, state, verdicts, leased_until, .. } = self;
         matches!(state.as_str(), "collecting" | "pending").then(|| {
             format!("{call} ({submission}) is {state}, leased until {leased_until:?}, {verdicts}")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use postcall::domain::Verdict;
-use postcall::store::{ClaimRequest, ReceiveRequest};
+use postcall::store::{ClaimRequest, Queue, Reader, ReceiveRequest, SubmissionFilter};
 use postcall::submission::{Answers, ChangedAnswerPolicy, Claim};
 use proptest::prelude::*;
 
@@ -22,40 +22,15 @@ const CALLS: [&str; 3] = ["first", "last", "resend"];
 /// midst change what counts, where it never arrives.
 pub fn the_order_in_which_webhooks_are_kept_changes_nothing<B: Backend>() {
     // Some of them within one microsecond, which is finer than a store may keep.
-    let texts = prop::sample::select(vec!["", "1", "3", "7"]);
-    let spoken = (0i32..6, 0..CALLS.len(), 0..2usize, texts, 0..10u8);
-    let webhooks = prop::collection::vec(spoken, 1..10);
-    let shuffled = webhooks.prop_flat_map(|webhooks| {
+    let shuffled = spoken().prop_flat_map(|webhooks| {
         let twice: Vec<usize> = (0..webhooks.len()).chain(0..webhooks.len()).collect();
         let order = Just(twice).prop_shuffle();
         (Just(webhooks), order, prop::collection::vec(any::<bool>(), 20))
     });
     check(24, shuffled, |(webhooks, order, reopenings)| {
-        let mut in_order: Vec<ReceiveRequest> = webhooks
-            .iter()
-            .map(|(tick, call, question, text, beside)| {
-                let (second, nanosecond) = (i64::from(tick / 2), 100 + (tick % 2) * 800);
-                let answers = [(["score", "problem"][*question], *text)];
-                let mut request = webhook(second, CALLS[*call], &answers);
-                match beside {
-                    0 => request.extraction.hung_up = true,
-                    1 => request.extraction.opted_out = true,
-                    2 => request = with_field("campaign", "spring", request),
-                    3 => request = with_field("campaign", "autumn", request),
-                    _ => {}
-                }
-                let mut request = with_policy(ChangedAnswerPolicy::ALL[*call], request);
-                request.webhook.received_at = Timestamp::new(second, nanosecond).unwrap();
-                request
-            })
-            .collect();
-        in_order.sort_by_key(|request| request.webhook.received_at);
-        // Ids made later sort later.
-        let mut ids: Vec<_> = in_order.iter().map(|request| request.webhook.id).collect();
-        ids.sort();
-        for (request, id) in in_order.iter_mut().zip(ids) {
-            request.webhook.id = id;
-        }
+        let in_order = in_order(&webhooks, |tick| {
+            Timestamp::new(i64::from(tick / 2), 100 + (tick % 2) * 800).unwrap()
+        });
         let mixed = order.iter().map(|n| in_order[*n].clone());
         let never = std::iter::repeat(&false);
         let rarely = reopenings.iter().enumerate().map(|(n, yes)| *yes && n % 5 == 0);
@@ -68,9 +43,48 @@ pub fn the_order_in_which_webhooks_are_kept_changes_nothing<B: Backend>() {
     });
 }
 
+/// A webhook: when it came, which call it is about, what it answers, and what else it says.
+type Spoken = (i32, usize, usize, &'static str, u8);
+
+/// Some webhooks; when they came is a number below six.
+pub fn spoken() -> impl Strategy<Value = Vec<Spoken>> {
+    let texts = prop::sample::select(vec!["", "1", "3", "7"]);
+    prop::collection::vec((0i32..6, 0..CALLS.len(), 0..2usize, texts, 0..10u8), 1..10)
+}
+
+/// The requests of webhooks, in the order in which they came.
+pub fn in_order(webhooks: &[Spoken], came_at: impl Fn(i32) -> Timestamp) -> Vec<ReceiveRequest> {
+    let mut in_order: Vec<ReceiveRequest> = webhooks
+        .iter()
+        .map(|(tick, call, question, text, beside)| {
+            let received_at = came_at(*tick);
+            let answers = [(["score", "problem"][*question], *text)];
+            let mut request = webhook(received_at.as_second(), CALLS[*call], &answers);
+            match beside {
+                0 => request.extraction.hung_up = true,
+                1 => request.extraction.opted_out = true,
+                2 => request = with_field("campaign", "spring", request),
+                3 => request = with_field("campaign", "autumn", request),
+                _ => {}
+            }
+            let mut request = with_policy(ChangedAnswerPolicy::ALL[*call], request);
+            request.webhook.received_at = received_at;
+            request
+        })
+        .collect();
+    in_order.sort_by_key(|request| request.webhook.received_at);
+    // Ids made later sort later.
+    let mut ids: Vec<_> = in_order.iter().map(|request| request.webhook.id).collect();
+    ids.sort();
+    for (request, id) in in_order.iter_mut().zip(ids) {
+        request.webhook.id = id;
+    }
+    in_order
+}
+
 /// What the submission about a call came to.
 #[derive(Debug, PartialEq)]
-struct Kept {
+pub struct Kept {
     state: &'static str,
     due_at: Timestamp,
     /// All answers, as they are stored.
@@ -80,7 +94,7 @@ struct Kept {
 
 /// What each call's submission came to, when the webhooks were kept in this order and the store was
 /// reopened after those that say so.
-fn kept<B: Backend>(
+pub fn kept<B: Backend>(
     webhooks: impl Iterator<Item = (ReceiveRequest, bool)>,
 ) -> BTreeMap<String, Kept> {
     block_on(async {
@@ -91,26 +105,32 @@ fn kept<B: Backend>(
                 store.reopen();
             }
         }
-        let submissions = store.submissions().await;
-        let (claims, asked) = claim(&store, 1000).await;
         store.check_counts().await;
-        assert_eq!((claims.len(), asked.len()), (submissions.len(), submissions.len()));
-        submissions
-            .iter()
-            .map(|submission| {
-                let call = call_of(submission);
-                assert!(claims.iter().any(|it| it.key.call.as_str() == call), "{call}");
-                let asked = asked.iter().find(|it| it.key.call.as_str() == call).unwrap();
-                let kept = Kept {
-                    state: submission.state.label(),
-                    due_at: submission.due_at,
-                    answers: asked.answers.clone(),
-                    mapped: mapped(asked),
-                };
-                (call.to_owned(), kept)
-            })
-            .collect()
+        kept_in(&*store).await
     })
+}
+
+/// What each call's submission came to, all of which are claimed.
+pub async fn kept_in<S: Queue + Reader + ?Sized>(store: &S) -> BTreeMap<String, Kept> {
+    let page = store.search(SubmissionFilter::default(), None, 100).await.unwrap();
+    let submissions = page.submissions;
+    let (claims, asked) = claim(store, 1000).await;
+    assert_eq!((claims.len(), asked.len()), (submissions.len(), submissions.len()));
+    submissions
+        .iter()
+        .map(|submission| {
+            let call = call_of(submission);
+            assert!(claims.iter().any(|it| it.key.call.as_str() == call), "{call}");
+            let asked = asked.iter().find(|it| it.key.call.as_str() == call).unwrap();
+            let kept = Kept {
+                state: submission.state.label(),
+                due_at: submission.due_at,
+                answers: asked.answers.clone(),
+                mapped: mapped(asked),
+            };
+            (call.to_owned(), kept)
+        })
+        .collect()
 }
 
 /// What each call's submission is mapped by, when from one webhook on everything came while an attempt
@@ -124,21 +144,21 @@ fn kept_around_an_attempt_that_never_arrives<B: Backend>(
         let mut claims = Vec::new();
         for (n, request) in webhooks.enumerate() {
             if n == from {
-                claims = claim(&store, 1000).await.0;
+                claims = claim(&*store, 1000).await.0;
             }
             store.receive_one(request).await;
         }
         for claim in &claims {
             store.retry_one(claim, attempt(Verdict::Unreachable, None, 1000)).await;
         }
-        let (_, asked) = claim(&store, 2000).await;
+        let (_, asked) = claim(&*store, 2000).await;
         store.check_counts().await;
         asked.iter().map(|it| (it.key.call.to_string(), mapped(it))).collect()
     })
 }
 
 /// What is due for `main`, and what its mapper was asked.
-async fn claim(store: &TestStore<impl Backend>, second: i64) -> (Vec<Claim>, Vec<Asked>) {
+async fn claim<S: Queue + ?Sized>(store: &S, second: i64) -> (Vec<Claim>, Vec<Asked>) {
     let mapper = Arc::new(TestMapper::default());
     let request = ClaimRequest { mapper: mapper.clone(), ..wanted(&[("main", 10)], second) };
     (store.claim(request).await.unwrap().claims, mapper.take_asked())

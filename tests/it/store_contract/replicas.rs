@@ -3,19 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use postcall::account::PauseCause;
 use postcall::clock::Clock;
-use postcall::store::postgres::{LeaseClock, Options, PostgresStore};
-use postcall::store::{Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter};
+use postcall::domain::{Name, Verdict};
+use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
+use postcall::store::{Admin, Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter};
 use postcall::submission::{Decision, Outcome, Settled, Settlement};
+use proptest::prelude::*;
 
-use super::backend::wanted;
-use super::spoken::{accepted, at, complete, webhook, webhook_for, with_key};
-use super::{Backend, Postgres};
+use super::backend::{call_of, wanted};
+use super::model::{block_on, check};
+use super::order::{in_order, kept, kept_in, spoken};
+use super::spoken::{accepted, at, attempt, complete, webhook, webhook_for, with_key};
+use super::{Backend, Postgres, Sqlite};
 
 /// A replica of a name, whose leases go by the database's clock.
 pub fn replica(place: &Postgres, name: &str, lease: Duration) -> PostgresStore {
+    replica_at(place.database.address(), name, lease)
+}
+
+pub fn replica_at(address: Address, name: &str, lease: Duration) -> PostgresStore {
     let opened = PostgresStore::open(Options {
-        address: place.database.address(),
+        address,
         replica: name.to_owned(),
         write_queue: 1000,
         lease,
@@ -67,6 +76,68 @@ async fn webhooks_of_one_call_at_two_replicas_make_one_submission() {
     }
     drop((a, b));
     assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn submissions_of_one_microsecond_at_two_replicas_are_all_kept() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    let answered = |call, question| webhook(0, call, &[(question, "4")]);
+    place.database.with(async |client| {
+        client.batch_execute("BEGIN; LOCK TABLE idempotency_keys").await.unwrap();
+        // It has chosen the number of its submission, and waits.
+        let first = b.receive(with_key("key", 1, answered("c-1", "score")));
+        let others = async {
+            place.database.wait_until_blocked(1);
+            // The other replica chooses the same.
+            a.receive(answered("c-2", "score")).await.unwrap();
+            // What joins the transaction that waits is about the submission of the other one.
+            let joining = b.receive(answered("c-2", "problem"));
+            let (joined, _) = tokio::join!(joining, client.batch_execute("COMMIT"));
+            assert_eq!(joined.unwrap().outcome, Outcome::Updated);
+        };
+        let (first, ()) = tokio::join!(first, others);
+        assert_eq!(first.unwrap().outcome, Outcome::Created);
+    });
+    let page = b.search(SubmissionFilter::default(), None, 10).await.unwrap();
+    let answers = page.submissions.iter().map(|it| (call_of(it).to_owned(), it.answers().len()));
+    let mut answers: Vec<_> = answers.collect();
+    answers.sort();
+    assert_eq!(answers, [("c-1".to_owned(), 1), ("c-2".to_owned(), 2)]);
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+/// Whichever replica each webhook of some calls comes to, in whichever order, all in one millisecond: what is
+/// due, when, and with which answers, is what one process would have that got them one after the other.
+#[test]
+fn webhooks_of_one_call_in_one_millisecond_at_three_replicas_make_what_one_makes() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let shuffled = spoken().prop_flat_map(|webhooks| {
+        let order = Just((0..webhooks.len()).collect::<Vec<_>>()).prop_shuffle();
+        let replicas = prop::collection::vec(0..3usize, webhooks.len());
+        (Just(webhooks), order, replicas)
+    });
+    check(24, shuffled, |(webhooks, order, replicas)| {
+        let requests = in_order(&webhooks, |tick| at(1) + Duration::from_micros(7 * tick as u64));
+        let of_one = kept::<Sqlite>(requests.iter().cloned().zip(std::iter::repeat(false)));
+        let place = Postgres::default();
+        let of_three = block_on(async {
+            let stores = ["a", "b", "c"].map(|name| replica(&place, name, LONG));
+            let received = order.iter().map(|n| stores[replicas[*n]].receive(requests[*n].clone()));
+            for received in futures_util::future::join_all(received).await {
+                received.unwrap();
+            }
+            kept_in(&stores[0]).await
+        });
+        assert_eq!(of_three, of_one);
+        assert_eq!(place.faults(), [""; 0]);
+    });
 }
 
 #[tokio::test]
@@ -183,6 +254,125 @@ async fn a_replica_that_opens_frees_its_own_claims_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_second_process_of_one_replicas_name_does_not_serve() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let a = replica(&place, "a", LONG);
+    let second = replica(&place, "a", LONG);
+    let ends = async {
+        while second.damage().is_none() {
+            // It serves, and says so again and again.
+            a.claim(wanted(&[("main", 0)], 1000)).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ends).await.expect("it ends");
+    let why = second.damage().unwrap().to_string();
+    assert!(why.contains("another process serves") && why.contains("store.replica"), "{why}");
+    second.receive(complete(0, "c-1")).await.expect_err("it does not serve");
+    a.receive(complete(0, "c-1")).await.unwrap();
+    drop(second);
+    a.receive(complete(0, "c-2")).await.unwrap();
+    assert_eq!(statistics(&a).await.counts.accepted, 2);
+}
+
+#[tokio::test]
+async fn a_process_whose_replicas_name_was_taken_over_writes_nothing_more() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let a = replica(&place, "a", LONG);
+    a.receive(complete(0, "c-1")).await.unwrap();
+    let token = a.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.remove(0).token;
+    // It was suspended for long.
+    let suspended = "UPDATE replicas SET seen_at = 1 WHERE name = 'a'";
+    place.database.with(async |client| client.batch_execute(suspended).await.unwrap());
+    let second = replica(&place, "a", LONG);
+    assert_eq!(second.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 1);
+    let (attempt, decision) = (accepted(1001), Decision::Delivered);
+    a.settle(vec![Settlement { token, attempt, decision }]).await.expect_err("it has ended");
+    let why = a.damage().expect("it has ended").to_string();
+    assert!(why.contains("another process has taken over the replica a"), "{why}");
+    assert!(!a.is_writable());
+    drop(a);
+    second.receive(complete(0, "c-2")).await.unwrap();
+    drop(second);
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn nothing_is_committed_to_a_database_that_a_store_is_moved_to() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let store = replica(&place, "a", LONG);
+    let run = |sql| place.database.with(async |client| client.batch_execute(sql).await.unwrap());
+    run("INSERT INTO moving (only_row, source) VALUES (1, '/var/lib/postcall.db')");
+    let refused = store.receive(complete(0, "c-1")).await.expect_err("it is moved to");
+    let source = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(source.contains("a store is being moved to it from /var/lib/postcall.db"), "{source}");
+    assert!(!store.is_writable());
+    assert_eq!(place.database.number("SELECT count(*) FROM submissions"), 0);
+    run("DELETE FROM moving");
+    store.receive(complete(0, "c-1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pause_by_an_operator_is_not_overwritten_by_the_replica_that_delivers() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    for n in 0..2 {
+        a.receive(complete(0, &format!("c-{n}"))).await.unwrap();
+    }
+    let tokens: Vec<_> = a
+        .claim(wanted(&[("main", 2)], 1000))
+        .await
+        .unwrap()
+        .claims
+        .into_iter()
+        .map(|it| it.token)
+        .collect();
+    let main: Name = "main".parse().unwrap();
+    // Neither the first pause of an account is overwritten nor a later one.
+    for (n, token) in tokens.into_iter().enumerate() {
+        let id = token.submission;
+        let rejected = Settlement {
+            token,
+            attempt: attempt(Verdict::AccountRejected, Some(401), 1001),
+            decision: Decision::Pause {
+                cause: PauseCause::AccountRejected,
+                probe_at: at(2000),
+                at: at(2000),
+            },
+        };
+        place.database.with(async |client| {
+            // The replica that delivers has read the pause, and cannot write yet.
+            let locked = format!(
+                "BEGIN; SELECT FROM due JOIN submissions AS s ON s.seq = due.seq
+                        WHERE s.id = '{}' FOR UPDATE OF due",
+                id.0
+            );
+            client.batch_execute(&locked).await.unwrap();
+            let operator = async {
+                place.database.wait_until_blocked(1);
+                b.pause(main.clone(), format!("pause {n}"), at(1500)).await.unwrap();
+                client.batch_execute("COMMIT").await.unwrap();
+            };
+            tokio::join!(async { a.settle(vec![rejected]).await.unwrap() }, operator);
+        });
+        let pause = statistics(&b).await.pauses.remove(0).1;
+        assert_eq!((pause.cause, pause.detail), (PauseCause::Operator, format!("pause {n}")));
+        assert!(b.resume(main.clone(), at(1600)).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_lease_expires_by_the_databases_clock_at_any_replica() {
     if !crate::postgres::is_available() {
         return;
@@ -237,28 +427,6 @@ async fn an_account_is_claimed_of_by_one_replica_until_that_ends() {
     assert_eq!(claim(&b).await, 0);
     drop((a, b));
     assert_eq!(place.faults(), [""; 0]);
-}
-
-#[tokio::test]
-async fn a_connection_that_is_lost_is_made_again() {
-    if !crate::postgres::is_available() {
-        return;
-    }
-    let place = Postgres::default();
-    let store = replica(&place, "a", LONG);
-    store.receive(complete(0, "c-1")).await.unwrap();
-    place.database.with(async |client| {
-        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        client.query(others, &[]).await.unwrap();
-    });
-    let received = async {
-        // The first one may still find the old connection.
-        while store.receive(complete(1, "c-2")).await.is_err() {}
-    };
-    tokio::time::timeout(Duration::from_secs(30), received).await.expect("it is taken");
-    assert!(store.is_writable());
-    assert_eq!(statistics(&store).await.counts.accepted, 2);
 }
 
 #[tokio::test]

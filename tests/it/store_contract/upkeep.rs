@@ -43,7 +43,8 @@ async fn a_due_row_without_its_submission_keeps_nothing_from_being_claimed() {
         "INSERT INTO due (seq, account, due_at, fence) SELECT n, 'main', n, 0
             FROM generate_series(1, 10) AS n;
         INSERT INTO due (seq, account, due_at, fence, lease_until, replica)
-            VALUES (11, 'main', 11, 1, 1, 1), (12, 'unconfigured', 12, 0, NULL, NULL)",
+            SELECT 11, 'main', 11, 1, 1, slot FROM replicas WHERE name = 'a';
+        INSERT INTO due (seq, account, due_at, fence) VALUES (12, 'unconfigured', 12, 0)",
     );
     assert_eq!(claim(&store).await, 1);
     assert_eq!(claim(&store).await, 0);
@@ -91,7 +92,8 @@ async fn a_due_row_that_does_not_fit_its_submission_is_corrected() {
         "INSERT INTO due (seq, account, due_at, fence)
             SELECT seq, account, due_at, fence FROM submissions WHERE state = 'delivered';
         UPDATE due SET account = 'other' WHERE seq = (SELECT max(seq) FROM due);
-        UPDATE due SET lease_until = 1, replica = 1 WHERE seq =
+        UPDATE due SET lease_until = 1,
+            replica = (SELECT slot FROM replicas WHERE name = 'a') WHERE seq =
             (SELECT min(due.seq) FROM due JOIN submissions AS s ON s.seq = due.seq
                 WHERE s.settled_at IS NULL)",
     );
@@ -129,9 +131,14 @@ async fn the_counts_of_a_replica_that_does_not_come_back_are_folded() {
     assert_eq!(place.database.number("SELECT submissions FROM deleted_counts"), 15);
     let counts = statistics(&a).await.counts;
     assert_eq!((counts.accepted, counts.pending, counts.delivered), (19, 4, 15));
-    // One of them had only been stopped, and goes on.
+    // One of them had only been stopped: it ends, and is started again.
+    b.receive(complete(0, "c-9")).await.expect_err("it has lost its name");
+    assert!(b.damage().is_some());
+    drop(b);
+    let b = replica(&place, "b", LONG);
     b.receive(complete(0, "c-9")).await.unwrap();
     assert_eq!((slots(), statistics(&b).await.counts.accepted), (2, 20));
+    run(&place, "UPDATE replicas SET seen_at = 1 WHERE name = 'b'");
     purge(&a).await;
     assert_eq!((slots(), statistics(&a).await.counts.accepted), (1, 20));
     drop((a, b));

@@ -13,6 +13,7 @@ mod options;
 mod quarantine;
 mod queries;
 mod schema;
+mod tallies;
 mod transaction;
 mod upkeep;
 
@@ -38,7 +39,9 @@ use super::batch::free_claims;
 use super::contract::Reader;
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
-use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
+use super::model::{
+    ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
+};
 use super::serving::{Engine, Serving, Writing};
 use super::writer::{Setup, Writer};
 use crate::domain::{CallUuid, Name};
@@ -313,6 +316,11 @@ impl Reader for PostgresStore {
     ) -> Result<Vec<(Name, u64)>, StoreError> {
         let slot = self.slot;
         self.read(move |reading| Box::pin(queries::overdue(reading, slot, after, until))).await
+    }
+
+    async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError> {
+        self.read(move |reading| Box::pin(async move { tallies::find(reading, &filter).await }))
+            .await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

@@ -21,7 +21,7 @@ use super::connection::{Address, Statement, pipeline};
 use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
-use super::{quarantine, queries, upkeep};
+use super::{quarantine, queries, tallies, upkeep};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
@@ -32,7 +32,9 @@ use crate::store::model::{
     ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, first_row,
 };
 use crate::store::observer::Observer;
-use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
+use crate::submission::{
+    FieldValues, Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId, Tallies,
+};
 
 type Result<T> = std::result::Result<T, PgError>;
 
@@ -733,6 +735,7 @@ impl Backend for Database {
         self.defer(upkeep::seen(self.slot));
         let gone = self.rows_of(upkeep::gone(self.slot))?;
         if !gone.is_empty() {
+            tallies::fold(&gone, self.slot).into_iter().for_each(|it| self.defer(it));
             upkeep::fold(&gone, self.slot).into_iter().for_each(|it| self.defer(it));
         }
         Ok(())
@@ -842,6 +845,15 @@ impl Backend for Database {
         }
         self.defer(statement);
         Ok(())
+    }
+
+    fn add_tallies(&self, added: &Tallies) -> Result<()> {
+        tallies::add(added, self.slot).into_iter().for_each(|it| self.defer(it));
+        Ok(())
+    }
+
+    fn field_values(&self) -> Result<FieldValues> {
+        tallies::read_field_values(&self.query(tallies::field_values())?)
     }
 
     fn count_deleted(&self, state: State) -> Result<()> {

@@ -102,6 +102,8 @@
 //!   webhooks and idempotency keys are tables of their own, because retention drops them first.
 //! - **A batch is the unit of the store**: a working set of submissions, written once at its end, with
 //!   one sync before anything in it is acknowledged.
+//! - **What callers say is tallied when it is settled**: the cells of a submission follow from it alone, and a
+//!   transaction writes by how much they change, so that no page counts.
 //! - **A claim is an attempt**: mapping and start are one transaction, so there is nothing between them
 //!   that could go stale.
 //! - **What destroys goes by a trusted time**, which does not believe a clock that was just set; what

@@ -37,6 +37,7 @@ const MEMORY_MAX_MB: f64 = 60.0;
 
 const LIST_MAX: Duration = Duration::from_millis(100);
 const SHOW_MAX: Duration = Duration::from_millis(100);
+const PAGE_MAX: Duration = Duration::from_millis(100);
 const SCRAPE_MAX: Duration = Duration::from_millis(20);
 
 /// What of an empty store's webhooks a second has to be reached.
@@ -123,6 +124,13 @@ fn ask(service: &Service, known: &Known, promises: &mut Promises) -> anyhow::Res
         shown.extend(service.time(1, &format!("/api/v1/submissions/{id}"))?);
     }
     promises.time("show", worst(&shown), SHOW_MAX);
+    let mut slowest_page = (Duration::ZERO, String::new());
+    for page in known.pages() {
+        let took = service.time(TIMES, &page)?;
+        println!("  page {page}: {:.1?}, {:.1?} at worst", typical(&took), worst(&took));
+        slowest_page = slowest_page.max((worst(&took), page));
+    }
+    promises.time(&format!("page ({})", slowest_page.1), slowest_page.0, PAGE_MAX);
     promises.time("scrape", worst(&service.time(TIMES, "/metrics")?), SCRAPE_MAX);
     Ok(())
 }

@@ -33,6 +33,10 @@ const HISTORY: Duration = Duration::from_secs(25 * 24 * 3600);
 /// When what waits will be due: no one delivers it meanwhile.
 const DUE_IN: Duration = Duration::from_secs(24 * 3600);
 
+/// Days and campaigns that there are tallies of.
+const DAYS: i64 = 90;
+const CAMPAIGNS: i64 = 20;
+
 /// How many submissions are shown.
 const SHOWN: u32 = 40;
 
@@ -72,7 +76,29 @@ impl Known {
             ("long ago", format!("until={middle}&limit=200")),
             ("dead long ago", format!("state=dead&until={middle}&limit=200")),
             ("one call", format!("call={}", self.call)),
+            ("low ratings", "rating=1-2".to_owned()),
         ]
+    }
+
+    /// Every kind of page of the console, by its path.
+    pub fn pages(&self) -> Vec<String> {
+        let (id, call) = (self.some[0], &self.call);
+        [
+            String::new(),
+            format!("calls/{call}"),
+            "submissions".to_owned(),
+            "submissions?state=dead&reason=rejected".to_owned(),
+            format!("submissions/{id}"),
+            format!("submissions/{id}/replay"),
+            "replay?state=dead".to_owned(),
+            format!("insights?days={DAYS}&by=campaign"),
+            format!("insights.csv?days={DAYS}&by=campaign"),
+            "accounts".to_owned(),
+            "quarantine".to_owned(),
+            "audit".to_owned(),
+        ]
+        .map(|page| format!("/console/{page}"))
+        .to_vec()
     }
 }
 
@@ -121,11 +147,46 @@ pub fn build(path: &Path, submissions: u32) -> anyhow::Result<Known> {
             dead = (SELECT count(*) FROM submissions WHERE state = 'dead'),
             discarded = (SELECT count(*) FROM submissions WHERE state = 'discarded');",
     )?;
+    tallies(&transaction, now)?;
     transaction.commit()?;
     store.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
     drop(store);
     std::fs::File::open(path)?.sync_all().context("syncing the store")?;
     Ok(known)
+}
+
+/// Those of twenty campaigns, whatever the submissions are.
+fn tallies(store: &Connection, now: Timestamp) -> anyhow::Result<()> {
+    let mut add =
+        store.prepare("INSERT INTO tallies VALUES (?, ?, 'quick', 'main', ?, ?, ?, ?, ?, ?, ?)")?;
+    let today = now.as_second() / 86_400;
+    for day in today - DAYS..=today {
+        for campaign in 0..=CAMPAIGNS {
+            let (field, value) = match campaign {
+                0 => ("", String::new()),
+                campaign => ("campaign", format!("campaign {campaign}")),
+            };
+            for rating in 1..=5 {
+                for (issues, origin, n) in [("OTHERS", "default", 10), ("ECHO", "chosen", 20)] {
+                    add.execute(params![
+                        field,
+                        day,
+                        value,
+                        "delivered",
+                        "",
+                        rating * 100,
+                        issues,
+                        origin,
+                        n * rating
+                    ])?;
+                }
+            }
+            for reason in ["no_answer", "hang_up"] {
+                add.execute(params![field, day, value, "ignored", reason, 0, "", "", 9])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What became of a submission.

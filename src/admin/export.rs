@@ -177,11 +177,11 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// A spreadsheet takes text that begins so for a formula, and a caller's own words may be in it.
-fn harmless(text: String) -> String {
+pub(super) fn harmless(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
-fn record(columns: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+pub(super) fn record(columns: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("memory takes every record");
     writer.into_inner().expect("memory takes every record")

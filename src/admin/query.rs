@@ -11,8 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{AdminError, Result};
 use super::views::{StateName, SubmissionView};
+use crate::domain::{Name, Rating};
 use crate::store::{Cursor, SubmissionFilter};
-use crate::submission::{DeadReason, IgnoredReason};
+use crate::submission::{DeadReason, IgnoredReason, InsightFilter, IssueOrigin};
 
 /// Which submissions are looked for: every condition that is given has to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
@@ -56,6 +57,32 @@ pub struct SubmissionQuery {
     #[schema(format = DateTime)]
     #[param(format = DateTime)]
     pub until: Option<String>,
+    /// `counted`: only settled ones that insights count, not those of tests or that were purged. The
+    /// conditions below say so too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^counted$")]
+    #[param(pattern = "^counted$")]
+    pub insights: Option<String>,
+    /// A rating, or the least and the greatest, such as `1-2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[1-5](\\.[0-9]{1,2})?(-[1-5](\\.[0-9]{1,2})?)?$")]
+    #[param(pattern = "^[1-5](\\.[0-9]{1,2})?(-[1-5](\\.[0-9]{1,2})?)?$")]
+    pub rating: Option<String>,
+    /// One of its issues, such as `ECHO`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Z_]{1,32}$")]
+    #[param(pattern = "^[A-Z_]{1,32}$")]
+    pub issue: Option<String>,
+    /// Where its issues come from: `chosen`, `default` or `rule`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(chosen|default|rule)$")]
+    #[param(pattern = "^(chosen|default|rule)$")]
+    pub origin: Option<String>,
+    /// A field that its survey has insights of, and its value, such as `campaign:autumn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*:[^\\x00-\\x1f]{1,64}$")]
+    #[param(pattern = "^[a-z0-9]+([_-][a-z0-9]+)*:[^\\x00-\\x1f]{1,64}$")]
+    pub field: Option<String>,
 }
 
 /// Which part of what is found is wanted.
@@ -98,8 +125,13 @@ pub const PAGE: u32 = 50;
 
 impl SubmissionQuery {
     /// Keys of a query string.
-    pub const KEYS: [&'static str; 8] =
-        ["state", "reason", "account", "survey", "source", "call", "since", "until"];
+    pub const KEYS: [&'static str; 13] = [
+        "state", "reason", "account", "survey", "source", "call", "since", "until", "insights",
+        "rating", "issue", "origin", "field",
+    ];
+
+    /// Those of [`KEYS`](Self::KEYS) that only insights ask for.
+    pub const OF_INSIGHTS: [&'static str; 5] = ["insights", "rating", "issue", "origin", "field"];
 
     /// # Errors
     /// A value is invalid for its key.
@@ -113,7 +145,27 @@ impl SubmissionQuery {
             call: parsed("call", self.call.as_deref())?,
             since: time("since", self.since.as_deref())?,
             until: time("until", self.until.as_deref())?,
+            insight: self.insight()?,
         })
+    }
+
+    fn insight(&self) -> Result<Option<InsightFilter>> {
+        if self.insights.as_deref().is_some_and(|text| text != "counted") {
+            return Err(AdminError::invalid("insights", "expected counted"));
+        }
+        let origins = IssueOrigin::ALL.map(IssueOrigin::label).join(", ");
+        let origin = |text: &str| {
+            let found = IssueOrigin::ALL.into_iter().find(|it| it.label() == text);
+            found.ok_or_else(|| AdminError::invalid("origin", format!("expected one of {origins}")))
+        };
+        let filter = InsightFilter {
+            rating: self.rating.as_deref().map(ratings).transpose()?,
+            issue: parsed("issue", self.issue.as_deref())?,
+            origin: self.origin.as_deref().map(origin).transpose()?,
+            field: self.field.as_deref().map(field).transpose()?,
+        };
+        let is_given = self.insights.is_some() || filter != InsightFilter::default();
+        Ok(is_given.then_some(filter))
     }
 }
 
@@ -145,6 +197,24 @@ fn time(key: &str, text: Option<&str>) -> Result<Option<jiff::Timestamp>> {
             .map_err(|_| AdminError::invalid(key, "expected a time such as 2026-11-20T00:00:00Z"))
     };
     text.map(read).transpose()
+}
+
+fn ratings(text: &str) -> Result<(u16, u16)> {
+    let hundredths = |text: &str| {
+        let rating = text.parse().ok().and_then(|number| Rating::new(number).ok());
+        rating.map(|rating| (rating.value() * 100.0).round() as u16)
+    };
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    let range = hundredths(least).zip(hundredths(most)).filter(|(least, most)| least <= most);
+    range.ok_or_else(|| AdminError::invalid("rating", "expected a rating such as 4, or 1-2"))
+}
+
+fn field(text: &str) -> Result<(Name, String)> {
+    let named = text.split_once(':').and_then(|(name, value)| Some((name.parse().ok()?, value)));
+    let (name, value) = named.ok_or_else(|| {
+        AdminError::invalid("field", "expected a field and its value, such as campaign:autumn")
+    })?;
+    Ok((name, value.to_owned()))
 }
 
 fn reason(text: &str) -> Result<String> {

@@ -27,14 +27,16 @@ pub struct Shell<'a> {
 pub enum Tab {
     Overview,
     Submissions,
+    Insights,
     Accounts,
     Quarantine,
     Audit,
 }
 
-const TABS: [(Tab, &str, &str); 5] = [
+const TABS: [(Tab, &str, &str); 6] = [
     (Tab::Overview, "/console/", "Overview"),
     (Tab::Submissions, "/console/submissions", "Submissions"),
+    (Tab::Insights, "/console/insights", "Insights"),
     (Tab::Accounts, "/console/accounts", "Accounts"),
     (Tab::Quarantine, "/console/quarantine", "Quarantine"),
     (Tab::Audit, "/console/audit", "Actions"),

@@ -5,10 +5,13 @@
 //! (`layout::said`), so that no mark in it can turn the words around it.
 
 mod assets;
+mod chart;
+mod figures;
 mod filter;
 mod layout;
 mod pages;
 mod session;
+mod statistics;
 mod timeline;
 
 pub use assets::{Asset, asset};
@@ -20,6 +23,7 @@ pub use pages::bulk_replay::{BulkReplay, OPTIONS as REPLAY_OPTIONS, bulk_replay}
 pub use pages::call::call;
 pub use pages::discard::discard;
 pub use pages::erase::erase;
+pub use pages::insights::{InsightsView, insights};
 pub use pages::login::{Login, login, refresh};
 pub use pages::overview::{Overview, overview};
 pub use pages::problem::problem;

@@ -26,6 +26,11 @@ pub(super) const SPEC: Spec = Spec::of(&[
         Kind::List(&Kind::Name),
         "Up to 3 fields that the metrics of ratings and issues are split by, such as [queue]; never one with personal data.",
     ),
+    key(
+        "insights",
+        Kind::List(&Kind::Name),
+        "Up to 3 fields by which the insights of the console compare calls, such as [campaign]; never one with personal data.",
+    ),
     key("questions", questions::LIST, "What is asked.").needed(),
     key("rating", Kind::Table(&ratings::SPEC), "How an answer becomes a rating from 1 to 5."),
     key("issues", Kind::Table(&issues::SPEC), "How answers name what was wrong with the call."),
@@ -71,6 +76,8 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
         table.need("questions", "a list of questions").and_then(|cursor| questions(&cursor));
     let fields = table.get("fields").and_then(|cursor| fields(&cursor)).unwrap_or_default();
     let labels = table.get("labels").and_then(|cursor| self::fields(&cursor)).unwrap_or_default();
+    let insights =
+        table.get("insights").and_then(|cursor| self::fields(&cursor)).unwrap_or_default();
     let rating = table.get("rating").map(|cursor| rating(&cursor));
     let issues = table.get("issues").map(|cursor| issues(&cursor)).unwrap_or_default();
     let rules = table.get("rules").map(|cursor| rules(&cursor)).unwrap_or_default();
@@ -96,6 +103,7 @@ pub(super) fn survey(cursor: &Cursor<'_>, delay: Duration) -> Option<Survey> {
     let mut definition = Definition::new(questions?);
     definition.fields = fields;
     definition.labels = labels;
+    definition.insights = insights;
     let rating_of_is_missing = matches!(rating, Some(None));
     definition.rating = match rating {
         Some(None) => Some(RatingDefinition::new(definition.questions.first()?.name.clone())),

@@ -4,7 +4,9 @@ use super::error::StoreError;
 use super::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
-use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
+use crate::submission::{
+    FieldValues, Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId, Tallies,
+};
 
 /// A database as the writer's thread uses it: rows by number, and the indexes that find them. It
 /// decides nothing.
@@ -114,6 +116,11 @@ pub(super) trait Backend: Send {
 
     /// Adds to the counts of submissions by state.
     fn add_counts(&self, delta: &CountsDelta) -> Result<(), Self::Error>;
+
+    fn add_tallies(&self, tallies: &Tallies) -> Result<(), Self::Error>;
+
+    /// The values of fields that the tallies have.
+    fn field_values(&self) -> Result<FieldValues, Self::Error>;
 
     /// Counts a submission that is being deleted by the state it ended in.
     fn count_deleted(&self, state: State) -> Result<(), Self::Error>;

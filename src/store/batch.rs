@@ -1,6 +1,7 @@
 //! Operations of a transaction, run over a working set of submissions and written back at its end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,8 +20,8 @@ use crate::clock::whole_microseconds;
 use crate::domain::{Attempt, CallUuid, Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
-    LeaseToken, Outcome, Replay, RetentionLevel, Settled, Settlement, State, StateCounts,
-    Submission, SubmissionId,
+    Document, FieldValues, LeaseToken, LimitedMapper, Outcome, Replay, RetentionLevel, Settled,
+    Settlement, State, StateCounts, Submission, SubmissionId, Tallies,
 };
 
 /// Most submissions of one account that one claim settles without an attempt.
@@ -53,6 +54,8 @@ pub(super) struct WorkingSet {
     scopes: HashSet<(Name, Name)>,
     /// No row above this one is in use.
     highest_row: Option<i64>,
+    /// The values of fields that are distinguished, once something is claimed.
+    field_values: Option<FieldValues>,
 }
 
 struct Entry {
@@ -80,8 +83,11 @@ pub fn free_claims<B: Backend>(
     let freed = batch.expire_leases(&[], Duration::ZERO)?;
     batch.set_unclaimable_aside()?;
     batch.flush()?;
-    let Batch { counts, corruption, .. } = batch;
+    let Batch { counts, tallies, corruption, .. } = batch;
     backend.add_counts(&counts)?;
+    if !tallies.is_empty() {
+        backend.add_tallies(&tallies)?;
+    }
     let counts = backend.counts()?;
     backend.commit()?;
     corruption.report(observer);
@@ -97,7 +103,8 @@ impl WorkingSet {
     pub fn committed(&mut self, is_exclusive: bool) {
         if !is_exclusive {
             let scopes = std::mem::take(&mut self.scopes);
-            *self = Self { scopes, ..Self::default() };
+            let field_values = self.field_values.take();
+            *self = Self { scopes, field_values, ..Self::default() };
             return;
         }
         let rows = &mut self.rows;
@@ -132,6 +139,7 @@ pub(super) struct Batch<'a, B: Backend> {
     /// The store's clock when the transaction began; leases go by it.
     clock: Timestamp,
     pub counts: CountsDelta,
+    pub tallies: Tallies,
     /// Something was removed: the log, where it still is, has to be truncated.
     pub removed: Option<Removed>,
     /// Something may have become due.
@@ -185,9 +193,9 @@ impl Corruption {
 
 impl<'a, B: Backend> Batch<'a, B> {
     pub fn new(backend: &'a B, set: &'a mut WorkingSet, clock: Timestamp) -> Self {
-        let counts = CountsDelta::default();
+        let (counts, tallies) = (CountsDelta::default(), Tallies::default());
         let corruption = Corruption::default();
-        Self { backend, set, clock, counts, removed: None, wakes: false, corruption }
+        Self { backend, set, clock, counts, tallies, removed: None, wakes: false, corruption }
     }
 
     /// Does something beside the working set, which is written first and not believed afterwards.
@@ -245,6 +253,8 @@ impl<'a, B: Backend> Batch<'a, B> {
             (Some(row), Some(before)) => {
                 if receipt.modified {
                     self.counts.moved(before, submission.state);
+                    let cells = self.set.entries[&row].submission.cells();
+                    self.tallies.moved(cells, submission.cells());
                     self.replace(row, submission);
                 }
                 row
@@ -354,6 +364,11 @@ impl<'a, B: Backend> Batch<'a, B> {
             Claimable::Probe { is_due, .. } => wanted.min(usize::from(is_due)),
         };
         self.bring_forward(account, request.latest_due)?;
+        let mut values = match self.set.field_values.take() {
+            Some(values) => values,
+            None => self.backend.field_values()?,
+        };
+        let mapper = LimitedMapper { mapper: &*request.mapper, values: Mutex::new(&mut values) };
         let mut unsent_room = UNSENT_MAX;
         loop {
             let room = most - (claimed.claims.len() - before);
@@ -386,7 +401,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                     unsent_room = unsent_room.saturating_sub(1);
                     continue;
                 }
-                match self.modify(row, |it| it.claim(&context, &*request.mapper)) {
+                match self.modify(row, |it| it.claim(&context, &mapper)) {
                     ClaimOutcome::Started(mut claim) => {
                         claim.sources = self.backend.sources(row)?;
                         claimed.claims.push(*claim);
@@ -402,6 +417,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                 }
             }
         }
+        self.set.field_values = Some(values);
         let is_probed = claimed.claims.len() > before && claimable != Claimable::Freely;
         if is_probed {
             self.modify_pause(account, |pause| pause.probe_from(now + request.probe_interval))?;
@@ -790,6 +806,9 @@ impl<'a, B: Backend> Batch<'a, B> {
             return Err(B::conflict());
         }
         if let Some(Corrupt { counted_as, fault, document }) = corrupt {
+            let mut was = Submission { state: counted_as, ..submission.clone() };
+            was.document = Document::read(&document).unwrap_or_default();
+            self.tallies.moved(was.cells(), submission.cells());
             let counted_as = self.counted(counted_as)?;
             self.counts.moved(counted_as, submission.state);
             self.backend.replace(row, &submission)?;
@@ -858,9 +877,10 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     fn modify<T>(&mut self, row: i64, transition: impl FnOnce(&mut Submission) -> T) -> T {
         let entry = self.set.entries.get_mut(&row).expect("the row is in the working set");
-        let before = entry.submission.state;
+        let (before, cells) = (entry.submission.state, entry.submission.cells());
         let result = transition(&mut entry.submission);
         self.counts.moved(before, entry.submission.state);
+        self.tallies.moved(cells, entry.submission.cells());
         self.change(row, Change::Update);
         result
     }

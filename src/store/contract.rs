@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, QuarantinedWebhook,
     ReceiveRequest, Received, RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
+    Tally, TallyFilter,
 };
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
@@ -115,6 +116,9 @@ pub trait Reader: Send + Sync {
         after: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(Name, u64)>, StoreError>;
+
+    /// Tallies of the days of a filter, by day, value and what the submissions have in common.
+    async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError>;
 
     /// Queue statistics.
     async fn statistics(&self) -> Result<Statistics, StoreError>;

@@ -1,6 +1,7 @@
 //! What goes into a store and comes out of it.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::account::PauseReason;
 use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
 use crate::submission::{
-    Answers, Claim, CompletionPolicy, LeaseToken, Mapper, Outcome, State, StateCounts, Submission,
-    SubmissionId, SubmissionKey,
+    Answers, Claim, CompletionPolicy, InsightFilter, LeaseToken, Mapper, Outcome, State,
+    StateCounts, Submission, SubmissionId, SubmissionKey,
 };
 
 /// A verified webhook to be received, with everything that was extracted from it.
@@ -179,6 +180,67 @@ pub struct SubmissionFilter {
     pub since: Option<Timestamp>,
     /// Accepted before.
     pub until: Option<Timestamp>,
+    /// Only what the tallies count.
+    pub insight: Option<InsightFilter>,
+}
+
+impl SubmissionFilter {
+    /// Most submissions that one page of a search reads whole, if it looks into them.
+    const READ_MAX: usize = 1000;
+
+    /// How many that fit by their columns a page of `limit` reads.
+    pub(super) fn read_at_most(&self, limit: usize) -> usize {
+        if self.insight.is_some() { limit.max(Self::READ_MAX) } else { limit }
+    }
+
+    /// The page of those that fit, of rows that fit by their columns.
+    pub(super) fn page(
+        &self,
+        read: Vec<(i64, Submission)>,
+        mut next: Option<Cursor>,
+        limit: usize,
+    ) -> Page {
+        let fits = |(_, it): &(i64, Submission)| {
+            self.insight.as_ref().is_none_or(|insight| insight.fits(it))
+        };
+        let last = read.last().map(|(row, _)| *row);
+        let mut found: Vec<_> = read.into_iter().filter(fits).take(limit).collect();
+        if let Some((row, _)) = found.last()
+            && found.len() == limit
+            && Some(*row) != last
+        {
+            next = Some(Cursor(*row));
+        }
+        Page { submissions: found.drain(..).map(|(_, it)| it).collect(), next }
+    }
+}
+
+/// Tallies of days: every condition that is given has to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TallyFilter {
+    /// Split by the values of this field; only submissions that have one are counted then.
+    pub field: Option<Name>,
+    pub survey: Option<Name>,
+    pub account: Option<Name>,
+    /// Days of acceptance since 1970, in UTC.
+    pub days: Range<i64>,
+}
+
+/// How many settled submissions are alike, whatever their survey and account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The day of acceptance, in days since 1970.
+    pub day: i64,
+    /// Of the field that was asked for.
+    pub value: String,
+    pub state: State,
+    /// In hundredths; zero for none.
+    pub rating: i64,
+    /// By name, with a comma between two.
+    pub issues: String,
+    /// The label of an [`IssueOrigin`](crate::submission::IssueOrigin), or empty.
+    pub origin: String,
+    pub n: u64,
 }
 
 /// A position in the list of submissions, the latest first.

@@ -50,7 +50,7 @@ macro_rules! columns {
 }
 
 /// What a store consists of, but for what PostgreSQL has beside it.
-pub(super) const TABLES: [Table; 10] = [
+pub(super) const TABLES: [Table; 11] = [
     Table {
         name: "submissions",
         columns: columns! {
@@ -105,6 +105,19 @@ pub(super) const TABLES: [Table; 10] = [
         name: "deleted_counts",
         columns: columns! { Integer: "0 + 0" as "slot"; Text: "state"; Integer: "submissions"; },
         key: 2,
+    },
+    Table {
+        name: "tallies",
+        columns: columns! {
+            Integer: "0 + 0" as "slot";
+            Text: "field";
+            Integer: "day";
+            Text: "survey", "account", "value", "state", "reason";
+            Integer: "rating";
+            Text: "issues", "origin";
+            Integer: "n";
+        },
+        key: 11,
     },
     Table {
         name: "clock",

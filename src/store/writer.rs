@@ -381,7 +381,10 @@ impl<B: Backend> Committer<B> {
             operation.run(&mut batch)?;
         }
         batch.flush()?;
-        let Batch { counts, removed, wakes, corruption, .. } = batch;
+        let Batch { counts, tallies, removed, wakes, corruption, .. } = batch;
+        if !tallies.is_empty() {
+            self.backend.add_tallies(&tallies)?;
+        }
         let counts_after = counts.apply(&self.counts);
         if counts_after != self.counts {
             self.backend.add_counts(&counts)?;

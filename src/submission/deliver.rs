@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::answers::{Answers, ChangedAnswerPolicy};
 use super::document::{AttemptResponse, Json, Submission};
+use super::insight::Insight;
 use super::retry::UnknownResult;
 use super::state::{DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey};
 use crate::account::PauseCause;
@@ -28,6 +29,8 @@ pub struct Mapped {
     pub mapping: Mapping,
     /// The parts of the survey that decided; `None` if no survey was evaluated.
     pub trace: Option<Json>,
+    /// What the tallies know of the answers beside their feedback; likewise.
+    pub insight: Option<Insight>,
 }
 
 /// What the answers about one call come to.
@@ -195,10 +198,15 @@ impl Submission {
         let Some(key) = self.key() else { return ClaimOutcome::Settled };
         self.fence += 1;
         self.enter(State::Pending);
-        let Mapped { mapping, trace } = self.map(&key, mapper);
+        let Mapped { mapping, trace, insight } = self.map(&key, mapper);
         if trace.is_some() {
             self.document.trace = trace;
         }
+        let feedback = match &mapping {
+            Mapping::Feedback(feedback) => Some(feedback),
+            Mapping::Ignore { .. } | Mapping::Dead { .. } => None,
+        };
+        self.document.insight.update(insight, feedback);
         match mapping {
             Mapping::Feedback(feedback) => {
                 ClaimOutcome::Started(Box::new(self.start_attempt(key, feedback, context)))
@@ -220,7 +228,7 @@ impl Submission {
             let detail =
                 "the result of its last attempt is unknown: it may have arrived".to_owned();
             let mapping = Mapping::Dead { reason: DeadReason::UnknownResult, detail };
-            return Mapped { mapping, trace: None };
+            return Mapped { mapping, trace: None, insight: None };
         }
         let payload = self.last_payload().filter(|_| self.document.same_payload);
         mapper.map(key, &self.document.answers, payload)

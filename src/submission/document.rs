@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::answers::Answers;
+use super::insight::Insight;
 use super::state::{IgnoredReason, RetentionLevel, State, SubmissionId, SubmissionKey};
 use crate::domain::{Attempt, CallUuid, Name, Verdict};
 
@@ -95,6 +96,9 @@ pub struct Document {
     /// Which parts of the survey decided when it was last mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Json>,
+    /// What the tallies know of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub insight: Insight,
     /// The payload that the destination accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Json>,

@@ -14,11 +14,13 @@
 mod answers;
 mod deliver;
 mod document;
+mod insight;
 mod invariants;
 mod operate;
 mod receive;
 mod retry;
 mod state;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ pub use deliver::{
     Settlement,
 };
 pub use document::{AttemptRecord, AttemptResponse, AuditEntry, Document, Json, Submission};
+pub use insight::{Insight, IssueOrigin};
 pub use invariants::{Remains, SetAside};
 pub use operate::{ActionOutcome, Replay};
 pub use receive::{Arrival, Outcome, Receipt};
@@ -39,3 +42,4 @@ pub use state::{
     DeadReason, IgnoredReason, RetentionLevel, State, StateCounts, SubmissionId, SubmissionKey,
     UnknownState,
 };
+pub use tally::{Cell, FieldValues, InsightFilter, LimitedMapper, Tallies};

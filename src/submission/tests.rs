@@ -117,7 +117,7 @@ struct Always(Mapping, UnknownResult);
 
 impl Mapper for Always {
     fn map(&self, _: &SubmissionKey, _: &Answers, _: Option<&Json>) -> Mapped {
-        Mapped { mapping: self.0.clone(), trace: None }
+        Mapped { mapping: self.0.clone(), trace: None, insight: None }
     }
 
     fn on_unknown_result(&self) -> UnknownResult {

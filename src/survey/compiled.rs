@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::call_view::{CallView, What};
 use super::definition::{Definition, DefinitionError, Incomplete, NoRatingPolicy, OnNoRating};
+use super::insights::Insights;
 use super::issues::IssueRules;
 use super::labels::Labels;
 use super::names::Scope;
@@ -20,6 +21,7 @@ pub struct CompiledSurvey {
     pub questions: Questions,
     pub fields: Vec<Name>,
     pub labels: Vec<Name>,
+    pub insights: Vec<Name>,
     pub names: Arc<Scope>,
     pub scale: Option<Scale>,
     pub issues: IssueRules,
@@ -39,6 +41,7 @@ impl CompiledSurvey {
         let names = Scope::compile(paths, &definition.fields, faults).with_types(types);
         questions.compile_conditions(&definition.questions, &names, faults);
         Labels::check(&definition.labels, &definition.fields, faults);
+        Insights::check(&definition.insights, &definition.fields, faults);
         let scale = definition.rating.as_ref();
         let scale = scale.and_then(|scale| Scale::compile(scale, &questions, faults));
         let issues = IssueRules::compile(&definition.issues, &questions, faults);
@@ -57,6 +60,7 @@ impl CompiledSurvey {
             questions,
             fields: definition.fields.clone(),
             labels: definition.labels.clone(),
+            insights: definition.insights.clone(),
             names: Arc::new(names),
             scale,
             issues,

@@ -11,6 +11,8 @@ pub struct Definition {
     pub fields: Vec<Name>,
     /// Fields that the metrics of ratings and issues are split by; none.
     pub labels: Vec<Name>,
+    /// Fields whose values the tallies distinguish.
+    pub insights: Vec<Name>,
     /// In the order in which they are asked; the first is meant where a sender names none.
     pub questions: Vec<QuestionDefinition>,
     /// May be missing where rules rate.
@@ -201,6 +203,7 @@ impl Definition {
         Self {
             fields: Vec::new(),
             labels: Vec::new(),
+            insights: Vec::new(),
             questions,
             rating: None,
             issues: IssuesDefinition::default(),

@@ -56,22 +56,25 @@ impl Labels {
                 "the label of a metric begins with a letter, {label} does not: give the field another name"
             ));
         }
-        if fields.contains(label) {
-            return None;
-        }
-        let known: Vec<&str> = fields.iter().map(Name::as_str).collect();
-        Some(match known.is_empty() {
-            true => format!("the survey has no field {label}: add it to fields"),
-            false => {
-                format!("the survey has no field {label}; its fields are {}", known.join(", "))
-            }
-        })
+        unknown_field(label, fields)
     }
 
     /// A field as a label.
     pub fn metric_label(field: &Name) -> String {
         field.as_str().replace('-', "_")
     }
+}
+
+/// The fault of a field that is none of those.
+pub(super) fn unknown_field(field: &Name, fields: &[Name]) -> Option<String> {
+    if fields.contains(field) {
+        return None;
+    }
+    let known: Vec<&str> = fields.iter().map(Name::as_str).collect();
+    Some(match known.is_empty() {
+        true => format!("the survey has no field {field}: add it to fields"),
+        false => format!("the survey has no field {field}; its fields are {}", known.join(", ")),
+    })
 }
 
 #[cfg(test)]

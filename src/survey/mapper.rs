@@ -39,7 +39,7 @@ impl SettingsMapper {
         payload: Option<&Json>,
     ) -> submission::Mapped {
         let SubmissionKey { account, survey, .. } = key;
-        let untraced = |mapping| submission::Mapped { mapping, trace: None };
+        let untraced = |mapping| submission::Mapped { mapping, trace: None, insight: None };
         let unmapped = |detail: String| untraced(Mapping::unmapped(detail));
         if !self.accounts.contains(account) {
             return unmapped(format!("the settings have no account {account}"));
@@ -53,8 +53,9 @@ impl SettingsMapper {
         match self.surveys.get(survey) {
             Some(survey) => {
                 let Mapped { mapping, trace } = survey.map(answers);
+                let insight = Some(survey.insight(answers, &trace));
                 let trace = Json::new(trace.to_json()).expect("a trace is written as JSON");
-                submission::Mapped { mapping, trace: Some(trace) }
+                submission::Mapped { mapping, trace: Some(trace), insight }
             }
             None => unmapped(format!("the settings have no survey {survey}")),
         }

@@ -15,6 +15,7 @@ mod counted;
 mod definition;
 mod difference;
 mod domain;
+mod insights;
 mod issues;
 mod keypad;
 mod labels;
@@ -62,10 +63,11 @@ pub use unused::Unused;
 
 use crate::domain::{Answer, Name};
 use crate::submission::{
-    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, Mapping,
+    AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, Insight, Mapping,
 };
 
 use compiled::CompiledSurvey;
+use insights::Insights;
 
 /// The questions of one survey, and the rules that make feedback of their answers.
 #[derive(Debug)]
@@ -164,6 +166,16 @@ impl Survey {
     pub fn longest_wait(&self) -> Duration {
         let CompleteDefinition { timeout, hangup_timeout, deadline, .. } = self.complete;
         timeout.max(hangup_timeout).max(self.delay).min(deadline)
+    }
+
+    /// Fields whose values the tallies distinguish.
+    pub fn insights(&self) -> &[Name] {
+        &self.book.insights
+    }
+
+    /// What the tallies know of answers that were mapped, beside their feedback.
+    pub fn insight(&self, answers: &Answers, trace: &Trace) -> Insight {
+        Insights::of(&self.book.insights, answers, trace)
     }
 
     /// The same answers always come to the same.

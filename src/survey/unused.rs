@@ -26,7 +26,7 @@ impl Survey {
         used.extend(notes.flat_map(|notes| notes.template().looks_at()));
         used.extend(replies.into_iter().flat_map(Replies::looks_at));
         let questions = book.names.questions();
-        let is_label = |field: &Name| book.labels.contains(field);
+        let is_label = |field: &Name| book.labels.contains(field) || book.insights.contains(field);
         let labels = book.fields.iter().enumerate().filter(|(_, field)| is_label(field));
         used.extend(labels.map(|(at, _)| questions + at));
         let is_unused = |at: &usize| !used.contains(at);

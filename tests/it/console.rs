@@ -1,6 +1,7 @@
 //! The console: who is let in, what its pages show and what they do.
 
 mod access;
+mod insights;
 mod pages;
 
 use crate::test_env::{SETTINGS, TestEnv};

@@ -50,6 +50,7 @@ impl Search {
             call: self.call.as_ref().map(ToString::to_string),
             since: self.since.map(|time| time.to_string()),
             until: self.until.map(|time| time.to_string()),
+            ..SubmissionQuery::default()
         }
     }
 

@@ -6,6 +6,7 @@ pub(super) mod bulk_replay;
 pub(super) mod call;
 pub(super) mod discard;
 pub(super) mod erase;
+pub(super) mod insights;
 pub(super) mod login;
 pub(super) mod outcome;
 pub(super) mod overview;

@@ -4,7 +4,9 @@ use maud::{Markup, html};
 use super::super::filter::Filter;
 use super::super::layout::{notice, said, state, time};
 use super::outcome;
-use crate::admin::{Role, StateName, SubmissionPage, SubmissionView, reason_labels};
+use crate::admin::{
+    Role, StateName, SubmissionPage, SubmissionQuery, SubmissionView, reason_labels,
+};
 
 /// A page of what a search finds.
 pub struct Submissions<'a> {
@@ -25,6 +27,15 @@ pub fn submissions(it: &Submissions<'_>) -> Markup {
         h1 { "Submissions" }
         (notice(it.notice))
         (form(it))
+        @if of_insights(it.filter).next().is_some() {
+            p {
+                "Only what insights count"
+                @for (key, value) in of_insights(it.filter).filter(|(key, _)| *key != "insights") {
+                    ", " (key) " " (said(value))
+                }
+                "."
+            }
+        }
         section #list data-live aria-label="Submissions found" {
             @if it.page.submissions.is_empty() {
                 p { (nothing(it)) }
@@ -37,6 +48,16 @@ pub fn submissions(it: &Submissions<'_>) -> Markup {
             p { a.button href=(it.filter.link("/console/replay", &[])) { "Replay what is found…" } }
         }
     }
+}
+
+/// What only insights ask for has no field in the form, and stays in force.
+fn of_insights(filter: &Filter) -> impl Iterator<Item = (&str, &str)> {
+    let is_one = |key: &&str| SubmissionQuery::OF_INSIGHTS.contains(key);
+    filter
+        .pairs
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .filter(move |it| is_one(&it.0))
 }
 
 fn nothing(it: &Submissions<'_>) -> &'static str {
@@ -78,6 +99,9 @@ fn form(it: &Submissions<'_>) -> Markup {
             (input("call", "Call", "", it.filter))
             (input("since", "Since", "24h or 2026-11-20", it.filter))
             (input("until", "Until", "1h or 2026-11-21", it.filter))
+            @for (key, value) in of_insights(it.filter) {
+                input type="hidden" name=(key) value=(value);
+            }
             div.actions {
                 button { "Filter" }
                 @if !it.filter.is_empty() { a href="/console/submissions" { "All" } }

@@ -8,6 +8,7 @@ mod actions;
 mod context;
 mod form;
 mod headers;
+mod insights;
 mod page;
 mod respond;
 mod views;
@@ -59,6 +60,8 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(get("/accounts", web::get().to(views::accounts)))
         .service(post("/accounts/{account}/pause", web::post().to(actions::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(actions::resume)))
+        .service(get("/insights", web::get().to(insights::insights)))
+        .service(get("/insights.csv", web::get().to(insights::csv)))
         .service(get("/audit", web::get().to(views::audit)))
         .service(get("/setup/{source}", web::get().to(views::setup)))
         .service(get("/quarantine", web::get().to(views::quarantine)))

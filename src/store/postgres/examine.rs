@@ -9,10 +9,10 @@ use tokio_postgres::types::Type;
 use super::columns::{Columns, submission_columns};
 use super::connection::{Address, Statement, apart, pipeline};
 use super::error::PgError;
-use super::{queries, schema};
+use super::{queries, schema, tallies};
 use crate::store::error::StoreError;
 use crate::store::examination::{Examination, FINDINGS_MAX, Finding, FindingKind};
-use crate::submission::{State, StateCounts};
+use crate::submission::{State, StateCounts, Tallies};
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -84,7 +84,7 @@ pub fn examine(address: &Address) -> Result<Examination, StoreError> {
 async fn examined(client: &Client) -> Result<Examination, PgError> {
     pipeline(client, &[Statement::batch(BEGIN)], TIMEOUT).await?;
     let (mut findings, mut submissions) = (Vec::new(), 0);
-    let mut recount = StateCounts::default();
+    let (mut recount, mut recounted) = (StateCounts::default(), Tallies::default());
     let mut after = i64::MIN;
     loop {
         let page = Statement::new(READ).with(after, Type::INT8).with(PAGE, Type::INT8);
@@ -99,6 +99,8 @@ async fn examined(client: &Client) -> Result<Examination, PgError> {
                 *recount.of_mut(state) += 1;
             }
             submissions += 1;
+            let submission = columns.submission();
+            recounted.moved(Vec::new(), submission.map(|it| it.cells()).unwrap_or_default());
             for fault in columns.faults() {
                 let words = format!("submission {} {fault}", columns.id);
                 findings.push(Finding { kind: FindingKind::Submission, words });
@@ -108,7 +110,8 @@ async fn examined(client: &Client) -> Result<Examination, PgError> {
     }
     let deleted =
         Statement::new("SELECT state, sum(submissions)::bigint FROM deleted_counts GROUP BY state");
-    let results = pipeline(client, &[deleted, Statement::new(queries::COUNTS)], TIMEOUT).await?;
+    let statements = [deleted, Statement::new(queries::COUNTS), tallies::all()];
+    let results = pipeline(client, &statements, TIMEOUT).await?;
     for row in &results[0] {
         let (label, count): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
         let count = u64::try_from(count).unwrap_or_default();
@@ -120,6 +123,12 @@ async fn examined(client: &Client) -> Result<Examination, PgError> {
     let counts = queries::counts_of(&results[1][0])?;
     if counts != recount {
         let words = format!("the state counts are {counts:?}, and a recount gives {recount:?}");
+        findings.push(Finding { kind: FindingKind::Counts, words });
+    }
+    // What cannot be read is not recounted.
+    let is_sound = !findings.iter().any(|it| it.kind == FindingKind::Submission);
+    let difference = tallies::read_all(&results[2])?.difference(&recounted);
+    if let Some(words) = difference.filter(|_| is_sound) {
         findings.push(Finding { kind: FindingKind::Counts, words });
     }
     for (kind, what, sql) in COUNTED {

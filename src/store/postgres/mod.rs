@@ -15,6 +15,7 @@ mod quarantine;
 mod queries;
 mod replicas;
 mod schema;
+mod tallies;
 mod transaction;
 mod upkeep;
 
@@ -41,7 +42,9 @@ use self::transaction::Database;
 use super::contract::Reader;
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
-use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
+use super::model::{
+    ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
+};
 use super::serving::{Engine, Serving, Writing};
 use crate::domain::{CallUuid, Name};
 use crate::submission::{Submission, SubmissionId};
@@ -327,6 +330,11 @@ impl Reader for PostgresStore {
     ) -> Result<Vec<(Name, u64)>, StoreError> {
         let slot = self.replica.get().map(|replica| replica.slot);
         self.read(move |reading| Box::pin(queries::overdue(reading, slot, after, until))).await
+    }
+
+    async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError> {
+        self.read(move |reading| Box::pin(async move { tallies::find(reading, &filter).await }))
+            .await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

@@ -51,7 +51,7 @@ impl<'a> Reading<'a> {
         pipeline(self.0, statements, TIMEOUT).await
     }
 
-    async fn rows(&self, statement: Statement) -> Result<Vec<Row>> {
+    pub async fn rows(&self, statement: Statement) -> Result<Vec<Row>> {
         Ok(self.all(&[statement]).await?.pop().unwrap_or_default())
     }
 }
@@ -219,13 +219,13 @@ pub(super) async fn search(
             rows.truncate(most);
             (rows, next)
         }
-        None => scan(reading, filter, first, before, most).await?,
+        None => scan(reading, filter, first, before, filter.read_at_most(most)).await?,
     };
     let found = reading.rows(Statement::new(BY_ROW).with(rows, Type::INT8_ARRAY)).await?;
     let mut found: Vec<Columns> = found.iter().map(Columns::read).collect::<Result<_>>()?;
     found.sort_unstable_by_key(|columns| std::cmp::Reverse(columns.seq));
-    let submissions = found.into_iter().map(|columns| columns.stored().submission).collect();
-    Ok(Page { submissions, next })
+    let read = found.into_iter().map(|columns| (columns.seq, columns.stored().submission));
+    Ok(filter.page(read.collect(), next, most))
 }
 
 async fn scan(

@@ -22,7 +22,7 @@ use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
 use super::replicas::{Ended, Replica, SAY_EVERY, now};
-use super::{quarantine, queries, upkeep};
+use super::{quarantine, queries, tallies, upkeep};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
@@ -33,7 +33,9 @@ use crate::store::model::{
     ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, first_row,
 };
 use crate::store::observer::Observer;
-use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
+use crate::submission::{
+    FieldValues, Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId, Tallies,
+};
 
 type Result<T> = std::result::Result<T, PgError>;
 
@@ -798,7 +800,9 @@ impl Backend for Database {
     fn fold_counts(&self) -> Result<()> {
         let gone = self.rows_of(upkeep::gone(self.replica.slot))?;
         if !gone.is_empty() {
-            upkeep::fold(&gone, self.replica.slot).into_iter().for_each(|it| self.defer(it));
+            let slot = self.replica.slot;
+            tallies::fold(&gone, slot).into_iter().for_each(|it| self.defer(it));
+            upkeep::fold(&gone, slot).into_iter().for_each(|it| self.defer(it));
         }
         Ok(())
     }
@@ -915,6 +919,15 @@ impl Backend for Database {
         }
         self.defer(statement);
         Ok(())
+    }
+
+    fn add_tallies(&self, added: &Tallies) -> Result<()> {
+        tallies::add(added, self.slot).into_iter().for_each(|it| self.defer(it));
+        Ok(())
+    }
+
+    fn field_values(&self) -> Result<FieldValues> {
+        tallies::read_field_values(&self.query(tallies::field_values())?)
     }
 
     fn count_deleted(&self, state: State) -> Result<()> {

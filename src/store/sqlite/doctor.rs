@@ -13,12 +13,12 @@ use super::columns::{
     timestamp, uuid,
 };
 use super::untrusted::Budget;
-use super::{damage, files, open, queries, untrusted};
+use super::{damage, files, open, queries, tallies, untrusted};
 use crate::account::Pause;
 use crate::domain::Name;
 use crate::store::error::StoreError;
 use crate::store::examination::{Examination, FINDINGS_MAX, Finding, FindingKind};
-use crate::submission::{DeadReason, IgnoredReason, State, StateCounts, Submission};
+use crate::submission::{DeadReason, IgnoredReason, State, StateCounts, Submission, Tallies};
 
 /// Reads all of a store, which takes seconds if it is large, and changes nothing. A file that was made
 /// to harm is not run and does not take longer.
@@ -40,8 +40,8 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     // What is written meanwhile is not seen, so that all parts are of one moment.
     let store =
         connection.unchecked_transaction().map_err(|error| StoreError::open(path, error))?;
-    let counts = StateCounts::default();
-    let mut examiner = Examiner { store: &store, budget: &budget, findings, counts };
+    let (counts, tallies) = (StateCounts::default(), Tallies::default());
+    let mut examiner = Examiner { store: &store, budget: &budget, findings, counts, tallies };
     examiner.part(FindingKind::File, "the schema", Examiner::schema);
     if !examiner.findings.found.is_empty() {
         return Ok(examiner.examination());
@@ -56,6 +56,7 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     examiner.part(FindingKind::File, "the webhooks", Examiner::webhooks);
     examiner.part(FindingKind::File, "the idempotency keys", Examiner::keys);
     examiner.part(FindingKind::Counts, "the state counts", Examiner::counts);
+    examiner.part(FindingKind::Counts, "the tallies", Examiner::tallies);
     examiner.part(FindingKind::Account, "the pauses of accounts", Examiner::pauses);
     examiner.part(FindingKind::Account, "the pairs of account and survey", Examiner::scopes);
     Ok(examiner.examination())
@@ -109,6 +110,7 @@ struct Examiner<'a> {
     findings: Findings,
     /// Recounted, without those that were deleted.
     counts: StateCounts,
+    tallies: Tallies,
 }
 
 impl Examiner<'_> {
@@ -149,7 +151,7 @@ impl Examiner<'_> {
 
     fn submissions(&mut self) -> Result<()> {
         let all = concat!("SELECT ", submission_columns!(), " FROM submissions ORDER BY seq");
-        let mut counts = StateCounts::default();
+        let (mut counts, mut tallies) = (StateCounts::default(), Tallies::default());
         let examined = self.each(all, |findings, row| {
             counts.accepted += 1;
             let mut add = |kind, words: &str| {
@@ -168,6 +170,7 @@ impl Examiner<'_> {
                 }
             };
             *counts.of_mut(submission.state) += 1;
+            tallies.moved(Vec::new(), submission.cells());
             if !has_its_checksum(row)? {
                 add(FindingKind::Submission, WRONG_CHECKSUM);
             }
@@ -181,7 +184,7 @@ impl Examiner<'_> {
             }
             Ok(())
         });
-        self.counts = counts;
+        (self.counts, self.tallies) = (counts, tallies);
         examined
     }
 
@@ -248,6 +251,22 @@ impl Examiner<'_> {
                 let words = format!("{kept} {label} by the state counts, {recounted} by a recount");
                 self.findings.add(FindingKind::Counts, words);
             }
+        }
+        Ok(())
+    }
+
+    /// Compared unless a submission has a fault: what cannot be read is not recounted.
+    fn tallies(&mut self) -> Result<()> {
+        let mut kept = Tallies::default();
+        self.each(tallies::ALL, |_, row| {
+            let (cell, n) = tallies::cell(row)?;
+            kept.add(cell, n);
+            Ok(())
+        })?;
+        let faults = [FindingKind::Submission, FindingKind::IdMismatch];
+        let is_faulty = faults.iter().any(|kind| self.findings.counts.contains_key(kind));
+        if let Some(words) = kept.difference(&self.tallies).filter(|_| !is_faulty) {
+            self.findings.add(FindingKind::Counts, words);
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ mod recover;
 mod rows;
 mod schema;
 mod spool;
+mod tallies;
 mod untrusted;
 mod vfs;
 
@@ -44,7 +45,9 @@ use super::contract::Reader;
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
-use super::model::{ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter};
+use super::model::{
+    ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
+};
 use super::observer::Observer;
 use super::serving::{Engine, Serving, Writing, write_in};
 use super::writer::{Order, Setup, Writer};
@@ -315,6 +318,10 @@ impl Reader for SqliteStore {
         until: Timestamp,
     ) -> Result<Vec<(Name, u64)>, StoreError> {
         self.read(move |connection| queries::overdue(connection, after, until)).await
+    }
+
+    async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError> {
+        self.read(move |connection| tallies::find(connection, &filter)).await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Result, params_from_iter};
 
-use super::{queries, rows};
+use super::{queries, rows, tallies};
 
 fn empty() -> Connection {
     let store = Connection::open_in_memory().unwrap();
@@ -122,6 +122,11 @@ fn submissions_are_found_by_an_index_however_many_there_are() {
              USE TEMP B-TREE FOR GROUP BY",
         ),
         (queries::FIRST_DUE, "SEARCH submissions USING INDEX submissions_due (account=?)"),
+        (
+            tallies::BY_DAY,
+            "SEARCH tallies USING PRIMARY KEY (field=? AND day>? AND day<?); \
+             USE TEMP B-TREE FOR GROUP BY",
+        ),
         (queries::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
     ] {
         let steps = explained(&store, "EXPLAIN QUERY PLAN", statement, "detail");

@@ -96,13 +96,13 @@ pub(super) fn search(
     };
     let (rows, next) = match &filter.call {
         Some(call) => rows_of_call(connection, call, filter, range, limit)?,
-        None => scan(connection, filter, range, limit)?,
+        None => scan(connection, filter, range, filter.read_at_most(limit))?,
     };
-    let mut submissions = Vec::with_capacity(rows.len());
+    let mut read = Vec::with_capacity(rows.len());
     for row in rows {
-        submissions.push(by_row(connection, row)?.submission);
+        read.push((row, by_row(connection, row)?.submission));
     }
-    Ok(Page { submissions, next })
+    Ok(filter.page(read, next, limit))
 }
 
 /// Rows from `first` to below `before`.

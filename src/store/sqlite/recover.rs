@@ -25,7 +25,7 @@ use super::untrusted::Budget;
 use super::{doctor, files, head, open, queries, untrusted};
 use crate::store::backend::{Backend, CountsDelta, Touched};
 use crate::store::error::StoreError;
-use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey};
+use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey, Tallies};
 
 /// Result of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -207,7 +207,8 @@ impl<'a> Recovery<'a> {
 
     /// Returns how many were brought over.
     fn submissions(&mut self, to: &Database, numbers: &BTreeSet<i64>) -> Result<u64> {
-        let (mut counts, mut unread) = (CountsDelta::default(), 0);
+        let (mut counts, mut tallies) = (CountsDelta::default(), Tallies::default());
+        let mut unread = 0;
         for number in numbers {
             let Some((mut submission, is_whole)) = self.submission(*number) else {
                 unread += 1;
@@ -225,9 +226,11 @@ impl<'a> Recovery<'a> {
             }
             to.insert_scope(&submission.account, &submission.survey)?;
             counts.created(submission.state);
+            tallies.moved(Vec::new(), submission.cells());
             self.set_aside += u64::from(!is_whole);
         }
         to.add_counts(&counts)?;
+        to.add_tallies(&tallies)?;
         if unread > 0 {
             self.lost.push(format!("{unread} submissions that cannot be read, or were deleted"));
         }

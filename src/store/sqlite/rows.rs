@@ -20,7 +20,7 @@ use super::damage::Damage;
 use super::displaced::Files;
 use super::files::{beside, folder_of};
 use super::lock::Lock;
-use super::{damage, quarantine, queries, spool};
+use super::{damage, quarantine, queries, spool, tallies};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
@@ -29,7 +29,9 @@ use crate::store::backend::{
 use crate::store::error::StoreError;
 use crate::store::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
 use crate::store::observer::Observer;
-use crate::submission::{Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId};
+use crate::submission::{
+    FieldValues, Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId, Tallies,
+};
 
 /// How long a write waits for `sqlite3` in another window to finish its own; a sender that waits 5 s
 /// for its answer still gets the 503.
@@ -383,6 +385,14 @@ impl Backend for Database {
             [delta.accepted, collecting, pending, delivered, ignored, dead, discarded],
         )?;
         Ok(())
+    }
+
+    fn add_tallies(&self, added: &Tallies) -> Result<()> {
+        tallies::add(&self.connection, added)
+    }
+
+    fn field_values(&self) -> Result<FieldValues> {
+        tallies::field_values(&self.connection)
     }
 
     fn count_deleted(&self, state: State) -> Result<()> {

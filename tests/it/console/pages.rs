@@ -19,6 +19,8 @@ fn pages(id: &str) -> Vec<String> {
         "/console/replay?state=delivered&include_delivered=true".to_owned(),
         "/console/setup/quick".to_owned(),
         "/console/audit".to_owned(),
+        "/console/insights?by=campaign".to_owned(),
+        "/console/insights?days=90&survey=quick".to_owned(),
         "/console/accounts".to_owned(),
         "/console/quarantine".to_owned(),
     ]

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use postcall::account::PauseCause;
 use postcall::domain::{Attempt, Name, Verdict};
-use postcall::store::{ClaimRequest, PurgeCounts, RetentionCutoffs};
+use postcall::store::{ClaimRequest, PurgeCounts, RetentionCutoffs, TallyFilter};
 use postcall::submission::{
-    self, ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, Claim, ClaimContext, DeadReason,
-    Decision, IgnoredReason, Json, Mapping, Outcome, Replay, RetentionLevel, Settled, Settlement,
-    State, SubmissionId, UnknownResult,
+    self, ActionOutcome, Answers, Arrival, Cell, ChangedAnswerPolicy, Claim, ClaimContext,
+    DeadReason, Decision, IgnoredReason, Json, Mapping, Outcome, Replay, RetentionLevel, Settled,
+    Settlement, State, SubmissionId, Tallies, UnknownResult,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -870,6 +870,25 @@ impl Model {
                 it.delivered.as_deref()
             );
             assert_eq!(found, self.stored[key], "it is read back as it was written");
+        }
+        let mut recount = Tallies::default();
+        self.stored.values().for_each(|it| recount.moved(Vec::new(), it.cells()));
+        for field in [None, Some("field".parse().unwrap())] {
+            let name = field.as_ref().map(Name::to_string).unwrap_or_default();
+            let mut expected: BTreeMap<_, u64> = BTreeMap::new();
+            for (cell, n) in recount.iter().filter(|(cell, _)| cell.field == name) {
+                let Cell { day, value, state, reason, rating, issues, origin, .. } = cell.clone();
+                let alike = (day, value, (state, reason), rating, issues, origin);
+                *expected.entry(alike).or_default() += n.unsigned_abs();
+            }
+            let days = i64::MIN..i64::MAX;
+            let all = TallyFilter { field, survey: None, account: None, days };
+            let found = store.tallies(all).await.unwrap().into_iter().map(|it| {
+                let state = it.state.label().to_owned();
+                let state = (state, it.state.reason().unwrap_or_default().to_owned());
+                ((it.day, it.value, state, it.rating, it.issues, it.origin), it.n)
+            });
+            assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "tallies are a recount");
         }
         let found: Vec<_> = store
             .pauses()

@@ -13,7 +13,8 @@ use postcall::domain::{
 use postcall::store::ReceiveRequest;
 use postcall::submission::{
     AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DeadReason, DueTime,
-    IgnoredReason, Json, Mapped, Mapper, Mapping, SubmissionKey, UnknownResult,
+    IgnoredReason, Insight, IssueOrigin, Json, Mapped, Mapper, Mapping, SubmissionKey,
+    UnknownResult,
 };
 use uuid::Uuid;
 
@@ -205,7 +206,7 @@ impl TestMapper {
     pub fn to(mapping: Mapping) -> Self {
         Self {
             by_call: BTreeMap::new(),
-            otherwise: Mapped { mapping, trace: None },
+            otherwise: Mapped { mapping, trace: None, insight: None },
             on_unknown_result: UnknownResult::Retry,
             asked: Mutex::default(),
         }
@@ -213,7 +214,7 @@ impl TestMapper {
 
     /// Maps a call differently.
     pub fn and(mut self, call: &str, mapping: Mapping) -> Self {
-        self.by_call.insert(call.to_owned(), Mapped { mapping, trace: None });
+        self.by_call.insert(call.to_owned(), Mapped { mapping, trace: None, insight: None });
         self
     }
 
@@ -248,9 +249,14 @@ impl Mapper for TestMapper {
         match payload {
             Some(payload) => {
                 let feedback = Feedback::from_json(payload.as_str()).unwrap();
-                Mapped { mapping: Mapping::Feedback(feedback), trace: None }
+                Mapped { mapping: Mapping::Feedback(feedback), trace: None, insight: None }
             }
-            None => mapped.clone(),
+            None => {
+                let origin = Some(IssueOrigin::Default);
+                let values = answers.field_values();
+                let insight = Some(Insight { origin, values, ..Insight::default() });
+                Mapped { insight, ..mapped.clone() }
+            }
         }
     }
 

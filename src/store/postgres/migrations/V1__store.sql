@@ -148,6 +148,32 @@ CREATE TABLE deleted_counts (
     PRIMARY KEY (slot, state)
 );
 
+-- How many settled submissions are alike, changed in the transactions that settle them: the sum
+-- of what each replica has counted. `field` is empty in the rows of all submissions; in those of a field,
+-- `value` is what the submissions have in it.
+CREATE TABLE tallies (
+    slot    BIGINT  NOT NULL,
+    field   TEXT    NOT NULL,
+    -- The day of acceptance in UTC, in days since 1970.
+    day     BIGINT  NOT NULL,
+    survey  TEXT    NOT NULL,
+    account TEXT    NOT NULL,
+    value   TEXT    NOT NULL,
+    state   TEXT    NOT NULL,
+    reason  TEXT    NOT NULL,
+    -- In hundredths; 0 for none.
+    rating  BIGINT  NOT NULL,
+    -- By name, with a comma between two.
+    issues  TEXT    NOT NULL,
+    -- Where the issues come from.
+    origin  TEXT    NOT NULL,
+    n       BIGINT  NOT NULL,
+    PRIMARY KEY (slot, field, day, survey, account, value, state, reason, rating, issues, origin)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000,
+        autovacuum_vacuum_cost_delay = 0);
+
+CREATE INDEX tallies_by_day ON tallies (field, day);
+
 -- The time that retention trusted when it was last recorded, now and then, and what the wall clock
 -- showed: whether that was set while no process ran.
 CREATE TABLE clock (

@@ -117,6 +117,27 @@ CREATE TABLE deleted_counts (
     submissions INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- How many settled submissions are alike, changed in the transactions that settle them. `field` is empty
+-- in the rows of all submissions; in those of a field, `value` is what the submissions have in it.
+CREATE TABLE tallies (
+    field   TEXT    NOT NULL,
+    -- The day of acceptance in UTC, in days since 1970.
+    day     INTEGER NOT NULL,
+    survey  TEXT    NOT NULL,
+    account TEXT    NOT NULL,
+    value   TEXT    NOT NULL,
+    state   TEXT    NOT NULL,
+    reason  TEXT    NOT NULL,
+    -- In hundredths; 0 for none.
+    rating  INTEGER NOT NULL,
+    -- By name, with a comma between two.
+    issues  TEXT    NOT NULL,
+    -- Where the issues come from.
+    origin  TEXT    NOT NULL,
+    n       INTEGER NOT NULL,
+    PRIMARY KEY (field, day, survey, account, value, state, reason, rating, issues, origin)
+) STRICT, WITHOUT ROWID;
+
 -- Written large and emptied again to find out whether a disk that was full has room once more.
 CREATE TABLE write_probe (
     only   INTEGER PRIMARY KEY CHECK (only = 1),

@@ -1,0 +1,92 @@
+//! SQL of the tallies.
+
+use rusqlite::{Connection, Result, Row, params};
+
+use super::columns::parsed;
+use crate::domain::Name;
+use crate::store::model::{Tally, TallyFilter};
+use crate::submission::{Cell, FieldValues, State, Tallies};
+
+const ADD: &str = "INSERT INTO tallies
+        (field, day, survey, account, value, state, reason, rating, issues, origin, n)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT DO UPDATE SET n = n + excluded.n";
+
+/// Nothing is kept of a cell without submissions, such as a value that only an erased one had.
+const REMOVE_EMPTY: &str = "DELETE FROM tallies WHERE field = ?1 AND day = ?2 AND n = 0";
+
+pub(super) const BY_DAY: &str =
+    "SELECT day, value, state, reason, rating, issues, origin, sum(n) FROM tallies
+    WHERE field = ?1 AND day >= ?2 AND day < ?3
+        AND (?4 IS NULL OR survey = ?4) AND (?5 IS NULL OR account = ?5)
+    GROUP BY day, value, state, reason, rating, issues, origin HAVING sum(n) > 0";
+
+pub(super) fn add(connection: &Connection, tallies: &Tallies) -> Result<()> {
+    for (cell, n) in tallies.iter() {
+        let Cell { field, day, survey, account, value, .. } = cell;
+        let Cell { state, reason, rating, issues, origin, .. } = cell;
+        connection.prepare_cached(ADD)?.execute(params![
+            field, day, survey, account, value, state, reason, rating, issues, origin, n
+        ])?;
+        if n < 0 {
+            connection.prepare_cached(REMOVE_EMPTY)?.execute(params![field, day])?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn find(connection: &Connection, filter: &TallyFilter) -> Result<Vec<Tally>> {
+    let name = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
+    let mut tallies = connection.prepare_cached(BY_DAY)?;
+    let field = name(&filter.field).unwrap_or_default();
+    let (survey, account) = (name(&filter.survey), name(&filter.account));
+    let found = tallies
+        .query_map(params![field, filter.days.start, filter.days.end, survey, account], tally)?;
+    found.collect()
+}
+
+fn tally(row: &Row<'_>) -> Result<Tally> {
+    let (state, reason): (String, String) = (row.get(2)?, row.get(3)?);
+    let reason = (!reason.is_empty()).then_some(reason.as_str());
+    let state = State::from_labels(&state, reason);
+    Ok(Tally {
+        day: row.get(0)?,
+        value: row.get(1)?,
+        state: parsed(2, rusqlite::types::Type::Text, state)?,
+        rating: row.get(4)?,
+        issues: row.get(5)?,
+        origin: row.get(6)?,
+        n: row.get(7)?,
+    })
+}
+
+pub(super) fn field_values(connection: &Connection) -> Result<FieldValues> {
+    let mut values = FieldValues::default();
+    let mut known = connection
+        .prepare_cached("SELECT DISTINCT survey, field, value FROM tallies WHERE field <> ''")?;
+    let mut rows = known.query([])?;
+    while let Some(row) = rows.next()? {
+        values.add(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+    }
+    Ok(values)
+}
+
+/// All of them, for a comparison with a recount.
+pub(super) const ALL: &str = "SELECT field, day, survey, account, value, state, reason, rating, issues, origin, n FROM tallies";
+
+/// A row of [`ALL`].
+pub(super) fn cell(row: &Row<'_>) -> Result<(Cell, i64)> {
+    let cell = Cell {
+        field: row.get(0)?,
+        day: row.get(1)?,
+        survey: row.get(2)?,
+        account: row.get(3)?,
+        value: row.get(4)?,
+        state: row.get(5)?,
+        reason: row.get(6)?,
+        rating: row.get(7)?,
+        issues: row.get(8)?,
+        origin: row.get(9)?,
+    };
+    Ok((cell, row.get(10)?))
+}

@@ -1,0 +1,153 @@
+//! What the insights show, and where their marks lead to.
+
+use super::{page, send};
+use crate::test_env::{Callback, SETTINGS, TOKEN, TestEnv};
+use crate::wire::Reply;
+
+/// `quick` has insights of its campaigns.
+fn with_insights() -> TestEnv {
+    let settings = SETTINGS
+        .replace(
+            "quick: { preset: plivo, account: main, survey: quick }",
+            "quick: { preset: plivo, account: main, survey: quick, extract: { fields: { campaign: \"query:campaign\" } } }",
+        )
+        .replace(
+            "quick: { questions: [{ name: score, answers: 1-5 }],",
+            "quick: { questions: [{ name: score, answers: 1-5 }], fields: [campaign], insights: [campaign],",
+        );
+    let mut test_env = TestEnv::of(&settings);
+    test_env.start();
+    test_env
+}
+
+fn presses(test_env: &TestEnv, call: &str, digits: &str, campaign: &str) {
+    let body = format!("CallUUID={call}&Digits={digits}");
+    let query = format!("campaign={campaign}");
+    Callback::signed("quick", Some(&query), &body, TOKEN).send(test_env).assert_status(200);
+    test_env.until_it_is(call, if digits.is_empty() { "ignored(no_answer)" } else { "delivered" });
+}
+
+/// Four calls of two campaigns, a silent one, one with an issue, and a test.
+fn with_calls() -> TestEnv {
+    let test_env = with_insights();
+    for (call, digits, campaign) in [
+        ("c-1", "1", "autumn"),
+        ("c-2", "2", "autumn"),
+        ("c-3", "5", "autumn"),
+        ("c-4", "4", "spring"),
+        ("c-5", "", "spring"),
+    ] {
+        presses(&test_env, call, digits, campaign);
+    }
+    test_env.caller("c-6").at("ivr").asked("score").has_pressed("2");
+    test_env.caller("c-6").at("ivr").asked("problem").has_pressed("1");
+    test_env.until_it_is("c-6", "delivered");
+    test_env.caller("postcall-test-1").has_pressed("1");
+    test_env.until_it_is("postcall-test-1", "ignored(test)");
+    test_env
+}
+
+fn insights(test_env: &TestEnv, query: &str) -> Reply {
+    page(test_env, &format!("/console/insights?{query}"), "")
+}
+
+/// Each link to submissions, and how many it says that there are.
+fn counts(text: &str) -> Vec<(String, usize)> {
+    let links = text.split("<a href=\"/console/submissions?").skip(1);
+    let counted = links.map(|link| {
+        let (path, rest) = link.split_once('"').unwrap();
+        // The link of a mark says `day: 2 of 5 …`, that of a table has the number alone.
+        let says = match rest.strip_prefix(" aria-label=\"") {
+            Some(label) => label.split_once(": ").unwrap().1,
+            None => rest.trim_start_matches(['>']).trim_start_matches("<span class=\"count\">"),
+        };
+        let number = says.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        let path = format!("/console/submissions?{}", path.replace("&amp;", "&"));
+        (path, number.parse().unwrap_or_else(|_| panic!("no count in {says:.40}")))
+    });
+    counted.collect()
+}
+
+fn found(test_env: &TestEnv, path: &str) -> usize {
+    let reply = page(test_env, path, "");
+    reply.assert_status(200);
+    reply.text.matches("<td><a href=\"/console/submissions/").count()
+}
+
+#[test]
+fn every_mark_of_the_insights_leads_to_the_calls_that_it_counts() {
+    let test_env = with_calls();
+    for query in ["by=campaign", "survey=quick&by=campaign&days=7", "survey=quality&days=90", ""] {
+        let text = insights(&test_env, query).text;
+        let counts = counts(&text);
+        assert!(counts.len() > 12, "{query}: {} links in {text}", counts.len());
+        for (path, count) in counts {
+            assert_eq!(found(&test_env, &path), count, "{query}: {path}");
+        }
+    }
+    let text = insights(&test_env, "by=campaign").text;
+    for part in [
+        "6 settled in 30 days",
+        "<span class=\"count\">5</span> rated: 83 % [44–97]",
+        "autumn: 2 of 3 rated 1 to 2",
+        "spring: 0 of 1 rated 1 to 2",
+        "ECHO: 1 of 5",
+        "OTHERS (default): 3 of 5",
+        "silent: 1 of 6",
+        "accepted by Plivo: 5 of 6",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn insights_follow_a_replay_and_forget_what_is_erased() {
+    let test_env = with_calls();
+    let rated = |n: usize| format!("<span class=\"count\">{n}</span> rated: ");
+    let replay = format!("/console/submissions/{}/replay", test_env.id_of("c-1"));
+    send(&test_env, &replay, "", "payload=remapped&include_delivered=true").assert_status(303);
+    test_env.until("it is counted again", || insights(&test_env, "").text.contains(&rated(5)));
+    let erase = send(&test_env, "/console/calls/c-1/erase", "", "confirmation=c-1");
+    erase.assert_status(303);
+    let text = insights(&test_env, "by=campaign").text;
+    assert!(text.contains(&rated(4)) && text.contains("autumn: 1 of 2 rated 1 to 2"), "{text}");
+    for (path, count) in counts(&text) {
+        assert_eq!(found(&test_env, &path), count, "{path}");
+    }
+}
+
+#[test]
+fn insights_can_be_had_as_csv() {
+    let test_env = with_calls();
+    let csv = |query: &str| {
+        let reply = page(&test_env, &format!("/console/insights.csv?{query}"), "");
+        assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8"));
+        let lines = reply.text.lines().map(|line| line.split_once(',').unwrap().1.to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        csv("by=campaign&survey=quick"),
+        [
+            "campaign,state,reason,rating,issues,origin,n",
+            "autumn,delivered,,1,OTHERS,default,1",
+            "autumn,delivered,,2,OTHERS,default,1",
+            "autumn,delivered,,5,,,1",
+            "spring,delivered,,4,OTHERS,default,1",
+            "spring,ignored,no_answer,,,,1",
+        ]
+    );
+    assert!(csv("").contains(&",delivered,,2,ECHO,chosen,1".to_owned()), "{:?}", csv(""));
+}
+
+#[test]
+fn insights_that_are_asked_for_wrongly_are_refused() {
+    let test_env = with_insights();
+    for wrong in ["days=0", "days=401", "days=x", "survey=a%20b", "by=%22", "since=24h"] {
+        insights(&test_env, wrong).assert_status(400);
+    }
+    let none = insights(&test_env, "days=7").text;
+    assert!(none.contains("No submission that is like that was settled."), "{none}");
+    for wrong in ["rating=6", "rating=2-1", "issue=echo", "origin=me", "field=x", "insights=all"] {
+        page(&test_env, &format!("/console/submissions?{wrong}"), "").assert_status(400);
+    }
+}

@@ -13,6 +13,7 @@ mod export;
 mod inspection;
 mod masking;
 mod object;
+mod playground;
 mod quarantine;
 mod query;
 mod recent;
@@ -32,6 +33,10 @@ pub use export::{Export, ExportFormat, ExportOptions};
 pub use inspection::{CallInspection, Inspection};
 pub use masking::Mask;
 pub use object::only_object;
+pub use playground::{
+    DecisionTable, PlaygroundFault, PlaygroundPart, PlaygroundRequest, PlaygroundResult,
+    PlaygroundStep, StoredCall, StoredCalls,
+};
 pub use quarantine::{
     QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried, QuarantineRetry,
     QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,

@@ -29,14 +29,16 @@ pub enum Tab {
     Submissions,
     Accounts,
     Quarantine,
+    Playground,
     Audit,
 }
 
-const TABS: [(Tab, &str, &str); 5] = [
+const TABS: [(Tab, &str, &str); 6] = [
     (Tab::Overview, "/console/", "Overview"),
     (Tab::Submissions, "/console/submissions", "Submissions"),
     (Tab::Accounts, "/console/accounts", "Accounts"),
     (Tab::Quarantine, "/console/quarantine", "Quarantine"),
+    (Tab::Playground, "/console/playground", "Playground"),
     (Tab::Audit, "/console/audit", "Actions"),
 ];
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod pages;
+mod playground;
 
 use crate::test_env::{SETTINGS, TestEnv};
 use crate::wire::{Reply, exchange, request};

@@ -21,6 +21,7 @@ fn pages(id: &str) -> Vec<String> {
         "/console/audit".to_owned(),
         "/console/accounts".to_owned(),
         "/console/quarantine".to_owned(),
+        "/console/playground".to_owned(),
     ]
 }
 

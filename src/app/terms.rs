@@ -61,8 +61,7 @@ fn first_webhooks(settings: &Settings) -> String {
     let webhook = |(at, question): (usize, &Name)| {
         format!(
             "- {{ source: {}, form: \"CallUUID=c-1&Digits=1\", query: \"question={question}\", at: {}s }}\n",
-            source.name,
-            at * 10
+            source.name, at
         )
     };
     questions.map(webhook).collect()

@@ -79,7 +79,8 @@ function offerCopies(root) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(button.dataset.copy);
+        const field = document.getElementById(button.dataset.copyFrom);
+        await navigator.clipboard.writeText(field ? field.value : button.dataset.copy);
         button.textContent = "Copied";
       } catch {
         button.textContent = "Not copied";

@@ -1,10 +1,12 @@
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use super::located::Located;
 
 /// What the playground of the console needs of the settings: the surveys as they are written, and what else
 /// there must be for webhooks to be read by them. No secret is in it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Excerpt {
     /// The section `surveys:`, with its comments.
     pub surveys: String,
@@ -30,8 +32,9 @@ impl Excerpt {
     /// Of the text of a file, and of the tree that it came to.
     pub(super) fn of(text: &str, tree: &Located) -> Self {
         let tree = tree.json();
-        let surveys =
-            section(text, "surveys").unwrap_or_else(|| format!("surveys: {:#}\n", tree["surveys"]));
+        let surveys = section(text, "surveys").unwrap_or_else(|| {
+            format!("surveys: {:#}", tree["surveys"]).replace('\n', "\n  ") + "\n"
+        });
         let of = |section: &str, key: &str| only(&tree[section], &[key], &[]);
         let unset = json!({ "env": "NO_SUCH_VARIABLE" });
         let sections = json!({
@@ -41,6 +44,13 @@ impl Excerpt {
             "sources": each(&tree["sources"], &OF_SOURCE, &[("signature", json!("none"))]),
         });
         Self { surveys, sections }
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    /// It says what the settings say already.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Excerpt(…)")
     }
 }
 

@@ -1,6 +1,7 @@
 //! The console: who is let in, what its pages show and what they do.
 
 mod access;
+mod injection;
 mod pages;
 mod playground;
 

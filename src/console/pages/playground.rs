@@ -42,9 +42,9 @@ pub fn playground(it: &Playground<'_>) -> Markup {
                 button { "Try" }
                 button.quiet name="calls" value="true" { "What would the last 200 calls become?" }
                 a href="/console/playground" { "Reset" }
-                (copy(it.rules, "Copy rules"))
+                button.quiet type="button" hidden data-copy="" data-copy-from="rules" { "Copy rules" }
                 @if let Some(case) = it.result.as_ref().and_then(|it| it.case.as_ref()) {
-                    (copy(case, "Copy test case"))
+                    button.quiet type="button" hidden data-copy=(case) { "Copy test case" }
                 }
             }
         }
@@ -66,10 +66,6 @@ fn side(id: &str, name: &str, text: &str) -> Markup {
     }
 }
 
-fn copy(text: &str, name: &str) -> Markup {
-    html! { button.quiet type="button" hidden data-copy=(text) { (name) } }
-}
-
 fn result(result: &PlaygroundResult) -> Markup {
     html! {
         @if !result.faults.is_empty() { (faults(&result.faults)) }
@@ -84,7 +80,7 @@ fn result(result: &PlaygroundResult) -> Markup {
 fn faults(faults: &[PlaygroundFault]) -> Markup {
     html! {
         h2 { "Invalid" }
-        ul.faults role="alert" {
+        div role="alert" { ul {
             @for fault in faults {
                 @let (id, name) = match fault.part {
                     PlaygroundPart::Rules => ("rules", "rules"),
@@ -100,7 +96,7 @@ fn faults(faults: &[PlaygroundFault]) -> Markup {
                     ": " (visible(&fault.message))
                 }
             }
-        }
+        } }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Children(Mutex<()>);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ChildError {
     #[error("another try is under way: send it again in a moment")]
-    Busy,
+    UnderWay,
     #[error("it took longer than {} seconds and was ended: try fewer questions, rules or combinations", TIME_MAX.as_secs())]
     TooLong,
     #[error("it came to more than {ANSWER_MAX} bytes and was ended")]
@@ -43,7 +43,7 @@ impl Children {
         &self,
         request: &PlaygroundRequest,
     ) -> Result<PlaygroundResult, ChildError> {
-        let _one = self.0.try_lock().map_err(|_| ChildError::Busy)?;
+        let _one = self.0.try_lock().map_err(|_| ChildError::UnderWay)?;
         let request = serde_json::to_vec(request).expect("it has only texts as keys");
         let mut child = Command::new(program()?)
             .arg("playground")

@@ -22,8 +22,9 @@ pub(super) async fn show(page: PageRequest) -> Answer {
 
 pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
     let config = page.listener.console.config();
-    // A browser sends each line with both characters.
-    let [rules, webhooks] = ["rules", "webhooks"].map(|it| form.get(it).replace("\r\n", "\n"));
+    // A browser sends each line with both characters; a page cannot hold the character 0.
+    let text = |name| form.get(name).replace("\r\n", "\n").replace('\0', "\u{fffd}");
+    let (rules, webhooks) = (text("rules"), text("webhooks"));
     let stored = match form.is_checked("calls") {
         true => Some(page.listener.api.admin.stored_calls().await?),
         false => None,
@@ -48,7 +49,7 @@ pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
         Err(error) => {
             shown.warning = Some(error.to_string());
             match error {
-                ChildError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+                ChildError::UnderWay => StatusCode::SERVICE_UNAVAILABLE,
                 ChildError::NotStarted(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 ChildError::TooLong | ChildError::TooMuch | ChildError::Failed => {
                     StatusCode::UNPROCESSABLE_ENTITY

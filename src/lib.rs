@@ -126,6 +126,8 @@
 //! - **One API for operator actions**, [`admin::AdminApi`]: the HTTP handlers call it, and the command
 //!   line has it as a client of a running service or on the store of one that does not run. The pages of
 //!   [`console`] are rendered from the same service, by Rust alone: no Node, no file from elsewhere.
+//! - **Rules that someone is still writing run in a child process**: the playground of the console starts this
+//!   program again (`cli/playground`), with neither environment nor secrets, and ends it after two seconds.
 
 pub mod account;
 pub mod admin;

@@ -127,6 +127,7 @@ async function pagesOf(base, page) {
     [`${base}/console/submissions?insights=counted&rating=1-2`, 200],
     [`${base}/console/accounts`, 200],
     [`${base}/console/quarantine`, 200],
+    [`${base}/console/playground`, 200],
     [`${base}/console/nowhere`, 404],
   ];
 }
@@ -236,6 +237,48 @@ async function withoutJavaScript(browser) {
   await context.close();
 }
 
+// Rules are changed and tried: a fault leads to its place, and steps, tables and differences are shown.
+async function playground(browser) {
+  for (const { width, colorScheme } of LOOKS) {
+    const screen = { viewport: { width, height: 800 }, colorScheme };
+    const context = await browser.newContext({ ...screen, bypassCSP: true });
+    const page = await watched(context, [open]);
+    await visit(page, `${open}/console/playground`);
+    const rules = await page.inputValue("#rules");
+    assert.match(rules, /^surveys:/);
+    await page.fill("#rules", rules.replace("question: problem", "question: problme"));
+    await page.click("text=Try");
+    await page.waitForSelector("text=did you mean");
+    await checkAxe(page, page.url(), "a fault");
+    await page.click("a[data-line]");
+    const at = await page.evaluate(() => {
+      const field = document.activeElement;
+      return [field.id, field.value.slice(field.selectionStart, field.selectionStart + 7)];
+    });
+    assert.deepEqual(at, ["rules", "problme"]);
+    await page.fill("#rules", rules.replace("scale: { from: [1, 5] }", "scale: { from: [5, 1] }"));
+    await page.click("text=What would the last 200 calls become?");
+    await page.waitForSelector("#calls");
+    assert.ok(await page.locator(".steps li").count() >= 5, "every step is shown");
+    assert.match(await page.locator("#calls ~ .scroll tbody").innerText(), /rating/);
+    const found = numbers(await page.locator("#calls ~ .scroll").innerText());
+    assert.deepEqual(found, []);
+    await checkAxe(page, page.url(), `playground, ${width} px, ${colorScheme}`);
+    const wide = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.ok(wide <= 0, `the playground scrolls sideways by ${wide} pixels`);
+    if (width === 1280 && colorScheme === "light") await shot(page, "playground");
+    await context.close();
+  }
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await watched(context, [open]);
+  await visit(page, `${open}/console/playground`);
+  await page.click("text=Try");
+  await page.waitForSelector(".steps li");
+  await context.close();
+}
+
 // A page of another origin, as a browser opens it.
 function serve(html) {
   const server = http.createServer((request, response) => {
@@ -307,7 +350,7 @@ async function main() {
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
   });
   try {
-    for (const check of [theChecksFind, everyPage, byKeyboard, focusStays, withoutJavaScript, sessions]) {
+    for (const check of [theChecksFind, everyPage, byKeyboard, focusStays, withoutJavaScript, playground, sessions]) {
       const began = Date.now();
       await check(browser);
       console.log(`${check.name.padEnd(18)} ${((Date.now() - began) / 1000).toFixed(1)} s`);

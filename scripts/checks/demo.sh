@@ -11,13 +11,14 @@ stop() {
 }
 trap stop EXIT
 
-# start_demo: its admin listener is at $admin from here on.
+# start_demo [DAYS]: its admin listener is at $admin from here on; it begins with the calls of so many days before.
 start_demo() {
+    local days=${1:-0}
     local metrics=''
     cargo build --locked
     # Before the shell in the background does, which may be later than the first look.
     : >"$work/demo"
-    TMPDIR=$work target/debug/postcall demo >"$work/demo" 2>&1 &
+    TMPDIR=$work target/debug/postcall demo --days "$days" >"$work/demo" 2>&1 &
     started+=($!)
     for _ in {1..120}; do
         metrics=$(sed -n 's/^ *metrics  *\(http:.*\/metrics\) *$/\1/p' "$work/demo" | head -n 1)

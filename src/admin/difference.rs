@@ -79,7 +79,11 @@ impl Difference {
     }
 
     fn between(submission: &Submission, key: &SubmissionKey, after: Mapping) -> Self {
-        let after = After::from(after);
+        Self::to(submission, key, after.into())
+    }
+
+    /// What would change about a submission that comes to this.
+    pub(super) fn to(submission: &Submission, key: &SubmissionKey, after: After) -> Self {
         let last = submission.document.delivered.as_ref().or(submission.last_payload());
         let before = Before {
             state: submission.state.into(),

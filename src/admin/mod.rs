@@ -14,6 +14,7 @@ mod insights;
 mod inspection;
 mod masking;
 mod object;
+mod playground;
 mod quarantine;
 mod query;
 mod recent;
@@ -34,6 +35,10 @@ pub use insights::{Insights, InsightsQuery, Tally};
 pub use inspection::{CallInspection, Inspection};
 pub use masking::Mask;
 pub use object::only_object;
+pub use playground::{
+    DecisionTable, PlaygroundFault, PlaygroundPart, PlaygroundRequest, PlaygroundResult,
+    PlaygroundStep, StoredCall, StoredCalls,
+};
 pub use quarantine::{
     QuarantineDrop, QuarantineDropped, QuarantineList, QuarantineRetried, QuarantineRetry,
     QuarantinedDetail, QuarantinedView, RejectionList, RejectionView,

@@ -29,6 +29,8 @@ pub enum ActionSubject {
     Call,
     /// A page of what a search found.
     Search,
+    /// The quarantine of a source, or of all.
+    Quarantine(Option<String>),
 }
 
 /// Actions that are kept.
@@ -41,6 +43,12 @@ impl RecentActions {
             actions.pop_front();
         }
         actions.push_back(action);
+    }
+
+    /// Whether this was done to it at that time or later, as far as that is kept.
+    pub fn has(&self, action: Action, subject: &ActionSubject, since: Timestamp) -> bool {
+        let actions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        actions.iter().any(|it| it.action == action && it.subject == *subject && it.at >= since)
     }
 
     /// The latest first.

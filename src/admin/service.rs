@@ -32,6 +32,9 @@ const COMMENT_MAX: usize = 500;
 /// Most submissions about one call that are erased in one transaction.
 const ERASED_AT_ONCE: usize = 50;
 
+/// How long one audit entry covers that the numbers of a submission are read.
+const REVEALED_FOR: Duration = Duration::from_secs(15 * 60);
+
 /// Why a replay leaves out a submission that would be mapped as before.
 const UNCHANGED: &str = "unchanged";
 
@@ -128,14 +131,25 @@ impl AdminService {
         (accounts.collect(), surveys.collect())
     }
 
-    /// Records that an operator reads the numbers of a submission's caller.
+    /// Records that an operator reads the numbers of a submission's caller, once in a quarter of an hour: a page
+    /// that is loaded again says nothing new.
     ///
     /// # Errors
     /// There is no such submission, nothing of it is left to read, or the store cannot be written.
     pub async fn reveal(&self, id: SubmissionId) -> Result<()> {
+        let since = self.clock.now().saturating_sub(REVEALED_FOR).unwrap_or(Timestamp::MIN);
+        if self.recent.has(Action::Reveal, &of_submission(id), since) {
+            return Ok(());
+        }
         only_done(&self.store.reveal(vec![id], self.clock.now()).await?)?;
         self.count(Action::Reveal, 1, of_submission(id));
         Ok(())
+    }
+
+    /// Notes what was done to quarantined webhooks, of a source or of all.
+    pub fn note_quarantine(&self, action: Action, webhooks: u64, source: Option<&Name>) {
+        let subject = ActionSubject::Quarantine(source.map(ToString::to_string));
+        self.note(action, u32::try_from(webhooks).unwrap_or(u32::MAX), subject);
     }
 
     /// Submissions of one page of a bulk action.
@@ -174,10 +188,14 @@ impl AdminService {
 
     fn count(&self, action: Action, times: u32, subject: ActionSubject) {
         if times > 0 {
-            self.recent.add(RecentAction { at: self.clock.now(), action, times, subject });
-            self.metrics.admin_action(action, times);
-            tracing::info!(action = action.label(), times, "operator action");
+            self.note(action, times, subject);
         }
+    }
+
+    fn note(&self, action: Action, times: u32, subject: ActionSubject) {
+        self.recent.add(RecentAction { at: self.clock.now(), action, times, subject });
+        self.metrics.admin_action(action, times);
+        tracing::info!(action = action.label(), times, "operator action");
     }
 }
 

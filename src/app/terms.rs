@@ -7,7 +7,7 @@ use crate::admin::AdminConfig;
 use crate::delivery::{self, DeliveryConfig};
 use crate::destination::Timeouts;
 use crate::domain::Name;
-use crate::http::{self, AdminTokens, ConsoleConfig, SourceSetup};
+use crate::http::{self, AdminTokens, ConsoleConfig, PlaygroundConfig, SourceSetup};
 use crate::ingest::IngestError;
 use crate::settings::Settings;
 use crate::source::{Scheme, Source};
@@ -43,7 +43,28 @@ pub(super) fn of_console(settings: &Settings) -> ConsoleConfig {
     ConsoleConfig {
         environment: settings.admin.environment.clone(),
         setups: settings.sources.values().map(setup).collect(),
+        playground: PlaygroundConfig {
+            rules: settings.excerpt.surveys.clone(),
+            webhooks: first_webhooks(settings),
+            sections: settings.excerpt.sections.clone(),
+        },
     }
+}
+
+/// Webhooks that a caller of Plivo may cause, one for each question of a survey.
+fn first_webhooks(settings: &Settings) -> String {
+    let mut sources = settings.sources.values();
+    let Some(source) = sources.find(|it| matches!(it.signature, Scheme::Plivo(_))) else {
+        return String::new();
+    };
+    let questions = settings.surveys[&source.survey].questions().enumerate();
+    let webhook = |(at, question): (usize, &Name)| {
+        format!(
+            "- {{ source: {}, form: \"CallUUID=c-1&Digits=1\", query: \"question={question}\", at: {}s }}\n",
+            source.name, at
+        )
+    };
+    questions.map(webhook).collect()
 }
 
 pub(super) fn label_sets(settings: &Settings) -> LabelSets {

@@ -114,20 +114,18 @@ fn print_proof(out: &mut impl Write, proof: &Proof) -> io::Result<()> {
     if proof.more_rows > 0 {
         writeln!(out, "  … and {} more rows", proof.more_rows)?;
     }
-    for line in proof.legend() {
-        writeln!(out, "  {line}")?;
-    }
-    for proved in &proof.proved {
-        writeln!(out, "  proved: {proved}")?;
-    }
-    for guarded in &proof.guarded {
-        writeln!(out, "  guarded: {guarded}")?;
-    }
-    Ok(())
+    proof_notes(proof).try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// What the table's words mean, what is proved, and what is guarded.
+pub(super) fn proof_notes(proof: &Proof) -> impl Iterator<Item = String> {
+    let proved = proof.proved.iter().map(|proved| format!("proved: {proved}"));
+    let guarded = proof.guarded.iter().map(|guarded| format!("guarded: {guarded}"));
+    proof.legend().into_iter().chain(proved).chain(guarded)
 }
 
 /// A column for each question and field that decides anything, and what each row comes to.
-fn decision_table(proof: &Proof) -> Table {
+pub(super) fn decision_table(proof: &Proof) -> Table {
     let mut columns: Vec<&str> = Vec::new();
     for given in proof.rows.iter().flat_map(|row| &row.answers) {
         if !columns.contains(&given.name.as_str()) {

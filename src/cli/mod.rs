@@ -22,6 +22,7 @@ mod man;
 mod migrate;
 mod output;
 mod payload;
+mod playground;
 mod post;
 mod preview;
 mod quarantine;
@@ -106,6 +107,9 @@ enum Verb {
     Completions(completions::Completions),
     /// Print the manual page, or write one for each command
     Man(man::ManPages),
+    /// Try rules out for the console: a request as JSON comes by standard input
+    #[command(hide = true)]
+    Playground(playground::Playground),
     /// Show it all at once: the stand-in, the service and a few dozen calls
     Demo(demo::Demo),
 }
@@ -147,6 +151,7 @@ impl Cli {
             Verb::Rejections(rejections) => rejections.run(),
             Verb::Completions(completions) => completions.run(command()),
             Verb::Man(man) => man.run(command()),
+            Verb::Playground(playground) => playground.run(),
             Verb::Demo(demo) => demo.run(),
         }
     }

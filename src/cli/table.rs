@@ -20,6 +20,11 @@ impl Table {
         self.rows.push(row.iter().map(|cell| plain(cell)).collect());
     }
 
+    /// The head and the rows.
+    pub fn into_parts(self) -> (Vec<String>, Vec<Vec<String>>) {
+        (self.head, self.rows)
+    }
+
     /// Of its longest line.
     pub fn width(&self) -> usize {
         let widths = (0..self.head.len()).map(|column| self.widest(column));

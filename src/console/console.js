@@ -79,7 +79,8 @@ function offerCopies(root) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(button.dataset.copy);
+        const field = document.getElementById(button.dataset.copyFrom);
+        await navigator.clipboard.writeText(field ? field.value : button.dataset.copy);
         button.textContent = "Copied";
       } catch {
         button.textContent = "Not copied";
@@ -112,6 +113,24 @@ function pressOnce() {
   });
 }
 
+// A fault leads to its place in the text.
+function moveCaret() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-line]");
+    const field = link && document.getElementById(link.hash.slice(1));
+    if (!field) return;
+    event.preventDefault();
+    const lines = field.value.split("\n");
+    const line = Math.min(Number(link.dataset.line), lines.length) - 1;
+    const before = lines.slice(0, line).reduce((sum, it) => sum + it.length + 1, 0);
+    const at = before + Math.min(Number(link.dataset.column) - 1, lines[line].length);
+    field.focus();
+    field.setSelectionRange(at, at);
+    const height = parseFloat(getComputedStyle(field).lineHeight) || 20;
+    field.scrollTop = Math.max(0, (line - 3) * height);
+  });
+}
+
 function escapeLeaves() {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
@@ -128,4 +147,5 @@ if (refresh) refreshEvery(refresh);
 offerCopies(document);
 shortenSearches();
 pressOnce();
+moveCaret();
 escapeLeaves();

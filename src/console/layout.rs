@@ -30,6 +30,7 @@ pub enum Tab {
     Insights,
     Accounts,
     Quarantine,
+    Playground,
     Audit,
 }
 
@@ -39,6 +40,7 @@ const TABS: [(Tab, &str, &str); 6] = [
     (Tab::Insights, "/console/insights", "Insights"),
     (Tab::Accounts, "/console/accounts", "Accounts"),
     (Tab::Quarantine, "/console/quarantine", "Quarantine"),
+    (Tab::Playground, "/console/playground", "Playground"),
     (Tab::Audit, "/console/audit", "Actions"),
 ];
 

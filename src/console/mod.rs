@@ -26,6 +26,7 @@ pub use pages::erase::erase;
 pub use pages::insights::{InsightsView, insights};
 pub use pages::login::{Login, login, refresh};
 pub use pages::overview::{Overview, overview};
+pub use pages::playground::{Playground, playground};
 pub use pages::problem::problem;
 pub use pages::quarantine::{Quarantine, quarantine};
 pub use pages::replay::{ReplayPreview, replay};

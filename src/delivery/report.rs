@@ -25,7 +25,7 @@ pub(super) fn decided(
             return tracing::debug!(%submission, %call, "answers arrived during its last attempt: it is due with them");
         }
         Settled::LeaseLost => {
-            return tracing::warn!(%submission, %call, "the lease expired before its result was recorded; nothing was overwritten");
+            return tracing::warn!(%submission, %call, console = page_of(submission), "the lease expired before its result was recorded; nothing was overwritten");
         }
     }
     let (account, attempt) = (&decided.account, &decided.settlement.attempt);
@@ -60,7 +60,7 @@ pub(super) fn decided(
         Decision::Dead { reason, pause } => {
             let status = attempt.reply.status;
             let reason_label = reason.label();
-            tracing::error!(%submission, %call, reason = reason_label, status, "dead: it cannot be delivered");
+            tracing::error!(%submission, %call, reason = reason_label, status, console = page_of(submission), "dead: it cannot be delivered");
             metrics.submission_died(survey, reason);
             match pause {
                 Some((cause, _)) => paused(submission, call, account, cause, attempt, metrics),
@@ -69,17 +69,25 @@ pub(super) fn decided(
         }
         Decision::Retry { at } => {
             let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
-            tracing::warn!(%submission, %call, verdict, status, next_at = %at, "to be tried again");
+            tracing::warn!(%submission, %call, verdict, status, next_at = %at, console = page_of(submission), "to be tried again");
             metrics.account_answered(account, attempt.verdict);
         }
         Decision::SetAside { at } => {
             let status = attempt.reply.status;
-            tracing::warn!(%submission, %call, status, next_at = %at, "set aside: most of what its source brings would die of this, and waits instead");
+            tracing::warn!(%submission, %call, status, next_at = %at, console = page_of(submission), "set aside: most of what its source brings would die of this, and waits instead");
             metrics.submission_set_aside(&decided.sources);
             metrics.account_answered(account, attempt.verdict);
         }
         Decision::Pause { cause, .. } => paused(submission, call, account, cause, attempt, metrics),
     }
+}
+
+/// The path of the console's page of accounts.
+const ACCOUNTS: &str = "/console/accounts";
+
+/// The path of the console's page of a submission.
+fn page_of(submission: SubmissionId) -> String {
+    format!("/console/submissions/{}", submission.0)
 }
 
 /// Issues for a log line. Notes are never logged: they may say what a caller said.
@@ -100,7 +108,7 @@ pub(super) fn unsent(settled: &SettledUnsent, config: &DeliveryConfig, metrics: 
         State::Dead(reason) => {
             // The detail may name a question as its sender wrote it; the store has it.
             let reason_label = reason.label();
-            tracing::error!(%submission, call, reason = reason_label, "dead: {}", why_unsent(*reason));
+            tracing::error!(%submission, call, reason = reason_label, console = page_of(*submission), "dead: {}", why_unsent(*reason));
             metrics.submission_died(survey, *reason);
         }
         State::Collecting | State::Pending | State::Delivered | State::Discarded => {}
@@ -124,13 +132,13 @@ fn paused(
     let status = attempt.reply.status;
     match cause {
         PauseCause::AccountRejected | PauseCause::Operator => {
-            tracing::error!(%submission, %call, %account, status, "the account is paused: the destination does not take its credentials or address; correct them, it resumes by itself");
+            tracing::error!(%submission, %call, %account, status, console = ACCOUNTS, "the account is paused: the destination does not take its credentials or address; correct them, it resumes by itself");
         }
         PauseCause::Rejections => {
-            tracing::error!(%submission, %call, %account, status, "the account is paused: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; correct it, the account resumes by itself");
+            tracing::error!(%submission, %call, %account, status, console = ACCOUNTS, "the account is paused: most of its submissions would die of one cause, and wait instead; `postcall accounts` shows what the destination says; correct it, the account resumes by itself");
         }
         PauseCause::Unreachable => {
-            tracing::warn!(%submission, %call, %account, "the account is paused: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
+            tracing::warn!(%submission, %call, %account, console = ACCOUNTS, "the account is paused: the destination cannot be reached; its submissions wait and spend nothing until one gets through");
         }
     }
     metrics.account_paused(account, cause);

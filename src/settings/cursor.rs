@@ -159,7 +159,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn fault_below<T>(&self, below: &str, advice: impl Into<Advice>) -> Option<T> {
         let mut nearest = self.clone();
         let mut is_there = true;
-        for step in below.split(['.', '[']) {
+        for step in below.split(['.', '[']).filter(|step| !step.is_empty()) {
             let next = match (&nearest.located.node, step.strip_suffix(']')) {
                 (Node::List(items), Some(index)) => {
                     index.parse::<usize>().ok().and_then(|index| items.get(index))

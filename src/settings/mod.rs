@@ -17,6 +17,7 @@ mod delivery;
 mod diagnostic;
 mod environment;
 mod error;
+mod excerpt;
 mod extractors;
 mod hash;
 mod issues;
@@ -56,6 +57,7 @@ pub use delivery::{Delivery, LEASE_MARGIN};
 pub use diagnostic::{Diagnostic, Location};
 pub use environment::Environment;
 pub use error::SettingsError;
+pub use excerpt::Excerpt;
 pub use hash::Fingerprint;
 pub use last_accepted::Kept;
 pub use listeners::{AdminListener, PublicListener};
@@ -132,6 +134,8 @@ pub struct Settings {
     pub hash: String,
     pub fingerprint: Fingerprint,
     pub warnings: Warnings,
+    /// What the playground of the console needs of them.
+    pub excerpt: Excerpt,
     /// `None` if they come from no file.
     source_text: Option<SourceText>,
 }
@@ -174,6 +178,7 @@ impl Settings {
             (faults, Some(mut settings)) if faults.is_empty() => {
                 settings.warnings =
                     Warnings { missing_secrets, ..settings.warnings_of(&tree, &warned) };
+                settings.excerpt = Excerpt::of(text, &tree);
                 settings.source_text = file.map(|file| SourceText::new(file, text));
                 Ok(settings)
             }
@@ -250,6 +255,7 @@ impl Settings {
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
             warnings: Warnings::default(),
+            excerpt: Excerpt::default(),
             source_text: None,
         })
     }

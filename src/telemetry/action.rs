@@ -11,6 +11,8 @@ pub enum Action {
     Reveal,
     Pause,
     Resume,
+    QuarantineRetry,
+    QuarantineDrop,
 }
 
 impl Action {

@@ -156,7 +156,7 @@ families! {
         /// shows it: what is old is not removed by a clock that is ahead until it has stayed so for a day.
         clock_skew_seconds: Gauge = seconds,
 
-        /// Operator actions on submissions and accounts, by action.
+        /// Operator actions on submissions, accounts and quarantined webhooks, by action.
         admin_actions_total: IntCounterVec = counters(["action"]),
 
         /// Time to commit one group to the store, the sync to disk included.

@@ -10,7 +10,7 @@ fn commands() -> Vec<(String, clap::Command)> {
     let mut found = Vec::new();
     let mut open = vec![(String::new(), command())];
     while let Some((path, command)) = open.pop() {
-        for sub in command.get_subcommands() {
+        for sub in command.get_subcommands().filter(|it| !it.is_hide_set()) {
             let path = format!("{path} {}", sub.get_name());
             open.push((path.trim_start().to_owned(), sub.clone()));
         }

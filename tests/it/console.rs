@@ -1,8 +1,10 @@
 //! The console: who is let in, what its pages show and what they do.
 
 mod access;
+mod injection;
 mod insights;
 mod pages;
+mod playground;
 
 use crate::test_env::{SETTINGS, TestEnv};
 use crate::wire::{Reply, exchange, request};

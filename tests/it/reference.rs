@@ -161,7 +161,9 @@ fn pages() -> Vec<PathBuf> {
 
 fn each_command(look: &mut impl FnMut(&Command)) {
     fn walk(command: &Command, look: &mut impl FnMut(&Command)) {
-        for command in command.get_subcommands().filter(|it| it.get_name() != "help") {
+        for command in
+            command.get_subcommands().filter(|it| it.get_name() != "help" && !it.is_hide_set())
+        {
             look(command);
             walk(command, look);
         }

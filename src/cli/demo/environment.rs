@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::history;
 use super::scenarios::{Scenario, Step};
 use crate::app::{App, AppError};
 use crate::cli::payload::Payload;
@@ -55,7 +56,9 @@ pub(super) struct StoreSummary {
 
 impl DemoEnvironment {
     /// Starts both ends on ports that are free.
-    pub fn set() -> anyhow::Result<Self> {
+    ///
+    /// The store has the calls of so many days before.
+    pub fn set(days: u16) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("postcall-demo-").tempdir()?;
         let auth = Settings::from_yaml(SETTINGS, Environment::default())?
             .accounts
@@ -83,6 +86,10 @@ impl DemoEnvironment {
         let sources = settings()?.sources.into_iter().map(|(name, s)| (name.to_string(), s));
         let sources = sources.collect();
         let settings = settings()?;
+        if days > 0 {
+            let before = history::write(&settings, days, Timestamp::now());
+            actix_web::rt::System::new().block_on(before).context("writing earlier calls")?;
+        }
         logs::init(settings.logs.format, &settings.logs.filter, Stream::Stderr)?;
         let app = App::build(settings, Clock::system(), Random::system())?;
         let (public, admin) = (app.public_address(), app.admin_address());

@@ -2,6 +2,7 @@
 //! each, by the store and by the simulator.
 
 mod environment;
+mod history;
 mod report;
 mod scenarios;
 
@@ -23,11 +24,15 @@ pub(super) struct Demo {
     /// End when all is settled: with 0 if the state counts balance, else with 1 and what is open
     #[arg(long)]
     once: bool,
+    /// Begin with the calls of so many days before, so that every page of the console has something to
+    /// show
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=90))]
+    days: u16,
 }
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let mut environment = DemoEnvironment::set()?;
+        let mut environment = DemoEnvironment::set(self.days)?;
         let played = actix_web::rt::System::new().block_on(async {
             let report = play(&environment).await?;
             let mut out = std::io::stdout().lock();

@@ -17,7 +17,7 @@ use crate::survey::{Mapped, Survey};
 
 /// The explanation of some webhooks, as text and as JSON.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Explained {
+pub(in crate::cli) struct Explained {
     webhooks: Vec<Webhook>,
     submissions: Vec<Assembled>,
 }
@@ -122,7 +122,7 @@ struct Request {
 }
 
 /// A webhook as it was given.
-pub(super) struct Arrived<'a> {
+pub(in crate::cli) struct Arrived<'a> {
     pub from: String,
     pub source: &'a Source,
     pub message: &'a Message,

@@ -15,7 +15,7 @@ pub(super) enum Content {
 }
 
 /// One request, and what is odd about how it was written down.
-pub(super) struct Message {
+pub(in crate::cli) struct Message {
     pub payload: Payload,
     pub notes: Vec<String>,
 }

@@ -19,8 +19,10 @@ use crate::domain::{Method, WebhookId};
 use crate::settings::Settings;
 use crate::source::{SignatureAttempt, Source};
 
-use explained::{Arrived, Explained};
-use message::{Content, Message};
+pub(super) use explained::{Arrived, Explained};
+pub(super) use message::Message;
+
+use message::Content;
 
 #[derive(Debug, Args)]
 #[command(after_help = WHAT_IS_READ)]

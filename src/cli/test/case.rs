@@ -31,7 +31,7 @@ pub(super) struct Case {
 }
 
 /// One webhook.
-pub(super) struct Step {
+pub(in crate::cli) struct Step {
     /// Its path in the file.
     pub path: String,
     /// Nothing where the settings' only one is meant.
@@ -46,7 +46,7 @@ pub(super) struct Step {
 
 /// Who sends a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+pub(in crate::cli) enum Sender {
     /// The source's own: it is signed when it is sent.
     SignedPayload,
     /// The author of the case: it is sent as written.
@@ -74,6 +74,28 @@ impl Suite {
         }
     }
 }
+
+/// Webhooks alone, as a case has them.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub(in crate::cli) fn parse_webhooks(text: &str) -> Result<Vec<Step>, Vec<Diagnostic>> {
+    let context = context(WEBHOOKS_FILE, text);
+    let root = context.parse(text);
+    let webhooks = root.and_then(|root| webhooks(&Cursor::free(&root, &context), START));
+    match (context.into_sorted(), webhooks) {
+        (faults, Some(webhooks)) if faults.is_empty() => Ok(webhooks),
+        (faults, _) => Err(faults),
+    }
+}
+
+/// A fault of such a webhook, by its path.
+pub(in crate::cli) fn fault_of_webhook(text: &str, path: &str, advice: Advice) -> Vec<Diagnostic> {
+    fault(WEBHOOKS_FILE, text, path, advice)
+}
+
+/// The name of a text that is no file.
+const WEBHOOKS_FILE: &str = "webhooks";
 
 fn context(file: &str, text: &str) -> Context {
     Context::of(Some(file.into()), Environment::default()).showing(text)

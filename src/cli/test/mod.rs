@@ -16,6 +16,9 @@ use super::settings_file::note_missing_secrets;
 use super::{Failure, InspectedSettings};
 use crate::settings::{Located, Settings, SettingsError};
 
+pub(super) use case::{fault_of_webhook, parse_webhooks};
+pub(super) use run::{ending_lines, source_of};
+
 use case::{Case, OwnSettings, Suite};
 use diff::Diff;
 use junit::Junit;

@@ -54,7 +54,7 @@ fn play(
     happened: &mut Happened,
 ) -> Result<(), (String, Advice)> {
     let source =
-        source(step, settings).map_err(|advice| (format!("{}.source", step.path), advice))?;
+        source_of(step, settings).map_err(|advice| (format!("{}.source", step.path), advice))?;
     let payload = step.payload(source.name.as_str());
     let (payload, trust) = match step.sender {
         Sender::SignedPayload => {
@@ -85,7 +85,11 @@ fn cannot_sign(error: impl std::fmt::Display) -> String {
     )
 }
 
-fn source<'a>(step: &Step, settings: &'a Settings) -> Result<&'a Source, Advice> {
+/// The source that a webhook goes to.
+pub(in crate::cli) fn source_of<'a>(
+    step: &Step,
+    settings: &'a Settings,
+) -> Result<&'a Source, Advice> {
     let known: Vec<&str> = settings.sources.keys().map(Name::as_str).collect();
     match &step.source {
         Some(name) => settings.sources.get(name.as_str()).ok_or_else(|| {
@@ -243,6 +247,11 @@ fn lines_of(submission: &Previewed) -> Vec<(String, Option<String>)> {
             vec![(format!("dead: {}", reason.label()), Some(detail.clone()))]
         }
     }
+}
+
+/// What became of a submission, as a case says it.
+pub(in crate::cli) fn ending_lines(submission: &Previewed) -> Vec<String> {
+    lines_of(submission).into_iter().map(|(line, _)| line).collect()
 }
 
 fn feedback_lines(rating: String, issues: &[&str], notes: Option<&str>) -> Vec<String> {

@@ -51,6 +51,10 @@ fn subject(subject: &ActionSubject) -> Markup {
             ActionSubject::Account(name) => { a href="/console/accounts" { (name) } },
             ActionSubject::Call => "a call",
             ActionSubject::Search => "a page of a search",
+            ActionSubject::Quarantine(None) => { a href="/console/quarantine" { "quarantine" } },
+            ActionSubject::Quarantine(Some(source)) => {
+                a href="/console/quarantine" { "quarantine" } " of source " (source)
+            },
         }
     }
 }

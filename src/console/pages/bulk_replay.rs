@@ -90,7 +90,8 @@ fn options(it: &BulkReplay<'_>) -> Markup {
     }
 }
 
-fn table(differences: &[Difference]) -> Markup {
+/// What would change about each.
+pub(super) fn table(differences: &[Difference]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Differences" {
             table {

@@ -1,12 +1,13 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::submission::{Reading, section};
+use super::submission::{Reading, room, section};
 use crate::admin::{CallInspection, Role};
 
 /// What became of a call.
 pub fn call(call: &str, inspection: &CallInspection, role: Role, now: Timestamp) -> Markup {
     let reading = |inspection| Reading { inspection, role, is_revealed: false, now, notice: None };
+    let room = room();
     html! {
         h1 { "Call " code { (call) } }
         @if inspection.submissions.is_empty() {
@@ -15,7 +16,7 @@ pub fn call(call: &str, inspection: &CallInspection, role: Role, now: Timestamp)
                 a href="/console/quarantine" { "Rejected webhooks" } " may tell why."
             }
         }
-        @for it in &inspection.submissions { (section(&reading(it))) }
+        @for it in &inspection.submissions { (section(&reading(it), &room)) }
         @if role == Role::Operator {
             p { a.button href={ "/console/calls/" (call) "/erase" } { "Erase this call…" } }
         }

@@ -10,6 +10,7 @@ pub(super) mod insights;
 pub(super) mod login;
 pub(super) mod outcome;
 pub(super) mod overview;
+pub(super) mod playground;
 pub(super) mod problem;
 pub(super) mod quarantine;
 pub(super) mod replay;

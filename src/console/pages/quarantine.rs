@@ -37,6 +37,9 @@ pub fn quarantine(it: &Quarantine<'_>) -> Markup {
                 }
                 form.confirm action="/console/quarantine/drop" method="post" {
                     (of_source("drop-source", it.sources))
+                    @if let Some(newest) = it.webhooks.iter().map(|it| it.id).max() {
+                        input type="hidden" name="newest" value=(newest);
+                    }
                     label {
                         input type="checkbox" name="confirmed" value="true" required;
                         " dropping is final: what these callers said is lost"

@@ -7,8 +7,12 @@ use crate::admin::{Difference, ReplayPayload, ReplayRequest, SubmissionView};
 pub struct ReplayPreview<'a> {
     pub submission: &'a SubmissionView,
     pub request: ReplayRequest,
+    /// That of the difference before its numbers were masked.
+    pub digest: &'a str,
     /// What it would change, or why it cannot be replayed.
     pub difference: Result<&'a Difference, String>,
+    /// Why the last confirmation did nothing.
+    pub warning: Option<&'a str>,
 }
 
 /// The difference, and the button that makes it.
@@ -18,6 +22,7 @@ pub fn replay(it: &ReplayPreview<'_>) -> Markup {
     html! {
         h1 { "Replay " code { (it.submission.id) } }
         @if let Some(call) = &it.submission.call { p { "Call " code { (call) } } }
+        @if let Some(warning) = it.warning { p.warning role="alert" { (warning) } }
         @match &it.difference {
             Ok(difference) => { (table(difference)) },
             Err(reason) => { p.warning { "It cannot be replayed so: " (reason) "." } },
@@ -36,6 +41,7 @@ pub fn replay(it: &ReplayPreview<'_>) -> Markup {
         @if it.difference.is_ok() {
             form.confirm action={ (base) "/replay" } method="post" {
                 input type="hidden" name="payload" value=(if is_last { "last" } else { "remapped" });
+                input type="hidden" name="shown" value=(it.digest);
                 @if it.request.include_delivered {
                     input type="hidden" name="include_delivered" value="true";
                 }

@@ -28,7 +28,7 @@ pub fn submission(reading: &Reading<'_>) -> Markup {
     html! {
         h1 { "Submission " code { (submission.id) } }
         (notice(reading.notice))
-        (section(reading))
+        (section(reading, &room()))
     }
 }
 
@@ -38,7 +38,9 @@ pub fn is_open(submission: &SubmissionView) -> bool {
 }
 
 /// All of it, for a page that may have several.
-pub(super) fn section(reading: &Reading<'_>) -> Markup {
+///
+/// `room` is what the page still has for raw texts.
+pub(super) fn section(reading: &Reading<'_>, room: &Cell<usize>) -> Markup {
     let Inspection { detail, today } = reading.inspection;
     let submission = &detail.submission;
     let id = &submission.id;
@@ -61,7 +63,7 @@ pub(super) fn section(reading: &Reading<'_>) -> Markup {
                 p.notice { "Numbers are shown. That is recorded below." }
             }
             h3 { "Timeline" }
-            (timeline(detail, &Cell::new(RAW_MAX)))
+            (timeline(detail, room))
             @if let Some(trace) = &submission.trace {
                 details id={ "d-" (id) } {
                     summary { "How it was mapped" }
@@ -145,6 +147,11 @@ fn actions(reading: &Reading<'_>) -> Markup {
 
 /// Most bytes of raw webhooks and responses on a page; the command line shows all of them.
 const RAW_MAX: usize = 128 * 1024;
+
+/// What a page has for raw texts.
+pub(super) fn room() -> Cell<usize> {
+    Cell::new(RAW_MAX)
+}
 
 fn timeline(detail: &SubmissionDetailView, room: &Cell<usize>) -> Markup {
     let truncated = detail.truncated;

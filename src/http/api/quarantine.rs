@@ -16,7 +16,7 @@ use crate::ingest::{
     Ingest, QUARANTINE_AGE_MAX, QuarantinedWebhook, RejectionRecord, RetryCounts, RetryOptions,
     WaitReason, quarantined_bytes,
 };
-use crate::telemetry::QuarantineEvent;
+use crate::telemetry::{Action, QuarantineEvent};
 
 /// The last webhooks that this service rejected, and why.
 #[utoipa::path(
@@ -109,6 +109,7 @@ pub(in crate::http) async fn verify_again(
     QuarantineRetry { source, current_survey }: QuarantineRetry,
 ) -> Result<QuarantineRetried, AdminError> {
     let source = source.map(|source| known_source(listener, &source)).transpose()?;
+    let noted = source.clone();
     let options = RetryOptions { source, current_survey };
     let ingest = listener.api.ingest.clone();
     let retry = async move {
@@ -119,6 +120,8 @@ pub(in crate::http) async fn verify_again(
     let ended = actix_web::rt::spawn(retry.in_current_span()).await;
     let RetryCounts { accepted, rejected, waiting, source_changed } =
         ended.expect("it is not cancelled");
+    let tried = (accepted + rejected + waiting + source_changed) as u64;
+    listener.api.admin.note_quarantine(Action::QuarantineRetry, tried, noted.as_ref());
     Ok(QuarantineRetried {
         accepted: accepted as u64,
         rejected: rejected as u64,
@@ -140,18 +143,23 @@ pub(super) async fn drop_all(
     Body(request): Body<QuarantineDrop>,
     listener: Listener,
 ) -> Answer<QuarantineDropped> {
-    Ok(web::Json(drop_from(&listener, request)?))
+    Ok(web::Json(drop_from(&listener, request, None)?))
 }
 
+/// With `newest`, those that came later stay.
 pub(in crate::http) fn drop_from(
     listener: &AdminListener,
     QuarantineDrop { id, source }: QuarantineDrop,
+    newest: Option<Uuid>,
 ) -> Result<QuarantineDropped, AdminError> {
     let source = source.map(|source| known_source(listener, &source)).transpose()?;
     let dropped = listener.api.ingest.quarantine().drop_all(|of, webhook| {
-        id.is_none_or(|id| id == webhook.0) && source.as_ref().is_none_or(|source| source == of)
+        id.is_none_or(|id| id == webhook.0)
+            && newest.is_none_or(|newest| webhook.0 <= newest)
+            && source.as_ref().is_none_or(|source| source == of)
     });
     tracing::info!(dropped, "quarantined webhooks were dropped");
+    listener.api.admin.note_quarantine(Action::QuarantineDrop, dropped as u64, source.as_ref());
     Ok(QuarantineDropped { dropped: dropped as u64 })
 }
 

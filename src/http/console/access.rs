@@ -30,6 +30,11 @@ fn is_open(path: &str) -> bool {
     path == "/console/login" || path.starts_with("/console/assets/")
 }
 
+/// Forms that act on nothing that a viewer may not act on.
+fn is_for_viewers(path: &str) -> bool {
+    ["/console/logout", "/console/playground"].contains(&path)
+}
+
 fn access(gate: &Gate, now: Timestamp, method: &Method, path: &str, headers: &HeaderMap) -> Access {
     let forbidden = |detail: &str| Access::Denied(PageError::new(StatusCode::FORBIDDEN, detail));
     let tokens = gate.tokens();
@@ -61,7 +66,7 @@ fn access(gate: &Gate, now: Timestamp, method: &Method, path: &str, headers: &He
         return Access::LetIn(Visitor { role: Role::Operator, by: "loopback" });
     }
     match session(&tokens, headers, now) {
-        Some(Role::Viewer) if !method.is_safe() && path != "/console/logout" => {
+        Some(Role::Viewer) if !method.is_safe() && !is_for_viewers(path) => {
             forbidden("you are logged in with admin.viewer_token, which only reads")
         }
         Some(role) => Access::LetIn(Visitor { role, by: "session" }),

@@ -10,10 +10,12 @@ use super::form::Form;
 use super::page::PageRequest;
 use super::respond::{PageError, see_other};
 use super::views::{
-    bulk_preview, bulk_request, call_id, erase_page, login_page, replay_request, submission_page,
+    bulk_preview, bulk_request, call_id, erase_page, login_page, replay_page, replay_request,
+    submission_page,
 };
 use crate::admin::{
     AdminApi, AdminError, BulkReplayRequest, QuarantineDrop, QuarantineRetried, QuarantineRetry,
+    ReplayRequest,
 };
 use crate::console::{self, Filter, Login, SESSION_COOKIE, SESSION_SECONDS};
 use crate::domain::Name;
@@ -61,7 +63,14 @@ pub(super) async fn logout() -> HttpResponse {
 
 pub(super) async fn replay(page: PageRequest, path: web::Path<String>, form: Form) -> Answer {
     let id = submission_id(&path)?;
+    let shown = form.get("shown").to_owned();
     let request = replay_request(&form.into());
+    let preview = ReplayRequest { dry_run: true, ..request };
+    // Meanwhile answers may have come, or the settings changed.
+    if page.listener.admin().replay_one(id, preview).await?.digest() != shown {
+        let warning = "Nothing was replayed: it has changed since it was shown. Look again.";
+        return replay_page(&page, id, preview, Some(warning)).await;
+    }
     page.listener.run(async move |admin| admin.replay_one(id, request).await).await?;
     Ok(see_other(&format!("/console/submissions/{}?done=replayed", id.0)))
 }
@@ -172,7 +181,12 @@ pub(super) async fn drop_quarantine(page: PageRequest, form: Form) -> Answer {
         let detail = "confirm that dropping is final: what these callers said is lost";
         return Err(PageError::new(StatusCode::BAD_REQUEST, detail));
     }
-    drop_from(&page.listener, QuarantineDrop { id: None, source: source(&form) })?;
+    // Nothing is dropped that was not shown.
+    let newest = form.get("newest").parse().map_err(|_| {
+        let detail = "newest: expected the id of the latest webhook that the page has shown";
+        PageError::new(StatusCode::BAD_REQUEST, detail)
+    })?;
+    drop_from(&page.listener, QuarantineDrop { id: None, source: source(&form) }, Some(newest))?;
     Ok(see_other("/console/quarantine?done=dropped"))
 }
 

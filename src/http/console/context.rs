@@ -1,5 +1,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde_json::Value;
+
+use super::child::Children;
 use crate::clock::Clock;
 use crate::console::SourceSetup;
 use crate::random::Random;
@@ -9,6 +12,8 @@ pub struct ConsoleContext {
     pub(super) clock: Clock,
     /// For the nonces of sessions.
     pub(super) random: Random,
+    /// Of the playground.
+    pub(super) children: Children,
     config: RwLock<Arc<ConsoleConfig>>,
 }
 
@@ -19,11 +24,24 @@ pub struct ConsoleConfig {
     pub environment: Option<String>,
     /// How each source is set up at its sender, by its name.
     pub setups: Vec<SourceSetup>,
+    pub playground: PlaygroundConfig,
+}
+
+/// What the playground begins with.
+#[derive(Debug, Clone, Default)]
+pub struct PlaygroundConfig {
+    /// The surveys in force, as they are written.
+    pub rules: String,
+    /// Webhooks of a caller.
+    pub webhooks: String,
+    /// The other sections that the rules need, without a secret.
+    pub sections: Value,
 }
 
 impl ConsoleContext {
     pub fn new(clock: Clock, random: Random, config: ConsoleConfig) -> Self {
-        Self { clock, random, config: RwLock::new(Arc::new(config)) }
+        let children = Children::default();
+        Self { clock, random, children, config: RwLock::new(Arc::new(config)) }
     }
 
     /// Replaces the configuration from now on.

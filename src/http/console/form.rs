@@ -16,6 +16,9 @@ pub(super) struct Form(BTreeMap<String, String>);
 /// Most bytes of a form: an action and its reason.
 pub(super) const FORM_MAX: usize = 16 * 1024;
 
+/// Most bytes of the forms of a page that takes longer ones.
+pub(super) struct Max(pub usize);
+
 impl Form {
     /// The value of a field; empty if it is not there.
     pub fn get(&self, name: &str) -> &str {
@@ -50,6 +53,7 @@ impl FromRequest for Form {
                 detail,
             ))));
         }
+        let most = request.app_data::<Max>().map_or(FORM_MAX, |it| it.0);
         let whole = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             let whole = tokio::time::timeout(BODY_TIMEOUT, whole).await.map_err(|_| {
@@ -58,7 +62,7 @@ impl FromRequest for Form {
             let whole = whole.map_err(|error| match error.as_response_error().status_code() {
                 StatusCode::PAYLOAD_TOO_LARGE => PageError::new(
                     StatusCode::PAYLOAD_TOO_LARGE,
-                    format!("a form has at most {FORM_MAX} bytes"),
+                    format!("this form has at most {most} bytes"),
                 ),
                 _ => unreadable(),
             })?;

@@ -5,11 +5,13 @@
 
 mod access;
 mod actions;
+mod child;
 mod context;
 mod form;
 mod headers;
 mod insights;
 mod page;
+mod playground;
 mod respond;
 mod views;
 
@@ -20,7 +22,7 @@ use actix_web::web;
 
 use respond::PageError;
 
-pub use context::{ConsoleConfig, ConsoleContext};
+pub use context::{ConsoleConfig, ConsoleContext, PlaygroundConfig};
 
 pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/console")
@@ -64,6 +66,11 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(get("/insights.csv", web::get().to(insights::csv)))
         .service(get("/audit", web::get().to(views::audit)))
         .service(get("/setup/{source}", web::get().to(views::setup)))
+        .service(
+            both("/playground", web::get().to(playground::show), web::post().to(playground::run))
+                .app_data(form::Max(playground::FORM_MAX))
+                .app_data(web::PayloadConfig::new(playground::FORM_MAX)),
+        )
         .service(get("/quarantine", web::get().to(views::quarantine)))
         .service(post("/quarantine/retry", web::post().to(actions::retry_quarantine)))
         .service(post("/quarantine/drop", web::post().to(actions::drop_quarantine)))

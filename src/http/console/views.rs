@@ -18,6 +18,7 @@ use crate::console::{
     Shell, Submissions, Tab,
 };
 use crate::domain::CallUuid;
+use crate::submission::SubmissionId;
 
 type Answer = Result<HttpResponse, PageError>;
 
@@ -198,13 +199,24 @@ pub(super) fn submission_page(
 }
 
 pub(super) async fn replay(page: PageRequest, path: web::Path<String>) -> Answer {
-    let id = submission_id(&path)?;
     let request = ReplayRequest { dry_run: true, ..replay_request(&page.query) };
+    replay_page(&page, submission_id(&path)?, request, None).await
+}
+
+/// The page of a replay of one: a dry run, and a warning where a confirmation did nothing.
+pub(super) async fn replay_page(
+    page: &PageRequest,
+    id: SubmissionId,
+    request: ReplayRequest,
+    warning: Option<&str>,
+) -> Answer {
     let admin = page.listener.admin();
     let mut submission = admin.show(id).await?;
     submission.mask();
+    let mut digest = String::new();
     let difference = match admin.replay_one(id, request).await {
         Ok(mut result) => {
+            digest = result.digest();
             result.mask();
             result.differences.pop().ok_or_else(|| "nothing would change".to_owned())
         }
@@ -214,10 +226,16 @@ pub(super) async fn replay(page: PageRequest, path: web::Path<String>) -> Answer
     let content = console::replay(&ReplayPreview {
         submission: &submission.submission,
         request,
+        digest: &digest,
         difference: difference.as_ref().map_err(Clone::clone),
+        warning,
     });
     let special = Special { tab: Some(Tab::Submissions), refresh: None };
-    Ok(page.answer("Replay", special, &content))
+    let mut response = page.answer("Replay", special, &content);
+    if warning.is_some() {
+        *response.status_mut() = StatusCode::CONFLICT;
+    }
+    Ok(response)
 }
 
 /// How to replay, as the fields of the form say.

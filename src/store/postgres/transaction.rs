@@ -922,7 +922,7 @@ impl Backend for Database {
     }
 
     fn add_tallies(&self, added: &Tallies) -> Result<()> {
-        tallies::add(added, self.slot).into_iter().for_each(|it| self.defer(it));
+        tallies::add(added, self.replica.slot).into_iter().for_each(|it| self.defer(it));
         Ok(())
     }
 

@@ -27,6 +27,7 @@ const CLEAR: &str = "
     DELETE FROM webhooks;
     DELETE FROM corrupt_documents;
     DELETE FROM idempotency_keys;
+    DELETE FROM tallies;
     UPDATE state_counts SET accepted = 0, collecting = 0, pending = 0, delivered = 0, ignored = 0,
         dead = 0, discarded = 0";
 

@@ -23,6 +23,7 @@ fn pages(id: &str) -> Vec<String> {
         "/console/insights?days=90&survey=quick".to_owned(),
         "/console/accounts".to_owned(),
         "/console/quarantine".to_owned(),
+        "/console/playground".to_owned(),
     ]
 }
 
@@ -167,8 +168,8 @@ fn a_replay_shows_its_difference_first_and_is_seen_delivered() {
     let shown = page(&test_env, &format!("{base}/replay?include_delivered=true"), "").text;
     assert!(shown.contains("unchanged") && shown.contains("<button>Replay</button>"), "{shown}");
     send(&test_env, &format!("{base}/replay"), "", "").assert_status(409);
-    let body = "payload=remapped&include_delivered=true";
-    let replayed = send(&test_env, &format!("{base}/replay"), "", body);
+    let body = format!("payload=remapped&include_delivered=true&shown={}", digest(&shown));
+    let replayed = send(&test_env, &format!("{base}/replay"), "", &body);
     replayed.assert_status(303);
     assert_eq!(replayed.header("location"), Some(&*format!("{base}?done=replayed")));
     test_env.until("it is delivered again", || {
@@ -176,6 +177,30 @@ fn a_replay_shows_its_difference_first_and_is_seen_delivered() {
     });
     let text = page(&test_env, &base, "").text;
     assert!(text.contains("operator: <strong>replay</strong>"), "{text}");
+}
+
+#[test]
+fn a_replay_of_one_sends_nothing_but_what_was_shown() {
+    let mut test_env = TestEnv::new();
+    test_env.caller("c-1").asked("scoer").has_pressed("3");
+    test_env.until_it_is("c-1", "dead(unmapped)");
+    let path = format!("/console/submissions/{}/replay", test_env.id_of("c-1"));
+    let read = page(&test_env, &path, "").text;
+    test_env.operator_rewrites(|settings| {
+        settings.replace(
+            "quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score }",
+            "quick: { questions: [{ name: scoer, answers: 1-5 }], rating: { question: scoer }",
+        )
+    });
+    test_env.reload();
+    let body = format!("payload=remapped&shown={}", digest(&read));
+    let reply = send(&test_env, &path, "", &body);
+    reply.assert_status(409);
+    assert!(reply.text.contains("has changed since it was shown"), "{}", reply.text);
+    assert_eq!(test_env.store.totals().dead, 1);
+    let body = format!("payload=remapped&shown={}", digest(&reply.text));
+    send(&test_env, &path, "", &body).assert_status(303);
+    test_env.until_it_is("c-1", "delivered");
 }
 
 #[test]
@@ -209,6 +234,8 @@ fn no_page_shows_a_number_until_it_is_revealed_which_is_recorded() {
     let revealed = send(&test_env, &format!("{base}/reveal"), &operator, "");
     revealed.assert_status(200);
     assert!(revealed.text.contains(FROM));
+    // A browser that loads the page again sends the form again.
+    send(&test_env, &format!("{base}/reveal"), &operator, "").assert_status(200);
     let after = page(&test_env, &base, &operator).text;
     assert_eq!(after.matches("operator: <strong>reveal</strong>").count(), 1);
     assert_eq!(numbers(&after), [""; 0]);
@@ -243,9 +270,9 @@ fn what_a_sender_says_is_never_markup() {
 #[test]
 fn a_call_with_very_long_webhooks_has_a_page_of_bounded_length() {
     let test_env = TestEnv::new();
-    let text = "<".repeat(40_000);
+    let long = "<".repeat(40_000);
     for digit in 1..=5 {
-        let body = format!("CallUUID=c-1&Digits={digit}&Note={text}");
+        let body = format!("CallUUID=c-1&Digits={digit}&Note={long}");
         let query = Some("question=score");
         Callback::signed("ivr", query, &body, PLIVO_TOKEN).send(&test_env).assert_status(200);
     }
@@ -253,6 +280,17 @@ fn a_call_with_very_long_webhooks_has_a_page_of_bounded_length() {
     assert!(text.contains("bytes are too many for this page"));
     assert!(text.len() < 600 * 1024, "{} bytes", text.len());
     assert!(text.ends_with("</html>"));
+
+    // However many submissions are about it.
+    for source in ["quick", "tenant"] {
+        for digit in 1..=3 {
+            let body = format!("CallUUID=c-1&Digits={digit}&Note={long}");
+            Callback::signed(source, None, &body, PLIVO_TOKEN).send(&test_env).assert_status(200);
+        }
+    }
+    let text = page(&test_env, "/console/calls/c-1", "").text;
+    assert_eq!(text.matches("<section class=\"submission\"").count(), 3);
+    assert!(text.len() < 600 * 1024, "{} bytes", text.len());
 }
 
 #[test]
@@ -329,9 +367,34 @@ fn rejected_webhooks_are_shown_verified_again_and_dropped() {
     assert!(text.contains("Verified again: 0 accepted, 0 rejected, 1 still waiting"), "{text}");
     send(&test_env, "/console/quarantine/retry", "", "source=unknown").assert_status(404);
     send(&test_env, "/console/quarantine/drop", "", "").assert_status(400);
-    send(&test_env, "/console/quarantine/drop", "", "confirmed=true").assert_status(303);
+    send(&test_env, "/console/quarantine/drop", "", &drop_shown(&text)).assert_status(303);
     let text = page(&test_env, "/console/quarantine?done=dropped", "").text;
     assert!(text.contains("were dropped") && text.contains("None."), "{text}");
+    let actions = page(&test_env, "/console/audit", "").text;
+    let (drop, retry) = (
+        actions.find("<td>quarantine_drop</td>").expect("the drop is listed"),
+        actions.find("<td>quarantine_retry</td>").expect("the retry is listed"),
+    );
+    assert!(drop < retry, "the latest is first: {actions}");
+    assert!(actions.contains("source quick"), "{actions}");
+}
+
+/// The form that drops what a page of the quarantine has shown.
+fn drop_shown(page: &str) -> String {
+    let newest = page.split_once("name=\"newest\" value=\"").map(|(_, rest)| rest);
+    let newest = newest.map(|rest| rest.split('"').next().unwrap()).unwrap_or_default();
+    format!("confirmed=true&newest={newest}")
+}
+
+#[test]
+fn a_drop_of_the_quarantine_leaves_what_came_after_its_page() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").signed_with("another token").presses("4").assert_status(401);
+    let read = page(&test_env, "/console/quarantine", "").text;
+    test_env.caller("c-2").signed_with("another token").presses("5").assert_status(401);
+    send(&test_env, "/console/quarantine/drop", "", &drop_shown(&read)).assert_status(303);
+    let left = browse(&test_env, HOST, "GET", "/api/v1/quarantine", &[], "");
+    assert_eq!(left.text.matches("received_at").count(), 1, "{}", left.text);
 }
 
 #[test]
@@ -481,6 +544,29 @@ fn an_alert_leads_to_a_page_that_there_is() {
         .collect();
     assert!(links.len() > 10);
     for link in links {
+        page(&test_env, &link, "").assert_status(200);
+    }
+}
+
+#[test]
+fn a_panel_of_the_dashboard_leads_to_a_page_that_there_is() {
+    let test_env = TestEnv::new();
+    let dashboard = include_str!("../../../deploy/grafana/postcall.json");
+    let links = dashboard.split("\"url\": \"${console}").skip(1);
+    let links: Vec<_> = links
+        .map(|rest| rest.split('"').next().unwrap())
+        .map(|link| {
+            let link = link.replace("${__from:date:iso}", "2026-11-20T08:00:00.000Z");
+            let link = link.replace("${__to:date:iso}", "2026-11-21T08:00:00.000Z");
+            let link = link.replace("${__field.labels.state}", "dead");
+            let link = link.replace("${__field.labels.source}", "quick");
+            link.replace("${__field.labels.survey}", "quick")
+                .replace("${__field.labels.reason}", "")
+        })
+        .collect();
+    assert!(links.len() > 7);
+    for link in links {
+        assert!(!link.contains('$'), "{link}");
         page(&test_env, &link, "").assert_status(200);
     }
 }

@@ -25,6 +25,33 @@ impl fmt::Display for Explained {
     }
 }
 
+impl Explained {
+    /// What each step makes of it, in order: the step, of what, and the text.
+    pub fn steps(&self) -> Vec<(&'static str, String, String)> {
+        let webhooks = || {
+            let named = |(it, number): (_, usize)| (it, format!("webhook {number}"));
+            self.webhooks.iter().zip(1..).map(named)
+        };
+        let calls = || self.submissions.iter().map(|it| (it, format!("call {}", it.call)));
+        let extracted = webhooks().map(|(it, subject)| {
+            ("extract", subject, fmt::from_fn(|f| it.extracted(f)).to_string())
+        });
+        let merged = calls()
+            .map(|(it, subject)| ("merge", subject, fmt::from_fn(|f| it.merged(f)).to_string()));
+        let mapped = calls()
+            .map(|(it, subject)| ("map", subject, fmt::from_fn(|f| it.mapped(f)).to_string()));
+        let requested = calls().filter_map(|(it, subject)| {
+            let text = fmt::from_fn(|f| it.requested(f)).to_string();
+            (!text.is_empty()).then_some(("request", subject, text))
+        });
+        let replied = webhooks().map(|(it, subject)| {
+            ("reply", subject, fmt::from_fn(|f| row(f, "reply", &reply(&it.reply))).to_string())
+        });
+        let steps = extracted.chain(merged).chain(mapped).chain(requested).chain(replied);
+        steps.collect()
+    }
+}
+
 /// One line under its head; further lines of `text` stand below the first.
 fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     let mut lines = text.lines();
@@ -63,17 +90,31 @@ impl fmt::Display for Webhook {
             }
             row(f, "tried", &verdict(tried))?;
         }
-        match &self.read {
-            None => {}
-            Some(Reading::Skipped { .. }) => {
-                row(f, "skipped", "it is none of this source's webhooks")?
-            }
-            Some(Reading::Kept(reported)) => reported.fmt(f)?,
-        }
+        self.read(f)?;
         row(f, "reply", &reply(&self.reply))?;
         match &self.reply_if_believed {
             Some(believed) => row(f, "if signed", &reply(believed)),
             None => Ok(()),
+        }
+    }
+}
+
+impl Webhook {
+    /// Without its signature.
+    fn extracted(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(rejected) = &self.rejected {
+            row(f, "REJECTED", &format!("{}: {}", rejected.reason, rejected.detail))?;
+        }
+        self.read(f)
+    }
+
+    fn read(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.read {
+            None => Ok(()),
+            Some(Reading::Skipped { .. }) => {
+                row(f, "skipped", "it is none of this source's webhooks")
+            }
+            Some(Reading::Kept(reported)) => fmt::Display::fmt(reported, f),
         }
     }
 }
@@ -149,42 +190,49 @@ impl Assembled {
     fn trace(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.trace_text.is_empty() { Ok(()) } else { row(f, "trace", &self.trace_text) }
     }
-}
 
-impl fmt::Display for Assembled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, survey, account, id, .. } = self;
-        writeln!(f, "call {call}, survey {survey}, account {account}")?;
-        row(f, "submission", id)?;
+    fn merged(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "submission", &self.id)?;
         for heeded in &self.answers {
             row(f, "said", &heeded.to_string())?;
         }
         let wait = SignedDuration::try_from_secs_f64(self.due_in).unwrap_or_default();
         let due = format!("due {wait:#} after the last word");
         if self.complete {
-            row(f, "complete", &due)?;
+            row(f, "complete", &due)
         } else {
-            row(f, State::Collecting.label(), &format!("{due}, if nothing more comes"))?;
+            row(f, State::Collecting.label(), &format!("{due}, if nothing more comes"))
         }
+    }
+
+    fn mapped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
-            Outcome::Feedback { feedback, request } => {
-                row(f, "feedback", &feedback.to_string())?;
-                self.trace(f)?;
-                row(f, "request", &format!("{} {}", request.method, request.url))?;
-                for (name, value) in &request.headers {
-                    row(f, "", &format!("{name}: {value}"))?;
-                }
-                row(f, "", &request.body)
-            }
+            Outcome::Feedback { feedback, .. } => row(f, "feedback", &feedback.to_string())?,
             Outcome::Ignored { reason, detail } => {
                 let detail = detail.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
                 row(f, "ignored", &format!("{reason}{detail}"))?;
-                self.trace(f)
             }
-            Outcome::Dead { reason, detail } => {
-                row(f, "DEAD", &format!("{reason}: {detail}"))?;
-                self.trace(f)
-            }
+            Outcome::Dead { reason, detail } => row(f, "DEAD", &format!("{reason}: {detail}"))?,
         }
+        self.trace(f)
+    }
+
+    fn requested(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome::Feedback { request, .. } = &self.outcome else { return Ok(()) };
+        row(f, "request", &format!("{} {}", request.method, request.url))?;
+        for (name, value) in &request.headers {
+            row(f, "", &format!("{name}: {value}"))?;
+        }
+        row(f, "", &request.body)
+    }
+}
+
+impl fmt::Display for Assembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, survey, account, .. } = self;
+        writeln!(f, "call {call}, survey {survey}, account {account}")?;
+        self.merged(f)?;
+        self.mapped(f)?;
+        self.requested(f)
     }
 }

@@ -34,7 +34,7 @@ pub enum Tab {
     Audit,
 }
 
-const TABS: [(Tab, &str, &str); 6] = [
+const TABS: [(Tab, &str, &str); 7] = [
     (Tab::Overview, "/console/", "Overview"),
     (Tab::Submissions, "/console/submissions", "Submissions"),
     (Tab::Insights, "/console/insights", "Insights"),

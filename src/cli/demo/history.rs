@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::settings::{Settings, StoreUrl};
 use crate::source::Source;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{ClaimRequest, Queue, ReceiveRequest};
+use crate::store::{ClaimRequest, Queue, Receive, ReceiveRequest};
 use crate::submission::{Claim, DeadReason, Decision, Mapper, Settlement, SubmissionKey};
 
 /// The same calls in every demo.

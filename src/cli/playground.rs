@@ -60,7 +60,10 @@ impl Playground {
 
 fn bound() -> rustix::io::Result<()> {
     let limit = |most, maximum| Rlimit { current: Some(most), maximum: Some(maximum) };
-    setrlimit(Resource::As, limit(MEMORY_MAX, MEMORY_MAX))?;
+    // macOS has no such bound.
+    if cfg!(target_os = "linux") {
+        setrlimit(Resource::As, limit(MEMORY_MAX, MEMORY_MAX))?;
+    }
     // The first bound ends it by SIGXCPU, which says why.
     setrlimit(Resource::Cpu, limit(CPU_SECONDS_MAX, CPU_SECONDS_MAX + 1))?;
     setrlimit(Resource::Core, limit(0, 0))

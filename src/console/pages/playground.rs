@@ -80,23 +80,25 @@ fn result(result: &PlaygroundResult) -> Markup {
 fn faults(faults: &[PlaygroundFault]) -> Markup {
     html! {
         h2 { "Invalid" }
-        div role="alert" { ul {
-            @for fault in faults {
-                @let (id, name) = match fault.part {
-                    PlaygroundPart::Rules => ("rules", "rules"),
-                    PlaygroundPart::Webhooks => ("webhooks", "webhooks"),
-                };
-                li {
-                    @match fault.place {
-                        Some((line, column)) => {
-                            a href={ "#" (id) } data-line=(line) data-column=(column) { (name) ", line " (line) }
-                        },
-                        None => { (name) },
+        div role="alert" {
+            ul {
+                @for fault in faults {
+                    @let part = match fault.part {
+                        PlaygroundPart::Rules => "rules",
+                        PlaygroundPart::Webhooks => "webhooks",
+                    };
+                    li {
+                        @match fault.place {
+                            Some((line, column)) => {
+                                a href={ "#" (part) } data-line=(line) data-column=(column) { (part) ", line " (line) }
+                            },
+                            None => { (part) },
+                        }
+                        ": " (visible(&fault.message))
                     }
-                    ": " (visible(&fault.message))
                 }
             }
-        } }
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 11],
+    fixed: [(&'static str, String); 12],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -139,8 +139,8 @@ impl InForce {
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 11] {
-    let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
+fn fixed(settings: &Settings) -> [(&'static str, String); 12] {
+    let Settings { public, admin, store, delivery, shutdown, logs, tracing, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
@@ -154,5 +154,6 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 11] {
         ("delivery.lease", format!("{:?}", delivery.lease)),
         ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
         ("logs.format", format!("{:?}", logs.format)),
+        ("tracing.otlp", format!("{:?}", tracing.otlp)),
     ]
 }

@@ -16,10 +16,10 @@ use super::secrets::{self, Secrets};
 use super::trusted_time::TrustedTime;
 use crate::clock::Reading;
 use crate::destination::Client;
-use crate::domain::{Attempt, Name, Verdict};
+use crate::domain::{Attempt, Name, TraceParent, Verdict};
 use crate::store::{ClaimRequest, Claimed, StoreError};
 use crate::submission::{Claim, Settlement};
-use crate::telemetry::logs;
+use crate::telemetry::{AttemptSpan, Span, logs};
 
 /// How long a store that refuses is left alone before it is asked again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -341,6 +341,7 @@ impl Dispatcher {
         };
         let (client, report, clock) =
             (self.client.clone(), self.report.clone(), self.context.clock.clone());
+        let metrics = self.context.metrics.clone();
         // The commit took its time, which must not be made up for.
         let now = clock.now();
         let leased = self.in_flight.began(&account, claim.token);
@@ -353,11 +354,17 @@ impl Dispatcher {
                 tracing::warn!(account = %account.name, error, "the secret could not be read again");
             }
             let Reading { wall: began_at, monotonic: began } = clock.read();
+            let submission = claim.token.submission;
+            let span = metrics.spans().map(|spans| TraceParent {
+                context: submission.attempt_span(claim.number),
+                is_sampled: spans.samples(submission),
+            });
             let (verdict, reply) =
-                client.submit(&destination, &claim.key.call, &claim.feedback, began_at).await;
+                client.submit(&destination, &claim.key.call, &claim.feedback, span, began_at).await;
             let Reading { wall: finished_at, monotonic: ended } = clock.read();
             let took = ended - began;
             let attempt = Attempt { verdict, reply, finished_at };
+            metrics.span_ended(|| Span::Attempt(span_of(&claim, &attempt, began_at, took)));
             // The dispatcher is gone only when the process ends; the attempt is found at the next
             // start.
             let _ = report.send(Exchanged { claim, attempt, took, leased });
@@ -411,6 +418,21 @@ impl Dispatcher {
         }
         self.context.metrics.settles_left_waiting(0);
         Ok(())
+    }
+}
+
+fn span_of(claim: &Claim, attempt: &Attempt, began_at: Timestamp, took: Duration) -> AttemptSpan {
+    AttemptSpan {
+        submission: claim.token.submission,
+        number: claim.number,
+        account: claim.key.account.clone(),
+        survey: claim.key.survey.clone(),
+        verdict: attempt.verdict,
+        status: attempt.reply.status,
+        redelivery: claim.redelivery,
+        webhooks: claim.webhooks.clone(),
+        began_at,
+        took,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::account::PauseReason;
-use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
+use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, TraceId, Webhook, WebhookId};
 use crate::submission::{
     Answers, Claim, CompletionPolicy, LeaseToken, Mapper, Outcome, State, StateCounts, Submission,
     SubmissionId, SubmissionKey,
@@ -24,6 +24,8 @@ pub struct ReceiveRequest {
     pub extraction: Extraction,
     /// The id that its sender gave it, where senders of this kind give one.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// The trace of its sender, if that named one.
+    pub trace: Option<TraceId>,
     /// Asked, within the transaction, when the submission is due.
     pub policy: Arc<dyn CompletionPolicy>,
 }

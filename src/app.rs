@@ -3,6 +3,7 @@
 mod answer_xml;
 mod open_files;
 mod reload;
+mod span_export;
 mod terms;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ pub use self::terms::{mapper, of_admin as admin_config, of_delivery as delivery_
 
 pub use self::reload::Reread;
 use self::reload::{InForce, Live};
+use self::span_export::SpanExport;
 use crate::admin::AdminService;
 use crate::clock::Clock;
 use crate::delivery::{self, Delivery};
@@ -38,7 +40,7 @@ use crate::settings::{self, Settings, StoreUrl};
 use crate::store::postgres::{self, LeaseClock, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{DurabilityRisk, Receive, Spool, SpoolOptions, Store, StoreError};
-use crate::telemetry::{Listener, Metrics, logs};
+use crate::telemetry::{Listener, Metrics, Span, Spans, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
 /// them sends a webhook into a connection that is just being closed.
@@ -92,6 +94,8 @@ pub struct App {
     admin_listener: TcpListener,
     /// The settings are not those of their file, which is refused.
     is_stale: bool,
+    /// Spans that wait for their export.
+    spans: Option<mpsc::Receiver<Span>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +120,11 @@ impl App {
         let admin_listener = listen("admin", settings.admin.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
         let (store, spool) = open_store(&settings, &clock, &metrics)?;
+        let spans = settings.tracing.otlp.as_ref().map(|otlp| {
+            let (spans, waiting) = Spans::new(otlp.sample_ratio);
+            metrics.export_spans(spans);
+            waiting
+        });
         let is_stale = false;
         Ok(Self {
             settings,
@@ -127,6 +136,7 @@ impl App {
             public,
             admin_listener,
             is_stale,
+            spans,
         })
     }
 
@@ -170,6 +180,7 @@ impl App {
             public,
             admin_listener,
             is_stale,
+            spans,
         } = self;
         let receive: Arc<dyn Receive> = match &spool {
             Some(spool) => spool.clone(),
@@ -180,6 +191,10 @@ impl App {
         }
         let accepting = Arc::new(AtomicBool::new(true));
         log_listeners(&settings, &public, &admin_listener);
+        let exported = settings.tracing.otlp.clone().zip(spans);
+        let spans = exported.map(|(otlp, waiting)| {
+            SpanExport::start(otlp, replica_name(&settings), waiting, metrics.clone())
+        });
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
         let delivery = Delivery::start(delivery::Context {
             store: store.clone(),
@@ -261,6 +276,9 @@ impl App {
         let took = clock.monotonic() - began;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
+        if let Some(spans) = spans {
+            spans.stop().await;
+        }
         admin_server.stop(false).await;
         tracing::info!("the store is closed");
         error.map_or(Ok(()), |error| Err(error.into()))
@@ -312,10 +330,9 @@ fn open_postgres(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Result<StoreAndSpool, StoreError> {
-    let replica = settings.store.replica.clone();
     let store = PostgresStore::open(postgres::Options {
         address: postgres_address(&settings.store)?,
-        replica: replica.unwrap_or_else(|| replica_name(settings.public.listen)),
+        replica: replica_name(settings),
         write_queue: settings.store.write_queue,
         lease: settings.delivery.lease,
         lease_clock: LeaseClock::Database,
@@ -365,10 +382,13 @@ pub fn postgres_address(settings: &settings::Store) -> Result<postgres::Address,
     })
 }
 
-/// Two processes of one machine do not listen at one address.
-fn replica_name(listen: SocketAddr) -> String {
+/// The name of this process. Two of one machine do not listen at one address.
+fn replica_name(settings: &Settings) -> String {
+    if let Some(name) = &settings.store.replica {
+        return name.clone();
+    }
     let machine = rustix::system::uname();
-    format!("{}/{listen}", machine.nodename().to_string_lossy())
+    format!("{}/{}", machine.nodename().to_string_lossy(), settings.public.listen)
 }
 
 /// What helps with a damaged store.

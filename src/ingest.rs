@@ -24,7 +24,7 @@ pub use retry::{RetryCounts, RetryOptions};
 pub use ring::{AGE_MAX as QUARANTINE_AGE_MAX, size as quarantined_bytes};
 pub use wait_reason::WaitReason;
 
-use crate::domain::{CallUuid, Method, Name, Webhook, WebhookId};
+use crate::domain::{CallUuid, Method, Name, TraceId, TraceParent, Webhook, WebhookId};
 use crate::source::{
     OnReject, Rejection, SignatureError, Source, SourceReply, Unverified, VerifiedWebhook,
 };
@@ -172,7 +172,8 @@ impl Ingest {
                 return Err(rejection.into());
             }
         };
-        self.receive_verified(endpoint, verified).await
+        let trace = self.sender_trace(verified.webhook());
+        self.receive_verified(endpoint, verified, trace).await
     }
 
     /// Notes a webhook that was rejected, for an operator who wonders why.
@@ -202,6 +203,7 @@ impl Ingest {
         &self,
         endpoint: &Endpoint,
         verified: VerifiedWebhook,
+        trace: Option<TraceId>,
     ) -> Result<Receipt, IngestError> {
         let source = &endpoint.source;
         let Some(reading) = source.read(&verified)? else {
@@ -217,6 +219,7 @@ impl Ingest {
                 call: reading.call.clone(),
             },
             idempotency_key: reading.identity.clone(),
+            trace,
             extraction: reading.into_report(endpoint.survey.first_question()),
             policy: endpoint.survey.clone(),
         };
@@ -253,6 +256,14 @@ impl Ingest {
 }
 
 impl Ingest {
+    /// The trace that a verified webhook is part of; it is looked for only if spans are exported.
+    fn sender_trace(&self, webhook: &Webhook) -> Option<TraceId> {
+        self.metrics.spans()?;
+        let parent = webhook.headers.values(TraceId::HEADER).next()?;
+        let parent: TraceParent = std::str::from_utf8(parent).ok()?.parse().ok()?;
+        Some(parent.context.trace)
+    }
+
     /// Counts the answers that this webhook was the first to bring.
     fn count_answers(&self, endpoint: &Endpoint, webhook: WebhookId, answers: &Answers) {
         for known in answers.recorded().filter(|known| known.webhook == webhook) {
@@ -340,6 +351,11 @@ impl Endpoint {
 
     fn survey_name(&self) -> &Name {
         &self.source.survey
+    }
+
+    /// The name of its source.
+    pub fn name(&self) -> &Name {
+        &self.source.name
     }
 
     /// The metrics of its source.

@@ -39,7 +39,7 @@
 //!  3          ingest.rs                 admin/                 delivery/
 //!      verify, extract, receive   find, replay, discard   claim, send, settle
 //!  2     source/ ........ survey/ ........ store/ ........ destination/       telemetry/
-//!      who sends, how  what is asked,   durability      builds requests,     metrics and logs
+//!      who sends, how  what is asked,   durability      builds requests,     metrics, logs, spans
 //!      they sign       what it means                    classifies responses
 //!  1          submission/  the aggregate and its transitions     account/  pause and probe rules
 //!  0     clock.rs  time     random.rs  jitter, ids     domain/  value types     simulator/  a stand-in of Plivo
@@ -120,6 +120,8 @@
 //! - **awc's client cannot leave its thread**, so delivery runs on one of its own.
 //! - **What a changed secret may verify is kept apart**: `ingest/quarantine`, in memory, with a copy in the
 //!   store that is written beside the path of a webhook.
+//! - **A span is made when it has ended**, of what is known then, and named by the id of what it is about: nothing is
+//!   carried along or stored for it, but the trace of a sender that named one.
 //! - **No metric label comes from a request**: names come from the settings, the rest from enums.
 //! - **Settings come into force as a whole**: `app/reload` gives new ones to ingest, delivery, admin and
 //!   telemetry, or to none of them; what is built in at the start needs a restart, and says so.

@@ -239,6 +239,7 @@ impl Past<'_> {
             extraction: &extraction,
             received_at: self.at,
             webhook: self.webhook,
+            trace: None,
         };
         let (complete, at) = match ending {
             Ending::Collecting => (false, self.due_at),

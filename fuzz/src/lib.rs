@@ -257,6 +257,7 @@ pub fn xml(data: &[u8]) {
         extraction: &extraction,
         received_at: Timestamp::UNIX_EPOCH,
         webhook: WebhookId(Uuid::nil()),
+        trace: None,
     };
     let mut submission = None;
     Submission::receive(&mut submission, &arrival, &**survey);

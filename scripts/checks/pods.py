@@ -1,10 +1,11 @@
 """Runs a rendered chart's pods as processes: its check, its servers, and the pod of `helm test`.
 
-    pods.py BINARY FILE
+    pods.py BINARY FILE [ARGUMENT…]
 
 Files are mounted below a temporary folder, Services are ports of loopback; commands, variables and
 settings are those of the manifests. With PostgreSQL there are two servers and a database, with the password of
-the manifests: webhooks go to the first server, and are read at the second. Exits 1 and says which
+the manifests: webhooks go to the first server, and are read at the second. Arguments are a command that is
+run in a server's container then. Exits 1 and says which
 command failed if one does.
 """
 
@@ -29,11 +30,11 @@ import yaml
 READY_WITHIN = 30
 
 
-def main(binary, file):
+def main(binary, file, *command):
     with open(file, encoding="utf-8") as text:
         documents = [document for document in yaml.safe_load_all(text) if document]
     with tempfile.TemporaryDirectory() as root:
-        return Cluster(binary, documents, Path(root)).run()
+        return Cluster(binary, documents, Path(root)).run(command)
 
 
 class Cluster:
@@ -42,7 +43,7 @@ class Cluster:
         self.ports = {"webhooks": free_port(), "admin": free_port()}
         self.database = None
 
-    def run(self):
+    def run(self, command):
         workload = next(d for d in self.documents if d["kind"] in ("StatefulSet", "Deployment"))
         spec = workload["spec"]["template"]["spec"]
         with contextlib.ExitStack() as stack:
@@ -59,6 +60,8 @@ class Cluster:
             pod = self.one("Pod")["spec"]
             for container in pod["initContainers"] + pod["containers"]:
                 print(self.command(pod, container))
+            if command:
+                print(self.command(spec, {**spec["containers"][0], "args": list(command)}))
 
     @contextlib.contextmanager
     def server(self, spec):

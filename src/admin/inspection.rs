@@ -57,7 +57,10 @@ impl AdminService {
         let config = self.config();
         let today = Difference::today(&found.submission, self.now(), &*config.mapper);
         let survey = config.mapper.surveys.get(&found.submission.survey).cloned();
-        Inspection { detail: SubmissionDetailView::of(found, survey.as_deref()), today }
+        Inspection {
+            detail: SubmissionDetailView::of(found, survey.as_deref(), config.traces),
+            today,
+        }
     }
 }
 

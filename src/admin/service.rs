@@ -56,6 +56,8 @@ pub struct AdminConfig {
     pub mapper: Arc<SettingsMapper>,
     /// How many submissions of one account are delivered in a second.
     pub rate: u32,
+    /// Whether spans are exported, and have to be named.
+    pub traces: bool,
 }
 
 impl AdminService {
@@ -218,8 +220,9 @@ impl AdminApi for AdminService {
     async fn show(&self, id: SubmissionId) -> Result<SubmissionDetailView> {
         let found = self.store.find(id).await?;
         let found = found.ok_or(ActionOutcome::Unknown)?;
-        let survey = self.config().mapper.surveys.get(&found.submission.survey).cloned();
-        Ok(SubmissionDetailView::of(found, survey.as_deref()))
+        let config = self.config();
+        let survey = config.mapper.surveys.get(&found.submission.survey).cloned();
+        Ok(SubmissionDetailView::of(found, survey.as_deref(), config.traces))
     }
 
     async fn replay_one(&self, id: SubmissionId, options: ReplayRequest) -> Result<ReplayResult> {

@@ -123,6 +123,8 @@ pub struct WebhookView {
     pub body: Option<String>,
     /// Its body, where that is no text.
     pub body_base64: Option<String>,
+    /// The trace that its span is part of, if spans are exported.
+    pub trace_id: Option<String>,
 }
 
 /// One answer or field that a webhook reported.
@@ -176,6 +178,8 @@ pub struct AttemptView {
     pub reply: Option<String>,
     /// What was offered.
     pub feedback: Option<FeedbackView>,
+    /// The trace of its span, if spans are exported.
+    pub trace_id: Option<String>,
 }
 
 /// The feedback about a call that Plivo got, or would get.
@@ -283,8 +287,9 @@ fn answered(submission: &Submission, survey: &Survey) -> BTreeMap<String, String
 }
 
 impl SubmissionDetailView {
-    /// View of everything known of a submission, with the policy of its survey.
-    pub(super) fn of(detail: SubmissionDetail, policy: Option<&Survey>) -> Self {
+    /// View of everything known of a submission, with the policy of its survey and the names of its
+    /// `traces` if there are any.
+    pub(super) fn of(detail: SubmissionDetail, policy: Option<&Survey>, traces: bool) -> Self {
         let SubmissionDetail { submission, webhooks, webhooks_truncated } = detail;
         let document = &submission.document;
         let mut answers = answers(&document.answers, false, policy);
@@ -293,14 +298,24 @@ impl SubmissionDetailView {
             let order = |it: &AnswerView| (it.received_at, it.webhook.clone());
             order(a).cmp(&order(b)).then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
         });
-        let attempts_made: Vec<_> = document.attempts.iter().map(Into::into).collect();
+        let mut attempts_made: Vec<AttemptView> =
+            document.attempts.iter().map(Into::into).collect();
+        for attempt in attempts_made.iter_mut().filter(|_| traces) {
+            let span = submission.id.attempt_span(attempt.number);
+            attempt.trace_id = Some(span.trace.to_string());
+        }
+        let webhook = |webhook: StoredWebhook| {
+            let span = document.span_of(webhook.id);
+            let trace_id = traces.then(|| span.trace.to_string());
+            WebhookView { trace_id, ..webhook.into() }
+        };
         let truncated = Truncated {
             webhooks: webhooks_truncated,
             answers: document.unrecorded as usize,
             attempts: (document.attempts_made as usize).saturating_sub(attempts_made.len()),
         };
         Self {
-            webhooks: webhooks.into_iter().map(Into::into).collect(),
+            webhooks: webhooks.into_iter().map(webhook).collect(),
             answers,
             attempts_made,
             interventions: document.audit.iter().cloned().map(Into::into).collect(),
@@ -368,6 +383,7 @@ impl From<StoredWebhook> for WebhookView {
             query,
             body,
             body_base64,
+            trace_id: None,
         }
     }
 }
@@ -385,6 +401,7 @@ impl From<&AttemptRecord> for AttemptView {
             error: response.and_then(|it| it.error.clone()),
             reply: response.and_then(|it| it.text.clone()),
             feedback: FeedbackView::read(&attempt.payload),
+            trace_id: None,
         }
     }
 }

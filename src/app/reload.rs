@@ -27,7 +27,7 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 13],
+    fixed: [(&'static str, String); 14],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -139,8 +139,8 @@ impl InForce {
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 13] {
-    let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
+fn fixed(settings: &Settings) -> [(&'static str, String); 14] {
+    let Settings { public, admin, store, delivery, shutdown, logs, tracing, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
@@ -156,5 +156,6 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 13] {
         ("delivery.lease", format!("{:?}", delivery.lease)),
         ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
         ("logs.format", format!("{:?}", logs.format)),
+        ("tracing.otlp", format!("{:?}", tracing.otlp)),
     ]
 }

@@ -120,7 +120,11 @@ pub fn mapper(settings: &Settings) -> Arc<SettingsMapper> {
 
 /// Configuration of operator actions.
 pub fn of_admin(settings: &Settings) -> AdminConfig {
-    AdminConfig { mapper: mapper(settings), rate: settings.delivery.rate }
+    AdminConfig {
+        mapper: mapper(settings),
+        rate: settings.delivery.rate,
+        traces: settings.tracing.otlp.is_some(),
+    }
 }
 
 /// Says through which sources a stranger could walk in.

@@ -196,6 +196,7 @@ mod tests {
             token: LeaseToken { submission: key.id(), fence: 1 },
             key,
             feedback: Feedback::new(Rating::BEST, Issues::new(), String::new()).unwrap(),
+            number: 1,
             attempts: 0,
             age: Duration::ZERO,
             due_since: NOW,
@@ -204,6 +205,7 @@ mod tests {
             paused_for: None,
             rejections: 0,
             sources: Vec::new(),
+            webhooks: Vec::new(),
         }
     }
 

@@ -16,10 +16,10 @@ use super::secrets::{self, Secrets};
 use super::trusted_time::TrustedTime;
 use crate::clock::Reading;
 use crate::destination::Client;
-use crate::domain::{Attempt, Name, Verdict};
+use crate::domain::{Attempt, Name, TraceParent, Verdict};
 use crate::store::{ClaimRequest, Claimed, StoreError};
 use crate::submission::{Claim, Settlement};
-use crate::telemetry::logs;
+use crate::telemetry::{AttemptSpan, Span, logs};
 
 /// How long a store that refuses is left alone before it is asked again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -343,6 +343,7 @@ impl Dispatcher {
         };
         let (client, report, clock) =
             (self.client.clone(), self.report.clone(), self.context.clock.clone());
+        let metrics = self.context.metrics.clone();
         // The commit took its time, which must not be made up for.
         let now = clock.now();
         let leased = self.in_flight.began(&account, claim.token);
@@ -357,14 +358,22 @@ impl Dispatcher {
             let Reading { wall: began_at, monotonic: began } = clock.read();
             let has_begun = clock.unsuspended() < lease_end;
             let attempt = if has_begun {
+                let submission = claim.token.submission;
+                let span = metrics.spans().map(|spans| TraceParent {
+                    context: submission.attempt_span(claim.number),
+                    is_sampled: spans.samples(submission),
+                });
                 let exchange =
-                    client.submit(&destination, &claim.key.call, &claim.feedback, began_at);
+                    client.submit(&destination, &claim.key.call, &claim.feedback, span, began_at);
                 let (verdict, reply) = exchange.await;
                 Attempt { verdict, reply, finished_at: clock.now() }
             } else {
                 Attempt::not_begun("its claim had ended: the process did not run", began_at)
             };
             let took = clock.monotonic() - began;
+            if has_begun {
+                metrics.span_ended(|| Span::Attempt(span_of(&claim, &attempt, began_at, took)));
+            }
             // The dispatcher is gone only when the process ends; the attempt is found at the next
             // start.
             let _ = report.send(Exchanged { claim, attempt, took, has_begun, leased });
@@ -422,6 +431,21 @@ impl Dispatcher {
         }
         self.context.metrics.settles_left_waiting(0);
         Ok(())
+    }
+}
+
+fn span_of(claim: &Claim, attempt: &Attempt, began_at: Timestamp, took: Duration) -> AttemptSpan {
+    AttemptSpan {
+        submission: claim.token.submission,
+        number: claim.number,
+        account: claim.key.account.clone(),
+        survey: claim.key.survey.clone(),
+        verdict: attempt.verdict,
+        status: attempt.reply.status,
+        redelivery: claim.redelivery,
+        webhooks: claim.webhooks.clone(),
+        began_at,
+        took,
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Decided {
     pub call: CallUuid,
     pub sources: Vec<Name>,
     pub settlement: Settlement,
+    /// The number of the attempt.
+    pub number: u32,
     /// When it fell due.
     pub due_since: Timestamp,
     /// The feedback delivered, and the time since it fell due.
@@ -59,6 +61,7 @@ impl Decided {
             sources: claim.sources,
             fields: claim.fields,
             settlement: Settlement { token: claim.token, attempt, decision },
+            number: claim.number,
             due_since: claim.due_since,
             delivered,
             redelivery,

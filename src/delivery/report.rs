@@ -29,6 +29,8 @@ pub(super) fn decided(
         }
     }
     let (account, attempt) = (&decided.account, &decided.settlement.attempt);
+    let trace_id = metrics.spans().map(|_| submission.attempt_span(decided.number).trace);
+    let trace_id = trace_id.map(tracing::field::display);
     let survey = configured(&decided.survey, config);
     let settled_on_time = match decided.settlement.decision {
         Decision::Delivered => punctuality.of(decided.due_since, Some(attempt.finished_at)),
@@ -46,7 +48,7 @@ pub(super) fn decided(
             let feedback = decided.delivered.as_ref().map(|(feedback, _)| feedback);
             let rating = feedback.map(|feedback| feedback.rating().value());
             let issues = feedback.map(issues);
-            tracing::debug!(%submission, %call, api_id, rating, issues, redelivery = decided.redelivery, "delivered");
+            tracing::debug!(%submission, %call, trace_id, api_id, rating, issues, redelivery = decided.redelivery, "delivered");
             if decided.redelivery {
                 metrics.submission_resent(survey);
             } else if let (Some(survey), Some((feedback, latency))) = (survey, &decided.delivered) {
@@ -60,7 +62,7 @@ pub(super) fn decided(
         Decision::Dead { reason, pause } => {
             let status = attempt.reply.status;
             let reason_label = reason.label();
-            tracing::error!(%submission, %call, reason = reason_label, status, console = page_of(submission), "dead: it cannot be delivered");
+            tracing::error!(%submission, %call, trace_id, reason = reason_label, status, console = page_of(submission), "dead: it cannot be delivered");
             metrics.submission_died(survey, reason);
             match pause {
                 Some((cause, _)) => paused(submission, call, account, cause, attempt, metrics),
@@ -69,12 +71,12 @@ pub(super) fn decided(
         }
         Decision::Retry { at } => {
             let (verdict, status) = (attempt.verdict.label(), attempt.reply.status);
-            tracing::warn!(%submission, %call, verdict, status, next_at = %at, console = page_of(submission), "to be tried again");
+            tracing::warn!(%submission, %call, trace_id, verdict, status, next_at = %at, console = page_of(submission), "to be tried again");
             metrics.account_answered(account, attempt.verdict);
         }
         Decision::SetAside { at } => {
             let status = attempt.reply.status;
-            tracing::warn!(%submission, %call, status, next_at = %at, console = page_of(submission), "set aside: most of what its source brings would die of this, and waits instead");
+            tracing::warn!(%submission, %call, trace_id, status, next_at = %at, console = page_of(submission), "set aside: most of what its source brings would die of this, and waits instead");
             metrics.submission_set_aside(&decided.sources);
             metrics.account_answered(account, attempt.verdict);
         }

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use secrecy::ExposeSecret;
 
 use super::{Destination, Request};
-use crate::domain::{AttemptResponse, CallUuid, Feedback, Verdict};
+use crate::domain::{AttemptResponse, CallUuid, Feedback, TraceId, TraceParent, Verdict};
 
 /// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
 /// given up.
@@ -98,15 +98,19 @@ impl Client {
     }
 
     /// Posts the feedback about a call and returns what came of it. A `Retry-After` with a date is
-    /// relative to `now`, when the exchange begins.
+    /// relative to `now`, when the exchange begins. The
+    /// destination gets the name of the `span`.
     pub async fn submit(
         &self,
         destination: &Destination,
         call: &CallUuid,
         feedback: &Feedback,
+        span: Option<TraceParent>,
         now: Timestamp,
     ) -> (Verdict, AttemptResponse) {
-        let exchange = self.exchange(destination, destination.request(call, feedback), now);
+        let traceparent = span.map(|span| span.to_string());
+        let request = Request { traceparent, ..destination.request(call, feedback) };
+        let exchange = self.exchange(destination, request, now);
         match within(self.timeouts.exchange, exchange).await {
             Some(answered) => answered,
             None => failed(Verdict::UnknownResult, "no whole reply within the deadline"),
@@ -134,15 +138,16 @@ impl Client {
 
 impl Transport for awc::Client {
     fn post(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, NoResponse>> {
-        let Request { url, authorization, content_type, body } = request;
+        let Request { url, authorization, content_type, body, traceparent } = request;
         Box::pin(async move {
-            let response = self
+            let mut request = self
                 .post(url)
                 .basic_auth(authorization.user, authorization.password.expose_secret())
-                .content_type(content_type)
-                .send_body(body)
-                .await
-                .map_err(|error| no_response(&error))?;
+                .content_type(content_type);
+            if let Some(traceparent) = traceparent {
+                request = request.insert_header((TraceId::HEADER, traceparent));
+            }
+            let response = request.send_body(body).await.map_err(|error| no_response(&error))?;
             let status = response.status().as_u16();
             let retry_after = response.headers().get(header::RETRY_AFTER);
             let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);

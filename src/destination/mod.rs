@@ -6,10 +6,12 @@
 
 mod client;
 mod plivo;
+mod post;
 mod request;
 
 pub use client::{Client, NoResponse, Response, Timeouts, Transport, tls};
 pub use plivo::Plivo;
+pub use post::Poster;
 pub use request::{BasicAuth, Request};
 
 use std::sync::Arc;

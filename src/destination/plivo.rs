@@ -43,6 +43,7 @@ impl Plivo {
             },
             content_type: "application/json",
             body: self.body(feedback),
+            traceparent: None,
         }
     }
 

@@ -9,6 +9,8 @@ pub struct Request {
     pub authorization: BasicAuth,
     pub content_type: &'static str,
     pub body: String,
+    /// The header `traceparent`, if the attempt is a span.
+    pub traceparent: Option<String>,
 }
 
 /// The name and the password of HTTP Basic authentication.

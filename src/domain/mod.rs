@@ -1,5 +1,6 @@
 //! Value types that the other modules share, and the constraints on them: a call id, a name, a
-//! rating, an issue, feedback, a webhook and what was extracted from it, an attempt and its verdict; and
+//! rating, an issue, feedback, a webhook and what was extracted from it, an attempt and its verdict; names of
+//! spans; and
 //! advice about a name that is not known.
 //!
 //! Pure: no clock, no randomness, no I/O, no logging, nothing asynchronous.
@@ -13,6 +14,7 @@ mod feedback;
 mod issue;
 mod name;
 mod rating;
+mod trace;
 mod webhook;
 
 pub use account::{Account, Credentials, ReadTokens};
@@ -24,4 +26,5 @@ pub use feedback::{Feedback, InvalidFeedback, UnreadableFeedback};
 pub use issue::{Issue, Issues, UnknownIssue};
 pub use name::{MalformedName, Name};
 pub use rating::{Rating, RatingOutOfRange};
+pub use trace::{MalformedTraceParent, SpanContext, SpanId, TraceId, TraceParent};
 pub use webhook::{Headers, IdempotencyKey, Method, Webhook, WebhookId};

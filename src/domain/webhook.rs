@@ -3,6 +3,8 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::trace::{SpanContext, TraceId};
+
 /// One webhook as it came, before anything of it is trusted.
 #[derive(Clone)]
 pub struct Webhook {
@@ -59,6 +61,14 @@ pub struct IdempotencyKey {
 impl IdempotencyKey {
     /// Longest id in bytes; those of senders have a few dozen.
     pub const LENGTH_MAX: usize = 256;
+}
+
+impl WebhookId {
+    /// The span of the webhook, within the trace of its sender if that named one.
+    pub fn span(self, parent: Option<TraceId>) -> SpanContext {
+        let own = SpanContext::of(self.0);
+        parent.map_or(own, |trace| own.within(trace))
+    }
 }
 
 impl Webhook {

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::problem::Problem;
 use super::span;
 use crate::clock::{Clock, Reading};
-use crate::domain::{Method, Webhook, WebhookId};
+use crate::domain::{Method, TraceId, TraceParent, Webhook, WebhookId};
 use crate::ingest::{Endpoint, Ingest, IngestError, Receipt};
 use crate::random::Random;
-use crate::telemetry::{Metrics, WebhookOutcome, logs};
+use crate::telemetry::{Metrics, Span, WebhookOutcome, WebhookSpan, logs};
 
 /// What a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: &str = "1";
@@ -60,12 +60,17 @@ pub(super) async fn receive(
     let id = WebhookId(listener.random.uuid_v7(received_at));
     let received = listener.receive(&endpoint, &request, payload, id, received_at).await;
     let metrics = endpoint.metrics();
+    let parent = listener.metrics.spans().and_then(|_| sender_span(&received, &request));
+    let trace_id =
+        listener.metrics.spans().map(|_| id.span(parent.map(|it| it.context.trace)).trace);
+    let submission = received.as_ref().ok().and_then(|receipt| receipt.submission);
     let (outcome, response) = match received {
         Ok(receipt) => {
             let submission = receipt.submission.map(tracing::field::display);
             let call = receipt.call.as_ref().map(tracing::field::display);
             let outcome = receipt.outcome.label();
-            tracing::debug!(source, submission, call, outcome, "received");
+            let trace_id = trace_id.map(tracing::field::display);
+            tracing::debug!(source, submission, call, trace_id, outcome, "received");
             (receipt.outcome, accepted(receipt))
         }
         Err(error) => {
@@ -80,12 +85,37 @@ pub(super) async fn receive(
                     host(&request),
                 );
             }
-            error.log(source, &request);
+            error.log(source, &request, trace_id);
             (error.outcome(), error.response(&endpoint))
         }
     };
-    metrics.webhook_answered(outcome, received_at, listener.clock.monotonic() - began);
+    let took = listener.clock.monotonic() - began;
+    metrics.webhook_answered(outcome, received_at, took);
+    listener.metrics.span_ended(|| {
+        Span::Webhook(WebhookSpan {
+            id,
+            parent,
+            source: endpoint.name().clone(),
+            method: method(&request).name(),
+            outcome,
+            status: response.status().as_u16(),
+            submission,
+            received_at,
+            took,
+        })
+    });
     response
+}
+
+/// The span that the sender of a verified webhook names; anyone could name one in another.
+fn sender_span(
+    received: &Result<Receipt, WebhookError>,
+    request: &HttpRequest,
+) -> Option<TraceParent> {
+    let is_verified =
+        matches!(received, Ok(_) | Err(WebhookError::Ingest(IngestError::NotKept(_))));
+    let parent = request.headers().get(TraceId::HEADER).filter(|_| is_verified)?;
+    parent.to_str().ok()?.parse().ok()
 }
 
 impl PublicListener {
@@ -257,19 +287,22 @@ impl WebhookError {
         response
     }
 
-    fn log(&self, source: &str, request: &HttpRequest) {
+    fn log(&self, source: &str, request: &HttpRequest, trace_id: Option<TraceId>) {
+        let trace_id = trace_id.map(tracing::field::display);
         match self {
             WebhookError::Ingest(IngestError::NotKept(error)) => {
                 let (request, error) = (span::id(request), logs::chain(error));
                 tracing::warn!(
                     request,
                     source,
+                    trace_id,
                     error,
                     "a webhook could not be stored and was answered 503"
                 );
             }
             other => tracing::debug!(
                 source,
+                trace_id,
                 status = other.status().as_u16(),
                 "a webhook was rejected: {}",
                 other.detail()

@@ -161,7 +161,8 @@ impl Ingest {
         if !self.quarantine.contains(quarantined.webhook.id) {
             return Retried::Removed;
         }
-        match self.receive_verified(endpoint, verified).await {
+        // Its span was exported when it came, without the trace of its sender.
+        match self.receive_verified(endpoint, verified, None).await {
             Ok(receipt) => Retried::Received(receipt),
             // Whatever rejects it, a later edit of the settings may verify and read it.
             Err(IngestError::Rejection(rejection)) => Retried::Waits((&rejection).into()),

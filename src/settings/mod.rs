@@ -45,6 +45,7 @@ mod spec;
 mod store;
 mod store_url;
 mod surveys;
+mod tracing;
 mod variables;
 mod warnings;
 
@@ -67,6 +68,7 @@ pub use schema::schema;
 pub use source_line::SourceLine;
 pub use store::{Spool, Store};
 pub use store_url::StoreUrl;
+pub use tracing::{Otlp, Tracing};
 pub use warnings::Warnings;
 
 use crate::destination::Destination;
@@ -112,6 +114,7 @@ static KIND: Kind = Kind::Table(&Spec::of(&[
     key("delivery", Kind::Table(Delivery::SPEC), "How feedback goes out."),
     key("shutdown", Kind::Table(Shutdown::SPEC), "What happens after SIGTERM."),
     key("logs", Kind::Table(Logs::SPEC), "The log."),
+    key("tracing", Kind::Table(Tracing::SPEC), "Spans for a collector of OpenTelemetry."),
 ]));
 
 /// All settings, checked.
@@ -130,6 +133,7 @@ pub struct Settings {
     pub delivery: Delivery,
     pub shutdown: Shutdown,
     pub logs: Logs,
+    pub tracing: Tracing,
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
@@ -227,6 +231,7 @@ impl Settings {
         let delivery = section("delivery").and_then(|cursor| Delivery::read(&cursor));
         let shutdown = section("shutdown").and_then(|cursor| Shutdown::at(&cursor));
         let logs = section("logs").and_then(|cursor| Logs::at(&cursor));
+        let tracing = section("tracing").and_then(|cursor| Tracing::at(&cursor));
 
         let accounts = named(some(section("accounts"), "account"), accounts::destination);
         let delay = delivery.as_ref().map_or(Duration::ZERO, |delivery| delivery.delay);
@@ -252,6 +257,7 @@ impl Settings {
             delivery: delivery?,
             shutdown: shutdown?,
             logs: logs?,
+            tracing: tracing?,
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
             warnings: Warnings::default(),

@@ -154,6 +154,11 @@ pub(super) const fn table<T: Section>() -> Setting<T> {
     setting(Kind::Table(T::SPEC), "a table", |cursor, _| T::at(cursor))
 }
 
+/// A table that may be left out, or left blank.
+pub(super) const fn optional_table<T: Section>() -> Setting<Option<T>> {
+    optional(Kind::Table(T::SPEC), "a table", |cursor, _| T::at(cursor).map(Some))
+}
+
 impl<T> Setting<T> {
     /// As if this YAML stood there, where nothing does.
     pub(super) const fn or(self, default: &'static str) -> Self {

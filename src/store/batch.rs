@@ -242,6 +242,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             extraction: &request.extraction,
             received_at,
             webhook: request.webhook.id,
+            trace: request.trace,
         };
         let receipt = Submission::receive(&mut known, &arrival, &*request.policy);
         #[cfg(feature = "flaws")]

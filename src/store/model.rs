@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::account::PauseReason;
-use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
+use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, TraceId, Webhook, WebhookId};
 use crate::submission::{
     Answers, Claim, CompletionPolicy, InsightFilter, LeaseToken, Mapper, Outcome, State,
     StateCounts, Submission, SubmissionId, SubmissionKey,
@@ -26,6 +26,8 @@ pub struct ReceiveRequest {
     pub extraction: Extraction,
     /// The id that its sender gave it, where senders of this kind give one.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// The trace of its sender, if that named one.
+    pub trace: Option<TraceId>,
     /// Asked, within the transaction, when the submission is due.
     pub policy: Arc<dyn CompletionPolicy>,
 }

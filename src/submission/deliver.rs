@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::answers::{Answers, ChangedAnswerPolicy};
-use super::document::{AttemptResponse, Json, Submission};
+use super::document::{AttemptResponse, Document, Json, Submission};
 use super::insight::Insight;
 use super::retry::UnknownResult;
 use super::state::{DeadReason, IgnoredReason, State, SubmissionId, SubmissionKey};
 use crate::account::PauseCause;
-use crate::domain::{Attempt, CallUuid, Feedback, Name, Verdict};
+use crate::domain::{Attempt, CallUuid, Feedback, Name, SpanContext, Verdict};
 
 /// What maps answers to feedback: the surveys and accounts of the settings. The store calls it inside
 /// the transaction that starts the attempt.
@@ -102,6 +102,8 @@ pub struct Claim {
     pub token: LeaseToken,
     pub key: SubmissionKey,
     pub feedback: Feedback,
+    /// Of the attempt, from 1.
+    pub number: u32,
     /// Earlier attempts that count against the limit.
     pub attempts: u32,
     /// Since the first attempt that could begin, without the time in which the account was paused.
@@ -118,6 +120,8 @@ pub struct Claim {
     pub sources: Vec<Name>,
     /// What its webhooks said beside the answers.
     pub fields: BTreeMap<Name, String>,
+    /// The spans of the webhooks with its answers.
+    pub webhooks: Vec<SpanContext>,
 }
 
 /// Proof of a claim. `fence` grows with each claim of the submission.
@@ -274,6 +278,7 @@ impl Submission {
             token: LeaseToken { submission: self.id, fence: self.fence },
             key,
             feedback,
+            number: self.document.attempts_made,
             attempts: self.document.attempts_used,
             age: Duration::from_micros(self.document.age_us),
             due_since,
@@ -282,7 +287,20 @@ impl Submission {
             paused_for,
             rejections: self.document.rejections,
             sources: Vec::new(),
+            webhooks: self.answering_spans(),
         }
+    }
+
+    /// The spans of the webhooks that brought an answer.
+    fn answering_spans(&self) -> Vec<SpanContext> {
+        let mut spans = Vec::new();
+        for answer in self.document.answers.recorded() {
+            let span = self.document.span_of(answer.webhook);
+            if !spans.contains(&span) && spans.len() < Document::SENDER_TRACES_MAX {
+                spans.push(span);
+            }
+        }
+        spans
     }
 
     /// Whether the claim that a token proves still holds.

@@ -2,6 +2,7 @@
 //! the rest.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde_json::value::RawValue;
 use super::answers::Answers;
 use super::insight::Insight;
 use super::state::{IgnoredReason, RetentionLevel, State, SubmissionId, SubmissionKey};
-use crate::domain::{Attempt, CallUuid, Name, Verdict};
+use crate::domain::{Attempt, CallUuid, Name, SpanContext, TraceId, Verdict, WebhookId};
 
 /// Everything one caller answered to one survey about one call, for one account, and what became of
 /// it.
@@ -102,6 +103,9 @@ pub struct Document {
     /// The payload that the destination accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Json>,
+    /// The traces of senders that webhooks are part of; of at most [`Document::SENDER_TRACES_MAX`] webhooks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sender_traces: BTreeMap<WebhookId, TraceId>,
     /// What operators did, the oldest first; at most [`Document::AUDIT_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audit: Vec<AuditEntry>,
@@ -202,6 +206,9 @@ impl Document {
     /// Version that is written; an older one is read, a newer one is not.
     const VERSION: u32 = 1;
 
+    /// Most webhooks whose sender's trace is kept, and most that an attempt links to.
+    pub const SENDER_TRACES_MAX: usize = 32;
+
     /// Most webhooks that are kept beyond those that bring something to record. No sender has so much to
     /// say of one call; each may be 64 KiB, so that a call takes some 20 MiB of the disk at most.
     pub const UNRECORDED_MAX: u32 = 256;
@@ -234,6 +241,11 @@ impl Document {
             )));
         }
         Ok(document)
+    }
+
+    /// The span of a webhook of it.
+    pub fn span_of(&self, webhook: WebhookId) -> SpanContext {
+        webhook.span(self.sender_traces.get(&webhook).copied())
     }
 
     /// Everything known of the call, with what arrived late.

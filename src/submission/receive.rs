@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::answers::{Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime, Fact, News};
 use super::document::{Document, Submission};
 use super::state::{RetentionLevel, State, SubmissionId, SubmissionKey};
-use crate::domain::{Extraction, WebhookId};
+use crate::domain::{Extraction, TraceId, WebhookId};
 
 /// A verified webhook about one submission.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,8 @@ pub struct Arrival<'a> {
     /// In whole microseconds, as it is stored.
     pub received_at: Timestamp,
     pub webhook: WebhookId,
+    /// The trace of its sender, if that named one.
+    pub trace: Option<TraceId>,
 }
 
 /// Result of receiving a webhook.
@@ -72,13 +74,20 @@ impl Submission {
         arrival: &Arrival<'_>,
         policy: &dyn CompletionPolicy,
     ) -> Receipt {
-        match known {
+        let receipt = match known {
             Some(submission) => submission.merge(arrival, policy),
             None => {
                 *known = Some(Self::start(arrival, policy));
                 Receipt { outcome: Outcome::Created, changed: false, modified: true }
             }
+        };
+        if let (Some(trace), Some(submission)) = (arrival.trace, known)
+            && receipt.outcome.keeps_webhook()
+            && submission.document.sender_traces.len() < Document::SENDER_TRACES_MAX
+        {
+            submission.document.sender_traces.insert(arrival.webhook, trace);
         }
+        receipt
     }
 
     fn start(arrival: &Arrival<'_>, policy: &dyn CompletionPolicy) -> Self {

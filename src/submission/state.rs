@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::{CallUuid, Name};
+use crate::domain::{CallUuid, Name, SpanContext};
 
 /// What makes a submission one: two tenants that share a survey never touch each other's calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,6 +113,13 @@ impl SubmissionKey {
     pub fn id(&self) -> SubmissionId {
         let key = format!("{}/{}/{}", self.account, self.survey, self.call);
         SubmissionId(Uuid::new_v5(&Self::NAMESPACE, key.as_bytes()))
+    }
+}
+
+impl SubmissionId {
+    /// The span of one of its attempts, which is a trace of its own.
+    pub fn attempt_span(self, number: u32) -> SpanContext {
+        SpanContext::of(Uuid::new_v5(&self.0, format!("attempt {number}").as_bytes()))
     }
 }
 

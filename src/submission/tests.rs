@@ -108,6 +108,7 @@ fn receive(
         extraction: &sent.extraction,
         received_at: at(sent.second),
         webhook: WebhookId(Uuid::from_u128(sent.second as u128)),
+        trace: None,
     };
     Submission::receive(known, &arrival, &Quality(policy))
 }

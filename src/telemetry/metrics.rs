@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ use super::families::{
 use super::quarantine::QuarantineEvent;
 use super::reload::ReloadResult;
 use super::series::Counters;
+use super::spans::{Span, SpanResult, Spans};
 use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
@@ -35,6 +36,8 @@ pub struct Metrics {
     by_field: ByField,
     in_force: RwLock<InForce>,
     to_unknown_source: IntCounter,
+    /// Where spans go, if they are exported.
+    spans: OnceLock<Spans>,
 }
 
 /// What the figures know of the settings in force.
@@ -187,6 +190,10 @@ families! {
         retention_purged_total: IntCounterVec = counters(["what"]),
         /// Results of attempts that wait in memory until the store can be written.
         settlements_pending: IntGauge = gauge,
+
+        /// Spans of webhooks and attempts by result: exported; queue_full, too many waited; not_exported, the
+        /// collector did not take them.
+        spans_total: IntCounterVec = counters(["result"]),
     }
 }
 
@@ -229,6 +236,9 @@ impl Metrics {
         for result in ReloadResult::ALL {
             families.settings_reloads_total.with_label_values(&[result.label()]);
         }
+        for result in SpanResult::ALL {
+            families.spans_total.with_label_values(&[result.label()]);
+        }
         for action in Action::ALL {
             families.admin_actions_total.with_label_values(&[action.label()]);
         }
@@ -243,8 +253,15 @@ impl Metrics {
             families.webhooks_total.with_label_values(&["unknown", "unknown_source"]);
         let in_force = RwLock::default();
         let by_field = ByField::new();
-        let metrics =
-            Self { registry, families, state_counts, by_field, in_force, to_unknown_source };
+        let metrics = Self {
+            registry,
+            families,
+            state_counts,
+            by_field,
+            in_force,
+            to_unknown_source,
+            spans: OnceLock::new(),
+        };
         metrics.settings_came_into_force(labels, settings_hash);
         metrics
     }
@@ -267,6 +284,31 @@ impl Metrics {
         self.families.settings_reloads_total.with_label_values(&[result.label()]).inc();
         let is_successful = i64::from(result != ReloadResult::Rejected);
         self.families.settings_last_reload_successful.set(is_successful);
+    }
+
+    /// From now on, spans go there.
+    pub fn export_spans(&self, spans: Spans) {
+        self.spans.get_or_init(|| spans);
+    }
+
+    /// Where spans go; `None` if they are not exported, and none has to be made.
+    pub fn spans(&self) -> Option<&Spans> {
+        self.spans.get()
+    }
+
+    /// A webhook or an attempt has ended; nothing is made of it if spans are not exported.
+    pub fn span_ended(&self, span: impl FnOnce() -> Span) {
+        if let Some(spans) = self.spans()
+            && !spans.add(span())
+        {
+            self.spans_left(SpanResult::QueueFull, 1);
+        }
+    }
+
+    /// So many spans have this result.
+    pub fn spans_left(&self, result: SpanResult, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.families.spans_total.with_label_values(&[result.label()]).inc_by(count);
     }
 
     /// Whether the service was started with earlier settings than those of the file, which is refused.

@@ -358,6 +358,7 @@ fn request(rounds: &Rounds, spoken: &Spoken, key: &Key) -> ReceiveRequest {
             call: key.call.parse().unwrap(),
         },
         extraction: spoken.extraction(),
+        trace: None,
         idempotency_key: spoken.named.then_some(IdempotencyKey {
             id,
             digest: [0; 32],

@@ -68,6 +68,7 @@ mod terminal;
 mod test_calls;
 mod test_env;
 mod tools;
+mod tracing;
 mod verdicts;
 mod vocabulary;
 mod warnings;

@@ -47,6 +47,10 @@ def overdue(cause):
     return f'postcall_queue_oldest_due_age_seconds{{cause="{cause}"}}'
 
 
+def risk(why):
+    return f'postcall_store_durability_risk{{risk="{why}"}}'
+
+
 class Day:
     """Series by name, a value for each step."""
 
@@ -144,6 +148,9 @@ class Day:
         self.gauge('postcall_submissions_set_aside_total{source="ivr"}', 0)
         self.gauge("postcall_store_writable{}", 1)
         self.gauge("postcall_store_damaged{}", 0)
+        # Without a standby from the start, which was chosen.
+        self.gauge(risk("asynchronous_commit"), 0)
+        self.gauge(risk("no_synchronous_standby"), 1)
         self.gauge("postcall_store_filesystem_bytes{}", 10e9)
         self.gauge(FREE, lambda age: 8e9 - age * (8000 if busy else 10))
         self.gauge("postcall_settlements_pending{}", 0)
@@ -267,6 +274,17 @@ def the_store_takes_no_writes_for_an_hour(day):
 @fault("PostcallStoreDamaged")
 def the_store_is_damaged(day):
     day.gauge("postcall_store_damaged{}", 1, AT)
+
+
+@fault("PostcallStoreDurabilityRisk", then=2)
+def commits_of_the_database_are_not_synced(day):
+    day.gauge(risk("asynchronous_commit"), 1, AT, AT + 1)
+
+
+@fault("PostcallStoreDurabilityRisk")
+def the_standby_of_the_database_is_lost(day):
+    day.gauge(risk("no_synchronous_standby"), 0)
+    day.gauge(risk("no_synchronous_standby"), 1, AT)
 
 
 @fault("PostcallStoreDiskFull", "PostcallStoreDiskFilling", after=2)

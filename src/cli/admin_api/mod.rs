@@ -143,8 +143,10 @@ impl AdminArgs {
 /// Whether or not a service has the store open. Without settings no account is known to be in them.
 fn read_only(path: &Path, settings: Option<&Settings>) -> ParsedRequest {
     let store = SqliteStore::open_read_only(path).map_err(anyhow::Error::from)?;
-    let config = settings
-        .map_or_else(|| AdminConfig { mapper: Arc::default(), rate: u32::MAX }, app::admin_config);
+    let config = settings.map_or_else(
+        || AdminConfig { mapper: Arc::default(), rate: u32::MAX, traces: false },
+        app::admin_config,
+    );
     Ok(Box::new(AdminService::new(Arc::new(store), config, metrics(), Clock::system())))
 }
 

@@ -192,6 +192,7 @@ impl Writer<'_> {
             key,
             idempotency_key: reading.identity.clone(),
             extraction: reading.into_report(survey.first_question()),
+            trace: None,
             policy: survey,
         };
         self.store.receive(request).await?;

@@ -32,6 +32,7 @@ impl Previewed {
             extraction,
             received_at: webhook.received_at,
             webhook: webhook.id,
+            trace: None,
         };
         Submission::receive(&mut self.submission, &arrival, &*self.survey).outcome
     }

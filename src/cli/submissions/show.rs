@@ -75,6 +75,7 @@ fn print(
     let head = ["STARTED", "VERDICT", "STATUS", "API ID", "OFFERED", "REPLY"];
     section(out, "attempts", &table(terminal, head, &shown.attempts_made, attempt))?;
     more(out, attempts, "earlier")?;
+    section(out, "traces", &table(terminal, ["OF", "TRACE"], &traces(shown), |it, _| it.clone()))?;
     section(
         out,
         "operator actions",
@@ -135,6 +136,19 @@ fn table<T, const N: usize>(
     let mut table = Table::with_head(head);
     rows.iter().for_each(|row| table.add(line(row, terminal).to_vec()));
     table.shown(terminal, |_, _| None)
+}
+
+/// The traces of webhooks and attempts, if spans are exported.
+fn traces(shown: &SubmissionDetailView) -> Vec<[String; 2]> {
+    let webhooks = shown
+        .webhooks
+        .iter()
+        .filter_map(|it| Some([format!("webhook {}", it.id), it.trace_id.clone()?]));
+    let attempts = shown
+        .attempts_made
+        .iter()
+        .filter_map(|it| Some([format!("attempt {}", it.number), it.trace_id.clone()?]));
+    webhooks.chain(attempts).collect()
 }
 
 fn webhook(webhook: &WebhookView, terminal: &Terminal) -> [String; 5] {

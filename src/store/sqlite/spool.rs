@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::columns::{limit, micros};
 use super::damage;
 use crate::domain::{
-    Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, Webhook, WebhookId,
+    Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, TraceId, Webhook, WebhookId,
 };
 use crate::store::error::StoreError;
 use crate::store::model::ReceiveRequest;
@@ -49,6 +49,7 @@ pub(in crate::store) struct Spooled {
     fields: Vec<(Name, String)>,
     hung_up: bool,
     opted_out: bool,
+    trace: Option<TraceId>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +61,8 @@ struct Key {
 
 impl Spooled {
     fn of(request: &ReceiveRequest) -> Self {
-        let ReceiveRequest { webhook, source, key, extraction, idempotency_key, .. } = request;
+        let ReceiveRequest { webhook, source, key, extraction, idempotency_key, trace, .. } =
+            request;
         let answers = extraction.answers.iter();
         Self {
             webhook: webhook.id,
@@ -84,6 +86,7 @@ impl Spooled {
             fields: extraction.fields.clone(),
             hung_up: extraction.hung_up,
             opted_out: extraction.opted_out,
+            trace: *trace,
         }
     }
 
@@ -123,6 +126,7 @@ impl Spooled {
                 opted_out: self.opted_out,
             },
             idempotency_key,
+            trace: self.trace,
             policy,
         })
     }

@@ -395,6 +395,7 @@ impl Model {
             extraction: &request.extraction,
             received_at: at(self.now),
             webhook: request.webhook.id,
+            trace: request.trace,
         };
         let receipt = submission::Submission::receive(&mut stored, &arrival, &*request.policy);
         self.stored.insert(key, stored.expect("it exists from now on"));

@@ -63,6 +63,7 @@ pub async fn a_submission_is_read_back_as_it_was_written(mut store: TestStore<im
             extraction: &request.extraction,
             received_at: request.webhook.received_at,
             webhook: request.webhook.id,
+            trace: None,
         };
         Submission::receive(&mut stored, &arrival, &*request.policy);
         store.receive_one(request).await;
@@ -100,6 +101,7 @@ pub async fn a_submission_is_read_back_as_it_was_written(mut store: TestStore<im
         extraction: &late.extraction,
         received_at: at(102),
         webhook: late.webhook.id,
+        trace: None,
     };
     let mut known = Some(stored);
     Submission::receive(&mut known, &arrival, &*late.policy);

@@ -52,6 +52,7 @@ pub fn webhook(second: i64, call: &str, answers: &[(&str, &str)]) -> ReceiveRequ
             ..Extraction::default()
         },
         idempotency_key: None,
+        trace: None,
         policy: Arc::new(Quality(ChangedAnswerPolicy::KeepFirst)),
     }
 }

@@ -71,11 +71,21 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
   "delivery.lease"
   "shutdown.deadline"
   "logs.format"
+  "tracing.otlp"
 -}}
 {{- $path := splitList "." $key -}}
 {{- $_ := set $values $key (get (get $settings (first $path) | default dict) (last $path)) -}}
 {{- end -}}
 {{- $values | toJson | sha256sum -}}
+{{- end -}}
+
+{{/* The port of the collector of spans; nothing if there is none. */}}
+{{- define "postcall.collectorPort" -}}
+{{- with get (.Values.settings.tracing | default dict) "otlp" | default dict -}}
+{{- with urlParse (get . "endpoint" | toString) -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" .host) | default (ternary "443" "80" (eq .scheme "https")) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The port of a listener. */}}

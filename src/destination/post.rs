@@ -1,0 +1,66 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use awc::Connector;
+use awc::http::header;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::client::tls;
+
+/// Most of a response that is read, so that the connection can be used again.
+const RESPONSE_MAX: usize = 64 * 1024;
+
+/// Posts bytes to one address that has nothing to do with feedback. It is bound to the thread that made it, because
+/// awc's client is.
+pub struct Poster {
+    http: awc::Client,
+    url: String,
+    content_type: &'static str,
+    timeout: Duration,
+}
+
+impl Poster {
+    /// A request may take `timeout`, from connecting to the last byte of the response.
+    pub fn new(url: String, content_type: &'static str, timeout: Duration) -> Self {
+        let http = awc::Client::builder()
+            .connector(Connector::new().rustls_0_23(Arc::new(tls())).timeout(timeout))
+            .disable_redirects()
+            .disable_timeout()
+            .no_default_headers()
+            .add_default_header((
+                header::USER_AGENT,
+                concat!("postcall/", env!("CARGO_PKG_VERSION")),
+            ))
+            .finish();
+        Self { http, url, content_type, timeout }
+    }
+
+    /// Posts with these headers.
+    ///
+    /// # Errors
+    /// Why it was not taken, in words: no response in time, or a status that is no success.
+    pub async fn post(
+        &self,
+        headers: &[(String, SecretString)],
+        body: Vec<u8>,
+    ) -> Result<(), String> {
+        let posted = tokio::time::timeout(self.timeout, self.exchange(headers, body)).await;
+        posted.unwrap_or_else(|_| Err("no response in time".to_owned()))
+    }
+
+    async fn exchange(
+        &self,
+        headers: &[(String, SecretString)],
+        body: Vec<u8>,
+    ) -> Result<(), String> {
+        let mut request = self.http.post(&self.url).content_type(self.content_type);
+        for (name, value) in headers {
+            request = request.insert_header((name.as_str(), value.expose_secret()));
+        }
+        let mut response = request.send_body(body).await.map_err(|error| error.to_string())?;
+        // What it says does not matter.
+        let _ = response.body().limit(RESPONSE_MAX).await;
+        let status = response.status();
+        if status.is_success() { Ok(()) } else { Err(format!("the response is {status}")) }
+    }
+}

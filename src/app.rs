@@ -37,7 +37,7 @@ use crate::random::Random;
 use crate::settings::{self, Settings, StoreUrl};
 use crate::store::postgres::{self, LeaseClock, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{DurabilityRisk, Store, StoreError};
+use crate::store::{DurabilityRisk, Receive, Spool, SpoolOptions, Store, StoreError};
 use crate::telemetry::{Listener, Metrics, logs};
 
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that none of
@@ -82,6 +82,8 @@ pub struct App {
     clock: Clock,
     random: Random,
     store: Arc<dyn Store>,
+    /// It takes webhooks for the store, if there is one.
+    spool: Option<Arc<Spool>>,
     metrics: Arc<Metrics>,
     public: TcpListener,
     admin_listener: TcpListener,
@@ -110,9 +112,19 @@ impl App {
         let public = listen("public", settings.public.listen)?;
         let admin_listener = listen("admin", settings.admin.listen)?;
         let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
-        let store = open_store(&settings, &clock, &metrics)?;
+        let (store, spool) = open_store(&settings, &clock, &metrics)?;
         let is_stale = false;
-        Ok(Self { settings, clock, random, store, metrics, public, admin_listener, is_stale })
+        Ok(Self {
+            settings,
+            clock,
+            random,
+            store,
+            spool,
+            metrics,
+            public,
+            admin_listener,
+            is_stale,
+        })
     }
 
     /// Notes that the settings were accepted earlier, and that their file is refused now.
@@ -145,8 +157,21 @@ impl App {
         mut reread: mpsc::Receiver<Reread>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
-        let App { settings, clock, random, store, metrics, public, admin_listener, is_stale } =
-            self;
+        let App {
+            settings,
+            clock,
+            random,
+            store,
+            spool,
+            metrics,
+            public,
+            admin_listener,
+            is_stale,
+        } = self;
+        let receive: Arc<dyn Receive> = match &spool {
+            Some(spool) => spool.clone(),
+            None => store.clone(),
+        };
         if !is_stale {
             reload::keep(&settings);
         }
@@ -174,11 +199,11 @@ impl App {
             settings;
         let sources = sources.into_values().collect();
         let ingest =
-            Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics.clone()));
+            Arc::new(Ingest::new(sources, &surveys, &replies, receive.clone(), metrics.clone()));
         let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
         let admin_server = serve_admin(
             admin_listener,
-            &store,
+            (store.clone(), receive),
             &metrics,
             &accepting,
             api,
@@ -188,6 +213,10 @@ impl App {
         actix_web::rt::spawn(keep_secrets_fresh(ingest.clone(), gate.clone()));
         let quarantine =
             actix_web::rt::spawn(keep_quarantine(ingest.clone(), store.clone(), clock.clone()));
+        let draining = spool.clone().map(|spool| {
+            let ingest = ingest.clone();
+            actix_web::rt::spawn(async move { spool.drain(|survey| ingest.policy(survey)).await })
+        });
         let state = PublicListener {
             ingest: ingest.clone(),
             metrics: metrics.clone(),
@@ -214,6 +243,11 @@ impl App {
         tracing::info!("public listener closed");
         quarantine.abort();
         save_quarantine(&live.ingest, &*store).await;
+        if let Some((spool, draining)) = spool.zip(draining) {
+            draining.abort();
+            let left = pace.deadline.saturating_sub(clock.monotonic() - began);
+            spool.close(left, |survey| live.ingest.policy(survey)).await;
+        }
         let took = clock.monotonic() - began;
         delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
         store.close().await;
@@ -227,13 +261,16 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Ap
     TcpListener::bind(address).map_err(|source| AppError::Listen { listener, address, source })
 }
 
+/// A store, and its spool if it has one.
+type StoreAndSpool = (Arc<dyn Store>, Option<Arc<Spool>>);
+
 /// A damaged store does not end the process, which would only be restarted in a loop:
 /// it logs what to do, and stays up for the operator.
 fn open_store(
     settings: &Settings,
     clock: &Clock,
     metrics: &Arc<Metrics>,
-) -> Result<Arc<dyn Store>, StoreError> {
+) -> Result<StoreAndSpool, StoreError> {
     let path = match &settings.store.url {
         StoreUrl::Sqlite(path) => path.clone(),
         StoreUrl::Postgres(_) => return open_postgres(settings, clock, metrics),
@@ -246,7 +283,7 @@ fn open_store(
         observer: metrics.clone(),
     });
     match opened {
-        Ok(store) => Ok(Arc::new(store)),
+        Ok(store) => Ok((Arc::new(store), None)),
         Err(StoreError::Damaged { path, fault }) => {
             metrics.store_not_opened();
             tracing::error!(
@@ -254,7 +291,7 @@ fn open_store(
                 "the store is damaged and cannot be opened, webhooks are answered 503; run: {}",
                 advice(&path)
             );
-            Ok(Arc::new(SqliteStore::damaged(&path, &fault)))
+            Ok((Arc::new(SqliteStore::damaged(&path, &fault)), None))
         }
         Err(error) => Err(error),
     }
@@ -264,7 +301,7 @@ fn open_postgres(
     settings: &Settings,
     clock: &Clock,
     metrics: &Arc<Metrics>,
-) -> Result<Arc<dyn Store>, StoreError> {
+) -> Result<StoreAndSpool, StoreError> {
     let replica = settings.store.replica.clone();
     let store = PostgresStore::open(postgres::Options {
         address: postgres_address(&settings.store)?,
@@ -275,7 +312,29 @@ fn open_postgres(
         clock: clock.clone(),
         observer: metrics.clone(),
     })?;
-    Ok(Arc::new(store))
+    let database = store.identity();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let settings::Spool { path, after, webhooks } = settings.store.spool.clone();
+    let Some(path) = path else {
+        tracing::warn!(
+            "there is no spool (store.spool.path): webhooks are answered 503 while the database is away"
+        );
+        return Ok((store, None));
+    };
+    let spool = Spool::open(
+        SpoolOptions {
+            path,
+            after,
+            webhooks_max: webhooks,
+            write_queue: settings.store.write_queue,
+            clock: clock.clone(),
+            observer: metrics.clone(),
+        },
+        store.clone(),
+        database,
+    )?;
+    metrics.spool_opened(webhooks);
+    Ok((store, Some(Arc::new(spool))))
 }
 
 /// How to connect to the PostgreSQL store of these settings.
@@ -287,7 +346,13 @@ pub fn postgres_address(settings: &settings::Store) -> Result<postgres::Address,
         return Err(StoreError::Foreign { path: settings.url.shown() });
     };
     let (ca_file, password) = (settings.ca_file.as_deref(), settings.password.clone());
-    postgres::Address::of(config, ca_file, password)
+    let address = postgres::Address::of(config, ca_file, password.clone())?;
+    Ok(match &settings.migrate_url {
+        Some(StoreUrl::Postgres(config)) => {
+            address.with_migrations_over(postgres::Address::of(config, ca_file, password)?)
+        }
+        _ => address,
+    })
 }
 
 /// Two processes of one machine do not listen at one address.
@@ -302,13 +367,13 @@ fn advice(store: &str) -> String {
 }
 
 /// Whether webhooks can be kept, and what may lose them all the same.
-fn check_store(store: &dyn Store) -> Result<Vec<&'static str>, String> {
+fn check_store(store: &dyn Store, receive: &dyn Receive) -> Result<Vec<&'static str>, String> {
     match store.damage() {
         Some(StoreError::Damaged { path, .. }) => {
             Err(format!("it is damaged; run: {}", advice(&path)))
         }
         Some(other) => Err(other.to_string()),
-        None if store.is_writable() => {
+        None if receive.is_writable() => {
             Ok(store.durability_risks().into_iter().map(DurabilityRisk::advice).collect())
         }
         None => Err(String::new()),
@@ -378,18 +443,18 @@ fn serve_public(
 
 fn serve_admin(
     listener: TcpListener,
-    store: &Arc<dyn Store>,
+    (store, receive): (Arc<dyn Store>, Arc<dyn Receive>),
     metrics: &Arc<Metrics>,
     accepting: &Arc<AtomicBool>,
     api: Api,
     console: Arc<ConsoleContext>,
     clock: Clock,
 ) -> Result<ServerHandle, AppError> {
-    let (store, accepting) = (store.clone(), accepting.clone());
+    let accepting = accepting.clone();
     let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![
-            Check { name: "store", holds: Box::new(move || check_store(&*store)) },
+            Check { name: "store", holds: Box::new(move || check_store(&*store, &*receive)) },
             Check {
                 name: "accepting",
                 holds: Box::new(move || {

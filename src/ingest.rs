@@ -28,8 +28,8 @@ use crate::domain::{CallUuid, Method, Name, Webhook, WebhookId};
 use crate::source::{
     OnReject, Rejection, SignatureError, Source, SourceReply, Unverified, VerifiedWebhook,
 };
-use crate::store::{Queue, ReceiveRequest, StoreError};
-use crate::submission::{Answers, Outcome, SubmissionId, SubmissionKey};
+use crate::store::{Receive, ReceiveRequest, StoreError};
+use crate::submission::{Answers, CompletionPolicy, Outcome, SubmissionId, SubmissionKey};
 use crate::survey::{Replies, Survey};
 use crate::telemetry::{Metrics, SourceMetrics, WebhookOutcome};
 
@@ -39,7 +39,7 @@ const ID_REUSED: &str = "signature_reused";
 /// Receives webhooks for every source of the settings.
 pub struct Ingest {
     endpoints: RwLock<Endpoints>,
-    store: Arc<dyn Queue>,
+    store: Arc<dyn Receive>,
     metrics: Arc<Metrics>,
     quarantine: Quarantine,
     rejections: RejectionLog,
@@ -90,7 +90,7 @@ impl Ingest {
         sources: Vec<Source>,
         surveys: &BTreeMap<Name, Arc<Survey>>,
         replies: &BTreeMap<Name, Arc<Replies>>,
-        store: Arc<dyn Queue>,
+        store: Arc<dyn Receive>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let endpoints = endpoints(sources, surveys, replies, &metrics);
@@ -131,6 +131,13 @@ impl Ingest {
     /// The source that a path names, if the settings have it.
     pub fn endpoint(&self, source: &str) -> Option<Arc<Endpoint>> {
         self.endpoints().get(source).cloned()
+    }
+
+    /// The policy of a survey that a source of the settings asks.
+    pub fn policy(&self, survey: &Name) -> Option<Arc<dyn CompletionPolicy>> {
+        let endpoints = self.endpoints();
+        let endpoint = endpoints.values().find(|endpoint| endpoint.survey_name() == survey)?;
+        Some(endpoint.survey.clone())
     }
 
     /// Reads again the secrets that webhooks are verified with: a token that was rotated in its file
@@ -234,7 +241,13 @@ impl Ingest {
                 WebhookOutcome::Excess
             }
         };
-        let reply = endpoint.reply_to(&received.answers);
+        let (outcome, reply) = match (received.spooled, outcome) {
+            (true, WebhookOutcome::Created | WebhookOutcome::Updated) => {
+                (WebhookOutcome::Spooled, endpoint.reply_in_part(&received.answers))
+            }
+            (true, _) => (outcome, endpoint.reply_in_part(&received.answers)),
+            (false, _) => (outcome, endpoint.reply_to(&received.answers)),
+        };
         Ok(Receipt { submission, call: Some(call), outcome, reply })
     }
 }
@@ -325,6 +338,10 @@ impl Endpoint {
         (&quarantined.account, &quarantined.survey) != (&account.name, survey)
     }
 
+    fn survey_name(&self) -> &Name {
+        &self.source.survey
+    }
+
     /// The metrics of its source.
     pub fn metrics(&self) -> &SourceMetrics {
         &self.metrics
@@ -338,6 +355,11 @@ impl Endpoint {
     /// The reply to a webhook that is stored, by all that is known of its call.
     fn reply_to(&self, answers: &Answers) -> SourceReply {
         self.reply(|replies| replies.answer(answers, &self.url))
+    }
+
+    /// The reply to a webhook that is spooled: the rest of its call may be elsewhere.
+    fn reply_in_part(&self, answers: &Answers) -> SourceReply {
+        self.reply(|replies| replies.answer_in_part(answers, &self.url))
     }
 
     /// The reply if nothing of a webhook is stored and its call continues.

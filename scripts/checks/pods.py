@@ -1,12 +1,17 @@
-"""Runs a rendered chart's pods as processes: its check, its server, and the pod of `helm test`.
+"""Runs a rendered chart's pods as processes: its check, its servers, and the pod of `helm test`.
 
     pods.py BINARY FILE
 
 Files are mounted below a temporary folder, Services are ports of loopback; commands, variables and
-settings are those of the manifests. Exits 1 and says which command failed if one does.
+settings are those of the manifests. With PostgreSQL there are two servers and a database, with the password of
+the manifests: webhooks go to the first server, and are read at the second. Exits 1 and says which
+command failed if one does.
 """
 
 import base64
+import contextlib
+import glob
+import os
 import re
 import signal
 import socket
@@ -35,24 +40,51 @@ class Cluster:
     def __init__(self, binary, documents, root):
         self.binary, self.documents, self.root = binary, documents, root
         self.ports = {"webhooks": free_port(), "admin": free_port()}
-        (root / "data").mkdir()
+        self.database = None
 
     def run(self):
-        check = self.one("Job")["spec"]["template"]["spec"]
-        self.command(check, check["containers"][0])
-        spec = self.one("StatefulSet")["spec"]["template"]["spec"]
+        workload = next(d for d in self.documents if d["kind"] in ("StatefulSet", "Deployment"))
+        spec = workload["spec"]["template"]["spec"]
+        with contextlib.ExitStack() as stack:
+            ports = [self.ports]
+            if self.settings()["store"]["url"].startswith("postgres"):
+                self.database = stack.enter_context(database(self.root / "database", self.password(spec)))
+                ports.append({"webhooks": free_port(), "admin": free_port()})
+            check = self.one("Job")["spec"]["template"]["spec"]
+            self.command(check, check["containers"][0])
+            for self.ports in ports:
+                stack.enter_context(self.server(spec))
+            # A Service leads to any pod.
+            self.ports = {"webhooks": ports[0]["webhooks"], "admin": ports[-1]["admin"]}
+            pod = self.one("Pod")["spec"]
+            for container in pod["initContainers"] + pod["containers"]:
+                print(self.command(pod, container))
+
+    @contextlib.contextmanager
+    def server(self, spec):
+        """A pod that serves, ready; it has to end as it is asked to."""
         serve = {"args": ["serve", "--config", "/etc/postcall/postcall.yaml"], **spec["containers"][0]}
         server = subprocess.Popen(**self.process(spec, serve))
         try:
             self.wait_until_ready(spec["containers"][0]["readinessProbe"]["httpGet"]["path"])
-            pod = self.one("Pod")["spec"]
-            for container in pod["initContainers"] + pod["containers"]:
-                print(self.command(pod, container))
+            yield
         finally:
             server.send_signal(signal.SIGTERM)
             code = server.wait(timeout=spec["terminationGracePeriodSeconds"])
         if code != 0:
             raise SystemExit(f"serve exited {code} after SIGTERM")
+
+    def password(self, spec):
+        """That of the database, where the settings say that it is."""
+        folder, _, key = self.settings()["store"]["password"]["file"].rpartition("/")
+        (name,) = (m["name"] for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == folder)
+        (volume,) = (volume for volume in spec["volumes"] if volume["name"] == name)
+        return self.content_of(volume)[key]
+
+    def settings(self):
+        (text,) = (d["data"]["postcall.yaml"] for d in self.documents
+                   if d["kind"] == "ConfigMap" and "helm.sh/hook" not in d["metadata"].get("annotations", {}))
+        return yaml.safe_load(text)
 
     def command(self, pod, container):
         process = self.process(pod, container)
@@ -79,6 +111,8 @@ class Cluster:
             "POSTCALL__PUBLIC__LISTEN": f"127.0.0.1:{self.ports['webhooks']}",
             "POSTCALL__ADMIN__LISTEN": f"127.0.0.1:{self.ports['admin']}",
         }
+        if self.database:
+            env["POSTCALL__STORE__URL"] = self.database
         arguments = [self.argument(folder, env, argument) for argument in container["args"]]
         return {"args": [self.binary, *arguments], "env": env, "cwd": self.root}
 
@@ -90,9 +124,11 @@ class Cluster:
         return self.at(folder, text)
 
     def at(self, folder, text):
-        """The text with the paths of mounts below the folder, and that of the store below the root."""
+        """The text with the paths of mounts below the folder, and that of the pod's volume below the root."""
+        volume = self.root / "data" / str(self.ports["webhooks"])
+        volume.mkdir(parents=True, exist_ok=True)
         text = text.replace("/run/secrets/", f"{folder}/run/secrets/").replace("/etc/postcall", f"{folder}/etc/postcall")
-        return text.replace("/data/", f"{self.root}/data/")
+        return text.replace("/data/", f"{volume}/")
 
     def content_of(self, volume):
         if "configMap" in volume:
@@ -115,6 +151,46 @@ class Cluster:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
         raise SystemExit(f"serve is not ready after {READY_WITHIN} s")
+
+
+@contextlib.contextmanager
+def database(folder, password):
+    """The address of a new database, whose user has this password."""
+    binaries = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    if not binaries:
+        raise SystemExit("there is no PostgreSQL: run scripts/databases")
+    folder.mkdir(mode=0o700)
+    secret, port = folder / "password", free_port()
+    secret.write_text(password, encoding="utf-8")
+    user = {}
+    if os.geteuid() == 0:
+        # It refuses to run as root, and reaches its folder through no closed one.
+        for place in (folder, secret):
+            os.chown(place, 65534, 65534)
+        folder.parent.chmod(0o711)
+        user = {"user": 65534, "group": 65534, "extra_groups": []}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": "/", **user}
+    subprocess.run(
+        [f"{binaries[-1]}/initdb", f"--pgdata={folder}/data", "--username=postcall", f"--pwfile={secret}",
+         "--auth=scram-sha-256", "--no-sync"], check=True, **quiet)
+    server = subprocess.Popen(
+        [f"{binaries[-1]}/postgres", "-D", f"{folder}/data", "-k", folder, "-p", str(port),
+         "-c", "listen_addresses=127.0.0.1"], **quiet)
+    try:
+        wait_for_port(port)
+        yield f"postgres://postcall@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(timeout=READY_WITHIN)
+
+
+def wait_for_port(port):
+    until = time.monotonic() + READY_WITHIN
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"PostgreSQL does not listen after {READY_WITHIN} s")
 
 
 def free_port():

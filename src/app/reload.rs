@@ -27,7 +27,7 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 11],
+    fixed: [(&'static str, String); 13],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -139,7 +139,7 @@ impl InForce {
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 11] {
+fn fixed(settings: &Settings) -> [(&'static str, String); 13] {
     let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
@@ -147,8 +147,10 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 11] {
         ("public.body_timeout", format!("{:?}", public.body_timeout)),
         ("admin.listen", admin.listen.to_string()),
         ("store.url", format!("{:?}", store.url)),
+        ("store.migrate_url", format!("{:?}", store.migrate_url)),
         ("store.ca_file", format!("{:?}", store.ca_file)),
         ("store.replica", format!("{:?}", store.replica)),
+        ("store.spool", format!("{:?}", store.spool)),
         ("store.write_queue", store.write_queue.to_string()),
         // The store holds every lease to it.
         ("delivery.lease", format!("{:?}", delivery.lease)),

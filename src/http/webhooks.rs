@@ -197,6 +197,7 @@ impl WebhookError {
             | WebhookOutcome::Updated
             | WebhookOutcome::Duplicate
             | WebhookOutcome::Late
+            | WebhookOutcome::Spooled
             | WebhookOutcome::Purged
             | WebhookOutcome::Excess
             | WebhookOutcome::Skipped => StatusCode::OK,

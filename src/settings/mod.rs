@@ -63,7 +63,7 @@ pub use presets::names as preset_names;
 pub use process::{Logs, Shutdown};
 pub use schema::schema;
 pub use source_line::SourceLine;
-pub use store::Store;
+pub use store::{Spool, Store};
 pub use store_url::StoreUrl;
 pub use warnings::Warnings;
 

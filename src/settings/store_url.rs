@@ -98,6 +98,13 @@ fn postgres(cursor: &Cursor<'_>, text: &str) -> Option<StoreUrl> {
     Some(StoreUrl::Postgres(Box::new(config)))
 }
 
+pub(super) fn migrate_url(cursor: &Cursor<'_>, expected: &str) -> Option<Option<StoreUrl>> {
+    match url(cursor, expected)? {
+        StoreUrl::Sqlite(_) => cursor.fault("expected postgres://USER@HOST/DATABASE"),
+        url => Some(Some(url)),
+    }
+}
+
 pub(super) fn password(cursor: &Cursor<'_>, _: &str) -> Option<Option<Arc<Credentials>>> {
     Some(Some(Arc::new(secret::credentials(cursor, 1)?)))
 }

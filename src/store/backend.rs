@@ -115,6 +115,11 @@ pub(super) trait Backend: Send {
     /// Keeps the pair of account and survey, by which the submissions of a call are found.
     fn insert_scope(&self, account: &Name, survey: &Name) -> Result<(), Self::Error>;
 
+    /// Keeps a webhook for another database, if this one is its spool.
+    fn spool(&self, _request: &ReceiveRequest) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     fn insert_webhook(
         &self,
         row: i64,

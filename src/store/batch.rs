@@ -197,6 +197,16 @@ impl<'a, B: Backend> Batch<'a, B> {
         Self { backend, set, clock, counts, tallies, removed: None, wakes: false, corruption }
     }
 
+    /// Does something beside the working set, which is written first and not believed afterwards.
+    pub fn apart<T>(
+        &mut self,
+        action: impl FnOnce(&B) -> Result<T, B::Error>,
+    ) -> Result<T, B::Error> {
+        self.flush()?;
+        self.set.clear();
+        action(self.backend)
+    }
+
     /// Receives a webhook; `None` where other bytes came with its idempotency key.
     pub fn receive(
         &mut self,
@@ -219,6 +229,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                 KeyUse::Other => return Ok(None),
             }
         }
+        self.backend.spool(request)?;
         let row = self.find(id)?;
         let mut known = row.map(|row| self.set.entries[&row].submission.clone());
         #[cfg(feature = "flaws")]
@@ -256,7 +267,13 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.backend.delete_key(&request.source, key)?;
         }
         self.wakes |= matches!(outcome, Outcome::Created | Outcome::Updated);
-        Ok(Some(Received { submission: id, outcome, changed: receipt.changed, answers }))
+        Ok(Some(Received {
+            submission: id,
+            outcome,
+            changed: receipt.changed,
+            answers,
+            spooled: false,
+        }))
     }
 
     /// Whether the submission exists.
@@ -274,7 +291,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         };
         let answers =
             known.map_or_else(Answers::default, |known| known.document.all_answers().into_owned());
-        Ok(Received { submission, outcome, changed: false, answers })
+        Ok(Received { submission, outcome, changed: false, answers, spooled: false })
     }
 
     /// Claims what is due for the accounts of a request.

@@ -21,12 +21,9 @@ pub trait Store: Queue + Reader + Admin + Maintenance + Quarantine {}
 
 impl<T: Queue + Reader + Admin + Maintenance + Quarantine> Store for T {}
 
-/// The path of a webhook: received, claimed, settled.
-///
-/// `now` is an argument wherever arrivals and due times are compared; the expiry of a lease goes by
-/// the store's own clock, given when it is opened.
+/// Where a webhook goes first.
 #[async_trait]
-pub trait Queue: Send + Sync {
+pub trait Receive: Send + Sync {
     /// Stores a webhook and merges it into its submission, whole or not at all. When this returns, a
     /// power cut can no longer take it back.
     ///
@@ -35,6 +32,16 @@ pub trait Queue: Send + Sync {
     /// [`StoreError::KeyReused`] where the same source sent other bytes with the same idempotency key.
     async fn receive(&self, request: ReceiveRequest) -> Result<Received, StoreError>;
 
+    /// Whether the last write reached the disk. A store that refuses writes tries again by itself.
+    fn is_writable(&self) -> bool;
+}
+
+/// The path of a submission: received, claimed, settled.
+///
+/// `now` is an argument wherever arrivals and due times are compared; the expiry of a lease goes by
+/// the store's own clock, given when it is opened.
+#[async_trait]
+pub trait Queue: Receive {
     /// Claims what is due, each submission once: it is mapped, and its attempt is on disk when this
     /// returns. A fair share of what has been due for long and of what became due just now, so that
     /// neither waits for the other. Of several processes that serve the store, one claims of an account at
@@ -62,9 +69,6 @@ pub trait Queue: Send + Sync {
     /// How often to claim although nothing has changed here: other processes write to the store too, and
     /// what they commit does not end [`changed`](Self::changed). `None` if there are no others.
     fn poll_interval(&self) -> Option<Duration>;
-
-    /// Whether the last write reached the disk. A store that refuses writes tries again by itself.
-    fn is_writable(&self) -> bool;
 
     /// Why nothing is written any more, where the database is damaged. That does not end before an
     /// operator acts.

@@ -8,6 +8,8 @@ pub enum StoreError {
     Full,
     #[error("same idempotency key, different payload")]
     KeyReused,
+    #[error("the spool is full")]
+    SpoolFull,
     #[error("the store is closed")]
     Closed,
     #[error("the store was opened read-only")]
@@ -33,6 +35,18 @@ pub enum StoreError {
          `postcall migrate --from sqlite:{from}`"
     )]
     Incomplete { path: String, from: String },
+    #[error("{path} is the spool of a PostgreSQL store (store.spool.path), not a store")]
+    Spool { path: String },
+    #[error(
+        "{path} (store.spool.path) is a store with submissions, not a spool: name another file; \
+         `postcall migrate --from sqlite:{path}` moves them to PostgreSQL"
+    )]
+    NoSpool { path: String },
+    #[error(
+        "webhooks in the spool {path} wait for another database: set store.url to that one until the \
+         spool is empty, or move the file away"
+    )]
+    SpoolOfAnother { path: String },
     #[error("the store {path} is damaged: {fault}; run: postcall doctor --store {path}")]
     Damaged { path: String, fault: String },
     #[error("{fault} while it was served: restart the service; {copy}")]

@@ -70,6 +70,7 @@ pub(super) fn created_as_looked_up(
         outcome: Outcome::Created,
         changed: false,
         answers: Answers::default(),
+        spooled: false,
     })
 }
 

@@ -5,7 +5,7 @@
 //! [`account`](crate::account). `batch` runs those over a working set, `writer` commits it with
 //! one sync for everything that waited, and a backend ([`sqlite`]) holds SQL and nothing else.
 //!
-//! The contract is [`Queue`], [`Reader`], [`Admin`], [`Maintenance`] and [`Quarantine`]; `tests/it/store_contract.rs`
+//! The contract is [`Receive`], [`Queue`], [`Reader`], [`Admin`], [`Maintenance`] and [`Quarantine`]; `tests/it/store_contract.rs`
 //! runs every promise of it on every backend. Only this module knows SQL.
 
 mod backend;
@@ -24,19 +24,21 @@ mod observer;
 pub mod postgres;
 mod selection;
 mod serving;
+mod spool;
 pub mod sqlite;
 mod tables;
 mod writer;
 
-pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Store};
+pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Receive, Store};
 pub use durability_risk::DurabilityRisk;
 pub use error::StoreError;
 pub use examination::{Examination, Finding, FindingKind};
 pub use model::{
-    ClaimRequest, Claimed, ClockRecord, Cursor, FileSystem, MalformedCursor, OldestDue, Page,
-    PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs, SettledUnsent,
-    Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
-    WebhookContent,
+    ClaimRequest, Claimed, ClockRecord, Cursor, Drained, FileSystem, MalformedCursor, OldestDue,
+    Page, PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs,
+    SettledUnsent, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, Tally,
+    TallyFilter, WebhookContent,
 };
 pub use moving::{MoveError, Moved, MovedTable, move_store};
 pub use observer::Observer;
+pub use spool::{Spool, SpoolOptions};

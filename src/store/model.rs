@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::account::PauseReason;
 use crate::domain::{CallUuid, Extraction, IdempotencyKey, Name, Webhook, WebhookId};
@@ -48,6 +49,26 @@ pub struct Received {
     pub changed: bool,
     /// Everything known of the call, what arrived late too.
     pub answers: Answers,
+    /// It is in the spool, which knows only what came while the database was away.
+    pub spooled: bool,
+}
+
+/// What became of a webhook that was spooled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Drained {
+    /// The database has it.
+    Received,
+    /// The database knows its idempotency key, for a different payload.
+    Rejected,
+}
+
+impl Drained {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    pub fn label(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// What is known of the wall clock, for the next process.

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::durability_risk::DurabilityRisk;
+use super::model::Drained;
 use crate::domain::Name;
 use crate::submission::StateCounts;
 
@@ -26,6 +27,12 @@ pub trait Observer: Send + Sync {
 
     /// Why what is committed may be lost all the same, whenever that changes.
     fn durability_checked(&self, _risks: &[DurabilityRisk]) {}
+
+    /// So many webhooks are spooled, the first of them for so long.
+    fn spool_holds(&self, _webhooks: u64, _age: Duration) {}
+
+    /// A webhook left the spool.
+    fn spool_drained(&self, _drained: Drained) {}
 
     /// A part of the store is damaged: an operator has to look at it.
     fn damaged(&self) {}

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use super::backend::{Backend, Touched};
 use super::batch::Batch;
-use super::contract::{Admin, Maintenance, Quarantine, Queue};
+use super::contract::{Admin, Maintenance, Quarantine, Queue, Receive};
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
@@ -116,7 +116,7 @@ where
     write_in(store, Order::Arrival, touched, run).await
 }
 
-async fn write_in<E, T, F>(
+pub(super) async fn write_in<E, T, F>(
     store: &E,
     order: Order,
     touched: Touched,
@@ -166,7 +166,7 @@ fn touching<E: Engine>(touched: impl FnOnce() -> Touched) -> Touched {
 }
 
 #[async_trait]
-impl<E: Engine> Queue for E {
+impl<E: Engine> Receive for E {
     async fn receive(&self, request: ReceiveRequest) -> Result<Received, StoreError> {
         let place = self.serving().write_queue.clone().try_acquire_owned();
         let place = place.map_err(|_| StoreError::Full)?;
@@ -189,6 +189,15 @@ impl<E: Engine> Queue for E {
         received.await?.ok_or(StoreError::KeyReused)
     }
 
+    fn is_writable(&self) -> bool {
+        let is_healthy =
+            |writer: &Writing<_>| matches!(writer, Writing::Open(it) if it.is_healthy());
+        self.fatal().is_none() && self.serving().writer.try_read().is_ok_and(|it| is_healthy(&it))
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Queue for E {
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
         let (turns, lease) = (self.serving().turns.clone(), self.serving().lease);
         let touched = touching::<E>(|| {
@@ -214,12 +223,6 @@ impl<E: Engine> Queue for E {
 
     fn poll_interval(&self) -> Option<Duration> {
         (!E::Backend::EXCLUSIVE).then_some(POLL_INTERVAL)
-    }
-
-    fn is_writable(&self) -> bool {
-        let is_healthy =
-            |writer: &Writing<_>| matches!(writer, Writing::Open(it) if it.is_healthy());
-        self.fatal().is_none() && self.serving().writer.try_read().is_ok_and(|it| is_healthy(&it))
     }
 
     fn damage(&self) -> Option<StoreError> {

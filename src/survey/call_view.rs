@@ -99,6 +99,20 @@ impl<'a> CallView<'a> {
         matches!(self.questions[question].what, What::Answer(_))
     }
 
+    /// Whether a name, a question's or then a field's, is known if earlier webhooks of the call may not be
+    /// here: callers are asked in order, and what comes after the last question that was asked is not
+    /// answered anywhere.
+    pub fn is_decided(&self, name: usize) -> bool {
+        let is_asked = |view: &QuestionView<'_>| view.what != What::Nothing;
+        match name.checked_sub(self.questions.len()) {
+            None => {
+                let later = &self.questions[name + 1..];
+                is_asked(&self.questions[name]) || !later.iter().any(is_asked)
+            }
+            Some(field) => !self.fields[field].is_empty(),
+        }
+    }
+
     pub fn meets(&self, choice: &Choice) -> bool {
         let view = &self.questions[choice.of];
         let spoken = || view.words.get_or_init(|| words::spaced(view.text())).as_str();

@@ -92,8 +92,23 @@ impl Replies {
 
     /// `url` is what the source calls.
     pub fn answer(&self, answers: &Answers, url: &str) -> String {
+        self.answer_if(answers, url, |_, _| true)
+    }
+
+    /// As [`answer`](Self::answer), if earlier answers of the call may be known elsewhere: what is not
+    /// here and may have come before is no reason for a reply, and the last one is given instead.
+    pub fn answer_in_part(&self, answers: &Answers, url: &str) -> String {
+        self.answer_if(answers, url, |call_view, name| call_view.is_decided(name))
+    }
+
+    fn answer_if(
+        &self,
+        answers: &Answers,
+        url: &str,
+        is_decided: impl Fn(&CallView<'_>, usize) -> bool,
+    ) -> String {
         let call_view = self.book.call_view(answers);
-        self.speaking(&call_view)
+        self.speaking(&call_view, |name| is_decided(&call_view, name))
             .and_then(|reply| {
                 let facts = call_view.facts_for_a_template(&self.book.names);
                 reply.write(facts, url)
@@ -109,10 +124,18 @@ impl Replies {
         last.unwrap_or_else(|| NOTHING.to_owned())
     }
 
-    /// None where a condition cannot be evaluated, which the proof has not thought of.
-    fn speaking(&self, call_view: &CallView<'_>) -> Option<&Reply> {
+    /// None if a condition cannot be evaluated, which the proof has not thought of, or looks at a name
+    /// that is not decided.
+    fn speaking(
+        &self,
+        call_view: &CallView<'_>,
+        is_decided: impl Fn(usize) -> bool,
+    ) -> Option<&Reply> {
         let facts = Value::from(call_view.facts(&self.book.names));
         for reply in &self.replies {
+            if !reply.when.iter().flat_map(Condition::looks_at).all(&is_decided) {
+                return None;
+            }
             let holds = reply.when.as_ref().map_or(Ok(true), |when| when.holds(&facts));
             if holds.ok()? {
                 return Some(reply);
@@ -188,6 +211,20 @@ mod tests {
         }
         assert!(replies.answer(&answers(&[]), URL).contains(&format!("{URL}?question=score")));
         assert_eq!(replies.last(URL), "<Response><Speak>Thank you.</Speak></Response>");
+    }
+
+    #[test]
+    fn an_earlier_answer_that_may_be_known_elsewhere_decides_nothing() {
+        let replies = compile(&two_questions()).unwrap();
+        for (said, expected) in [
+            (&[("score", "4")][..], "question=problem"),
+            (&[("score", "4"), ("problem", "1")], "Thank you."),
+            // The score was answered before, to another replica or to the database.
+            (&[("problem", "1")], "Thank you."),
+        ] {
+            let reply = replies.answer_in_part(&answers(said), URL);
+            assert!(reply.contains(expected), "{said:?}: {reply}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::state_counts::StateCountMetrics;
 use super::webhooks::SourceMetrics;
 use crate::account::PauseCause;
 use crate::domain::{Feedback, Name, Verdict};
-use crate::store::{DurabilityRisk, FileSystem, Observer, OldestDue, Statistics};
+use crate::store::{Drained, DurabilityRisk, FileSystem, Observer, OldestDue, Statistics};
 use crate::submission::{DeadReason, IgnoredReason, StateCounts};
 
 /// Every figure of one running service, in a registry of its own. Rooms call its methods where
@@ -105,6 +105,15 @@ families! {
         /// When the last webhook of a source was accepted, in seconds since 1970; 0 if none was since the
         /// process started.
         webhook_last_accepted_timestamp_seconds: IntGaugeVec = gauges(["source"]),
+        /// Webhooks in this replica's spool, which wait for the database; 0 without a spool.
+        spool_webhooks: IntGauge = gauge,
+        /// Most webhooks that the spool takes; 0 without a spool.
+        spool_webhooks_limit: IntGauge = gauge,
+        /// How long the first webhook of the spool has waited; 0 while it is empty.
+        spool_oldest_age_seconds: Gauge = seconds,
+        /// Webhooks that left the spool, by result: received, the database has it; rejected, it has another
+        /// payload by the same idempotency key.
+        spool_drained_total: IntCounterVec = counters(["result"]),
         /// Answers that a question declares, each once for a submission that it counts for; a second,
         /// different answer is one more. Questions of free text and of more than 101 answers are not
         /// counted.
@@ -410,6 +419,11 @@ impl Metrics {
         }
     }
 
+    /// The spool takes so many webhooks.
+    pub fn spool_opened(&self, webhooks_max: u64) {
+        self.families.spool_webhooks_limit.set(webhooks_max.try_into().unwrap_or(i64::MAX));
+    }
+
     /// So many webhooks of the source are quarantined.
     pub fn quarantine_holds(&self, source: &Name, count: usize) {
         if self.has_source(source) {
@@ -532,6 +546,15 @@ impl Observer for Metrics {
         }
     }
 
+    fn spool_holds(&self, webhooks: u64, age: Duration) {
+        self.families.spool_webhooks.set(webhooks.try_into().unwrap_or(i64::MAX));
+        self.families.spool_oldest_age_seconds.set(age.as_secs_f64());
+    }
+
+    fn spool_drained(&self, drained: Drained) {
+        self.families.spool_drained_total.with_label_values(&[drained.label()]).inc();
+    }
+
     fn damaged(&self) {
         self.families.store_damaged.set(1);
     }
@@ -555,6 +578,9 @@ impl Families {
 
     /// Names every series that can ever exist.
     fn show_at_zero(&self, labels: &LabelSets) {
+        for drained in Drained::ALL {
+            self.spool_drained_total.with_label_values(&[drained.label()]);
+        }
         for (source, scheme) in labels.schemes() {
             self.source_signature_info.with_label_values(&[source, scheme]).set(1);
         }

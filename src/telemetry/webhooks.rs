@@ -16,6 +16,8 @@ pub enum WebhookOutcome {
     Duplicate,
     /// Kept, but its submission was closed already.
     Late,
+    /// In the spool, for the database is away.
+    Spooled,
     /// All but the outcome of its submission was dropped; it is not kept.
     Purged,
     /// As much is kept of its submission as may be; it is not kept.
@@ -72,6 +74,7 @@ impl WebhookOutcome {
             | Self::Updated
             | Self::Duplicate
             | Self::Late
+            | Self::Spooled
             | Self::Purged
             | Self::Excess
             | Self::Skipped => WebhookClass::Accepted,

@@ -57,6 +57,7 @@ mod shutdown;
 mod sign;
 mod signatures;
 mod simulator;
+mod spool;
 mod store_contract;
 mod submission_names;
 mod survey_faults;

@@ -11,7 +11,7 @@ use postcall::store::postgres::{self, LeaseClock, PostgresStore};
 use postcall::store::sqlite::{self, SqliteStore};
 use postcall::store::{
     Admin, ClockRecord, Maintenance, MoveError, Moved, Quarantine, QuarantinedWebhook, Queue,
-    Reader, StoreError, SubmissionFilter, move_store,
+    Reader, Receive, StoreError, SubmissionFilter, move_store,
 };
 use postcall::submission::{Decision, Settlement, Submission};
 use tempfile::TempDir;

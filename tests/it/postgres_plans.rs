@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postcall::clock::Clock;
 use postcall::store::postgres::{LeaseClock, Options, PostgresStore};
-use postcall::store::{Maintenance, Queue, Reader, RetentionCutoffs, SubmissionFilter};
+use postcall::store::{Maintenance, Queue, Reader, Receive, RetentionCutoffs, SubmissionFilter};
 use postcall::submission::{Decision, Settlement};
 
 use crate::postgres::{TestDatabase, is_available};

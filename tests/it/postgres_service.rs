@@ -53,6 +53,23 @@ fn a_webhook_is_kept_delivered_and_shown_on_postgresql() {
 }
 
 #[test]
+fn the_schema_is_migrated_over_an_address_of_its_own() {
+    if !is_available() {
+        return;
+    }
+    let (served, migrated) = (TestDatabase::new(), TestDatabase::new());
+    let schema = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+    migrated.with(async |client| client.batch_execute(schema).await.unwrap());
+    let store = format!(r#"{{ url: "{}", migrate_url: "{}" }}"#, served.url(), migrated.url());
+    let settings = SETTINGS.replace(r#"{ url: "sqlite:@folder@/store.db" }"#, &store);
+    let mut test_env = TestEnv::of(&settings);
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    assert_eq!(migrated.number("SELECT count(*) FROM schema_history"), 1);
+    assert_eq!(served.number("SELECT count(*) FROM submissions"), 1);
+}
+
+#[test]
 fn a_database_that_may_lose_commits_is_a_warning_of_readiness_and_a_metric() {
     if !is_available() {
         return;

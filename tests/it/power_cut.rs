@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use postcall::clock::Clock;
 use postcall::domain::Verdict;
 use postcall::store::sqlite::{Options, SqliteStore, examine};
-use postcall::store::{Observer, Queue, Reader, ReceiveRequest, StoreError, SubmissionFilter};
+use postcall::store::{
+    Observer, Queue, Reader, Receive, ReceiveRequest, StoreError, SubmissionFilter,
+};
 use postcall::submission::{Decision, Settlement, State, StateCounts, SubmissionId};
 use rusqlite::Connection;
 

@@ -147,6 +147,8 @@ class Day:
         self.gauge("postcall_store_filesystem_bytes{}", 10e9)
         self.gauge(FREE, lambda age: 8e9 - age * (8000 if busy else 10))
         self.gauge("postcall_settlements_pending{}", 0)
+        self.gauge("postcall_spool_webhooks{}", 0)
+        self.gauge("postcall_spool_webhooks_limit{}", 100_000)
         self.gauge('postcall_connections_limit{listener="public"}', 1000)
         self.gauge('postcall_connections{listener="public",state="idle"}', 300 if busy else 2)
         self.gauge('postcall_connections{listener="public",state="head"}', 0)
@@ -287,6 +289,16 @@ def commits_fail_for_a_moment_again_and_again(day):
 def the_store_is_writable_now_and_then(day):
     for n in range(3):
         day.gauge("postcall_store_writable{}", 0, AT + n / 6, AT + n / 6 + 0.084)
+
+
+@fault("PostcallSpoolNotDraining")
+def the_database_is_away_and_webhooks_are_spooled(day):
+    day.gauge("postcall_spool_webhooks{}", 40, AT)
+
+
+@fault("PostcallSpoolFilling", "PostcallSpoolNotDraining")
+def the_spool_is_filling(day):
+    day.gauge("postcall_spool_webhooks{}", 60_000, AT)
 
 
 @fault("PostcallSettlementsPending")

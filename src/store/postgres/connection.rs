@@ -40,6 +40,8 @@ pub struct Address {
     tls: MakeRustlsConnect,
     /// Read again before each connection; `None` if the server asks for none.
     password: Option<Arc<Credentials>>,
+    /// The way on which the schema is migrated, if it is another.
+    migrations: Option<Box<Address>>,
 }
 
 impl Address {
@@ -54,7 +56,7 @@ impl Address {
             .tcp_user_timeout(TCP_TIMEOUT)
             .keepalives_idle(TCP_TIMEOUT)
             .application_name("postcall");
-        Self { config, tls: MakeRustlsConnect::new(tls), password }
+        Self { config, tls: MakeRustlsConnect::new(tls), password, migrations: None }
     }
 
     /// For a database, with the certificates of a file or else those that browsers trust.
@@ -85,6 +87,18 @@ impl Address {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self::new(config.clone(), tls, password))
+    }
+
+    /// As before, but the schema is migrated over another address, such as that of the server itself if
+    /// this one is that of a pooler.
+    #[must_use]
+    pub fn with_migrations_over(self, address: Address) -> Self {
+        Self { migrations: Some(Box::new(address)), ..self }
+    }
+
+    /// The address that the schema is migrated over.
+    pub(super) fn migrations(&self) -> &Address {
+        self.migrations.as_deref().unwrap_or(self)
     }
 
     /// Hosts and database, without anything that is secret.

@@ -32,8 +32,8 @@ pub(in crate::store) struct Import {
 impl Import {
     pub fn open(address: &Address) -> Result<Self, StoreError> {
         let shown = address.shown();
+        schema::migrate(address)?;
         let (runtime, client) = address.open()?;
-        runtime.block_on(schema::migrate(&client, &shown))?;
         Ok(Self { runtime, client, shown })
     }
 

@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, oneshot};
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 pub(super) use self::connection::apart;
 use self::connection::{OPEN_TIMEOUT, Statement, pipeline};
@@ -65,6 +66,8 @@ pub struct PostgresStore {
     risks: Arc<Risks>,
     /// The number of this replica; `None` if it only reads.
     slot: Option<i64>,
+    /// Which database it is.
+    identity: Uuid,
 }
 
 impl PostgresStore {
@@ -82,11 +85,12 @@ impl PostgresStore {
             options;
         let shown = address.shown();
         let open = |error: PgError| StoreError::open(shown.as_ref(), error);
+        schema::migrate(&address)?;
         let (runtime, client) = address.open()?;
-        let slot = runtime.block_on(async {
-            schema::migrate(&client, &shown).await?;
+        let (slot, identity) = runtime.block_on(async {
             schema::check_complete(&client, &shown).await?;
-            slot_of(&client, &replica).await.map_err(open)
+            let slot = slot_of(&client, &replica).await.map_err(open)?;
+            Ok((slot, identity(&client).await.map_err(open)?))
         })?;
         drop(client);
         let risks = Arc::<Risks>::default();
@@ -107,7 +111,7 @@ impl PostgresStore {
         let (writer, thread) =
             Writer::start(setup).map_err(|error| StoreError::open(shown.as_ref(), error))?;
         serving.started(writer, Some(thread));
-        Ok(Self { serving, reader, risks, slot: Some(slot) })
+        Ok(Self { serving, reader, risks, slot: Some(slot), identity })
     }
 
     /// Opens a store for queries alone.
@@ -127,8 +131,14 @@ impl PostgresStore {
             };
             reader.block_on(check)?;
             let serving = Serving::refusing(Writing::ReadOnly);
-            Ok(Self { serving, reader, risks: Arc::default(), slot: None })
+            let (risks, identity) = (Arc::default(), Uuid::nil());
+            Ok(Self { serving, reader, risks, slot: None, identity })
         })
+    }
+
+    /// The id of the database, which it keeps when it moves to another server.
+    pub fn identity(&self) -> Uuid {
+        self.identity
     }
 
     /// Runs a query beside the writer, in a transaction of its own.
@@ -220,6 +230,11 @@ impl Drop for Pooled {
             let _ = thread.join();
         }
     }
+}
+
+async fn identity(client: &tokio_postgres::Client) -> Result<Uuid, PgError> {
+    let rows = pipeline(client, &[Statement::new("SELECT id FROM identity")], OPEN_TIMEOUT).await?;
+    Ok(rows[0][0].try_get(0)?)
 }
 
 /// The number of this replica, given when it first opens the store.

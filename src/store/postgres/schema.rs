@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::connection::{Statement, pipeline};
+use super::connection::{Address, Statement, pipeline};
 use super::error::PgError;
 use crate::store::error::StoreError;
 
@@ -44,11 +44,17 @@ fn expected_version() -> i32 {
     runner.get_migrations().iter().map(|migration| migration.version()).max().unwrap_or(0)
 }
 
-/// Brings the schema to that of this release.
+/// Brings the schema to that of this release, over a connection of its own.
 ///
 /// # Errors
-/// The database says no, or a newer release wrote it.
-pub(super) async fn migrate(client: &Client, shown: &str) -> Result<(), StoreError> {
+/// The database cannot be reached or says no, or a newer release wrote it.
+pub(super) fn migrate(address: &Address) -> Result<(), StoreError> {
+    let address = address.migrations();
+    let (runtime, client) = address.open()?;
+    runtime.block_on(migrate_over(&client, &address.shown()))
+}
+
+async fn migrate_over(client: &Client, shown: &str) -> Result<(), StoreError> {
     let open = |error: PgError| StoreError::open(shown.as_ref(), error);
     let mut tries = 0;
     while let Err(error) = client.batch_execute(LOCK).await {

@@ -22,6 +22,7 @@ mod queries;
 mod recover;
 mod rows;
 mod schema;
+mod spool;
 mod tallies;
 mod untrusted;
 mod vfs;
@@ -34,10 +35,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use self::damage::Damage;
 use self::lock::Lock;
 use self::rows::Database;
+use super::backend::Touched;
 use super::contract::Reader;
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
@@ -46,8 +49,8 @@ use super::model::{
     ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
 };
 use super::observer::Observer;
-use super::serving::{Engine, Serving, Writing};
-use super::writer::{Setup, Writer};
+use super::serving::{Engine, Serving, Writing, write_in};
+use super::writer::{Order, Setup, Writer};
 use crate::clock::Clock;
 use crate::domain::{CallUuid, Name};
 use crate::submission::{Submission, SubmissionId};
@@ -58,6 +61,7 @@ pub use self::doctor::examine;
 pub(super) use self::export::Export;
 pub use self::open::is_served;
 pub use self::recover::{Recovered, recover};
+pub(super) use self::spool::Spooled;
 pub use super::examination::{Examination, Finding, FindingKind};
 
 /// How to open a store for writing.
@@ -93,12 +97,25 @@ impl SqliteStore {
     /// Another process serves it, it belongs to another program, a newer release or a pre-release
     /// wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> Result<Self, StoreError> {
+        Self::open_as(options, None)
+    }
+
+    /// A store, or the spool of a database.
+    fn open_as(options: Options, spool_of: Option<Uuid>) -> Result<Self, StoreError> {
         let path = options.path.clone();
-        let (mut store, setup) = Self::prepare(options, false)?;
+        let (mut store, setup) = Self::prepare(options, false, spool_of)?;
         let (writer, thread) =
             Writer::start(setup).map_err(|error| StoreError::open(&path, error))?;
         store.serving.started(writer, Some(thread));
         Ok(store)
+    }
+
+    /// Opens the file as the spool of a database, and creates it if there is none.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); webhooks in it wait for another database.
+    pub(super) fn open_spool(options: Options, database: Uuid) -> Result<Self, StoreError> {
+        Self::open_as(options, Some(database))
     }
 
     /// As [`open`](Self::open), without threads: for a simulation of the whole service on one. The
@@ -111,23 +128,32 @@ impl SqliteStore {
         options: Options,
         latency: impl Fn() -> Duration + Send + 'static,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StoreError> {
-        let (mut store, setup) = Self::prepare(options, true)?;
+        let (mut store, setup) = Self::prepare(options, true, None)?;
         let (writer, serve) = Writer::local(setup, latency);
         store.serving.started(writer, None);
         Ok((store, serve))
     }
 
     /// A store without its writer, and what that works with.
-    fn prepare(options: Options, local: bool) -> Result<(Self, Setup<Database>), StoreError> {
+    fn prepare(
+        options: Options,
+        local: bool,
+        spool_of: Option<Uuid>,
+    ) -> Result<(Self, Setup<Database>), StoreError> {
         let Options { path, write_queue, lease, clock, observer } = options;
         let path = &open::create(&path)?;
         files::check(path)?;
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path, &*observer)?;
+        match spool_of {
+            Some(database) => spool::take(&connection, path, database)?,
+            None => spool::check_is_none(&connection, path)?,
+        }
         open::warn_of_rescued(path);
         network::warn_of_network_file_system(path);
         let reader = ReadOnly(open::read_only(path)?);
-        let backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
+        let mut backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
+        backend.is_spool = spool_of.is_some();
         let damage = backend.damage_record();
         let changed = Arc::<Notify>::default();
         let setup =
@@ -191,6 +217,29 @@ impl SqliteStore {
             return query();
         }
         tokio::task::spawn_blocking(query).await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// If it is a spool.
+impl SqliteStore {
+    pub(super) async fn spooled(
+        &self,
+        after: i64,
+        most: usize,
+    ) -> Result<Vec<(i64, Option<Spooled>)>, StoreError> {
+        self.read(move |connection| spool::load(connection, after, most)).await
+    }
+
+    pub(super) async fn spool_size(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.read(spool::size).await
+    }
+
+    /// Removes webhooks that the database has.
+    pub(super) async fn forget_spooled(&self, numbers: Vec<i64>) -> Result<(), StoreError> {
+        write_in(self, Order::Last, Touched::default(), move |batch| {
+            batch.apart(|database| database.forget_spooled(&numbers))
+        })
+        .await
     }
 }
 

@@ -19,7 +19,7 @@ use super::damage::Damage;
 use super::displaced::Files;
 use super::files::{beside, folder_of};
 use super::lock::Lock;
-use super::{damage, quarantine, queries, tallies};
+use super::{damage, quarantine, queries, spool, tallies};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
@@ -50,6 +50,8 @@ pub(in crate::store) struct Database {
     path: PathBuf,
     /// Those that are served.
     files: Option<Files>,
+    /// Whether what is received waits for another database.
+    pub(super) is_spool: bool,
     /// The document that is being written.
     document: RefCell<Vec<u8>>,
     /// Released last, after the connection: fields are dropped in this order.
@@ -62,7 +64,16 @@ impl Database {
         let damage = Damage::none_yet(path, Arc::new(()));
         let document = RefCell::default();
         let path = path.to_owned();
-        Self { _checkpointer: None, connection, damage, path, files: None, document, _lock: None }
+        Self {
+            _checkpointer: None,
+            connection,
+            damage,
+            path,
+            files: None,
+            is_spool: false,
+            document,
+            _lock: None,
+        }
     }
 
     /// The connection of a store that is served; the lock is released when the file is closed. Unless a thread
@@ -90,6 +101,10 @@ impl Database {
 
     pub(super) fn damage_record(&self) -> Damage {
         self.damage.clone()
+    }
+
+    pub(super) fn forget_spooled(&self, numbers: &[i64]) -> Result<()> {
+        spool::forget(&self.connection, numbers)
     }
 
     fn execute(&self, statement: &str, values: impl rusqlite::Params) -> Result<usize> {
@@ -392,7 +407,14 @@ impl Backend for Database {
         Ok(())
     }
 
+    fn spool(&self, request: &ReceiveRequest) -> Result<()> {
+        if self.is_spool { spool::insert(&self.connection, request) } else { Ok(()) }
+    }
+
     fn insert_webhook(&self, row: i64, request: &ReceiveRequest, outcome: Outcome) -> Result<()> {
+        if self.is_spool {
+            return Ok(());
+        }
         // One of the quarantine is received a second time if the process ended before it was removed there.
         let webhook = &request.webhook;
         self.execute(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postcall::clock::Clock;
 use postcall::store::postgres::{LeaseClock, Options, PostgresStore};
-use postcall::store::{Queue, Reader, Statistics, StoreError, SubmissionFilter};
+use postcall::store::{Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter};
 use postcall::submission::{Decision, Outcome, Settled, Settlement};
 
 use super::backend::wanted;

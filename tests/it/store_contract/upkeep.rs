@@ -2,7 +2,7 @@
 //! counts of replicas that do not come back.
 
 use postcall::store::postgres::PostgresStore;
-use postcall::store::{Maintenance, PurgeCounts, Queue, RetentionCutoffs};
+use postcall::store::{Maintenance, PurgeCounts, Queue, Receive, RetentionCutoffs};
 use postcall::submission::{Decision, Settlement};
 
 use super::backend::wanted;

@@ -105,7 +105,7 @@ The hosts that senders call, as JSON: those given, or that of settings.public.ur
 dictionary: top, the root context; kind, ingress or httpRoute; field, where hosts are given.
 */}}
 {{- define "postcall.hosts" -}}
-{{- $url := dig "public" "url" "" (include "postcall.settings" .top | fromYaml) | default "" | urlParse -}}
+{{- $url := get (.top.Values.settings.public | default dict) "url" | default "" | urlParse -}}
 {{- if $url.path | trimPrefix "/" -}}
 {{- fail (printf "%s: settings.public.url has the path %s, and only /hooks/ is exposed: leave the path out, or disable %s and let a proxy remove it" .kind $url.path .kind) -}}
 {{- end -}}

@@ -71,6 +71,11 @@ envFrom:
 - name: secrets
   mountPath: /run/secrets/postcall
   readOnly: true
+{{- if include "postcall.databaseSecrets" . }}
+- name: database
+  mountPath: /run/secrets/database
+  readOnly: true
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -85,7 +90,126 @@ envFrom:
   secret:
     secretName: {{ .secret | quote }}
     defaultMode: 0440
+{{- with include "postcall.databaseSecrets" .top }}
+- name: database
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- . | nindent 6 }}
+{{- end }}
 {{- with .top.Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The password of the database and its certificate authority, if they are in Secrets of their own. */}}
+{{- define "postcall.databaseSecrets" -}}
+{{- if eq .Values.mode "postgres" -}}
+{{- range $file, $secret := dict "password" .Values.postgres.passwordSecret "ca.crt" .Values.postgres.caSecret -}}
+{{- if $secret.name }}
+- secret:
+    name: {{ $secret.name | quote }}
+    items:
+      - key: {{ $secret.key | quote }}
+        path: {{ $file }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Away from each other, as far as there are nodes and zones; a pod that finds none runs all the same. */}}
+{{- define "postcall.spread" -}}
+{{- if kindIs "slice" .Values.postgres.topologySpreadConstraints -}}
+{{- toYaml .Values.postgres.topologySpreadConstraints -}}
+{{- else -}}
+{{- range $i, $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" -}}
+{{- if $i }}
+{{ end -}}
+- topologyKey: {{ $key }}
+  maxSkew: 1
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "postcall.serverLabels" $ | nindent 6 }}
+  # The pods of one revision, or a rollout would be spread around the old ones.
+  matchLabelKeys: [{{ ternary "controller-revision-hash" "pod-template-hash" $.Values.postgres.spool.enabled }}]
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The volume that each pod has for itself, mounted at /data; empty if it has none. */}}
+{{- define "postcall.volume" -}}
+{{- if eq .Values.mode "sqlite" -}}
+store
+{{- else if .Values.postgres.spool.enabled -}}
+spool
+{{- end -}}
+{{- end -}}
+
+{{/* The pods that serve, of a StatefulSet or a Deployment. */}}
+{{- define "postcall.serverPod" -}}
+metadata:
+  labels:
+    {{- include "postcall.serverLabels" . | nindent 4 }}
+    {{- with include "postcall.ownLabels" (dict "top" . "field" "podLabels") }}
+    {{- . | nindent 4 }}
+    {{- end }}
+  annotations:
+    checksum/restart: {{ include "postcall.restartChecksum" . }}
+    {{- if not (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) }}
+    prometheus.io/scrape: "true"
+    prometheus.io/port: {{ include "postcall.port" (dict "top" . "listener" "admin") | quote }}
+    prometheus.io/path: /metrics
+    {{- end }}
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  {{- include "postcall.podSpec" . | nindent 2 }}
+  {{- if eq .Values.mode "postgres" }}
+  topologySpreadConstraints:
+    {{- include "postcall.spread" . | nindent 4 }}
+  {{- end }}
+  # Longer than shutdown.drain_delay and shutdown.deadline together.
+  {{- with .Values.settings.shutdown }}
+  terminationGracePeriodSeconds: {{ add (include "postcall.seconds" (.drain_delay | default "5s")) (include "postcall.seconds" (.deadline | default "20s")) 20 }}
+  {{- end }}
+  containers:
+    - name: postcall
+      {{- include "postcall.container" . | nindent 6 }}
+      env:
+        {{- include "postcall.env" . | nindent 8 }}
+      ports:
+        - name: webhooks
+          containerPort: {{ include "postcall.port" (dict "top" . "listener" "public") }}
+        - name: admin
+          containerPort: {{ include "postcall.port" (dict "top" . "listener" "admin") }}
+      startupProbe:
+        httpGet:
+          path: /livez
+          port: admin
+        periodSeconds: 2
+        # The first start of another release brings the store to its form before it answers:
+        # some seconds for each million of submissions, more on a slow disk.
+        failureThreshold: 300
+      livenessProbe:
+        httpGet:
+          path: /livez
+          port: admin
+        periodSeconds: 10
+        timeoutSeconds: 2
+      readinessProbe:
+        httpGet:
+          path: /readyz
+          port: admin
+        periodSeconds: 2
+        timeoutSeconds: 2
+      volumeMounts:
+        {{- with include "postcall.volume" . }}
+        - name: {{ . }}
+          mountPath: /data
+        {{- end }}
+        {{- include "postcall.volumeMounts" . | nindent 8 }}
+  volumes:
+    {{- include "postcall.volumes" (dict "top" . "configMap" (include "postcall.fullname" .) "secret" (include "postcall.secretName" .)) | nindent 4 }}
 {{- end -}}

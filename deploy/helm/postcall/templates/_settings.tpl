@@ -1,12 +1,53 @@
 {{/* The settings file. */}}
 {{- define "postcall.settings" -}}
+{{- include "postcall.checkMode" . -}}
 {{- $settings := deepCopy .Values.settings -}}
 {{- $admin := $settings.admin | default dict -}}
 {{- $_ := set $settings "admin" $admin -}}
 {{- if not (hasKey $admin "token") -}}
 {{- $_ := set $admin "token" (dict "file" "/run/secrets/postcall/admin-token") -}}
 {{- end -}}
+{{- if eq .Values.mode "postgres" -}}
+{{- $store := $settings.store -}}
+{{- if not (hasKey $store "password") -}}
+{{- $file := ternary "database/password" "postcall/database-password" (ne .Values.postgres.passwordSecret.name "") -}}
+{{- $_ := set $store "password" (dict "file" (printf "/run/secrets/%s" $file)) -}}
+{{- end -}}
+{{- if and .Values.postgres.caSecret.name (not (hasKey $store "ca_file")) -}}
+{{- $_ := set $store "ca_file" "/run/secrets/database/ca.crt" -}}
+{{- end -}}
+{{- if .Values.postgres.spool.enabled -}}
+{{- $_ := set $store "spool" (mergeOverwrite (dict "path" "/data/spool.db") ($store.spool | default dict)) -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $settings -}}
+{{- end -}}
+
+{{/* Fails if the store is not that of the mode. The address is not repeated: a password may be in it. */}}
+{{- define "postcall.checkMode" -}}
+{{- $store := .Values.settings.store | default dict -}}
+{{- $isPostgres := regexMatch "^postgres(ql)?:" (get $store "url" | toString) -}}
+{{- if and $isPostgres (ne .Values.mode "postgres") -}}
+{{- fail "settings.store.url is an address of PostgreSQL, and mode is sqlite, whose one pod has a volume: set mode to postgres" -}}
+{{- else if and (eq .Values.mode "postgres") (not $isPostgres) -}}
+{{- fail "mode is postgres, and settings.store.url is no address of PostgreSQL: write it as postgres://USER@HOST:PORT/DATABASE, or set mode to sqlite" -}}
+{{- else if and (eq .Values.mode "postgres") (hasKey $store "replica") -}}
+{{- fail "settings.store.replica: each pod is named after itself, and two of one name would deliver twice: leave it out" -}}
+{{- else if and ($store.spool | default dict).path (not .Values.postgres.spool.enabled) -}}
+{{- fail "settings.store.spool.path: no pod has a volume for it: set postgres.spool.enabled" -}}
+{{- else if and (eq .Values.mode "sqlite") .Values.postgres.spool.enabled -}}
+{{- fail "postgres.spool.enabled: a SQLite store has no spool: set mode to postgres" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The ports of the hosts in settings.store.url, as JSON. */}}
+{{- define "postcall.databasePorts" -}}
+{{- $hosts := regexReplaceAll "^postgres(ql)?://([^/?]*@)?([^/?]*).*$" .Values.settings.store.url "${3}" -}}
+{{- $ports := list -}}
+{{- range splitList "," $hosts -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default "5432" | int) -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
 {{- end -}}
 
 {{/*
@@ -22,15 +63,17 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
   "public.body_timeout"
   "admin.listen"
   "store.url"
+  "store.migrate_url"
   "store.ca_file"
   "store.replica"
+  "store.spool"
   "store.write_queue"
   "delivery.lease"
   "shutdown.deadline"
   "logs.format"
 -}}
 {{- $path := splitList "." $key -}}
-{{- $_ := set $values $key (dig (first $path) (last $path) "" $settings) -}}
+{{- $_ := set $values $key (get (get $settings (first $path) | default dict) (last $path)) -}}
 {{- end -}}
 {{- $values | toJson | sha256sum -}}
 {{- end -}}

@@ -203,3 +203,11 @@ CREATE TABLE quarantine (
     headers     BYTEA  NOT NULL,
     body        BYTEA  NOT NULL
 );
+
+-- Which database this is, by which a spool knows whether it is the one that its webhooks wait for.
+CREATE TABLE identity (
+    only_row INT  NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    id       UUID NOT NULL
+);
+
+INSERT INTO identity (only_row, id) VALUES (1, gen_random_uuid());

@@ -170,3 +170,15 @@ CREATE TABLE quarantine (
     headers     BLOB    NOT NULL,
     body        BLOB    NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- If the file is a spool: which database its webhooks wait for, and those webhooks as JSON, in the order of
+-- arrival.
+CREATE TABLE spool_owner (
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    database BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE spooled (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    request BLOB NOT NULL
+) STRICT;

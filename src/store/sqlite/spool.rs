@@ -1,0 +1,221 @@
+//! SQL of a spool: webhooks that wait for another database.
+//!
+//! The file is a store like any other, whose submissions nothing claims: they tell what is known of a call
+//! and which idempotency keys were used, until everything is drained.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::columns::{limit, micros};
+use crate::domain::{
+    Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, Webhook, WebhookId,
+};
+use crate::store::error::StoreError;
+use crate::store::model::ReceiveRequest;
+use crate::submission::{CompletionPolicy, SubmissionKey};
+
+/// Everything of the file that follows from what is spooled.
+const CLEAR: &str = "
+    DELETE FROM submissions;
+    DELETE FROM webhooks;
+    DELETE FROM corrupt_documents;
+    DELETE FROM idempotency_keys;
+    UPDATE state_counts SET accepted = 0, collecting = 0, pending = 0, delivered = 0, ignored = 0,
+        dead = 0, discarded = 0";
+
+/// A webhook that waits, and the submission that it is about.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct Spooled {
+    webhook: WebhookId,
+    received_at: i64,
+    method: String,
+    path: String,
+    query: Option<String>,
+    body: String,
+    source: Name,
+    account: Name,
+    pub survey: Name,
+    call: String,
+    key: Option<Key>,
+    answers: Vec<(String, Answer, String)>,
+    fields: Vec<(Name, String)>,
+    hung_up: bool,
+    opted_out: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Key {
+    id: String,
+    digest: String,
+    expires: bool,
+}
+
+impl Spooled {
+    fn of(request: &ReceiveRequest) -> Self {
+        let ReceiveRequest { webhook, source, key, extraction, idempotency_key, .. } = request;
+        let answers = extraction.answers.iter();
+        Self {
+            webhook: webhook.id,
+            received_at: micros(webhook.received_at),
+            method: webhook.method.name().to_owned(),
+            path: webhook.path.clone(),
+            query: webhook.query.clone(),
+            body: BASE64.encode(&webhook.body),
+            source: source.clone(),
+            account: key.account.clone(),
+            survey: key.survey.clone(),
+            call: key.call.as_str().to_owned(),
+            key: idempotency_key.as_ref().map(|key| Key {
+                id: key.id.clone(),
+                digest: BASE64.encode(&key.digest),
+                expires: key.expires,
+            }),
+            answers: answers
+                .map(|it| (it.question.clone(), it.answer.clone(), it.reader.clone()))
+                .collect(),
+            fields: extraction.fields.clone(),
+            hung_up: extraction.hung_up,
+            opted_out: extraction.opted_out,
+        }
+    }
+
+    /// The request that was spooled; `None` if it is not what was written.
+    pub fn into_request(self, policy: Arc<dyn CompletionPolicy>) -> Option<ReceiveRequest> {
+        let idempotency_key = match self.key {
+            None => None,
+            Some(key) => {
+                let digest = BASE64.decode(key.digest.as_bytes()).ok()?.try_into().ok()?;
+                Some(IdempotencyKey { id: key.id, digest, expires: key.expires })
+            }
+        };
+        let answers = self.answers.into_iter();
+        Some(ReceiveRequest {
+            webhook: Webhook {
+                id: self.webhook,
+                method: if self.method == Method::Get.name() { Method::Get } else { Method::Post },
+                path: self.path,
+                query: self.query,
+                // No store keeps them of a webhook that is verified.
+                headers: Default::default(),
+                body: BASE64.decode(self.body.as_bytes()).ok()?,
+                received_at: Timestamp::from_microsecond(self.received_at).ok()?,
+            },
+            source: self.source,
+            key: SubmissionKey {
+                account: self.account,
+                survey: self.survey,
+                call: self.call.parse().ok()?,
+            },
+            extraction: Extraction {
+                answers: answers
+                    .map(|(question, answer, reader)| ExtractedAnswer { question, answer, reader })
+                    .collect(),
+                fields: self.fields,
+                hung_up: self.hung_up,
+                opted_out: self.opted_out,
+            },
+            idempotency_key,
+            policy,
+        })
+    }
+}
+
+/// Notes that the file is a spool for this database.
+///
+/// # Errors
+/// It is a store that was served, or webhooks in it wait for another database.
+pub(super) fn take(
+    connection: &Connection,
+    path: &Path,
+    database: Uuid,
+) -> std::result::Result<(), StoreError> {
+    let taken: Result<Option<StoreError>> = (|| {
+        let is_filled = |table: &str| {
+            let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+            connection.query_row(&any, [], |row| row.get::<_, bool>(0))
+        };
+        match owner(connection)? {
+            Some(owner) if owner == database.as_bytes() => return Ok(None),
+            Some(_) if is_filled("spooled")? => {
+                return Ok(Some(StoreError::SpoolOfAnother { path: path.display().to_string() }));
+            }
+            None if is_filled("submissions")? => {
+                return Ok(Some(StoreError::NoSpool { path: path.display().to_string() }));
+            }
+            _ => {}
+        }
+        connection.execute_batch(CLEAR)?;
+        connection.execute(
+            "INSERT OR REPLACE INTO spool_owner (only, database) VALUES (1, ?1)",
+            [database.as_bytes()],
+        )?;
+        Ok(None)
+    })();
+    match taken {
+        Ok(None) => Ok(()),
+        Ok(Some(error)) => Err(error),
+        Err(error) => Err(super::damage::opening(path, error)),
+    }
+}
+
+/// # Errors
+/// The file is a spool.
+pub(super) fn check_is_none(
+    connection: &Connection,
+    path: &Path,
+) -> std::result::Result<(), StoreError> {
+    match owner(connection).map_err(|error| super::damage::opening(path, error))? {
+        None => Ok(()),
+        Some(_) => Err(StoreError::Spool { path: path.display().to_string() }),
+    }
+}
+
+fn owner(connection: &Connection) -> Result<Option<Vec<u8>>> {
+    connection.query_row("SELECT database FROM spool_owner", [], |row| row.get(0)).optional()
+}
+
+pub(super) fn insert(connection: &Connection, request: &ReceiveRequest) -> Result<()> {
+    let request = serde_json::to_vec(&Spooled::of(request)).expect("it has text as its keys");
+    connection.prepare_cached("INSERT INTO spooled (request) VALUES (?1)")?.execute([request])?;
+    Ok(())
+}
+
+/// Webhooks that wait, the earliest first, after a number: each with its own, and `None` if it is not what
+/// was written.
+pub(super) fn load(
+    connection: &Connection,
+    after: i64,
+    most: usize,
+) -> Result<Vec<(i64, Option<Spooled>)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, request FROM spooled WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let rows = statement.query_map((after, limit(most)), |row| {
+        let spooled = serde_json::from_slice(row.get_ref(1)?.as_bytes().unwrap_or_default());
+        Ok((row.get(0)?, spooled.ok()))
+    })?;
+    rows.collect()
+}
+
+/// How many webhooks wait, and when the first of them arrived.
+pub(super) fn size(connection: &Connection) -> Result<(u64, Option<Timestamp>)> {
+    let waiting = connection.query_row("SELECT count(*) FROM spooled", [], |row| row.get(0))?;
+    let first = load(connection, 0, 1)?.pop().and_then(|(_, first)| first);
+    Ok((waiting, first.and_then(|it| Timestamp::from_microsecond(it.received_at).ok())))
+}
+
+/// Removes webhooks, and once there are no more of them, everything that follows from them.
+pub(super) fn forget(connection: &Connection, numbers: &[i64]) -> Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM spooled WHERE seq = ?1")?;
+    for number in numbers {
+        delete.execute([number])?;
+    }
+    let is_empty =
+        connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM spooled)", [], |row| row.get(0))?;
+    if is_empty { connection.execute_batch(CLEAR) } else { Ok(()) }
+}

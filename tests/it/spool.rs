@@ -1,0 +1,214 @@
+//! The spool: what becomes of webhooks while the database is away.
+
+use std::error::Error;
+
+use postcall::app::App;
+use postcall::clock::Clock;
+use postcall::random::Random;
+use postcall::settings::{Environment, Settings};
+
+use crate::postgres::{TestDatabase, is_available};
+use crate::test_env::{SETTINGS, TestEnv};
+use crate::wire::{Reply, exchange, request};
+
+/// `open` gives its webhooks no id.
+fn settings(database: &TestDatabase, spool: &str) -> String {
+    let store = format!(r#"{{ url: "{}", spool: {spool} }}"#, database.url());
+    let open =
+        "  open: { preset: generic-json, account: main, survey: quick, signature: none }\nsurveys:";
+    SETTINGS.replace(r#"{ url: "sqlite:@folder@/store.db" }"#, &store).replace("surveys:", open)
+}
+
+const SPOOL: &str = r#"{ path: "@folder@/spool.db" }"#;
+
+fn serving(database: &TestDatabase, spool: &str) -> TestEnv {
+    let mut test_env = TestEnv::of(&settings(database, spool));
+    test_env.start();
+    test_env
+}
+
+/// A webhook of a sender that signs nothing and names nothing.
+fn says(test_env: &TestEnv, call: &str, score: &str) -> Reply {
+    let body = format!(r#"{{"call_uuid": "{call}", "score": "{score}"}}"#);
+    let headers = [("content-type", "application/json")];
+    exchange(test_env.public(), &request("POST", "/hooks/open", &headers, body.as_bytes()))
+}
+
+#[track_caller]
+fn assert_spooled(reply: &Reply) {
+    reply.assert_status(200);
+    assert_eq!(reply.header("postcall-outcome"), Some("spooled"), "{:?}", reply.headers);
+    assert!(reply.header("postcall-submission").is_some());
+}
+
+fn waiting(test_env: &TestEnv) -> f64 {
+    test_env.figures().of("spool_webhooks")
+}
+
+/// The database goes away, and the service has noticed.
+fn goes_away(database: &TestDatabase, test_env: &TestEnv) {
+    database.is_away();
+    test_env.until("a webhook is spooled", || {
+        let reply = test_env.caller("c-first").presses("4");
+        reply.header("postcall-outcome") == Some("spooled")
+    });
+}
+
+#[test]
+fn webhooks_are_spooled_while_the_database_is_away_and_delivered_once_when_it_is_back() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let test_env = serving(&database, SPOOL);
+    test_env.caller("c-before").has_pressed("3");
+    goes_away(&database, &test_env);
+    for n in 0..20 {
+        let callback = test_env.caller(&format!("c-{n}")).callback("2");
+        assert_spooled(&callback.send(&test_env));
+        let repeated = callback.send(&test_env);
+        repeated.assert_status(200);
+        assert_eq!(repeated.header("postcall-outcome"), Some("duplicate"));
+    }
+    // Of two answers the last one counts, whether or not it was given before.
+    for score in ["2", "5", "2"] {
+        assert_eq!(says(&test_env, "c-wavers", score).status, 200);
+    }
+    assert!(test_env.is_ready(), "it takes webhooks");
+    test_env.until("they are counted", || waiting(&test_env) >= 23.0);
+    assert!(test_env.figures().of("webhooks_total{outcome=\"spooled\",source=\"quick\"}") >= 20.0);
+
+    database.is_back();
+    test_env.until("the spool is empty", || waiting(&test_env) == 0.0);
+    let accepted = database.number("SELECT sum(accepted)::bigint FROM state_counts");
+    assert_eq!(accepted, 23, "c-before, c-first, 20 calls, and c-wavers");
+    let delivered = "SELECT count(*) FROM submissions WHERE state = 'delivered'";
+    test_env.until("all are delivered", || database.number(delivered) == 23);
+    for n in 0..20 {
+        let heard = test_env.plivo.heard_about(&format!("c-{n}"));
+        assert_eq!(heard.len(), 1, "c-{n}: {heard:?}");
+        assert_eq!(heard[0]["rating"], 2);
+    }
+    let again = test_env.caller("c-7").presses("2");
+    assert_eq!(again.header("postcall-outcome"), Some("duplicate"), "it comes to the database");
+}
+
+#[test]
+fn a_spool_outlives_a_restart() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = serving(&database, SPOOL);
+    goes_away(&database, &test_env);
+    assert_spooled(&says(&test_env, "c-1", "4"));
+    test_env.stop();
+    database.is_back();
+    let submissions = || database.number("SELECT count(*) FROM submissions");
+    assert_eq!(submissions(), 0, "nothing could be handed on");
+    test_env.start();
+    test_env.until("the spool is empty", || submissions() == 2 && waiting(&test_env) == 0.0);
+    test_env.until("it is delivered", || test_env.plivo.heard_about("c-1").len() == 1);
+}
+
+#[test]
+fn a_replica_that_ends_hands_on_what_is_spooled_first() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = serving(&database, SPOOL);
+    goes_away(&database, &test_env);
+    assert_spooled(&says(&test_env, "c-1", "4"));
+    database.is_back();
+    test_env.stop();
+    assert_eq!(database.number("SELECT count(*) FROM submissions"), 2);
+}
+
+#[test]
+fn a_webhook_that_the_database_is_slow_with_is_received_once() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let test_env = serving(&database, SPOOL);
+    database.with(async |client| {
+        client.batch_execute("BEGIN; LOCK TABLE submissions").await.unwrap();
+        let reply = says(&test_env, "c-1", "4");
+        assert_spooled(&reply);
+        // Its transaction, which still waits, and the spool both bring it now.
+        client.batch_execute("ROLLBACK").await.unwrap();
+    });
+    test_env.until("the spool is empty", || {
+        test_env.figures().of("spool_drained_total{result=\"received\"}") == 1.0
+    });
+    assert_eq!(database.number("SELECT count(*) FROM webhooks"), 1);
+    assert_eq!(database.number("SELECT count(*) FROM submissions"), 1);
+}
+
+#[test]
+fn a_spool_that_is_full_is_not_ready_and_refuses_webhooks() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let test_env = serving(&database, r#"{ path: "@folder@/spool.db", webhooks: 2 }"#);
+    goes_away(&database, &test_env);
+    let full = || says(&test_env, "c-1", "4").status == 503;
+    test_env.until("it is full", full);
+    assert!(!test_env.is_ready());
+    database.is_back();
+    test_env.until("it has room", || test_env.is_ready() && !full());
+}
+
+#[test]
+fn without_a_spool_webhooks_are_refused_while_the_database_is_away() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let test_env = serving(&database, "{}");
+    database.is_away();
+    test_env.until("it is not ready", || {
+        says(&test_env, "c-1", "4").status == 503 && !test_env.is_ready()
+    });
+    database.is_back();
+    test_env.until("it is ready", || test_env.is_ready());
+}
+
+#[test]
+fn a_spool_whose_webhooks_wait_for_another_database_is_refused() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = serving(&database, SPOOL);
+    goes_away(&database, &test_env);
+    test_env.stop();
+    database.is_back();
+    database.with(async |client| {
+        client.batch_execute("UPDATE identity SET id = gen_random_uuid()").await.unwrap();
+    });
+    let refused = |settings: &str| {
+        let text = settings
+            .replace("@folder@", test_env.folder().to_str().unwrap())
+            .replace("@plivo@", "http://127.0.0.1:1");
+        let settings = Settings::from_yaml(&text, Environment::default()).unwrap();
+        let error = App::build(settings, Clock::system(), Random::system()).map(drop).unwrap_err();
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{error}{cause}")
+    };
+    let why = refused(&settings(&database, SPOOL));
+    assert!(why.contains("wait for another database"), "{why}");
+    // A spool is no store, nor a store a spool.
+    let why = refused(&SETTINGS.replace("/store.db", "/spool.db"));
+    assert!(why.contains("is the spool of a PostgreSQL store"), "{why}");
+    let mut on_a_file = TestEnv::of(SETTINGS);
+    on_a_file.start();
+    on_a_file.caller("c-1").has_pressed("4");
+    on_a_file.stop();
+    let path = on_a_file.folder().join("store.db");
+    let spool = format!(r#"{{ path: "{}" }}"#, path.display());
+    let why = refused(&settings(&database, &spool));
+    assert!(why.contains("is a store with submissions, not a spool"), "{why}");
+}

@@ -2,7 +2,9 @@
 //! counts of replicas that do not come back.
 
 use postcall::store::postgres::PostgresStore;
-use postcall::store::{Maintenance, PurgeCounts, Queue, Receive, RetentionCutoffs};
+use postcall::store::{
+    Admin, Maintenance, PurgeCounts, Queue, Reader, Receive, RetentionCutoffs, TallyFilter,
+};
 use postcall::submission::{Decision, Settlement};
 
 use super::backend::wanted;
@@ -142,5 +144,38 @@ async fn the_counts_of_a_replica_that_does_not_come_back_are_folded() {
     purge(&a).await;
     assert_eq!((slots(), statistics(&a).await.counts.accepted), (1, 20));
     drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_tallies_of_a_replica_that_does_not_come_back_are_folded() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    for call in ["c-1", "c-2"] {
+        b.receive(complete(0, call)).await.unwrap();
+        deliver(&b).await;
+    }
+    let counted = async |store: &PostgresStore| -> u64 {
+        let days = i64::MIN..i64::MAX;
+        let all = TallyFilter { field: None, survey: None, account: None, days };
+        store.tallies(all).await.unwrap().iter().map(|it| it.n).sum()
+    };
+    assert_eq!((counted(&a).await, counted(&b).await), (2, 2));
+    let ids = a.of_call("c-1".parse().unwrap()).await.unwrap();
+    a.erase(ids, at(2000)).await.unwrap();
+    assert_eq!((counted(&a).await, counted(&b).await), (1, 1));
+    assert_eq!(place.database.number("SELECT count(DISTINCT slot) FROM tallies"), 2);
+    drop(b);
+    run(&place, "UPDATE replicas SET seen_at = 1 WHERE name = 'b'");
+    purge(&a).await;
+    assert_eq!(place.database.number("SELECT count(DISTINCT slot) FROM tallies"), 1);
+    assert_eq!(counted(&a).await, 1);
+    let ids = a.of_call("c-2".parse().unwrap()).await.unwrap();
+    a.erase(ids, at(2000)).await.unwrap();
+    assert_eq!(place.database.number("SELECT count(*) FROM tallies"), 0, "nothing is left");
+    drop(a);
     assert_eq!(place.faults(), [""; 0]);
 }

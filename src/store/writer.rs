@@ -77,6 +77,9 @@ trait Operation<B: Backend>: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
+/// An operation that failed alone, and why.
+type Failed<B> = (Box<dyn Operation<B>>, <B as Backend>::Error);
+
 struct Job<T, F> {
     run: F,
     runs_last: bool,
@@ -285,10 +288,7 @@ impl<B: Backend> Committer<B> {
     }
 
     /// Returns an operation that failed.
-    fn serve_alone(
-        &mut self,
-        operation: Box<dyn Operation<B>>,
-    ) -> Result<(), (Box<dyn Operation<B>>, B::Error)> {
+    fn serve_alone(&mut self, operation: Box<dyn Operation<B>>) -> Result<(), Failed<B>> {
         if let Some(damage) = self.backend.damage() {
             operation.answer(Err(damage));
             return Ok(());

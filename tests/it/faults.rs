@@ -8,7 +8,7 @@
 mod full_disk;
 mod round;
 mod trouble;
-mod wire;
+pub mod wire;
 
 use std::thread;
 use std::time::Duration;

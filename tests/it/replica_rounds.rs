@@ -18,6 +18,7 @@ use postcall::store::postgres::{PostgresStore, examine};
 use postcall::submission::StateCounts;
 use serde_json::json;
 
+use crate::faults::wire::Wire;
 use crate::invariant_checker::{
     self, Call, FarSide, LoadSenders, StoreContents, assert_ended_well, play_rounds,
 };
@@ -67,6 +68,8 @@ struct Round {
     database: TestDatabase,
     settings: Vec<PathBuf>,
     processes: Vec<Process>,
+    /// Before each replica: where it listens changes with each start.
+    wires: Vec<Wire>,
     /// Of each replica. What a sender has no answer to is sent to another one in the end.
     senders: Vec<Arc<LoadSenders>>,
     calls: BTreeMap<String, Call>,
@@ -119,11 +122,13 @@ impl Round {
         }
         let senders = of_replica.map(|it| Arc::new(LoadSenders::new(it, Some(PAUSE)))).to_vec();
         let processes: Vec<Process> = settings.iter().map(|it| Process::start(it)).collect();
+        let wires = processes.iter().map(|it| Wire::lay(it.public)).collect();
         let (stopped, tally) = (None, Tally::default());
         let mut round = Self {
             database,
             settings,
             processes,
+            wires,
             senders,
             calls,
             far_side,
@@ -169,7 +174,7 @@ impl Round {
     /// Each sender has another replica before it, as many further on.
     fn send_to_each(&self, further: usize) {
         for (n, senders) in self.senders.iter().enumerate() {
-            senders.send_to(self.processes[(n + further) % REPLICAS].public);
+            senders.send_to(self.wires[(n + further) % REPLICAS].address);
         }
     }
 
@@ -212,7 +217,9 @@ impl Round {
         let promised: Vec<_> = self.senders.iter().flat_map(|it| it.answered()).collect();
         end(self.processes.remove(replica));
         StoreContents::read_database(&self.database).assert_has(&promised);
-        self.processes.insert(replica, Process::start(&self.settings[replica]));
+        let process = Process::start(&self.settings[replica]);
+        self.wires[replica].lead_to(process.public);
+        self.processes.insert(replica, process);
     }
 
     /// The replica that delivers.

@@ -36,7 +36,9 @@ const LOCK: &str = "
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-const BEGIN: &str = "BEGIN; SELECT only_row FROM schema_lock FOR UPDATE";
+/// A process that is stopped while it migrates loses the lock.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+                     SELECT only_row FROM schema_lock FOR UPDATE";
 
 /// The version of this release.
 fn expected_version() -> i32 {
@@ -56,6 +58,10 @@ pub(super) fn migrate(address: &Address) -> Result<(), StoreError> {
 
 async fn migrate_over(client: &Client, shown: &str) -> Result<(), StoreError> {
     let open = |error: PgError| StoreError::open(shown.as_ref(), error);
+    if check(client, shown).await.is_ok() {
+        // No replica waits for another one to start.
+        return Ok(());
+    }
     let mut tries = 0;
     while let Err(error) = client.batch_execute(LOCK).await {
         tries += 1;

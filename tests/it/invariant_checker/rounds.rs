@@ -35,7 +35,7 @@ pub fn play_rounds<T: Default + Display + Send>(
         }
     };
     // One that fails fails the test, once the others have ended theirs.
-    thread::scope(|players| (0..at_once).for_each(|_| drop(players.spawn(&play))));
+    thread::scope(|players| (0..at_once).for_each(|_| drop(players.spawn(play))));
     let (last, tally) = (first + rounds - 1, tally.into_inner().unwrap());
     say(&format!("{name}: {rounds} rounds, seeds {first} to {last}: {tally}"));
 }

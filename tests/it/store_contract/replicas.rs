@@ -278,6 +278,21 @@ async fn a_second_process_of_one_replicas_name_does_not_serve() {
 }
 
 #[tokio::test]
+async fn a_replica_starts_while_another_one_is_stopped_at_its_start() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    place.database.with(async |client| {
+        // As a process that looks whether the schema has to be migrated.
+        client.batch_execute("BEGIN; SELECT FROM schema_lock FOR UPDATE").await.unwrap();
+        client.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await.unwrap();
+        let store = replica(&place, "a", LONG);
+        store.receive(complete(0, "c-1")).await.unwrap();
+    });
+}
+
+#[tokio::test]
 async fn a_process_whose_replicas_name_was_taken_over_writes_nothing_more() {
     if !crate::postgres::is_available() {
         return;

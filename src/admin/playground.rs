@@ -9,7 +9,7 @@ use super::error::Result;
 use super::service::AdminService;
 use crate::domain::Name;
 use crate::store::SubmissionFilter;
-use crate::submission::{Answers, Submission};
+use crate::submission::{Answers, InsightFilter, State, Submission};
 
 /// Surveys that are tried out, as a child process reads them.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -94,14 +94,17 @@ pub struct StoredCalls(Vec<Submission>);
 const CALLS: usize = 200;
 
 impl AdminService {
-    /// The last submissions whose answers are stored.
+    /// The last submissions that are settled and whose answers are stored.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn stored_calls(&self) -> Result<StoredCalls> {
-        let page = self.store().search(SubmissionFilter::default(), None, CALLS).await?;
+        // What still waits would come to something else whatever the rules.
+        let settled = Some(InsightFilter::default());
+        let filter = SubmissionFilter { insight: settled, ..SubmissionFilter::default() };
+        let page = self.store().search(filter, None, CALLS).await?;
         let mut calls = page.submissions;
-        calls.retain(|it| it.key().is_some() && !it.is_purged());
+        calls.retain(|it| it.key().is_some() && it.state != State::Discarded);
         Ok(StoredCalls(calls))
     }
 }

@@ -20,6 +20,7 @@ use crate::admin::{
     PlaygroundStep, StoredCall,
 };
 use crate::app;
+use crate::http::this_program;
 use crate::settings::{Context, Cursor, Diagnostic, Environment, Settings, SettingsError};
 use crate::submission::{Mapper, SubmissionKey};
 
@@ -42,7 +43,7 @@ impl Playground {
         if !self.bounded {
             bound().map_err(io::Error::from)?;
             // The allocator has reserved more by now than may be used: it has to start within the bounds.
-            let program = std::env::current_exe()?;
+            let program = this_program()?;
             return Err(Command::new(program).args(["playground", "--bounded"]).exec().into());
         }
         let mut text = Vec::new();

@@ -21,7 +21,7 @@ pub use api::{
     AdminTokens, Api, BODY_TIMEOUT as API_BODY_TIMEOUT, Gate, description as api_description,
 };
 pub use bounds::Bounds;
-pub use console::{ConsoleConfig, ConsoleContext, PlaygroundConfig};
+pub use console::{ConsoleConfig, ConsoleContext, PlaygroundConfig, this_program};
 pub use probes::{AdminListener, Check};
 pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;

@@ -4,6 +4,7 @@ use super::super::layout::visible;
 use super::bulk_replay::table as differences;
 use crate::admin::{
     DecisionTable, Difference, PlaygroundFault, PlaygroundPart, PlaygroundResult, PlaygroundStep,
+    Role,
 };
 
 /// What the page of the playground shows.
@@ -16,12 +17,14 @@ pub struct Playground<'a> {
     pub warning: Option<String>,
     /// What stored submissions would come to, if that was asked.
     pub differences: Option<Vec<Difference>>,
+    /// Who looks at it: only an operator may ask for stored submissions.
+    pub role: Role,
 }
 
 impl<'a> Playground<'a> {
     /// Rules and webhooks that are still to be tried.
-    pub fn untried(rules: &'a str, webhooks: &'a str) -> Self {
-        Self { rules, webhooks, result: None, warning: None, differences: None }
+    pub fn untried(rules: &'a str, webhooks: &'a str, role: Role) -> Self {
+        Self { rules, webhooks, result: None, warning: None, differences: None, role }
     }
 }
 
@@ -40,7 +43,9 @@ pub fn playground(it: &Playground<'_>) -> Markup {
             }
             div.actions {
                 button { "Try" }
-                button.quiet name="calls" value="true" { "What would the last 200 calls become?" }
+                @if it.role == Role::Operator {
+                    button.quiet name="calls" value="true" { "What would the last 200 calls become?" }
+                }
                 a href="/console/playground" { "Reset" }
                 button.quiet type="button" hidden data-copy="" data-copy-from="rules" { "Copy rules" }
                 @if let Some(case) = it.result.as_ref().and_then(|it| it.case.as_ref()) {

@@ -45,7 +45,7 @@ impl Children {
     ) -> Result<PlaygroundResult, ChildError> {
         let _one = self.0.try_lock().map_err(|_| ChildError::UnderWay)?;
         let request = serde_json::to_vec(request).expect("it has only texts as keys");
-        let mut child = Command::new(program()?)
+        let mut child = Command::new(this_program()?)
             .arg("playground")
             .env_clear()
             .current_dir("/")
@@ -82,6 +82,6 @@ impl Children {
 }
 
 /// This program, even if its file was replaced since it was started.
-fn program() -> std::io::Result<PathBuf> {
+pub fn this_program() -> std::io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }

@@ -22,6 +22,7 @@ use actix_web::web;
 
 use respond::PageError;
 
+pub use child::this_program;
 pub use context::{ConsoleConfig, ConsoleContext, PlaygroundConfig};
 
 pub(super) fn scope() -> impl HttpServiceFactory {

@@ -5,7 +5,7 @@ use super::child::ChildError;
 use super::form::Form;
 use super::page::{PageRequest, Special};
 use super::respond::PageError;
-use crate::admin::{Mask, PlaygroundRequest};
+use crate::admin::{Mask, PlaygroundRequest, Role};
 use crate::console::{self, Playground, Tab};
 
 type Answer = Result<HttpResponse, PageError>;
@@ -17,7 +17,8 @@ pub(super) async fn show(page: PageRequest) -> Answer {
     let config = page.listener.console.config();
     let rules = &config.playground.rules;
     let webhooks = &config.playground.webhooks;
-    Ok(answer(&page, StatusCode::OK, &Playground::untried(rules, webhooks)))
+    let untried = Playground::untried(rules, webhooks, page.role());
+    Ok(answer(&page, StatusCode::OK, &untried))
 }
 
 pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
@@ -25,7 +26,8 @@ pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
     // A browser sends each line with both characters; a page cannot hold the character 0.
     let text = |name| form.get(name).replace("\r\n", "\n").replace('\0', "\u{fffd}");
     let (rules, webhooks) = (text("rules"), text("webhooks"));
-    let stored = match form.is_checked("calls") {
+    // Rules may take answers apart, so that nothing masks what they make of them.
+    let stored = match form.is_checked("calls") && page.role() == Role::Operator {
         true => Some(page.listener.api.admin.stored_calls().await?),
         false => None,
     };
@@ -36,7 +38,7 @@ pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
         calls: stored.as_ref().map(|it| it.to_map()).unwrap_or_default(),
     };
     let ended = page.listener.console.children.run(&request).await;
-    let mut shown = Playground::untried(&rules, &webhooks);
+    let mut shown = Playground::untried(&rules, &webhooks, page.role());
     let status = match ended {
         Ok(mut result) => {
             let after = std::mem::take(&mut result.calls);

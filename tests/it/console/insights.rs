@@ -105,7 +105,11 @@ fn insights_follow_a_replay_and_forget_what_is_erased() {
     let test_env = with_calls();
     let rated = |n: usize| format!("<span class=\"count\">{n}</span> rated: ");
     let replay = format!("/console/submissions/{}/replay", test_env.id_of("c-1"));
-    send(&test_env, &replay, "", "payload=remapped&include_delivered=true").assert_status(303);
+    let shown = page(&test_env, &format!("{replay}?include_delivered=true"), "").text;
+    let (_, digest) = shown.split_once("name=\"shown\" value=\"").unwrap();
+    let digest = digest.split('"').next().unwrap();
+    let fields = format!("payload=remapped&include_delivered=true&shown={digest}");
+    send(&test_env, &replay, "", &fields).assert_status(303);
     test_env.until("it is counted again", || insights(&test_env, "").text.contains(&rated(5)));
     let erase = send(&test_env, "/console/calls/c-1/erase", "", "confirmation=c-1");
     erase.assert_status(303);

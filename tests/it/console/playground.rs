@@ -243,7 +243,10 @@ fn playground_shows_what_the_last_calls_would_become() {
     let (_, found) = text.split_once("id=\"calls\"").unwrap();
     assert!(found.contains("rating, notes") && found.contains("c-1"), "{found}");
     assert!(!found.contains("4155550123") && !found.contains(FROM), "{found}");
+    // It waits for its second answer.
+    test_env.caller("c-waits").at("ivr").asked("score").has_pressed("2");
     let same = attempt(&test_env, &rules(), "", "&calls=true").text;
+    assert!(!same.contains("c-waits"), "{same}");
     assert!(same.contains("<strong>0</strong> would come to something else"), "{same}");
 }
 
@@ -258,6 +261,8 @@ fn playground_is_for_viewers_too_and_shows_no_secret() {
     let reply = attempt_in_time(&test_env, &cookie, &rules(), WEBHOOKS, "&calls=true");
     reply.assert_status(200);
     assert!(reply.text.contains("<h2>Steps</h2>"), "{}", reply.text);
+    // Rules of one's own could spell a caller's number out.
+    assert!(!reply.text.contains("id=\"calls\"") && !reply.text.contains("last 200 calls"));
     for secret in [crate::test_env::TOKEN, TOKEN, VIEWER] {
         assert!(!reply.text.contains(secret));
     }

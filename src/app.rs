@@ -197,6 +197,7 @@ impl App {
         });
         let (terms, terms_in_force) = watch::channel(Arc::new(terms::of_delivery(&settings)));
         let delivery = Delivery::start(delivery::Context {
+            spool: spool.clone(),
             store: store.clone(),
             config: terms_in_force,
             metrics: metrics.clone(),
@@ -268,13 +269,15 @@ impl App {
         tracing::info!("public listener closed");
         quarantine.abort();
         save_quarantine(&live.ingest, &*store).await;
-        if let Some((spool, draining)) = spool.zip(draining) {
-            draining.abort();
-            let left = pace.deadline.saturating_sub(clock.monotonic() - began);
-            spool.close(left, |survey| live.ingest.policy(survey)).await;
-        }
         let took = clock.monotonic() - began;
-        delivery.stop(pace.deadline.saturating_sub(took).max(SETTLE_MIN)).await;
+        let left = pace.deadline.saturating_sub(took).max(SETTLE_MIN);
+        let drained = async {
+            if let Some((spool, draining)) = spool.zip(draining) {
+                draining.abort();
+                spool.close(left, |survey| live.ingest.policy(survey)).await;
+            }
+        };
+        tokio::join!(drained, delivery.stop(left));
         store.close().await;
         if let Some(spans) = spans {
             spans.stop().await;
@@ -339,7 +342,7 @@ fn open_postgres(
         clock: clock.clone(),
         observer: metrics.clone(),
     })?;
-    let database = Box::new(store.identity());
+    let database = store.identity();
     let store: Arc<dyn Store> = Arc::new(store);
     let settings::Spool { path, after, webhooks } = settings.store.spool.clone();
     let Some(path) = path else {
@@ -359,9 +362,22 @@ fn open_postgres(
             observer: metrics.clone(),
         },
         store.clone(),
-    )?;
-    metrics.spool_opened(webhooks);
-    Ok((store, Some(Arc::new(spool))))
+    );
+    match spool {
+        Ok(spool) => {
+            metrics.spool_opened(webhooks);
+            Ok((store, Some(Arc::new(spool))))
+        }
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::error!(
+                error = logs::chain(&error),
+                "the spool is damaged and not used: what waits in it was answered 200, keep the file; webhooks \
+                 are answered 503 while the database is away"
+            );
+            Ok((store, None))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// How to connect to the PostgreSQL store of these settings.

@@ -39,6 +39,7 @@ const ID_REUSED: &str = "signature_reused";
 /// Receives webhooks for every source of the settings.
 pub struct Ingest {
     endpoints: RwLock<Endpoints>,
+    surveys: RwLock<BTreeMap<Name, Arc<Survey>>>,
     store: Arc<dyn Receive>,
     metrics: Arc<Metrics>,
     quarantine: Quarantine,
@@ -96,8 +97,15 @@ impl Ingest {
         let endpoints = endpoints(sources, surveys, replies, &metrics);
         let quarantine = Quarantine::new(metrics.clone());
         quarantine.limit(limits(&endpoints));
-        let (endpoints, rejections) = (RwLock::new(endpoints), RejectionLog::default());
-        Self { endpoints, store, metrics, quarantine, rejections, retrying: Default::default() }
+        Self {
+            endpoints: RwLock::new(endpoints),
+            surveys: RwLock::new(surveys.clone()),
+            store,
+            metrics,
+            quarantine,
+            rejections: RejectionLog::default(),
+            retrying: Default::default(),
+        }
     }
 
     /// Replaces all sources, as for [`new`](Self::new). A webhook that has its endpoint already is
@@ -111,6 +119,7 @@ impl Ingest {
         let endpoints = endpoints(sources, surveys, replies, &self.metrics);
         let limits = limits(&endpoints);
         *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        *self.surveys.write().unwrap_or_else(PoisonError::into_inner) = surveys.clone();
         self.quarantine.limit(limits);
     }
 
@@ -133,11 +142,10 @@ impl Ingest {
         self.endpoints().get(source).cloned()
     }
 
-    /// The policy of a survey that a source of the settings asks.
+    /// The policy of a survey of the settings.
     pub fn policy(&self, survey: &Name) -> Option<Arc<dyn CompletionPolicy>> {
-        let endpoints = self.endpoints();
-        let endpoint = endpoints.values().find(|endpoint| endpoint.survey_name() == survey)?;
-        Some(endpoint.survey.clone())
+        let surveys = self.surveys.read().unwrap_or_else(PoisonError::into_inner);
+        Some(surveys.get(survey)?.clone())
     }
 
     /// Reads again the secrets that webhooks are verified with: a token that was rotated in its file
@@ -347,10 +355,6 @@ impl Endpoint {
     fn has_changed_since(&self, quarantined: &QuarantinedWebhook) -> bool {
         let Source { account, survey, .. } = &self.source;
         (&quarantined.account, &quarantined.survey) != (&account.name, survey)
-    }
-
-    fn survey_name(&self) -> &Name {
-        &self.source.survey
     }
 
     /// The name of its source.

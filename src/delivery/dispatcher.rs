@@ -256,11 +256,14 @@ impl Dispatcher {
 
     /// How many more of each account may be claimed.
     fn wanted(&self, now: Timestamp) -> Vec<(Name, usize)> {
+        let waits = self.context.spool.as_ref().is_some_and(|spool| spool.delays_claims());
+        let at_most = |room: usize| if waits { 0 } else { room };
         let known = self.accounts.iter().map(|(account, state)| {
-            (account.clone(), state.throttle.room(self.in_flight.of_account(account), now))
+            let room = state.throttle.room(self.in_flight.of_account(account), now);
+            (account.clone(), at_most(room))
         });
         let unconfigured =
-            self.unconfigured.iter().map(|account| (account.clone(), UNCONFIGURED_MAX));
+            self.unconfigured.iter().map(|account| (account.clone(), at_most(UNCONFIGURED_MAX)));
         // An account with attempts in flight stays this replica's.
         let is_shared = self.context.store.poll_interval().is_some();
         let is_led = |account: &Name| is_shared && self.in_flight.of_account(account) > 0;

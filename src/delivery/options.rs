@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::destination::{Client, Destination, Timeouts};
 use crate::domain::Name;
 use crate::random::Random;
-use crate::store::{RetentionCutoffs, Store};
+use crate::store::{RetentionCutoffs, Spool, Store};
 use crate::submission::{Answers, Json, Mapped, Mapper, RetryPolicy, SubmissionKey, UnknownResult};
 use crate::survey::SettingsMapper;
 use crate::telemetry::Metrics;
@@ -83,6 +83,8 @@ impl Mapper for MapperInForce {
 #[derive(Clone)]
 pub struct Context {
     pub store: Arc<dyn Store>,
+    /// What it holds goes into the store before anything is claimed.
+    pub spool: Option<Arc<Spool>>,
     /// The configuration in force. A reload changes it before webhooks are received by the new
     /// one.
     pub config: watch::Receiver<Arc<DeliveryConfig>>,

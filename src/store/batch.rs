@@ -119,7 +119,9 @@ impl WorkingSet {
 
     /// After a failure nothing that was changed here may be believed.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        // Values only limit what is distinguished: one too many does no harm, and reading them takes long.
+        let field_values = self.field_values.take();
+        *self = Self { field_values, ..Self::default() };
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Drained {
     Received,
     /// The database knows its idempotency key, for a different payload.
     Rejected,
+    /// It is not what was written, and was set aside in the file.
+    Corrupt,
 }
 
 impl Drained {

@@ -25,6 +25,9 @@ const PAGE: usize = 100;
 /// How often a database that was away, or is slow, is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long claims wait for the spool once the database takes what is in it.
+const CLAIMS_WAIT: Duration = Duration::from_secs(30);
+
 /// How to open a spool.
 pub struct SpoolOptions {
     pub path: PathBuf,
@@ -49,6 +52,8 @@ pub struct Spool {
     webhooks_max: u64,
     database: Box<dyn Fn() -> Option<Uuid> + Send + Sync>,
     owner: OnceLock<Owner>,
+    /// Since when the database takes what waits.
+    draining_since: Mutex<Option<Instant>>,
     /// About how many wait.
     waiting: AtomicU64,
     filled: Notify,
@@ -88,6 +93,7 @@ impl Spool {
             webhooks_max,
             database,
             owner: OnceLock::new(),
+            draining_since: Mutex::default(),
             // Until they are counted.
             waiting: AtomicU64::new(0),
             filled: Notify::new(),
@@ -131,6 +137,22 @@ impl Spool {
         self.file.close().await;
     }
 
+    /// Whether claims have to wait, so that none overtakes what is spooled of its call: until that is in the
+    /// database, which may take so long.
+    pub fn delays_claims(&self) -> bool {
+        let mut since = self.draining_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            *since = None;
+            return false;
+        }
+        if !self.store.is_writable() {
+            *since = None;
+            return true;
+        }
+        let now = self.clock.monotonic();
+        now - *since.get_or_insert(now) < CLAIMS_WAIT
+    }
+
     /// Whether what waits is for this database. If it is for another, nothing more is spooled.
     async fn is_for_this_database(&self) -> bool {
         if let Some(owner) = self.owner.get() {
@@ -147,7 +169,7 @@ impl Spool {
                 Owner::Another
             }
             Err(error) => {
-                tracing::error!(%error, "the spool cannot be written");
+                tracing::error!(error = error.chain(), "the spool cannot be written");
                 return false;
             }
         };
@@ -163,7 +185,9 @@ impl Spool {
         loop {
             let page = match self.file.spooled(after, PAGE).await {
                 Ok(page) => page,
-                Err(error) => return tracing::error!(%error, "the spool cannot be read"),
+                Err(error) => {
+                    return tracing::error!(error = error.chain(), "the spool cannot be read");
+                }
             };
             let Some((last, _)) = page.last() else { return };
             after = *last;
@@ -171,40 +195,36 @@ impl Spool {
                 (number, self.hand_on(spooled, policies).await)
             });
             let handed_on = join_all(handed_on).await;
-            let done = handed_on.iter().filter(|(_, result)| result.is_ok());
-            let done: Vec<i64> = done.map(|(number, _)| *number).collect();
+            let done: Vec<_> = handed_on
+                .iter()
+                .filter_map(|(number, result)| Some((*number, *result.as_ref().ok()?)))
+                .collect();
             if !done.is_empty()
-                && let Err(error) = self.file.forget_spooled(done).await
+                && let Err(error) = self.file.forget_spooled(done.clone()).await
             {
                 // They are duplicates when they are handed on again.
-                return tracing::error!(%error, "the spool cannot be written");
+                return tracing::error!(error = error.chain(), "the spool cannot be written");
             }
-            for (number, result) in &handed_on {
-                match result {
-                    Ok(drained) => self.observer.spool_drained(*drained),
-                    Err(Some(error)) => {
-                        return tracing::warn!(%error, "the database does not take what is spooled yet");
-                    }
-                    Err(None) => tracing::error!(
-                        number,
-                        "a spooled webhook is not what was written, and stays in the spool"
-                    ),
-                }
+            done.iter().for_each(|(_, drained)| self.observer.spool_drained(*drained));
+            let refused = handed_on.iter().find_map(|(_, result)| result.as_ref().err());
+            if let Some(error) = refused {
+                let error = error.chain();
+                return tracing::warn!(error, "the database does not take what is spooled yet");
             }
             self.count().await;
         }
     }
 
     /// # Errors
-    /// Why the database does not take it; `None` if it cannot be read.
+    /// Why the database does not take it.
     async fn hand_on(
         &self,
         spooled: Option<Spooled>,
         policies: &impl Fn(&Name) -> Option<Arc<dyn CompletionPolicy>>,
-    ) -> Result<Drained, Option<StoreError>> {
-        let spooled = spooled.ok_or(None)?;
+    ) -> Result<Drained, StoreError> {
+        let Some(spooled) = spooled else { return Ok(unreadable()) };
         let policy = policies(&spooled.survey).unwrap_or_else(|| Arc::new(SurveyIsGone));
-        let request = spooled.into_request(policy).ok_or(None)?;
+        let Some(request) = spooled.into_request(policy) else { return Ok(unreadable()) };
         let (webhook, source) = (request.webhook.id.0, request.source.clone());
         match self.store.receive(request).await {
             Ok(_) => Ok(Drained::Received),
@@ -216,7 +236,7 @@ impl Spool {
                 );
                 Ok(Drained::Rejected)
             }
-            Err(error) => Err(Some(error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -231,7 +251,7 @@ impl Spool {
                 Some(waiting)
             }
             Err(error) => {
-                tracing::error!(%error, "the spool cannot be read");
+                tracing::error!(error = error.chain(), "the spool cannot be read");
                 None
             }
         }
@@ -293,6 +313,13 @@ impl Receive for Spool {
     fn is_writable(&self) -> bool {
         self.store.is_writable() || (self.has_room() && self.file.is_writable())
     }
+}
+
+fn unreadable() -> Drained {
+    tracing::error!(
+        "a spooled webhook is not what was written: it is kept in the table spooled_corrupt of the spool's file"
+    );
+    Drained::Corrupt
 }
 
 /// The policy of a survey that left the settings while its webhooks were spooled: its submissions become

@@ -278,7 +278,7 @@ impl<B: Backend> Committer<B> {
                     let Err((operation, error)) = self.serve_alone(operation) else { continue };
                     locked += usize::from(B::is_locked(&error));
                     let mut refused = vec![operation];
-                    if locked == LOCKED_MAX {
+                    if locked == LOCKED_MAX || B::is_busy(&error) {
                         refused.extend(operations.by_ref());
                     }
                     self.refuse(refused, error);
@@ -461,7 +461,7 @@ impl<B: Backend> Committer<B> {
             return self.healthy.store(false, Ordering::Relaxed);
         }
         if self.healthy.swap(false, Ordering::Relaxed) {
-            tracing::error!(%error, "the store refuses writes; webhooks are answered 503 until it recovers");
+            tracing::error!(%error, "the store refuses writes; until it recovers webhooks are answered 503, or spooled");
         }
     }
 

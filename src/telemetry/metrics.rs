@@ -115,7 +115,7 @@ families! {
         /// How long the first webhook of the spool has waited; 0 while it is empty.
         spool_oldest_age_seconds: Gauge = seconds,
         /// Webhooks that left the spool, by result: received, the database has it; rejected, it has another
-        /// payload by the same idempotency key.
+        /// payload by the same idempotency key; corrupt, it is not what was written, and set aside.
         spool_drained_total: IntCounterVec = counters(["result"]),
         /// Answers that a question declares, each once for a submission that it counts for; a second,
         /// different answer is one more. Questions of free text and of more than 101 answers are not

@@ -1,6 +1,7 @@
 //! The spool: what becomes of webhooks while the database is away.
 
 use std::error::Error;
+use std::time::{Duration, Instant};
 
 use postcall::app::App;
 use postcall::clock::Clock;
@@ -94,6 +95,61 @@ fn webhooks_are_spooled_while_the_database_is_away_and_delivered_once_when_it_is
 }
 
 #[test]
+fn an_answer_that_was_spooled_in_time_is_delivered_with_its_submission() {
+    if !is_available() {
+        return;
+    }
+    const TIMEOUT: Duration = Duration::from_millis(600);
+    let database = TestDatabase::new();
+    let settings = settings(&database, SPOOL).replace("timeout: 1h", "timeout: 600ms");
+    let mut test_env = TestEnv::of(&settings);
+    test_env.start();
+    let caller = test_env.caller("c-1").at("ivr");
+    caller.presses("2").assert_status(200);
+    database.is_away();
+    let answered = Instant::now();
+    test_env.until("the second answer is spooled", || {
+        let reply = caller.clone().asked("problem").presses("1");
+        ["spooled", "duplicate"].map(Some).contains(&reply.header("postcall-outcome"))
+    });
+    test_env.until("the submission is due", || answered.elapsed() > 2 * TIMEOUT);
+    database.is_back();
+    test_env.until("it is delivered", || !test_env.plivo.heard_about("c-1").is_empty());
+    let heard = test_env.plivo.heard_about("c-1");
+    assert_eq!((&heard[0]["rating"], heard.len()), (&serde_json::json!(2), 1));
+    assert_eq!(heard[0]["issues"], serde_json::json!(["ECHO"]), "{heard:?}");
+}
+
+#[test]
+fn a_webhook_that_was_changed_in_the_spool_is_set_aside() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = serving(&database, SPOOL);
+    goes_away(&database, &test_env);
+    assert_spooled(&says(&test_env, "c-1", "4"));
+    test_env.stop();
+    let file = rusqlite::Connection::open(test_env.folder().join("spool.db")).unwrap();
+    let change = "UPDATE spooled SET request = CAST('{' AS BLOB) WHERE seq = 1";
+    assert_eq!(file.execute(change, []).unwrap(), 1);
+    drop(file);
+    database.is_back();
+    test_env.start();
+    let drained =
+        |result| test_env.figures().of(&format!("spool_drained_total{{result=\"{result}\"}}"));
+    test_env.until("the spool is empty", || drained("received") > 0.0 && waiting(&test_env) == 0.0);
+    assert_eq!(drained("corrupt"), 1.0);
+    test_env.stop();
+    let file = rusqlite::Connection::open(test_env.folder().join("spool.db")).unwrap();
+    let count = |table: &str| {
+        let count = format!("SELECT count(*) FROM {table}");
+        file.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!((count("spooled_corrupt"), count("spooled"), count("webhooks")), (1, 0, 0));
+}
+
+#[test]
 fn a_spool_outlives_a_restart() {
     if !is_available() {
         return;
@@ -109,6 +165,23 @@ fn a_spool_outlives_a_restart() {
     test_env.start();
     test_env.until("the spool is empty", || submissions() == 2 && waiting(&test_env) == 0.0);
     test_env.until("it is delivered", || test_env.plivo.heard_about("c-1").len() == 1);
+}
+
+#[test]
+fn webhooks_are_spooled_from_the_start_if_the_database_is_away_then() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    database.is_away();
+    let mut test_env = serving(&database, SPOOL);
+    assert_spooled(&says(&test_env, "c-1", "4"));
+    assert!(test_env.is_ready());
+    test_env.restart();
+    assert_spooled(&says(&test_env, "c-2", "5"));
+    database.is_back();
+    let submissions = || database.number("SELECT count(*) FROM submissions");
+    test_env.until("the spool is empty", || submissions() == 2 && waiting(&test_env) == 0.0);
 }
 
 #[test]
@@ -198,7 +271,9 @@ fn a_spool_whose_webhooks_wait_for_another_database_is_refused() {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("{error}{cause}")
     };
-    let why = refused(&settings(&database, SPOOL));
+    // Under another name, for it could not give its own back.
+    let elsewhere = settings(&database, SPOOL).replace("spool:", "replica: b, spool:");
+    let why = refused(&elsewhere);
     assert!(why.contains("wait for another database"), "{why}");
     // A spool is no store, nor a store a spool.
     let why = refused(&SETTINGS.replace("/store.db", "/spool.db"));
@@ -209,6 +284,6 @@ fn a_spool_whose_webhooks_wait_for_another_database_is_refused() {
     on_a_file.stop();
     let path = on_a_file.folder().join("store.db");
     let spool = format!(r#"{{ path: "{}" }}"#, path.display());
-    let why = refused(&settings(&database, &spool));
+    let why = refused(&settings(&database, &spool).replace("spool:", "replica: b, spool:"));
     assert!(why.contains("is a store with submissions, not a spool"), "{why}");
 }

@@ -51,6 +51,7 @@ async fn requests_after(suspended: Duration) -> (u64, Vec<&'static str>, State) 
     store.receive(complete(0, "c-1")).await.unwrap();
     let (_config, config) = watch::channel(Arc::new(app::delivery_config(&settings)));
     let mut dispatcher = Dispatcher::new(Context {
+        spool: None,
         store: store.clone(),
         config,
         metrics: Arc::new(Metrics::new(&LabelSets::default(), &settings.hash)),

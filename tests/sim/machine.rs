@@ -141,6 +141,7 @@ impl Machine {
         let (stop, stopped) = watch::channel(None);
         let client = move |timeouts: Timeouts, _| Client::over(plivo.transport(), timeouts);
         let context = delivery::Context {
+            spool: None,
             store: store.clone(),
             config: in_force,
             metrics: metrics.clone(),

@@ -82,6 +82,9 @@ impl PgError {
     /// Whether opening the store may succeed later without anyone changing the settings: the server is
     /// away, starts, or has no connection left.
     pub fn may_pass(&self) -> bool {
+        if self.is_conflict() || self.is_locked() {
+            return true;
+        }
         let error: Option<&(dyn Error + 'static)> = match self {
             PgError::TimedOut(_) | PgError::NameTaken { .. } => return true,
             PgError::Overtaken | PgError::Superseded { .. } | PgError::MovedTo { .. } => None,

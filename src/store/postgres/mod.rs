@@ -110,8 +110,8 @@ impl PostgresStore {
         };
         opening.options.observer.commit_failed();
         tracing::warn!(
-            error = opening::words(&why),
-            "the store cannot be opened yet; webhooks are answered 503 until then"
+            error = why.chain(),
+            "the store cannot be opened yet; until then webhooks are answered 503, or spooled if there is a spool"
         );
         serving.is_opening();
         let serving = Arc::new(serving);
@@ -149,9 +149,9 @@ impl PostgresStore {
     }
 
     /// The id of the database, which it keeps when it moves to another server; `None` until it is reached.
-    pub fn identity(&self) -> impl Fn() -> Option<Uuid> + Send + Sync + use<> {
+    pub fn identity(&self) -> Box<dyn Fn() -> Option<Uuid> + Send + Sync> {
         let replica = self.replica.clone();
-        move || replica.get().map(|replica| replica.database)
+        Box::new(move || replica.get().map(|replica| replica.database))
     }
 
     /// Runs a query beside the writer, in a transaction of its own.

@@ -100,7 +100,7 @@ impl Opening {
                     return;
                 }
                 Err(error) if may_pass(&error) => {
-                    tracing::debug!(error = words(&error), "the store cannot be opened yet");
+                    tracing::debug!(error = error.chain(), "the store cannot be opened yet");
                 }
                 Err(error) => {
                     self.ended.get_or_init(|| Arc::new(error));
@@ -115,11 +115,4 @@ impl Opening {
 pub(super) fn may_pass(error: &StoreError) -> bool {
     let StoreError::Open { source, .. } = error else { return false };
     source.downcast_ref::<PgError>().is_some_and(PgError::may_pass)
-}
-
-/// An error and its causes.
-pub(super) fn words(error: &StoreError) -> String {
-    let error: &(dyn std::error::Error + 'static) = error;
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -41,12 +41,14 @@ use self::damage::Damage;
 use self::lock::Lock;
 use self::rows::Database;
 use super::backend::Touched;
+use super::batch::Removed;
 use super::contract::Reader;
 use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
+    ClockRecord, Cursor, Drained, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally,
+    TallyFilter,
 };
 use super::observer::Observer;
 use super::serving::{Engine, Serving, Writing, write_in};
@@ -249,10 +251,15 @@ impl SqliteStore {
         self.read(spool::size).await
     }
 
-    /// Removes webhooks that the database has.
-    pub(super) async fn forget_spooled(&self, numbers: Vec<i64>) -> Result<(), StoreError> {
+    /// Removes webhooks that left the spool.
+    pub(super) async fn forget_spooled(
+        &self,
+        drained: Vec<(i64, Drained)>,
+    ) -> Result<(), StoreError> {
         write_in(self, Order::Last, Touched::default(), move |batch| {
-            batch.apart(|file| file.forget_spooled(&numbers))
+            // What callers said does not stay in the log either.
+            batch.removed.get_or_insert(Removed::Purged);
+            batch.apart(|file| file.forget_spooled(&drained))
         })
         .await
     }

@@ -27,7 +27,7 @@ use crate::store::backend::{
     Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
 };
 use crate::store::error::StoreError;
-use crate::store::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
+use crate::store::model::{ClockRecord, Drained, QuarantinedWebhook, ReceiveRequest};
 use crate::store::observer::Observer;
 use crate::submission::{
     FieldValues, Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId, Tallies,
@@ -108,8 +108,8 @@ impl Database {
         spool::take(&self.connection, database)
     }
 
-    pub(super) fn forget_spooled(&self, numbers: &[i64]) -> Result<()> {
-        spool::forget(&self.connection, numbers)
+    pub(super) fn forget_spooled(&self, drained: &[(i64, Drained)]) -> Result<()> {
+        spool::forget(&self.connection, drained)
     }
 
     fn execute(&self, statement: &str, values: impl rusqlite::Params) -> Result<usize> {

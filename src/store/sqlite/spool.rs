@@ -18,7 +18,7 @@ use crate::domain::{
     Answer, ExtractedAnswer, Extraction, IdempotencyKey, Method, Name, TraceId, Webhook, WebhookId,
 };
 use crate::store::error::StoreError;
-use crate::store::model::ReceiveRequest;
+use crate::store::model::{Drained, ReceiveRequest};
 use crate::submission::{CompletionPolicy, SubmissionKey};
 
 /// Everything of the file that follows from what is spooled.
@@ -224,11 +224,16 @@ pub(super) fn size(connection: &Connection) -> Result<(u64, Option<Timestamp>)> 
     Ok((waiting, first.and_then(|it| Timestamp::from_microsecond(it.received_at).ok())))
 }
 
-/// Removes webhooks, and once there are no more of them, everything that follows from them.
-pub(super) fn forget(connection: &Connection, numbers: &[i64]) -> Result<()> {
-    let mut delete = connection.prepare_cached("DELETE FROM spooled WHERE seq = ?1")?;
-    for number in numbers {
-        delete.execute([number])?;
+/// Removes webhooks, and once there are no more of them, everything that follows from them. One that is
+/// corrupt is set aside as it is.
+pub(super) fn forget(connection: &Connection, drained: &[(i64, Drained)]) -> Result<()> {
+    for (number, drained) in drained {
+        if *drained == Drained::Corrupt {
+            let keep =
+                "INSERT INTO spooled_corrupt SELECT seq, request FROM spooled WHERE seq = ?1";
+            connection.prepare_cached(keep)?.execute([number])?;
+        }
+        connection.prepare_cached("DELETE FROM spooled WHERE seq = ?1")?.execute([number])?;
     }
     let is_empty =
         connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM spooled)", [], |row| row.get(0))?;

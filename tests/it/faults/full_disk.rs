@@ -35,7 +35,8 @@ fn with_the_disk_full_webhooks_are_put_off_and_all_goes_on_by_itself_when_space_
     load_senders.wait_for_answers(BEFORE);
 
     service.leave_room_to(Some(written(&home)));
-    let refused = "the store refuses writes; webhooks are answered 503 until it recovers";
+    let refused =
+        "the store refuses writes; until it recovers webhooks are answered 503, or spooled";
     assert_eq!(service.wait_for(refused)["level"], "ERROR");
     load_senders.wait_a_while_for_refusals(SENDERS, Duration::from_secs(30));
     assert!(load_senders.put_off() >= SENDERS, "no webhook is put off");

@@ -240,6 +240,7 @@ impl Rounds {
         let (config, config_in_force) =
             watch::channel(Arc::new(postcall::app::delivery_config(&settings)));
         let dispatcher = Dispatcher::new(delivery::Context {
+            spool: None,
             store: store.clone(),
             config: config_in_force,
             metrics: metrics.clone(),

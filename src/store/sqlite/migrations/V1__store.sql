@@ -182,3 +182,9 @@ CREATE TABLE spooled (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     request BLOB NOT NULL
 ) STRICT;
+
+-- Those of them that are not what was written, as they were found.
+CREATE TABLE spooled_corrupt (
+    seq     INTEGER PRIMARY KEY,
+    request BLOB NOT NULL
+) STRICT;

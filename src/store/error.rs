@@ -68,6 +68,8 @@ pub enum StoreError {
     Displaced { fault: String, copy: String },
     #[error("opening the store {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the search took too long: narrow it, by time for example (since, until)")]
+    TooLong,
     #[error("writing to the store")]
     Write(#[source] Arc<dyn std::error::Error + Send + Sync>),
     #[error("reading from the store")]

@@ -29,11 +29,11 @@ mod vfs;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -66,6 +66,12 @@ pub use self::recover::{Recovered, recover};
 pub(super) use self::spool::Spooled;
 pub use super::examination::{Examination, Finding, FindingKind};
 
+/// How long a query may take that somebody waits for.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
+/// How often SQLite asks whether it may continue, in its steps.
+const LOOK_STEPS: i32 = 10_000;
+
 /// How to open a store for writing.
 pub struct Options {
     pub path: PathBuf,
@@ -82,7 +88,7 @@ pub struct Options {
 pub struct SqliteStore {
     serving: Serving<Database>,
     /// `None` where the database could not be opened.
-    reader: Option<Arc<Mutex<ReadOnly>>>,
+    readers: Option<Readers>,
     damage: Damage,
     /// Everything runs on the thread that asks.
     local: bool,
@@ -94,6 +100,13 @@ enum Kind {
     Store,
     /// Of a database, if that is known.
     Spool(Option<Uuid>),
+}
+
+/// The connections of queries: what people look for delays nothing that the service asks for.
+#[derive(Clone)]
+struct Readers {
+    service: Arc<Mutex<ReadOnly>>,
+    people: Arc<Mutex<ReadOnly>>,
 }
 
 /// A database that is only read, whether or not a process serves it. Its methods block.
@@ -160,7 +173,8 @@ impl SqliteStore {
         }
         open::warn_of_rescued(path);
         network::warn_of_network_file_system(path);
-        let reader = ReadOnly(open::read_only(path)?);
+        let reader = || Ok(Arc::new(Mutex::new(ReadOnly(open::read_only(path)?))));
+        let readers = Some(Readers { service: reader()?, people: reader()? });
         let mut backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
         backend.is_spool = matches!(kind, Kind::Spool(_));
         let damage = backend.damage_record();
@@ -169,8 +183,7 @@ impl SqliteStore {
             Setup { backend, counts, observer: observer.clone(), clock, changed: changed.clone() };
         observer.opened(counts);
         let serving = Serving::new(write_queue, lease, changed);
-        let reader = Some(Arc::new(Mutex::new(reader)));
-        Ok((Self { serving, reader, damage, local }, setup))
+        Ok((Self { serving, readers, damage, local }, setup))
     }
 
     /// Opens a store for queries alone.
@@ -200,25 +213,54 @@ impl SqliteStore {
     ) -> Self {
         Self {
             serving: Serving::refusing(writing),
-            reader: reader.map(|reader| Arc::new(Mutex::new(reader))),
+            readers: reader.map(|reader| {
+                let service = Arc::new(Mutex::new(reader));
+                Readers { people: service.clone(), service }
+            }),
             damage,
             local: false,
         }
     }
 
-    /// Queries run beside the writer, on a thread that may block.
+    /// A query of the service itself.
     async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let Some(reader) = self.reader.clone() else {
-            return Err(self.damage.fatal().unwrap_or(StoreError::Closed));
-        };
+        let Some(readers) = &self.readers else { return Err(self.cannot_be_read()) };
+        self.query(readers.service.clone(), None, query).await
+    }
+
+    /// A query that somebody waits for, and for no longer than [`LOOK_MAX`].
+    async fn look<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let Some(readers) = &self.readers else { return Err(self.cannot_be_read()) };
+        self.query(readers.people.clone(), Some(LOOK_MAX), query).await
+    }
+
+    fn cannot_be_read(&self) -> StoreError {
+        self.damage.fatal().unwrap_or(StoreError::Closed)
+    }
+
+    /// Queries run beside the writer, on a thread that may block.
+    async fn query<T, F>(
+        &self,
+        reader: Arc<Mutex<ReadOnly>>,
+        most: Option<Duration>,
+        query: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
         let damage = self.damage.clone();
         let query = move || {
-            let reader = reader.lock().expect("no reader panics");
-            at_one_moment(&reader.0, query)
+            let ReadOnly(connection) = &mut *reader.lock().expect("no reader panics");
+            within(most, connection, query)
                 .inspect_err(|error| damage.met_reading(error))
                 .map_err(read_error)
         };
@@ -278,12 +320,12 @@ impl Engine for SqliteStore {
 
     #[cfg(feature = "flaws")]
     fn knows(&self, id: SubmissionId) -> Result<bool, StoreError> {
-        let Some(reader) =
-            self.reader.as_ref().filter(|_| flaws::has(flaws::Flaw::CheckThenInsert))
+        let Some(readers) =
+            self.readers.as_ref().filter(|_| flaws::has(flaws::Flaw::CheckThenInsert))
         else {
             return Ok(false);
         };
-        let reader = reader.lock().expect("no reader panics");
+        let reader = readers.service.lock().expect("no reader panics");
         Ok(!reader.read(|connection| queries::load(connection, &[id]))?.is_empty())
     }
 }
@@ -296,19 +338,19 @@ impl Reader for SqliteStore {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.read(move |connection| queries::search(connection, &filter, after, limit)).await
+        self.look(move |connection| queries::search(connection, &filter, after, limit)).await
     }
 
     async fn find(&self, id: SubmissionId) -> Result<Option<SubmissionDetail>, StoreError> {
-        self.read(move |connection| queries::find(connection, id)).await
+        self.look(move |connection| queries::find(connection, id)).await
     }
 
     async fn load(&self, ids: Vec<SubmissionId>) -> Result<Vec<Submission>, StoreError> {
-        self.read(move |connection| queries::load(connection, &ids)).await
+        self.look(move |connection| queries::load(connection, &ids)).await
     }
 
     async fn of_call(&self, call: CallUuid) -> Result<Vec<SubmissionId>, StoreError> {
-        self.read(move |connection| queries::of_call(connection, &call)).await
+        self.look(move |connection| queries::of_call(connection, &call)).await
     }
 
     async fn accounts_waiting(&self) -> Result<Vec<Name>, StoreError> {
@@ -328,7 +370,7 @@ impl Reader for SqliteStore {
     }
 
     async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError> {
-        self.read(move |connection| tallies::find(connection, &filter)).await
+        self.look(move |connection| tallies::find(connection, &filter)).await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {
@@ -388,6 +430,47 @@ fn at_one_moment<T>(
     query(&*connection.unchecked_transaction()?)
 }
 
+/// Interrupts a query that takes longer.
+fn within<T>(
+    most: Option<Duration>,
+    connection: &mut Connection,
+    query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let Some(most) = most else { return at_one_moment(connection, query) };
+    let end = Instant::now() + most;
+    connection.progress_handler(LOOK_STEPS, Some(move || Instant::now() >= end))?;
+    let result = at_one_moment(connection, query);
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    result
+}
+
 fn read_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Read(Box::new(error))
+    match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => StoreError::TooLong,
+        _ => StoreError::Read(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_takes_too_long_is_interrupted_and_the_next_one_is_not() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+            SELECT count(*) FROM n";
+        let mut count = |most, statement: &str| {
+            within(most, &mut connection, |connection| {
+                connection.query_row(statement, [], |row| row.get::<_, i64>(0))
+            })
+            .map_err(read_error)
+        };
+        let soon = Some(Duration::from_millis(20));
+        assert!(matches!(count(soon, endless), Err(StoreError::TooLong)));
+        let short = endless.replace("FROM n)", "FROM n WHERE i < 3)");
+        assert_eq!(count(Some(LOOK_MAX), &short).unwrap(), 3);
+        let long = endless.replace("FROM n)", "FROM n WHERE i < 1000000)");
+        assert_eq!(count(None, &long).unwrap(), 1_000_000, "nothing bounds what comes after it");
+    }
 }

@@ -32,7 +32,11 @@ impl Excerpt {
     /// Of the text of a file, and of the tree that it came to.
     pub(super) fn of(text: &str, tree: &Located) -> Self {
         let tree = tree.json();
-        let surveys = section(text, "surveys").unwrap_or_else(|| {
+        // A variable may say something else than the file.
+        let is_in_force = |surveys: &String| {
+            Located::parse(surveys).is_ok_and(|it| it.json()["surveys"] == tree["surveys"])
+        };
+        let surveys = section(text, "surveys").filter(is_in_force).unwrap_or_else(|| {
             format!("surveys: {:#}", tree["surveys"]).replace('\n', "\n  ") + "\n"
         });
         let of = |section: &str, key: &str| only(&tree[section], &[key], &[]);
@@ -68,7 +72,10 @@ fn only(table: &Value, keys: &[&str], more: &[(&str, Value)]) -> Value {
 
 /// The lines of a section of a file, if each section begins with its own line.
 fn section(text: &str, name: &str) -> Option<String> {
-    let begins = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.trim_end() == ":");
+    let begins = |line: &&str| {
+        let rest = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
+        rest.map(str::trim_start).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
     let is_inside = |line: &&str| line.is_empty() || line.starts_with([' ', '\t', '#']);
     let mut lines = text.lines().skip_while(|line| !begins(line));
     let mut section = vec![lines.next()?];
@@ -106,6 +113,17 @@ sources:
         assert_eq!(sections["accounts"]["main"]["auth_id"], "MA");
         let text = sections.to_string();
         assert!(!text.contains("the-token") && !text.contains("the-bearer"), "{text}");
+    }
+
+    #[test]
+    fn surveys_are_those_in_force_with_the_comment_on_their_line() {
+        let file = FILE.replace("surveys:\n", "surveys:   # what is asked\n");
+        let surveys = Excerpt::of(&file, &Located::parse(&file).unwrap()).surveys;
+        assert!(surveys.starts_with("surveys:   # what is asked\n"), "{surveys}");
+        // As with POSTCALL__SURVEYS__….
+        let changed = Located::parse(&FILE.replace("1-5", "1-9")).unwrap();
+        let surveys = Excerpt::of(FILE, &changed).surveys;
+        assert!(surveys.contains("1-9") && !surveys.contains("1-5"), "{surveys}");
     }
 
     #[test]

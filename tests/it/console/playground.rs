@@ -1,7 +1,6 @@
 //! Rules that are tried out in a child process.
 
 use std::fs;
-use std::thread;
 
 use serde_json::Value;
 
@@ -194,39 +193,6 @@ fn playground_takes_surveys_alone_and_reads_neither_a_file_nor_a_variable() {
 }
 
 #[test]
-fn playground_ends_a_child_that_does_not_and_the_service_stays_up() {
-    let test_env = service();
-    for (rules, said) in [
-        ("flaw: endless", TOO_LONG),
-        ("flaw: asleep", TOO_LONG),
-        ("flaw: panic", "it failed"),
-        ("flaw: memory", "it failed"),
-        ("flaw: output", "it came to more than"),
-    ] {
-        let reply = match said {
-            TOO_LONG => attempt_as(&test_env, "", rules, "", ""),
-            _ => attempt(&test_env, rules, "", ""),
-        };
-        reply.assert_status(422);
-        assert!(reply.text.contains("Nothing came of it") && reply.text.contains(said));
-        assert!(test_env.is_ready(), "{rules}");
-    }
-    let text = attempt(&test_env, &rules(), WEBHOOKS, "").text;
-    assert!(text.contains("<h2>Steps</h2>"), "{text}");
-}
-
-#[test]
-fn playground_tries_one_at_a_time() {
-    let test_env = service();
-    let is_busy = || attempt_as(&test_env, "", "flaw: asleep", "", "").status == 503;
-    thread::scope(|scope| {
-        let others: Vec<_> = (0..4).map(|_| scope.spawn(is_busy)).collect();
-        let busy = others.into_iter().map(|it| it.join().unwrap()).filter(|busy| *busy).count();
-        assert!((1..4).contains(&busy), "{busy}");
-    });
-}
-
-#[test]
 fn playground_shows_what_the_last_calls_would_become() {
     let test_env = service();
     for (call, digits) in [("c-1", "4"), ("c-2", "2"), ("c-3", "3")] {
@@ -268,4 +234,45 @@ fn playground_is_for_viewers_too_and_shows_no_secret() {
     }
     let long = "x".repeat(300 * 1024);
     attempt_as(&test_env, &cookie, &long, "", "").assert_status(413);
+}
+
+/// What rules cannot do.
+#[cfg(feature = "flaws")]
+mod flaws {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn playground_ends_a_child_that_does_not_and_the_service_stays_up() {
+        let test_env = service();
+        for (rules, said) in [
+            ("flaw: endless", TOO_LONG),
+            ("flaw: asleep", TOO_LONG),
+            ("flaw: panic", "it failed"),
+            ("flaw: memory", "it failed"),
+            ("flaw: output", "it came to more than"),
+        ] {
+            let reply = match said {
+                TOO_LONG => attempt_as(&test_env, "", rules, "", ""),
+                _ => attempt(&test_env, rules, "", ""),
+            };
+            reply.assert_status(422);
+            assert!(reply.text.contains("Nothing came of it") && reply.text.contains(said));
+            assert!(test_env.is_ready(), "{rules}");
+        }
+        let text = attempt(&test_env, &rules(), WEBHOOKS, "").text;
+        assert!(text.contains("<h2>Steps</h2>"), "{text}");
+    }
+
+    #[test]
+    fn playground_tries_one_at_a_time() {
+        let test_env = service();
+        let is_busy = || attempt_as(&test_env, "", "flaw: asleep", "", "").status == 503;
+        thread::scope(|scope| {
+            let others: Vec<_> = (0..4).map(|_| scope.spawn(is_busy)).collect();
+            let busy = others.into_iter().map(|it| it.join().unwrap()).filter(|busy| *busy).count();
+            assert!((1..4).contains(&busy), "{busy}");
+        });
+    }
 }

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{AdminError, Result};
 use super::views::{StateName, SubmissionView};
-use crate::domain::{Name, Rating};
+use crate::domain::{Issue, Name, Rating};
 use crate::store::{Cursor, SubmissionFilter};
 use crate::submission::{DeadReason, IgnoredReason, InsightFilter, IssueOrigin};
 
@@ -65,13 +65,17 @@ pub struct SubmissionQuery {
     pub insights: Option<String>,
     /// A rating, or the least and the greatest, such as `1-2`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^[1-5](\\.[0-9]{1,2})?(-[1-5](\\.[0-9]{1,2})?)?$")]
-    #[param(pattern = "^[1-5](\\.[0-9]{1,2})?(-[1-5](\\.[0-9]{1,2})?)?$")]
+    #[schema(
+        pattern = "^([1-4](\\.[0-9]{1,2})?|5(\\.0{1,2})?)(-([1-4](\\.[0-9]{1,2})?|5(\\.0{1,2})?))?$"
+    )]
+    #[param(
+        pattern = "^([1-4](\\.[0-9]{1,2})?|5(\\.0{1,2})?)(-([1-4](\\.[0-9]{1,2})?|5(\\.0{1,2})?))?$"
+    )]
     pub rating: Option<String>,
     /// One of its issues, such as `ECHO`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^[A-Z_]{1,32}$")]
-    #[param(pattern = "^[A-Z_]{1,32}$")]
+    #[schema(schema_with = issues_or_null)]
+    #[param(schema_with = issues)]
     pub issue: Option<String>,
     /// Where its issues come from: `chosen`, `default` or `rule`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +209,8 @@ fn ratings(text: &str) -> Result<(u16, u16)> {
         rating.map(|rating| (rating.value() * 100.0).round() as u16)
     };
     let (least, most) = text.split_once('-').unwrap_or((text, text));
-    let range = hundredths(least).zip(hundredths(most)).filter(|(least, most)| least <= most);
+    let range = hundredths(least).zip(hundredths(most));
+    let range = range.map(|(one, other)| (one.min(other), one.max(other)));
     range.ok_or_else(|| AdminError::invalid("rating", "expected a rating such as 4, or 1-2"))
 }
 
@@ -233,11 +238,27 @@ pub fn reason_labels() -> BTreeSet<&'static str> {
 }
 
 fn reasons() -> Schema {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reason_labels())).build().into()
+    one_of(reason_labels())
 }
 
 fn reasons_or_null() -> Schema {
-    let labels = reason_labels().into_iter().map(Value::from).chain([Value::Null]);
+    one_of_or_null(reason_labels())
+}
+
+fn issues() -> Schema {
+    one_of(Issue::ALL.map(Issue::name))
+}
+
+fn issues_or_null() -> Schema {
+    one_of_or_null(Issue::ALL.map(Issue::name))
+}
+
+fn one_of(labels: impl IntoIterator<Item = &'static str>) -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(labels)).build().into()
+}
+
+fn one_of_or_null(labels: impl IntoIterator<Item = &'static str>) -> Schema {
+    let labels = labels.into_iter().map(Value::from).chain([Value::Null]);
     let kinds = SchemaType::from_iter([Type::String, Type::Null]);
     ObjectBuilder::new().schema_type(kinds).enum_values(Some(labels)).build().into()
 }

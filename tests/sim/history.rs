@@ -103,6 +103,9 @@ pub struct Record {
     pub replays: [usize; CALLS + 3],
     /// Deliveries whose end was not on disk when the service ended.
     pub forgotten: [usize; CALLS + 3],
+    /// Calls with a claim that was on disk when the service ended, and of which Plivo heard nothing: it may
+    /// have been delivered for all that the store knows.
+    pub unheard: [bool; CALLS + 3],
 }
 
 impl Record {

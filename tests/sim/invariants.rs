@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use postcall::store::SubmissionFilter;
 use postcall::store::sqlite::{ReadOnly, examine};
+use postcall::store::{Finding, SubmissionFilter};
 use postcall::submission::State;
 use postcall::telemetry::WebhookOutcome;
 
@@ -24,6 +24,11 @@ pub fn note_forgotten(machine: &Machine, plivo: &Plivo, record: &mut Record) {
             it.call.as_ref().is_some_and(|call| call.as_str() == name)
                 && it.state == State::Delivered
         };
+        let attempts =
+            found.iter().filter(|it| it.call.as_ref().is_some_and(|it| it.as_str() == name));
+        let attempts: u32 = attempts.map(|it| it.document.attempts_made).sum();
+        let heard = requests.iter().filter(|it| it.call == name).count();
+        record.unheard[call] |= attempts as usize > heard;
         let was_accepted = requests.iter().any(|it| it.call == name && it.accepted);
         if was_accepted && !found.iter().any(is_delivered) {
             record.forgotten[call] += 1;
@@ -76,7 +81,11 @@ pub fn store_is_sound(folder: &Path, record: &Record) {
     let (changed, others): (Vec<_>, Vec<_>) =
         findings.drain(..).partition(|it| it.words.ends_with("does not have its checksum"));
     assert!(changed.len() <= record.corrupted.len(), "more is changed than was: {changed:?}");
-    assert_eq!(others, [], "the store is not sound");
+    // What a row counted as before it was changed cannot be read any more.
+    let is_of_a_change =
+        |it: &&Finding| !record.corrupted.is_empty() && it.words.starts_with("the tallies of");
+    let others: Vec<_> = others.iter().filter(|it| !is_of_a_change(it)).collect();
+    assert!(others.is_empty(), "the store is not sound: {others:?}");
 }
 
 pub fn erased_calls_leave_no_byte(folder: &Path, record: &Record) {
@@ -109,7 +118,9 @@ pub fn ratings_are_what_callers_said(requests: &[Received], record: &Record) {
         );
         assert!(["A", "B"].contains(&&*request.notes), "no settings give these notes: {request:?}");
         let is_first = !requests[..number].iter().any(|earlier| earlier.call == request.call);
-        let is_doubtful = record.erased.contains(&call) || record.corrupted.contains(&call);
+        let is_changed = record.erased.contains(&call) || record.corrupted.contains(&call);
+        // What came after an attempt that may have arrived is late, also if that was never heard.
+        let is_doubtful = is_changed || record.unheard[call];
         if !is_first || is_doubtful || record.replays[call] > 0 {
             continue;
         }

@@ -66,7 +66,7 @@ pub use self::recover::{Recovered, recover};
 pub(super) use self::spool::Spooled;
 pub use super::examination::{Examination, Finding, FindingKind};
 
-/// How long a query may take that somebody waits for.
+/// How long a query may take that a client or an operator waits for.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// How often SQLite asks whether it may continue, in its steps.
@@ -88,7 +88,7 @@ pub struct Options {
 pub struct SqliteStore {
     serving: Serving<Database>,
     /// `None` where the database could not be opened.
-    readers: Option<Readers>,
+    connections: Option<Connections>,
     damage: Damage,
     /// Everything runs on the thread that asks.
     local: bool,
@@ -104,7 +104,7 @@ enum Kind {
 
 /// The connections of queries: what people look for delays nothing that the service asks for.
 #[derive(Clone)]
-struct Readers {
+struct Connections {
     service: Arc<Mutex<ReadOnly>>,
     people: Arc<Mutex<ReadOnly>>,
 }
@@ -174,7 +174,7 @@ impl SqliteStore {
         open::warn_of_rescued(path);
         network::warn_of_network_file_system(path);
         let reader = || Ok(Arc::new(Mutex::new(ReadOnly(open::read_only(path)?))));
-        let readers = Some(Readers { service: reader()?, people: reader()? });
+        let connections = Some(Connections { service: reader()?, people: reader()? });
         let mut backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
         backend.is_spool = matches!(kind, Kind::Spool(_));
         let damage = backend.damage_record();
@@ -183,7 +183,7 @@ impl SqliteStore {
             Setup { backend, counts, observer: observer.clone(), clock, changed: changed.clone() };
         observer.opened(counts);
         let serving = Serving::new(write_queue, lease, changed);
-        Ok((Self { serving, readers, damage, local }, setup))
+        Ok((Self { serving, connections, damage, local }, setup))
     }
 
     /// Opens a store for queries alone.
@@ -213,9 +213,9 @@ impl SqliteStore {
     ) -> Self {
         Self {
             serving: Serving::refusing(writing),
-            readers: reader.map(|reader| {
+            connections: reader.map(|reader| {
                 let service = Arc::new(Mutex::new(reader));
-                Readers { people: service.clone(), service }
+                Connections { people: service.clone(), service }
             }),
             damage,
             local: false,
@@ -228,18 +228,18 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let Some(readers) = &self.readers else { return Err(self.cannot_be_read()) };
-        self.query(readers.service.clone(), None, query).await
+        let Some(connections) = &self.connections else { return Err(self.cannot_be_read()) };
+        self.query(connections.service.clone(), None, query).await
     }
 
-    /// A query that somebody waits for, and for no longer than [`LOOK_MAX`].
+    /// A query of a client or an operator, which takes no longer than [`LOOK_MAX`].
     async fn look<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let Some(readers) = &self.readers else { return Err(self.cannot_be_read()) };
-        self.query(readers.people.clone(), Some(LOOK_MAX), query).await
+        let Some(connections) = &self.connections else { return Err(self.cannot_be_read()) };
+        self.query(connections.people.clone(), Some(LOOK_MAX), query).await
     }
 
     fn cannot_be_read(&self) -> StoreError {
@@ -320,12 +320,12 @@ impl Engine for SqliteStore {
 
     #[cfg(feature = "flaws")]
     fn knows(&self, id: SubmissionId) -> Result<bool, StoreError> {
-        let Some(readers) =
-            self.readers.as_ref().filter(|_| flaws::has(flaws::Flaw::CheckThenInsert))
+        let Some(connections) =
+            self.connections.as_ref().filter(|_| flaws::has(flaws::Flaw::CheckThenInsert))
         else {
             return Ok(false);
         };
-        let reader = readers.service.lock().expect("no reader panics");
+        let reader = connections.service.lock().expect("no reader panics");
         Ok(!reader.read(|connection| queries::load(connection, &[id]))?.is_empty())
     }
 }

@@ -63,7 +63,7 @@ pub struct SubmissionQuery {
     #[schema(pattern = "^counted$")]
     #[param(pattern = "^counted$")]
     pub insights: Option<String>,
-    /// A rating, or the least and the greatest, such as `1-2`.
+    /// A rating, or the least and the greatest in either order, such as `1-2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
         pattern = "^([1-4](\\.[0-9]{1,2})?|5(\\.0{1,2})?)(-([1-4](\\.[0-9]{1,2})?|5(\\.0{1,2})?))?$"

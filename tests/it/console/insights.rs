@@ -151,7 +151,7 @@ fn insights_that_are_asked_for_wrongly_are_refused() {
     }
     let none = insights(&test_env, "days=7").text;
     assert!(none.contains("No submission that is like that was settled."), "{none}");
-    for wrong in ["rating=6", "rating=2-1", "issue=echo", "origin=me", "field=x", "insights=all"] {
+    for wrong in ["rating=6", "rating=2-6", "issue=echo", "origin=me", "field=x", "insights=all"] {
         page(&test_env, &format!("/console/submissions?{wrong}"), "").assert_status(400);
     }
 }

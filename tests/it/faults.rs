@@ -13,7 +13,7 @@ pub mod wire;
 use std::thread;
 use std::time::Duration;
 
-use self::round::{Round, Tally};
+use self::round::Round;
 use crate::invariant_checker;
 
 /// Of the suite; each takes some seconds.
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 4;
 
 #[test]
 fn rounds_of_every_trouble_lose_nothing_and_leave_the_books_balanced() {
-    invariant_checker::play_rounds("faults", ROUNDS, AT_ONCE, Round::play, Tally::add);
+    invariant_checker::play_rounds("faults", ROUNDS, AT_ONCE, Round::play);
 }
 
 /// How long a trouble lasts. Nothing is awaited by it: it is what happens.

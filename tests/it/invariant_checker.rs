@@ -7,6 +7,7 @@ mod far_side;
 mod load_senders;
 mod rounds;
 mod store_contents;
+mod tally;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub use self::far_side::FarSide;
 pub use self::load_senders::LoadSenders;
 pub use self::rounds::play_rounds;
 pub use self::store_contents::StoreContents;
+pub use self::tally::Tally;
 
 /// Who delivers to `far_side`: two surveys that wait for their last answer for `after`. `delivery`
 /// is the rest of its section.

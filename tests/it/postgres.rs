@@ -371,19 +371,6 @@ impl TestDatabase {
         server().execute(&format!("ALTER DATABASE {} SET {parameter} = '{value}'", self.name));
     }
 
-    /// Nobody can connect any more, and no one who is connected stays.
-    pub fn is_away(&self) {
-        let name = &self.name;
-        server().execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
-        server().execute(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        ));
-    }
-
-    pub fn is_back(&self) {
-        server().execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
-    }
-
     /// Has the plan of each statement logged that the connections run that are made from now on; returns
     /// whether the server is our own, so that it can.
     pub fn log_plans(&self) -> bool {

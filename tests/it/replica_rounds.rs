@@ -5,7 +5,6 @@
 //! 1000 to 1049; a round that fails says which one was its own.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -15,12 +14,11 @@ use fastrand::Rng;
 use postcall::settings::{Environment, Settings};
 use postcall::store::Reader;
 use postcall::store::postgres::{PostgresStore, examine};
-use postcall::submission::StateCounts;
 use serde_json::json;
 
 use crate::faults::wire::Wire;
 use crate::invariant_checker::{
-    self, Call, FarSide, LoadSenders, StoreContents, assert_ended_well, play_rounds,
+    self, Call, FarSide, LoadSenders, StoreContents, Tally, assert_ended_well, play_rounds,
 };
 use crate::postgres::{TestDatabase, is_available};
 use crate::process::{Home, Process};
@@ -49,7 +47,7 @@ const DELIVERY: &str = "timeout: 1s, connect_timeout: 1s, lease: 6100ms, probe_i
 #[test]
 fn rounds_of_replicas_that_end_and_stop_lose_nothing_and_leave_the_counts_balanced() {
     if is_available() {
-        play_rounds("replicas", ROUNDS, AT_ONCE, Round::play, Tally::add);
+        play_rounds("replicas", ROUNDS, AT_ONCE, Round::play);
     }
 }
 
@@ -78,19 +76,6 @@ struct Round {
     stopped: Option<(usize, Instant)>,
     tally: Tally,
     _home: Home,
-}
-
-/// What happened, and what became of it.
-#[derive(Default)]
-struct Tally {
-    troubles: BTreeMap<&'static str, usize>,
-    webhooks: usize,
-    calls: usize,
-    sent_again: usize,
-    refused: usize,
-    delivered_again: usize,
-    unknown_results: usize,
-    ended: StateCounts,
 }
 
 impl Round {
@@ -280,47 +265,9 @@ impl Round {
             webhooks: WEBHOOKS,
             calls: self.calls.len(),
             sent_again: sum(LoadSenders::left_unanswered),
-            refused: sum(LoadSenders::put_off),
+            put_off: sum(LoadSenders::put_off),
             ended: totals,
             ..self.tally
         }
-    }
-}
-
-impl Tally {
-    fn add(&mut self, round: &Self) {
-        for (trouble, times) in &round.troubles {
-            *self.troubles.entry(trouble).or_default() += times;
-        }
-        self.webhooks += round.webhooks;
-        self.calls += round.calls;
-        self.sent_again += round.sent_again;
-        self.refused += round.refused;
-        self.delivered_again += round.delivered_again;
-        self.unknown_results += round.unknown_results;
-        self.ended.accepted += round.ended.accepted;
-        self.ended.delivered += round.ended.delivered;
-        self.ended.ignored += round.ended.ignored;
-        self.ended.dead += round.ended.dead;
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let troubles = self.troubles.iter().map(|(trouble, times)| format!("{times} {trouble}"));
-        let StateCounts { accepted, delivered, ignored, dead, .. } = self.ended;
-        write!(
-            f,
-            "{}. {} webhooks about {} calls, {} sent again without an answer and {} after a 503 or 408. \
-             Nothing lost, nothing delivered wrongly: {accepted} accepted = {delivered} delivered + {ignored} \
-             ignored + {dead} dead; {} unknown results, {} calls delivered again",
-            troubles.collect::<Vec<_>>().join(", "),
-            self.webhooks,
-            self.calls,
-            self.sent_again,
-            self.refused,
-            self.unknown_results,
-            self.delivered_again,
-        )
     }
 }

@@ -48,11 +48,22 @@ fn waiting(test_env: &TestEnv) -> f64 {
 
 /// The database goes away, and the service has noticed.
 fn goes_away(database: &TestDatabase, test_env: &TestEnv) {
-    database.is_away();
+    database.be_away(true);
     test_env.until("a webhook is spooled", || {
         let reply = test_env.caller("c-first").presses("4");
         reply.header("postcall-outcome") == Some("spooled")
     });
+}
+
+fn submissions(database: &TestDatabase) -> i64 {
+    database.number("SELECT count(*) FROM submissions")
+}
+
+/// What was spooled is in the database, which has so many submissions then.
+#[track_caller]
+fn until_drained(test_env: &TestEnv, database: &TestDatabase, count: i64) {
+    test_env
+        .until("the spool is empty", || submissions(database) == count && waiting(test_env) == 0.0);
 }
 
 #[test]
@@ -79,7 +90,7 @@ fn webhooks_are_spooled_while_the_database_is_away_and_delivered_once_when_it_is
     test_env.until("they are counted", || waiting(&test_env) >= 23.0);
     assert!(test_env.figures().of("webhooks_total{outcome=\"spooled\",source=\"quick\"}") >= 20.0);
 
-    database.is_back();
+    database.be_away(false);
     test_env.until("the spool is empty", || waiting(&test_env) == 0.0);
     let accepted = database.number("SELECT sum(accepted)::bigint FROM state_counts");
     assert_eq!(accepted, 23, "c-before, c-first, 20 calls, and c-wavers");
@@ -106,14 +117,14 @@ fn an_answer_that_was_spooled_in_time_is_delivered_with_its_submission() {
     test_env.start();
     let caller = test_env.caller("c-1").at("ivr");
     caller.presses("2").assert_status(200);
-    database.is_away();
+    database.be_away(true);
     let answered = Instant::now();
     test_env.until("the second answer is spooled", || {
         let reply = caller.clone().asked("problem").presses("1");
         ["spooled", "duplicate"].map(Some).contains(&reply.header("postcall-outcome"))
     });
     test_env.until("the submission is due", || answered.elapsed() > 2 * TIMEOUT);
-    database.is_back();
+    database.be_away(false);
     test_env.until("it is delivered", || !test_env.plivo.heard_about("c-1").is_empty());
     let heard = test_env.plivo.heard_about("c-1");
     assert_eq!((&heard[0]["rating"], heard.len()), (&serde_json::json!(2), 1));
@@ -134,7 +145,7 @@ fn a_webhook_that_was_changed_in_the_spool_is_set_aside() {
     let change = "UPDATE spooled SET request = CAST('{' AS BLOB) WHERE seq = 1";
     assert_eq!(file.execute(change, []).unwrap(), 1);
     drop(file);
-    database.is_back();
+    database.be_away(false);
     test_env.start();
     let drained =
         |result| test_env.figures().of(&format!("spool_drained_total{{result=\"{result}\"}}"));
@@ -159,11 +170,10 @@ fn a_spool_outlives_a_restart() {
     goes_away(&database, &test_env);
     assert_spooled(&says(&test_env, "c-1", "4"));
     test_env.stop();
-    database.is_back();
-    let submissions = || database.number("SELECT count(*) FROM submissions");
-    assert_eq!(submissions(), 0, "nothing could be handed on");
+    database.be_away(false);
+    assert_eq!(submissions(&database), 0, "nothing could be handed on");
     test_env.start();
-    test_env.until("the spool is empty", || submissions() == 2 && waiting(&test_env) == 0.0);
+    until_drained(&test_env, &database, 2);
     test_env.until("it is delivered", || test_env.plivo.heard_about("c-1").len() == 1);
 }
 
@@ -173,15 +183,14 @@ fn webhooks_are_spooled_from_the_start_if_the_database_is_away_then() {
         return;
     }
     let database = TestDatabase::new();
-    database.is_away();
+    database.be_away(true);
     let mut test_env = serving(&database, SPOOL);
     assert_spooled(&says(&test_env, "c-1", "4"));
     assert!(test_env.is_ready());
     test_env.restart();
     assert_spooled(&says(&test_env, "c-2", "5"));
-    database.is_back();
-    let submissions = || database.number("SELECT count(*) FROM submissions");
-    test_env.until("the spool is empty", || submissions() == 2 && waiting(&test_env) == 0.0);
+    database.be_away(false);
+    until_drained(&test_env, &database, 2);
 }
 
 #[test]
@@ -193,9 +202,9 @@ fn a_replica_that_ends_hands_on_what_is_spooled_first() {
     let mut test_env = serving(&database, SPOOL);
     goes_away(&database, &test_env);
     assert_spooled(&says(&test_env, "c-1", "4"));
-    database.is_back();
+    database.be_away(false);
     test_env.stop();
-    assert_eq!(database.number("SELECT count(*) FROM submissions"), 2);
+    assert_eq!(submissions(&database), 2);
 }
 
 #[test]
@@ -216,7 +225,7 @@ fn a_webhook_that_the_database_is_slow_with_is_received_once() {
         test_env.figures().of("spool_drained_total{result=\"received\"}") == 1.0
     });
     assert_eq!(database.number("SELECT count(*) FROM webhooks"), 1);
-    assert_eq!(database.number("SELECT count(*) FROM submissions"), 1);
+    assert_eq!(submissions(&database), 1);
 }
 
 #[test]
@@ -230,7 +239,7 @@ fn a_spool_that_is_full_is_not_ready_and_refuses_webhooks() {
     let full = || says(&test_env, "c-1", "4").status == 503;
     test_env.until("it is full", full);
     assert!(!test_env.is_ready());
-    database.is_back();
+    database.be_away(false);
     test_env.until("it has room", || test_env.is_ready() && !full());
 }
 
@@ -241,11 +250,11 @@ fn without_a_spool_webhooks_are_refused_while_the_database_is_away() {
     }
     let database = TestDatabase::new();
     let test_env = serving(&database, "{}");
-    database.is_away();
+    database.be_away(true);
     test_env.until("it is not ready", || {
         says(&test_env, "c-1", "4").status == 503 && !test_env.is_ready()
     });
-    database.is_back();
+    database.be_away(false);
     test_env.until("it is ready", || test_env.is_ready());
 }
 
@@ -258,7 +267,7 @@ fn a_spool_whose_webhooks_wait_for_another_database_is_refused() {
     let mut test_env = serving(&database, SPOOL);
     goes_away(&database, &test_env);
     test_env.stop();
-    database.is_back();
+    database.be_away(false);
     database.with(async |client| {
         client.batch_execute("UPDATE identity SET id = gen_random_uuid()").await.unwrap();
     });

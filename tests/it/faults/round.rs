@@ -1,18 +1,16 @@
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use postcall::settings::{Environment, Settings};
-use postcall::submission::StateCounts;
 use serde_json::json;
 
 use super::linger;
 use super::trouble::Trouble;
 use super::wire::Wire;
 use crate::invariant_checker::{
-    self, Call, FarSide, LoadSenders, StoreContents, assert_ended_well,
+    self, Call, FarSide, LoadSenders, StoreContents, Tally, assert_ended_well,
 };
 use crate::process::{Home, Process};
 
@@ -42,20 +40,6 @@ pub struct Round {
     far: Wire,
     service: Process,
     tally: Tally,
-}
-
-/// What befell, and what became of it.
-#[derive(Default)]
-pub struct Tally {
-    troubles: BTreeMap<&'static str, usize>,
-    webhooks: usize,
-    calls: usize,
-    harmed: usize,
-    sent_again: usize,
-    put_off: usize,
-    heard_again: usize,
-    unknown_results: usize,
-    ended: StateCounts,
 }
 
 impl Round {
@@ -159,7 +143,7 @@ impl Round {
         for (id, call) in &self.calls {
             let (kept, heard) = (&kept.kept[id], self.far_side.heard(id));
             assert_ended_well(id, call, kept, heard);
-            self.tally.heard_again += usize::from(heard.len() > 1);
+            self.tally.delivered_again += usize::from(heard.len() > 1);
             self.tally.unknown_results += kept.attempts("unknown_result");
         }
         Tally {
@@ -171,45 +155,5 @@ impl Round {
             ended: totals,
             ..self.tally
         }
-    }
-}
-
-impl Tally {
-    pub fn add(&mut self, round: &Self) {
-        for (trouble, times) in &round.troubles {
-            *self.troubles.entry(trouble).or_default() += times;
-        }
-        self.webhooks += round.webhooks;
-        self.calls += round.calls;
-        self.harmed += round.harmed;
-        self.sent_again += round.sent_again;
-        self.put_off += round.put_off;
-        self.heard_again += round.heard_again;
-        self.unknown_results += round.unknown_results;
-        self.ended.accepted += round.ended.accepted;
-        self.ended.delivered += round.ended.delivered;
-        self.ended.ignored += round.ended.ignored;
-        self.ended.dead += round.ended.dead;
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let troubles = self.troubles.iter().map(|(trouble, times)| format!("{times} {trouble}"));
-        let StateCounts { accepted, delivered, ignored, dead, .. } = self.ended;
-        write!(
-            f,
-            "{}; {} exchanges harmed. {} webhooks about {} calls, {} sent again without an answer and \
-             {} after a 503 or 408. Nothing lost, nothing told wrongly: {accepted} accepted = {delivered} \
-             delivered + {ignored} ignored + {dead} dead; {} unknown results, {} calls delivered again",
-            troubles.collect::<Vec<_>>().join(", "),
-            self.harmed,
-            self.webhooks,
-            self.calls,
-            self.sent_again,
-            self.put_off,
-            self.unknown_results,
-            self.heard_again,
-        )
     }
 }

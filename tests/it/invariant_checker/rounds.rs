@@ -1,24 +1,17 @@
-use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use super::{number, say, seed};
+use super::{Tally, number, say, seed};
 
 /// After how many rounds it is said that they continue.
 const SAID_EVERY: u64 = 20;
 
 /// Plays rounds from a seed, several at once: `POSTCALL_ROUNDS` of them, or else `rounds`. Prints their sum.
-pub fn play_rounds<T: Default + Display + Send>(
-    name: &str,
-    rounds: u64,
-    at_once: usize,
-    play: impl Fn(u64) -> T + Sync,
-    add: impl Fn(&mut T, &T) + Sync,
-) {
+pub fn play_rounds(name: &str, rounds: u64, at_once: usize, play: impl Fn(u64) -> Tally + Sync) {
     let first = seed();
     let rounds = number("POSTCALL_ROUNDS").unwrap_or(rounds);
-    let (begun, tally) = (AtomicU64::new(0), Mutex::new(T::default()));
+    let (begun, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
     let play = || {
         loop {
             let round = begun.fetch_add(1, Ordering::Relaxed);
@@ -27,7 +20,7 @@ pub fn play_rounds<T: Default + Display + Send>(
             }
             let unfinished = Unfinished { name, seed: first + round };
             let played = play(first + round);
-            add(&mut tally.lock().unwrap(), &played);
+            tally.lock().unwrap().add(&played);
             std::mem::forget(unfinished);
             if round > 0 && round.is_multiple_of(SAID_EVERY) {
                 say(&format!("{name}: {round} of {rounds} rounds"));

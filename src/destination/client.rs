@@ -73,24 +73,7 @@ impl Client {
     ///
     /// TLS offers HTTP/1.1 only, and trusts the public roots that are built in.
     pub fn new(timeouts: Timeouts, in_flight: usize) -> Self {
-        let connector = Connector::new()
-            .rustls_0_23(Arc::new(tls()))
-            .timeout(timeouts.connect)
-            .handshake_timeout(timeouts.connect)
-            .limit(in_flight);
-        let http = awc::Client::builder()
-            .connector(connector)
-            .disable_redirects()
-            // The deadline covers the whole exchange; awc's own ends at the response's head.
-            .disable_timeout()
-            .no_default_headers()
-            .add_default_header((
-                header::USER_AGENT,
-                concat!("postcall/", env!("CARGO_PKG_VERSION")),
-            ))
-            .add_default_header((header::ACCEPT, "application/json"))
-            .finish();
-        Self::over(Box::new(http), timeouts)
+        Self::over(Box::new(http(timeouts.connect, in_flight)), timeouts)
     }
 
     pub fn over(transport: Box<dyn Transport>, timeouts: Timeouts) -> Self {
@@ -136,6 +119,23 @@ impl Client {
     }
 }
 
+/// A client of HTTP that says who it is, follows no redirect and has no deadline of its own but that of
+/// connecting: awc's ends at the response's head. So many exchanges may run at once.
+pub(super) fn http(connect_timeout: Duration, in_flight: usize) -> awc::Client {
+    let connector = Connector::new()
+        .rustls_0_23(Arc::new(tls()))
+        .timeout(connect_timeout)
+        .handshake_timeout(connect_timeout)
+        .limit(in_flight);
+    awc::Client::builder()
+        .connector(connector)
+        .disable_redirects()
+        .disable_timeout()
+        .no_default_headers()
+        .add_default_header((header::USER_AGENT, concat!("postcall/", env!("CARGO_PKG_VERSION"))))
+        .finish()
+}
+
 impl Transport for awc::Client {
     fn post(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, NoResponse>> {
         let Request { url, authorization, content_type, body, traceparent } = request;
@@ -143,7 +143,8 @@ impl Transport for awc::Client {
             let mut request = self
                 .post(url)
                 .basic_auth(authorization.user, authorization.password.expose_secret())
-                .content_type(content_type);
+                .content_type(content_type)
+                .insert_header((header::ACCEPT, "application/json"));
             if let Some(traceparent) = traceparent {
                 request = request.insert_header((TraceId::HEADER, traceparent));
             }

@@ -1,11 +1,8 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use awc::Connector;
-use awc::http::header;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::client::tls;
+use super::client::http;
 
 /// Most of a response that is read, so that the connection can be used again.
 const RESPONSE_MAX: usize = 64 * 1024;
@@ -22,16 +19,8 @@ pub struct Poster {
 impl Poster {
     /// A request may take `timeout`, from connecting to the last byte of the response.
     pub fn new(url: String, content_type: &'static str, timeout: Duration) -> Self {
-        let http = awc::Client::builder()
-            .connector(Connector::new().rustls_0_23(Arc::new(tls())).timeout(timeout))
-            .disable_redirects()
-            .disable_timeout()
-            .no_default_headers()
-            .add_default_header((
-                header::USER_AGENT,
-                concat!("postcall/", env!("CARGO_PKG_VERSION")),
-            ))
-            .finish();
+        // One request at a time.
+        let http = http(timeout, 1);
         Self { http, url, content_type, timeout }
     }
 

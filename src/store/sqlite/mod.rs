@@ -66,7 +66,7 @@ pub use self::recover::{Recovered, recover};
 pub(super) use self::spool::Spooled;
 pub use super::examination::{Examination, Finding, FindingKind};
 
-/// How long a query may take that a client or an operator waits for.
+/// How long a query may take that a client or an operator waits for, beside a service.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// How often SQLite asks whether it may continue, in its steps.
@@ -107,6 +107,8 @@ enum Kind {
 struct Connections {
     service: Arc<Mutex<ReadOnly>>,
     people: Arc<Mutex<ReadOnly>>,
+    /// How long a query of the latter may take, beside a service.
+    most: Option<Duration>,
 }
 
 /// A database that is only read, whether or not a process serves it. Its methods block.
@@ -174,7 +176,8 @@ impl SqliteStore {
         open::warn_of_rescued(path);
         network::warn_of_network_file_system(path);
         let reader = || Ok(Arc::new(Mutex::new(ReadOnly(open::read_only(path)?))));
-        let connections = Some(Connections { service: reader()?, people: reader()? });
+        let connections =
+            Some(Connections { service: reader()?, people: reader()?, most: Some(LOOK_MAX) });
         let mut backend = Database::serving(connection, path, observer.clone(), lock, !local)?;
         backend.is_spool = matches!(kind, Kind::Spool(_));
         let damage = backend.damage_record();
@@ -215,7 +218,7 @@ impl SqliteStore {
             serving: Serving::refusing(writing),
             connections: reader.map(|reader| {
                 let service = Arc::new(Mutex::new(reader));
-                Connections { people: service.clone(), service }
+                Connections { people: service.clone(), service, most: None }
             }),
             damage,
             local: false,
@@ -232,14 +235,14 @@ impl SqliteStore {
         self.query(connections.service.clone(), None, query).await
     }
 
-    /// A query of a client or an operator, which takes no longer than [`LOOK_MAX`].
+    /// A query of a client or an operator.
     async fn look<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let Some(connections) = &self.connections else { return Err(self.cannot_be_read()) };
-        self.query(connections.people.clone(), Some(LOOK_MAX), query).await
+        self.query(connections.people.clone(), connections.most, query).await
     }
 
     fn cannot_be_read(&self) -> StoreError {

@@ -94,8 +94,8 @@ impl Spool {
             database,
             owner: OnceLock::new(),
             draining_since: Mutex::default(),
-            // Until they are counted.
-            waiting: AtomicU64::new(0),
+            // One at least until they are counted: no claim overtakes what an earlier process spooled.
+            waiting: AtomicU64::new(1),
             filled: Notify::new(),
             slow_until: Mutex::default(),
             clock,

@@ -217,9 +217,11 @@ pub(super) fn load(
     rows.collect()
 }
 
-/// How many webhooks wait, and when the first of them arrived.
+/// How many webhooks wait, and when the first of them arrived. Counted from the first number to the last,
+/// for all of them may have to be read otherwise: too many for a moment if one was refused between others.
 pub(super) fn size(connection: &Connection) -> Result<(u64, Option<Timestamp>)> {
-    let waiting = connection.query_row("SELECT count(*) FROM spooled", [], |row| row.get(0))?;
+    let waiting = "SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM spooled";
+    let waiting = connection.query_row(waiting, [], |row| row.get(0))?;
     let first = load(connection, 0, 1)?.pop().and_then(|(_, first)| first);
     Ok((waiting, first.and_then(|it| Timestamp::from_microsecond(it.received_at).ok())))
 }

@@ -76,7 +76,7 @@ impl Submission {
             day: self.accepted_at.as_second().div_euclid(DAY),
             survey: self.survey.to_string(),
             account: self.account.to_string(),
-            // A text in PostgreSQL cannot hold it.
+            // No survey gives such a value, but a corrupt document may: a text in PostgreSQL cannot hold it.
             value: value.replace('\0', "\u{fffd}"),
             state: self.state.label().to_owned(),
             reason: self.state.reason().unwrap_or_default().to_owned(),

@@ -77,13 +77,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The error and its causes, in words.
-    pub fn chain(&self) -> String {
-        let error: &(dyn std::error::Error + 'static) = self;
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-    }
-
     pub(super) fn open(
         path: &Path,
         error: impl Into<Box<dyn std::error::Error + Send + Sync>>,

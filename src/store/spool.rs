@@ -16,7 +16,7 @@ use super::model::{Drained, ReceiveRequest, Received};
 use super::observer::Observer;
 use super::sqlite::{self, Spooled, SqliteStore};
 use crate::clock::Clock;
-use crate::domain::{Answer, IdempotencyKey, Name};
+use crate::domain::{Answer, IdempotencyKey, Name, chain};
 use crate::submission::{AnswerValidity, Answers, ChangedAnswerPolicy, CompletionPolicy, DueTime};
 
 /// How many webhooks are handed on at once.
@@ -169,7 +169,7 @@ impl Spool {
                 Owner::Another
             }
             Err(error) => {
-                tracing::error!(error = error.chain(), "the spool cannot be written");
+                tracing::error!(error = chain(&error), "the spool cannot be written");
                 return false;
             }
         };
@@ -186,7 +186,7 @@ impl Spool {
             let page = match self.file.spooled(after, PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
-                    return tracing::error!(error = error.chain(), "the spool cannot be read");
+                    return tracing::error!(error = chain(&error), "the spool cannot be read");
                 }
             };
             let Some((last, _)) = page.last() else { return };
@@ -203,12 +203,12 @@ impl Spool {
                 && let Err(error) = self.file.forget_spooled(done.clone()).await
             {
                 // They are duplicates when they are handed on again.
-                return tracing::error!(error = error.chain(), "the spool cannot be written");
+                return tracing::error!(error = chain(&error), "the spool cannot be written");
             }
             done.iter().for_each(|(_, drained)| self.observer.spool_drained(*drained));
             let refused = handed_on.iter().find_map(|(_, result)| result.as_ref().err());
             if let Some(error) = refused {
-                let error = error.chain();
+                let error = chain(error);
                 return tracing::warn!(error, "the database does not take what is spooled yet");
             }
             self.count().await;
@@ -251,7 +251,7 @@ impl Spool {
                 Some(waiting)
             }
             Err(error) => {
-                tracing::error!(error = error.chain(), "the spool cannot be read");
+                tracing::error!(error = chain(&error), "the spool cannot be read");
                 None
             }
         }

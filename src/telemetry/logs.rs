@@ -13,6 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, reload};
 
+pub use crate::domain::chain;
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -50,14 +52,6 @@ pub struct UnknownFormat;
 )]
 pub struct BadFilter {
     part: String,
-}
-
-/// An error and what caused it, in one line: a field of a log line shows only the outermost.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 /// Starts logging for the whole process.

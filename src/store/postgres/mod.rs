@@ -46,7 +46,7 @@ use super::model::{
     ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
 };
 use super::serving::{Engine, Serving, Writing};
-use crate::domain::{CallUuid, Name};
+use crate::domain::{CallUuid, Name, chain};
 use crate::submission::{Submission, SubmissionId};
 
 pub use self::connection::{Address, shown};
@@ -110,7 +110,7 @@ impl PostgresStore {
         };
         opening.options.observer.commit_failed();
         tracing::warn!(
-            error = why.chain(),
+            error = chain(&why),
             "the store cannot be opened yet; until then webhooks are answered 503, or spooled if there is a spool"
         );
         serving.is_opening();

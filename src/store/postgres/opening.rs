@@ -15,6 +15,7 @@ use super::options::{LeaseClock, Options};
 use super::replicas::{self, Ended, Replica};
 use super::schema;
 use super::transaction::{self, Database};
+use crate::domain::chain;
 use crate::store::batch::free_claims;
 use crate::store::error::StoreError;
 use crate::store::serving::Serving;
@@ -100,7 +101,7 @@ impl Opening {
                     return;
                 }
                 Err(error) if may_pass(&error) => {
-                    tracing::debug!(error = error.chain(), "the store cannot be opened yet");
+                    tracing::debug!(error = chain(&error), "the store cannot be opened yet");
                 }
                 Err(error) => {
                     self.ended.get_or_init(|| Arc::new(error));

@@ -26,16 +26,3 @@ check_manifests() {
     rm -r "$core"
     return "$failed"
 }
-
-# must_refuse FILE FAULT: before they are believed, the checks must refuse FILE for the FAULT in it.
-must_refuse() {
-    local faults
-    if faults=$(check_manifests "$1"); then
-        echo "$1 is bad, and no check minds" >&2
-        return 1
-    elif ! grep --quiet --fixed-strings -- "$2" <<<"$faults"; then
-        echo "$1 is refused, but not for its \"$2\":" >&2
-        echo "$faults" >&2
-        return 1
-    fi
-}

@@ -44,13 +44,13 @@ impl Answered {
     }
 }
 
-/// Sends every request once.
+/// Sends every request once, over connections that are spread over the addresses.
 ///
 /// Each connection has one request in flight. Without a rate it sends the next request when it has
 /// its answer, and that is when the request is due. With a rate the requests are due at even
 /// intervals; one that finds no free connection waits, and its latency counts from when it was due.
 pub fn run(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     requests: &[Vec<u8>],
     connections: usize,
     rate: Option<NonZeroU32>,
@@ -59,7 +59,7 @@ pub fn run(
     let mut poll = Poll::new()?;
     let wakes = Token(connections);
     let mut open = (0..connections)
-        .map(|number| Connection::open(address, &poll, Token(number)))
+        .map(|number| Connection::open(addresses[number % addresses.len()], &poll, Token(number)))
         .collect::<anyhow::Result<Vec<_>>>()
         .context("connecting")?;
     // The poll forgets a wake whose waker is gone, so this one stays until the end of the run.

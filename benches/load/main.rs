@@ -1,26 +1,28 @@
 //! What the service does beside a bare actix no-op: durable answers a second, deliveries a second,
-//! CPU time, latency and memory.
+//! CPU time, latency and memory; with SQLite, and with PostgreSQL if asked for.
 //!
-//! Both get the same signed requests from the same client over the same number of connections, each
-//! in a process of its own, in turn for several rounds. Without `--rate` the client sends as fast as
-//! it is answered, and the median ratio of their answers a second has to reach the floor. The service
+//! All get the same signed requests from the same client over the same number of connections, each
+//! in processes of its own, in turn for several rounds. Without `--rate` the client sends as fast as
+//! it is answered, and the median ratio with SQLite to the no-op has to reach the floor. The service
 //! verifies V3, keeps each webhook on disk before it answers, and delivers at the same time. A run
 //! counts only if every webhook was answered as durable, all are in the store, the state counts
 //! balance, and the stand-in of Plivo received each call once.
 //!
 //! `cargo bench --bench load`, on two quiet cores: figures of one machine say little, ratios more.
+//! `cargo bench --bench load -- --stores sqlite,postgres,replicas --connections 64,256` compares the stores,
+//! on a server of PostgreSQL that it starts from the machine's binaries.
 
 mod driver;
 mod message;
 mod noop;
 mod plivo;
+mod postgres;
 mod process;
 mod report;
 mod requests;
 mod service;
 mod settings;
 
-use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::process::ExitCode;
 use std::thread;
@@ -33,10 +35,11 @@ use serde_json::json;
 use self::driver::Answered;
 use self::noop::Noop;
 use self::plivo::Plivo;
+use self::postgres::Postgres;
 use self::process::MemoryPeak;
-use self::report::{Figures, Turn};
+use self::report::{Figures, Measured, Turn};
 use self::requests::Requests;
-use self::service::Service;
+use self::service::{Service, Store};
 
 /// What the service has to reach of the no-op's rate.
 const FLOOR: f64 = 0.11;
@@ -55,6 +58,9 @@ struct Load {
     /// Webhooks a second, at even intervals; as fast as they are answered without it
     #[arg(long)]
     rate: Option<NonZeroU32>,
+    /// Where the service keeps webhooks; several are measured in turn
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite")]
+    stores: Vec<Store>,
     /// How often the service and the no-op take turns
     #[arg(long, default_value = "5")]
     rounds: NonZeroUsize,
@@ -104,12 +110,17 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let requests = Requests::prepare(load.webhooks.get())?;
     let plivo = Plivo::start()?;
+    let needs_postgres = load.stores.iter().any(|store| *store != Store::Sqlite);
+    let postgres = needs_postgres.then(Postgres::start).transpose()?;
     eprintln!("{} webhooks a run; stores below {}", load.webhooks, settings::FOLDER);
     eprintln!("{}", report::HEAD);
     let mut rounds = Vec::new();
     for _ in 0..load.rounds.get() {
         for connections in &load.connections {
-            let turn = take_turn(&load, requests.all(), &plivo, connections.get())?;
+            // Each turn with PostgreSQL has databases of its own.
+            let number = rounds.len();
+            let far_side = FarSide { plivo: &plivo, postgres: postgres.as_ref(), number };
+            let turn = take_turn(&load, requests.all(), &far_side, connections.get())?;
             eprintln!("{}", report::rows(&turn));
             rounds.push(turn);
         }
@@ -128,8 +139,10 @@ fn main() -> anyhow::Result<ExitCode> {
             })
         ),
     }
-    let is_low = |turn: &Turn| turn.of_noop.is_some_and(|ratio| ratio < load.floor);
-    if medians.iter().any(is_low) {
+    let is_low = |it: &Measured| {
+        it.name == name_of(Store::Sqlite) && it.of_noop.is_some_and(|ratio| ratio < load.floor)
+    };
+    if medians.iter().flat_map(|turn| &turn.measured).any(is_low) {
         eprintln!("below the floor of {}", load.floor);
         return Ok(ExitCode::FAILURE);
     }
@@ -141,42 +154,73 @@ fn medians_of(rounds: &[Turn], connections: usize) -> Turn {
     Turn::medians(&alike)
 }
 
+/// What the service talks to in a turn.
+struct FarSide<'a> {
+    plivo: &'a Plivo,
+    postgres: Option<&'a Postgres>,
+    number: usize,
+}
+
+fn name_of(store: Store) -> &'static str {
+    match store {
+        Store::Sqlite => "Postcall, SQLite",
+        Store::Postgres => "Postcall, PostgreSQL",
+        Store::Replicas => "three replicas, PostgreSQL",
+    }
+}
+
 fn take_turn(
     load: &Load,
     requests: &[Vec<u8>],
-    plivo: &Plivo,
+    far_side: &FarSide<'_>,
     connections: usize,
 ) -> anyhow::Result<Turn> {
-    let drive = |address| driver::run(address, requests, connections, load.rate);
-
-    let service = Service::start(load.variant, &load.logs, plivo)?;
-    let postcall = measure(service.id(), service.public, drive, |answered| {
-        ensure!(answered.durable == answered.count, "an answer does not promise anything");
-        service.finish(answered.count)
-    })?;
-    drop(service);
-
+    let drive = |addresses: &[_]| driver::run(addresses, requests, connections, load.rate);
+    let mut measured = Vec::new();
+    for store in &load.stores {
+        let name = format!("turn_{}_{}", far_side.number, measured.len());
+        let postgres = far_side.postgres.filter(|_| *store != Store::Sqlite);
+        let database = postgres.map(|server| (server, name.as_str()));
+        let service = Service::start(*store, load.variant, &load.logs, far_side.plivo, database)?;
+        let (ids, addresses) = (service.ids(), service.addresses());
+        let figures = measure(
+            &ids,
+            postgres,
+            || drive(&addresses),
+            |answered| {
+                ensure!(answered.durable == answered.count, "an answer does not promise anything");
+                service.finish(answered.count)
+            },
+        )?;
+        measured.push(Measured { name: name_of(*store), figures, of_noop: None });
+    }
     let bare = Noop::start()?;
-    let noop = measure(bare.id(), bare.address, drive, |_| Ok(None))?;
-
-    let of_noop = load.rate.is_none().then(|| postcall.answers_per_s / noop.answers_per_s);
-    Ok(Turn { connections, postcall, noop, of_noop })
+    let noop = measure(&[bare.id()], None, || drive(&[bare.address]), |_| Ok(None))?;
+    if load.rate.is_none() {
+        for it in &mut measured {
+            it.of_noop = Some(it.figures.answers_per_s / noop.answers_per_s);
+        }
+    }
+    measured.push(Measured { name: "actix no-op", figures: noop, of_noop: None });
+    Ok(Turn { connections, measured })
 }
 
-/// Drives a process that has just been started; `finish` waits for what it does after its last
-/// answer, and returns when its last delivery came.
+/// Drives processes that have just been started; `finish` waits for what they do after the last
+/// answer, and returns when the last delivery came.
 fn measure(
-    id: u32,
-    address: SocketAddr,
-    drive: impl Fn(SocketAddr) -> anyhow::Result<Answered>,
+    ids: &[u32],
+    postgres: Option<&Postgres>,
+    drive: impl Fn() -> anyhow::Result<Answered>,
     finish: impl Fn(&Answered) -> anyhow::Result<Option<Instant>>,
 ) -> anyhow::Result<Figures> {
     thread::sleep(IDLE_AFTER);
-    let idle_mb = process::memory_mb(id)?;
+    let idle_mb = ids.iter().map(|id| process::memory_mb(*id)).sum::<anyhow::Result<f64>>()?;
     let client = std::process::id();
-    let (cpu, client_cpu) = (process::cpu(id)?, process::cpu(client)?);
-    let peak = MemoryPeak::of(id);
-    let answered = drive(address)?;
+    let cpu_of_all = || ids.iter().map(|id| process::cpu(*id)).sum::<anyhow::Result<Duration>>();
+    let server_cpu = || postgres.map(Postgres::cpu).transpose();
+    let (cpu, client_cpu, server) = (cpu_of_all()?, process::cpu(client)?, server_cpu()?);
+    let peak = MemoryPeak::of(ids);
+    let answered = drive()?;
     let last_delivery = finish(&answered)?;
     let a_webhook = |cpu: Duration| cpu.as_secs_f64() * 1e6 / answered.count as f64;
     let end_to_end = |last: Instant| {
@@ -185,7 +229,8 @@ fn measure(
     Ok(Figures {
         answers_per_s: answered.per_second(),
         end_to_end_per_s: last_delivery.map(end_to_end),
-        cpu_us: a_webhook(process::cpu(id)? - cpu),
+        cpu_us: a_webhook(cpu_of_all()? - cpu),
+        server_cpu_us: server_cpu()?.zip(server).map(|(after, before)| a_webhook(after - before)),
         client_cpu_us: a_webhook(process::cpu(client)? - client_cpu),
         p50_ms: answered.latency_ms(0.5),
         p99_ms: answered.latency_ms(0.99),

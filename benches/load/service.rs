@@ -1,19 +1,24 @@
-//! The service as it is shipped, in a process of its own, with a fresh store.
+//! The service as it is shipped, in processes of its own, with a fresh store.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use postcall::store::sqlite::ReadOnly;
+use clap::ValueEnum;
+use postcall::store::postgres::{Address, PostgresStore};
+use postcall::store::sqlite::SqliteStore;
+use postcall::store::{Reader, Statistics};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::Variant;
 use crate::plivo::Plivo;
+use crate::postgres::Postgres;
 use crate::settings::{FOLDER, SETTINGS};
 
 /// How long everything may take to be delivered after the last answer.
@@ -21,16 +26,41 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Where webhooks are kept, and how many processes keep them.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Store {
+    /// One process with a file
+    Sqlite,
+    /// One process on PostgreSQL
+    Postgres,
+    /// Three processes on PostgreSQL
+    Replicas,
+}
+
+impl Store {
+    fn processes(self) -> usize {
+        if self == Self::Replicas { 3 } else { 1 }
+    }
+}
+
 pub struct Service<'a> {
-    pub public: SocketAddr,
+    processes: Vec<(SocketAddr, Child)>,
     variant: Variant,
-    process: Child,
     plivo: &'a Plivo,
-    folder: TempDir,
+    reader: Box<dyn Reader>,
+    runtime: Runtime,
+    _folder: TempDir,
 }
 
 impl<'a> Service<'a> {
-    pub fn start(variant: Variant, logs: &str, plivo: &'a Plivo) -> anyhow::Result<Self> {
+    /// `postgres` is the server, and a name that no database has yet.
+    pub fn start(
+        store: Store,
+        variant: Variant,
+        logs: &str,
+        plivo: &'a Plivo,
+        postgres: Option<(&Postgres, &str)>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("load-").tempdir_in(FOLDER)?;
         let settings = folder.path().join("postcall.yaml");
         let written = match variant {
@@ -39,31 +69,32 @@ impl<'a> Service<'a> {
         };
         std::fs::write(&settings, written)?;
         plivo.forget();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
-        command
-            .args(["serve", "--config"])
-            .arg(&settings)
-            .env("POSTCALL__STORE__URL", format!("sqlite:{}", store(&folder).display()))
-            .env("POSTCALL__ACCOUNTS__MAIN__API", format!("http://{}", plivo.address))
-            // The one line that names the addresses is needed.
-            .env("POSTCALL__LOGS__FILTER", format!("{logs},postcall::app=info"))
-            .stdout(Stdio::piped());
-        if variant == Variant::WithoutDelivery {
-            command.env("POSTCALL__DELIVERY__DELAY", "1h");
-        }
-        let mut process = command.spawn().context("starting the service")?;
-        let mut output = BufReader::new(process.stdout.take().context("the service's output")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let serving: Value = serde_json::from_str(&line).context("the service's first line")?;
-        let public = serving["public"].as_str().context("an address")?.parse()?;
-        // A full pipe would stop it.
-        thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        Ok(Self { public, variant, process, plivo, folder })
+        let file = folder.path().join("postcall.db");
+        let url = match (store, postgres) {
+            (Store::Sqlite, _) => format!("sqlite:{}", file.display()),
+            (_, Some((server, name))) => server.create(name)?,
+            (_, None) => anyhow::bail!("there is no PostgreSQL"),
+        };
+        let processes = (0..store.processes())
+            .map(|number| serve(&settings, &url, number, variant, logs, plivo))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let reader: Box<dyn Reader> = if store == Store::Sqlite {
+            Box::new(SqliteStore::open_read_only(&file)?)
+        } else {
+            let address = Address::new(url.parse()?, postcall::destination::tls(), None);
+            Box::new(PostgresStore::open_read_only(address)?)
+        };
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { processes, variant, plivo, reader, runtime, _folder: folder })
     }
 
-    pub fn id(&self) -> u32 {
-        self.process.id()
+    pub fn ids(&self) -> Vec<u32> {
+        self.processes.iter().map(|(_, process)| process.id()).collect()
+    }
+
+    /// Where webhooks go.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.processes.iter().map(|(address, _)| *address).collect()
     }
 
     /// Waits until everything is delivered and recorded; returns when the last delivery came, if
@@ -77,9 +108,9 @@ impl<'a> Service<'a> {
         let expected = if delivers { webhooks } else { 0 };
         let last = delivers.then(|| self.plivo.wait_for(webhooks, PATIENCE)).transpose()?;
         let began = Instant::now();
-        let store = ReadOnly::open(&store(&self.folder))?;
         let totals = loop {
-            let totals = store.statistics()?.counts;
+            let Statistics { counts: totals, .. } =
+                self.runtime.block_on(self.reader.statistics())?;
             if !delivers || totals.waiting() == 0 {
                 break totals;
             }
@@ -100,12 +131,49 @@ impl<'a> Service<'a> {
 
 impl Drop for Service<'_> {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        for (_, process) in &mut self.processes {
+            // It may have ended already.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
-fn store(folder: &TempDir) -> PathBuf {
-    folder.path().join("postcall.db")
+/// Starts a process; returns where it takes webhooks.
+fn serve(
+    settings: &Path,
+    store: &str,
+    number: usize,
+    variant: Variant,
+    logs: &str,
+    plivo: &Plivo,
+) -> anyhow::Result<(SocketAddr, Child)> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+    command
+        .args(["serve", "--config"])
+        .arg(settings)
+        .env("POSTCALL__STORE__URL", store)
+        .env("POSTCALL__ACCOUNTS__MAIN__API", format!("http://{}", plivo.address))
+        // The one line that names the addresses is needed.
+        .env("POSTCALL__LOGS__FILTER", format!("{logs},postcall::app=info"))
+        .stdout(Stdio::piped());
+    if store.starts_with("postgres") {
+        command.env("POSTCALL__STORE__REPLICA", format!("replica-{number}"));
+    }
+    if variant == Variant::WithoutDelivery {
+        command.env("POSTCALL__DELIVERY__DELAY", "1h");
+    }
+    let mut process = command.spawn().context("starting the service")?;
+    let mut output = BufReader::new(process.stdout.take().context("the service's output")?).lines();
+    let address = loop {
+        let line = output.next().context("the service ended")??;
+        let said: Value = serde_json::from_str(&line).context("a line of the service")?;
+        // PostgreSQL without a standby is warned of before.
+        if let Some(public) = said["public"].as_str() {
+            break public.parse()?;
+        }
+    };
+    // A full pipe would stop it.
+    thread::spawn(move || output.for_each(drop));
+    Ok((address, process))
 }

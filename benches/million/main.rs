@@ -84,7 +84,8 @@ fn main() -> anyhow::Result<ExitCode> {
     for pair in 1..=PAIRS {
         let [of_busy, of_empty] = [&busy, &empty].map(|service| {
             let requests = Requests::prepare(million.webhooks)?;
-            let answered = driver::run(service.public, requests.all(), million.connections, None)?;
+            let answered =
+                driver::run(&[service.public], requests.all(), million.connections, None)?;
             ensure!(
                 answered.durable == million.webhooks,
                 "answered without a promise: {answered:?}"

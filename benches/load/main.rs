@@ -9,7 +9,7 @@
 //! balance, and the stand-in of Plivo received each call once.
 //!
 //! `cargo bench --bench load`, on two quiet cores: figures of one machine say little, ratios more.
-//! `cargo bench --bench load -- --stores sqlite,postgres,replicas --connections 64,256` compares the stores,
+//! `cargo bench --bench load -- --stores sqlite,postgres,replicas,million --connections 64,256` compares the stores,
 //! on a server of PostgreSQL that it starts from the machine's binaries.
 
 mod driver;
@@ -112,6 +112,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let plivo = Plivo::start()?;
     let needs_postgres = load.stores.iter().any(|store| *store != Store::Sqlite);
     let postgres = needs_postgres.then(Postgres::start).transpose()?;
+    if let Some(server) = postgres.as_ref().filter(|_| load.stores.contains(&Store::Million)) {
+        server.prepare_million()?;
+    }
     eprintln!("{} webhooks a run; stores below {}", load.webhooks, settings::FOLDER);
     eprintln!("{}", report::HEAD);
     let mut rounds = Vec::new();
@@ -166,6 +169,7 @@ fn name_of(store: Store) -> &'static str {
         Store::Sqlite => "Postcall, SQLite",
         Store::Postgres => "Postcall, PostgreSQL",
         Store::Replicas => "three replicas, PostgreSQL",
+        Store::Million => "PostgreSQL, with a million",
     }
 }
 

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use postcall::store::Reader;
 use postcall::store::postgres::{Address, PostgresStore};
 use postcall::store::sqlite::SqliteStore;
-use postcall::store::{Reader, Statistics};
+use postcall::submission::StateCounts;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -35,6 +36,8 @@ pub enum Store {
     Postgres,
     /// Three processes on PostgreSQL
     Replicas,
+    /// One process on PostgreSQL, where a million submissions have ended and ten thousand wait
+    Million,
 }
 
 impl Store {
@@ -49,6 +52,8 @@ pub struct Service<'a> {
     plivo: &'a Plivo,
     reader: Box<dyn Reader>,
     runtime: Runtime,
+    /// What was there before.
+    before: StateCounts,
     _folder: TempDir,
 }
 
@@ -72,7 +77,7 @@ impl<'a> Service<'a> {
         let file = folder.path().join("postcall.db");
         let url = match (store, postgres) {
             (Store::Sqlite, _) => format!("sqlite:{}", file.display()),
-            (_, Some((server, name))) => server.create(name)?,
+            (_, Some((server, name))) => server.create(name, store == Store::Million)?,
             (_, None) => anyhow::bail!("there is no PostgreSQL"),
         };
         let processes = (0..store.processes())
@@ -85,7 +90,8 @@ impl<'a> Service<'a> {
             Box::new(PostgresStore::open_read_only(address)?)
         };
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { processes, variant, plivo, reader, runtime, _folder: folder })
+        let before = runtime.block_on(reader.statistics())?.counts;
+        Ok(Self { processes, variant, plivo, reader, runtime, before, _folder: folder })
     }
 
     pub fn ids(&self) -> Vec<u32> {
@@ -109,17 +115,16 @@ impl<'a> Service<'a> {
         let last = delivers.then(|| self.plivo.wait_for(webhooks, PATIENCE)).transpose()?;
         let began = Instant::now();
         let totals = loop {
-            let Statistics { counts: totals, .. } =
-                self.runtime.block_on(self.reader.statistics())?;
-            if !delivers || totals.waiting() == 0 {
+            let totals = self.runtime.block_on(self.reader.statistics())?.counts;
+            if !delivers || totals.waiting() == self.before.waiting() {
                 break totals;
             }
             ensure!(began.elapsed() < PATIENCE, "not settled in time: {totals:?}");
             thread::sleep(LOOK_EVERY);
         };
         ensure!(
-            totals.accepted == webhooks as u64
-                && totals.delivered == expected as u64
+            totals.accepted == self.before.accepted + webhooks as u64
+                && totals.delivered == self.before.delivered + expected as u64
                 && totals.balance(),
             "the state counts are wrong: {totals:?}"
         );

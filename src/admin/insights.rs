@@ -43,7 +43,7 @@ impl AdminService {
     /// # Errors
     /// The store cannot be read.
     pub async fn insights(&self, query: &InsightsQuery, now: Timestamp) -> Result<Insights> {
-        let end = now.as_second().div_euclid(DAY) + 1;
+        let end = Insights::today(now) + 1;
         let (length, survey) = (i64::from(query.days), query.survey.as_ref());
         let days = end - length..end;
         let of = |field: Option<&Name>, days: Range<i64>| {
@@ -72,6 +72,11 @@ impl AdminService {
 }
 
 impl Insights {
+    /// The day of a time, in days since 1970.
+    pub fn today(now: Timestamp) -> i64 {
+        now.as_second().div_euclid(DAY)
+    }
+
     /// The start of a day.
     pub fn start(day: i64) -> Timestamp {
         Timestamp::from_second(day.saturating_mul(DAY)).unwrap_or_default()

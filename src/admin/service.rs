@@ -87,6 +87,11 @@ impl AdminService {
         &*self.store
     }
 
+    /// As [`Reader::version`](crate::store::Reader::version).
+    pub fn version(&self) -> Option<u64> {
+        self.store.version()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -122,6 +122,13 @@ pub trait Reader: Send + Sync {
 
     /// Queue statistics.
     async fn statistics(&self) -> Result<Statistics, StoreError>;
+
+    /// A number that grows with each commit that changes the store, before that is acknowledged: as long as it
+    /// is the same, so is what every query finds. It costs no query. `None` if other processes may write to
+    /// the store, or no one does.
+    fn version(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What an operator does. Results are in the order of `ids`.

@@ -110,6 +110,15 @@ impl<B: Backend> Serving<B> {
         }
     }
 
+    /// As [`Reader::version`](super::contract::Reader::version).
+    pub fn version(&self) -> Option<u64> {
+        let writer = self.writer.try_read().ok()?;
+        match &*writer {
+            Writing::Open(writer) if B::EXCLUSIVE => Some(writer.commits()),
+            _ => None,
+        }
+    }
+
     /// Waits until what is queued is durable.
     pub fn finish(&mut self) {
         *self.writer.get_mut() = Writing::Closed;

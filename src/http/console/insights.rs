@@ -16,8 +16,11 @@ const DAYS: u16 = 30;
 /// Most days that are shown.
 const DAYS_MAX: u16 = 400;
 
-pub(super) async fn insights(page: PageRequest) -> Result<HttpResponse, PageError> {
+pub(super) async fn insights(mut page: PageRequest) -> Result<HttpResponse, PageError> {
     let query = query(&page.query)?;
+    if let Some(known) = page.unchanged(Insights::today(page.listener.console.clock.now())) {
+        return Ok(known);
+    }
     let insights = found(&page, &query).await?;
     let (accounts, surveys) = page.listener.api.admin.names();
     let content = console::insights(&InsightsView {
@@ -27,7 +30,8 @@ pub(super) async fn insights(page: PageRequest) -> Result<HttpResponse, PageErro
         accounts: &accounts,
         surveys: &surveys,
     });
-    let special = Special { tab: Some(Tab::Insights), refresh: Some(REFRESH) };
+    let special =
+        Special { tab: Some(Tab::Insights), refresh: Some(REFRESH), ..Special::default() };
     Ok(page.answer("Insights", special, &content))
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
 }
 
 fn answer(page: &PageRequest, status: StatusCode, shown: &Playground<'_>) -> HttpResponse {
-    let special = Special { tab: Some(Tab::Playground), refresh: None };
+    let special = Special { tab: Some(Tab::Playground), ..Special::default() };
     let mut response = page.answer("Playground", special, &console::playground(shown));
     *response.status_mut() = status;
     response

@@ -379,6 +379,10 @@ impl Reader for SqliteStore {
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.read(queries::statistics).await
     }
+
+    fn version(&self) -> Option<u64> {
+        self.serving.version()
+    }
 }
 
 impl Drop for SqliteStore {

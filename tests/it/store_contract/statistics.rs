@@ -204,3 +204,23 @@ async fn one_of_each(store: &TestStore<impl Backend>) {
     store.receive_one(complete(400, "pending")).await;
     store.receive_one(webhook(500, "collecting", &[("score", "4")])).await;
 }
+
+pub async fn the_version_is_another_after_each_commit(store: TestStore<impl Backend>) {
+    let is_known = store.version().is_some();
+    let mut known = vec![store.version()];
+    store.receive_one(complete(0, "c-1")).await;
+    known.push(store.version());
+    let claim = store.claim_one(1000).await;
+    known.push(store.version());
+    store.settle_one(&claim, accepted(1000), Decision::Delivered).await;
+    known.push(store.version());
+    store.reveal(vec![claim.token.submission], at(2000)).await.unwrap();
+    known.push(store.version());
+    if is_known {
+        assert!(known.is_sorted_by(|a, b| a < b), "{known:?}");
+        store.receive_one(complete(0, "c-1")).await;
+        assert_eq!(store.version(), known[4], "a duplicate changes nothing");
+    } else {
+        assert!(known.iter().all(Option::is_none), "others write too: {known:?}");
+    }
+}

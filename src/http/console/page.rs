@@ -65,8 +65,8 @@ impl PageRequest {
         let (revision, version) =
             (self.listener.console.revision(), self.listener.api.admin.version()?);
         let minute = self.listener.console.clock.now().as_second().div_euclid(UNSEEN_MAX);
-        let Visitor { role, by, .. } = self.visitor;
-        let basis = format!("{:?}", (revision, version, minute, role, by, &self.path, shows));
+        let Visitor { role, session, .. } = self.visitor;
+        let basis = format!("{:?}", (revision, version, minute, role, session, &self.path, shows));
         let basis = digest(&basis);
         let is_known = |etag: &&str| etag.split_once('-').is_some_and(|(known, _)| known == basis);
         let known = self.etag.as_deref().filter(is_known).map(not_modified);
@@ -81,7 +81,7 @@ impl PageRequest {
             title,
             environment: config.environment.as_deref(),
             role: Some(self.visitor.role),
-            has_session: self.visitor.by == "session",
+            has_session: self.visitor.session.is_some(),
             tab: special.tab,
             refresh: special.refresh,
         };

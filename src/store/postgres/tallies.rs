@@ -48,7 +48,15 @@ const ALL: &str =
     GROUP BY field, day, survey, account, value, state, reason, rating, issues, origin
     HAVING sum(n) <> 0";
 
-const FIELD_VALUES: &str = "SELECT DISTINCT survey, field, value FROM tallies WHERE field <> ''";
+/// One value after the other by the index: reading all rows of each would hold up the claim that asks for them.
+const FIELD_VALUES: &str = "WITH RECURSIVE known AS (
+        (SELECT field, survey, value FROM tallies WHERE field > ''
+            ORDER BY field, survey, value LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM known, LATERAL (SELECT field, survey, value FROM tallies
+            WHERE (field, survey, value) > (known.field, known.survey, known.value)
+            ORDER BY field, survey, value LIMIT 1) AS next)
+    SELECT survey, field, value FROM known";
 
 /// Adds to the tallies of a replica.
 pub(super) fn add(tallies: &Tallies, slot: i64) -> Vec<Statement> {

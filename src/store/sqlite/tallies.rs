@@ -1,6 +1,6 @@
 //! SQL of the tallies.
 
-use rusqlite::{Connection, Result, Row, params};
+use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::columns::parsed;
 use crate::domain::Name;
@@ -60,13 +60,32 @@ fn tally(row: &Row<'_>) -> Result<Tally> {
     })
 }
 
+/// One after the other: reading all rows of each value would hold up the claim that asks for them. A comparison
+/// of all three columns at once would begin at the first row of the value that is known, and read the others.
+pub(super) const NEXT_FIELD: &str = "SELECT min(field) FROM tallies WHERE field > ?1";
+pub(super) const NEXT_SURVEY: &str =
+    "SELECT min(survey) FROM tallies WHERE field = ?1 AND survey > ?2";
+pub(super) const NEXT_VALUE: &str =
+    "SELECT min(value) FROM tallies WHERE field = ?1 AND survey = ?2 AND value > ?3";
+
 pub(super) fn field_values(connection: &Connection) -> Result<FieldValues> {
     let mut values = FieldValues::default();
-    let mut known = connection
-        .prepare_cached("SELECT DISTINCT survey, field, value FROM tallies WHERE field <> ''")?;
-    let mut rows = known.query([])?;
-    while let Some(row) = rows.next()? {
-        values.add(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+    let next = |statement: &str, after: &[&str]| -> Result<Option<String>> {
+        let after = params_from_iter(after);
+        connection.prepare_cached(statement)?.query_row(after, |row| row.get(0))
+    };
+    let mut field = String::new();
+    while let Some(found) = next(NEXT_FIELD, &[&field])? {
+        field = found;
+        let mut survey = String::new();
+        while let Some(found) = next(NEXT_SURVEY, &[&field, &survey])? {
+            survey = found;
+            let mut value = String::new();
+            while let Some(found) = next(NEXT_VALUE, &[&field, &survey, &value])? {
+                values.add(&survey, &field, &found);
+                value = found;
+            }
+        }
     }
     Ok(values)
 }

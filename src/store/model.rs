@@ -247,6 +247,20 @@ pub struct Tally {
     pub n: u64,
 }
 
+/// Rules of a survey, and since when they have been in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SurveyRevision {
+    pub survey: Name,
+    pub since: Timestamp,
+    /// Equal for equal rules.
+    pub digest: String,
+}
+
+impl SurveyRevision {
+    /// How many of a survey are kept, the newest.
+    pub const KEPT: u32 = 100;
+}
+
 /// A position in the list of submissions, the latest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub(super) i64);

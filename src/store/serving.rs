@@ -354,6 +354,14 @@ impl<E: Engine> Maintenance for E {
         write(self, Touched::default(), move |batch| batch.record_clock(record)).await
     }
 
+    async fn record_surveys(
+        &self,
+        surveys: Vec<(Name, String)>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        write(self, Touched::default(), move |batch| batch.record_surveys(&surveys, at)).await
+    }
+
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError> {
         write(self, Touched::default(), move |batch| batch.forget_keys(before)).await
     }

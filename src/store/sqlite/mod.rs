@@ -20,6 +20,7 @@ mod plans;
 mod quarantine;
 mod queries;
 mod recover;
+mod revisions;
 mod rows;
 mod schema;
 mod spool;
@@ -47,8 +48,8 @@ use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClockRecord, Cursor, Drained, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally,
-    TallyFilter,
+    ClockRecord, Cursor, Drained, Page, Statistics, SubmissionDetail, SubmissionFilter,
+    SurveyRevision, Tally, TallyFilter,
 };
 use super::observer::Observer;
 use super::serving::{Engine, Serving, Writing, write_in};
@@ -374,6 +375,10 @@ impl Reader for SqliteStore {
 
     async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError> {
         self.look(move |connection| tallies::find(connection, &filter)).await
+    }
+
+    async fn survey_revisions(&self) -> Result<Vec<SurveyRevision>, StoreError> {
+        self.look(revisions::find).await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

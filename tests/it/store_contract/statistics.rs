@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use postcall::domain::Verdict;
-use postcall::store::{OldestDue, RetentionCutoffs, SubmissionFilter};
+use postcall::store::{OldestDue, RetentionCutoffs, SubmissionFilter, SurveyRevision};
 use postcall::submission::{
     ChangedAnswerPolicy, DeadReason, Decision, IgnoredReason, Outcome, Replay, Settled, State,
     StateCounts,
@@ -223,4 +223,43 @@ pub async fn the_version_is_another_after_each_commit(store: TestStore<impl Back
     } else {
         assert!(known.iter().all(Option::is_none), "others write too: {known:?}");
     }
+}
+
+pub async fn survey_revisions_are_recorded_where_the_rules_change(
+    mut store: TestStore<impl Backend>,
+) {
+    let surveys = |digests: [(&str, &str); 2]| {
+        digests.map(|(name, digest)| (name.parse().unwrap(), digest.to_owned())).to_vec()
+    };
+    let first = surveys([("quality", "a"), ("quick", "a")]);
+    let second = surveys([("quality", "a"), ("quick", "b")]);
+    for (recorded, second) in [(&first, 1), (&first, 2), (&second, 3), (&second, 4), (&first, 5)] {
+        store.record_surveys(recorded.clone(), at(second)).await.unwrap();
+        store.reopen();
+    }
+    let found = store.survey_revisions().await.unwrap();
+    let found: Vec<_> =
+        found.iter().map(|it| (it.survey.as_str(), it.since, it.digest.as_str())).collect();
+    let expected = [
+        ("quality", at(1), "a"),
+        ("quick", at(1), "a"),
+        ("quick", at(3), "b"),
+        ("quick", at(5), "a"),
+    ];
+    assert_eq!(found, expected);
+}
+
+pub async fn the_newest_survey_revisions_are_kept(store: TestStore<impl Backend>) {
+    let kept = i64::from(SurveyRevision::KEPT);
+    let one = |name: &str, digest: i64| vec![(name.parse().unwrap(), digest.to_string())];
+    store.record_surveys(one("quality", 0), at(0)).await.unwrap();
+    for second in 0..kept + 5 {
+        store.record_surveys(one("quick", second), at(second)).await.unwrap();
+    }
+    let found = store.survey_revisions().await.unwrap();
+    let times = |name: &str| -> Vec<_> {
+        found.iter().filter(|it| it.survey.as_str() == name).map(|it| it.since).collect()
+    };
+    assert_eq!(times("quick"), (5..kept + 5).map(at).collect::<Vec<_>>());
+    assert_eq!(times("quality"), [at(0)], "of each survey");
 }

@@ -141,6 +141,14 @@ CREATE TABLE tallies (
 -- The values of the fields of each survey, which are found one after the other.
 CREATE INDEX tallies_by_value ON tallies (field, survey, value);
 
+-- When the rules of a survey were first those with this digest, for charts of what callers say.
+CREATE TABLE survey_revisions (
+    survey TEXT    NOT NULL,
+    since  INTEGER NOT NULL,
+    digest TEXT    NOT NULL,
+    PRIMARY KEY (survey, since)
+) STRICT, WITHOUT ROWID;
+
 -- Written large and emptied again to find out whether a disk that was full has room once more.
 CREATE TABLE write_probe (
     only   INTEGER PRIMARY KEY CHECK (only = 1),

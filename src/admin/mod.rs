@@ -21,6 +21,7 @@ mod recent;
 mod requests;
 mod role;
 mod service;
+mod step;
 mod surveys;
 mod throttle;
 mod time;
@@ -53,6 +54,7 @@ pub use requests::{
 };
 pub use role::Role;
 pub use service::{AdminConfig, AdminService};
+pub use step::{NoStep, scalar};
 pub use surveys::{SurveyList, SurveyView};
 pub use time::time;
 pub use views::{

@@ -11,7 +11,6 @@ mod filter;
 mod layout;
 mod pages;
 mod session;
-mod statistics;
 mod timeline;
 
 pub use assets::{Asset, asset};

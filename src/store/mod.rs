@@ -37,7 +37,7 @@ pub use model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Drained, FileSystem, MalformedCursor, OldestDue,
     Page, PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs,
     SettledUnsent, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, SurveyRevision,
-    Tally, TallyFilter, WebhookContent,
+    Tally, TallyFilter, TallyKey, WebhookContent,
 };
 pub use moving::{MoveError, Moved, MovedTable, move_store};
 pub use observer::Observer;

@@ -16,10 +16,11 @@ const ADD: &str = "INSERT INTO tallies
 const REMOVE_EMPTY: &str = "DELETE FROM tallies WHERE field = ?1 AND day = ?2 AND n = 0";
 
 pub(super) const BY_DAY: &str =
-    "SELECT day, value, state, reason, rating, issues, origin, sum(n) FROM tallies
+    "SELECT iif(?6, day, 0), iif(?7, value, ''), state, reason, rating, iif(?8, issues, ''),
+        iif(?8, origin, ''), sum(n) FROM tallies
     WHERE field = ?1 AND day >= ?2 AND day < ?3
         AND (?4 IS NULL OR survey = ?4) AND (?5 IS NULL OR account = ?5)
-    GROUP BY day, value, state, reason, rating, issues, origin HAVING sum(n) > 0";
+    GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) > 0 LIMIT ?9";
 
 pub(super) fn add(connection: &Connection, tallies: &Tallies) -> Result<()> {
     for (cell, n) in tallies.iter() {
@@ -40,9 +41,11 @@ pub(super) fn find(connection: &Connection, filter: &TallyFilter) -> Result<Vec<
     let mut tallies = connection.prepare_cached(BY_DAY)?;
     let field = name(&filter.field).unwrap_or_default();
     let (survey, account) = (name(&filter.survey), name(&filter.account));
-    let found = tallies
-        .query_map(params![field, filter.days.start, filter.days.end, survey, account], tally)?;
-    found.collect()
+    let TallyFilter { days, by, limit, .. } = filter;
+    let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
+    let values =
+        params![field, days.start, days.end, survey, account, by.day, by.value, by.issues, limit];
+    tallies.query_map(values, tally)?.collect()
 }
 
 fn tally(row: &Row<'_>) -> Result<Tally> {

@@ -128,6 +128,7 @@ async function pagesOf(base, page) {
     [`${base}/console/accounts`, 200],
     [`${base}/console/quarantine`, 200],
     [`${base}/console/playground`, 200],
+    [`${base}/console/playground?call=${call.split("/").pop()}`, 200],
     [`${base}/console/nowhere`, 404],
   ];
 }
@@ -197,6 +198,8 @@ async function byKeyboard(browser) {
   await page.waitForURL("**done=replayed");
   await page.waitForSelector('h2 .state[data-state="delivered"]', { timeout: 20000 });
   assert.match(await page.locator(".timeline").innerText(), /operator: replay/);
+  await visit(page, `${open}/console/insights`);
+  await shot(page, "insights");
   await context.close();
 }
 

@@ -7,10 +7,12 @@
 
 mod accounts;
 mod api;
+mod control;
 mod difference;
 mod error;
 mod export;
 mod insights;
+mod insights_report;
 mod inspection;
 mod masking;
 mod object;
@@ -21,6 +23,8 @@ mod recent;
 mod requests;
 mod role;
 mod service;
+mod statistics;
+mod step;
 mod surveys;
 mod throttle;
 mod time;
@@ -28,10 +32,14 @@ mod views;
 
 pub use accounts::{AccountList, AccountView, PauseView, ResumeResult};
 pub use api::AdminApi;
+pub use control::Period;
 pub use difference::{After, Before, Difference};
 pub use error::{AdminError, ApiProblem, Result};
 pub use export::{Export, ExportFormat, ExportOptions};
-pub use insights::{Insights, InsightsQuery, Tally};
+pub use insights::{
+    ByValue, Insights, InsightsQuery, InsightsTable, IssueCounts, SurveyChange, Tally, VALUES_MAX,
+};
+pub use insights_report::InsightsReport;
 pub use inspection::{CallInspection, Inspection};
 pub use masking::Mask;
 pub use object::only_object;
@@ -53,6 +61,8 @@ pub use requests::{
 };
 pub use role::Role;
 pub use service::{AdminConfig, AdminService};
+pub use statistics::{Share, limits};
+pub use step::{NoStep, scalar};
 pub use surveys::{SurveyList, SurveyView};
 pub use time::time;
 pub use views::{

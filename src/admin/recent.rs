@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::telemetry::Action;
 
@@ -17,6 +18,8 @@ pub struct RecentAction {
     /// How many submissions or accounts it was done to.
     pub times: u32,
     pub subject: ActionSubject,
+    /// Of the console, where the action goes by sessions.
+    pub session: Option<Uuid>,
 }
 
 /// What was acted on.
@@ -45,10 +48,15 @@ impl RecentActions {
         actions.push_back(action);
     }
 
-    /// Whether this was done to it at that time or later, as far as that is kept.
-    pub fn has(&self, action: Action, subject: &ActionSubject, since: Timestamp) -> bool {
+    /// Whether a session has read the numbers of it at that time or later, as far as that is kept.
+    pub fn has_revealed(&self, session: Uuid, subject: &ActionSubject, since: Timestamp) -> bool {
         let actions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        actions.iter().any(|it| it.action == action && it.subject == *subject && it.at >= since)
+        actions.iter().any(|it| {
+            it.action == Action::Reveal
+                && it.session == Some(session)
+                && it.subject == *subject
+                && it.at >= since
+        })
     }
 
     /// The latest first.
@@ -67,7 +75,8 @@ mod tests {
         let recent = RecentActions::default();
         for times in 0..250 {
             let (at, action) = (Timestamp::UNIX_EPOCH, Action::Discard);
-            recent.add(RecentAction { at, action, times, subject: ActionSubject::Search });
+            let subject = ActionSubject::Search;
+            recent.add(RecentAction { at, action, times, subject, session: None });
         }
         let times: Vec<_> = recent.list().iter().map(|it| it.times).collect();
         assert_eq!(times, Vec::from_iter((50..250).rev()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::accounts::{AccountList, AccountView, PauseView, ResumeResult};
 use super::api::AdminApi;
@@ -87,6 +88,11 @@ impl AdminService {
         &*self.store
     }
 
+    /// As [`Reader::version`](crate::store::Reader::version).
+    pub fn version(&self) -> Option<u64> {
+        self.store.version()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -133,18 +139,20 @@ impl AdminService {
         (accounts.collect(), surveys.collect())
     }
 
-    /// Records that an operator reads the numbers of a submission's caller, once in a quarter of an hour: a page
-    /// that is loaded again says nothing new.
+    /// Records that an operator reads the numbers of a submission's caller, once in a quarter of an hour for each
+    /// session: a page that is loaded again says nothing new. Without a session no one tells readers apart, and
+    /// each time is recorded.
     ///
     /// # Errors
     /// There is no such submission, nothing of it is left to read, or the store cannot be written.
-    pub async fn reveal(&self, id: SubmissionId) -> Result<()> {
+    pub async fn reveal(&self, id: SubmissionId, session: Option<Uuid>) -> Result<()> {
         let since = self.clock.now().saturating_sub(REVEALED_FOR).unwrap_or(Timestamp::MIN);
-        if self.recent.has(Action::Reveal, &of_submission(id), since) {
+        let subject = of_submission(id);
+        if session.is_some_and(|session| self.recent.has_revealed(session, &subject, since)) {
             return Ok(());
         }
         only_done(&self.store.reveal(vec![id], self.clock.now()).await?)?;
-        self.count(Action::Reveal, 1, of_submission(id));
+        self.note_of(session, Action::Reveal, 1, subject);
         Ok(())
     }
 
@@ -195,7 +203,11 @@ impl AdminService {
     }
 
     fn note(&self, action: Action, times: u32, subject: ActionSubject) {
-        self.recent.add(RecentAction { at: self.clock.now(), action, times, subject });
+        self.note_of(None, action, times, subject);
+    }
+
+    fn note_of(&self, session: Option<Uuid>, action: Action, times: u32, subject: ActionSubject) {
+        self.recent.add(RecentAction { at: self.clock.now(), action, times, subject, session });
         self.metrics.admin_action(action, times);
         tracing::info!(action = action.label(), times, "operator action");
     }

@@ -106,6 +106,7 @@ pub fn of_delivery(settings: &Settings) -> DeliveryConfig {
             retry: delivery.retry,
         },
         retention: settings.store.retention,
+        surveys: settings.survey_digests.clone(),
     }
 }
 

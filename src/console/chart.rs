@@ -110,6 +110,11 @@ pub(super) fn dot(is_hollow: bool, x: f64, y: f64) -> Markup {
     html! { circle class=(class) cx=(rounded(x)) cy=(rounded(y)) r="4" {} }
 }
 
+/// About a dot that is not there by chance.
+pub(super) fn ring(x: f64, y: f64) -> Markup {
+    html! { circle class="ring" cx=(rounded(x)) cy=(rounded(y)) r="8" {} }
+}
+
 /// A line through points, or nothing through fewer than two.
 pub(super) fn path(class: &str, points: &[(f64, f64)]) -> Markup {
     let mut d = String::new();

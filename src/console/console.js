@@ -61,7 +61,10 @@ function refreshEvery(seconds) {
         say(left ? "There is news; it is shown once you leave that part." : "");
         if (!refresh) return;
         pause = refresh;
-      } else if (answer.status !== 304) {
+      } else if (answer.status === 304) {
+        // The same page may follow from something newer.
+        etag = answer.headers.get("ETag") || etag;
+      } else {
         say("Not updated: the service answered " + answer.status + ".");
       }
     } catch {

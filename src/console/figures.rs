@@ -1,27 +1,19 @@
 //! The charts of the insights: what tallies say, with how sure that is.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use maud::{Markup, html};
 
 use super::chart::{
-    Chart, MarkLink, WIDTH, chart, dot, grid, line, path, percent, rect, text, with_interval,
+    Chart, MarkLink, WIDTH, chart, dot, grid, line, path, percent, rect, ring, text, with_interval,
 };
 use super::filter::link;
-use super::layout::visible;
-use super::statistics::{Share, limits};
-use crate::admin::{Insights, Tally};
+use super::layout::{time, visible};
+use crate::admin::{Insights, Period, Share, SurveyChange, Tally, limits};
 use crate::submission::{IgnoredReason, IssueOrigin, State};
-
-/// The greatest rating that is low, in hundredths.
-const LOW: i64 = 200;
 
 /// Most days that have a mark each; more have one a week.
 const DAILY_MAX: i64 = 31;
-
-/// Most values of a field that are drawn and listed.
-pub(super) const VALUES_MAX: usize = 60;
 
 /// Insights, and what they were asked for.
 #[derive(Clone, Copy)]
@@ -46,15 +38,18 @@ impl Figures<'_> {
     fn days(&self) -> &Range<i64> {
         &self.insights.days
     }
-}
 
-/// How many of those that have a rating have a low one.
-pub(super) fn low(tallies: &[Tally]) -> Share {
-    let mut share = Share::default();
-    for it in tallies.iter().filter(|it| it.rating > 0) {
-        share.add(it.rating <= LOW, it.n);
+    /// Where the rules changed, as so many of these periods after the start of the first.
+    fn changes(&self, periods: &[Range<i64>]) -> Vec<f64> {
+        let place = |change: &SurveyChange| {
+            let day = change.at.as_second() as f64 / 86_400.0;
+            let at = periods.iter().position(|it| day < it.end as f64)?;
+            let Range { start, end } = periods[at];
+            // Periods that nothing is shown of may be left out before it.
+            Some(at as f64 + ((day - start as f64) / (end - start) as f64).max(0.0))
+        };
+        self.insights.changes.iter().filter_map(place).collect()
     }
-    share
 }
 
 pub(super) const IS_LOW: (&str, &str) = ("rating", "1-2");
@@ -101,13 +96,10 @@ pub(super) fn share_of_low(it: Figures<'_>) -> Markup {
     const BOTTOM: f64 = 162.0;
     const LEFT: f64 = 48.0;
     let is_weekly = it.days().end - it.days().start > DAILY_MAX;
-    let shares: Vec<(Range<i64>, Share)> = buckets(it.days(), is_weekly)
-        .into_iter()
-        .map(|days| {
-            let tallies: Vec<Tally> = of_days(&it.insights.tallies, &days).cloned().collect();
-            (days, low(&tallies))
-        })
-        .collect();
+    let days = buckets(it.days(), is_weekly);
+    let changes = it.changes(&days);
+    let periods = it.insights.control_chart(days);
+    let shares: Vec<(&Range<i64>, Share)> = periods.iter().map(|it| (&it.days, it.low)).collect();
     let step = (WIDTH - LEFT - 8.0) / shares.len() as f64;
     let every = |width: f64| (width / step).ceil() as usize;
     let x = |at: usize| LEFT + (at as f64 + 0.5) * step;
@@ -124,11 +116,19 @@ pub(super) fn share_of_low(it: Figures<'_>) -> Markup {
             @let upper = run.iter().map(|(at, (_, share))| (x(*at), y(share.interval().1)));
             @let lower = run.iter().rev().map(|(at, (_, share))| (x(*at), y(share.interval().0)));
             (path("band", &upper.chain(lower).collect::<Vec<_>>()))
+            @for is_upper in [false, true] {
+                (path("limit", &run.iter().flat_map(|(at, (_, share))| {
+                    let (least, most) = periods[*at].limits;
+                    let limit = (if is_upper { most } else { least }) as f64 / share.n as f64;
+                    [-0.5, 0.5].map(|side| (x(*at) + side * step, y(limit)))
+                }).collect::<Vec<_>>()))
+            }
             (path("trend", &run.iter().map(|(at, (_, it))| (x(*at), y(it.value()))).collect::<Vec<_>>()))
         }
         @for (at, (days, share)) in shares.iter().enumerate() {
             @if share.n > 0 {
                 (dot(share.is_small(), x(at), y(share.value())))
+                @if periods[at].is_outside() { (ring(x(at), y(share.value()))) }
                 @let height = (share.n as f64 / most * 28.0).max(1.0);
                 @let class = if at == last { "bar open" } else { "bar" };
                 (rect(class, [x(at) - step * 0.35, 206.0 - height, step * 0.7, height]))
@@ -137,42 +137,84 @@ pub(super) fn share_of_low(it: Figures<'_>) -> Markup {
             @if at % every(44.0) == 0 { (text("middle quiet", x(at), 234.0, &day(days.start))) }
         }
         (text("end quiet", LEFT - 6.0, 219.0, "n"))
+        @for place in &changes {
+            @let x = LEFT + place * step;
+            (line("changed", (x, 4.0), (x, BOTTOM)))
+        }
     };
-    let which = |days| it.calls(days, &[IS_LOW]);
+    let which = |days: &Range<i64>| it.calls(days, &[IS_LOW]);
     let links = shares.iter().enumerate().filter(|(_, (_, share))| share.n > 0);
     let links = links.map(|(at, (days, share))| MarkLink {
         place: [x(at) - step / 2.0, TOP, step, 206.0 - TOP],
         path: which(days),
         says: format!("{}: {} of {} rated 1 to 2", day(days.start), share.k, share.n),
     });
-    let rows = shares.iter().filter(|(_, share)| share.n > 0).map(|(days, share)| {
+    let rows = periods.iter().filter(|it| it.low.n > 0).map(|period| {
+        let (days, share) = (&period.days, period.low);
         vec![
             plain(day(days.start)),
             linked(&which(days), share.k),
             linked(&it.calls(days, &[IS_RATED]), share.n),
             plain(with_interval(share.value(), share.interval())),
+            plain(control(period)),
         ]
     });
-    let all = low(&it.insights.tallies);
+    let outside = periods.iter().filter(|it| it.is_outside()).count();
+    let all = Insights::low(&it.insights.tallies);
     let unit = if is_weekly { "week from" } else { "day" };
     chart(Chart {
         id: "low-ratings",
         title: "Share of low ratings",
         description: format!(
-            "Ratings of 1 to 2 by {}, in UTC. In all {} of {}: {}.",
+            "Ratings of 1 to 2 by {}, in UTC: {outside} outside the control limits. Edits of the \
+             rules: {}. In all {} of {}: {}.",
             if is_weekly { "week" } else { "day" },
+            changes.len(),
             all.k,
             all.n,
             with_interval(all.value(), all.interval())
         ),
-        hint: "Band: Wilson’s interval of 95 %. A hollow dot has fewer than 10 ratings. The bars are the \
-               ratings (n); the last is not complete.",
+        hint: "Band: Wilson’s interval of 95 %. Dashed steps: control limits of 99.8 % about the share between \
+               two changes of the rules; a ring is outside of them, by more than chance. Upright line: the rules \
+               of a survey changed. A hollow dot has fewer than 10 ratings. The bars are the ratings (n); the \
+               last is not complete.",
         height: 242.0,
         marks,
         links: links.collect(),
-        columns: &[unit, "rated 1–2", "n", "share [95 %]"],
+        columns: &[unit, "rated 1–2", "n", "share [95 %]", "limits [99.8 %]"],
         rows: rows.collect(),
     })
+}
+
+/// Where a period is to its control limits.
+fn control(period: &Period) -> String {
+    if period.low.is_small() {
+        return "few ratings".to_owned();
+    }
+    let share = |k: u64| (k as f64 / period.low.n as f64 * 100.0).round();
+    let (least, most) = period.limits;
+    let place = if period.is_outside() { "outside" } else { "within" };
+    format!("{place} [{}–{}]", share(least), share(most))
+}
+
+/// When the rules changed, in words for those who do not see the lines.
+pub(super) fn rule_changes(it: Figures<'_>) -> Markup {
+    /// The latest.
+    const SHOWN: usize = 10;
+    let changes = &it.insights.changes;
+    html! {
+        @if !changes.is_empty() {
+            p #changes {
+                "The rules changed, so that ratings before and after are not alike: "
+                @for (at, change) in changes.iter().rev().take(SHOWN).enumerate() {
+                    @if at > 0 { ", " }
+                    (time(change.at)) " survey " (change.survey)
+                }
+                @if changes.len() > SHOWN { ", and " (changes.len() - SHOWN) " times before" }
+                "."
+            }
+        }
+    }
 }
 
 /// Which ratings?
@@ -193,6 +235,8 @@ pub(super) fn ratings_by_week(it: Figures<'_>) -> Markup {
         })
         .filter(|(_, counts)| counts.iter().sum::<u64>() > 0)
         .collect();
+    let days: Vec<Range<i64>> = weeks.iter().map(|(days, _)| days.clone()).collect();
+    let changes = it.changes(&days);
     let segments: Vec<Segment> = weeks
         .iter()
         .enumerate()
@@ -221,6 +265,10 @@ pub(super) fn ratings_by_week(it: Figures<'_>) -> Markup {
         }
         @for it in &segments { (it.mark()) }
         (line("axis", (LEFT + half, 2.0), (LEFT + half, 6.0 + weeks.len() as f64 * ROW)))
+        @for place in &changes {
+            @let y = 4.0 + place * ROW;
+            (line("changed", (LEFT, y), (WIDTH - RIGHT, y)))
+        }
     };
     let which =
         |week: usize, rating: usize| it.calls(&weeks[week].0, &[("rating", RANGES[rating])]);
@@ -253,7 +301,7 @@ pub(super) fn ratings_by_week(it: Figures<'_>) -> Markup {
              {three}, {four}, {five}."
         ),
         hint: "Each bar is a week, its number the ratings (n). A rating between two counts to the lower. A \
-               week with fewer than 10 has a dot for each.",
+               week with fewer than 10 has a dot for each. Dashed: the rules of a survey changed.",
         height: 10.0 + weeks.len() as f64 * ROW,
         marks,
         links: links.collect(),
@@ -296,21 +344,11 @@ pub(super) fn issues(it: Figures<'_>) -> Markup {
     const LEFT: f64 = 196.0;
     const RIGHT: f64 = 44.0;
     const ROW: f64 = 26.0;
-    let count = |tallies: &[Tally]| {
-        let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for tally in tallies.iter().filter(|it| it.rating > 0 && !it.issues.is_empty()) {
-            for issue in tally.issues.split(',') {
-                *counts.entry((issue.to_owned(), tally.origin.clone())).or_default() += tally.n;
-            }
-        }
-        counts
-    };
-    let (rated, rated_before) = (low(&it.insights.tallies).n, low(&it.insights.before).n);
-    let before = count(&it.insights.before);
-    let mut counted: Vec<_> = count(&it.insights.tallies).into_iter().collect();
-    counted.sort_by_key(|(_, k)| std::cmp::Reverse(*k));
-    let share = |k: u64| Share { k, n: rated };
-    let highest = counted.iter().map(|(_, k)| share(*k).interval().1).fold(0.0, f64::max);
+    let rated = Insights::low(&it.insights.issues).n;
+    let rated_before = Insights::low(&it.insights.before).n;
+    let before = Insights::issue_counts(&it.insights.before);
+    let counted = it.insights.issue_shares();
+    let highest = counted.iter().map(|(_, share)| share.interval().1).fold(0.0, f64::max);
     let most = if rated < Share::MIN { 1.0 } else { scale(highest) };
     let width = WIDTH - LEFT - RIGHT;
     let x = |share: f64| LEFT + (share / most).min(1.0) * width;
@@ -331,11 +369,11 @@ pub(super) fn issues(it: Figures<'_>) -> Markup {
             (line("grid", (x(part * most), 4.0), (x(part * most), bottom)))
             (text("middle", x(part * most), bottom + 15.0, &percent(part * most)))
         }
-        @for (at, (issue, k)) in counted.iter().enumerate() {
+        @for (at, (issue, share)) in counted.iter().enumerate() {
             @let y = 8.0 + (at as f64 + 0.5) * ROW;
             (text("end", LEFT - 10.0, y + 4.0, &name(issue)))
             @if rated >= Share::MIN {
-                @let (low, high) = share(*k).interval();
+                @let (low, high) = share.interval();
                 (line("whisker", (x(low), y), (x(high), y)))
             }
             @if rated_before >= Share::MIN {
@@ -343,26 +381,27 @@ pub(super) fn issues(it: Figures<'_>) -> Markup {
                 (line("ghost", (x(before.value()), y - 7.0), (x(before.value()), y + 7.0)))
             }
             @let is_default = issue.1 == IssueOrigin::Default.label();
-            (dot(is_default || rated < Share::MIN, x(share(*k).value()), y))
-            (text("end", WIDTH - 4.0, y + 4.0, &k.to_string()))
+            (dot(is_default || rated < Share::MIN, x(share.value()), y))
+            (text("end", WIDTH - 4.0, y + 4.0, &share.k.to_string()))
         }
     };
-    let links = counted.iter().enumerate().map(|(at, (issue, k))| MarkLink {
+    let links = counted.iter().enumerate().map(|(at, (issue, share))| MarkLink {
         place: [0.0, 8.0 + at as f64 * ROW, WIDTH, ROW],
         path: which(issue),
-        says: format!("{}: {k} of {rated}", name(issue)),
+        says: format!("{}: {} of {rated}", name(issue), share.k),
     });
-    let rows = counted.iter().map(|(issue, k)| {
+    let rows = counted.iter().map(|(issue, share)| {
         let was = before.get(issue).copied().unwrap_or(0);
         vec![
             plain(name(issue)),
-            linked(&which(issue), k),
+            linked(&which(issue), share.k),
             plain(rated),
-            plain(with_interval(share(*k).value(), share(*k).interval())),
+            plain(with_interval(share.value(), share.interval())),
             plain(format!("{was} of {rated_before}")),
         ]
     });
-    let first = counted.first().map(|(issue, k)| format!(" Most often {}: {k}.", name(issue)));
+    let first = counted.first();
+    let first = first.map(|(issue, share)| format!(" Most often {}: {}.", name(issue), share.k));
     chart(Chart {
         id: "issues",
         title: "Issues",
@@ -386,16 +425,8 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
     const TOP: f64 = 12.0;
     const BOTTOM: f64 = 232.0;
     const LEFT: f64 = 48.0;
-    let mut by_value: BTreeMap<&str, Share> = BTreeMap::new();
-    for tally in it.insights.by_value.iter().filter(|it| it.rating > 0) {
-        by_value.entry(&tally.value).or_default().add(tally.rating <= LOW, tally.n);
-    }
-    let all = low(&it.insights.by_value);
-    let mut shown: Vec<(&str, Share)> = by_value.iter().map(|(it, share)| (*it, *share)).collect();
-    shown.sort_by_key(|(_, share)| std::cmp::Reverse(share.n));
-    shown.truncate(VALUES_MAX);
-    // By name: an order by share would be a league table.
-    shown.sort_unstable_by_key(|(value, _)| *value);
+    let by_value = &it.insights.by_value;
+    let (shown, all) = (&by_value.values, by_value.all());
     let right = WIDTH - 16.0;
     let largest = shown.iter().map(|(_, share)| share.n).max().unwrap_or(0).max(1);
     let x = |n: u64| LEFT + n as f64 / largest as f64 * (right - LEFT);
@@ -426,7 +457,7 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
             (text("middle", x(part), BOTTOM + 16.0, &part.to_string()))
         }
         (text("middle quiet", (LEFT + right) / 2.0, BOTTOM + 31.0, "n"))
-        @for (value, share) in &shown {
+        @for (value, share) in shown {
             (dot(share.is_small(), x(share.n), y(share.value())))
             @if is_outside(share) && !share.is_small() {
                 @let is_left = x(share.n) < (LEFT + right) / 2.0;
@@ -451,6 +482,16 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
             plain(if is_outside(share) { "outside" } else { "within" }),
         ]
     });
+    let others = (by_value.others > 0).then(|| {
+        let share = by_value.of_others;
+        vec![
+            plain(format!("{} other values", by_value.others)),
+            plain(share.k),
+            plain(share.n),
+            plain(with_interval(share.value(), share.interval())),
+            plain("not drawn"),
+        ]
+    });
     let outside = shown.iter().filter(|(_, share)| !share.is_small() && is_outside(share)).count();
     let title = format!("Low ratings by {field}");
     chart(Chart {
@@ -458,8 +499,9 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
         title: &title,
         description: format!(
             "Share of ratings of 1 to 2 by {field}, against the number of ratings: {} values, {outside} \
-             of them outside the limits of 95 %. In all {} of {}.",
+             of them outside the limits of 95 %; {} other values are not drawn. In all {} of {}.",
             shown.len(),
+            by_value.others,
             all.k,
             all.n
         ),
@@ -469,7 +511,7 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
         marks,
         links: links.collect(),
         columns: &[field, "rated 1–2", "n", "share [95 %]", "limits of 95 %"],
-        rows: rows.collect(),
+        rows: rows.chain(others).collect(),
     })
 }
 

@@ -11,7 +11,6 @@ mod filter;
 mod layout;
 mod pages;
 mod session;
-mod statistics;
 mod timeline;
 
 pub use assets::{Asset, asset};
@@ -33,7 +32,7 @@ pub use pages::replay::{ReplayPreview, replay};
 pub use pages::setup::{Setup, SourceSetup, setup};
 pub use pages::submission::{Reading, is_open, submission};
 pub use pages::submissions::{Submissions, submissions};
-pub use session::{SESSION_COOKIE, SESSION_SECONDS, issue, role_of};
+pub use session::{SESSION_COOKIE, SESSION_SECONDS, Session, issue, session_of};
 
 /// A part of a page, or all of it.
 pub use maud::Markup;

@@ -20,6 +20,14 @@ pub const SESSION_SECONDS: i64 = 12 * 60 * 60;
 /// What the key of a session is derived with: the token signs nothing else.
 const PURPOSE: &[u8] = b"postcall console session 1";
 
+/// A session that its cookie proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    pub role: Role,
+    /// Of this login alone.
+    pub id: Uuid,
+}
+
 /// Length of what is signed: a role, an end in seconds, and a nonce.
 const SIGNED: usize = 1 + 8 + 16;
 
@@ -35,23 +43,24 @@ pub fn issue(token: &SecretString, role: Role, now: Timestamp, nonce: Uuid) -> S
     format!("{}.{}", BASE64URL.encode(&signed), BASE64URL.encode(&mac))
 }
 
-/// What a session allows: `None` if it has ended or no token of its role has made it.
-pub fn role_of<'a>(
+/// The session of a cookie: `None` if it has ended or no token of its role has made it.
+pub fn session_of<'a>(
     cookie: &str,
     tokens: impl Iterator<Item = (Role, &'a SecretString)>,
     now: Timestamp,
-) -> Option<Role> {
+) -> Option<Session> {
     let (signed, signature) = cookie.split_once('.')?;
     let signed = BASE64URL.decode(signed.as_bytes()).ok()?;
     let signature = BASE64URL.decode(signature.as_bytes()).ok()?;
     let (code_of_role, rest) = signed.split_first()?;
     let (end, nonce) = rest.split_first_chunk::<8>()?;
-    let is_current = i64::from_be_bytes(*end) > now.as_second() && nonce.len() == 16;
+    let id = Uuid::from_slice(nonce).ok()?;
+    let is_current = i64::from_be_bytes(*end) > now.as_second();
     let mut found = None;
     for (role, token) in tokens {
         let is_made = mac(token, &signed).verify_slice(&signature).is_ok();
         if is_made && is_current && *code_of_role == code(role) {
-            found = Some(role);
+            found = Some(Session { role, id });
         }
     }
     found
@@ -88,8 +97,9 @@ mod tests {
         let later = |seconds| now + SignedDuration::from_secs(seconds);
         for (token, role) in [(&operator, Role::Operator), (&viewer, Role::Viewer)] {
             let cookie = issue(token, role, now, NONCE);
-            assert_eq!(role_of(&cookie, tokens(), later(SESSION_SECONDS - 1)), Some(role));
-            assert_eq!(role_of(&cookie, tokens(), later(SESSION_SECONDS)), None);
+            let session = Some(Session { role, id: NONCE });
+            assert_eq!(session_of(&cookie, tokens(), later(SESSION_SECONDS - 1)), session);
+            assert_eq!(session_of(&cookie, tokens(), later(SESSION_SECONDS)), None);
         }
     }
 
@@ -99,7 +109,7 @@ mod tests {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let cookie = issue(&operator, Role::Operator, now, NONCE);
         let role = |cookie: &str, token: &SecretString| {
-            role_of(cookie, [(Role::Operator, token)].into_iter(), now)
+            session_of(cookie, [(Role::Operator, token)].into_iter(), now).map(|it| it.role)
         };
         assert_eq!(role(&cookie, &operator), Some(Role::Operator));
         assert_eq!(role(&cookie, &secret("rotated token")), None);

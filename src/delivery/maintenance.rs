@@ -1,6 +1,7 @@
 //! What is done from time to time: statistics are read off the path of a scrape, retention removes
 //! what is old, idempotency keys are forgotten.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -47,9 +48,29 @@ impl Maintenance {
     }
 
     async fn keep_measuring(&self) {
+        let mut recorded = None;
         loop {
             self.measure().await;
+            self.record_surveys(&mut recorded).await;
             tokio::time::sleep(STATISTICS_INTERVAL).await;
+        }
+    }
+
+    /// Records the rules of the surveys in force, unless they are those that were `recorded`.
+    async fn record_surveys(&self, recorded: &mut Option<BTreeMap<Name, String>>) {
+        let surveys = self.context.config.borrow().surveys.clone();
+        if recorded.as_ref() == Some(&surveys) {
+            return;
+        }
+        let (now, list) = (self.context.clock.now(), surveys.clone().into_iter().collect());
+        match self.context.store.record_surveys(list, now).await {
+            Ok(()) => *recorded = Some(surveys),
+            Err(error) => {
+                tracing::debug!(
+                    error = logs::chain(&error),
+                    "the surveys in force are not recorded yet"
+                );
+            }
         }
     }
 

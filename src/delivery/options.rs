@@ -58,6 +58,8 @@ pub struct DeliveryConfig {
     pub destinations: BTreeMap<Name, Destination>,
     pub options: Options,
     pub retention: Retention,
+    /// The surveys of the mapper, by a digest of their rules.
+    pub surveys: BTreeMap<Name, String>,
 }
 
 /// Mapping by the configuration in force when it is asked, which may be newer than the claim's.

@@ -24,6 +24,11 @@ impl fmt::Debug for Fingerprint {
 pub(super) fn shown(tree: &Value) -> String {
     let mut tree = tree.clone();
     mask(&mut tree);
+    digest(&tree)
+}
+
+/// Of a part of the tree that has no secret.
+pub(super) fn digest(tree: &Value) -> String {
     let digest = Sha256::digest(tree.to_string());
     data_encoding::HEXLOWER.encode(&digest[..6])
 }

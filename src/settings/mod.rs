@@ -137,6 +137,8 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
+    /// Of the section of each survey: equal for equal rules.
+    pub survey_digests: BTreeMap<Name, String>,
     pub warnings: Warnings,
     /// What the playground of the console needs of them.
     pub excerpt: Excerpt,
@@ -246,6 +248,8 @@ impl Settings {
         }
         let replies = replies::replies(section("sources"), &sources, &surveys);
         let tree = cursor.json();
+        let surveys = complete(surveys)?;
+        let digest = |name: &Name| hash::digest(&tree["surveys"][name.as_str()]);
         Some(Self {
             public: public?,
             admin: admin?,
@@ -253,7 +257,8 @@ impl Settings {
             accounts: complete(accounts)?,
             sources: complete(sources)?,
             replies: replies?,
-            surveys: complete(surveys)?,
+            survey_digests: surveys.keys().map(|name| (name.clone(), digest(name))).collect(),
+            surveys,
             delivery: delivery?,
             shutdown: shutdown?,
             logs: logs?,

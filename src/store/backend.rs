@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest};
+use super::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest, SurveyRevision};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::submission::{
@@ -195,6 +195,12 @@ pub(super) trait Backend: Send {
     ) -> Result<Vec<i64>, Self::Error>;
 
     fn record_clock(&self, record: ClockRecord) -> Result<(), Self::Error>;
+
+    /// Those of a survey together, the oldest first.
+    fn survey_revisions(&self) -> Result<Vec<SurveyRevision>, Self::Error>;
+
+    /// Keeps a revision, and removes old ones of the survey that are too many.
+    fn insert_survey_revision(&self, revision: &SurveyRevision) -> Result<(), Self::Error>;
 
     /// Rows whose lease has ended by `clock` and, if another process could free them, this one's whose lease
     /// ends by `renewed`; at [`Timestamp::MAX`], those that this replica has claimed.

@@ -11,7 +11,7 @@ use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, Touched, Unr
 use super::flaws;
 use super::model::{
     ClaimRequest, Claimed, ClockRecord, PurgeCounts, QuarantinedWebhook, ROWS_PER_MICROSECOND,
-    ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, first_row,
+    ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, SurveyRevision, first_row,
 };
 use super::observer::Observer;
 use super::selection::Turns;
@@ -723,6 +723,23 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     pub fn record_clock(&mut self, record: ClockRecord) -> Result<(), B::Error> {
         self.backend.record_clock(record)
+    }
+
+    pub fn record_surveys(
+        &mut self,
+        surveys: &[(Name, String)],
+        at: Timestamp,
+    ) -> Result<(), B::Error> {
+        let known = self.backend.survey_revisions()?;
+        for (survey, digest) in surveys {
+            let last = known.iter().rfind(|it| it.survey == *survey);
+            if last.is_none_or(|last| last.digest != *digest) {
+                let (survey, digest) = (survey.clone(), digest.clone());
+                let revision = SurveyRevision { survey, since: at, digest };
+                self.backend.insert_survey_revision(&revision)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes what was changed.

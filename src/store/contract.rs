@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Page, PurgeCounts, QuarantinedWebhook,
     ReceiveRequest, Received, RetentionCutoffs, Statistics, SubmissionDetail, SubmissionFilter,
-    Tally, TallyFilter,
+    SurveyRevision, Tally, TallyFilter,
 };
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{ActionOutcome, Replay, Settled, Settlement, Submission, SubmissionId};
@@ -120,8 +120,19 @@ pub trait Reader: Send + Sync {
     /// Tallies of the days of a filter, by day, value and what the submissions have in common.
     async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError>;
 
+    /// Revisions of all surveys, those of one together, the oldest first. Two that follow each other may have the
+    /// same digest.
+    async fn survey_revisions(&self) -> Result<Vec<SurveyRevision>, StoreError>;
+
     /// Queue statistics.
     async fn statistics(&self) -> Result<Statistics, StoreError>;
+
+    /// A number that grows with each commit that changes the store, before that is acknowledged: as long as it
+    /// is the same, so is what every query finds. It costs no query. `None` if other processes may write to
+    /// the store, or no one does.
+    fn version(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What an operator does. Results are in the order of `ids`.
@@ -177,6 +188,13 @@ pub trait Maintenance: Send + Sync {
 
     /// Records what is known of the wall clock, for the next process.
     async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError>;
+
+    /// Records the rules of surveys by their digests, if they are others than were recorded last.
+    async fn record_surveys(
+        &self,
+        surveys: Vec<(Name, String)>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Forgets some idempotency keys that expire and were used before that time, the oldest first, and returns
     /// how many: zero at the end.

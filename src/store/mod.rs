@@ -36,8 +36,8 @@ pub use examination::{Examination, Finding, FindingKind};
 pub use model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Drained, FileSystem, MalformedCursor, OldestDue,
     Page, PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs,
-    SettledUnsent, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, Tally,
-    TallyFilter, WebhookContent,
+    SettledUnsent, Statistics, StoredWebhook, SubmissionDetail, SubmissionFilter, SurveyRevision,
+    Tally, TallyFilter, TallyKey, WebhookContent,
 };
 pub use moving::{MoveError, Moved, MovedTable, move_store};
 pub use observer::Observer;

@@ -228,6 +228,25 @@ pub struct TallyFilter {
     pub account: Option<Name>,
     /// Days of acceptance since 1970, in UTC.
     pub days: Range<i64>,
+    pub by: TallyKey,
+    /// Most tallies; which of them, if there are more, is not said.
+    pub limit: usize,
+}
+
+/// What tells tallies apart besides state and rating; the rest is added up, and left empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TallyKey {
+    pub day: bool,
+    pub value: bool,
+    /// Issues and where they come from.
+    pub issues: bool,
+}
+
+impl TallyKey {
+    pub const ALL: Self = Self { day: true, value: true, issues: true };
+    pub const DAY: Self = Self { day: true, value: false, issues: false };
+    pub const VALUE: Self = Self { day: false, value: true, issues: false };
+    pub const ISSUES: Self = Self { day: false, value: false, issues: true };
 }
 
 /// How many settled submissions are alike, whatever their survey and account.
@@ -245,6 +264,20 @@ pub struct Tally {
     /// The label of an [`IssueOrigin`](crate::submission::IssueOrigin), or empty.
     pub origin: String,
     pub n: u64,
+}
+
+/// Rules of a survey, and since when they have been in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SurveyRevision {
+    pub survey: Name,
+    pub since: Timestamp,
+    /// Equal for equal rules.
+    pub digest: String,
+}
+
+impl SurveyRevision {
+    /// How many of a survey are kept, the newest.
+    pub const KEPT: u32 = 100;
 }
 
 /// A position in the list of submissions, the latest first.

@@ -110,6 +110,15 @@ impl<B: Backend> Serving<B> {
         }
     }
 
+    /// As [`Reader::version`](super::contract::Reader::version).
+    pub fn version(&self) -> Option<u64> {
+        let writer = self.writer.try_read().ok()?;
+        match &*writer {
+            Writing::Open(writer) if B::EXCLUSIVE => Some(writer.commits()),
+            _ => None,
+        }
+    }
+
     /// Waits until what is queued is durable.
     pub fn finish(&mut self) {
         *self.writer.get_mut() = Writing::Closed;
@@ -343,6 +352,14 @@ impl<E: Engine> Maintenance for E {
 
     async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError> {
         write(self, Touched::default(), move |batch| batch.record_clock(record)).await
+    }
+
+    async fn record_surveys(
+        &self,
+        surveys: Vec<(Name, String)>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        write(self, Touched::default(), move |batch| batch.record_surveys(&surveys, at)).await
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<usize, StoreError> {

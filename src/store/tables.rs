@@ -50,7 +50,7 @@ macro_rules! columns {
 }
 
 /// What a store consists of, but for what PostgreSQL has beside it.
-pub(super) const TABLES: [Table; 11] = [
+pub(super) const TABLES: [Table; 12] = [
     Table {
         name: "submissions",
         columns: columns! {
@@ -118,6 +118,11 @@ pub(super) const TABLES: [Table; 11] = [
             Integer: "n";
         },
         key: 11,
+    },
+    Table {
+        name: "survey_revisions",
+        columns: columns! { Text: "survey"; Integer: "since"; Text: "digest"; },
+        key: 2,
     },
     Table {
         name: "clock",

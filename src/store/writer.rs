@@ -3,7 +3,7 @@
 //! The writer is a thread of its own or, in a simulation, a future beside everything else on one thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,6 +44,7 @@ pub(super) struct Writer<B: Backend> {
     /// Notified of each operation where the writer is a future.
     queued: Option<Arc<Notify>>,
     healthy: Arc<AtomicBool>,
+    commits: Arc<AtomicU64>,
 }
 
 /// What the writer's thread works with.
@@ -88,15 +89,22 @@ struct Job<T, F> {
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
+impl<B: Backend> Writer<B> {
+    /// How many transactions that changed something have ended, before any of them was acknowledged.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+}
+
 impl<B: Backend + 'static> Writer<B> {
     pub fn start(setup: Setup<B>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (operations, queue) = channel();
-        let healthy = Arc::new(AtomicBool::new(true));
-        let committer = Committer::new(setup, healthy.clone());
+        let committer = Committer::new(setup);
+        let (healthy, commits) = (committer.healthy.clone(), committer.commits.clone());
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || committer.serve(&queue))?;
-        Ok((Self { operations, queued: None, healthy }, thread))
+        Ok((Self { operations, queued: None, healthy, commits }, thread))
     }
 
     /// The writer as a future, which ends after the `Writer` is gone. `latency` is how long it waits
@@ -106,11 +114,11 @@ impl<B: Backend + 'static> Writer<B> {
         latency: impl Fn() -> Duration + Send + 'static,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (operations, queue) = channel();
-        let healthy = Arc::new(AtomicBool::new(true));
         let queued = Arc::<Notify>::default();
-        let committer = Committer::new(setup, healthy.clone());
+        let committer = Committer::new(setup);
+        let (healthy, commits) = (committer.healthy.clone(), committer.commits.clone());
         let serve = committer.serve_locally(queue, queued.clone(), latency);
-        (Self { operations, queued: Some(queued), healthy }, serve)
+        (Self { operations, queued: Some(queued), healthy, commits }, serve)
     }
 
     pub fn is_healthy(&self) -> bool {
@@ -186,6 +194,7 @@ struct Committer<B: Backend> {
     lease_clock: SteadyClock,
     changed: Arc<Notify>,
     healthy: Arc<AtomicBool>,
+    commits: Arc<AtomicU64>,
     /// When a store that refuses writes is tried again.
     probe_at: Instant,
     /// What was erased or purged may still be in the log, which is truncated from then on.
@@ -193,7 +202,7 @@ struct Committer<B: Backend> {
 }
 
 impl<B: Backend> Committer<B> {
-    fn new(setup: Setup<B>, healthy: Arc<AtomicBool>) -> Self {
+    fn new(setup: Setup<B>) -> Self {
         let Setup { backend, counts, observer, clock, changed } = setup;
         // The last process may have ended before it could truncate.
         let (set, truncate_log_at) = (WorkingSet::default(), Some(clock.monotonic()));
@@ -207,7 +216,8 @@ impl<B: Backend> Committer<B> {
             clock,
             lease_clock,
             changed,
-            healthy,
+            healthy: Arc::new(AtomicBool::new(true)),
+            commits: Arc::default(),
             probe_at,
             truncate_log_at,
         }
@@ -397,6 +407,10 @@ impl<B: Backend> Committer<B> {
         }
         let began = self.clock.monotonic();
         let committed = self.backend.commit();
+        if wrote {
+            // Also if it failed: what is in the file then is for the next reader to see.
+            self.commits.fetch_add(1, Ordering::Release);
+        }
         #[cfg(feature = "flaws")]
         if let (Err(error), true) = (&committed, operations.is_empty()) {
             self.note_failure(error);

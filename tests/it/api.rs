@@ -2,6 +2,7 @@
 
 mod doing;
 mod finding;
+mod insights;
 mod letting_in;
 mod many;
 

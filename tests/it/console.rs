@@ -2,7 +2,7 @@
 
 mod access;
 mod injection;
-mod insights;
+pub mod insights;
 mod pages;
 mod playground;
 

@@ -192,6 +192,7 @@ async fn a_sound_store_is_recovered_whole() {
         .unwrap()
         .execute_batch(
             "INSERT INTO clock VALUES (1, 2, 3, 4);
+            INSERT INTO survey_revisions VALUES ('quality', 1, 'a'), ('quality', 2, 'b');
             INSERT INTO corrupt_documents SELECT max(seq), x'00ff' FROM submissions",
         )
         .unwrap();
@@ -210,6 +211,7 @@ async fn a_sound_store_is_recovered_whole() {
             "state_counts",
             "deleted_counts",
             "corrupt_documents",
+            "survey_revisions",
             "clock",
         ];
         tables.map(|table| all_rows(&store, table))

@@ -84,6 +84,8 @@ async fn fill(path: &Path) {
     };
     store.save_quarantine(vec![kept], Vec::new()).await.unwrap();
     store.record_clock(CLOCK).await.unwrap();
+    let surveys = vec![("quality".parse().unwrap(), "a".to_owned())];
+    store.record_surveys(surveys, at(5005)).await.unwrap();
     store.close().await;
 }
 
@@ -114,6 +116,8 @@ async fn a_store_that_is_moved_to_postgresql_has_everything_that_it_had() {
     let (file, store) = (open_file(&path), open_database(&database).unwrap());
     assert_eq!(all(&store).await, all(&file).await);
     assert_eq!(store.clock().await.unwrap(), Some(CLOCK));
+    let revisions = store.survey_revisions().await.unwrap();
+    assert_eq!((revisions.len(), &revisions), (1, &file.survey_revisions().await.unwrap()));
     assert_eq!(store.load_quarantine().await.unwrap().len(), 1);
     let (before, after) = (file.statistics().await.unwrap(), store.statistics().await.unwrap());
     assert_eq!((after.counts, &after.pauses), (before.counts, &before.pauses));

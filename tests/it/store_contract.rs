@@ -215,6 +215,9 @@ macro_rules! keeps_every_promise {
                 what_is_overdue_is_found_by_when_it_fell_due
                 accounts_waiting_are_those_with_something_to_claim
                 the_dispatcher_is_woken_by_what_may_be_due
+                the_version_is_another_after_each_commit
+                survey_revisions_are_recorded_where_the_rules_change
+                the_newest_survey_revisions_are_kept
             }
             promises! { writing<$type>:
                 a_full_queue_is_reported_at_once

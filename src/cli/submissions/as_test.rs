@@ -3,16 +3,15 @@
 use std::fmt::Write;
 
 use crate::admin::{
-    AnswerView, AttemptView, FeedbackView, StateName, SubmissionDetailView, WebhookView,
+    AnswerView, AttemptView, FeedbackView, NoStep, StateName, SubmissionDetailView, WebhookView,
+    scalar,
 };
 
 /// Why a submission cannot be written as a case.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoCase {
-    #[error("no webhook of it is stored any more: bodies are kept for store.retention.bodies")]
-    Purged,
-    #[error("the body of webhook {0} is not text, which a case cannot hold")]
-    Binary(String),
+    #[error(transparent)]
+    Webhook(#[from] NoStep),
     #[error("it has {0} more webhooks than can be shown, and a case needs all of them")]
     TooMany(usize),
     #[error("it has not been mapped yet: wait until it is due")]
@@ -30,16 +29,16 @@ pub(super) fn file(shown: &SubmissionDetailView) -> Result<String, NoCase> {
     if shown.truncated.webhooks > 0 {
         return Err(NoCase::TooMany(shown.truncated.webhooks));
     }
-    let webhooks = shown.webhooks.iter().map(webhook).collect::<Result<Vec<_>, _>>()?;
+    let webhooks = shown.webhooks.iter().map(WebhookView::step).collect::<Result<Vec<_>, _>>()?;
     if webhooks.is_empty() {
-        return Err(NoCase::Purged);
+        return Err(NoStep::Purged.into());
     }
     let submission = &shown.submission;
     let call = submission.call.as_deref().unwrap_or_default();
     let mut text =
         format!("cases:\n  - name: {}\n    webhooks:\n", scalar(&format!("call {call}")));
     for webhook in webhooks {
-        let _ = writeln!(text, "      - {{ {webhook} }}");
+        let _ = writeln!(text, "      - {webhook}");
     }
     let _ = writeln!(text, "    expect:\n      {}", ending(shown)?);
     let answers = answers(&shown.answers);
@@ -47,30 +46,6 @@ pub(super) fn file(shown: &SubmissionDetailView) -> Result<String, NoCase> {
         let _ = writeln!(text, "      answers: {{ {} }}", answers.join(", "));
     }
     Ok(text)
-}
-
-fn webhook(webhook: &WebhookView) -> Result<String, NoCase> {
-    if webhook.purged {
-        return Err(NoCase::Purged);
-    }
-    if webhook.body_base64.is_some() {
-        return Err(NoCase::Binary(webhook.id.clone()));
-    }
-    let mut parts = vec![
-        format!("source: {}", scalar(&webhook.source)),
-        format!("at: {}", webhook.received_at),
-        "verified: true".to_owned(),
-    ];
-    if webhook.method != "POST" {
-        parts.push(format!("method: {}", scalar(&webhook.method)));
-    }
-    if let Some(query) = webhook.query.as_deref().filter(|query| !query.is_empty()) {
-        parts.push(format!("query: {}", scalar(query)));
-    }
-    if let Some(body) = webhook.body.as_deref().filter(|body| !body.is_empty()) {
-        parts.push(format!("body: {}", scalar(body)));
-    }
-    Ok(parts.join(", "))
 }
 
 /// The outcome that follows from the answers: what became of a delivery is not the survey's.
@@ -108,28 +83,6 @@ fn answers(answers: &[AnswerView]) -> Vec<String> {
         format!("{}: {}", scalar(&answer.name), scalar(answer.value.as_deref().unwrap_or_default()))
     };
     of_questions().filter(|answer| is_only(answer)).map(text).collect()
-}
-
-/// Text as a YAML scalar on one line: in single quotes, or in double quotes where something has to be
-/// escaped, as JSON escapes it.
-fn scalar(text: &str) -> String {
-    let is_printable =
-        |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
-    if text.chars().all(is_printable) {
-        return format!("'{}'", text.replace('\'', "''"));
-    }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if is_printable(c) => quoted.push(c),
-            c => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

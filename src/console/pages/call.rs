@@ -18,7 +18,12 @@ pub fn call(call: &str, inspection: &CallInspection, role: Role, now: Timestamp)
         }
         @for it in &inspection.submissions { (section(&reading(it), &room)) }
         @if role == Role::Operator {
-            p { a.button href={ "/console/calls/" (call) "/erase" } { "Erase this call…" } }
+            p.actions {
+                @if !inspection.submissions.is_empty() {
+                    a.button href={ "/console/playground?call=" (call) } { "Try it in the playground" }
+                }
+                a.button href={ "/console/calls/" (call) "/erase" } { "Erase this call…" }
+            }
         }
         @if inspection.truncated > 0 {
             p.hint { (inspection.truncated) " more submissions about it are not shown." }

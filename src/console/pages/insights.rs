@@ -2,12 +2,11 @@ use maud::{Markup, html};
 
 use super::super::chart::{percent, with_interval};
 use super::super::figures::{
-    Figures, IS_LOW, IS_RATED, VALUES_MAX, funnel, issues, low, outcomes, ratings_by_week,
+    Figures, IS_LOW, IS_RATED, funnel, issues, outcomes, ratings_by_week, rule_changes,
     share_of_low,
 };
 use super::super::filter::Filter;
-use super::super::statistics::{Share, mean};
-use crate::admin::Insights;
+use crate::admin::{Insights, Share, VALUES_MAX};
 
 /// What callers say.
 pub struct InsightsView<'a> {
@@ -44,6 +43,7 @@ pub fn insights(it: &InsightsView<'_>) -> Markup {
                 p { "No submission that is like that was settled." }
             } @else {
                 (tiles(figures, settled))
+                (rule_changes(figures))
                 div.charts { (charts(figures)) }
             }
             p.hint {
@@ -56,7 +56,7 @@ pub fn insights(it: &InsightsView<'_>) -> Markup {
 }
 
 fn charts(figures: Figures<'_>) -> Markup {
-    let is_rated = low(&figures.insights.tallies).n > 0;
+    let is_rated = Insights::low(&figures.insights.tallies).n > 0;
     html! {
         @if is_rated {
             (share_of_low(figures))
@@ -64,7 +64,7 @@ fn charts(figures: Figures<'_>) -> Markup {
             (issues(figures))
         }
         @if let Some(field) = figures.by {
-            @if low(&figures.insights.by_value).n > 0 {
+            @if figures.insights.by_value.all().n > 0 {
                 (funnel(figures, field))
             } @else {
                 p { "No rated submission has the field " (field) "." }
@@ -76,10 +76,9 @@ fn charts(figures: Figures<'_>) -> Markup {
 
 fn tiles(figures: Figures<'_>, settled: u64) -> Markup {
     let Insights { days, tallies, before, .. } = figures.insights;
-    let (now, was) = (low(tallies), low(before));
+    let (now, was) = (Insights::low(tallies), Insights::low(before));
     let answered = Share { k: now.n, n: settled };
-    let ratings = tallies.iter().filter(|it| it.rating > 0);
-    let mean = mean(ratings.map(|it| (it.rating as f64 / 100.0, it.n)));
+    let mean = figures.insights.mean();
     html! {
         ul.tiles {
             li {
@@ -138,7 +137,14 @@ fn form(it: &InsightsView<'_>) -> Markup {
         @if it.insights.fields.is_empty() {
             p.hint { "To compare calls by a field, such as a campaign, name it under insights of its survey." }
         } @else {
-            p.hint { "At most " (VALUES_MAX) " values are drawn, those with most ratings; the CSV has all." }
+            p.hint {
+                "At most " (VALUES_MAX) " values are drawn, those with most ratings"
+                @if it.insights.by_value.others > 0 {
+                    "; " strong { (it.insights.by_value.others) " other values" }
+                    " are one row of the table"
+                }
+                ". The CSV has all."
+            }
         }
     }
 }
@@ -168,8 +174,10 @@ fn select(
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
-    use crate::admin::Tally;
+    use crate::admin::{ByValue, SurveyChange, Tally};
     use crate::submission::{IgnoredReason, State};
 
     /// The last day, a Sunday.
@@ -188,11 +196,16 @@ mod tests {
     fn rendered(tallies: Vec<Tally>, before: Vec<Tally>, by_value: Vec<Tally>) -> String {
         let insights = Insights {
             days: TODAY - 13..TODAY + 1,
+            issues: tallies.clone(),
             tallies,
             before,
-            by_value,
+            by_value: ByValue::of(&by_value),
             waiting: 7,
             fields: vec!["campaign".to_owned()],
+            changes: vec![SurveyChange {
+                at: Insights::start(TODAY - 5) + SignedDuration::from_hours(12),
+                survey: "quality".parse().unwrap(),
+            }],
         };
         let pairs = [("survey", "quality"), ("by", "campaign"), ("days", "14")];
         let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
@@ -265,5 +278,6 @@ mod tests {
         let page = rendered(all, vec![], (1..=300).map(value).collect());
         assert!(page.len() < 90_000, "{} bytes", page.len());
         assert!(page.contains("a campaign of autumn 300") && !page.contains("autumn 200<"));
+        assert!(page.contains("240 other values"));
     }
 }

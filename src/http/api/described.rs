@@ -3,7 +3,7 @@ use actix_web::http::header;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, bulk, export, problems, quarantine, submissions};
+use super::{accounts, bulk, export, insights, problems, quarantine, submissions};
 use crate::admin::ApiProblem;
 
 /// The API as OpenAPI has it, as JSON.
@@ -46,6 +46,7 @@ pub(super) async fn serve() -> HttpResponse {
         accounts::resume,
         submissions::surveys,
         submissions::totals,
+        insights::insights,
         quarantine::rejections,
         quarantine::list,
         quarantine::show,
@@ -59,6 +60,7 @@ pub(super) async fn serve() -> HttpResponse {
         (name = "bulk", description = "Actions on every submission found, page by page. Follow `next_cursor` to continue; stop requesting to stop."),
         (name = "privacy", description = "Forgetting what was said"),
         (name = "accounts", description = "Whether anything is delivered"),
+        (name = "insights", description = "What callers say"),
         (name = "quarantine", description = "Webhooks that were rejected, and those that are verified again when a secret changes"),
         (name = "description", description = "What can be asked"),
     ),

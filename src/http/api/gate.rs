@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::super::origin::{Site, is_forwarded, names_loopback, only, site};
 use super::super::problem::Problem;
@@ -39,6 +40,8 @@ pub(in crate::http) struct Visitor {
     pub role: Role,
     /// By what it was let in, for the log.
     pub by: &'static str,
+    /// Of the console, if it needs one.
+    pub session: Option<Uuid>,
 }
 
 impl Gate {
@@ -80,7 +83,7 @@ impl Gate {
         if tokens.token.is_none() {
             return match self.check_loopback(headers) {
                 Ok(()) if site(headers) != Site::Foreign => {
-                    Ok(Visitor { role: Role::Operator, by: "loopback" })
+                    Ok(Visitor { role: Role::Operator, by: "loopback", session: None })
                 }
                 Ok(()) => forbidden(LoopbackError::IsNotDirect.detail()),
                 Err(LoopbackError::IsOff) => {
@@ -102,7 +105,7 @@ impl Gate {
         if !method.is_safe() && role == Role::Viewer {
             return forbidden("admin.viewer_token only reads: send admin.token to act");
         }
-        Ok(Visitor { role, by: "bearer" })
+        Ok(Visitor { role, by: "bearer", session: None })
     }
 
     /// Without a token only this host is let in.

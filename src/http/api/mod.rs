@@ -10,6 +10,7 @@ mod context;
 mod described;
 mod export;
 mod gate;
+mod insights;
 mod problems;
 mod quarantine;
 mod reading;
@@ -48,6 +49,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .service(post("/accounts/{account}/pause", web::post().to(accounts::pause)))
         .service(post("/accounts/{account}/resume", web::post().to(accounts::resume)))
         .service(get("/surveys", web::get().to(submissions::surveys)))
+        .service(get("/insights", web::get().to(insights::insights)))
         .service(get("/rejections", web::get().to(quarantine::rejections)))
         .service(get("/quarantine", web::get().to(quarantine::list)))
         .service(post("/quarantine/retry", web::post().to(quarantine::retry)))

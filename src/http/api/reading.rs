@@ -47,6 +47,10 @@ impl Query {
         Ok(Self(query))
     }
 
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
     pub fn paging(&mut self) -> Result<Paging, Problem> {
         let limit = self.0.remove("limit").map(|limit| limit.parse()).transpose();
         let limit = limit.map_err(|_| unreadable("limit: expected a whole number"))?;

@@ -12,7 +12,7 @@ use super::super::origin::{Site, only, site};
 use super::super::probes::AdminListener;
 use super::respond::{PageError, html, see_other};
 use crate::admin::Role;
-use crate::console::{self, SESSION_COOKIE, Shell};
+use crate::console::{self, SESSION_COOKIE, Session, Shell};
 
 /// What becomes of a request before a page sees it.
 enum Access {
@@ -63,13 +63,15 @@ fn access(gate: &Gate, now: Timestamp, method: &Method, path: &str, headers: &He
         return Access::Open;
     }
     if tokens.token.is_none() {
-        return Access::LetIn(Visitor { role: Role::Operator, by: "loopback" });
+        return Access::LetIn(Visitor { role: Role::Operator, by: "loopback", session: None });
     }
     match session(&tokens, headers, now) {
-        Some(Role::Viewer) if !method.is_safe() && !is_for_viewers(path) => {
+        Some(Session { role: Role::Viewer, .. }) if !method.is_safe() && !is_for_viewers(path) => {
             forbidden("you are logged in with admin.viewer_token, which only reads")
         }
-        Some(role) => Access::LetIn(Visitor { role, by: "session" }),
+        Some(Session { role, id }) => {
+            Access::LetIn(Visitor { role, by: "session", session: Some(id) })
+        }
         None if method.is_safe() && comes_from_elsewhere(headers) => Access::ComeAgain,
         None => Access::ToLogin,
     }
@@ -105,7 +107,7 @@ pub(super) async fn let_in(
         title: problem.title(),
         environment: config.environment.as_deref(),
         role: Some(visitor.role),
-        has_session: visitor.by == "session",
+        has_session: visitor.session.is_some(),
         tab: None,
         refresh: None,
     });
@@ -124,8 +126,8 @@ fn instead(access: Access, asked: Option<&str>) -> HttpResponse {
     }
 }
 
-/// The role of the session that a request brings.
-fn session(tokens: &AdminTokens, headers: &HeaderMap, now: Timestamp) -> Option<Role> {
+/// The session that a request brings.
+fn session(tokens: &AdminTokens, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
     let known = [(Role::Operator, &tokens.token), (Role::Viewer, &tokens.viewer_token)];
     let known: Vec<_> = known
         .into_iter()
@@ -139,7 +141,7 @@ fn session(tokens: &AdminTokens, headers: &HeaderMap, now: Timestamp) -> Option<
         .find_map(|cookie| {
             let tokens =
                 known.iter().flat_map(|(role, tokens)| tokens.iter().map(|token| (*role, token)));
-            console::role_of(cookie, tokens, now)
+            console::session_of(cookie, tokens, now)
         })
 }
 

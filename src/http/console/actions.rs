@@ -135,7 +135,8 @@ pub(super) async fn discard(page: PageRequest, path: web::Path<String>, form: Fo
 /// Shows the numbers of a submission, after it is recorded that they are.
 pub(super) async fn reveal(page: PageRequest, path: web::Path<String>, _: Form) -> Answer {
     let id = submission_id(&path)?;
-    page.listener.run(async move |admin| admin.reveal(id).await).await?;
+    let session = page.visitor.session;
+    page.listener.run(async move |admin| admin.reveal(id, session).await).await?;
     let inspection = page.listener.api.admin.inspect(id).await?;
     Ok(submission_page(&page, &inspection, true))
 }

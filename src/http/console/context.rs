@@ -1,6 +1,8 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::child::Children;
 use crate::clock::Clock;
@@ -15,6 +17,10 @@ pub struct ConsoleContext {
     /// Of the playground.
     pub(super) children: Children,
     config: RwLock<Arc<ConsoleConfig>>,
+    /// How often the settings were replaced.
+    revision: AtomicU64,
+    /// Of this start: no page of another is known here.
+    incarnation: Uuid,
 }
 
 /// What the console needs of the settings.
@@ -40,13 +46,26 @@ pub struct PlaygroundConfig {
 
 impl ConsoleContext {
     pub fn new(clock: Clock, random: Random, config: ConsoleConfig) -> Self {
-        let children = Children::default();
-        Self { clock, random, children, config: RwLock::new(Arc::new(config)) }
+        let incarnation = random.uuid_v7(clock.now());
+        Self {
+            clock,
+            random,
+            children: Children::default(),
+            config: RwLock::new(Arc::new(config)),
+            revision: AtomicU64::default(),
+            incarnation,
+        }
     }
 
-    /// Replaces the configuration from now on.
+    /// Replaces the configuration from now on, after that of everything else that pages show.
     pub fn change(&self, config: ConsoleConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Which settings pages are made with: another value after each change, and after each start.
+    pub(super) fn revision(&self) -> (Uuid, u64) {
+        (self.incarnation, self.revision.load(Ordering::Acquire))
     }
 
     pub(super) fn config(&self) -> Arc<ConsoleConfig> {

@@ -1,6 +1,3 @@
-use std::fmt::Display;
-use std::str::FromStr;
-
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 
@@ -9,16 +6,15 @@ use super::respond::PageError;
 use crate::admin::{Insights, InsightsQuery};
 use crate::console::{self, Filter, InsightsView, Tab};
 
-/// Seconds between two looks, and days that are shown unless the query says more.
+/// Seconds between two looks.
 const REFRESH: u32 = 60;
-const DAYS: u16 = 30;
 
-/// Most days that are shown.
-const DAYS_MAX: u16 = 400;
-
-pub(super) async fn insights(page: PageRequest) -> Result<HttpResponse, PageError> {
+pub(super) async fn insights(mut page: PageRequest) -> Result<HttpResponse, PageError> {
     let query = query(&page.query)?;
-    let insights = found(&page, &query).await?;
+    if let Some(known) = page.unchanged(Insights::today(page.listener.console.clock.now())) {
+        return Ok(known);
+    }
+    let insights = page.listener.api.admin.insights(&query).await?;
     let (accounts, surveys) = page.listener.api.admin.names();
     let content = console::insights(&InsightsView {
         filter: &page.query,
@@ -27,44 +23,26 @@ pub(super) async fn insights(page: PageRequest) -> Result<HttpResponse, PageErro
         accounts: &accounts,
         surveys: &surveys,
     });
-    let special = Special { tab: Some(Tab::Insights), refresh: Some(REFRESH) };
+    let special =
+        Special { tab: Some(Tab::Insights), refresh: Some(REFRESH), ..Special::default() };
     Ok(page.answer("Insights", special, &content))
 }
 
 pub(super) async fn csv(page: PageRequest) -> Result<HttpResponse, PageError> {
     let query = query(&page.query)?;
-    let csv = found(&page, &query).await?.csv(query.by.as_ref());
+    let csv = page.listener.api.admin.insights_table(&query).await?.csv();
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"insights.csv\""))
         .body(csv))
 }
 
-async fn found(page: &PageRequest, query: &InsightsQuery) -> Result<Insights, PageError> {
-    let now = page.listener.console.clock.now();
-    Ok(page.listener.api.admin.insights(query, now).await?)
-}
-
 fn query(filter: &Filter) -> Result<InsightsQuery, PageError> {
-    const KEYS: [&str; 4] = ["survey", "account", "by", "days"];
-    let invalid = |detail: String| PageError::new(StatusCode::BAD_REQUEST, detail);
-    if let Some((key, _)) = filter.pairs.iter().find(|(key, _)| !KEYS.contains(&key.as_str())) {
-        let known = KEYS.join(", ");
-        return Err(invalid(format!("unknown parameter {key:?}; known here: {known}")));
+    let keys = InsightsQuery::KEYS;
+    if let Some((key, _)) = filter.pairs.iter().find(|(key, _)| !keys.contains(&key.as_str())) {
+        let known = keys.join(", ");
+        let detail = format!("unknown parameter {key:?}; known here: {known}");
+        return Err(PageError::new(StatusCode::BAD_REQUEST, detail));
     }
-    let days = match filter.get("days").map(str::parse) {
-        None => DAYS,
-        Some(Ok(days @ 1..=DAYS_MAX)) => days,
-        Some(_) => return Err(invalid(format!("days: expected 1 to {DAYS_MAX}"))),
-    };
-    Ok(InsightsQuery {
-        survey: parsed(filter, "survey").map_err(invalid)?,
-        account: parsed(filter, "account").map_err(invalid)?,
-        by: parsed(filter, "by").map_err(invalid)?,
-        days,
-    })
-}
-
-fn parsed<T: FromStr<Err: Display>>(filter: &Filter, key: &str) -> Result<Option<T>, String> {
-    filter.get(key).map(|text| text.parse().map_err(|error| format!("{key}: {error}"))).transpose()
+    Ok(InsightsQuery::read(|key| filter.get(key))?)
 }

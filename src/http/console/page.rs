@@ -1,3 +1,4 @@
+use std::fmt::Debug;
 use std::future::{Ready, ready};
 
 use actix_web::http::StatusCode;
@@ -18,7 +19,11 @@ pub(super) struct PageRequest {
     pub listener: web::Data<AdminListener>,
     pub visitor: Visitor,
     pub query: Filter,
+    /// With the query, as it was asked for.
+    path: String,
     etag: Option<String>,
+    /// What the page follows from, if that is known.
+    basis: Option<String>,
 }
 
 /// What is special about a page.
@@ -27,7 +32,13 @@ pub(super) struct Special {
     pub tab: Option<Tab>,
     /// How often, in seconds, it is asked for again.
     pub refresh: Option<u32>,
+    /// It says how long something still takes, so that it changes although nothing happens.
+    pub counts_down: bool,
 }
+
+/// How long a page may be taken for the same without a look at the store, whose file another program may have
+/// changed.
+const UNSEEN_MAX: i64 = 60;
 
 impl PageRequest {
     pub fn role(&self) -> Role {
@@ -45,6 +56,24 @@ impl PageRequest {
         NOTICES.iter().find(|(key, _)| *key == done).map(|(_, notice)| *notice)
     }
 
+    /// That the client has the page, if that follows without a query: nothing was committed and no settings
+    /// were replaced since it was made. `shows` is what it shows besides the store and the settings.
+    ///
+    /// A tag has two parts: what the page follows from, and its digest. The same of either is the same page.
+    pub fn unchanged(&mut self, shows: impl Debug) -> Option<HttpResponse> {
+        // Before anything is read: what changes meanwhile is another basis.
+        let (revision, version) =
+            (self.listener.console.revision(), self.listener.api.admin.version()?);
+        let minute = self.listener.console.clock.now().as_second().div_euclid(UNSEEN_MAX);
+        let Visitor { role, session, .. } = self.visitor;
+        let basis = format!("{:?}", (revision, version, minute, role, session, &self.path, shows));
+        let basis = digest(&basis);
+        let is_known = |etag: &&str| etag.split_once('-').is_some_and(|(known, _)| known == basis);
+        let known = self.etag.as_deref().filter(is_known).map(not_modified);
+        self.basis = Some(basis);
+        known
+    }
+
     /// The page, or that it is the one that the client has.
     pub fn answer(&self, title: &str, special: Special, content: &Markup) -> HttpResponse {
         let config = self.listener.console.config();
@@ -52,21 +81,37 @@ impl PageRequest {
             title,
             environment: config.environment.as_deref(),
             role: Some(self.visitor.role),
-            has_session: self.visitor.by == "session",
+            has_session: self.visitor.session.is_some(),
             tab: special.tab,
             refresh: special.refresh,
         };
         let text = document(&shell, content).into_string();
-        let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&text)[..16]));
-        let mut response = if self.etag.as_deref() == Some(&etag) {
-            HttpResponse::NotModified().finish()
-        } else {
-            text_of_html(StatusCode::OK, text)
+        let content = digest(&text);
+        let is_same =
+            self.etag.as_ref().is_some_and(|known| known.rsplit('-').next() == Some(&content));
+        let etag = match self.basis.as_ref().filter(|_| !special.counts_down) {
+            Some(basis) => format!("{basis}-{content}"),
+            None => content,
         };
-        let etag = HeaderValue::try_from(etag).expect("it is hexadecimal");
-        response.headers_mut().insert(header::ETAG, etag);
+        if is_same {
+            return not_modified(&etag);
+        }
+        let mut response = text_of_html(StatusCode::OK, text);
+        response.headers_mut().insert(header::ETAG, quoted(&etag));
         response
     }
+}
+
+fn digest(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text)[..16])
+}
+
+fn not_modified(etag: &str) -> HttpResponse {
+    HttpResponse::NotModified().insert_header((header::ETAG, quoted(etag))).finish()
+}
+
+fn quoted(etag: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{etag}\"")).expect("it is hexadecimal")
 }
 
 /// What was done, by its key.
@@ -90,8 +135,12 @@ impl FromRequest for PageRequest {
         let listener = listener.expect("the listener is there").clone();
         let visitor = Visitor::of(request);
         let etag = request.headers().get(header::IF_NONE_MATCH);
-        let etag = etag.and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-        let query = pairs(request.query_string());
-        ready(query.map(|pairs| Self { listener, visitor, query: Filter { pairs }, etag }))
+        let etag = etag.and_then(|etag| etag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"'));
+        // Whatever else a client may send is no tag of a page.
+        let is_tag = |etag: &&str| etag.bytes().all(|it| it.is_ascii_hexdigit() || it == b'-');
+        let etag = etag.filter(is_tag).map(str::to_owned);
+        let (path, basis) = (request.uri().to_string(), None);
+        let query = pairs(request.query_string()).map(|pairs| Filter { pairs });
+        ready(query.map(|query| Self { listener, visitor, query, path, etag, basis }))
     }
 }

@@ -5,6 +5,7 @@ use super::child::ChildError;
 use super::form::Form;
 use super::page::{PageRequest, Special};
 use super::respond::PageError;
+use super::views::call_id;
 use crate::admin::{Mask, PlaygroundRequest, Role};
 use crate::console::{self, Playground, Tab};
 
@@ -16,9 +17,34 @@ pub(super) const FORM_MAX: usize = 256 * 1024;
 pub(super) async fn show(page: PageRequest) -> Answer {
     let config = page.listener.console.config();
     let rules = &config.playground.rules;
-    let webhooks = &config.playground.webhooks;
-    let untried = Playground::untried(rules, webhooks, page.role());
+    let webhooks = match page.get("call") {
+        Some(call) => of_call(&page, call).await?,
+        None => config.playground.webhooks.clone(),
+    };
+    let untried = Playground::untried(rules, &webhooks, page.role());
     Ok(answer(&page, StatusCode::OK, &untried))
+}
+
+/// The webhooks of a call, for an operator to try other rules with. To show its numbers would be a reveal.
+async fn of_call(page: &PageRequest, call: &str) -> Result<String, PageError> {
+    let call = call_id(call)?;
+    if page.role() == Role::Viewer {
+        let detail = "you are logged in with admin.viewer_token, which tries no webhooks of a call";
+        return Err(PageError::new(StatusCode::FORBIDDEN, detail));
+    }
+    let mut found = page.listener.api.admin.inspect_call(&call).await?;
+    found.mask();
+    let (steps, left_out) = found.steps();
+    if steps.is_empty() {
+        let detail =
+            "no webhook of this call is stored as a text: it is not known, or was purged or erased";
+        return Err(PageError::new(StatusCode::NOT_FOUND, detail));
+    }
+    let note = match left_out {
+        0 => String::new(),
+        count => format!("# {count} more webhooks of the call are left out.\n"),
+    };
+    Ok(format!("# Call {call}, with long numbers masked.\n{note}{steps}"))
 }
 
 pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
@@ -63,7 +89,7 @@ pub(super) async fn run(page: PageRequest, form: Form) -> Answer {
 }
 
 fn answer(page: &PageRequest, status: StatusCode, shown: &Playground<'_>) -> HttpResponse {
-    let special = Special { tab: Some(Tab::Playground), refresh: None };
+    let special = Special { tab: Some(Tab::Playground), ..Special::default() };
     let mut response = page.answer("Playground", special, &console::playground(shown));
     *response.status_mut() = status;
     response

@@ -67,8 +67,13 @@ pub(super) fn login_page(status: StatusCode, login: &Login<'_>) -> HttpResponse 
     html(status, &console::document(&shell, &console::login(login)))
 }
 
-pub(super) async fn overview(page: PageRequest) -> Answer {
-    let (admin, ingest) = (page.listener.admin(), &page.listener.api.ingest);
+pub(super) async fn overview(mut page: PageRequest) -> Answer {
+    let ingest = &page.listener.api.ingest;
+    let (quarantined, rejections) = (ingest.quarantine().list().len(), rejections_of(ingest));
+    if let Some(known) = page.unchanged((quarantined, &rejections)) {
+        return Ok(known);
+    }
+    let admin = page.listener.admin();
     let counts = admin.totals().await?;
     let mut accounts = admin.accounts().await?;
     accounts.mask();
@@ -78,8 +83,8 @@ pub(super) async fn overview(page: PageRequest) -> Answer {
         counts: &counts,
         accounts: &accounts.accounts,
         sources: &sources,
-        quarantined: ingest.quarantine().list().len(),
-        rejections: &rejections_of(ingest),
+        quarantined,
+        rejections: &rejections,
     });
     Ok(page.answer("Overview", special(Tab::Overview, LIST), &content))
 }
@@ -90,18 +95,23 @@ pub(super) async fn find_call(page: PageRequest) -> Answer {
     Ok(see_other(&format!("/console/calls/{call}")))
 }
 
-pub(super) async fn call(page: PageRequest, path: web::Path<String>) -> Answer {
+pub(super) async fn call(mut page: PageRequest, path: web::Path<String>) -> Answer {
     let call = call_id(&path)?;
+    if let Some(known) = page.unchanged(()) {
+        return Ok(known);
+    }
     let mut found = page.listener.api.admin.inspect_call(&call).await?;
     found.mask();
     let now = page.listener.console.clock.now();
     let content = console::call(call.as_str(), &found, page.role(), now);
     let is_open = |it: &Inspection| console::is_open(&it.detail.submission);
     // A webhook of a call that is not known may come at any moment, and so may a late one.
-    let is_unsettled = found.submissions.is_empty() || found.submissions.iter().any(is_open);
+    let counts_down = found.submissions.iter().any(is_open);
+    let is_unsettled = found.submissions.is_empty() || counts_down;
     let refresh = if is_unsettled { UNSETTLED } else { REST };
     let title = format!("Call {call}");
-    Ok(page.answer(&title, special(Tab::Submissions, refresh), &content))
+    let special = Special { counts_down, ..special(Tab::Submissions, refresh) };
+    Ok(page.answer(&title, special, &content))
 }
 
 pub(super) async fn erase(page: PageRequest, path: web::Path<String>) -> Answer {
@@ -115,7 +125,7 @@ pub(super) fn erase_page(
     warning: Option<&str>,
 ) -> HttpResponse {
     let content = console::erase(call.as_str(), warning);
-    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    let special = Special { tab: Some(Tab::Submissions), ..Special::default() };
     let mut response = page.answer("Erase", special, &content);
     if warning.is_some() {
         *response.status_mut() = StatusCode::CONFLICT;
@@ -128,17 +138,20 @@ pub(super) async fn audit(page: PageRequest) -> Answer {
     Ok(page.answer("Operator actions", special(Tab::Audit, LIST), &content))
 }
 
-pub(super) async fn setup(page: PageRequest, source: web::Path<String>) -> Answer {
+pub(super) async fn setup(mut page: PageRequest, source: web::Path<String>) -> Answer {
     let config = page.listener.console.config();
     let setup = config.setups.iter().find(|it| it.source == *source).ok_or_else(|| {
         PageError::new(StatusCode::NOT_FOUND, "the settings have no source with this name")
     })?;
+    let mut rejections = rejections_of(&page.listener.api.ingest);
+    rejections.retain(|it| it.source == setup.source);
+    if let Some(known) = page.unchanged(&rejections) {
+        return Ok(known);
+    }
     let query = SubmissionQuery { source: Some(setup.source.clone()), ..Default::default() };
     let paging = Paging { cursor: None, limit: Some(ARRIVED) };
     let mut arrived = page.listener.admin().list(&query, &paging).await?;
     arrived.mask();
-    let mut rejections = rejections_of(&page.listener.api.ingest);
-    rejections.retain(|it| it.source == setup.source);
     let content = console::setup(&Setup {
         setup,
         submissions: &arrived.submissions,
@@ -151,9 +164,13 @@ pub(super) async fn setup(page: PageRequest, source: web::Path<String>) -> Answe
 /// Submissions of a source that its setup shows.
 const ARRIVED: u32 = 5;
 
-pub(super) async fn submissions(page: PageRequest) -> Answer {
+pub(super) async fn submissions(mut page: PageRequest) -> Answer {
     let now = page.listener.console.clock.now();
     let (query, paging, filter) = search(&page.query, now)?;
+    // The last 24 hours are others at each look.
+    if let Some(known) = page.unchanged(&query) {
+        return Ok(known);
+    }
     let mut found = page.listener.admin().list(&query, &paging).await?;
     found.mask();
     let (accounts, surveys) = page.listener.api.admin.names();
@@ -171,8 +188,12 @@ pub(super) async fn submissions(page: PageRequest) -> Answer {
     Ok(page.answer("Submissions", special(Tab::Submissions, refresh), &content))
 }
 
-pub(super) async fn submission(page: PageRequest, path: web::Path<String>) -> Answer {
-    let mut inspection = page.listener.api.admin.inspect(submission_id(&path)?).await?;
+pub(super) async fn submission(mut page: PageRequest, path: web::Path<String>) -> Answer {
+    let id = submission_id(&path)?;
+    if let Some(known) = page.unchanged(()) {
+        return Ok(known);
+    }
+    let mut inspection = page.listener.api.admin.inspect(id).await?;
     inspection.mask();
     Ok(submission_page(&page, &inspection, false))
 }
@@ -191,10 +212,11 @@ pub(super) fn submission_page(
         notice: page.notice(),
     });
     let submission = &inspection.detail.submission;
-    let refresh = if console::is_open(submission) { UNSETTLED } else { REST };
+    let counts_down = console::is_open(submission);
+    let refresh = if counts_down { UNSETTLED } else { REST };
     // It came by a POST: there is nothing to ask for again.
     let refresh = (!is_revealed).then_some(refresh);
-    let special = Special { tab: Some(Tab::Submissions), refresh };
+    let special = Special { tab: Some(Tab::Submissions), refresh, counts_down };
     page.answer(&format!("Submission {}", submission.id), special, &content)
 }
 
@@ -230,7 +252,7 @@ pub(super) async fn replay_page(
         difference: difference.as_ref().map_err(Clone::clone),
         warning,
     });
-    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    let special = Special { tab: Some(Tab::Submissions), ..Special::default() };
     let mut response = page.answer("Replay", special, &content);
     if warning.is_some() {
         *response.status_mut() = StatusCode::CONFLICT;
@@ -277,7 +299,7 @@ pub(super) async fn bulk_preview(
         notice,
         warning,
     });
-    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    let special = Special { tab: Some(Tab::Submissions), ..Special::default() };
     let mut response = page.answer("Replay", special, &content);
     if warning.is_some() {
         *response.status_mut() = StatusCode::CONFLICT;
@@ -314,11 +336,14 @@ const BULK: u32 = 100;
 pub(super) async fn discard(page: PageRequest, path: web::Path<String>) -> Answer {
     let found = page.listener.admin().show(submission_id(&path)?).await?;
     let content = console::discard(&found.submission);
-    let special = Special { tab: Some(Tab::Submissions), refresh: None };
+    let special = Special { tab: Some(Tab::Submissions), ..Special::default() };
     Ok(page.answer("Discard", special, &content))
 }
 
-pub(super) async fn accounts(page: PageRequest) -> Answer {
+pub(super) async fn accounts(mut page: PageRequest) -> Answer {
+    if let Some(known) = page.unchanged(()) {
+        return Ok(known);
+    }
     let mut list = page.listener.admin().accounts().await?;
     list.mask();
     let content = console::accounts(&Accounts {
@@ -358,7 +383,7 @@ fn retried(query: &Filter) -> Option<String> {
 }
 
 fn special(tab: Tab, refresh: u32) -> Special {
-    Special { tab: Some(tab), refresh: Some(refresh) }
+    Special { tab: Some(tab), refresh: Some(refresh), ..Special::default() }
 }
 
 pub(super) fn call_id(text: &str) -> Result<CallUuid, PageError> {

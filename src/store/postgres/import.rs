@@ -85,7 +85,8 @@ impl Import {
                 // Of a process that served it before it had a submission.
                 self.run(vec![Statement::batch(
                     "DELETE FROM state_counts; DELETE FROM deleted_counts; DELETE FROM clock;
-                    DELETE FROM pauses; DELETE FROM scopes; DELETE FROM quarantine",
+                    DELETE FROM pauses; DELETE FROM scopes; DELETE FROM quarantine;
+                    DELETE FROM survey_revisions",
                 )])?;
                 Ok(MoveStart::Moving)
             }

@@ -14,6 +14,7 @@ mod options;
 mod quarantine;
 mod queries;
 mod replicas;
+mod revisions;
 mod schema;
 mod tallies;
 mod transaction;
@@ -43,7 +44,8 @@ use super::contract::Reader;
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
 use super::model::{
-    ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally, TallyFilter,
+    ClockRecord, Cursor, Page, Statistics, SubmissionDetail, SubmissionFilter, SurveyRevision,
+    Tally, TallyFilter,
 };
 use super::serving::{Engine, Serving, Writing};
 use crate::domain::{CallUuid, Name, chain};
@@ -335,6 +337,13 @@ impl Reader for PostgresStore {
     async fn tallies(&self, filter: TallyFilter) -> Result<Vec<Tally>, StoreError> {
         self.read(move |reading| Box::pin(async move { tallies::find(reading, &filter).await }))
             .await
+    }
+
+    async fn survey_revisions(&self) -> Result<Vec<SurveyRevision>, StoreError> {
+        self.read(move |reading| {
+            Box::pin(async move { revisions::read_all(&reading.rows(revisions::all()).await?) })
+        })
+        .await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

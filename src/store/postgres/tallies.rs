@@ -36,11 +36,13 @@ const FOLD: &str = "WITH gone AS (DELETE FROM tallies WHERE slot = ANY($1) RETUR
         DO UPDATE SET n = t.n + excluded.n";
 
 pub(super) const BY_DAY: &str =
-    "SELECT day, value, state, reason, rating, issues, origin, sum(n)::bigint FROM tallies
+    "SELECT CASE WHEN $6 THEN day ELSE 0 END, CASE WHEN $7 THEN value ELSE '' END, state, reason,
+        rating, CASE WHEN $8 THEN issues ELSE '' END, CASE WHEN $8 THEN origin ELSE '' END,
+        sum(n)::bigint FROM tallies
     WHERE field = $1 AND day >= $2 AND day < $3
         AND ($4::text IS NULL OR survey = $4) AND ($5::text IS NULL OR account = $5)
-    GROUP BY day, value, state, reason, rating, issues, origin HAVING sum(n) > 0
-    ORDER BY day, value, state, reason, rating, issues, origin";
+    GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) > 0
+    ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT $9";
 
 const ALL: &str =
     "SELECT field, day, survey, account, value, state, reason, rating, issues, origin,
@@ -48,7 +50,15 @@ const ALL: &str =
     GROUP BY field, day, survey, account, value, state, reason, rating, issues, origin
     HAVING sum(n) <> 0";
 
-const FIELD_VALUES: &str = "SELECT DISTINCT survey, field, value FROM tallies WHERE field <> ''";
+/// One value after the other by the index: reading all rows of each would hold up the claim that asks for them.
+const FIELD_VALUES: &str = "WITH RECURSIVE known AS (
+        (SELECT field, survey, value FROM tallies WHERE field > ''
+            ORDER BY field, survey, value LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM known, LATERAL (SELECT field, survey, value FROM tallies
+            WHERE (field, survey, value) > (known.field, known.survey, known.value)
+            ORDER BY field, survey, value LIMIT 1) AS next)
+    SELECT survey, field, value FROM known";
 
 /// Adds to the tallies of a replica.
 pub(super) fn add(tallies: &Tallies, slot: i64) -> Vec<Statement> {
@@ -110,7 +120,11 @@ pub(super) async fn find(
         .with(filter.days.start, Type::INT8)
         .with(filter.days.end, Type::INT8)
         .with(name(&filter.survey), Type::TEXT)
-        .with(name(&filter.account), Type::TEXT);
+        .with(name(&filter.account), Type::TEXT)
+        .with(filter.by.day, Type::BOOL)
+        .with(filter.by.value, Type::BOOL)
+        .with(filter.by.issues, Type::BOOL)
+        .with(i64::try_from(filter.limit).unwrap_or(i64::MAX), Type::INT8);
     let rows = reading.rows(statement).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -22,7 +22,7 @@ use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
 use super::replicas::{Ended, Replica, SAY_EVERY, now};
-use super::{quarantine, queries, tallies, upkeep};
+use super::{quarantine, queries, revisions, tallies, upkeep};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
@@ -30,7 +30,8 @@ use crate::store::backend::{
 };
 use crate::store::error::StoreError;
 use crate::store::model::{
-    ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, first_row,
+    ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, SurveyRevision,
+    first_row,
 };
 use crate::store::observer::Observer;
 use crate::submission::{
@@ -1139,6 +1140,15 @@ impl Backend for Database {
             .with(micros(wall), Type::INT8)
             .with(unconfirmed, Type::INT8),
         );
+        Ok(())
+    }
+
+    fn survey_revisions(&self) -> Result<Vec<SurveyRevision>> {
+        revisions::read_all(&self.query(revisions::all())?)
+    }
+
+    fn insert_survey_revision(&self, revision: &SurveyRevision) -> Result<()> {
+        revisions::insert(revision).into_iter().for_each(|it| self.defer(it));
         Ok(())
     }
 

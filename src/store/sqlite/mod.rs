@@ -20,6 +20,7 @@ mod plans;
 mod quarantine;
 mod queries;
 mod recover;
+mod revisions;
 mod rows;
 mod schema;
 mod spool;
@@ -47,8 +48,8 @@ use super::error::StoreError;
 #[cfg(feature = "flaws")]
 use super::flaws;
 use super::model::{
-    ClockRecord, Cursor, Drained, Page, Statistics, SubmissionDetail, SubmissionFilter, Tally,
-    TallyFilter,
+    ClockRecord, Cursor, Drained, Page, Statistics, SubmissionDetail, SubmissionFilter,
+    SurveyRevision, Tally, TallyFilter,
 };
 use super::observer::Observer;
 use super::serving::{Engine, Serving, Writing, write_in};
@@ -376,8 +377,16 @@ impl Reader for SqliteStore {
         self.look(move |connection| tallies::find(connection, &filter)).await
     }
 
+    async fn survey_revisions(&self) -> Result<Vec<SurveyRevision>, StoreError> {
+        self.look(revisions::find).await
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.read(queries::statistics).await
+    }
+
+    fn version(&self) -> Option<u64> {
+        self.serving.version()
     }
 }
 

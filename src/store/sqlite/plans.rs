@@ -1,5 +1,8 @@
 //! How SQLite plans the statements that have to stay quick.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rusqlite::{Connection, Result, params_from_iter};
 
 use super::{queries, rows, tallies};
@@ -127,9 +130,47 @@ fn submissions_are_found_by_an_index_however_many_there_are() {
             "SEARCH tallies USING PRIMARY KEY (field=? AND day>? AND day<?); \
              USE TEMP B-TREE FOR GROUP BY",
         ),
+        (tallies::NEXT_FIELD, "SEARCH tallies USING INDEX tallies_by_value (field>?)"),
+        (
+            tallies::NEXT_SURVEY,
+            "SEARCH tallies USING INDEX tallies_by_value (field=? AND survey>?)",
+        ),
+        (
+            tallies::NEXT_VALUE,
+            "SEARCH tallies USING INDEX tallies_by_value (field=? AND survey=? AND value>?)",
+        ),
         (queries::NEXT_ACCOUNT, "SEARCH submissions USING INDEX submissions_due (account>?)"),
     ] {
         let steps = explained(&store, "EXPLAIN QUERY PLAN", statement, "detail");
         assert_eq!(steps.join("; ").replace("COVERING ", ""), plan, "{statement}");
     }
+}
+
+/// A plan does not say how many rows a search begins with.
+#[test]
+fn the_values_of_fields_are_found_in_as_many_steps_as_there_are_values() {
+    let mut steps = [10, 1000].map(|days| {
+        let mut store = empty();
+        let add = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {days} * 20 - 1)
+            INSERT INTO tallies SELECT 'campaign', i / 20, 'quality', 'main', 'value ' || (i % 20),
+                'delivered', '', 500, '', '', 1 FROM n"
+        );
+        store.execute_batch(&add).unwrap();
+        let steps = Arc::<AtomicU64>::default();
+        let counted = steps.clone();
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        store.progress_handler(1, Some(count)).unwrap();
+        tallies::field_values(&store).unwrap();
+        steps.load(Ordering::Relaxed)
+    });
+    steps.sort_unstable();
+    let [few, many] = steps;
+    assert!(
+        few > 20 && many < few * 2,
+        "{few} steps, and {many} with a hundred times as many rows"
+    );
 }

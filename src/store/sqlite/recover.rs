@@ -22,7 +22,7 @@ use super::files::{SUFFIXES, beside, folder_of};
 use super::lock::Lock;
 use super::rows::Database;
 use super::untrusted::Budget;
-use super::{doctor, files, head, open, queries, untrusted};
+use super::{doctor, files, head, open, queries, revisions, untrusted};
 use crate::store::backend::{Backend, CountsDelta, Touched};
 use crate::store::error::StoreError;
 use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey, Tallies};
@@ -299,6 +299,10 @@ impl<'a> Recovery<'a> {
             "DELETE FROM corrupt_documents WHERE submission NOT IN (SELECT seq FROM submissions)",
             [],
         )?;
+        let lost = "when the rules of some surveys changed";
+        self.table(fresh, revisions::ALL, "survey_revisions VALUES (?, ?, ?)", lost, |row| {
+            revisions::revision(row).is_ok()
+        })?;
         let lost = "what was recorded of the clock: it is believed";
         self.table(fresh, queries::CLOCK, "clock VALUES (?, ?, ?, ?)", lost, |row| {
             queries::clock_record(row).is_ok()

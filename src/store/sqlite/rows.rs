@@ -20,14 +20,16 @@ use super::damage::Damage;
 use super::displaced::Files;
 use super::files::{beside, folder_of};
 use super::lock::Lock;
-use super::{damage, quarantine, queries, spool, tallies};
+use super::{damage, quarantine, queries, revisions, spool, tallies};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
     Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
 };
 use crate::store::error::StoreError;
-use crate::store::model::{ClockRecord, Drained, QuarantinedWebhook, ReceiveRequest};
+use crate::store::model::{
+    ClockRecord, Drained, QuarantinedWebhook, ReceiveRequest, SurveyRevision,
+};
 use crate::store::observer::Observer;
 use crate::submission::{
     FieldValues, Outcome, RetentionLevel, State, StateCounts, Submission, SubmissionId, Tallies,
@@ -565,6 +567,14 @@ impl Backend for Database {
             params![micros(trusted), micros(wall), unconfirmed],
         )?;
         Ok(())
+    }
+
+    fn survey_revisions(&self) -> Result<Vec<SurveyRevision>> {
+        revisions::find(&self.connection)
+    }
+
+    fn insert_survey_revision(&self, revision: &SurveyRevision) -> Result<()> {
+        revisions::insert(&self.connection, revision)
     }
 
     fn expired(&self, clock: Timestamp, _renewed: Timestamp, most: usize) -> Result<Vec<i64>> {

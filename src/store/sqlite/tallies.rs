@@ -1,6 +1,6 @@
 //! SQL of the tallies.
 
-use rusqlite::{Connection, Result, Row, params};
+use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::columns::parsed;
 use crate::domain::Name;
@@ -16,10 +16,11 @@ const ADD: &str = "INSERT INTO tallies
 const REMOVE_EMPTY: &str = "DELETE FROM tallies WHERE field = ?1 AND day = ?2 AND n = 0";
 
 pub(super) const BY_DAY: &str =
-    "SELECT day, value, state, reason, rating, issues, origin, sum(n) FROM tallies
+    "SELECT iif(?6, day, 0), iif(?7, value, ''), state, reason, rating, iif(?8, issues, ''),
+        iif(?8, origin, ''), sum(n) FROM tallies
     WHERE field = ?1 AND day >= ?2 AND day < ?3
         AND (?4 IS NULL OR survey = ?4) AND (?5 IS NULL OR account = ?5)
-    GROUP BY day, value, state, reason, rating, issues, origin HAVING sum(n) > 0";
+    GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) > 0 LIMIT ?9";
 
 pub(super) fn add(connection: &Connection, tallies: &Tallies) -> Result<()> {
     for (cell, n) in tallies.iter() {
@@ -40,9 +41,11 @@ pub(super) fn find(connection: &Connection, filter: &TallyFilter) -> Result<Vec<
     let mut tallies = connection.prepare_cached(BY_DAY)?;
     let field = name(&filter.field).unwrap_or_default();
     let (survey, account) = (name(&filter.survey), name(&filter.account));
-    let found = tallies
-        .query_map(params![field, filter.days.start, filter.days.end, survey, account], tally)?;
-    found.collect()
+    let TallyFilter { days, by, limit, .. } = filter;
+    let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
+    let values =
+        params![field, days.start, days.end, survey, account, by.day, by.value, by.issues, limit];
+    tallies.query_map(values, tally)?.collect()
 }
 
 fn tally(row: &Row<'_>) -> Result<Tally> {
@@ -60,13 +63,32 @@ fn tally(row: &Row<'_>) -> Result<Tally> {
     })
 }
 
+/// One after the other: reading all rows of each value would hold up the claim that asks for them. A comparison
+/// of all three columns at once would begin at the first row of the value that is known, and read the others.
+pub(super) const NEXT_FIELD: &str = "SELECT min(field) FROM tallies WHERE field > ?1";
+pub(super) const NEXT_SURVEY: &str =
+    "SELECT min(survey) FROM tallies WHERE field = ?1 AND survey > ?2";
+pub(super) const NEXT_VALUE: &str =
+    "SELECT min(value) FROM tallies WHERE field = ?1 AND survey = ?2 AND value > ?3";
+
 pub(super) fn field_values(connection: &Connection) -> Result<FieldValues> {
     let mut values = FieldValues::default();
-    let mut known = connection
-        .prepare_cached("SELECT DISTINCT survey, field, value FROM tallies WHERE field <> ''")?;
-    let mut rows = known.query([])?;
-    while let Some(row) = rows.next()? {
-        values.add(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+    let next = |statement: &str, after: &[&str]| -> Result<Option<String>> {
+        let after = params_from_iter(after);
+        connection.prepare_cached(statement)?.query_row(after, |row| row.get(0))
+    };
+    let mut field = String::new();
+    while let Some(found) = next(NEXT_FIELD, &[&field])? {
+        field = found;
+        let mut survey = String::new();
+        while let Some(found) = next(NEXT_SURVEY, &[&field, &survey])? {
+            survey = found;
+            let mut value = String::new();
+            while let Some(found) = next(NEXT_VALUE, &[&field, &survey, &value])? {
+                values.add(&survey, &field, &found);
+                value = found;
+            }
+        }
     }
     Ok(values)
 }

@@ -80,6 +80,13 @@ fn a_viewer_reads_and_acts_on_nothing() {
     let shown = page(&test_env, &format!("/console/submissions/{id}"), &cookie);
     shown.assert_status(200);
     assert!(!shown.text.contains("Replay…") && !shown.text.contains("Reveal"), "{}", shown.text);
+    let call = page(&test_env, "/console/calls/c-1", &cookie);
+    assert!(
+        !call.text.contains("/console/playground?") && !call.text.contains("/erase"),
+        "{}",
+        call.text
+    );
+    page(&test_env, "/console/playground?call=c-1", &cookie).assert_status(403);
     for path in [
         format!("/console/submissions/{id}/reveal"),
         format!("/console/submissions/{id}/replay"),

@@ -28,7 +28,7 @@ fn presses(test_env: &TestEnv, call: &str, digits: &str, campaign: &str) {
 }
 
 /// Four calls of two campaigns, a silent one, one with an issue, and a test.
-fn with_calls() -> TestEnv {
+pub fn with_calls() -> TestEnv {
     let test_env = with_insights();
     for (call, digits, campaign) in [
         ("c-1", "1", "autumn"),
@@ -141,6 +141,106 @@ fn insights_can_be_had_as_csv() {
         ]
     );
     assert!(csv("").contains(&",delivered,,2,ECHO,chosen,1".to_owned()), "{:?}", csv(""));
+}
+
+#[test]
+fn insights_show_where_the_rules_of_a_survey_changed() {
+    let mut test_env = with_calls();
+    let recorded = |test_env: &TestEnv, revisions: u64| {
+        let what = format!("{revisions} revisions are recorded");
+        test_env.until(&what, || test_env.store.count("survey_revisions") == revisions);
+    };
+    recorded(&test_env, 2);
+    let words = "<p id=\"changes\">";
+    assert!(!insights(&test_env, "").text.contains(words), "a survey began with its rules");
+    test_env.operator_rewrites(|settings| {
+        let rating = "rating: { question: score }, complete: { timeout: 0s }";
+        let other =
+            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
+        settings.replace(rating, other)
+    });
+    test_env.reload();
+    recorded(&test_env, 3);
+    for query in ["", "survey=quick&by=campaign", "days=90"] {
+        let text = insights(&test_env, query).text;
+        let (_, said) = text.split_once(words).expect("the change");
+        let (said, _) = said.split_once("</p>").unwrap();
+        assert!(said.contains(" survey quick"), "{said}");
+        assert_eq!(
+            text.matches("<line class=\"changed\"").count(),
+            2,
+            "both charts of time: {text}"
+        );
+    }
+    let other = insights(&test_env, "survey=quality").text;
+    assert!(!other.contains(words) && !other.contains("class=\"changed\""), "{other}");
+    // What else is changed, and a start, is no change of the rules.
+    test_env.operator_rewrites(|settings| settings.replace("delay: 0s", "delay: 1s"));
+    test_env.restart();
+    test_env.operator_rewrites(|settings| settings.replace("answers: 1-3", "answers: 1-4"));
+    test_env.reload();
+    recorded(&test_env, 4);
+    assert!(insights(&test_env, "survey=quality").text.contains(" survey quality"));
+}
+
+/// Tallies of as many values of a field, ten days each.
+fn add_tallies(test_env: &TestEnv, values: u32) {
+    let add = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {values} * 10 - 1)
+        INSERT INTO tallies SELECT 'campaign', unixepoch() / 86400 - i % 10, 'quick', 'main',
+            'value ' || (i / 10), 'delivered', '', 500, '', '', 1 + i / 10 FROM n"
+    );
+    test_env.store.as_another_program().execute_batch(&add).unwrap();
+}
+
+#[test]
+fn insights_of_very_many_values_are_folded_and_a_page_stays_light() {
+    let test_env = with_insights();
+    presses(&test_env, "c-1", "1", "autumn");
+    add_tallies(&test_env, 9_999);
+    let reply = insights(&test_env, "by=campaign");
+    reply.assert_status(200);
+    // One of them is autumn.
+    assert!(reply.text.contains("<strong>9940 other values</strong>"), "{}", reply.text);
+    assert!(reply.text.contains("value 9998: 0 of 99990 rated 1 to 2"));
+    assert!(!reply.text.contains("value 9938") && !reply.text.contains("autumn: "));
+    let all: u64 = 1 + (1..=9_999).map(|n| n * 10).sum::<u64>();
+    assert!(reply.text.contains(&format!("In all 1 of {all}.")), "{}", reply.text);
+    assert!(reply.text.len() < 120 * 1024, "{} bytes", reply.text.len());
+}
+
+#[test]
+fn insights_with_more_tallies_than_are_read_at_once_are_refused_with_what_would_be_right() {
+    const MOST: u32 = 100_000;
+    let test_env = with_insights();
+    presses(&test_env, "c-1", "1", "autumn");
+    let csv = |query: &str| page(&test_env, &format!("/console/insights.csv?{query}"), "");
+    let lines = |reply: &Reply| {
+        reply.assert_status(200);
+        reply.text.lines().count()
+    };
+    add_tallies(&test_env, MOST / 10 - 1);
+    let more =
+        "INSERT INTO tallies SELECT field, day, survey, account, 'more ' || value, state, reason,
+        rating, issues, origin, n FROM tallies WHERE value LIKE 'value 0%' LIMIT 9";
+    let sqlite = test_env.store.as_another_program();
+    sqlite.execute_batch(more).unwrap();
+    assert_eq!(lines(&csv("by=campaign")), MOST as usize + 1, "with the head");
+    sqlite
+        .execute_batch(
+            "INSERT INTO tallies SELECT field, day, survey, account, 'one more', state,
+        reason, rating, issues, origin, n FROM tallies WHERE value = 'autumn'",
+        )
+        .unwrap();
+    let refused = csv("by=campaign");
+    refused.assert_status(400);
+    let advice = "there are more than 100000 different tallies: ask for fewer days";
+    assert!(refused.text.contains(advice), "{}", refused.text);
+    assert!(lines(&csv("by=campaign&days=9")) > MOST as usize / 2);
+    // The page adds days up, and reads a value once.
+    insights(&test_env, "by=campaign").assert_status(200);
+    test_env.get("/insights?by=campaign").assert_status(400);
+    test_env.get("/insights").assert_status(200);
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! What pages show and do.
 
+use std::time::Duration;
+
+use postcall::clock::Clock;
+
 use super::{HOST, OWN, TOKEN, VIEWER, browse, id_of, log_in, page, send, with_tokens};
-use crate::test_env::{Callback, FROM, TOKEN as PLIVO_TOKEN, TestEnv};
+use crate::test_env::{Callback, FROM, SETTINGS, TOKEN as PLIVO_TOKEN, TestEnv};
+use crate::wire::Reply;
 
 /// Every page of a service with one delivered call.
 fn pages(id: &str) -> Vec<String> {
@@ -234,11 +239,39 @@ fn no_page_shows_a_number_until_it_is_revealed_which_is_recorded() {
     let revealed = send(&test_env, &format!("{base}/reveal"), &operator, "");
     revealed.assert_status(200);
     assert!(revealed.text.contains(FROM));
-    // A browser that loads the page again sends the form again.
-    send(&test_env, &format!("{base}/reveal"), &operator, "").assert_status(200);
-    let after = page(&test_env, &base, &operator).text;
-    assert_eq!(after.matches("operator: <strong>reveal</strong>").count(), 1);
-    assert_eq!(numbers(&after), [""; 0]);
+    assert_eq!(numbers(&page(&test_env, &base, &operator).text), [""; 0]);
+}
+
+#[test]
+fn a_reveal_is_recorded_for_each_session_that_reads() {
+    let test_env = with_tokens();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let sessions = [log_in(&test_env, TOKEN), log_in(&test_env, TOKEN)];
+    let base = format!("/console/submissions/{}", id_of(&test_env, "c-1", &sessions[0]));
+    let recorded = || {
+        let text = page(&test_env, &base, &sessions[0]).text;
+        text.matches("operator: <strong>reveal</strong>").count()
+    };
+    for (nth, session) in sessions.iter().enumerate() {
+        // A browser that loads the page again sends the form again.
+        for _ in 0..3 {
+            send(&test_env, &format!("{base}/reveal"), session, "").assert_status(200);
+            assert_eq!(recorded(), nth + 1);
+        }
+    }
+}
+
+#[test]
+fn a_reveal_without_a_session_is_recorded_each_time() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let reveal = format!("/console/submissions/{}/reveal", test_env.id_of("c-1"));
+    for times in 1..=3 {
+        send(&test_env, &reveal, "", "").assert_status(200);
+        assert_eq!(test_env.store.audit_entries(), times);
+    }
 }
 
 #[test]
@@ -334,6 +367,146 @@ fn a_page_that_has_not_changed_is_not_sent_again() {
     browse(&test_env, HOST, "GET", path, &again, "").assert_status(304);
     test_env.caller("c-2").has_pressed("4");
     browse(&test_env, HOST, "GET", path, &again, "").assert_status(200);
+}
+
+/// A page again, by one who has it.
+fn again(test_env: &TestEnv, path: &str, etag: &str) -> Reply {
+    browse(test_env, HOST, "GET", path, &[OWN, ("if-none-match", etag)], "")
+}
+
+fn etag(reply: &Reply) -> String {
+    reply.header("etag").expect("a tag").to_owned()
+}
+
+/// A clock that stands still: no page is looked at again because of the time.
+fn at_one_moment() -> (TestEnv, Clock) {
+    let clock = Clock::manual(Clock::system().now());
+    let mut test_env = TestEnv::of(SETTINGS).with_clock(&clock);
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    (test_env, clock)
+}
+
+#[test]
+fn a_page_that_has_not_changed_costs_no_query() {
+    let (test_env, clock) = at_one_moment();
+    let base = format!("/console/submissions/{}", test_env.id_of("c-1"));
+    let toggled = |column: &str, a: &str, b: &str| {
+        format!("{column} = CASE {column} WHEN '{a}' THEN '{b}' ELSE '{a}' END")
+    };
+    let method = format!("UPDATE webhooks SET {}", toggled("method", "POST", "PUT"));
+    let changes = [
+        ("/console/", "UPDATE state_counts SET delivered = delivered + 1".to_owned()),
+        ("/console/insights", "UPDATE tallies SET n = n + 1".to_owned()),
+        ("/console/calls/c-1", method.clone()),
+        (&base, method),
+        (
+            "/console/setup/quick",
+            format!("UPDATE webhooks SET {}", toggled("source", "quick", "ivr")),
+        ),
+        (
+            "/console/submissions",
+            format!("UPDATE submissions SET {}", toggled("call", "c-1", "c-9")),
+        ),
+        (
+            "/console/accounts",
+            "INSERT INTO pauses SELECT 'gone-' || count(*), '' FROM pauses".to_owned(),
+        ),
+    ];
+    let sqlite = test_env.store.as_another_program();
+    for (path, change) in changes {
+        let mut known = String::new();
+        // The service may have written something of its own in between, such as the time.
+        test_env.until(&format!("{path} costs no query"), || {
+            known = etag(&page(&test_env, path, ""));
+            sqlite.execute_batch(&change).unwrap();
+            again(&test_env, path, &known).status == 304
+        });
+        assert_ne!(etag(&page(&test_env, path, "")), known, "{path}: a query sees it");
+        // What another program has written is not missed for long.
+        clock.advance(Duration::from_secs(60));
+        again(&test_env, path, &known).assert_status(200);
+    }
+}
+
+#[test]
+fn a_page_that_has_not_changed_is_known_by_its_digest_after_other_commits() {
+    let (test_env, _) = at_one_moment();
+    let path = "/console/calls/c-1";
+    let known = etag(&page(&test_env, path, ""));
+    test_env.caller("c-2").has_pressed("4");
+    test_env.until_it_is("c-2", "delivered");
+    let reply = again(&test_env, path, &known);
+    reply.assert_status(304);
+    let newer = etag(&reply);
+    assert_ne!(newer, known);
+    again(&test_env, path, &newer).assert_status(304);
+}
+
+#[test]
+fn a_page_is_sent_again_after_what_it_shows_has_changed() {
+    let (mut test_env, _) = at_one_moment();
+    let base = format!("/console/submissions/{}", test_env.id_of("c-1"));
+    let paths = ["/console/", "/console/submissions", "/console/insights", "/console/accounts"];
+    let all: Vec<&str> = paths.into_iter().chain(["/console/calls/c-1", &base]).collect();
+    let tags = |test_env: &TestEnv| -> Vec<String> {
+        all.iter().map(|path| etag(&page(test_env, path, ""))).collect()
+    };
+    let assert_news = |test_env: &TestEnv, known: &[String], of: &[&str]| {
+        for path in of {
+            let tag = &known[all.iter().position(|it| it == path).unwrap()];
+            again(test_env, path, tag).assert_status(200);
+        }
+    };
+    // An operator sees the result of an action at once.
+    let known = tags(&test_env);
+    send(&test_env, &format!("{base}/reveal"), "", "").assert_status(200);
+    assert_news(&test_env, &known, &["/console/calls/c-1", &base]);
+    let known = tags(&test_env);
+    send(&test_env, "/console/accounts/main/pause", "", "reason=maintenance").assert_status(303);
+    assert_news(&test_env, &known, &["/console/", "/console/accounts"]);
+    // A rejected webhook is in no store.
+    let known = tags(&test_env);
+    test_env.caller("c-3").signed_with("another token").presses("4").assert_status(401);
+    assert_news(&test_env, &known, &["/console/"]);
+    // Other settings make other pages of the same submissions.
+    let known = tags(&test_env);
+    test_env.operator_rewrites(|settings| {
+        let rating = "rating: { question: score }, complete: { timeout: 0s }";
+        let other =
+            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
+        settings.replace(rating, other)
+    });
+    test_env.reload();
+    assert_news(&test_env, &known, &["/console/calls/c-1", &base]);
+    // A process that starts knows no page of the one before it.
+    let known = tags(&test_env);
+    test_env.restart();
+    send(&test_env, "/console/accounts/main/resume", "", "").assert_status(303);
+    assert_news(&test_env, &known, &["/console/", "/console/accounts"]);
+}
+
+#[test]
+fn a_page_that_counts_down_is_made_at_each_look() {
+    let clock = Clock::manual(Clock::system().now());
+    let settings = SETTINGS.replace("delay: 0s", "delay: 300s");
+    let mut test_env = TestEnv::of(&settings).with_clock(&clock);
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    let base = format!("/console/submissions/{}", test_env.id_of("c-1"));
+    for path in ["/console/calls/c-1", &base] {
+        let first = page(&test_env, path, "");
+        assert!(first.text.contains("(in "), "{}", first.text);
+        clock.advance(Duration::from_secs(1));
+        again(&test_env, path, &etag(&first)).assert_status(200);
+    }
+    // So is a search whose time is relative to now.
+    let relative = "/console/submissions?since=2m";
+    let known = page(&test_env, relative, "");
+    assert!(known.text.contains("/console/calls/c-1"), "{}", known.text);
+    clock.advance(Duration::from_secs(119));
+    again(&test_env, relative, &etag(&known)).assert_status(200);
 }
 
 #[test]

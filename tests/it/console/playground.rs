@@ -105,6 +105,33 @@ fn playground_shows_each_step_of_the_webhooks() {
 }
 
 #[test]
+fn a_call_is_tried_in_the_playground_by_an_operator() {
+    let test_env = service();
+    test_env.caller("c-1").at("ivr").asked("score").has_pressed("2");
+    test_env.caller("c-1").at("ivr").asked("problem").has_pressed("1");
+    test_env.until_it_is("c-1", "delivered");
+    let link = "/console/playground?call=c-1";
+    assert!(page(&test_env, "/console/calls/c-1", "").text.contains(&format!("href=\"{link}\"")));
+    let shown = page(&test_env, link, "");
+    shown.assert_status(200);
+    assert!(!shown.text.contains(FROM) && shown.text.contains("*********23"), "{}", shown.text);
+    let (_, webhooks) = shown.text.split_once("name=\"webhooks\"").unwrap();
+    let (_, webhooks) = webhooks.split_once(">\n").unwrap();
+    let webhooks = unescaped(webhooks.split_once("</textarea>").unwrap().0);
+    // What came of it comes of it again, and something else by other rules.
+    let tried = unescaped(&attempt(&test_env, &rules(), &webhooks, "").text);
+    assert!(
+        tried.contains("{\"issues\":[\"ECHO\"],\"notes\":\"IVR survey: 2 of 5\",\"rating\":2}"),
+        "{tried}"
+    );
+    let other = rules().replace("answer: 1, issue: ECHO", "answer: 1, issue: CALL_DROPPED");
+    let tried = unescaped(&attempt(&test_env, &other, &webhooks, "").text);
+    assert!(tried.contains("{\"issues\":[\"CALL_DROPPED\"]"), "{tried}");
+    page(&test_env, "/console/playground?call=c-2", "").assert_status(404);
+    page(&test_env, "/console/playground?call=c%20d", "").assert_status(404);
+}
+
+#[test]
 fn playground_has_the_decision_tables_of_check() {
     let test_env = service();
     let checked = test_env.postcall(&["check", "--output", "json"]).output().unwrap();

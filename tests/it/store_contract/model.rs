@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use postcall::account::PauseCause;
 use postcall::domain::{Attempt, Name, Verdict};
-use postcall::store::{ClaimRequest, PurgeCounts, RetentionCutoffs, TallyFilter};
+use postcall::store::{ClaimRequest, PurgeCounts, RetentionCutoffs, TallyFilter, TallyKey};
 use postcall::submission::{
     self, ActionOutcome, Answers, Arrival, Cell, ChangedAnswerPolicy, Claim, ClaimContext,
     DeadReason, Decision, IgnoredReason, Json, Mapping, Outcome, Replay, RetentionLevel, Settled,
@@ -883,7 +883,8 @@ impl Model {
                 *expected.entry(alike).or_default() += n.unsigned_abs();
             }
             let days = i64::MIN..i64::MAX;
-            let all = TallyFilter { field, survey: None, account: None, days };
+            let (by, limit) = (TallyKey::ALL, usize::MAX);
+            let all = TallyFilter { field, survey: None, account: None, days, by, limit };
             let found = store.tallies(all).await.unwrap().into_iter().map(|it| {
                 let state = it.state.label().to_owned();
                 let state = (state, it.state.reason().unwrap_or_default().to_owned());

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use postcall::domain::Verdict;
-use postcall::store::{OldestDue, RetentionCutoffs, SubmissionFilter};
+use postcall::store::{OldestDue, RetentionCutoffs, SubmissionFilter, SurveyRevision};
 use postcall::submission::{
     ChangedAnswerPolicy, DeadReason, Decision, IgnoredReason, Outcome, Replay, Settled, State,
     StateCounts,
@@ -203,4 +203,63 @@ async fn one_of_each(store: &TestStore<impl Backend>) {
     store.settle_one(&claim, attempt(Verdict::Rejected, Some(422), 101), dead).await;
     store.receive_one(complete(400, "pending")).await;
     store.receive_one(webhook(500, "collecting", &[("score", "4")])).await;
+}
+
+pub async fn the_version_is_another_after_each_commit(store: TestStore<impl Backend>) {
+    let is_known = store.version().is_some();
+    let mut known = vec![store.version()];
+    store.receive_one(complete(0, "c-1")).await;
+    known.push(store.version());
+    let claim = store.claim_one(1000).await;
+    known.push(store.version());
+    store.settle_one(&claim, accepted(1000), Decision::Delivered).await;
+    known.push(store.version());
+    store.reveal(vec![claim.token.submission], at(2000)).await.unwrap();
+    known.push(store.version());
+    if is_known {
+        assert!(known.is_sorted_by(|a, b| a < b), "{known:?}");
+        store.receive_one(complete(0, "c-1")).await;
+        assert_eq!(store.version(), known[4], "a duplicate changes nothing");
+    } else {
+        assert!(known.iter().all(Option::is_none), "others write too: {known:?}");
+    }
+}
+
+pub async fn survey_revisions_are_recorded_where_the_rules_change(
+    mut store: TestStore<impl Backend>,
+) {
+    let surveys = |digests: [(&str, &str); 2]| {
+        digests.map(|(name, digest)| (name.parse().unwrap(), digest.to_owned())).to_vec()
+    };
+    let first = surveys([("quality", "a"), ("quick", "a")]);
+    let second = surveys([("quality", "a"), ("quick", "b")]);
+    for (recorded, second) in [(&first, 1), (&first, 2), (&second, 3), (&second, 4), (&first, 5)] {
+        store.record_surveys(recorded.clone(), at(second)).await.unwrap();
+        store.reopen();
+    }
+    let found = store.survey_revisions().await.unwrap();
+    let found: Vec<_> =
+        found.iter().map(|it| (it.survey.as_str(), it.since, it.digest.as_str())).collect();
+    let expected = [
+        ("quality", at(1), "a"),
+        ("quick", at(1), "a"),
+        ("quick", at(3), "b"),
+        ("quick", at(5), "a"),
+    ];
+    assert_eq!(found, expected);
+}
+
+pub async fn the_newest_survey_revisions_are_kept(store: TestStore<impl Backend>) {
+    let kept = i64::from(SurveyRevision::KEPT);
+    let one = |name: &str, digest: i64| vec![(name.parse().unwrap(), digest.to_string())];
+    store.record_surveys(one("quality", 0), at(0)).await.unwrap();
+    for second in 0..kept + 5 {
+        store.record_surveys(one("quick", second), at(second)).await.unwrap();
+    }
+    let found = store.survey_revisions().await.unwrap();
+    let times = |name: &str| -> Vec<_> {
+        found.iter().filter(|it| it.survey.as_str() == name).map(|it| it.since).collect()
+    };
+    assert_eq!(times("quick"), (5..kept + 5).map(at).collect::<Vec<_>>());
+    assert_eq!(times("quality"), [at(0)], "of each survey");
 }

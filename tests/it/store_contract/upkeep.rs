@@ -4,6 +4,7 @@
 use postcall::store::postgres::PostgresStore;
 use postcall::store::{
     Admin, Maintenance, PurgeCounts, Queue, Reader, Receive, RetentionCutoffs, TallyFilter,
+    TallyKey,
 };
 use postcall::submission::{Decision, Settlement};
 
@@ -160,7 +161,8 @@ async fn the_tallies_of_a_replica_that_does_not_come_back_are_folded() {
     }
     let counted = async |store: &PostgresStore| -> u64 {
         let days = i64::MIN..i64::MAX;
-        let all = TallyFilter { field: None, survey: None, account: None, days };
+        let (by, limit) = (TallyKey::ALL, usize::MAX);
+        let all = TallyFilter { field: None, survey: None, account: None, days, by, limit };
         store.tallies(all).await.unwrap().iter().map(|it| it.n).sum()
     };
     assert_eq!((counted(&a).await, counted(&b).await), (2, 2));

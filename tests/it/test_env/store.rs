@@ -139,6 +139,11 @@ impl StoreContents {
         seal(&self.sqlite());
     }
 
+    /// Another program has the file open, whose writes the service does not know.
+    pub fn as_another_program(&self) -> Connection {
+        self.sqlite()
+    }
+
     /// Someone has begun to write and has not finished, until what is returned is dropped.
     pub fn is_written_by_another(&self) -> Connection {
         let another = self.sqlite();

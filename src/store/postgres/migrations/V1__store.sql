@@ -173,6 +173,17 @@ CREATE TABLE tallies (
         autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX tallies_by_day ON tallies (field, day);
+-- The values of the fields of each survey, which are found one after the other.
+CREATE INDEX tallies_by_value ON tallies (field, survey, value);
+
+-- When the rules of a survey were first those with this digest, for charts of what callers say. Two replicas
+-- may record the same.
+CREATE TABLE survey_revisions (
+    survey TEXT   NOT NULL,
+    since  BIGINT NOT NULL,
+    digest TEXT   NOT NULL,
+    PRIMARY KEY (survey, since)
+);
 
 -- The time that retention trusted when it was last recorded, now and then, and what the wall clock
 -- showed: whether that was set while no process ran.

@@ -138,6 +138,17 @@ CREATE TABLE tallies (
     PRIMARY KEY (field, day, survey, account, value, state, reason, rating, issues, origin)
 ) STRICT, WITHOUT ROWID;
 
+-- The values of the fields of each survey, which are found one after the other.
+CREATE INDEX tallies_by_value ON tallies (field, survey, value);
+
+-- When the rules of a survey were first those with this digest, for charts of what callers say.
+CREATE TABLE survey_revisions (
+    survey TEXT    NOT NULL,
+    since  INTEGER NOT NULL,
+    digest TEXT    NOT NULL,
+    PRIMARY KEY (survey, since)
+) STRICT, WITHOUT ROWID;
+
 -- Written large and emptied again to find out whether a disk that was full has room once more.
 CREATE TABLE write_probe (
     only   INTEGER PRIMARY KEY CHECK (only = 1),

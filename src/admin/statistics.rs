@@ -1,11 +1,13 @@
 //! Shares with their uncertainty.
 
+use std::ops::AddAssign;
+
 /// Quantile of the normal distribution for 95 %.
 const Z: f64 = 1.959_964;
 
 /// So many of so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Share {
+pub struct Share {
     pub k: u64,
     pub n: u64,
 }
@@ -50,9 +52,16 @@ impl Share {
     }
 }
 
+impl AddAssign for Share {
+    fn add_assign(&mut self, other: Self) {
+        self.k += other.k;
+        self.n += other.n;
+    }
+}
+
 /// The least and the greatest count of `n` that a binomial distribution with this share exceeds on either
 /// side with a probability of at most `tail`.
-pub(super) fn limits(share: f64, n: u64, tail: f64) -> (u64, u64) {
+pub fn limits(share: f64, n: u64, tail: f64) -> (u64, u64) {
     if n == 0 || share <= 0.0 || share >= 1.0 {
         let only = if share >= 1.0 { n } else { 0 };
         return (only, only);
@@ -91,7 +100,7 @@ pub(super) fn limits(share: f64, n: u64, tail: f64) -> (u64, u64) {
 }
 
 /// The mean, and how far it may be off at 95 %; `None` of too few for that.
-pub(super) fn mean(values: impl Iterator<Item = (f64, u64)> + Clone) -> Option<(f64, f64)> {
+pub fn mean(values: impl Iterator<Item = (f64, u64)> + Clone) -> Option<(f64, f64)> {
     const MIN: u64 = 30;
     let n: u64 = values.clone().map(|(_, n)| n).sum();
     if n < MIN {

@@ -1,0 +1,91 @@
+//! Stored webhooks as a case of `postcall test` has them.
+
+use std::fmt::Write;
+
+use super::inspection::CallInspection;
+use super::views::WebhookView;
+
+/// Why a webhook cannot be written as a step of a case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoStep {
+    #[error("no webhook of it is stored any more: bodies are kept for store.retention.bodies")]
+    Purged,
+    #[error("the body of webhook {0} is not text, which a case cannot hold")]
+    Binary(String),
+}
+
+/// Most bytes of the webhooks of one call: they become a field of a form.
+const STEPS_MAX: usize = 64 * 1024;
+
+impl WebhookView {
+    /// The webhook as it was received, as a table of YAML on one line. What the service had verified is not
+    /// signed again.
+    ///
+    /// # Errors
+    /// Its body is not stored any more, or is no text.
+    pub fn step(&self) -> Result<String, NoStep> {
+        if self.purged {
+            return Err(NoStep::Purged);
+        }
+        if self.body_base64.is_some() {
+            return Err(NoStep::Binary(self.id.clone()));
+        }
+        let mut parts = vec![
+            format!("source: {}", scalar(&self.source)),
+            format!("at: {}", self.received_at),
+            "verified: true".to_owned(),
+        ];
+        if self.method != "POST" {
+            parts.push(format!("method: {}", scalar(&self.method)));
+        }
+        if let Some(query) = self.query.as_deref().filter(|query| !query.is_empty()) {
+            parts.push(format!("query: {}", scalar(query)));
+        }
+        if let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) {
+            parts.push(format!("body: {}", scalar(body)));
+        }
+        Ok(format!("{{ {} }}", parts.join(", ")))
+    }
+}
+
+impl CallInspection {
+    /// The webhooks of the call as a list of steps, in the order of arrival, and how many of them cannot be
+    /// written so or are too many.
+    pub fn steps(&self) -> (String, usize) {
+        let details = || self.submissions.iter().map(|it| &it.detail);
+        let mut webhooks: Vec<&WebhookView> = details().flat_map(|it| &it.webhooks).collect();
+        webhooks.sort_by_key(|it| it.received_at);
+        let (mut text, mut left_out) = (String::new(), 0);
+        for webhook in webhooks {
+            match webhook.step() {
+                Ok(step) if text.len() + step.len() < STEPS_MAX => {
+                    let _ = writeln!(text, "- {step}");
+                }
+                Ok(_) | Err(_) => left_out += 1,
+            }
+        }
+        (text, left_out + details().map(|it| it.truncated.webhooks).sum::<usize>())
+    }
+}
+
+/// Text as a YAML scalar on one line: in single quotes, or in double quotes where something has to be
+/// escaped, as JSON escapes it.
+pub fn scalar(text: &str) -> String {
+    let is_printable =
+        |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    if text.chars().all(is_printable) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if is_printable(c) => quoted.push(c),
+            c => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+        }
+    }
+    quoted.push('"');
+    quoted
+}

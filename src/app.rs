@@ -243,7 +243,8 @@ impl App {
             clock: clock.clone(),
             random,
         };
-        let public = serve_public(public, &public_settings, pace.deadline, state)?;
+        let public =
+            serve_public(public, &public_settings, pace.deadline, state, accepting.clone())?;
         let mut live = Live { in_force, ingest, admin, gate, console, terms, metrics };
 
         let mut shutdown = std::pin::pin!(shutdown);
@@ -464,6 +465,7 @@ fn serve_public(
     settings: &settings::PublicListener,
     deadline: Duration,
     state: PublicListener,
+    accepting: Arc<AtomicBool>,
 ) -> Result<ServerHandle, AppError> {
     let state = web::Data::new(state);
     // Near its part of the limit a worker closes what keeps it waiting, so no part may be tiny.
@@ -486,6 +488,7 @@ fn serve_public(
             request_bytes: REQUEST_BYTES_MAX,
         },
         metrics: state.metrics.listener(Listener::Public),
+        accepting,
         clock: state.clock.clone(),
     };
     let server = http::serve(listener, options, move || {
@@ -506,7 +509,7 @@ fn serve_admin(
     console: Arc<ConsoleContext>,
     clock: Clock,
 ) -> Result<ServerHandle, AppError> {
-    let accepting = accepting.clone();
+    let is_accepting = accepting.clone();
     let state = web::Data::new(AdminListener {
         metrics: metrics.clone(),
         checks: vec![
@@ -514,7 +517,7 @@ fn serve_admin(
             Check {
                 name: "accepting",
                 holds: Box::new(move || {
-                    let is_accepting = accepting.load(Ordering::Relaxed);
+                    let is_accepting = is_accepting.load(Ordering::Relaxed);
                     is_accepting.then(Vec::new).ok_or_else(String::new)
                 }),
             },
@@ -536,6 +539,7 @@ fn serve_admin(
             request_bytes: REQUEST_BYTES_MAX,
         },
         metrics: metrics.listener(Listener::Admin),
+        accepting: accepting.clone(),
         clock,
     };
     let server = http::serve(listener, options, move || {

@@ -1,6 +1,7 @@
 //! The clock: wall time and monotonic time, handed in at construction to everything that needs them.
 //! Waiting stays with tokio, whose time a test can pause.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,18 @@ const UNSUSPENDED: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const UNSUSPENDED: ClockId = ClockId::Monotonic;
 
-/// The one source of time. Clones of a manual clock show the same time.
-#[derive(Debug, Clone, Default)]
+/// What is in place of a [`Source::System`]'s start while it goes by no other clock.
+const ITS_OWN: i64 = i64::MIN;
+
+/// The one source of time. Clones show the same time.
+#[derive(Debug, Clone)]
 pub struct Clock(Source);
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 enum Source {
-    #[default]
-    System,
+    /// When the machine started by the clock that this one [follows](Clock::follow), in microseconds, or
+    /// [`ITS_OWN`].
+    System(Arc<AtomicI64>),
     Manual(Arc<Mutex<Reading>>),
     /// Since when tokio's time has passed.
     Tokio(Arc<Mutex<Reading>>),
@@ -41,7 +46,7 @@ pub struct Reading {
 impl Clock {
     /// The clocks of the operating system.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(Source::System(Arc::new(AtomicI64::new(ITS_OWN))))
     }
 
     /// A clock that moves only when a test moves it.
@@ -68,8 +73,8 @@ impl Clock {
     /// Wall time and monotonic time.
     pub fn read(&self) -> Reading {
         match &self.0 {
-            Source::System => {
-                Reading { wall: whole_microseconds(Timestamp::now()), monotonic: Instant::now() }
+            Source::System(start) => {
+                Reading { wall: system_wall(start), monotonic: Instant::now() }
             }
             Source::Manual(reading) => *reading.lock().unwrap_or_else(PoisonError::into_inner),
             Source::Tokio(began) => {
@@ -90,7 +95,7 @@ impl Clock {
     /// Monotonic time, for what is measured and for what must not be moved by an operator.
     pub fn monotonic(&self) -> Instant {
         match &self.0 {
-            Source::System => Instant::now(),
+            Source::System(_) => Instant::now(),
             Source::Manual(_) | Source::Tokio(_) => self.read().monotonic,
         }
     }
@@ -99,8 +104,30 @@ impl Clock {
     /// process, on another machine, does not wait for.
     pub fn unsuspended(&self) -> Duration {
         match &self.0 {
-            Source::System => clock_gettime(UNSUSPENDED).try_into().unwrap_or_default(),
+            Source::System(_) => clock_gettime(UNSUSPENDED).try_into().unwrap_or_default(),
             Source::Manual(_) | Source::Tokio(_) => self.read().monotonic - *BEGAN,
+        }
+    }
+
+    /// Follows another clock from here on, which showed this time at some moment between `asked_at`, of
+    /// [`unsuspended`](Self::unsuspended) time, and now: wall time is moved by the least that agrees with it,
+    /// and then passes with monotonic time. Clones follow it too; a clock of a test follows none.
+    pub fn follow(&self, other: Timestamp, asked_at: Duration) {
+        let Source::System(start) = &self.0 else { return };
+        let at = |unsuspended: Duration| other.as_microsecond() - microseconds(unsuspended);
+        let (earliest, latest) = (at(self.unsuspended()), at(asked_at));
+        let known = match start.load(Ordering::Relaxed) {
+            ITS_OWN => self.own_wall().as_microsecond() - microseconds(self.unsuspended()),
+            known => known,
+        };
+        start.store(known.clamp(earliest, latest), Ordering::Relaxed);
+    }
+
+    /// Wall time by the operating system, whatever clock this one follows.
+    pub fn own_wall(&self) -> Timestamp {
+        match &self.0 {
+            Source::System(_) => whole_microseconds(Timestamp::now()),
+            Source::Manual(_) | Source::Tokio(_) => self.now(),
         }
     }
 
@@ -145,6 +172,22 @@ impl SteadyClock {
     }
 }
 
+/// Wall time by the operating system, or by the clock that is followed.
+fn system_wall(start: &AtomicI64) -> Timestamp {
+    match start.load(Ordering::Relaxed) {
+        ITS_OWN => whole_microseconds(Timestamp::now()),
+        start => {
+            let unsuspended = clock_gettime(UNSUSPENDED).try_into().unwrap_or_default();
+            Timestamp::from_microsecond(start.saturating_add(microseconds(unsuspended)))
+                .unwrap_or(Timestamp::MAX)
+        }
+    }
+}
+
+fn microseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
 fn step(wall: &mut Timestamp, by: SignedDuration) {
     *wall = wall.saturating_add(by).expect("a signed duration can be added");
 }
@@ -183,7 +226,39 @@ mod tests {
 
     #[test]
     fn the_systems_clock_shows_whole_microseconds() {
-        let now = Clock::system().now();
-        assert_eq!(now.subsec_nanosecond() % 1000, 0);
+        let clock = Clock::system();
+        assert_eq!(clock.now().subsec_nanosecond() % 1000, 0);
+        clock.follow(clock.now(), clock.unsuspended());
+        assert_eq!(clock.now().subsec_nanosecond() % 1000, 0);
+    }
+
+    #[test]
+    fn a_clock_follows_another_one_as_far_as_it_is_known() {
+        let (clock, other) = (Clock::system(), Clock::system().now() + MINUTE * 180);
+        let copy = clock.clone();
+        clock.follow(other, clock.unsuspended());
+        let shown = copy.now();
+        assert!(other <= shown && shown < other + MINUTE, "{shown}");
+        assert!(copy.own_wall() < other, "its own shows what it did");
+        // What agrees with it moves it no further: the answer may have been on its way for a minute.
+        let asked_at = clock.unsuspended().saturating_sub(MINUTE);
+        let start = |clock: &Clock| match &clock.0 {
+            Source::System(start) => start.load(Ordering::Relaxed),
+            _ => unreachable!(),
+        };
+        let known = start(&clock);
+        clock.follow(clock.now() - MINUTE / 2, asked_at);
+        assert_eq!(start(&clock), known);
+        // It is late by the least that it can be.
+        clock.follow(clock.now() - MINUTE * 3, asked_at);
+        let moved = Duration::from_micros(known.abs_diff(start(&clock)));
+        assert!(MINUTE < moved && moved <= MINUTE * 2, "{moved:?}");
+    }
+
+    #[test]
+    fn a_clock_of_a_test_follows_none() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        clock.follow(Timestamp::UNIX_EPOCH + MINUTE, clock.unsuspended());
+        assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
     }
 }

@@ -3,6 +3,8 @@ use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,6 +35,9 @@ pub struct ListenerOptions {
     pub shutdown_timeout: Duration,
     pub bounds: Bounds,
     pub metrics: ListenerMetrics,
+    /// Cleared when the service goes down: from then on a connection ends with its next response, so that its
+    /// client makes the next one to another replica, and none is idle when the listener closes.
+    pub accepting: Arc<AtomicBool>,
     /// By which it is known how long connections wait.
     pub clock: Clock,
 }
@@ -76,7 +81,7 @@ where
             Connections::watched(options.bounds, options.metrics.clone(), options.clock.clone());
         let app = map_config(app().into_factory(), |()| AppConfig::default())
             .map_err(|error| Response::<BoxBody>::from(error.into().error_response()));
-        let stop = stop.clone();
+        let (stop, accepting) = (stop.clone(), options.accepting.clone());
         fn_service(move |tcp: TcpStream| {
             let peer = tcp.peer_addr().ok();
             let stream = Stream::new(tcp, connections.clone());
@@ -94,10 +99,13 @@ where
                 .on_connect_ext(|stream: &Stream, data| {
                     data.insert(stream.connection.clone());
                 })
-                .h1(apply_fn_factory(app, |mut request: Request, service: &_| {
-                    let connection = begin(&mut request);
+                .h1(apply_fn_factory(app, move |mut request: Request, service: &_| {
+                    let (connection, accepting) = (begin(&mut request), accepting.clone());
                     let response = Service::call(service, request);
-                    async move { end(connection, response.await) }
+                    async move {
+                        let response = response.await;
+                        end(connection, response, accepting.load(Ordering::Relaxed))
+                    }
                 })),
         )
     })?;
@@ -118,12 +126,14 @@ fn begin(request: &mut Request) -> Rc<Connection> {
     connection
 }
 
-/// Tells it of the response, after which it is closed where a part of the request was not read.
+/// Tells it of the response, after which it is closed where a part of the request was not read, or nothing
+/// more is to come.
 fn end<R: Into<Response<B>>, B, E>(
     connection: Rc<Connection>,
     response: Result<R, E>,
+    accepting: bool,
 ) -> Result<Response<ObservedBody<B>>, E> {
-    let can_be_used_again = connection.response_began();
+    let can_be_used_again = connection.response_began() && accepting;
     let mut response: Response<B> = response.inspect_err(|_| connection.response_made())?.into();
     if !can_be_used_again {
         response.head_mut().set_connection_type(ConnectionType::Close);

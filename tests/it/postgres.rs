@@ -2,6 +2,7 @@
 //! gone with the process. `DATABASE_URL` names one of the developer's instead, whose user may create
 //! databases.
 
+mod pair;
 mod proxy;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 
+pub use self::pair::Pair;
 pub use self::proxy::Proxy;
 
 /// Where Debian has the binaries of its releases of PostgreSQL.
@@ -81,18 +83,7 @@ impl Server {
     fn start() -> Option<Self> {
         let binaries = newest_binaries()?;
         let port = free_port();
-        let folder = tempfile::Builder::new().prefix("postcall-pg").tempdir().unwrap();
-        // PostgreSQL refuses to run as root.
-        let is_root = rustix::process::geteuid().is_root();
-        let mut command = if is_root {
-            let nobody = ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh"];
-            std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).unwrap();
-            let mut command = Command::new("setpriv");
-            command.args(nobody);
-            command
-        } else {
-            Command::new("sh")
-        };
+        let folder = server_folder();
         // It reads its input until this process ends, however that happens.
         let script = r#"
             bouncer= tls=off PATH=$PATH:/usr/sbin
@@ -131,14 +122,9 @@ impl Server {
             kill -TERM $bouncer
             wait
             rm -rf "$2""#;
-        let shell = command
-            .args(["-c", script, "sh"])
+        let shell = server_shell(script)
             .args([&binaries, folder.path()])
             .arg(port.to_string())
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()
             .expect("the server's shell starts");
         let mut config = Config::new();
@@ -232,6 +218,34 @@ impl Server {
     }
 }
 
+/// A folder that a [`server_shell`] may write to.
+fn server_folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("postcall-pg").tempdir().unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).unwrap();
+    }
+    folder
+}
+
+/// A shell that runs a script whose input stays open for as long as this process runs. It is not root's, as
+/// which PostgreSQL refuses to run.
+fn server_shell(script: &str) -> Command {
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh"]);
+        command
+    } else {
+        Command::new("sh")
+    };
+    command
+        .args(["-c", script, "sh"])
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -252,7 +266,7 @@ fn newest_binaries() -> Option<PathBuf> {
 }
 
 /// Runs something with a connection, on a thread of its own: a test may be in a runtime already.
-fn run<T: Send>(
+pub fn run<T: Send>(
     config: Config,
     run: impl AsyncFnOnce(&Client) -> T + Send,
 ) -> Result<T, tokio_postgres::Error> {
@@ -272,6 +286,12 @@ fn run<T: Send>(
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// The one number that a statement selects.
+pub fn number(database: &Config, statement: &str) -> i64 {
+    let select = async |client: &Client| client.query_one(statement, &[]).await.unwrap().get(0);
+    run(database.clone(), select).unwrap()
 }
 
 /// A database of its own, dropped with this.
@@ -321,6 +341,10 @@ impl TestDatabase {
         let (name, port) = (&self.name, server().config.get_ports()[0]);
         let url = format!("postgres://postcall@localhost:{port}/{name}?sslmode=verify-full");
         ca_file.exists().then_some((url, ca_file))
+    }
+
+    pub fn config(&self) -> Config {
+        server().config_of(&self.name)
     }
 
     pub fn address(&self) -> Address {
@@ -418,7 +442,7 @@ impl TestDatabase {
 
     /// The one number that a statement selects.
     pub fn number(&self, statement: &str) -> i64 {
-        self.with(async |client| client.query_one(statement, &[]).await.unwrap().get(0))
+        number(&self.config(), statement)
     }
 
     /// Another database with everything that is committed in this one now.

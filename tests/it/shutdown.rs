@@ -31,7 +31,9 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     let home = home(&format!("http://{}", far_side.addr()), "2s");
     let service = Process::start(&home.settings());
     assert_eq!(readiness(&service), 200);
-    assert_eq!(send(&service, &home, "in-flight").header("postcall-outcome"), Some("created"));
+    let first = send(&service, &home, "in-flight");
+    assert_eq!(first.header("postcall-outcome"), Some("created"));
+    assert_eq!(first.header("connection"), None, "the connection can be used again");
     let heard = |control: &mut Line| -> Value {
         serde_json::from_str(&control.get("/simulator/summary").unwrap().body).unwrap()
     };
@@ -45,6 +47,7 @@ fn it_turns_unready_then_deaf_then_finishes_what_is_in_flight() {
     assert_eq!(readiness(&service), 503);
     let last = send(&service, &home, "while-going-down");
     assert_eq!((last.status, last.header("postcall-outcome")), (200, Some("created")));
+    assert_eq!(last.header("connection"), Some("close"), "its sender makes another one elsewhere");
     service.wait_for("public listener closed");
     assert!(TcpStream::connect(service.public).is_err(), "the public listener is still open");
     service.wait_for("the store is closed");

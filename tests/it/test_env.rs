@@ -137,6 +137,11 @@ impl TestEnv {
         );
     }
 
+    /// Variables of the environment of a process that is started afterwards.
+    pub fn set_environment(&mut self, variables: Vec<(String, String)>) {
+        self.variables.extend(variables);
+    }
+
     pub fn operator_writes_the_token(&self, token: &str) {
         fs::write(self.folder.path().join("token"), token).unwrap();
     }
@@ -323,7 +328,10 @@ impl Drop for TestEnv {
 impl std::fmt::Debug for TestEnv {
     /// For a test that failed: what lies in the store, and what Plivo counted.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{:#?}", self.store.submissions())?;
+        // It may be in a database.
+        if self.store.path().exists() {
+            writeln!(f, "{:#?}", self.store.submissions())?;
+        }
         writeln!(f, "Plivo: {}", self.plivo.summary())
     }
 }

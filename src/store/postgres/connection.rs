@@ -16,15 +16,17 @@ use secrecy::ExposeSecret;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Row};
+use tokio_postgres::{Client, Config, Connection, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PgError;
 use crate::domain::Credentials;
 use crate::store::error::StoreError;
 
-/// How long connecting to one host may take: of two, the second has its turn before a sender gives up.
+/// How long connecting to one host of several may take, until it has said who it is: of two, the second has
+/// its turn before a sender gives up.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How long a step of opening may take, but for migrations.
@@ -118,7 +120,7 @@ impl Address {
 
     /// A connection, served by a task of the runtime.
     pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let (client, connection) = self.config().connect(self.tls.clone()).await?;
+        let (client, connection) = self.connect_to_one().await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to PostgreSQL ended");
@@ -126,6 +128,57 @@ impl Address {
         });
         Ok((client, task))
     }
+
+    /// The first host that is as it has to be. One that takes the connection and says nothing, because it
+    /// hangs, does not keep the next one from its turn.
+    async fn connect_to_one(&self) -> Result<Connected, tokio_postgres::Error> {
+        let config = self.config();
+        let last = config.get_hosts().len().saturating_sub(1);
+        for host in 0..last {
+            let one = of_host(&config, host);
+            let connecting = one.connect(self.tls.clone());
+            if let Ok(Ok(connected)) = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+                return Ok(connected);
+            }
+        }
+        of_host(&config, last).connect(self.tls.clone()).await
+    }
+}
+
+type Connected =
+    (Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>);
+
+/// The same for one of the hosts alone.
+fn of_host(config: &Config, number: usize) -> Config {
+    let mut one = Config::new();
+    match config.get_hosts().get(number) {
+        Some(Host::Tcp(host)) => one.host(host),
+        Some(Host::Unix(folder)) => one.host_path(folder),
+        None => return config.clone(),
+    };
+    if let Some(address) = config.get_hostaddrs().get(number) {
+        one.hostaddr(*address);
+    }
+    if let Some(port) = config.get_ports().get(number).or(config.get_ports().first()) {
+        one.port(*port);
+    }
+    config.get_user().map(|user| one.user(user));
+    config.get_password().map(|password| one.password(password));
+    config.get_dbname().map(|name| one.dbname(name));
+    config.get_options().map(|options| one.options(options));
+    config.get_application_name().map(|name| one.application_name(name));
+    config.get_connect_timeout().map(|timeout| one.connect_timeout(*timeout));
+    config.get_tcp_user_timeout().map(|timeout| one.tcp_user_timeout(*timeout));
+    config.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
+    config.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
+    one.keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .channel_binding(config.get_channel_binding())
+        .target_session_attrs(config.get_target_session_attrs())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    one
 }
 
 impl Address {

@@ -52,6 +52,7 @@ impl Opening {
             address,
             replica,
             lease_clock,
+            clock: clock.clone(),
             risks: self.risks.clone(),
             ended: self.ended.clone(),
             observer: observer.clone(),

@@ -24,6 +24,7 @@ use super::options::LeaseClock;
 use super::replicas::{Ended, Replica, SAY_EVERY, now};
 use super::{quarantine, queries, revisions, tallies, upkeep};
 use crate::account::Pause;
+use crate::clock::Clock;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
     Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
@@ -48,6 +49,9 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// have ended while they could not reach it either, and are renewed first.
 const EXPIRES_OWN_FOR: SignedDuration = SignedDuration::from_secs(10);
 
+/// How far the clock of this machine may be from the database's before the log says so.
+const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
+
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
@@ -56,6 +60,9 @@ pub(in crate::store) struct Database {
     address: Address,
     replica: Replica,
     lease_clock: LeaseClock,
+    clock: Clock,
+    /// The clock of this machine is far from the database's, and the log says so.
+    is_clock_off: Cell<bool>,
     risks: Arc<Risks>,
     ended: Ended,
     observer: Arc<dyn Observer>,
@@ -78,6 +85,8 @@ pub(super) struct Setup {
     pub address: Address,
     pub replica: Replica,
     pub lease_clock: LeaseClock,
+    /// It follows the database's, if leases go by that.
+    pub clock: Clock,
     pub risks: Arc<Risks>,
     pub ended: Ended,
     pub observer: Arc<dyn Observer>,
@@ -279,11 +288,13 @@ const INSERT_KEYS: &str = "INSERT INTO idempotency_keys
 impl Database {
     /// For the thread that opens the store, and then the writer's.
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { runtime, address, replica, lease_clock, risks, ended, observer } = setup;
+        let Setup { runtime, address, replica, lease_clock, clock, risks, ended, observer } = setup;
         Self {
             address,
             replica,
             lease_clock,
+            clock,
+            is_clock_off: Cell::default(),
             risks,
             ended,
             observer,
@@ -421,6 +432,7 @@ impl Database {
         let skipped = usize::from(before.is_some());
         let (kinds, statements): (Vec<Fetch>, Vec<Statement>) = fetches.into_iter().unzip();
         let statements = before.into_iter().chain(statements).collect();
+        let asked_at = self.clock.unsuspended();
         let results = self.run(statements)?.split_off(skipped);
         let mut clock = None;
         let mut transaction = self.transaction.borrow_mut();
@@ -493,7 +505,26 @@ impl Database {
                 }
             }
         }
+        if let Some(clock) = clock.filter(|_| self.lease_clock == LeaseClock::Database) {
+            self.follow(clock, asked_at);
+        }
         Ok(clock)
+    }
+
+    /// All replicas go by the database's clock, so that what one received is due at the same moment for
+    /// another, and two answers of a call are in their order wherever they came.
+    fn follow(&self, clock: Timestamp, asked_at: Duration) {
+        self.clock.follow(clock, asked_at);
+        let ahead = self.clock.own_wall().duration_since(self.clock.now());
+        let is_off = ahead.abs() >= CLOCK_OFF_MIN;
+        if is_off && !self.is_clock_off.replace(is_off) {
+            tracing::warn!(
+                seconds = ahead.as_secs(),
+                "the clock of this machine is ahead of the database's (behind if negative): it is not used, set it \
+                 right"
+            );
+        }
+        self.is_clock_off.set(is_off);
     }
 
     fn rows_of(&self, statement: Statement) -> Result<Vec<i64>> {

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cast::Sending;
 use crate::process::Line;
@@ -33,6 +33,8 @@ struct State {
     /// Senders that have nothing to send or no one to send to.
     waiting: usize,
     senders: usize,
+    /// How long a sender waits before the next webhook.
+    rest: Duration,
     dismissed: bool,
 }
 
@@ -43,6 +45,9 @@ pub struct Promise {
     pub call: String,
     pub question: &'static str,
     pub answer: Option<String>,
+    pub asked_at: Instant,
+    /// How long the answer took.
+    pub took: Duration,
 }
 
 impl LoadSenders {
@@ -57,9 +62,16 @@ impl LoadSenders {
             put_off: 0,
             waiting: 0,
             senders: 0,
+            rest: Duration::ZERO,
             dismissed: false,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), pause }
+    }
+
+    /// How long each sender waits before its next webhook, from here on.
+    pub fn rest_for(&self, rest: Duration) {
+        self.state().rest = rest;
+        self.changed.notify_all();
     }
 
     pub fn gather(load_senders: &Arc<Self>, senders: usize) -> Vec<JoinHandle<()>> {
@@ -128,6 +140,11 @@ impl LoadSenders {
         self.state().left_unanswered
     }
 
+    /// Whether a webhook got no answer whose sender waits for another service.
+    pub fn has_failed(&self) -> bool {
+        self.pause.is_none() && self.left_unanswered() > 0
+    }
+
     pub fn put_off(&self) -> usize {
         self.state().put_off
     }
@@ -144,10 +161,16 @@ impl LoadSenders {
         while let Some(address) = self.next_try(&mut life) {
             let Ok(mut line) = Line::open(address) else { continue };
             while let Some(sending) = self.take() {
+                let asked_at = Instant::now();
                 match line.exchange(&sending.request) {
                     Ok(reply) if reply.status == 200 => {
                         let promise = reply.header("postcall-submission").expect("a promise");
-                        self.note_promise(promise, sending);
+                        self.note_promise(promise, sending, asked_at);
+                        // As it is said that its sender may: another connection is made.
+                        if reply.header("connection").is_some_and(|it| it == "close") {
+                            let Ok(another) = Line::open(address) else { break };
+                            line = another;
+                        }
                     }
                     Ok(reply) => {
                         // 408 is what a process says that stood still while a request came.
@@ -194,14 +217,24 @@ impl LoadSenders {
         state.address.filter(|_| !state.dismissed)
     }
 
+    /// The next webhook, once the sender has rested.
     fn take(&self) -> Option<Sending> {
-        self.state().to_send.pop_front()
+        let state = self.state();
+        let (rest, life) = (state.rest, state.life);
+        let rests =
+            |state: &mut State| state.rest == rest && state.life == life && !state.dismissed;
+        let mut state = match rest {
+            Duration::ZERO => state,
+            _ => self.changed.wait_timeout_while(state, rest, rests).unwrap().0,
+        };
+        state.to_send.pop_front()
     }
 
-    fn note_promise(&self, submission: &str, sending: Sending) {
+    fn note_promise(&self, submission: &str, sending: Sending, asked_at: Instant) {
         let Sending { call, question, answer, .. } = sending;
-        let submission = submission.to_owned();
-        self.state().answered.push(Promise { submission, call, question, answer });
+        let (submission, took) = (submission.to_owned(), asked_at.elapsed());
+        let promise = Promise { submission, call, question, answer, asked_at, took };
+        self.state().answered.push(promise);
         self.changed.notify_all();
     }
 

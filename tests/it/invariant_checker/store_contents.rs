@@ -6,11 +6,12 @@ use postcall::domain::Answer;
 use postcall::store::sqlite::ReadOnly;
 use postcall::submission::{Answers, Document, StateCounts};
 use rusqlite::{Connection, OpenFlags};
+use tokio_postgres::Config;
 use uuid::Uuid;
 
 use super::far_side::Told;
 use super::load_senders::Promise;
-use crate::postgres::TestDatabase;
+use crate::postgres;
 use crate::process::Process;
 
 /// A submission that does not end fails a test instead of hanging it.
@@ -80,14 +81,15 @@ impl StoreContents {
         Self::of(rows.unwrap().map(Result::unwrap))
     }
 
-    pub fn read_database(database: &TestDatabase) -> Self {
-        database.with(async |client| {
+    pub fn read_database(database: &Config) -> Self {
+        let read = async |client: &tokio_postgres::Client| {
             let rows = client.query(SELECT, &[]).await.unwrap();
             Self::of(rows.iter().map(|row| {
                 let document = row.get::<_, &str>(5).as_bytes();
                 (row.get(0), Kept::of(row.get(1), row.get(2), row.get(3), row.get(4), document))
             }))
-        })
+        };
+        postgres::run(database.clone(), read).unwrap()
     }
 
     fn of(rows: impl Iterator<Item = (String, Kept)>) -> Self {
@@ -116,7 +118,7 @@ impl StoreContents {
 
     /// Every promise is kept: the submission, its call, and what was said.
     pub fn assert_has(&self, promises: &[Promise]) {
-        for Promise { submission, call, question, answer } in promises {
+        for Promise { submission, call, question, answer, .. } in promises {
             let kept = self.kept.get(call).unwrap_or_else(|| panic!("call {call} is lost"));
             assert_eq!(&kept.submission, submission, "call {call}");
             let said = ((*question).to_owned(), answer.clone());

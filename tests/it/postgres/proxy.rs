@@ -1,17 +1,19 @@
-//! A connection to the server that can be lost at the worst moment.
+//! Connections to the server that can be lost at the worst moment, and a server that cannot be reached.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A proxy before the server's socket. It serves connections until the test's process ends.
 pub struct Proxy {
     pub port: u16,
     is_armed: Arc<AtomicBool>,
+    /// Of the clients; `None` once nothing passes any more.
+    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
 }
 
 impl Proxy {
@@ -19,16 +21,31 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let is_armed = Arc::<AtomicBool>::default();
-        let armed = is_armed.clone();
+        let open = Arc::new(Mutex::new(Some(Vec::new())));
+        let (armed, clients) = (is_armed.clone(), open.clone());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                let mut clients = clients.lock().unwrap();
+                // From here on its address answers no one.
+                let Some(clients) = &mut *clients else { return };
                 // The server may be away.
                 if let Ok(server) = UnixStream::connect(&socket) {
+                    clients.push(client.try_clone().unwrap());
                     relay(client, server, &armed);
                 }
             }
         });
-        Self { port, is_armed }
+        Self { port, is_armed, open }
+    }
+
+    /// Nothing reaches the server any more by this address: connections end, and new ones are refused.
+    pub fn fence(&self) {
+        for client in self.open.lock().unwrap().take().into_iter().flatten() {
+            // It fails only if it has ended already.
+            let _ = client.shutdown(Shutdown::Both);
+        }
+        // The listener learns of it, and is closed.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
 
     /// The next transaction is committed, and the connection lost before its client learns of it.

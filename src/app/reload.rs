@@ -27,7 +27,8 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 14],
+    fixed: [(&'static str, String); 13],
+    fixed_secrets: [(&'static str, Fingerprint); 2],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -124,6 +125,7 @@ impl InForce {
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             fixed: fixed(settings),
+            fixed_secrets: fixed_secrets(settings),
             fingerprint: settings.fingerprint,
             hash: settings.hash.clone(),
             announce: settings.shutdown.drain_delay,
@@ -132,15 +134,18 @@ impl InForce {
 
     /// The keys that a running service would have to be built again for.
     fn needs_restart(&self, old: &InForce) -> Vec<&'static str> {
-        let changed = self.fixed.iter().zip(&old.fixed).filter(|(new, old)| new != old);
-        changed.map(|((key, _), _)| *key).collect()
+        let plain = self.fixed.iter().zip(&old.fixed);
+        let plain = plain.filter(|(new, old)| new != old).map(|((key, _), _)| *key);
+        let secret = self.fixed_secrets.iter().zip(&old.fixed_secrets);
+        let secret = secret.filter(|(new, old)| new != old).map(|((key, _), _)| *key);
+        plain.chain(secret).collect()
     }
 }
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 14] {
-    let Settings { public, admin, store, delivery, shutdown, logs, tracing, .. } = settings;
+fn fixed(settings: &Settings) -> [(&'static str, String); 13] {
+    let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
@@ -156,6 +161,11 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 14] {
         ("delivery.lease", format!("{:?}", delivery.lease)),
         ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
         ("logs.format", format!("{:?}", logs.format)),
-        ("tracing.otlp", format!("{:?}", tracing.otlp)),
     ]
+}
+
+/// What is built in and has secrets, by key and by what is written there: a secret is read again from its
+/// variable or file, and never from another one.
+fn fixed_secrets(settings: &Settings) -> [(&'static str, Fingerprint); 2] {
+    [("store.password", settings.store_password), ("tracing.otlp", settings.tracing_otlp)]
 }

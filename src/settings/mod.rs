@@ -137,6 +137,10 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
+    /// What is written at `store.password`, whose place a service that runs cannot change.
+    pub store_password: Fingerprint,
+    /// What is written at `tracing.otlp`, likewise.
+    pub tracing_otlp: Fingerprint,
     pub warnings: Warnings,
     /// What the playground of the console needs of them.
     pub excerpt: Excerpt,
@@ -260,6 +264,8 @@ impl Settings {
             tracing: tracing?,
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
+            store_password: Fingerprint::of(&tree["store"]["password"]),
+            tracing_otlp: Fingerprint::of(&tree["tracing"]["otlp"]),
             warnings: Warnings::default(),
             excerpt: Excerpt::default(),
             source_text: None,

@@ -118,8 +118,9 @@ impl Ingest {
     ) {
         let endpoints = endpoints(sources, surveys, replies, &self.metrics);
         let limits = limits(&endpoints);
-        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        // What comes in by a new endpoint, and is spooled, finds the policy of its survey.
         *self.surveys.write().unwrap_or_else(PoisonError::into_inner) = surveys.clone();
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
         self.quarantine.limit(limits);
     }
 

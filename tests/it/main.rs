@@ -69,6 +69,7 @@ mod test_calls;
 mod test_env;
 mod tools;
 mod tracing;
+mod upgrade;
 mod verdicts;
 mod vocabulary;
 mod warnings;

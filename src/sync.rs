@@ -16,7 +16,7 @@ pub use shuttle::{
     thread,
 };
 
-/// Tokio's, but for that whoever is answered may run before anything else happens.
+/// Tokio's, but the one that is answered may run before anything else happens.
 #[cfg(test)]
 pub mod oneshot {
     use tokio::sync::oneshot;

@@ -143,10 +143,9 @@ fn assert_kept_and_delivered_once(
 
 /// At a kill, what was in flight may have been delivered.
 fn note_under_way(store: &Path, excuses: &mut BTreeMap<String, usize>) {
-    let mut statement = "SELECT call FROM submissions WHERE lease_until IS NOT NULL".to_owned();
-    statement.push_str(" AND call IS NOT NULL");
+    let leased = "SELECT call FROM submissions WHERE lease_until IS NOT NULL AND call IS NOT NULL";
     let store = Connection::open(store).unwrap();
-    let mut statement = store.prepare(&statement).unwrap();
+    let mut statement = store.prepare(leased).unwrap();
     for call in statement.query_map([], |row| row.get::<_, String>(0)).unwrap() {
         *excuses.entry(call.unwrap()).or_default() += 1;
     }

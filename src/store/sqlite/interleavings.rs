@@ -53,7 +53,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// Places before the writer.
 const PLACES: usize = 4;
 
-fn explore(scenario: impl Fn(Stage) + Send + Sync + 'static) {
+fn explore(scenario: impl Fn(ServedStore) + Send + Sync + 'static) {
     let interleavings = std::env::var("POSTCALL_INTERLEAVINGS").ok();
     let half = interleavings.map_or(INTERLEAVINGS, |it| it.parse().expect("a number")) / 2;
     let mut config = shuttle::Config::new();
@@ -62,7 +62,7 @@ fn explore(scenario: impl Fn(Stage) + Send + Sync + 'static) {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.db");
     drop(open::prepare(&empty, &()).unwrap());
-    let scenario = Arc::new(move || scenario(Stage::on_copy_of(&empty)));
+    let scenario = Arc::new(move || scenario(ServedStore::on_copy_of(&empty)));
     let (seldom, often) = (scenario.clone(), scenario);
     let scheduler = shuttle::scheduler::PctScheduler::new(SWITCHES, half);
     shuttle::Runner::new(scheduler, config.clone()).run(move || seldom());
@@ -72,7 +72,7 @@ fn explore(scenario: impl Fn(Stage) + Send + Sync + 'static) {
 }
 
 /// A store that is served, and a look at its file from outside.
-struct Stage {
+struct ServedStore {
     engine: Arc<Served>,
     path: PathBuf,
     _folder: TempDir,
@@ -97,7 +97,7 @@ impl Engine for Served {
     }
 }
 
-impl Stage {
+impl ServedStore {
     fn on_copy_of(empty: &Path) -> Self {
         let memory = Path::new("/dev/shm");
         let folder = match memory.is_dir() {
@@ -152,9 +152,9 @@ async fn hangs_up_after_one_look(future: impl Future) -> bool {
 
 #[test]
 fn what_is_acknowledged_is_on_disk_in_every_interleaving() {
-    explore(|stage| {
+    explore(|served| {
         let sender = |number: u128| {
-            let (engine, path) = (stage.engine.clone(), stage.path.clone());
+            let (engine, path) = (served.engine.clone(), served.path.clone());
             thread::spawn(move || {
                 let look = Connection::open(&path).unwrap();
                 let ids = [number * 10, number * 10 + 1];
@@ -174,7 +174,7 @@ fn what_is_acknowledged_is_on_disk_in_every_interleaving() {
             })
         };
         let senders: Vec<_> = (1..=3).map(sender).collect();
-        let engine = stage.engine.clone();
+        let engine = served.engine.clone();
         let hangs_up = thread::spawn(move || {
             block_on(hangs_up_after_one_look(engine.receive(webhook("c-2", 99))));
         });
@@ -182,9 +182,9 @@ fn what_is_acknowledged_is_on_disk_in_every_interleaving() {
             senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
         hangs_up.join().unwrap();
         // Behind what was left in the queue.
-        let last = block_on(stage.engine.receive(webhook("c-3", 100)));
+        let last = block_on(served.engine.receive(webhook("c-3", 100)));
         assert!(last.is_ok(), "{last:?}");
-        let ended = stage.end();
+        let ended = served.end();
         for id in acknowledged.into_iter().chain([100]) {
             assert!(is_kept(&ended.store, id), "webhook {id} is lost");
         }
@@ -193,14 +193,14 @@ fn what_is_acknowledged_is_on_disk_in_every_interleaving() {
 
 #[test]
 fn no_submission_is_claimed_twice_and_a_settlement_is_recorded_once_in_every_interleaving() {
-    explore(|stage| {
+    explore(|served| {
         let calls = 2;
         for call in 0..calls {
-            block_on(stage.engine.receive(webhook(&format!("c-{call}"), call))).unwrap();
+            block_on(served.engine.receive(webhook(&format!("c-{call}"), call))).unwrap();
         }
         let claimed = Arc::new(AtomicUsize::new(0));
         let dispatcher = || {
-            let (engine, claimed) = (stage.engine.clone(), claimed.clone());
+            let (engine, claimed) = (served.engine.clone(), claimed.clone());
             thread::spawn(move || {
                 let claims = block_on(engine.claim(claiming())).unwrap().claims;
                 claimed.fetch_add(claims.len(), SeqCst);
@@ -216,23 +216,23 @@ fn no_submission_is_claimed_twice_and_a_settlement_is_recorded_once_in_every_int
             })
         };
         let dispatchers = [dispatcher(), dispatcher()];
-        let engine = stage.engine.clone();
+        let engine = served.engine.clone();
         let late = thread::spawn(move || block_on(engine.receive(webhook("c-0", 50))).is_ok());
         dispatchers.into_iter().for_each(|it| it.join().unwrap());
         assert!(late.join().unwrap());
         assert_eq!(claimed.load(SeqCst), calls as usize);
-        let counts = queries::counts(&stage.end().store).unwrap();
+        let counts = queries::counts(&served.end().store).unwrap();
         assert_eq!(counts.delivered, calls as u64);
     });
 }
 
 #[test]
 fn nothing_is_claimed_of_an_account_once_its_pause_is_acknowledged_in_every_interleaving() {
-    explore(|stage| {
+    explore(|served| {
         let (paused, resuming) =
             (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (engine, is_paused, is_resuming) =
-            (stage.engine.clone(), paused.clone(), resuming.clone());
+            (served.engine.clone(), paused.clone(), resuming.clone());
         let operator = thread::spawn(move || {
             let account: Name = "main".parse().unwrap();
             block_on(engine.pause(account.clone(), String::new(), NOW)).unwrap();
@@ -241,9 +241,9 @@ fn nothing_is_claimed_of_an_account_once_its_pause_is_acknowledged_in_every_inte
             is_resuming.store(true, SeqCst);
             assert!(block_on(engine.resume(account, NOW)).unwrap());
         });
-        let engine = stage.engine.clone();
+        let engine = served.engine.clone();
         let sender = thread::spawn(move || block_on(engine.receive(webhook("c-1", 1))).unwrap());
-        let engine = stage.engine.clone();
+        let engine = served.engine.clone();
         let dispatcher = thread::spawn(move || {
             let mut claimed = 0;
             for _ in 0..3 {
@@ -259,9 +259,9 @@ fn nothing_is_claimed_of_an_account_once_its_pause_is_acknowledged_in_every_inte
         sender.join().unwrap();
         let claimed = dispatcher.join().unwrap();
         // What was paused is claimed after all, once.
-        let claimed = claimed + block_on(stage.engine.claim(claiming())).unwrap().claims.len();
+        let claimed = claimed + block_on(served.engine.claim(claiming())).unwrap().claims.len();
         assert_eq!(claimed, 1);
-        drop(stage.end());
+        drop(served.end());
     });
 }
 

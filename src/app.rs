@@ -369,11 +369,12 @@ fn open_postgres(
             metrics.spool_opened(webhooks);
             Ok((store, Some(Arc::new(spool))))
         }
-        Err(error @ StoreError::Damaged { .. }) => {
+        Err(StoreError::Damaged { path, fault }) => {
             tracing::error!(
-                error = logs::chain(&error),
-                "the spool is damaged and not used: what waits in it was answered 200, keep the file; webhooks \
-                 are answered 503 while the database is away"
+                fault,
+                "the spool is damaged and not used: what waits in it was answered 200, and webhooks are answered \
+                 503 while the database is away; stop the service and run: {}",
+                advice(&path)
             );
             Ok((store, None))
         }

@@ -12,7 +12,7 @@ mod ring;
 mod wait_reason;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 
@@ -31,6 +31,7 @@ use crate::source::{
 use crate::store::{Receive, ReceiveRequest, StoreError};
 use crate::submission::{Answers, CompletionPolicy, Outcome, SubmissionId, SubmissionKey};
 use crate::survey::{Replies, Survey};
+use crate::sync::{RwLock, RwLockReadGuard};
 use crate::telemetry::{Metrics, SourceMetrics, WebhookOutcome};
 
 /// Label of a webhook whose sender's id for it belongs to another payload.
@@ -118,8 +119,9 @@ impl Ingest {
     ) {
         let endpoints = endpoints(sources, surveys, replies, &self.metrics);
         let limits = limits(&endpoints);
-        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        // What comes in by a new endpoint, and is spooled, finds the policy of its survey.
         *self.surveys.write().unwrap_or_else(PoisonError::into_inner) = surveys.clone();
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
         self.quarantine.limit(limits);
     }
 

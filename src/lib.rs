@@ -42,23 +42,24 @@
 //!      who sends, how  what is asked,   durability      builds requests,     metrics, logs, spans
 //!      they sign       what it means                    classifies responses
 //!  1          submission/  the aggregate and its transitions     account/  pause and probe rules
-//!  0     clock.rs  time     random.rs  jitter, ids     domain/  value types     simulator/  a stand-in of Plivo
+//!  0     clock.rs  time     random.rs  jitter, ids     sync.rs  threads     domain/  value types     simulator/  a stand-in of Plivo
 //! ```
 //!
 //! | module | may use |
 //! |---|---|
 //! | clock | – |
 //! | random | – |
+//! | sync | – |
 //! | domain | – |
 //! | simulator | – |
 //! | account | domain |
 //! | submission | domain, account |
 //! | source | domain |
 //! | survey | domain, submission |
-//! | store | clock, domain, account, submission |
+//! | store | clock, sync, domain, account, submission |
 //! | destination | domain |
 //! | telemetry | domain, account, submission, store |
-//! | ingest | domain, submission, source, survey, store, telemetry |
+//! | ingest | sync, domain, submission, source, survey, store, telemetry |
 //! | admin | clock, domain, account, submission, survey, store, telemetry |
 //! | delivery | clock, random, domain, account, submission, survey, store, destination, telemetry |
 //! | console | domain, submission, admin |
@@ -149,4 +150,5 @@ pub mod source;
 pub mod store;
 pub mod submission;
 pub mod survey;
+mod sync;
 pub mod telemetry;

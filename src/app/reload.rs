@@ -27,7 +27,8 @@ pub(super) struct Live {
 
 /// What is still to be known of settings that were given to the parts.
 pub(super) struct InForce {
-    fixed: [(&'static str, String); 14],
+    fixed: [(&'static str, String); 13],
+    fixed_secrets: [(&'static str, Fingerprint); 2],
     fingerprint: Fingerprint,
     hash: String,
     pub(super) announce: Duration,
@@ -124,6 +125,7 @@ impl InForce {
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             fixed: fixed(settings),
+            fixed_secrets: fixed_secrets(settings),
             fingerprint: settings.fingerprint,
             hash: settings.hash.clone(),
             announce: settings.shutdown.drain_delay,
@@ -132,15 +134,18 @@ impl InForce {
 
     /// The keys that a running service would have to be built again for.
     fn needs_restart(&self, old: &InForce) -> Vec<&'static str> {
-        let changed = self.fixed.iter().zip(&old.fixed).filter(|(new, old)| new != old);
-        changed.map(|((key, _), _)| *key).collect()
+        let plain = self.fixed.iter().zip(&old.fixed);
+        let plain = plain.filter(|(new, old)| new != old).map(|((key, _), _)| *key);
+        let secret = self.fixed_secrets.iter().zip(&old.fixed_secrets);
+        let secret = secret.filter(|(new, old)| new != old).map(|((key, _), _)| *key);
+        plain.chain(secret).collect()
     }
 }
 
 /// What is built in when the service starts, by key: sockets and their servers, the store, and how
 /// the process speaks.
-fn fixed(settings: &Settings) -> [(&'static str, String); 14] {
-    let Settings { public, admin, store, delivery, shutdown, logs, tracing, .. } = settings;
+fn fixed(settings: &Settings) -> [(&'static str, String); 13] {
+    let Settings { public, admin, store, delivery, shutdown, logs, .. } = settings;
     [
         ("public.listen", public.listen.to_string()),
         ("public.connections", public.connections.to_string()),
@@ -156,6 +161,103 @@ fn fixed(settings: &Settings) -> [(&'static str, String); 14] {
         ("delivery.lease", format!("{:?}", delivery.lease)),
         ("shutdown.deadline", format!("{:?}", shutdown.deadline)),
         ("logs.format", format!("{:?}", logs.format)),
-        ("tracing.otlp", format!("{:?}", tracing.otlp)),
     ]
+}
+
+/// What is built in and has secrets, by key and by what is written there: a secret is read again from its
+/// variable or file, and never from another one.
+fn fixed_secrets(settings: &Settings) -> [(&'static str, Fingerprint); 2] {
+    [("store.password", settings.store_password), ("tracing.otlp", settings.tracing_otlp)]
+}
+
+#[cfg(test)]
+mod tests {
+    //! A reload beside a listener's thread, with interleavings that `shuttle` decides.
+
+    use shuttle::thread;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::Name;
+    use crate::random::Random;
+    use crate::settings::Environment;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Receive, Store};
+
+    /// How many interleavings are tried.
+    const INTERLEAVINGS: usize = 60;
+
+    const SETTINGS: &str = r#"
+public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
+admin: { listen: "127.0.0.1:0" }
+accounts:
+  @name@: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: a-token-made-up-for-this } }
+sources:
+  @name@: { preset: plivo, account: @name@, survey: @name@ }
+surveys:
+  @name@: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
+"#;
+
+    fn settings(name: &str) -> Settings {
+        let text = SETTINGS.replace("@name@", name);
+        Settings::from_yaml(&text, Environment::default()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn live() -> Live {
+        let settings = settings("old");
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::damaged("nowhere", "for a test"));
+        let metrics = Arc::new(Metrics::new(&terms::label_sets(&settings), &settings.hash));
+        let (clock, random) = (Clock::system(), Random::seeded(1));
+        let (terms, _) = watch::channel(Arc::new(terms::of_delivery(&settings)));
+        let admin = terms::of_admin(&settings);
+        let admin = AdminService::new(store.clone(), admin, metrics.clone(), clock.clone());
+        let console = ConsoleContext::new(clock, random, terms::of_console(&settings));
+        let gate = Gate::new(true, terms::admin_tokens(&settings));
+        let in_force = InForce::of(&settings);
+        let Settings { sources, surveys, replies, .. } = settings;
+        let receive: Arc<dyn Receive> = store;
+        let sources = sources.into_values().collect();
+        let ingest = Ingest::new(sources, &surveys, &replies, receive, metrics.clone());
+        Live {
+            in_force,
+            ingest: Arc::new(ingest),
+            admin: Arc::new(admin),
+            gate: Arc::new(gate),
+            console: Arc::new(console),
+            terms,
+            metrics,
+        }
+    }
+
+    /// What a listener lets in meets a dispatcher that knows its account and its survey, and a spool that knows
+    /// the policy of its survey.
+    #[test]
+    fn a_source_comes_in_once_everything_behind_it_knows_its_survey_in_every_interleaving() {
+        let explored = || {
+            let mut live = live();
+            let (ingest, terms) = (live.ingest.clone(), live.terms.subscribe());
+            let listener = thread::spawn(move || {
+                let new: Name = "new".parse().unwrap();
+                let is_known = || {
+                    let terms = terms.borrow().clone();
+                    terms.mapper.surveys.contains_key(&new)
+                        && terms.destinations.contains_key(&new)
+                        && ingest.policy(&new).is_some()
+                };
+                for _ in 0..3 {
+                    let is_let_in = ingest.endpoint("new").is_some();
+                    assert!(!is_let_in || is_known(), "a webhook is let in too early");
+                }
+            });
+            live.take(Ok(settings("new")));
+            listener.join().unwrap();
+            assert!(live.ingest.endpoint("old").is_none());
+            assert!(live.ingest.endpoint("new").is_some());
+        };
+        let mut config = shuttle::Config::new();
+        // Settings are read by functions that call themselves.
+        config.stack_size = 4 * 1024 * 1024;
+        let scheduler = shuttle::scheduler::RandomScheduler::new(INTERLEAVINGS);
+        shuttle::Runner::new(scheduler, config).run(explored);
+    }
 }

@@ -132,6 +132,7 @@ fn recover(store: &Path, new: &Path, output: Output) -> Result<(), Failure> {
             object["set_aside"] = json!(recovered.set_aside);
             object["lost"] = json!(recovered.lost);
             object["orphaned"] = json!(recovered.orphaned);
+            object["spooled"] = json!(recovered.spooled);
             writeln!(out, "{object}")
         }
         Output::Text => print_recovered(&mut out, store, new, &recovered, &examination),
@@ -151,7 +152,10 @@ fn print_recovered(
     examination: &Examination,
 ) -> std::io::Result<()> {
     let (store, new) = (store.display(), new.display());
-    writeln!(out, "{new} has {} submissions", recovered.submissions)?;
+    match recovered.spooled {
+        None => writeln!(out, "{new} has {} submissions", recovered.submissions)?,
+        Some(spooled) => writeln!(out, "{new} is a spool in which {spooled} webhooks wait")?,
+    }
     for lost in &recovered.lost {
         writeln!(out, "lost: {lost}")?;
     }

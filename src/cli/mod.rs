@@ -8,7 +8,7 @@ mod admin_api;
 mod backup;
 mod check;
 mod completions;
-mod demo;
+pub mod demo;
 mod dev;
 mod diagnostics;
 mod diff;

@@ -139,6 +139,10 @@ pub struct Settings {
     pub fingerprint: Fingerprint,
     /// Of the section of each survey: equal for equal rules.
     pub survey_digests: BTreeMap<Name, String>,
+    /// What is written at `store.password`, whose place a service that runs cannot change.
+    pub store_password: Fingerprint,
+    /// What is written at `tracing.otlp`, likewise.
+    pub tracing_otlp: Fingerprint,
     pub warnings: Warnings,
     /// What the playground of the console needs of them.
     pub excerpt: Excerpt,
@@ -265,6 +269,8 @@ impl Settings {
             tracing: tracing?,
             hash: hash::shown(&tree),
             fingerprint: Fingerprint::of(&tree),
+            store_password: Fingerprint::of(&tree["store"]["password"]),
+            tracing_otlp: Fingerprint::of(&tree["tracing"]["otlp"]),
             warnings: Warnings::default(),
             excerpt: Excerpt::default(),
             source_text: None,

@@ -1,7 +1,6 @@
 //! The part of the contract that is the same on every database: operations that the writer runs.
 
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +22,7 @@ use super::selection::Turns;
 use super::writer::{Order, Writer};
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::submission::{ActionOutcome, LeaseToken, Replay, Settled, Settlement, SubmissionId};
+use crate::sync::thread::JoinHandle;
 
 /// How often a store that others write to is looked at for what is due.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -117,6 +117,12 @@ impl<B: Backend> Serving<B> {
             Writing::Open(writer) if B::EXCLUSIVE => Some(writer.commits()),
             _ => None,
         }
+    }
+
+    /// How many webhooks may still be queued.
+    #[cfg(test)]
+    pub fn free_places(&self) -> usize {
+        self.write_queue.available_permits()
     }
 
     /// Waits until what is queued is durable.

@@ -3,12 +3,9 @@
 //! The writer is a thread of its own or, in a simulation, a future beside everything else on one thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::backend::{Backend, Touched};
 use super::batch::{Batch, Removed, WorkingSet};
@@ -18,6 +15,10 @@ use super::flaws::{self, Flaw};
 use super::observer::Observer;
 use crate::clock::{Clock, SteadyClock};
 use crate::submission::StateCounts;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use crate::sync::oneshot;
+use crate::sync::thread::{self, JoinHandle};
 
 /// Most operations that share one sync; bounds how long the first of them waits.
 const BATCH_MAX: usize = 256;
@@ -101,7 +102,7 @@ impl<B: Backend + 'static> Writer<B> {
         let (operations, queue) = channel();
         let committer = Committer::new(setup);
         let (healthy, commits) = (committer.healthy.clone(), committer.commits.clone());
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || committer.serve(&queue))?;
         Ok((Self { operations, queued: None, healthy, commits }, thread))

@@ -6,7 +6,7 @@
 
 mod disk;
 #[allow(dead_code, reason = "the simulation uses the rest")]
-mod recorder;
+pub mod recorder;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

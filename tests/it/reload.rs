@@ -175,6 +175,36 @@ fn a_secret_in_the_settings_is_a_change_though_the_hash_does_not_show_it() {
 }
 
 #[test]
+fn another_place_of_a_secret_that_is_built_in_needs_a_restart_and_another_value_does_not() {
+    const SECRETS: &str = r#"{ url: "sqlite:@folder@/store.db", password: { file: "@folder@/password" } }
+tracing: { otlp: { endpoint: "http://127.0.0.1:9", headers: { authorization: { file: "@folder@/header" } } } }"#;
+    let settings = SETTINGS.replace(r#"{ url: "sqlite:@folder@/store.db" }"#, SECRETS);
+    let mut test_env = TestEnv::of(&settings);
+    let operator_writes = |test_env: &TestEnv, file: &str, secret: &str| {
+        std::fs::write(test_env.folder().join(file), secret).unwrap();
+    };
+    for file in ["password", "header", "another"] {
+        operator_writes(&test_env, file, "of-the-first-day");
+    }
+    test_env.serve_as_process();
+
+    operator_writes(&test_env, "password", "rotated");
+    operator_writes(&test_env, "header", "rotated");
+    test_env.reload();
+    test_env.process().wait_for("the settings say what is in force already");
+    let refused = "the settings were not reloaded, the old ones stay in force: these keys cannot \
+                   change while the service runs; restart it, or set them back";
+    for (file, key) in [("password", "store.password"), ("header", "tracing.otlp")] {
+        test_env.operator_rewrites(|settings| {
+            settings.replace(&format!("@folder@/{file}"), "@folder@/another")
+        });
+        test_env.reload();
+        assert_eq!(test_env.process().wait_for(refused)["keys"], key);
+        test_env.operator_rewrites(|_| settings.clone());
+    }
+}
+
+#[test]
 fn what_is_queued_is_mapped_by_the_settings_in_force_when_it_is_due() {
     Rounds::play(async |rounds| {
         rounds.hears("ivr", "c-1", "2").await;

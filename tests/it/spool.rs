@@ -296,3 +296,60 @@ fn a_spool_whose_webhooks_wait_for_another_database_is_refused() {
     let why = refused(&settings(&database, &spool).replace("spool:", "replica: b, spool:"));
     assert!(why.contains("is a store with submissions, not a spool"), "{why}");
 }
+
+#[test]
+fn what_waits_in_a_damaged_spool_is_recovered_and_delivered_once() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut test_env = serving(&database, SPOOL);
+    goes_away(&database, &test_env);
+    for n in 0..20 {
+        assert_spooled(&test_env.caller(&format!("c-{n}")).presses("2"));
+    }
+    test_env.stop();
+    let [spool, new] = ["spool.db", "new.db"].map(|name| test_env.folder().join(name));
+    // The beginning of the file is gone, and with it where everything is.
+    let mut bytes = std::fs::read(&spool).unwrap();
+    bytes[..4096].fill(0);
+    std::fs::write(&spool, bytes).unwrap();
+    test_env.start();
+    assert_eq!(says(&test_env, "c-1", "4").status, 503, "it is not used");
+    test_env.stop();
+
+    let [spool_text, new_text] = [&spool, &new].map(|path| path.to_str().unwrap());
+    let recover = ["doctor", "--store", spool_text, "--recover", new_text];
+    let recovered = test_env.postcall(&recover).output().unwrap();
+    let said = String::from_utf8(recovered.stdout).unwrap();
+    assert!(said.contains("is a spool in which 21 webhooks wait"), "{said}");
+    assert!(recovered.status.success(), "{said}");
+
+    // One of them is not what was written: it is found, and costs no other.
+    let store = rusqlite::Connection::open(&new).unwrap();
+    let spoil = "UPDATE spooled SET request = x'00' WHERE seq = (SELECT max(seq) FROM spooled)";
+    store.execute(spoil, []).unwrap();
+    drop(store);
+    let examined = test_env.postcall(&["doctor", "--store", new_text]).output().unwrap();
+    let said = String::from_utf8(examined.stdout).unwrap();
+    assert!(said.contains("1 rows of spooled cannot be read"), "{said}");
+    assert_eq!(examined.status.code(), Some(1));
+
+    for suffix in ["", "-wal", "-shm"] {
+        // Only the first of them is there for certain.
+        let _ = std::fs::remove_file(format!("{spool_text}{suffix}"));
+    }
+    std::fs::rename(&new, &spool).unwrap();
+    database.be_away(false);
+    test_env.start();
+    until_drained(&test_env, &database, 20);
+    let delivered = "SELECT count(*) FROM submissions WHERE state = 'delivered'";
+    test_env.until("all are delivered", || database.number(delivered) == 20);
+    for n in 0..19 {
+        let heard = test_env.plivo.heard_about(&format!("c-{n}"));
+        assert_eq!(heard.len(), 1, "c-{n}: {heard:?}");
+    }
+    let corrupt = rusqlite::Connection::open(&spool).unwrap();
+    let kept = "SELECT count(*) FROM spooled_corrupt";
+    assert_eq!(corrupt.query_row(kept, [], |row| row.get::<_, u64>(0)).unwrap(), 1);
+}

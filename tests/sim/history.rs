@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::calls::{self, CALLS, Sent};
 use super::destination::{Plivo, Received};
-use super::machine::{Environs, Machine, new_folder};
+use super::machine::{Edition, Environs, Machine, new_folder};
 use super::recorder::Recording;
 use super::{invariants, say};
 
@@ -59,23 +59,25 @@ impl Default for Limits {
 /// Calls of the file system that fail, counted from the first.
 pub type Failing = std::ops::Range<usize>;
 
-/// Steps of the scripted day, and the seed that they are drawn from.
-const DAY: usize = 14;
-const DAY_SEED: u64 = 5;
-
 /// How long everything may take to settle once all trouble has ended: the deadline of a submission, a
 /// lease, and some retries and probes.
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a sender waits for its answer that does not hang up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 pub struct History {
     limits: Limits,
     chance: fastrand::Rng,
-    environs: Environs,
+    pub(super) environs: Environs,
     /// `None` only while it starts.
     machine: Option<Machine>,
     senders: Vec<JoinHandle<()>>,
-    record: Rc<RefCell<Record>>,
-    notes: &'static str,
+    pub(super) record: Rc<RefCell<Record>>,
+    pub(super) edition: Edition,
+    /// Calls of the file system before the last start, and which fail of all.
+    calls_before: usize,
+    failing: Failing,
     /// What the clock is off.
     skew: SignedDuration,
 }
@@ -97,6 +99,8 @@ pub struct Record {
     /// Events on the disk when something was promised last.
     pub promised_at: usize,
     pub erased: BTreeSet<usize>,
+    /// Calls that are old enough for retention.
+    pub old: BTreeSet<usize>,
     /// Calls of which something was changed on disk.
     pub corrupted: BTreeSet<usize>,
     /// Calls that an operator has touched otherwise, so that more than one delivery is no surprise.
@@ -109,6 +113,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether an operator or retention may have removed it.
+    pub fn is_removed(&self, call: usize) -> bool {
+        self.erased.contains(&call) || self.old.contains(&call)
+    }
+
     fn tell(&mut self, clock: &Clock, what: impl Display) {
         match &mut self.lines {
             Lines::Dropped => {}
@@ -119,7 +128,7 @@ impl Record {
 }
 
 /// Plays a history on this thread, with time that passes as soon as nothing else is to be done.
-fn play<T>(history: impl Future<Output = T>) -> T {
+pub(super) fn play<T>(history: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     LocalSet::new().block_on(&runtime, history)
@@ -143,32 +152,20 @@ impl History {
     }
 
     async fn of(seed: u64, limits: &Limits, lines: Lines) -> Vec<String> {
-        let mut history = Self::begin(seed, limits.clone(), lines, None);
+        let mut history = Self::begin(seed, limits.clone(), lines, Edition::default(), 0..0);
         for _ in 0..limits.steps {
             history.step().await;
         }
         history.end().await
     }
 
-    /// A day without any trouble but calls of the file system that fail; returns how many calls there
-    /// were.
-    pub fn day(failing: Option<Failing>) -> usize {
-        let failing_words = format!("calls {failing:?} fail");
-        let day = async move {
-            let limits = Limits { steps: DAY, troubles: [false; TROUBLES] };
-            let lines = Lines::Kept(vec![failing_words]);
-            let mut history = Self::begin(DAY_SEED, limits, lines, failing);
-            for _ in 0..DAY {
-                history.step().await;
-            }
-            let calls = history.machine().recording.calls();
-            history.end().await;
-            calls
-        };
-        play(day)
-    }
-
-    fn begin(seed: u64, limits: Limits, lines: Lines, failing: Option<Failing>) -> Self {
+    pub(super) fn begin(
+        seed: u64,
+        limits: Limits,
+        lines: Lines,
+        edition: Edition,
+        failing: Failing,
+    ) -> Self {
         let mut chance = fastrand::Rng::with_seed(seed);
         let clock = Clock::of_tokio("2026-11-22T10:00:00Z".parse().unwrap());
         let disk = std::sync::Mutex::new(chance.fork());
@@ -193,22 +190,24 @@ impl History {
             machine: None,
             senders: Vec::new(),
             record: Rc::default(),
-            notes: "A",
+            edition,
+            calls_before: 0,
+            failing: failing.clone(),
             skew: SignedDuration::ZERO,
         };
         history.record.borrow_mut().lines = lines;
         let folder = new_folder();
         let recording = Recording::of(folder.path());
-        recording.fail(failing.unwrap_or(0..0));
+        recording.fail(failing);
         history.start_on(folder, recording);
         history
     }
 
-    fn machine(&self) -> &Machine {
+    pub(super) fn machine(&self) -> &Machine {
         self.machine.as_ref().expect("the service runs")
     }
 
-    fn tell(&self, what: impl Display) {
+    pub(super) fn tell(&self, what: impl Display) {
         self.record.borrow_mut().tell(&self.environs.clock, what);
     }
 
@@ -275,9 +274,8 @@ impl History {
             CORRUPTION => self.corrupt(&mut chance),
             FLOOD => self.flood(chance.usize(..CALLS)).await,
             _ => {
-                self.notes = ["A", "B"][chance.usize(..2)];
-                self.tell(format_args!("reload: notes are {}", self.notes));
-                self.machine().reload(self.notes);
+                let notes = ["A", "B"][chance.usize(..2)];
+                self.reload(Edition { notes, ..self.edition });
             }
         }
     }
@@ -289,14 +287,19 @@ impl History {
         let sent = Sent::by_chance(&mut self.chance, clock.now(), id);
         let patience = match self.chance.u8(..5) {
             0 if self.limits.troubles[SENDERS] => Duration::from_micros(self.chance.u64(..6000)),
-            _ => Duration::from_secs(5),
+            _ => PATIENCE,
         };
-        let Sent { call, question, answer, .. } = &sent;
-        let (source, name) = (calls::source(*call), calls::name(*call));
-        self.tell(format_args!("{source}: {question} {answer:?} of {name}, waits {patience:?}"));
         // A body arrives slowly, and others overtake it.
         let body =
             Duration::from_millis(if self.chance.u8(..4) == 0 { self.chance.u64(..60) } else { 0 });
+        self.send(sent, patience, body);
+    }
+
+    pub(super) fn send(&mut self, sent: Sent, patience: Duration, body: Duration) {
+        let clock = self.environs.clock.clone();
+        let Sent { call, question, answer, .. } = &sent;
+        let (source, name) = (calls::source(*call), calls::name(*call));
+        self.tell(format_args!("{source}: {question} {answer:?} of {name}, waits {patience:?}"));
         let ingest = self.machine().ingest.clone();
         let recording = self.machine().recording.clone();
         let record = self.record.clone();
@@ -405,18 +408,43 @@ impl History {
         self.start(folder);
     }
 
+    /// As with SIGTERM, and started again; calls of the file system go on failing.
+    pub(super) async fn restart_on_this_disk(&mut self) {
+        self.tell("restart on this disk");
+        self.calls_before = self.calls();
+        let folder = self.machine.take().expect("the service runs").shut_down().await;
+        self.start(folder);
+    }
+
+    /// Calls of the file system so far.
+    pub(super) fn calls(&self) -> usize {
+        self.calls_before + self.machine().recording.calls()
+    }
+
+    pub(super) fn reload(&mut self, edition: Edition) {
+        self.edition = edition;
+        self.tell(format_args!("reload: {edition:?}"));
+        self.machine().reload(edition);
+    }
+
     fn start(&mut self, folder: TempDir) {
         let recording = Recording::of(folder.path());
+        let Failing { start, end } = self.failing;
+        let from_here = |call: usize| call.saturating_sub(self.calls_before);
+        recording.fail(from_here(start)..from_here(end));
         self.start_on(folder, recording);
         let mut record = self.record.borrow_mut();
-        record.promised_at = self.machine().recording.len();
-        invariants::note_forgotten(self.machine(), &self.environs.plivo, &mut record);
+        let machine = self.machine();
+        record.promised_at = machine.recording.len();
+        machine.recording.aside(|| {
+            invariants::note_forgotten(machine, &self.environs.plivo, &mut record);
+        });
     }
 
     /// A service that cannot open its store ends, and is started again.
     fn start_on(&mut self, mut folder: TempDir, mut recording: Recording) {
         for _ in 0..2 {
-            match Machine::start(&self.environs, folder, recording, self.notes) {
+            match Machine::start(&self.environs, folder, recording, self.edition) {
                 Ok(machine) => return self.machine = Some(machine),
                 Err((error, of_it, recorded)) => {
                     self.tell(error);
@@ -426,7 +454,7 @@ impl History {
         }
         self.tell("the disk is replaced");
         recording.fail(0..0);
-        let started = Machine::start(&self.environs, folder, recording, self.notes);
+        let started = Machine::start(&self.environs, folder, recording, self.edition);
         self.machine = Some(started.unwrap_or_else(|(error, ..)| panic!("{error}")));
     }
 
@@ -445,7 +473,7 @@ impl History {
     }
 
     /// All trouble ends. What was acknowledged is there, and everything settles in time.
-    async fn end(mut self) -> Vec<String> {
+    pub(super) async fn end(mut self) -> Vec<String> {
         self.tell("all trouble ends");
         self.environs.plivo.trouble(0);
         self.machine().recording.fail(0..0);
@@ -475,7 +503,7 @@ impl History {
         invariants::store_is_sound(folder.path(), &record);
         invariants::acknowledged_webhooks_are_kept(folder.path(), &record);
         invariants::webhooks_of_a_call_are_bounded(folder.path());
-        invariants::erased_calls_leave_no_byte(folder.path(), &record);
+        invariants::removed_calls_leave_no_byte(folder.path(), &record);
         invariants::ratings_are_what_callers_said(&requests, &record);
         invariants::nothing_is_delivered_twice(&requests, &record);
         invariants::repeats_are_recognised(&record);

@@ -49,7 +49,7 @@ pub async fn all_is_settled(machine: &Machine) {
 /// Every call that a webhook was acknowledged about has its submission.
 pub async fn submissions_are_kept(machine: &Machine, record: &Record) {
     for sent in record.sent.iter().filter(|sent| promises_submission(sent)) {
-        if record.erased.contains(&sent.call) {
+        if record.is_removed(sent.call) {
             continue;
         }
         let name = calls::name(sent.call);
@@ -69,7 +69,7 @@ pub fn acknowledged_webhooks_are_kept(folder: &Path, record: &Record) {
     let kept = webhooks(folder);
     for sent in &record.sent {
         let is_promised = matches!(sent.acknowledged, Some((_, Created | Updated | Late)));
-        if is_promised && !record.erased.contains(&sent.call) {
+        if is_promised && !record.is_removed(sent.call) {
             assert!(kept.contains_key(&sent.id), "a webhook is lost: {sent:?}");
         }
     }
@@ -88,11 +88,11 @@ pub fn store_is_sound(folder: &Path, record: &Record) {
     assert!(others.is_empty(), "the store is not sound: {others:?}");
 }
 
-pub fn erased_calls_leave_no_byte(folder: &Path, record: &Record) {
+pub fn removed_calls_leave_no_byte(folder: &Path, record: &Record) {
     let store = ReadOnly::open(&folder.join("postcall.db")).unwrap();
     let found = store.search(&SubmissionFilter::default(), None, 1000).unwrap().submissions;
-    for call in &record.erased {
-        let name = calls::name(*call);
+    for call in (0..CALLS).filter(|call| record.is_removed(*call)) {
+        let name = calls::name(call);
         // It was not erased after all, or there was nothing to erase yet.
         if found.iter().any(|it| it.call.as_ref().is_some_and(|it| it.as_str() == name)) {
             continue;
@@ -101,7 +101,7 @@ pub fn erased_calls_leave_no_byte(folder: &Path, record: &Record) {
             let path = file.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
             let left = memchr::memmem::find(&bytes, name.as_bytes());
-            assert_eq!(left, None, "{name} was erased and is in {}", path.display());
+            assert_eq!(left, None, "{name} was erased or purged and is in {}", path.display());
         }
     }
 }
@@ -164,8 +164,7 @@ pub fn repeats_are_recognised(record: &Record) {
     for (number, sent) in record.sent.iter().enumerate() {
         let Some((_, Created | Updated | Late)) = sent.acknowledged else { continue };
         let is_answer = sent.answer.is_some() && calls::source(sent.call) == "first";
-        let is_doubtful =
-            record.erased.contains(&sent.call) || record.corrupted.contains(&sent.call);
+        let is_doubtful = record.is_removed(sent.call) || record.corrupted.contains(&sent.call);
         if !is_answer || is_doubtful {
             continue;
         }

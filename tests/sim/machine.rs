@@ -29,14 +29,15 @@ use super::recorder::Recording;
 const SETTINGS: &str = r#"
 public: { listen: "127.0.0.1:0", url: https://surveys.example.com }
 admin: { listen: "127.0.0.1:0" }
-store: { write_queue: 4 }
+store: { write_queue: 4, retention: @retention@ }
 accounts:
-  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: made-up-token-of-main }, api: https://main.example.com }
+  main: { auth_id: MAXXXXXXXXXXXXXXXXXX, auth_token: { value: @token@ }, api: https://main.example.com }
   other: { auth_id: MAYYYYYYYYYYYYYYYYYY, auth_token: { value: made-up-token-of-other }, api: https://other.example.com }
 sources:
   first: { preset: plivo, signature: none, account: main, survey: first }
   last: { preset: plivo, signature: none, account: main, survey: last }
   resend: { preset: plivo, signature: none, account: other, survey: resend }
+  signed: { preset: plivo, account: main, survey: last }
 surveys:
   first:
     questions: [{ name: score, answers: 1-5 }, { name: problem, answers: 1-3 }]
@@ -66,10 +67,31 @@ delivery:
   retry: { initial_backoff: 100ms, max_backoff: 2s, max_age: 1h, not_found_max_age: 3s }
 "#;
 
-/// The settings, with one of the notes.
-fn settings(notes: &str) -> Settings {
-    Settings::from_yaml(&SETTINGS.replace("@notes@", notes), Environment::default())
-        .unwrap_or_else(|faults| panic!("{faults}"))
+/// What an operator changes in the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Edition {
+    pub notes: &'static str,
+    /// The auth token of `main`, which signs what `signed` takes.
+    pub token: &'static str,
+    pub retention: &'static str,
+}
+
+impl Default for Edition {
+    fn default() -> Self {
+        Self { notes: "A", token: "made-up-token-of-main", retention: "{}" }
+    }
+}
+
+impl Edition {
+    pub fn settings(self) -> Settings {
+        let Self { notes, token, retention } = self;
+        let text = SETTINGS
+            .replace("@notes@", notes)
+            .replace("@token@", token)
+            .replace("@retention@", retention);
+        Settings::from_yaml(&text, Environment::default())
+            .unwrap_or_else(|faults| panic!("{faults}"))
+    }
 }
 
 /// Metrics are counted for no one here, and making them takes longer than a history.
@@ -87,6 +109,9 @@ fn metrics(settings: &Settings) -> Arc<Metrics> {
     METRICS.with(|it| it.get_or_init(|| Arc::new(Metrics::new(&labels(), &settings.hash))).clone())
 }
 
+/// How long the quarantine may take to be written at the end.
+const SAVED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A running service.
 pub struct Machine {
     pub ingest: Arc<Ingest>,
@@ -96,7 +121,13 @@ pub struct Machine {
     pub folder: TempDir,
     config: watch::Sender<Arc<DeliveryConfig>>,
     stop: watch::Sender<Option<Duration>>,
+    tasks: Tasks,
+}
+
+/// What runs until the service ends.
+struct Tasks {
     delivery: JoinHandle<()>,
+    quarantine: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
 
@@ -119,10 +150,10 @@ impl Machine {
         environs: &Environs,
         folder: TempDir,
         recording: Recording,
-        notes: &str,
+        edition: Edition,
     ) -> Result<Self, (String, TempDir, Recording)> {
         let Environs { clock, random, plivo, latency } = environs.clone();
-        let settings = settings(notes);
+        let settings = edition.settings();
         let metrics = metrics(&settings);
         let options = Options {
             path: folder.path().join("postcall.db"),
@@ -152,17 +183,22 @@ impl Machine {
         let writer = tokio::task::spawn_local(writer);
         let delivery = tokio::task::spawn_local(delivery::run(context, stopped));
         let admin = app::admin_config(&settings);
-        let admin = AdminService::new(store.clone(), admin, metrics.clone(), clock);
+        let admin = AdminService::new(store.clone(), admin, metrics.clone(), clock.clone());
         let Settings { sources, surveys, replies, .. } = settings;
         let sources = sources.into_values().collect();
         let ingest = Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics));
         let admin = Arc::new(admin);
-        Ok(Self { ingest, admin, store, recording, folder, config, stop, delivery, writer })
+        let (kept, place) = (ingest.clone(), store.clone());
+        let quarantine = tokio::task::spawn_local(async move {
+            kept.keep_quarantine(&*place, || clock.now()).await;
+        });
+        let tasks = Tasks { delivery, quarantine, writer };
+        Ok(Self { ingest, admin, store, recording, folder, config, stop, tasks })
     }
 
-    /// The settings with other notes come into force.
-    pub fn reload(&self, notes: &str) {
-        let settings = settings(notes);
+    /// Other settings come into force.
+    pub fn reload(&self, edition: Edition) {
+        let settings = edition.settings();
         self.config.send_replace(Arc::new(app::delivery_config(&settings)));
         let Settings { sources, surveys, replies, .. } = settings;
         self.ingest.change(sources.into_values().collect(), &surveys, &replies);
@@ -170,16 +206,23 @@ impl Machine {
 
     /// Whether the service ended by itself, which it never does.
     pub fn has_panicked(&self) -> bool {
-        self.delivery.is_finished() || self.writer.is_finished()
+        let Tasks { delivery, quarantine, writer } = &self.tasks;
+        [delivery, quarantine, writer].iter().any(|task| task.is_finished())
     }
 
     /// As with SIGTERM: what is in flight is finished, and the store is closed.
     pub async fn shut_down(self) -> TempDir {
+        let Tasks { delivery, quarantine, writer } = self.tasks;
+        quarantine.abort();
+        assert!(quarantine.await.unwrap_err().is_cancelled(), "the quarantine panicked");
+        // A store that refuses keeps nothing of what is not acknowledged.
+        let saved = self.ingest.quarantine().save_all(&*self.store);
+        let _ = tokio::time::timeout(SAVED_WITHIN, saved).await;
         // The dispatcher may have ended already, which `has_panicked` tells.
         let _ = self.stop.send(Some(Duration::from_secs(30)));
-        self.delivery.await.expect("delivery does not panic");
+        delivery.await.expect("delivery does not panic");
         self.store.close().await;
-        self.writer.await.expect("the writer does not panic");
+        writer.await.expect("the writer does not panic");
         drop((self.ingest, self.admin, self.store));
         self.recording.end();
         self.folder
@@ -205,8 +248,8 @@ impl Machine {
             }
         }
         self.recording.end();
-        self.delivery.abort();
-        self.writer.abort();
+        let Tasks { delivery, quarantine, writer } = self.tasks;
+        [delivery, quarantine, writer].iter().for_each(JoinHandle::abort);
         after
     }
 }

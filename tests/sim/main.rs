@@ -11,6 +11,7 @@
 //! ```
 
 mod calls;
+mod day;
 mod destination;
 #[path = "../it/power_cut/disk.rs"]
 mod disk;

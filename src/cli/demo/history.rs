@@ -51,7 +51,7 @@ enum Deliveries {
 ///
 /// # Errors
 /// The store cannot be written, or the settings are not those of the demo.
-pub(super) async fn write(settings: &Settings, days: u16, now: Timestamp) -> anyhow::Result<()> {
+pub async fn write(settings: &Settings, days: u16, now: Timestamp) -> anyhow::Result<()> {
     let StoreUrl::Sqlite(path) = &settings.store.url else { bail!("the demo's store is a file") };
     let store = SqliteStore::open(sqlite::Options {
         path: path.clone(),
@@ -247,31 +247,5 @@ impl Writer<'_> {
         let attempt = Attempt { verdict, reply, finished_at };
         self.store.settle(vec![Settlement { token: claim.token, attempt, decision }]).await?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::Environment;
-    use crate::store::sqlite::ReadOnly;
-
-    #[test]
-    fn a_history_has_calls_of_every_end_and_none_of_today() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("postcall.db");
-        let url = ("POSTCALL__STORE__URL", format!("sqlite:{}", path.display()));
-        let environment: Environment = [url].into_iter().collect();
-        let demo = include_str!("../../../config/demo.yaml");
-        let settings = Settings::from_yaml(demo, environment).unwrap();
-        let now = "2026-05-04T12:00:00Z".parse().unwrap();
-        actix_web::rt::System::new().block_on(write(&settings, 4, now)).unwrap();
-        let store = ReadOnly::open(&path).unwrap();
-        let counts = store.statistics().unwrap().counts;
-        assert!(counts.balance() && counts.waiting() == 0, "{counts:?}");
-        assert!(counts.delivered > 40 && counts.ignored > 5, "{counts:?}");
-        let rows = store.search(&Default::default(), None, 500).unwrap().submissions;
-        assert_eq!(rows.len() as u64, counts.accepted);
-        assert!(rows.iter().all(|it| it.accepted_at < now && it.settled_at.unwrap() < now));
     }
 }

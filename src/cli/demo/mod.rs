@@ -2,7 +2,7 @@
 //! each, by the store and by the simulator.
 
 mod environment;
-mod history;
+pub mod history;
 mod report;
 mod scenarios;
 

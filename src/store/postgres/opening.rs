@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -20,6 +19,7 @@ use crate::store::batch::free_claims;
 use crate::store::error::StoreError;
 use crate::store::serving::Serving;
 use crate::store::writer::{Setup, Writer};
+use crate::sync::thread::JoinHandle;
 
 /// How often a database that is away is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use super::columns::{
     timestamp, uuid,
 };
 use super::untrusted::Budget;
-use super::{damage, files, open, queries, tallies, untrusted};
+use super::{damage, files, open, queries, spool, tallies, untrusted};
 use crate::account::Pause;
 use crate::domain::Name;
 use crate::store::error::StoreError;
@@ -55,6 +55,7 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
     examiner.part(FindingKind::File, "the submissions", Examiner::submissions);
     examiner.part(FindingKind::File, "the webhooks", Examiner::webhooks);
     examiner.part(FindingKind::File, "the idempotency keys", Examiner::keys);
+    examiner.part(FindingKind::File, "what is spooled", Examiner::spooled);
     examiner.part(FindingKind::Counts, "the state counts", Examiner::counts);
     examiner.part(FindingKind::Counts, "the tallies", Examiner::tallies);
     examiner.part(FindingKind::Account, "the pauses of accounts", Examiner::pauses);
@@ -206,6 +207,13 @@ impl Examiner<'_> {
 
     fn keys(&mut self) -> Result<()> {
         self.unreadable("idempotency_keys", readable_key)
+    }
+
+    fn spooled(&mut self) -> Result<()> {
+        self.unreadable("spooled", |row| match spool::spooled(row)? {
+            Some(_) => Ok(()),
+            None => Err(Error::InvalidQuery),
+        })
     }
 
     /// One finding for all rows of a table that cannot be read.

@@ -12,6 +12,8 @@ mod doctor;
 mod export;
 mod files;
 mod head;
+#[cfg(test)]
+mod interleavings;
 mod lock;
 mod network;
 mod open;

@@ -14,6 +14,7 @@ use data_encoding::BASE64;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, Params, Result, Row, params_from_iter};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::columns::{
     has_its_checksum, remains, submission, submission_columns, submission_id, text, uuid,
@@ -22,7 +23,7 @@ use super::files::{SUFFIXES, beside, folder_of};
 use super::lock::Lock;
 use super::rows::Database;
 use super::untrusted::Budget;
-use super::{doctor, files, head, open, queries, revisions, untrusted};
+use super::{doctor, files, head, open, queries, revisions, spool, untrusted};
 use crate::store::backend::{Backend, CountsDelta, Touched};
 use crate::store::error::StoreError;
 use crate::submission::{DeadReason, SetAside, State, Submission, SubmissionKey, Tallies};
@@ -38,6 +39,8 @@ pub struct Recovered {
     pub lost: Vec<String>,
     /// Where webhooks without a submission were written, if there are any.
     pub orphaned: Option<PathBuf>,
+    /// If it is a spool: how many webhooks wait in the new one, which has nothing else.
+    pub spooled: Option<u64>,
 }
 
 /// Writes a new store of everything that can be read of a damaged one, which is not changed. No
@@ -126,6 +129,12 @@ const CORRUPT: &str = "SELECT submission, document FROM corrupt_documents ORDER 
 
 const DELETED: &str = "SELECT state, submissions FROM deleted_counts ORDER BY state ASC";
 
+const SPOOLED: &str = "SELECT seq, request FROM spooled ORDER BY seq ASC";
+
+const SPOOLED_CORRUPT: &str = "SELECT seq, request FROM spooled_corrupt ORDER BY seq ASC";
+
+const SPOOL_OWNER: &str = "SELECT only, database FROM spool_owner ORDER BY only ASC";
+
 struct Recovery<'a> {
     old: &'a Connection,
     budget: &'a Budget,
@@ -142,6 +151,14 @@ impl<'a> Recovery<'a> {
     }
 
     fn run(mut self, connection: Connection, new: &Path) -> Result<Recovered> {
+        if let Some(spooled) = self.spool(&connection)? {
+            connection.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+            return Ok(Recovered {
+                lost: self.lost,
+                spooled: Some(spooled),
+                ..Recovered::default()
+            });
+        }
         let numbers = self.row_numbers()?;
         let database = Database::new(connection, new);
         database.begin(&Touched::default())?;
@@ -190,7 +207,7 @@ impl<'a> Recovery<'a> {
         if let Some(words) = self.budget.exceeded() {
             self.lost.push(format!("whatever follows: {words}"));
         }
-        Ok(Recovered { submissions, set_aside, lost: self.lost, orphaned })
+        Ok(Recovered { submissions, set_aside, lost: self.lost, orphaned, spooled: None })
     }
 
     /// Row numbers of all submissions that there are, and of some that there were.
@@ -314,6 +331,36 @@ impl<'a> Recovery<'a> {
             [SetAside::Lost { closed: false }.detail()],
         )?;
         Ok(())
+    }
+
+    /// If it is a spool, brings over what waits in it, and returns how much that is. Whatever else it has
+    /// followed from that, and does again.
+    fn spool(&mut self, fresh: &Connection) -> Result<Option<u64>> {
+        fresh.execute_batch("BEGIN IMMEDIATE")?;
+        let is_blob = |row: &Row<'_>| row.get_ref(1).is_ok_and(|it| it.as_blob().is_ok());
+        let lost = "some webhooks that waited in the spool";
+        self.table(fresh, SPOOLED, "spooled VALUES (?, ?)", lost, is_blob)?;
+        let lost = "some webhooks of the spool that were set aside, as they were found";
+        self.table(fresh, SPOOLED_CORRUPT, "spooled_corrupt VALUES (?, ?)", lost, is_blob)?;
+        let lost = "which database the webhooks of the spool wait for: start the service with that one alone";
+        self.table(fresh, SPOOL_OWNER, "spool_owner VALUES (?, ?)", lost, |row| {
+            row.get_ref(1)
+                .is_ok_and(|it| Uuid::from_slice(it.as_blob().unwrap_or_default()).is_ok())
+        })?;
+        let count = |table| {
+            let count = format!("SELECT count(*) FROM {table}");
+            fresh.query_row(&count, [], |row| row.get::<_, u64>(0))
+        };
+        let (spooled, is_owned) = (count("spooled")?, count("spool_owner")? > 0);
+        if spooled == 0 && !is_owned {
+            fresh.execute_batch("ROLLBACK")?;
+            return Ok(None);
+        }
+        if !is_owned {
+            spool::own(fresh, spool::UNKNOWN)?;
+        }
+        fresh.execute_batch("COMMIT")?;
+        Ok(Some(spooled))
     }
 
     /// Brings over the rows of a table that can be read.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ impl Spooled {
 }
 
 /// The owner while the database was never reached.
-const UNKNOWN: Uuid = Uuid::nil();
+pub(super) const UNKNOWN: Uuid = Uuid::nil();
 
 /// Notes that the file is a spool, and for which database, if that is known.
 ///
@@ -173,7 +173,7 @@ pub(super) fn take(connection: &Connection, database: Uuid) -> Result<bool> {
     Ok(true)
 }
 
-fn own(connection: &Connection, database: Uuid) -> Result<()> {
+pub(super) fn own(connection: &Connection, database: Uuid) -> Result<()> {
     let own = "INSERT OR REPLACE INTO spool_owner (only, database) VALUES (1, ?1)";
     connection.execute(own, [database.as_bytes()])?;
     Ok(())
@@ -210,11 +210,13 @@ pub(super) fn load(
 ) -> Result<Vec<(i64, Option<Spooled>)>> {
     let mut statement = connection
         .prepare_cached("SELECT seq, request FROM spooled WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = statement.query_map((after, limit(most)), |row| {
-        let spooled = serde_json::from_slice(row.get_ref(1)?.as_bytes().unwrap_or_default());
-        Ok((row.get(0)?, spooled.ok()))
-    })?;
+    let rows = statement.query_map((after, limit(most)), |row| Ok((row.get(0)?, spooled(row)?)))?;
     rows.collect()
+}
+
+/// The webhook of a row of `spooled`; `None` if it is not what was written.
+pub(super) fn spooled(row: &Row<'_>) -> Result<Option<Spooled>> {
+    Ok(serde_json::from_slice(row.get_ref(1)?.as_bytes().unwrap_or_default()).ok())
 }
 
 /// How many webhooks wait, and when the first of them arrived. Counted from the first number to the last,

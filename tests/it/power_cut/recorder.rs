@@ -7,12 +7,14 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use rusqlite::ffi::{
-    SQLITE_IOERR_DELETE, SQLITE_IOERR_FSTAT, SQLITE_IOERR_FSYNC, SQLITE_IOERR_READ,
-    SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, sqlite3_file, sqlite3_int64,
-    sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_CANTOPEN, SQLITE_IOERR_ACCESS, SQLITE_IOERR_DELETE, SQLITE_IOERR_FSTAT,
+    SQLITE_IOERR_FSYNC, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK,
+    SQLITE_IOERR_SHMMAP, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_SHM_LOCK,
+    sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find,
+    sqlite3_vfs_register,
 };
 
 /// Something that the file system was asked for and did.
@@ -54,7 +56,8 @@ pub struct Recording(Arc<Log>);
 
 struct Log {
     folder: PathBuf,
-    events: Mutex<Vec<Event>>,
+    /// `None` if only calls are counted.
+    events: Option<Mutex<Vec<Event>>>,
     calls: Mutex<Calls>,
 }
 
@@ -63,6 +66,10 @@ struct Log {
 struct Calls {
     made: usize,
     failing: Range<usize>,
+    /// The process is killed at this one, before it is done.
+    fatal: Option<usize>,
+    /// They are not the service's.
+    aside: bool,
 }
 
 static LOGS: Mutex<Vec<Arc<Log>>> = Mutex::new(Vec::new());
@@ -71,7 +78,8 @@ impl Recording {
     pub fn of(folder: &Path) -> Self {
         install();
         let folder = folder.canonicalize().unwrap();
-        let log = Arc::new(Log { folder, events: Mutex::default(), calls: Mutex::default() });
+        let events = Some(Mutex::default());
+        let log = Arc::new(Log { folder, events, calls: Mutex::default() });
         for file in std::fs::read_dir(&log.folder).unwrap() {
             let path = file.unwrap().path();
             let file = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -79,6 +87,15 @@ impl Recording {
             log.note(Event::Wrote { file: file.clone(), offset: 0, bytes });
             log.note(Event::Synced { file });
         }
+        LOGS.lock().unwrap().push(log.clone());
+        Self(log)
+    }
+
+    /// Counts calls, and keeps nothing of what they do.
+    pub fn counting(folder: &Path) -> Self {
+        install();
+        let folder = folder.canonicalize().unwrap();
+        let log = Arc::new(Log { folder, events: None, calls: Mutex::default() });
         LOGS.lock().unwrap().push(log.clone());
         Self(log)
     }
@@ -98,21 +115,34 @@ impl Recording {
         self.0.calls.lock().unwrap().failing = calls;
     }
 
+    /// At that call, counted from the first, this process ends as by kill -9.
+    pub fn kill_at(&self, call: usize) {
+        self.0.calls.lock().unwrap().fatal = Some(call);
+    }
+
+    /// What is looked at meanwhile is no call of the service: it is not counted, and does not fail.
+    pub fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.0.calls.lock().unwrap().aside = true;
+        let seen = look();
+        self.0.calls.lock().unwrap().aside = false;
+        seen
+    }
+
     /// How much has been done so far.
     pub fn len(&self) -> usize {
-        self.0.events.lock().unwrap().len()
+        self.0.events().len()
     }
 
     /// Whether the log of a database was written and then synced, after so much had been done.
     pub fn log_was_synced_since(&self, moment: usize) -> bool {
-        let events = self.0.events.lock().unwrap();
+        let events = self.0.events();
         let mut of_log = events[moment..].iter().filter(|event| event.file().ends_with("-wal"));
         matches!(of_log.next_back(), Some(Event::Synced { .. }))
     }
 
     /// So far; what is in them has been done.
     pub fn events(&self) -> Vec<Event> {
-        self.0.events.lock().unwrap().clone()
+        self.0.events().clone()
     }
 }
 
@@ -120,12 +150,25 @@ impl Log {
     /// Counts a call; returns whether it fails.
     fn fails(&self) -> bool {
         let mut calls = self.calls.lock().unwrap();
+        if calls.aside {
+            return false;
+        }
         calls.made += 1;
+        if calls.fatal == Some(calls.made - 1) {
+            let kill = rustix::process::Signal::KILL;
+            rustix::process::kill_process(rustix::process::getpid(), kill).unwrap();
+        }
         calls.failing.contains(&(calls.made - 1))
     }
 
+    fn events(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.events.as_ref().expect("events are kept").lock().unwrap()
+    }
+
     fn note(&self, event: Event) {
-        self.events.lock().unwrap().push(event);
+        if self.events.is_some() {
+            self.events().push(event);
+        }
     }
 }
 
@@ -155,7 +198,7 @@ static REAL: OnceLock<Real> = OnceLock::new();
 fn install() {
     REAL.get_or_init(|| {
         // SAFETY: both calls are lawful at any time; the new file system is leaked, because SQLite
-        // keeps it until the process ends. It differs from the real one in two functions and in the
+        // keeps it until the process ends. It differs from the real one in three functions and in the
         // room that its files take, which is before the room of the real one's.
         unsafe {
             let real = sqlite3_vfs_find(std::ptr::null());
@@ -165,6 +208,7 @@ fn install() {
             ours.szOsFile += OURS as c_int;
             ours.xOpen = Some(open);
             ours.xDelete = Some(delete);
+            ours.xAccess = Some(access);
             let code = sqlite3_vfs_register(Box::leak(Box::new(ours)), 1);
             assert_eq!(code, SQLITE_OK);
             Real(real)
@@ -225,6 +269,9 @@ unsafe extern "C" fn open(
             return open(real(), name, file, flags, out_flags);
         };
         std::ptr::write_bytes(file.cast::<u8>(), 0, OURS);
+        if log.0.fails() {
+            return SQLITE_CANTOPEN;
+        }
         let inner = behind(file);
         let code = open(real(), name, inner, flags, out_flags);
         if (*inner).pMethods.is_null() {
@@ -274,6 +321,19 @@ unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync: c_in
         log.note(Event::Removed { file, synced: sync != 0 });
     }
     code
+}
+
+unsafe extern "C" fn access(
+    _: *mut sqlite3_vfs,
+    name: *const c_char,
+    what: c_int,
+    result: *mut c_int,
+) -> c_int {
+    if recorded(name).is_some_and(|(log, _)| log.fails()) {
+        return SQLITE_IOERR_ACCESS;
+    }
+    // SAFETY: the arguments are SQLite's own, handed on.
+    unsafe { ((*real()).xAccess.expect("it looks for files"))(real(), name, what, result) }
 }
 
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
@@ -361,14 +421,30 @@ macro_rules! handed_on {
 handed_on! {
     read => xRead(bytes: *mut c_void, amount: c_int, offset: sqlite3_int64) -> c_int, or SQLITE_IOERR_READ;
     file_size => xFileSize(size: *mut sqlite3_int64) -> c_int, or SQLITE_IOERR_FSTAT;
-    lock => xLock(kind: c_int) -> c_int;
+    lock => xLock(kind: c_int) -> c_int, or SQLITE_IOERR_LOCK;
     unlock => xUnlock(kind: c_int) -> c_int;
     check_reserved_lock => xCheckReservedLock(is_reserved: *mut c_int) -> c_int;
     file_control => xFileControl(what: c_int, argument: *mut c_void) -> c_int;
     sector_size => xSectorSize() -> c_int;
     device_characteristics => xDeviceCharacteristics() -> c_int;
-    shm_map => xShmMap(region: c_int, size: c_int, extend: c_int, at: *mut *mut c_void) -> c_int;
-    shm_lock => xShmLock(offset: c_int, count: c_int, flags: c_int) -> c_int;
+    shm_map => xShmMap(region: c_int, size: c_int, extend: c_int, at: *mut *mut c_void) -> c_int, or SQLITE_IOERR_SHMMAP;
+    shm_lock_real => xShmLock(offset: c_int, count: c_int, flags: c_int) -> c_int;
     shm_barrier => xShmBarrier();
     shm_unmap => xShmUnmap(delete: c_int) -> c_int;
+}
+
+/// A lock that is given back is given back.
+unsafe extern "C" fn shm_lock(
+    file: *mut sqlite3_file,
+    offset: c_int,
+    count: c_int,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: the file is open, and the arguments are SQLite's own.
+    unsafe {
+        if flags & SQLITE_SHM_LOCK != 0 && log_of(file).0.fails() {
+            return SQLITE_IOERR_SHMLOCK;
+        }
+        shm_lock_real(file, offset, count, flags)
+    }
 }

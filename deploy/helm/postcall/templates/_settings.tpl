@@ -71,6 +71,7 @@ compares the lists). The pod is replaced if one of them changes, and for no othe
   "delivery.lease"
   "shutdown.deadline"
   "logs.format"
+  "store.password"
   "tracing.otlp"
 -}}
 {{- $path := splitList "." $key -}}

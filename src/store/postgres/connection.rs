@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Connect;
+use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::stream::FuturesUnordered;
 use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -25,9 +27,12 @@ use super::error::PgError;
 use crate::domain::Credentials;
 use crate::store::error::StoreError;
 
-/// How long connecting to one host of several may take, until it has said who it is: of two, the second has
-/// its turn before a sender gives up.
+/// How long a host may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How long a host may take to say who it is until the next one is asked too: of two, the second has its turn
+/// before a sender gives up.
+const NEXT_HOST_AFTER: Duration = Duration::from_millis(1000);
 
 /// How long a step of opening may take, but for migrations.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -130,18 +135,28 @@ impl Address {
     }
 
     /// The first host that is as it has to be. One that takes the connection and says nothing, because it
-    /// hangs, does not keep the next one from its turn.
+    /// hangs, does not keep the next one from its turn; one that is only slow is still waited for.
     async fn connect_to_one(&self) -> Result<Connected, tokio_postgres::Error> {
         let config = self.config();
-        let last = config.get_hosts().len().saturating_sub(1);
-        for host in 0..last {
-            let one = of_host(&config, host);
-            let connecting = one.connect(self.tls.clone());
-            if let Ok(Ok(connected)) = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-                return Ok(connected);
+        let mut hosts = 0..config.get_hosts().len().max(1);
+        let mut connecting = FuturesUnordered::new();
+        loop {
+            if let Some(host) = hosts.next() {
+                let (one, tls) = (of_host(&config, host), self.tls.clone());
+                connecting.push(async move { one.connect(tls).await });
+            }
+            let first = if hosts.is_empty() {
+                connecting.next().await
+            } else {
+                tokio::time::timeout(NEXT_HOST_AFTER, connecting.next()).await.unwrap_or(None)
+            };
+            match first {
+                Some(Ok(connected)) => return Ok(connected),
+                Some(Err(error)) if hosts.is_empty() && connecting.is_empty() => return Err(error),
+                Some(Err(error)) => tracing::debug!(%error, "a host of PostgreSQL is not used"),
+                None => {}
             }
         }
-        of_host(&config, last).connect(self.tls.clone()).await
     }
 }
 

@@ -110,6 +110,11 @@ impl<B: Backend> Serving<B> {
         }
     }
 
+    /// Whether the database was not reached yet.
+    pub fn waits_for_database(&self) -> bool {
+        self.writer.try_read().is_ok_and(|writing| matches!(*writing, Writing::Opening))
+    }
+
     /// As [`Reader::version`](super::contract::Reader::version).
     pub fn version(&self) -> Option<u64> {
         let writer = self.writer.try_read().ok()?;

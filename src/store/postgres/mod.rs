@@ -322,6 +322,10 @@ impl Reader for PostgresStore {
     }
 
     async fn clock(&self) -> Result<Option<ClockRecord>, StoreError> {
+        // Until it is open, the process does not go by the database's clock, and would compare its own.
+        if self.serving.waits_for_database() {
+            return Err(StoreError::Opening);
+        }
         self.read(move |reading| Box::pin(queries::clock(reading))).await
     }
 

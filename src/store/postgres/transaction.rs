@@ -520,8 +520,8 @@ impl Database {
         if is_off && !self.is_clock_off.replace(is_off) {
             tracing::warn!(
                 seconds = ahead.as_secs(),
-                "the clock of this machine is ahead of the database's (behind if negative): it is not used, set it \
-                 right"
+                "the clock of this machine is ahead of the database's (behind if negative), which all replicas go \
+                 by: set right the one that is wrong"
             );
         }
         self.is_clock_off.set(is_off);

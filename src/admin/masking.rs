@@ -1,5 +1,9 @@
 //! Masking of the numbers in what callers and senders said, for those who need not see them.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
 use jiff::civil::Date;
 use serde_json::Value;
 
@@ -11,7 +15,7 @@ use super::requests::ReplayResult;
 use super::views::{
     AnswerView, AttemptView, FeedbackView, SubmissionDetailView, SubmissionView, WebhookView,
 };
-use crate::survey::{is_of_a_number, masked};
+use crate::survey::{NUMBER_DIGITS_MIN, is_of_a_number, masked};
 
 /// What holds words of callers and senders. Ids and times are not masked: they are what it is found by.
 pub trait Mask {
@@ -167,6 +171,46 @@ fn cover_encoded(text: &mut String) {
     cover(text);
 }
 
+/// The text with other digits in long numbers, however they are written: it can be read as it could before, and
+/// equal numbers stay equal for as long as the process runs.
+pub(super) fn disguised(text: &str) -> String {
+    let mut disguised = String::with_capacity(text.len());
+    let mut number: Vec<(char, &str)> = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let (c, length) =
+            escaped(rest).filter(|(c, _)| is_of_a_number(*c)).unwrap_or((c, c.len_utf8()));
+        let (written, after) = rest.split_at(length);
+        if is_of_a_number(c) {
+            number.push((c, written));
+        } else {
+            disguise(&number, &mut disguised);
+            number.clear();
+            disguised.push_str(written);
+        }
+        rest = after;
+    }
+    disguise(&number, &mut disguised);
+    disguised
+}
+
+/// Adds a number, of its characters and how they are written.
+fn disguise(number: &[(char, &str)], disguised: &mut String) {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let digits: String = number.iter().map(|it| it.0).filter(|c| c.is_numeric()).collect();
+    let is_long = digits.chars().count() >= NUMBER_DIGITS_MIN;
+    let mut at = 0u32;
+    for (c, written) in number {
+        if is_long && c.is_numeric() {
+            at += 1;
+            // No zero: it would be no number of JSON if it came first.
+            disguised.push_str(&(1 + KEY.hash_one((&digits, at)) % 9).to_string());
+        } else {
+            disguised.push_str(written);
+        }
+    }
+}
+
 /// The character that an escape of a form or of JSON at the beginning means, and the length of the escape.
 fn escaped(text: &str) -> Option<(char, usize)> {
     if text.starts_with("\\/") {
@@ -200,6 +244,24 @@ fn cover_json(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_disguised_so_that_they_can_still_be_read() {
+        for text in [
+            "From=%2B1%20415%20555%200123&n=14155550123",
+            r#"{"a": 14155550123, "b": "0170\/123456"}"#,
+        ] {
+            let shown = disguised(text);
+            assert_eq!(shown, disguised(text));
+            let form = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
+            assert_eq!(form(&shown).len(), form(text).len(), "{shown}");
+            assert!(!shown.contains("5550123") && !shown.contains("123456"), "{shown}");
+        }
+        let json = disguised(r#"{"a": 10155550123, "digits": 4, "same": "10155550123"}"#);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["a"].to_string(), json["same"].as_str().unwrap());
+        assert_eq!(json["digits"], 4);
+    }
 
     #[test]
     fn numbers_are_masked_and_dates_are_not() {

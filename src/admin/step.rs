@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::inspection::CallInspection;
+use super::masking::disguised;
 use super::views::WebhookView;
+use crate::domain::CallUuid;
 
 /// Why a webhook cannot be written as a step of a case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,14 +51,20 @@ impl WebhookView {
 }
 
 impl CallInspection {
-    /// The webhooks of the call as a list of steps, in the order of arrival, and how many of them cannot be
-    /// written so or are too many.
-    pub fn steps(&self) -> (String, usize) {
+    /// The webhooks of the call as a list of steps, in the order of arrival and with other digits in long
+    /// numbers, and how many of them cannot be written so or are too many.
+    pub fn steps(&self, call: &CallUuid) -> (String, usize) {
         let details = || self.submissions.iter().map(|it| &it.detail);
-        let mut webhooks: Vec<&WebhookView> = details().flat_map(|it| &it.webhooks).collect();
+        let mut webhooks: Vec<WebhookView> =
+            details().flat_map(|it| &it.webhooks).cloned().collect();
         webhooks.sort_by_key(|it| it.received_at);
         let (mut text, mut left_out) = (String::new(), 0);
-        for webhook in webhooks {
+        for mut webhook in webhooks {
+            for text in webhook.query.iter_mut().chain(&mut webhook.body) {
+                // Without its call it would be another's.
+                let parts = text.split(call.as_str()).map(disguised);
+                *text = parts.collect::<Vec<_>>().join(call.as_str());
+            }
             match webhook.step() {
                 Ok(step) if text.len() + step.len() < STEPS_MAX => {
                     let _ = writeln!(text, "- {step}");

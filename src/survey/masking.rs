@@ -1,5 +1,5 @@
 /// Fewest digits of what may be the number of a telephone.
-const DIGITS_MIN: usize = 7;
+pub const NUMBER_DIGITS_MIN: usize = 7;
 /// How many digits stay, so that an operator can distinguish numbers.
 const SHOWN: usize = 2;
 
@@ -29,7 +29,7 @@ pub fn is_of_a_number(c: char) -> bool {
 
 fn cover(number: &str, masked: &mut String) {
     let digits = number.chars().filter(|c| c.is_numeric()).count();
-    let covered = if digits < DIGITS_MIN { 0 } else { digits - SHOWN };
+    let covered = if digits < NUMBER_DIGITS_MIN { 0 } else { digits - SHOWN };
     let mut seen = 0;
     for c in number.chars() {
         let is_covered = c.is_numeric() && {
@@ -72,7 +72,7 @@ mod tests {
             prop_assert_eq!(masked.chars().count(), text.chars().count());
             let runs = masked.split(|c: char| !is_of_a_number(c));
             for run in runs {
-                prop_assert!(run.chars().filter(|c| c.is_numeric()).count() < DIGITS_MIN);
+                prop_assert!(run.chars().filter(|c| c.is_numeric()).count() < NUMBER_DIGITS_MIN);
             }
         }
     }

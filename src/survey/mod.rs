@@ -54,7 +54,7 @@ pub use difference::{ChangedAskWhen, ChangedRow, MapOutcome, SurveyDifference};
 pub use keypad::Keypad;
 pub use labels::Labels;
 pub use mapper::SettingsMapper;
-pub use masking::{is_of_a_number, masked};
+pub use masking::{NUMBER_DIGITS_MIN, is_of_a_number, masked};
 pub use prompt::{NoPrompt, Prompt};
 pub use proof::{Chooses, Decided, Given, Proof, Row, ScaleEnd, ScaleEnds, WhichIssues};
 pub use replies::{Replies, ReplyDefinition};

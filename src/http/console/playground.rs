@@ -32,9 +32,8 @@ async fn of_call(page: &PageRequest, call: &str) -> Result<String, PageError> {
         let detail = "you are logged in with admin.viewer_token, which tries no webhooks of a call";
         return Err(PageError::new(StatusCode::FORBIDDEN, detail));
     }
-    let mut found = page.listener.api.admin.inspect_call(&call).await?;
-    found.mask();
-    let (steps, left_out) = found.steps();
+    let found = page.listener.api.admin.inspect_call(&call).await?;
+    let (steps, left_out) = found.steps(&call);
     if steps.is_empty() {
         let detail =
             "no webhook of this call is stored as a text: it is not known, or was purged or erased";
@@ -44,7 +43,7 @@ async fn of_call(page: &PageRequest, call: &str) -> Result<String, PageError> {
         0 => String::new(),
         count => format!("# {count} more webhooks of the call are left out.\n"),
     };
-    Ok(format!("# Call {call}, with long numbers masked.\n{note}{steps}"))
+    Ok(format!("# Call {call}, with other digits in long numbers.\n{note}{steps}"))
 }
 
 pub(super) async fn run(page: PageRequest, form: Form) -> Answer {

@@ -27,8 +27,20 @@ pub(super) fn shown(tree: &Value) -> String {
     digest(&tree)
 }
 
-/// Of a part of the tree that has no secret.
-pub(super) fn digest(tree: &Value) -> String {
+/// What of a survey changes no rating.
+const BESIDE_RULES: [&str; 5] =
+    ["insights", "labels", "mask_phone_numbers", "notes", "notes_length"];
+
+/// Of the rules of a survey, by the section that it is.
+pub(super) fn of_rules(survey: &Value) -> String {
+    let mut survey = survey.clone();
+    if let Some(keys) = survey.as_object_mut() {
+        keys.retain(|key, _| !BESIDE_RULES.contains(&key.as_str()));
+    }
+    digest(&survey)
+}
+
+fn digest(tree: &Value) -> String {
     let digest = Sha256::digest(tree.to_string());
     data_encoding::HEXLOWER.encode(&digest[..6])
 }

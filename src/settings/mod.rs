@@ -137,7 +137,7 @@ pub struct Settings {
     /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
-    /// Of the section of each survey: equal for equal rules.
+    /// Of the rules of each survey: equal if answers get equal ratings.
     pub survey_digests: BTreeMap<Name, String>,
     /// What is written at `store.password`, whose place a service that runs cannot change.
     pub store_password: Fingerprint,
@@ -253,7 +253,7 @@ impl Settings {
         let replies = replies::replies(section("sources"), &sources, &surveys);
         let tree = cursor.json();
         let surveys = complete(surveys)?;
-        let digest = |name: &Name| hash::digest(&tree["surveys"][name.as_str()]);
+        let digest = |name: &Name| hash::of_rules(&tree["surveys"][name.as_str()]);
         Some(Self {
             public: public?,
             admin: admin?,

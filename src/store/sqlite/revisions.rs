@@ -13,7 +13,10 @@ const REMOVE_OLD: &str = "DELETE FROM survey_revisions WHERE survey = ?1 AND sin
     (SELECT since FROM survey_revisions WHERE survey = ?1 ORDER BY since DESC LIMIT 1 OFFSET ?2)";
 
 pub(super) fn find(connection: &Connection) -> Result<Vec<SurveyRevision>> {
-    connection.prepare_cached(ALL)?.query_map([], revision)?.collect()
+    let mut statement = connection.prepare_cached(ALL)?;
+    // One that cannot be read, because another program has written it, only draws no mark.
+    let revisions = statement.query_map([], |row| Ok(revision(row).ok()))?;
+    Ok(revisions.collect::<Result<Vec<Option<_>>>>()?.into_iter().flatten().collect())
 }
 
 /// A row of [`ALL`].

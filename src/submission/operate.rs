@@ -107,7 +107,7 @@ impl Submission {
         if self.is_purged() {
             return ActionOutcome::Final;
         }
-        self.document.note(at, "reveal", None);
+        self.document.note(at, Document::REVEAL, None);
         ActionOutcome::Done
     }
 

@@ -36,7 +36,7 @@ pub struct ListenerOptions {
     pub bounds: Bounds,
     pub metrics: ListenerMetrics,
     /// Cleared when the service goes down: from then on a connection ends with its next response, so that its
-    /// client makes the next one to another replica, and none is idle when the listener closes.
+    /// client makes the next one to another replica.
     pub accepting: Arc<AtomicBool>,
     /// By which it is known how long connections wait.
     pub clock: Clock,

@@ -139,15 +139,15 @@ pub(super) async fn audit(page: PageRequest) -> Answer {
 }
 
 pub(super) async fn setup(mut page: PageRequest, source: web::Path<String>) -> Answer {
+    let mut rejections = rejections_of(&page.listener.api.ingest);
+    rejections.retain(|it| it.source == *source);
+    if let Some(known) = page.unchanged(&rejections) {
+        return Ok(known);
+    }
     let config = page.listener.console.config();
     let setup = config.setups.iter().find(|it| it.source == *source).ok_or_else(|| {
         PageError::new(StatusCode::NOT_FOUND, "the settings have no source with this name")
     })?;
-    let mut rejections = rejections_of(&page.listener.api.ingest);
-    rejections.retain(|it| it.source == setup.source);
-    if let Some(known) = page.unchanged(&rejections) {
-        return Ok(known);
-    }
     let query = SubmissionQuery { source: Some(setup.source.clone()), ..Default::default() };
     let paging = Paging { cursor: None, limit: Some(ARRIVED) };
     let mut arrived = page.listener.admin().list(&query, &paging).await?;

@@ -333,8 +333,8 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// If it is a spool, brings over what waits in it, and returns how much that is. Whatever else it has
-    /// followed from that, and does again.
+    /// If it is a spool, brings over what waits in it, and returns how much that is. Its submissions and keys
+    /// only served replies and duplicates while the database was away.
     fn spool(&mut self, fresh: &Connection) -> Result<Option<u64>> {
         fresh.execute_batch("BEGIN IMMEDIATE")?;
         let is_blob = |row: &Row<'_>| row.get_ref(1).is_ok_and(|it| it.as_blob().is_ok());

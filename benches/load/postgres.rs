@@ -29,7 +29,7 @@ const NOBODY: u32 = 65534;
 /// The database that those with a million submissions are copies of.
 const MILLION: &str = "million";
 
-/// A million submissions that have ended, over the last 25 days, and ten thousand that are due tomorrow, with
+/// A million submissions that have ended, over the last 25 days, and ten thousand that are due in 20 minutes, with
 /// webhooks and keys.
 const ROWS: &str = "
     INSERT INTO submissions (seq, id, account, survey, call, state, accepted_at, due_at, fence, settled_at,
@@ -40,7 +40,7 @@ const ROWS: &str = "
                 FROM generate_series(10001, 1010000) AS n) AS times;
     INSERT INTO submissions (seq, id, account, survey, call, state, accepted_at, due_at, fence, checksum, document)
         SELECT at * 1000, gen_random_uuid(), 'other', 'quick', gen_random_uuid(), 'pending', at,
-                at + 86400000000, 0, 0, repeat('x', 500)
+                (extract(epoch FROM now())::bigint + 1200) * 1000000, 0, 0, repeat('x', 500)
             FROM (SELECT (extract(epoch FROM now())::bigint - n * 2) * 1000000 AS at
                 FROM generate_series(1, 10000) AS n) AS times;
     INSERT INTO due (seq, account, due_at, fence, due_since)

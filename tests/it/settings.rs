@@ -804,6 +804,7 @@ surveys:
     // Warnings name lines, which are others.
     let all_but_hash = |mut settings: Settings| {
         settings.hash.clear();
+        settings.survey_digests.clear();
         settings.warnings = Warnings::default();
         format!("{settings:#?}")
     };

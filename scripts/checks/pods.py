@@ -1,12 +1,14 @@
-"""Runs a rendered chart's pods as processes: its check, its servers, and the pod of `helm test`.
+"""Runs a rendered chart's pods: its check, its servers, and the pod of `helm test`.
 
     pods.py BINARY FILE [ARGUMENT…]
+    pods.py image:NAME FILE [ARGUMENT…]
 
-Files are mounted below a temporary folder, Services are ports of loopback; commands, variables and
-settings are those of the manifests. With PostgreSQL there are two servers and a database, with the password of
-the manifests: webhooks go to the first server, and are read at the second. Arguments are a command that is
-run in a server's container then. Exits 1 and says which
-command failed if one does.
+The containers are processes of a binary, which find what is mounted below a temporary folder, or containers
+of an image, with the user, the root and the capabilities of the manifests; $PODMAN is podman and its options
+then. Services are ports of loopback; commands, variables and settings are those of the manifests. With
+PostgreSQL there are two servers and a database, with the password of the manifests: webhooks go to the first
+server, and are read at the second. Arguments are a command that is run in a server's container then. Exits 1
+and says which command failed if one does.
 """
 
 import base64
@@ -14,6 +16,7 @@ import contextlib
 import glob
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -30,16 +33,21 @@ import yaml
 READY_WITHIN = 30
 
 
-def main(binary, file, *command):
+# What the manifests leave to the machine, which may have less than podman asks for.
+LIMITS = ["--ulimit=nofile=4096:4096", "--ulimit=nproc=1024:1024"]
+
+
+def main(program, file, *command):
     with open(file, encoding="utf-8") as text:
         documents = [document for document in yaml.safe_load_all(text) if document]
     with tempfile.TemporaryDirectory() as root:
-        return Cluster(binary, documents, Path(root)).run(command)
+        return Cluster(program, documents, Path(root)).run(command)
 
 
 class Cluster:
-    def __init__(self, binary, documents, root):
-        self.binary, self.documents, self.root = binary, documents, root
+    def __init__(self, program, documents, root):
+        self.binary, _, self.image = program.partition("image:")
+        self.documents, self.root = documents, root
         self.ports = {"webhooks": free_port(), "admin": free_port()}
         self.database = None
 
@@ -69,7 +77,7 @@ class Cluster:
         serve = {"args": ["serve", "--config", "/etc/postcall/postcall.yaml"], **spec["containers"][0]}
         server = subprocess.Popen(**self.process(spec, serve))
         try:
-            self.wait_until_ready(spec["containers"][0]["readinessProbe"]["httpGet"]["path"])
+            self.wait_until_ready(server, spec["containers"][0]["readinessProbe"]["httpGet"]["path"])
             yield
         finally:
             server.send_signal(signal.SIGTERM)
@@ -106,6 +114,10 @@ class Cluster:
                 place = folder / mounts[volume["name"]].lstrip("/") / key
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(self.at(folder, content), encoding="utf-8")
+        written = {volume["name"] for volume in pod["volumes"]}
+        volumes = {mounts[name]: folder / mounts[name].lstrip("/") for name in mounts if name in written}
+        # The claim of a StatefulSet is no volume of its template.
+        volumes |= {mounts[name]: self.volume(pod) for name in mounts if name not in written}
         env = {e["name"]: e.get("value", uuid.uuid4().hex) for e in container["env"]}
         # All containers of a pod see the same.
         env["POD_UID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, str(self.root)))
@@ -117,6 +129,12 @@ class Cluster:
         if self.database:
             env["POSTCALL__STORE__URL"] = self.database
         arguments = [self.argument(folder, env, argument) for argument in container["args"]]
+        if self.image:
+            options = [*security_options(pod, container), *LIMITS]
+            options += [f"--volume={place}:{path}{':ro' if place.is_relative_to(folder) else ''}" for path, place in volumes.items()]
+            options += [f"--env={name}={value}" for name, value in env.items()]
+            podman = [*shlex.split(os.environ["PODMAN"]), "run", "--rm", "--pull=never", "--network=host", *options, self.image]
+            return {"args": [*podman, *arguments]}
         return {"args": [self.binary, *arguments], "env": env, "cwd": self.root}
 
     def argument(self, folder, env, text):
@@ -128,10 +146,19 @@ class Cluster:
 
     def at(self, folder, text):
         """The text with the paths of mounts below the folder, and that of the pod's volume below the root."""
+        if self.image:
+            return text
+        text = text.replace("/run/secrets/", f"{folder}/run/secrets/").replace("/etc/postcall", f"{folder}/etc/postcall")
+        return text.replace("/data/", f"{self.volume({})}/")
+
+    def volume(self, pod):
+        """The folder of the pod's claim, which is the group's that the manifest names."""
         volume = self.root / "data" / str(self.ports["webhooks"])
         volume.mkdir(parents=True, exist_ok=True)
-        text = text.replace("/run/secrets/", f"{folder}/run/secrets/").replace("/etc/postcall", f"{folder}/etc/postcall")
-        return text.replace("/data/", f"{volume}/")
+        if self.image:
+            os.chown(volume, 0, pod["securityContext"]["fsGroup"])
+            volume.chmod(0o2775)
+        return volume
 
     def content_of(self, volume):
         if "configMap" in volume:
@@ -145,15 +172,30 @@ class Cluster:
                 return document
         raise SystemExit(f"there is no {kind} {name or ''}")
 
-    def wait_until_ready(self, path):
+    def wait_until_ready(self, server, path):
         until = time.monotonic() + READY_WITHIN
         while time.monotonic() < until:
+            if server.poll() is not None:
+                raise SystemExit(f"serve exited {server.returncode}, and was not ready")
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['admin']}{path}", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
         raise SystemExit(f"serve is not ready after {READY_WITHIN} s")
+
+
+def security_options(pod, container):
+    """Options of podman for what the manifest says of a container's user, root and privileges."""
+    pod, container = pod["securityContext"], container["securityContext"]
+    yield f"--user={pod['runAsUser']}:{pod['runAsGroup']}"
+    yield f"--group-add={pod['fsGroup']}"
+    if container["readOnlyRootFilesystem"]:
+        # Kubernetes mounts nothing that can be written over it.
+        yield from ("--read-only", "--read-only-tmpfs=false")
+    if not container["allowPrivilegeEscalation"]:
+        yield "--security-opt=no-new-privileges"
+    yield from (f"--cap-drop={name}" for name in container["capabilities"]["drop"])
 
 
 @contextlib.contextmanager

@@ -52,8 +52,7 @@ impl Insights {
 impl Period {
     /// Whether it differs by more than chance; of too few ratings nothing is said.
     pub fn is_outside(&self) -> bool {
-        let (least, most) = self.limits;
-        !self.low.is_small() && !(least..=most).contains(&self.low.k)
+        self.low.is_outside(self.limits)
     }
 }
 

@@ -171,8 +171,7 @@ impl InsightsReport {
         let is_compared = !now.is_small() && !was.is_small();
         let each_day: Vec<Range<i64>> = insights.days.clone().map(|day| day..day + 1).collect();
         let days = insights.control_chart(each_day).into_iter().map(|it| {
-            let (least, most) = it.limits;
-            let limits = Limits { least, most, outside: it.is_outside() };
+            let limits = Limits::of(it.low, it.limits);
             DayView { day: date(it.days.start), low: it.low.into(), limits }
         });
         let before = Insights::issue_counts(&insights.before);
@@ -184,9 +183,7 @@ impl InsightsReport {
         });
         let all = insights.by_value.all().value();
         let values = insights.by_value.values.iter().map(|(value, share)| {
-            let (least, most) = limits(all, share.n, 0.025);
-            let outside = !share.is_small() && !(least..=most).contains(&share.k);
-            let limits = Limits { least, most, outside };
+            let limits = Limits::of(*share, limits(all, share.n, 0.025));
             ValueView { value: value.clone(), low: (*share).into(), limits }
         });
         let changes = insights.changes.iter();
@@ -214,6 +211,13 @@ impl InsightsReport {
             fields: insights.fields,
             tallies: table.tallies.into_iter().map(|it| TallyView::of(it, has_value)).collect(),
         }
+    }
+}
+
+impl Limits {
+    fn of(share: Share, limits: (u64, u64)) -> Self {
+        let (least, most) = limits;
+        Self { least, most, outside: share.is_outside(limits) }
     }
 }
 

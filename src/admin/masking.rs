@@ -154,21 +154,22 @@ fn date_in(text: &str) -> Option<usize> {
 /// Masks a query or a body, whose numbers may be written with `%20`, `%2B`, `\/` or `\u202f` in them: those
 /// are shown as what they mean.
 fn cover_encoded(text: &mut String) {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find(['%', '\\']) {
-        decoded.push_str(&rest[..at]);
-        rest = &rest[at..];
-        // Only what numbers are written with: a mark that is decoded would read as another form.
-        let (c, length) = escaped(rest)
-            .filter(|(c, _)| is_of_a_number(*c))
-            .unwrap_or_else(|| (if rest.starts_with('%') { '%' } else { '\\' }, 1));
-        decoded.push(c);
-        rest = &rest[length..];
-    }
-    decoded.push_str(rest);
-    *text = decoded;
+    *text = characters(text).map(|(c, _)| c).collect();
     cover(text);
+}
+
+/// The characters of a text, and how each is written. Only those are decoded that numbers are written with: a
+/// mark that is decoded would read as another form.
+fn characters(text: &str) -> impl Iterator<Item = (char, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let c = rest.chars().next()?;
+        let decoded = escaped(rest).filter(|(c, _)| is_of_a_number(*c));
+        let (c, length) = decoded.unwrap_or((c, c.len_utf8()));
+        let (written, after) = rest.split_at(length);
+        rest = after;
+        Some((c, written))
+    })
 }
 
 /// The text with other digits in long numbers, however they are written: it can be read as it could before, and
@@ -176,11 +177,7 @@ fn cover_encoded(text: &mut String) {
 pub(super) fn disguised(text: &str) -> String {
     let mut disguised = String::with_capacity(text.len());
     let mut number: Vec<(char, &str)> = Vec::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let (c, length) =
-            escaped(rest).filter(|(c, _)| is_of_a_number(*c)).unwrap_or((c, c.len_utf8()));
-        let (written, after) = rest.split_at(length);
+    for (c, written) in characters(text) {
         if is_of_a_number(c) {
             number.push((c, written));
         } else {
@@ -188,7 +185,6 @@ pub(super) fn disguised(text: &str) -> String {
             number.clear();
             disguised.push_str(written);
         }
-        rest = after;
     }
     disguise(&number, &mut disguised);
     disguised

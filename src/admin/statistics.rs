@@ -30,6 +30,11 @@ impl Share {
         self.n < Self::MIN
     }
 
+    /// Whether it differs by more than chance, which these limits of `k` explain; of too few nothing is said.
+    pub fn is_outside(self, (least, most): (u64, u64)) -> bool {
+        !self.is_small() && !(least..=most).contains(&self.k)
+    }
+
     /// Wilson's score interval of 95 %; of none, everything is possible.
     pub fn interval(self) -> (f64, f64) {
         if self.n == 0 {

@@ -13,6 +13,8 @@
 //! on a server of PostgreSQL that it starts from the machine's binaries.
 
 mod driver;
+#[path = "../../tests/it/postgres/installed.rs"]
+mod installed;
 mod message;
 mod noop;
 mod plivo;

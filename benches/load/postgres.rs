@@ -1,7 +1,6 @@
 //! A PostgreSQL server from the machine's own binaries, as it comes: what it commits is synced.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -12,11 +11,9 @@ use postcall::clock::Clock;
 use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
 use tempfile::TempDir;
 
+use crate::installed::newest_binaries;
 use crate::process;
 use crate::settings::FOLDER;
-
-/// Where Debian has the binaries of its releases of PostgreSQL.
-const INSTALLED: &str = "/usr/lib/postgresql";
 
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,10 +155,7 @@ impl Drop for Postgres {
 
 /// A program of the newest release that is installed, as a user that PostgreSQL accepts.
 fn command(program: &str) -> anyhow::Result<Command> {
-    let releases = std::fs::read_dir(INSTALLED).context("PostgreSQL: run scripts/databases")?;
-    let binaries = releases.filter_map(|release| Some(release.ok()?.path().join("bin")));
-    let of_release = |path: &PathBuf| path.parent()?.file_name()?.to_str()?.parse::<u32>().ok();
-    let newest = binaries.max_by_key(of_release).context("PostgreSQL: run scripts/databases")?;
+    let newest = newest_binaries().context("PostgreSQL: run scripts/databases")?;
     let mut command = Command::new(newest.join(program));
     if rustix::process::geteuid().is_root() {
         command = Command::new("setpriv");

@@ -69,3 +69,14 @@ pub fn id_of(test_env: &TestEnv, call: &str, cookie: &str) -> String {
     let after = page.text.split("id=\"s-").nth(1).expect("a submission");
     after.split('"').next().unwrap().to_owned()
 }
+
+/// From now on a pressed 1 is the best answer.
+pub fn reverse_the_scale(test_env: &mut TestEnv) {
+    test_env.operator_rewrites(|settings| {
+        let rating = "rating: { question: score }, complete: { timeout: 0s }";
+        let other =
+            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
+        settings.replace(rating, other)
+    });
+    test_env.reload();
+}

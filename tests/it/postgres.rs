@@ -2,6 +2,7 @@
 //! gone with the process. `DATABASE_URL` names one of the developer's instead, whose user may create
 //! databases.
 
+mod installed;
 mod pair;
 mod proxy;
 
@@ -17,11 +18,9 @@ use tempfile::TempDir;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 
+use self::installed::newest_binaries;
 pub use self::pair::Pair;
 pub use self::proxy::Proxy;
-
-/// Where Debian has the binaries of its releases of PostgreSQL.
-const INSTALLED: &str = "/usr/lib/postgresql";
 
 /// How long the server may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -249,20 +248,6 @@ fn server_shell(script: &str) -> Command {
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
-}
-
-/// The folder of the newest release that is installed.
-fn newest_binaries() -> Option<PathBuf> {
-    let releases = std::fs::read_dir(INSTALLED).ok()?;
-    let mut releases: Vec<(u32, PathBuf)> = releases
-        .filter_map(|release| {
-            let path = release.ok()?.path();
-            Some((path.file_name()?.to_str()?.parse().ok()?, path.join("bin")))
-        })
-        .filter(|(_, binaries)| binaries.join("postgres").exists())
-        .collect();
-    releases.sort();
-    releases.pop().map(|(_, binaries)| binaries)
 }
 
 /// Runs something with a connection, on a thread of its own: a test may be in a runtime already.

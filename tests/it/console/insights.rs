@@ -1,6 +1,6 @@
 //! What the insights show, and where their marks lead to.
 
-use super::{page, send};
+use super::{page, reverse_the_scale, send};
 use crate::test_env::{Callback, SETTINGS, TOKEN, TestEnv};
 use crate::wire::Reply;
 
@@ -153,13 +153,7 @@ fn insights_show_where_the_rules_of_a_survey_changed() {
     recorded(&test_env, 2);
     let words = "<p id=\"changes\">";
     assert!(!insights(&test_env, "").text.contains(words), "a survey began with its rules");
-    test_env.operator_rewrites(|settings| {
-        let rating = "rating: { question: score }, complete: { timeout: 0s }";
-        let other =
-            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
-        settings.replace(rating, other)
-    });
-    test_env.reload();
+    reverse_the_scale(&mut test_env);
     recorded(&test_env, 3);
     for query in ["", "survey=quick&by=campaign", "days=90"] {
         let text = insights(&test_env, query).text;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use postcall::clock::Clock;
 
-use super::{HOST, OWN, TOKEN, VIEWER, browse, id_of, log_in, page, send, with_tokens};
+use super::{
+    HOST, OWN, TOKEN, VIEWER, browse, id_of, log_in, page, reverse_the_scale, send, with_tokens,
+};
 use crate::test_env::{Callback, FROM, SETTINGS, TOKEN as PLIVO_TOKEN, TestEnv};
 use crate::wire::Reply;
 
@@ -125,13 +127,7 @@ fn a_call_shows_what_other_settings_would_make_of_it() {
     let mut test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");
     test_env.until_it_is("c-1", "delivered");
-    test_env.operator_rewrites(|settings| {
-        let rating = "rating: { question: score }, complete: { timeout: 0s }";
-        let other =
-            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
-        settings.replace(rating, other)
-    });
-    test_env.reload();
+    reverse_the_scale(&mut test_env);
     let text = page(&test_env, "/console/calls/c-1", "").text;
     let today = "Today’s settings would say: feedback <strong>2</strong>";
     assert!(text.contains(today) && text.contains("(rating)"), "{text}");
@@ -472,13 +468,7 @@ fn a_page_is_sent_again_after_what_it_shows_has_changed() {
     assert_news(&test_env, &known, &["/console/"]);
     // Other settings make other pages of the same submissions.
     let known = tags(&test_env);
-    test_env.operator_rewrites(|settings| {
-        let rating = "rating: { question: score }, complete: { timeout: 0s }";
-        let other =
-            "rating: { question: score, scale: { from: [5, 1] } }, complete: { timeout: 0s }";
-        settings.replace(rating, other)
-    });
-    test_env.reload();
+    reverse_the_scale(&mut test_env);
     assert_news(&test_env, &known, &["/console/calls/c-1", &base]);
     // A process that starts knows no page of the one before it.
     let known = tags(&test_env);

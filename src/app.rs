@@ -217,8 +217,14 @@ impl App {
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
         let sources = sources.into_values().collect();
-        let ingest =
-            Arc::new(Ingest::new(sources, &surveys, &replies, receive.clone(), metrics.clone()));
+        let ingest = Arc::new(Ingest::new(
+            sources,
+            &surveys,
+            &replies,
+            receive.clone(),
+            metrics.clone(),
+            clock.clone(),
+        ));
         let api = Api { admin: admin.clone(), gate: gate.clone(), ingest: ingest.clone() };
         let admin_server = serve_admin(
             admin_listener,

@@ -211,13 +211,13 @@ surveys:
         let (terms, _) = watch::channel(Arc::new(terms::of_delivery(&settings)));
         let admin = terms::of_admin(&settings);
         let admin = AdminService::new(store.clone(), admin, metrics.clone(), clock.clone());
-        let console = ConsoleContext::new(clock, random, terms::of_console(&settings));
+        let console = ConsoleContext::new(clock.clone(), random, terms::of_console(&settings));
         let gate = Gate::new(true, terms::admin_tokens(&settings));
         let in_force = InForce::of(&settings);
         let Settings { sources, surveys, replies, .. } = settings;
         let receive: Arc<dyn Receive> = store;
         let sources = sources.into_values().collect();
-        let ingest = Ingest::new(sources, &surveys, &replies, receive, metrics.clone());
+        let ingest = Ingest::new(sources, &surveys, &replies, receive, metrics.clone(), clock);
         Live {
             in_force,
             ingest: Arc::new(ingest),

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
+
 use crate::invariant_checker::Replicas;
 use crate::postgres::{self, TestDatabase};
-use crate::test_env::{SETTINGS, TestEnv};
+use crate::test_env::{Callback, SETTINGS, TOKEN, TestEnv};
 
 /// Of the replicas, by their number; none is right.
 const APART: [Option<&str>; Replicas::COUNT] = [Some("-120"), Some("+180"), None];
@@ -60,6 +62,39 @@ fn changed_answer_counts_in_its_order_at_replicas_whose_clocks_are_apart() {
         assert_eq!(heard.len(), 1, "{pair:?}: {heard:?}");
         assert_eq!(heard[0]["rating"], 4, "the later answer counts: {pair:?}");
     }
+    assert_eq!(database.number(STRAYED), 0, "webhooks are dated by the database's clock");
+}
+
+#[test]
+fn signature_with_a_time_is_in_time_by_the_database_or_by_the_replicas_own_clock() {
+    if !postgres::is_available() || !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let signature = format!(
+        "quick: {{ preset: generic-form, signature: {{ hmac: {{ header: X-Signature, secret: {{ value: {TOKEN} }}, \
+         encoding: base64, timestamp: {{ header: X-Time, format: unix }}, \
+         signed_payload: \"{{timestamp}}.{{body}}\" }} }},"
+    );
+    let settings = SETTINGS
+        .replace("sqlite:@folder@/store.db", &database.url())
+        .replace("quick: { preset: plivo,", &signature);
+    let mut replica = TestEnv::of(&settings);
+    // By which the database's is half an hour behind, as that of a standby may be.
+    replica.set_environment(of_clock("+1800"));
+    replica.serve_as_process();
+    let now = Timestamp::now().as_second();
+    for (call, ahead, status) in [
+        ("by-the-database", 0, 200),
+        ("by-the-replica", 1800, 200),
+        ("by-none", 900, 401),
+        ("by-none-that-was", -900, 401),
+    ] {
+        let body = format!("call_uuid={call}&score=4");
+        let sent = Callback::with_time("quick", &body, TOKEN, now + ahead).send(&replica);
+        sent.assert_status(status);
+    }
+    assert_eq!(database.number("SELECT count(*) FROM submissions"), 2);
     assert_eq!(database.number(STRAYED), 0, "webhooks are dated by the database's clock");
 }
 

@@ -69,13 +69,13 @@ impl Service {
             path: settings.store.url.file().unwrap().to_owned(),
             write_queue: settings.store.write_queue,
             lease: settings.delivery.lease,
-            clock,
+            clock: clock.clone(),
             observer: metrics.clone(),
         });
         let store = Arc::new(store.unwrap());
         let sources = settings.sources.into_values().collect();
-        let ingest =
-            Ingest::new(sources, &settings.surveys, &settings.replies, store.clone(), metrics);
+        let (surveys, replies) = (&settings.surveys, &settings.replies);
+        let ingest = Ingest::new(sources, surveys, replies, store.clone(), metrics, clock);
         let store = SlowStore { store, gate: Semaphore::new(0), waits: Notify::new() };
         Self { ingest, store, _folder: folder }
     }

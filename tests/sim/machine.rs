@@ -186,7 +186,9 @@ impl Machine {
         let admin = AdminService::new(store.clone(), admin, metrics.clone(), clock.clone());
         let Settings { sources, surveys, replies, .. } = settings;
         let sources = sources.into_values().collect();
-        let ingest = Arc::new(Ingest::new(sources, &surveys, &replies, store.clone(), metrics));
+        let ingest =
+            Ingest::new(sources, &surveys, &replies, store.clone(), metrics, clock.clone());
+        let ingest = Arc::new(ingest);
         let admin = Arc::new(admin);
         let (kept, place) = (ingest.clone(), store.clone());
         let quarantine = tokio::task::spawn_local(async move {

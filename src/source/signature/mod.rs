@@ -30,6 +30,7 @@ pub use token::{Basic, Bearer};
 pub use twilio::{Twilio, UnnamedBody};
 pub use vonage::Vonage;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
@@ -371,6 +372,11 @@ impl VerifiedWebhook {
 
     pub fn into_webhook(self) -> Webhook {
         self.webhook
+    }
+
+    /// With another time of arrival than that by which its signature is in time.
+    pub fn dated(self, received_at: Timestamp) -> Self {
+        Self { webhook: Webhook { received_at, ..self.webhook }, ..self }
     }
 
     pub fn form(&self) -> &Form {

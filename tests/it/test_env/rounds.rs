@@ -244,14 +244,14 @@ impl Rounds {
             store: store.clone(),
             config: config_in_force,
             metrics: metrics.clone(),
-            clock,
+            clock: clock.clone(),
             random,
             client: Arc::new(Client::new),
         });
         let sources = settings.sources.into_values().collect();
-        let surveys = settings.surveys;
-        let ingest =
-            Ingest::new(sources, &surveys, &settings.replies, store.clone(), metrics.clone());
+        let (surveys, replies) = (settings.surveys, settings.replies);
+        let (receive, metered) = (store.clone(), metrics.clone());
+        let ingest = Ingest::new(sources, &surveys, &replies, receive, metered, clock);
         self.service = Some(Service { dispatcher, config, ingest, metrics, store, surveys });
     }
 

@@ -46,16 +46,22 @@ impl Service {
             .stdout(Stdio::piped())
             .spawn()
             .context("starting the service")?;
-        let mut said = BufReader::new(process.stdout.take().context("the service's output")?);
-        let mut line = String::new();
-        said.read_line(&mut line)?;
-        let serving: Value = serde_json::from_str(&line).context("the service's first line")?;
+        let output = process.stdout.take().context("the service's output")?;
+        let mut said = BufReader::new(output).lines();
+        let serving = loop {
+            let line = said.next().context("the service ended")??;
+            let said: Value = serde_json::from_str(&line).context("a line of the service")?;
+            if said["public"].is_string() {
+                break said;
+            }
+            eprintln!("{line}");
+        };
         let listener = |name: &str| -> anyhow::Result<SocketAddr> {
             Ok(serving[name].as_str().context("an address")?.parse()?)
         };
         let (public, admin) = (listener("public")?, listener("admin")?);
         // A full pipe would stop it.
-        thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        thread::spawn(move || said.for_each(drop));
         let store = store.to_owned();
         let mut service = Self { public, admin, process, _simulator: simulator, store, waiting: 0 };
         service.get("/readyz").context("it is not ready")?;

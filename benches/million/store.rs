@@ -65,7 +65,7 @@ impl Known {
             ("newest", "limit=50".to_owned()),
             ("newest, long pages", "limit=200".to_owned()),
             ("dead", "state=dead&limit=200".to_owned()),
-            ("dead for one reason", "state=dead&reason=refused".to_owned()),
+            ("dead for one reason", "state=dead&reason=rejected".to_owned()),
             ("delivered", "state=delivered&limit=200".to_owned()),
             ("waiting", "state=pending".to_owned()),
             ("one account", "account=other&limit=200".to_owned()),

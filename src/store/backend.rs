@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::error::StoreError;
@@ -249,8 +251,10 @@ pub(super) struct Touched {
     pub keys: Vec<(Name, String)>,
     /// Accounts whose pauses are looked at.
     pub accounts: Vec<Name>,
-    /// Accounts that are claimed of.
-    pub claimed: Vec<Name>,
+    /// Accounts that are claimed of, and how many are wanted of each.
+    pub claimed: Vec<(Name, usize)>,
+    /// How long claims hold, if those that are claimed of are looked at.
+    pub lease: Option<Duration>,
 }
 
 impl Touched {
@@ -272,9 +276,9 @@ impl Touched {
         Self { accounts: accounts.into_iter().collect(), ..Self::default() }
     }
 
-    pub fn claiming(accounts: impl IntoIterator<Item = Name>) -> Self {
-        let accounts: Vec<Name> = accounts.into_iter().collect();
-        Self { claimed: accounts.clone(), accounts, ..Self::default() }
+    pub fn claiming(wanted: &[(Name, usize)], lease: Duration) -> Self {
+        let accounts = wanted.iter().map(|(account, _)| account.clone()).collect();
+        Self { claimed: wanted.to_vec(), accounts, lease: Some(lease), ..Self::default() }
     }
 
     pub fn extend(&mut self, other: &Touched) {
@@ -284,6 +288,7 @@ impl Touched {
         self.keys.extend_from_slice(&other.keys);
         self.accounts.extend_from_slice(&other.accounts);
         self.claimed.extend_from_slice(&other.claimed);
+        self.lease = self.lease.or(other.lease);
     }
 }
 

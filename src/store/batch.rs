@@ -29,7 +29,7 @@ const UNSENT_MAX: usize = 64;
 
 /// Most leases that expire in one transaction, most submissions that retention touches in one, and
 /// most idempotency keys that are forgotten in one: webhooks wait meanwhile.
-const EXPIRED_MAX: usize = 1000;
+pub(super) const EXPIRED_MAX: usize = 1000;
 const PURGED_MAX: usize = 200;
 const KEYS_FORGOTTEN_MAX: usize = 500;
 
@@ -95,6 +95,11 @@ pub fn free_claims<B: Backend>(
         tracing::warn!(freed, "claims of a process that has ended are freed");
     }
     Ok(counts)
+}
+
+/// Until when leases end that are renewed now: at half their time, so that no other process finds them ended.
+pub(super) fn renewed_by(clock: Timestamp, lease: Duration) -> Timestamp {
+    clock.saturating_add(lease / 2).unwrap_or(Timestamp::MAX)
 }
 
 impl WorkingSet {
@@ -500,9 +505,8 @@ impl<'a, B: Backend> Batch<'a, B> {
         lease: Duration,
     ) -> Result<usize, B::Error> {
         let mut expired = 0;
-        // At half its time: another process must not find it ended.
-        let renewed = self.clock.saturating_add(lease / 2).unwrap_or(Timestamp::MAX);
         loop {
+            let renewed = renewed_by(self.clock, lease);
             let rows = self.backend.expired(self.clock, renewed, EXPIRED_MAX)?;
             let found = rows.len();
             let mut changed = 0;
@@ -924,9 +928,15 @@ impl<'a, B: Backend> Batch<'a, B> {
         let entries = &self.set.entries;
         let of_account = |entry: &&Entry| entry.submission.account == *account;
         let changed = entries.values().filter(|entry| entry.change == Change::Update);
-        let outdated = changed.filter(of_account).count();
-        let mut due = self.backend.due(account, after, until, limit.saturating_add(outdated))?;
-        due.retain(|(_, row)| entries.get(row).is_none_or(|it| it.change == Change::None));
+        let is_current = |(_, row): &(Timestamp, i64)| {
+            entries.get(row).is_none_or(|it| it.change == Change::None)
+        };
+        let mut due = self.backend.due(account, after, until, limit)?;
+        if due.len() == limit && !due.iter().all(is_current) {
+            let outdated = changed.filter(of_account).count();
+            due = self.backend.due(account, after, until, limit.saturating_add(outdated))?;
+        }
+        due.retain(is_current);
         for (row, entry) in entries {
             let submission = &entry.submission;
             if matches!(entry.change, Change::Insert | Change::Update)

@@ -244,9 +244,7 @@ impl<E: Engine> Queue for E {
         let unconfirmed = || self.serving().unconfirmed.lock().expect("no holder panics");
         let given_back = unconfirmed().clone();
         let started = Arc::<Mutex<Vec<LeaseToken>>>::default();
-        let touched = touching::<E>(|| {
-            Touched::claiming(request.wanted.iter().map(|(account, _)| account.clone()))
-        });
+        let touched = touching::<E>(|| Touched::claiming(&request.wanted, lease));
         let (tokens, known) = (started.clone(), given_back.clone());
         let claimed = write_in(self, Order::Last, touched, move |batch| {
             let turns = &mut turns.lock().expect("selecting does not panic");

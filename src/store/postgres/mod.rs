@@ -19,6 +19,7 @@ mod schema;
 mod tallies;
 mod transaction;
 mod upkeep;
+mod waiting;
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};

@@ -22,6 +22,7 @@ use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
 use super::replicas::{Ended, Replica, SAY_EVERY, now};
+use super::waiting::{self, Waiting};
 use super::{quarantine, queries, revisions, tallies, upkeep};
 use crate::account::Pause;
 use crate::clock::Clock;
@@ -29,6 +30,7 @@ use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
     Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
 };
+use crate::store::batch::{EXPIRED_MAX, renewed_by};
 use crate::store::error::StoreError;
 use crate::store::model::{
     ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, SurveyRevision,
@@ -52,6 +54,12 @@ const EXPIRES_OWN_FOR: SignedDuration = SignedDuration::from_secs(10);
 /// How far the clock of this machine may be from the database's before the log says so.
 const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
 
+/// How often the state counts of the whole database are read: they are shown, and decide nothing.
+const COUNT_EVERY: SignedDuration = SignedDuration::from_millis(250);
+
+/// How much is left of the time for which a replica leads an account when it asks for more, as [`LEAD`] says too.
+const LEAD_LEFT: SignedDuration = SignedDuration::from_millis(7500);
+
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
@@ -71,6 +79,12 @@ pub(in crate::store) struct Database {
     reached_at: Cell<Option<Timestamp>>,
     /// When it was last said that this replica serves.
     said_at: Cell<Option<Timestamp>>,
+    /// The database's clock as it was last read, and when that was, in unsuspended time of this machine.
+    read_at: Cell<Option<(Timestamp, Duration)>>,
+    /// When the state counts were last read.
+    counted_at: Cell<Option<Timestamp>>,
+    /// Until when this replica leads accounts, as far as is known.
+    led_until: RefCell<HashMap<Name, Timestamp>>,
     transaction: RefCell<Transaction>,
     changes: Cell<u64>,
     /// How far [`upkeep`] has looked through the submissions.
@@ -115,6 +129,10 @@ struct Transaction {
     pauses: HashMap<Name, Option<String>>,
     /// Accounts that this replica leads, as far as is known.
     led: HashMap<Name, bool>,
+    /// What waits, where nothing that was written since has changed it.
+    waiting: HashMap<Name, Waiting>,
+    /// Likewise, rows whose lease has expired or has to be renewed.
+    expired: Option<Vec<i64>>,
 }
 
 /// What a known idempotency key came with: the digest, and the submission that it was about.
@@ -151,6 +169,8 @@ enum Fetch {
     Pauses,
     Lead,
     Led,
+    Waiting,
+    Expired,
 }
 
 pub(super) const BY_ID: &str = concat!(
@@ -200,7 +220,7 @@ const LEAD: &str = concat!(
 );
 
 const LED: &str = concat!(
-    "SELECT account FROM leaders WHERE account = ANY($1) AND replica = $2 AND until > ",
+    "SELECT account, until FROM leaders WHERE account = ANY($1) AND replica = $2 AND until > ",
     now!()
 );
 
@@ -301,6 +321,9 @@ impl Database {
             client: RefCell::new(None),
             reached_at: Cell::default(),
             said_at: Cell::default(),
+            read_at: Cell::default(),
+            counted_at: Cell::default(),
+            led_until: RefCell::default(),
             transaction: RefCell::default(),
             changes: Cell::new(0),
             looked_to: Cell::new(i64::MIN),
@@ -311,7 +334,13 @@ impl Database {
     /// Runs what waits to be written and then these statements, in one round trip; returns the rows of
     /// these.
     fn run(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
-        let mut all = self.transaction.borrow_mut().take_statements(self.replica.slot);
+        self.transaction.borrow_mut().close_group(self.replica.slot);
+        self.run_apart(statements)
+    }
+
+    /// As [`run`](Self::run), before what is gathered and may still grow.
+    fn run_apart(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
+        let mut all = std::mem::take(&mut self.transaction.borrow_mut().statements);
         let before = all.len();
         all.extend(statements);
         let result = match &*self.client.borrow() {
@@ -373,15 +402,7 @@ impl Database {
     }
 
     fn fetches(&self, touched: &Touched) -> Vec<(Fetch, Statement)> {
-        let mut fetches = Vec::new();
-        if !touched.claimed.is_empty() && self.lease_clock == LeaseClock::Database {
-            for (fetch, sql) in [(Fetch::Lead, LEAD), (Fetch::Led, LED)] {
-                let statement = Statement::new(sql)
-                    .with(names(&touched.claimed), Type::TEXT_ARRAY)
-                    .with(self.replica.slot, Type::INT8);
-                fetches.push((fetch, statement));
-            }
-        }
+        let mut fetches = self.fetches_to_claim(touched);
         if !touched.submissions.is_empty() {
             let ids: BTreeSet<Uuid> = touched.submissions.iter().map(|id| id.0).collect();
             let ids: Vec<Uuid> = ids.into_iter().collect();
@@ -420,6 +441,60 @@ impl Database {
         fetches
     }
 
+    fn fetches_to_claim(&self, touched: &Touched) -> Vec<(Fetch, Statement)> {
+        let mut fetches = Vec::new();
+        let mut accounts = HashMap::<Name, usize>::new();
+        for (account, wanted) in &touched.claimed {
+            // One more tells whether there are more.
+            let most = accounts.entry(account.clone()).or_insert(1);
+            *most = most.saturating_add(*wanted);
+        }
+        if accounts.is_empty() {
+            return fetches;
+        }
+        if self.lease_clock == LeaseClock::Database {
+            let now = self.estimated_now();
+            let led_until = self.led_until.borrow();
+            let is_led = |account: &Name| {
+                let left = led_until.get(account).zip(now).map(|(it, now)| it.duration_since(now));
+                left > Some(LEAD_LEFT)
+            };
+            let lead = (!accounts.keys().all(is_led)).then_some((Fetch::Lead, LEAD));
+            for (fetch, sql) in lead.into_iter().chain([(Fetch::Led, LED)]) {
+                let names: Vec<String> = accounts.keys().map(|it| it.as_str().to_owned()).collect();
+                let statement = Statement::new(sql)
+                    .with(names, Type::TEXT_ARRAY)
+                    .with(self.replica.slot, Type::INT8);
+                fetches.push((fetch, statement));
+            }
+            if let Some((lease, now)) = touched.lease.zip(now) {
+                let statement = self.read_expired(now, renewed_by(now, lease), EXPIRED_MAX);
+                fetches.push((Fetch::Expired, statement));
+            }
+        }
+        fetches.push((Fetch::Waiting, waiting::read_first(&accounts)));
+        fetches
+    }
+
+    /// The database's clock, unless it was not read yet.
+    fn estimated_now(&self) -> Option<Timestamp> {
+        let (clock, at) = self.read_at.get()?;
+        clock.checked_add(self.clock.unsuspended().saturating_sub(at)).ok()
+    }
+
+    /// Rows whose lease has expired; of others only once they had the time to renew theirs.
+    fn read_expired(&self, clock: Timestamp, renewed: Timestamp, most: usize) -> Statement {
+        let reached_at = self.reached_at.get();
+        let others_too = self.lease_clock == LeaseClock::Process
+            || (reached_at.is_some() && has_passed(EXPIRES_OWN_FOR, reached_at, clock));
+        Statement::new(EXPIRED)
+            .with(micros(clock), Type::INT8)
+            .with(micros(renewed), Type::INT8)
+            .with(self.replica.slot, Type::INT8)
+            .with(others_too, Type::BOOL)
+            .with(limit(most), Type::INT8)
+    }
+
     /// Runs statements before the fetches; returns the database's clock if leases go by it and it was asked
     /// for.
     fn fetch(
@@ -433,20 +508,38 @@ impl Database {
         let (kinds, statements): (Vec<Fetch>, Vec<Statement>) = fetches.into_iter().unzip();
         let statements = before.into_iter().chain(statements).collect();
         let asked_at = self.clock.unsuspended();
-        let results = self.run(statements)?.split_off(skipped);
+        let results = if self.transaction.borrow().has_written_rows() {
+            self.run(statements)?
+        } else {
+            // Of the webhooks and keys that are gathered nothing has to be read.
+            self.run_apart(statements)?
+        };
+        let results = results.into_iter().skip(skipped);
         let mut clock = None;
         let mut transaction = self.transaction.borrow_mut();
         for (kind, rows) in kinds.into_iter().zip(results) {
             match kind {
                 Fetch::Lead => {}
                 Fetch::Led => {
-                    let others = touched.claimed.iter().map(|account| (account.clone(), false));
-                    transaction.led.extend(others);
+                    let mut led_until = self.led_until.borrow_mut();
+                    for (account, _) in &touched.claimed {
+                        led_until.remove(account);
+                        transaction.led.insert(account.clone(), false);
+                    }
                     for row in &rows {
-                        if let Ok(account) = row.try_get::<_, &str>(0)?.parse() {
+                        if let Ok(account) = row.try_get::<_, &str>(0)?.parse::<Name>() {
+                            led_until.insert(account.clone(), clamped(row.try_get(1)?));
                             transaction.led.insert(account, true);
                         }
                     }
+                }
+                Fetch::Waiting => {
+                    let asked = touched.claimed.iter().map(|(account, _)| account.clone());
+                    transaction.waiting.extend(waiting::read(&rows, asked)?);
+                }
+                Fetch::Expired => {
+                    let expired = rows.iter().map(|row| row.try_get(0));
+                    transaction.expired = Some(expired.collect::<std::result::Result<_, _>>()?);
                 }
                 Fetch::Serving => {
                     let checked = rows.first().map(|row| self.replica.check(row)).transpose();
@@ -456,6 +549,7 @@ impl Database {
                         self.ended.get_or_init(|| Arc::new(why));
                     }
                     clock = checked?;
+                    self.read_at.set(clock.map(|clock| (clock, asked_at)));
                 }
                 Fetch::Submissions => {
                     let unknown = touched.submissions.iter().map(|id| (*id, None));
@@ -483,8 +577,10 @@ impl Database {
                     }
                 }
                 Fetch::Keys => {
-                    let unknown = touched.keys.iter().map(|key| (key.clone(), None));
-                    transaction.known_keys.extend(unknown);
+                    for key in &touched.keys {
+                        // One that is gathered is not in the database yet.
+                        transaction.known_keys.entry(key.clone()).or_default();
+                    }
                     for row in &rows {
                         let (source, key): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
                         if let (Ok(source), Ok(key)) = (source.parse(), String::from_utf8(key)) {
@@ -538,10 +634,9 @@ fn has_passed(time: SignedDuration, since: Option<Timestamp>, now: Timestamp) ->
 }
 
 impl Transaction {
-    /// Everything that is to be written, in order.
-    fn take_statements(&mut self, slot: i64) -> Vec<Statement> {
-        self.close_group(slot);
-        std::mem::take(&mut self.statements)
+    /// Whether rows were written that the working set may no longer have.
+    fn has_written_rows(&self) -> bool {
+        !(self.statements.is_empty() && self.inserts.is_empty() && self.updates.is_empty())
     }
 
     /// Makes statements of what was gathered, so that another may follow.
@@ -610,6 +705,8 @@ impl Transaction {
 
     /// The working set has the row from now on.
     fn forget(&mut self, row: i64) {
+        self.waiting.clear();
+        self.expired = None;
         if let Some(stored) = self.rows.remove(&row) {
             self.ids.remove(&stored.submission.id);
         }
@@ -726,12 +823,20 @@ impl Backend for Database {
     }
 
     fn commit(&self) -> Result<Option<StateCounts>> {
-        let counts = Statement::new(queries::COUNTS);
-        let results = self.run(vec![counts, Statement::batch("COMMIT")])?;
+        let began_at = self.transaction.borrow().began_at;
+        let counts = has_passed(COUNT_EVERY, self.counted_at.get(), began_at)
+            .then(|| Statement::new(queries::COUNTS));
+        let is_counted = counts.is_some();
+        let statements = counts.into_iter().chain([Statement::batch("COMMIT")]).collect();
+        let results = self.run(statements)?;
         let ended = std::mem::take(&mut *self.transaction.borrow_mut());
         if ended.says_it_serves {
             self.said_at.set(Some(ended.began_at));
         }
+        if !is_counted {
+            return Ok(None);
+        }
+        self.counted_at.set(Some(began_at));
         results[0].first().map(queries::counts_of).transpose()
     }
 
@@ -812,6 +917,7 @@ impl Backend for Database {
         let found = self.query(Statement::new(BY_ROW).with(vec![row], Type::INT8_ARRAY))?;
         if found.is_empty() {
             // Another replica has deleted it, or it never was.
+            self.transaction.borrow_mut().forget(row);
             self.defer(Statement::new(ORPHANED).with(row, Type::INT8));
         }
         found.first().map(|row| Ok(Columns::read(row)?.stored())).transpose()
@@ -1108,7 +1214,7 @@ impl Backend for Database {
             return Ok(true);
         }
         if !self.transaction.borrow().led.contains_key(account) {
-            let claimed = vec![account.clone()];
+            let claimed = vec![(account.clone(), 0)];
             self.prefetch(&Touched { claimed, ..Touched::default() })?;
         }
         Ok(self.transaction.borrow().led.get(account).copied().unwrap_or(false))
@@ -1137,11 +1243,17 @@ impl Backend for Database {
     ) -> Result<Vec<(Timestamp, i64)>> {
         // An impossible due time is found too: its row is corrupt.
         let after = if after == Timestamp::MIN { i64::MIN } else { micros(after) };
+        let until = micros(until);
+        let read =
+            self.transaction.borrow().waiting.get(account).map(|it| it.due(after, until, most));
+        if let Some(due) = read.flatten() {
+            return Ok(due.into_iter().map(|(at, row)| (clamped(at), row)).collect());
+        }
         let rows = self.query(
             Statement::new(DUE)
                 .with(account.as_str().to_owned(), Type::TEXT)
                 .with(after, Type::INT8)
-                .with(micros(until), Type::INT8)
+                .with(until, Type::INT8)
                 .with(limit(most), Type::INT8),
         )?;
         rows.iter().map(|row| Ok((clamped(row.try_get(0)?), row.try_get(1)?))).collect()
@@ -1184,18 +1296,18 @@ impl Backend for Database {
     }
 
     fn expired(&self, clock: Timestamp, renewed: Timestamp, most: usize) -> Result<Vec<i64>> {
-        let statement = if clock == Timestamp::MAX {
-            Statement::new(OWN_CLAIMS).with(self.replica.slot, Type::INT8)
-        } else {
-            let others_too = self.lease_clock == LeaseClock::Process
-                || has_passed(EXPIRES_OWN_FOR, self.reached_at.get(), clock);
-            Statement::new(EXPIRED)
-                .with(micros(clock), Type::INT8)
-                .with(micros(renewed), Type::INT8)
-                .with(self.replica.slot, Type::INT8)
-                .with(others_too, Type::BOOL)
-        };
-        self.rows_of(statement.with(limit(most), Type::INT8))
+        if clock == Timestamp::MAX {
+            return self.rows_of(
+                Statement::new(OWN_CLAIMS)
+                    .with(self.replica.slot, Type::INT8)
+                    .with(limit(most), Type::INT8),
+            );
+        }
+        match self.transaction.borrow_mut().expired.take() {
+            Some(expired) if most == EXPIRED_MAX => return Ok(expired),
+            _ => {}
+        }
+        self.rows_of(self.read_expired(clock, renewed, most))
     }
 
     fn purgeable(&self, level: RetentionLevel, before: Timestamp, most: usize) -> Result<Vec<i64>> {

@@ -13,8 +13,8 @@ CREATE TABLE replicas (
 );
 
 -- Everything one caller answered to one survey about one call, for one account. What is searched by
--- is a column; the rest is the document, as JSON. Room on each page keeps most updates off the indexes,
--- none of which has what changes while a submission waits.
+-- is a column; the rest is the document, as JSON. Half of each page is left for the versions that claims write,
+-- which then touch no index: none has what changes while a submission waits.
 CREATE TABLE submissions (
     -- accepted_at * 1000 plus a counter, so that the table is in the order of acceptance.
     seq              BIGINT NOT NULL PRIMARY KEY,
@@ -40,7 +40,7 @@ CREATE TABLE submissions (
     -- CRC-32 of all other columns: a row that another program, or the disk, has changed is not believed.
     checksum         BIGINT NOT NULL,
     document         TEXT   NOT NULL
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
 -- What retention may touch.
 CREATE INDEX submissions_retained ON submissions (retention, settled_at) WHERE retention IS NOT NULL;

@@ -59,7 +59,7 @@
 //! | store | clock, sync, domain, account, submission |
 //! | destination | domain |
 //! | telemetry | domain, account, submission, store |
-//! | ingest | sync, domain, submission, source, survey, store, telemetry |
+//! | ingest | clock, sync, domain, submission, source, survey, store, telemetry |
 //! | admin | clock, domain, account, submission, survey, store, telemetry |
 //! | delivery | clock, random, domain, account, submission, survey, store, destination, telemetry |
 //! | console | domain, submission, admin |

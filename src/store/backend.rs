@@ -204,7 +204,7 @@ pub(super) trait Backend: Send {
     /// Keeps a revision, and removes old ones of the survey that are too many.
     fn insert_survey_revision(&self, revision: &SurveyRevision) -> Result<(), Self::Error>;
 
-    /// Rows whose lease has ended by `clock` and, if another process could free them, this one's whose lease
+    /// Rows whose lease may have ended by `clock` (the caller compares) and, if another process could free them, this one's whose lease
     /// ends by `renewed`; at [`Timestamp::MAX`], those that this replica has claimed.
     fn expired(
         &self,

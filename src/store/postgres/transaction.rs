@@ -57,6 +57,9 @@ const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
 /// How often the state counts of the whole database are read: they are shown, and decide nothing.
 const COUNT_EVERY: SignedDuration = SignedDuration::from_millis(250);
 
+/// How far the estimate of the database's clock may be off for its answers to be used.
+const ESTIMATE_OFF_MAX: SignedDuration = SignedDuration::from_secs(1);
+
 /// How much is left of the time for which a replica leads an account when it asks for more, as [`LEAD`] says too.
 const LEAD_LEFT: SignedDuration = SignedDuration::from_millis(7500);
 
@@ -131,7 +134,9 @@ struct Transaction {
     led: HashMap<Name, bool>,
     /// What waits, where nothing that was written since has changed it.
     waiting: HashMap<Name, Waiting>,
-    /// Likewise, rows whose lease has expired or has to be renewed.
+    /// The database's clock was estimated well when the transaction began.
+    has_estimate: bool,
+    /// As `waiting`, rows whose lease has expired or has to be renewed.
     expired: Option<Vec<i64>>,
 }
 
@@ -476,7 +481,8 @@ impl Database {
         fetches
     }
 
-    /// The database's clock, unless it was not read yet.
+    /// The database's clock, unless it was not read yet: ahead after a slow round trip, and wrong after a step. It
+    /// only decides what is asked for.
     fn estimated_now(&self) -> Option<Timestamp> {
         let (clock, at) = self.read_at.get()?;
         clock.checked_add(self.clock.unsuspended().saturating_sub(at)).ok()
@@ -508,7 +514,7 @@ impl Database {
         let (kinds, statements): (Vec<Fetch>, Vec<Statement>) = fetches.into_iter().unzip();
         let statements = before.into_iter().chain(statements).collect();
         let asked_at = self.clock.unsuspended();
-        let results = if self.transaction.borrow().has_written_rows() {
+        let results = if self.transaction.borrow().has_rows_to_write() {
             self.run(statements)?
         } else {
             // Of the webhooks and keys that are gathered nothing has to be read.
@@ -539,7 +545,9 @@ impl Database {
                 }
                 Fetch::Expired => {
                     let expired = rows.iter().map(|row| row.try_get(0));
-                    transaction.expired = Some(expired.collect::<std::result::Result<_, _>>()?);
+                    let expired = expired.collect::<std::result::Result<_, _>>()?;
+                    // If it was asked for by a wrong estimate of the clock, it is asked for again.
+                    transaction.expired = Some(expired).filter(|_| transaction.has_estimate);
                 }
                 Fetch::Serving => {
                     let checked = rows.first().map(|row| self.replica.check(row)).transpose();
@@ -549,6 +557,10 @@ impl Database {
                         self.ended.get_or_init(|| Arc::new(why));
                     }
                     clock = checked?;
+                    transaction.has_estimate =
+                        clock.zip(self.estimated_now()).is_some_and(|(clock, it)| {
+                            it.duration_since(clock).abs() <= ESTIMATE_OFF_MAX
+                        });
                     self.read_at.set(clock.map(|clock| (clock, asked_at)));
                 }
                 Fetch::Submissions => {
@@ -634,8 +646,8 @@ fn has_passed(time: SignedDuration, since: Option<Timestamp>, now: Timestamp) ->
 }
 
 impl Transaction {
-    /// Whether rows were written that the working set may no longer have.
-    fn has_written_rows(&self) -> bool {
+    /// Whether there are rows to write that the working set may no longer have: they have to be written before any is read.
+    fn has_rows_to_write(&self) -> bool {
         !(self.statements.is_empty() && self.inserts.is_empty() && self.updates.is_empty())
     }
 
@@ -842,6 +854,8 @@ impl Backend for Database {
 
     fn rollback(&self) {
         let was_open = std::mem::take(&mut *self.transaction.borrow_mut()).is_open;
+        // A lead that was taken is taken back.
+        self.led_until.borrow_mut().clear();
         let rolled_back = was_open && self.run(vec![Statement::batch("ROLLBACK")]).is_ok();
         if was_open && !rolled_back {
             // The server rolls back when the connection ends.
@@ -863,6 +877,8 @@ impl Backend for Database {
 
     fn idle(&self) {
         let said = self.begin(&Touched::default()).and_then(|_| self.commit());
+        // What it has counted is not shown.
+        self.counted_at.set(None);
         if let Err(error) = said {
             tracing::debug!(%error, "it could not be said that this replica serves");
             self.rollback();
@@ -885,7 +901,9 @@ impl Backend for Database {
             Statement::new("UPDATE state_counts SET accepted = accepted WHERE slot = $1")
                 .with(self.replica.slot, Type::INT8),
         );
-        self.commit().map(drop).inspect_err(|_| self.rollback())
+        let committed = self.commit().map(drop).inspect_err(|_| self.rollback());
+        self.counted_at.set(None);
+        committed
     }
 
     fn truncate_log(&self) -> Result<bool> {

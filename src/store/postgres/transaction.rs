@@ -54,9 +54,6 @@ const EXPIRES_OWN_FOR: SignedDuration = SignedDuration::from_secs(10);
 /// How far the clock of this machine may be from the database's before the log says so.
 const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// How often the state counts of the whole database are read: they are shown, and decide nothing.
-const COUNT_EVERY: SignedDuration = SignedDuration::from_millis(250);
-
 /// How far the estimate of the database's clock may be off for its answers to be used.
 const ESTIMATE_OFF_MAX: SignedDuration = SignedDuration::from_secs(1);
 
@@ -84,8 +81,6 @@ pub(in crate::store) struct Database {
     said_at: Cell<Option<Timestamp>>,
     /// The database's clock as it was last read, and when that was, in unsuspended time of this machine.
     read_at: Cell<Option<(Timestamp, Duration)>>,
-    /// When the state counts were last read.
-    counted_at: Cell<Option<Timestamp>>,
     /// Until when this replica leads accounts, as far as is known.
     led_until: RefCell<HashMap<Name, Timestamp>>,
     transaction: RefCell<Transaction>,
@@ -327,7 +322,6 @@ impl Database {
             reached_at: Cell::default(),
             said_at: Cell::default(),
             read_at: Cell::default(),
-            counted_at: Cell::default(),
             led_until: RefCell::default(),
             transaction: RefCell::default(),
             changes: Cell::new(0),
@@ -835,20 +829,12 @@ impl Backend for Database {
     }
 
     fn commit(&self) -> Result<Option<StateCounts>> {
-        let began_at = self.transaction.borrow().began_at;
-        let counts = has_passed(COUNT_EVERY, self.counted_at.get(), began_at)
-            .then(|| Statement::new(queries::COUNTS));
-        let is_counted = counts.is_some();
-        let statements = counts.into_iter().chain([Statement::batch("COMMIT")]).collect();
-        let results = self.run(statements)?;
+        let counts = Statement::new(queries::COUNTS);
+        let results = self.run(vec![counts, Statement::batch("COMMIT")])?;
         let ended = std::mem::take(&mut *self.transaction.borrow_mut());
         if ended.says_it_serves {
             self.said_at.set(Some(ended.began_at));
         }
-        if !is_counted {
-            return Ok(None);
-        }
-        self.counted_at.set(Some(began_at));
         results[0].first().map(queries::counts_of).transpose()
     }
 
@@ -877,8 +863,6 @@ impl Backend for Database {
 
     fn idle(&self) {
         let said = self.begin(&Touched::default()).and_then(|_| self.commit());
-        // What it has counted is not shown.
-        self.counted_at.set(None);
         if let Err(error) = said {
             tracing::debug!(%error, "it could not be said that this replica serves");
             self.rollback();
@@ -901,9 +885,7 @@ impl Backend for Database {
             Statement::new("UPDATE state_counts SET accepted = accepted WHERE slot = $1")
                 .with(self.replica.slot, Type::INT8),
         );
-        let committed = self.commit().map(drop).inspect_err(|_| self.rollback());
-        self.counted_at.set(None);
-        committed
+        self.commit().map(drop).inspect_err(|_| self.rollback())
     }
 
     fn truncate_log(&self) -> Result<bool> {

@@ -15,6 +15,7 @@
 mod driver;
 #[path = "../../tests/it/postgres/installed.rs"]
 mod installed;
+mod listeners;
 mod message;
 mod noop;
 mod plivo;

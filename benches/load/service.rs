@@ -1,6 +1,5 @@
 //! The service as it is shipped, in processes of its own, with a fresh store.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,11 +12,11 @@ use postcall::store::Reader;
 use postcall::store::postgres::{Address, PostgresStore};
 use postcall::store::sqlite::SqliteStore;
 use postcall::submission::StateCounts;
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Variant;
+use crate::listeners::listeners;
 use crate::plivo::Plivo;
 use crate::postgres::Postgres;
 use crate::settings::{FOLDER, SETTINGS};
@@ -169,16 +168,6 @@ fn serve(
         command.env("POSTCALL__DELIVERY__DELAY", "1h");
     }
     let mut process = command.spawn().context("starting the service")?;
-    let mut output = BufReader::new(process.stdout.take().context("the service's output")?).lines();
-    let address = loop {
-        let line = output.next().context("the service ended")??;
-        let said: Value = serde_json::from_str(&line).context("a line of the service")?;
-        // PostgreSQL without a standby is warned of before.
-        if let Some(public) = said["public"].as_str() {
-            break public.parse()?;
-        }
-    };
-    // A full pipe would stop it.
-    thread::spawn(move || output.for_each(drop));
+    let address = listeners(&mut process)?["public"].as_str().context("an address")?.parse()?;
     Ok((address, process))
 }

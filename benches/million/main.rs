@@ -7,6 +7,8 @@
 
 #[path = "../load/driver.rs"]
 mod driver;
+#[path = "../load/listeners.rs"]
+mod listeners;
 #[path = "../load/message.rs"]
 mod message;
 mod promise;

@@ -1,6 +1,6 @@
 //! The service as it is shipped, in a process of its own, on a store that is given to it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,8 +11,8 @@ use anyhow::{Context, bail, ensure};
 use postcall::simulator::{Options, Simulator};
 use postcall::store::sqlite::ReadOnly;
 use postcall::submission::StateCounts;
-use serde_json::Value;
 
+use crate::listeners::listeners;
 use crate::settings::SETTINGS;
 
 /// How long everything may take to be delivered after the last answer.
@@ -46,22 +46,11 @@ impl Service {
             .stdout(Stdio::piped())
             .spawn()
             .context("starting the service")?;
-        let output = process.stdout.take().context("the service's output")?;
-        let mut said = BufReader::new(output).lines();
-        let serving = loop {
-            let line = said.next().context("the service ended")??;
-            let said: Value = serde_json::from_str(&line).context("a line of the service")?;
-            if said["public"].is_string() {
-                break said;
-            }
-            eprintln!("{line}");
-        };
+        let serving = listeners(&mut process)?;
         let listener = |name: &str| -> anyhow::Result<SocketAddr> {
             Ok(serving[name].as_str().context("an address")?.parse()?)
         };
         let (public, admin) = (listener("public")?, listener("admin")?);
-        // A full pipe would stop it.
-        thread::spawn(move || said.for_each(drop));
         let store = store.to_owned();
         let mut service = Self { public, admin, process, _simulator: simulator, store, waiting: 0 };
         service.get("/readyz").context("it is not ready")?;

@@ -204,8 +204,9 @@ pub(super) trait Backend: Send {
     /// Keeps a revision, and removes old ones of the survey that are too many.
     fn insert_survey_revision(&self, revision: &SurveyRevision) -> Result<(), Self::Error>;
 
-    /// Rows whose lease may have ended by `clock` (the caller compares) and, if another process could free them, this one's whose lease
-    /// ends by `renewed`; at [`Timestamp::MAX`], those that this replica has claimed.
+    /// Rows whose lease has ended by `clock` and, if another process could free them, this one's whose lease
+    /// ends by `renewed`. Some may have been read by an earlier clock, or by one a little ahead: the caller compares
+    /// each with its own. At [`Timestamp::MAX`], those that this replica has claimed.
     fn expired(
         &self,
         clock: Timestamp,

@@ -334,11 +334,11 @@ impl Database {
     /// these.
     fn run(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
         self.transaction.borrow_mut().close_group(self.replica.slot);
-        self.run_apart(statements)
+        self.run_before_gathered(statements)
     }
 
     /// As [`run`](Self::run), before what is gathered and may still grow.
-    fn run_apart(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
+    fn run_before_gathered(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
         let mut all = std::mem::take(&mut self.transaction.borrow_mut().statements);
         let before = all.len();
         all.extend(statements);
@@ -511,8 +511,8 @@ impl Database {
         let results = if self.transaction.borrow().has_rows_to_write() {
             self.run(statements)?
         } else {
-            // Of the webhooks and keys that are gathered nothing has to be read.
-            self.run_apart(statements)?
+            // Gathered webhooks are of rows in the working set, which are never fetched, and gathered keys are known.
+            self.run_before_gathered(statements)?
         };
         let results = results.into_iter().skip(skipped);
         let mut clock = None;

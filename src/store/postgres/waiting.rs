@@ -11,7 +11,7 @@ use super::error::PgError;
 use crate::domain::Name;
 
 /// The first rows of each account that wait, and the last one.
-pub(super) const WAITING: &str =
+pub(super) const FIRST_AND_LAST: &str =
     "SELECT asked.account, waiting.is_last, waiting.due_at, waiting.seq
     FROM unnest($1::text[], $2::bigint[]) AS asked (account, most),
         LATERAL (
@@ -39,7 +39,7 @@ pub(super) struct Waiting {
 pub(super) fn read_first(asked: &HashMap<Name, usize>) -> Statement {
     let (accounts, most): (Vec<String>, Vec<i64>) =
         asked.iter().map(|(account, most)| (account.as_str().to_owned(), limit(*most))).unzip();
-    Statement::new(WAITING).with(accounts, Type::TEXT_ARRAY).with(most, Type::INT8_ARRAY)
+    Statement::new(FIRST_AND_LAST).with(accounts, Type::TEXT_ARRAY).with(most, Type::INT8_ARRAY)
 }
 
 /// The rows of [`read_first`], by account.

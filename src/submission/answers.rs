@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::microsecond as micros;
@@ -204,7 +204,13 @@ impl Answers {
 
     /// Merges everything that another value holds.
     pub fn merge(&mut self, other: &Answers, policy: ChangedAnswerPolicy) {
-        for answer in &other.recorded {
+        // Each of the new ones would be compared with all that are known: hundreds, if someone floods a call.
+        let known: HashSet<_> = self.recorded.iter().map(RecordedAnswer::content).collect();
+        let (known, new): (Vec<_>, Vec<_>) =
+            other.recorded.iter().partition(|answer| known.contains(&answer.content()));
+        self.recorded.extend(new.into_iter().cloned());
+        self.recorded.sort_by(|one, other| one.order().cmp(&other.order()));
+        for answer in known {
             self.record_for(policy.keeps_last(), answer.clone());
         }
         for (name, value) in &other.fields {

@@ -169,7 +169,7 @@ fn insights_show_where_the_rules_of_a_survey_changed() {
     let other = insights(&test_env, "survey=quality").text;
     assert!(!other.contains(words) && !other.contains("class=\"changed\""), "{other}");
     // What else is changed, and a start, is no change of the rules.
-    test_env.operator_rewrites(|settings| settings.replace("delay: 0s", "delay: 1s"));
+    test_env.operator_rewrites(|settings| settings.replace("{ delay: 0s", "{ delay: 1s"));
     test_env.restart();
     test_env.operator_rewrites(|settings| settings.replace("answers: 1-3", "answers: 1-4"));
     test_env.reload();

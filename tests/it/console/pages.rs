@@ -480,7 +480,7 @@ fn a_page_is_sent_again_after_what_it_shows_has_changed() {
 #[test]
 fn a_page_that_counts_down_is_made_at_each_look() {
     let clock = Clock::manual(Clock::system().now());
-    let settings = SETTINGS.replace("delay: 0s", "delay: 300s");
+    let settings = SETTINGS.replace("{ delay: 0s", "{ delay: 300s");
     let mut test_env = TestEnv::of(&settings).with_clock(&clock);
     test_env.start();
     test_env.caller("c-1").has_pressed("4");

@@ -126,9 +126,10 @@ pub fn ratings_are_what_callers_said(requests: &[Received], record: &Record) {
         }
         // Another answer counts before it for certain, if it was acknowledged before the request.
         let keeps_last = calls::source(call) != "first";
-        let is_before = |one: &Sent, other: &Sent| {
-            let order = (one.received_at, one.id).cmp(&(other.received_at, other.id));
-            if keeps_last { order.is_gt() } else { order.is_lt() }
+        let is_before = |one: &Sent, other: &Sent| match keeps_last {
+            // Of two that came last in one microsecond, it is the one that came first later.
+            true => one.received_at > other.received_at,
+            false => (one.received_at, one.id) < (other.received_at, other.id),
         };
         let was_known = |sent: &Sent| {
             promises_submission(sent) && sent.acknowledged.is_some_and(|(at, _)| at < request.at)

@@ -36,8 +36,8 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// `recorded` is what the last process recorded, at most a few hours before it ended; without it
-    /// the wall clock is believed. A jump that continues across a restart stays under watch.
+    /// `recorded` is what the last process recorded, at most a few hours before it ended; a new store has
+    /// nothing, and the wall clock is believed. A jump that continues across a restart stays under watch.
     pub fn start(now: Reading, recorded: Option<ClockRecord>) -> Self {
         let goes_on_from = |recorded: Timestamp| {
             let ahead = now.wall.duration_since(recorded);

@@ -42,7 +42,7 @@ impl TrustedTime {
         if self.watch.borrow().is_none() {
             let recorded = self.store.clock().await?;
             self.recorded.set(recorded);
-            let watch = ClockWatch::start(self.clock.read(), recorded);
+            let watch = ClockWatch::start(self.clock.read(), self.or_oldest(recorded).await?);
             if !watch.skew().is_zero() {
                 tracing::error!(
                     seconds = watch.skew().as_secs(),
@@ -61,6 +61,19 @@ impl TrustedTime {
         }
         self.metrics.clock_skew_found(watch.skew());
         Ok(watch.trusted())
+    }
+
+    /// Where nothing could be recorded yet, or what was cannot be read, the clock was right when the oldest
+    /// submission came: one that was set far ahead since would remove everything.
+    async fn or_oldest(
+        &self,
+        recorded: Option<ClockRecord>,
+    ) -> Result<Option<ClockRecord>, StoreError> {
+        if recorded.is_some() {
+            return Ok(recorded);
+        }
+        let oldest = self.store.oldest_accepted_at().await?;
+        Ok(oldest.map(|at| ClockRecord { trusted: at, wall: at, unconfirmed_for: None }))
     }
 
     /// Records what is known of the clock, if that was last done some time ago, or the clock is not

@@ -108,6 +108,9 @@ pub trait Reader: Send + Sync {
     /// What was known of the wall clock when that was last recorded.
     async fn clock(&self) -> Result<Option<ClockRecord>, StoreError>;
 
+    /// When the oldest submission was accepted.
+    async fn oldest_accepted_at(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// How many submissions of each account fell due after `after`, until `until`, and still wait: for
     /// an attempt, or for its result. Of an account that another process delivers for, or did last, none:
     /// each is reported once.

@@ -362,11 +362,16 @@ pub(super) fn first_row(accepted_at: Timestamp) -> i64 {
     accepted_at.as_microsecond().saturating_mul(ROWS_PER_MICROSECOND)
 }
 
+/// When the submission of a number was accepted.
+pub(super) fn accepted_at(row: i64) -> Timestamp {
+    let microsecond = row.div_euclid(ROWS_PER_MICROSECOND);
+    Timestamp::from_microsecond(microsecond).unwrap_or_default()
+}
+
 impl Cursor {
     /// When the last submission before it was accepted.
     pub fn accepted_at(&self) -> Timestamp {
-        let microsecond = self.0.div_euclid(ROWS_PER_MICROSECOND);
-        Timestamp::from_microsecond(microsecond).unwrap_or_default()
+        accepted_at(self.0)
     }
 }
 

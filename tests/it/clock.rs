@@ -148,6 +148,22 @@ fn what_was_recorded_of_the_clock_and_cannot_be_read_is_recorded_anew_and_stops_
 }
 
 #[test]
+fn a_restart_under_a_wrong_clock_purges_nothing_although_the_right_one_could_not_be_recorded() {
+    Rounds::play(async |rounds| {
+        rounds.hears("quick", "c-1", "4").await;
+        rounds.round().await;
+        assert_eq!((kept(rounds, "submissions"), kept(rounds, "clock")), (1, 0));
+        rounds.crash();
+        rounds.clock_is_set(10 * YEARS);
+        rounds.start();
+        rounds.maintenance().await;
+        assert_eq!((purged(rounds), kept(rounds, "submissions")), (0.0, 1));
+        maintained_for(rounds, 24).await;
+        assert_eq!(kept(rounds, "submissions"), 0);
+    });
+}
+
+#[test]
 fn a_step_back_is_shown_for_a_day() {
     Rounds::play(async |rounds| {
         rounds.round().await;

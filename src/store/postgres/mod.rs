@@ -330,6 +330,10 @@ impl Reader for PostgresStore {
         self.read(move |reading| Box::pin(queries::clock(reading))).await
     }
 
+    async fn oldest_accepted_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |reading| Box::pin(queries::oldest_accepted_at(reading))).await
+    }
+
     async fn overdue(
         &self,
         after: Timestamp,

@@ -15,7 +15,7 @@ use crate::account::{Pause, PauseReason};
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::model::{
     ClockRecord, Cursor, OldestDue, Page, Statistics, StoredWebhook, SubmissionDetail,
-    SubmissionFilter, WebhookContent, first_row,
+    SubmissionFilter, WebhookContent, accepted_at, first_row,
 };
 use crate::submission::{StateCounts, Submission, SubmissionId, SubmissionKey};
 
@@ -338,15 +338,19 @@ pub(super) async fn clock(reading: &Reading<'_>) -> Result<Option<ClockRecord>> 
     let Some(row) = rows.first() else { return Ok(None) };
     let times = [row.try_get(0)?, row.try_get(1)?].map(Timestamp::from_microsecond);
     let [Ok(trusted), Ok(wall)] = times else {
-        tracing::error!(
-            "what was recorded of the clock cannot be read: it is believed, and recorded again"
-        );
+        tracing::error!("what was recorded of the clock cannot be read, and is recorded again");
         return Ok(None);
     };
     let unconfirmed: Option<i64> = row.try_get(2)?;
     let unconfirmed_for = unconfirmed.and_then(|us| u64::try_from(us).ok());
     let unconfirmed_for = unconfirmed_for.map(Duration::from_micros);
     Ok(Some(ClockRecord { trusted, wall, unconfirmed_for }))
+}
+
+pub(super) async fn oldest_accepted_at(reading: &Reading<'_>) -> Result<Option<Timestamp>> {
+    let rows = reading.rows(Statement::new("SELECT min(seq) FROM submissions")).await?;
+    let first: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+    Ok(first.map(accepted_at))
 }
 
 pub(super) async fn accounts_waiting(reading: &Reading<'_>) -> Result<Vec<Name>> {

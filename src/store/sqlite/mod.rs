@@ -367,6 +367,10 @@ impl Reader for SqliteStore {
         self.read(queries::clock).await
     }
 
+    async fn oldest_accepted_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(queries::oldest_accepted_at).await
+    }
+
     async fn overdue(
         &self,
         after: Timestamp,

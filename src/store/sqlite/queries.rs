@@ -14,7 +14,7 @@ use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::backend::Stored;
 use crate::store::model::{
     ClockRecord, Cursor, OldestDue, Page, Statistics, StoredWebhook, SubmissionDetail,
-    SubmissionFilter, WebhookContent, first_row,
+    SubmissionFilter, WebhookContent, accepted_at, first_row,
 };
 use crate::submission::{StateCounts, Submission, SubmissionId, SubmissionKey};
 
@@ -298,12 +298,18 @@ pub(super) fn clock(connection: &Connection) -> Result<Option<ClockRecord>> {
         Err(error) if error.sqlite_error_code().is_none() => {
             tracing::error!(
                 %error,
-                "what was recorded of the clock cannot be read: it is believed, and recorded again"
+                "what was recorded of the clock cannot be read, and is recorded again"
             );
             Ok(None)
         }
         record => record,
     }
+}
+
+pub(super) fn oldest_accepted_at(connection: &Connection) -> Result<Option<Timestamp>> {
+    let first: Option<i64> =
+        connection.query_row("SELECT min(seq) FROM submissions", [], |row| row.get(0))?;
+    Ok(first.map(accepted_at))
 }
 
 /// # Errors

@@ -16,6 +16,7 @@ mod queries;
 mod replicas;
 mod revisions;
 mod schema;
+mod server_clock;
 mod tallies;
 mod transaction;
 mod upkeep;

@@ -22,6 +22,7 @@ use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
 use super::replicas::{Ended, Replica, SAY_EVERY, now};
+use super::server_clock::{ServerClock, has_passed};
 use super::waiting::{self, Waiting};
 use super::{quarantine, queries, revisions, tallies, upkeep};
 use crate::account::Pause;
@@ -47,15 +48,8 @@ type Result<T> = std::result::Result<T, PgError>;
 /// server gives a statement up before that, and a transaction that its client has left behind.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long after the database is reached again only this replica's own leases expire: those of others may
-/// have ended while they could not reach it either, and are renewed first.
-const EXPIRES_OWN_FOR: SignedDuration = SignedDuration::from_secs(10);
-
 /// How far the clock of this machine may be from the database's before the log says so.
 const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
-
-/// How far the estimate of the database's clock may be off for its answers to be used.
-const ESTIMATE_OFF_MAX: SignedDuration = SignedDuration::from_secs(1);
 
 /// How much is left of the time for which a replica leads an account when it asks for more, as [`LEAD`] says too.
 const LEAD_LEFT: SignedDuration = SignedDuration::from_millis(7500);
@@ -75,12 +69,9 @@ pub(in crate::store) struct Database {
     ended: Ended,
     observer: Arc<dyn Observer>,
     client: RefCell<Option<Client>>,
-    /// When the database was reached again, by its clock, as all that follows.
-    reached_at: Cell<Option<Timestamp>>,
-    /// When it was last said that this replica serves.
+    server_clock: ServerClock,
+    /// When it was last said that this replica serves, by the database's clock, as all that follows.
     said_at: Cell<Option<Timestamp>>,
-    /// The database's clock as it was last read, and when that was, in unsuspended time of this machine.
-    read_at: Cell<Option<(Timestamp, Duration)>>,
     /// Until when this replica leads accounts, as far as is known.
     led_until: RefCell<HashMap<Name, Timestamp>>,
     transaction: RefCell<Transaction>,
@@ -319,9 +310,8 @@ impl Database {
             ended,
             observer,
             client: RefCell::new(None),
-            reached_at: Cell::default(),
+            server_clock: ServerClock::default(),
             said_at: Cell::default(),
-            read_at: Cell::default(),
             led_until: RefCell::default(),
             transaction: RefCell::default(),
             changes: Cell::new(0),
@@ -379,7 +369,7 @@ impl Database {
         let (connected, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
         self.runtime.block_on(self.risks.check(&connected, &*self.observer))?;
         *client = Some(connected);
-        self.reached_at.set(None);
+        self.server_clock.is_lost();
         Ok(false)
     }
 
@@ -388,9 +378,6 @@ impl Database {
         let serving = vec![(Fetch::Serving, self.replica.serving())];
         let clock = self.fetch(Some(Statement::batch(BEGIN)), touched, serving)?;
         let now = clock.unwrap_or_default();
-        if self.reached_at.get().is_none() {
-            self.reached_at.set(Some(now));
-        }
         let mut transaction = self.transaction.borrow_mut();
         transaction.began_at = now;
         if has_passed(SAY_EVERY, self.said_at.get(), now) {
@@ -452,7 +439,7 @@ impl Database {
             return fetches;
         }
         if self.lease_clock == LeaseClock::Database {
-            let now = self.estimated_now();
+            let now = self.server_clock.estimate(self.clock.unsuspended());
             let led_until = self.led_until.borrow();
             let is_led = |account: &Name| {
                 let left = led_until.get(account).zip(now).map(|(it, now)| it.duration_since(now));
@@ -475,18 +462,10 @@ impl Database {
         fetches
     }
 
-    /// The database's clock, unless it was not read yet: ahead after a slow round trip, and wrong after a step. It
-    /// only decides what is asked for.
-    fn estimated_now(&self) -> Option<Timestamp> {
-        let (clock, at) = self.read_at.get()?;
-        clock.checked_add(self.clock.unsuspended().saturating_sub(at)).ok()
-    }
-
     /// Rows whose lease has expired; of others only once they had the time to renew theirs.
     fn read_expired(&self, clock: Timestamp, renewed: Timestamp, most: usize) -> Statement {
-        let reached_at = self.reached_at.get();
-        let others_too = self.lease_clock == LeaseClock::Process
-            || (reached_at.is_some() && has_passed(EXPIRES_OWN_FOR, reached_at, clock));
+        let others_too =
+            self.lease_clock == LeaseClock::Process || self.server_clock.others_could_renew(clock);
         Statement::new(EXPIRED)
             .with(micros(clock), Type::INT8)
             .with(micros(renewed), Type::INT8)
@@ -514,6 +493,7 @@ impl Database {
             // Gathered webhooks are of rows in the working set, which are never fetched, and gathered keys are known.
             self.run_before_gathered(statements)?
         };
+        let answered_at = self.clock.unsuspended();
         let results = results.into_iter().skip(skipped);
         let mut clock = None;
         let mut transaction = self.transaction.borrow_mut();
@@ -551,11 +531,8 @@ impl Database {
                         self.ended.get_or_init(|| Arc::new(why));
                     }
                     clock = checked?;
-                    transaction.has_estimate =
-                        clock.zip(self.estimated_now()).is_some_and(|(clock, it)| {
-                            it.duration_since(clock).abs() <= ESTIMATE_OFF_MAX
-                        });
-                    self.read_at.set(clock.map(|clock| (clock, asked_at)));
+                    transaction.has_estimate = clock
+                        .is_some_and(|shown| self.server_clock.note(shown, asked_at, answered_at));
                 }
                 Fetch::Submissions => {
                     let unknown = touched.submissions.iter().map(|id| (*id, None));
@@ -632,11 +609,6 @@ impl Database {
     fn rows_of(&self, statement: Statement) -> Result<Vec<i64>> {
         self.query(statement)?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
-}
-
-/// A clock that was put back is as one that has gone far.
-fn has_passed(time: SignedDuration, since: Option<Timestamp>, now: Timestamp) -> bool {
-    since.is_none_or(|since| !(SignedDuration::ZERO..time).contains(&now.duration_since(since)))
 }
 
 impl Transaction {

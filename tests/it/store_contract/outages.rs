@@ -71,6 +71,30 @@ async fn an_outage_longer_than_the_lease_loses_no_result() {
 }
 
 #[tokio::test]
+async fn a_clock_of_the_database_that_is_put_ahead_ends_no_lease_of_another_replica() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let run = |statements: &str| {
+        place.database.with(async |client| client.batch_execute(statements).await.unwrap());
+    };
+    run("CREATE TABLE set_ahead AS SELECT '0 s'::interval AS time;
+        CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+            RETURN pg_catalog.clock_timestamp() + (SELECT time FROM set_ahead);
+        DO $$ BEGIN EXECUTE format(
+            'ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()
+        ); END $$");
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    a.receive(complete(0, "c-1")).await.unwrap();
+    let token = claim_one(&a).await;
+    assert_eq!(b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 0);
+    run("UPDATE set_ahead SET time = '1 day'");
+    assert_eq!(b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 0);
+    assert_eq!(a.settle(delivered(token)).await.unwrap(), [Settled::Done]);
+}
+
+#[tokio::test]
 async fn the_lease_of_a_claim_that_is_worked_on_is_renewed_long_before_it_ends() {
     if !crate::postgres::is_available() {
         return;

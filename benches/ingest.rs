@@ -120,8 +120,7 @@ fn public(settings: Settings) -> web::Data<PublicListener> {
     let metrics = Arc::new(Metrics::new(&labels, &settings.hash));
     let store = Arc::new(SqliteStore::damaged("", ""));
     let Settings { sources, surveys, replies, .. } = settings;
-    let sources = sources.into_values().collect();
-    let ingest = Ingest::new(sources, &surveys, &replies, store, metrics.clone(), Clock::system());
+    let ingest = Ingest::new(&sources, &surveys, &replies, store, metrics.clone(), Clock::system());
     web::Data::new(PublicListener {
         ingest: Arc::new(ingest),
         metrics,

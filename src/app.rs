@@ -216,9 +216,8 @@ impl App {
         let console = Arc::new(console);
         let Settings { public: public_settings, sources, surveys, replies, shutdown: pace, .. } =
             settings;
-        let sources = sources.into_values().collect();
         let ingest = Arc::new(Ingest::new(
-            sources,
+            &sources,
             &surveys,
             &replies,
             receive.clone(),

@@ -55,7 +55,7 @@ type Endpoints = BTreeMap<Name, Arc<Endpoint>>;
 
 /// One source and the survey that it asks.
 pub struct Endpoint {
-    source: Source,
+    source: Arc<Source>,
     survey: Arc<Survey>,
     /// Replies by what was answered so far; without them, the source has its one reply.
     replies: Option<Arc<Replies>>,
@@ -91,7 +91,7 @@ impl Ingest {
     /// `surveys` has every survey that a source names: the settings were checked. `replies` are those
     /// of the sources that have some.
     pub fn new(
-        sources: Vec<Source>,
+        sources: &BTreeMap<Name, Arc<Source>>,
         surveys: &BTreeMap<Name, Arc<Survey>>,
         replies: &BTreeMap<Name, Arc<Replies>>,
         store: Arc<dyn Receive>,
@@ -117,7 +117,7 @@ impl Ingest {
     /// received by the settings that it was met with.
     pub fn change(
         &self,
-        sources: Vec<Source>,
+        sources: &BTreeMap<Name, Arc<Source>>,
         surveys: &BTreeMap<Name, Arc<Survey>>,
         replies: &BTreeMap<Name, Arc<Replies>>,
     ) {
@@ -312,19 +312,20 @@ impl From<StoreError> for IngestError {
 }
 
 fn endpoints(
-    sources: Vec<Source>,
+    sources: &BTreeMap<Name, Arc<Source>>,
     surveys: &BTreeMap<Name, Arc<Survey>>,
     replies: &BTreeMap<Name, Arc<Replies>>,
     metrics: &Metrics,
 ) -> Endpoints {
-    let endpoint = |source: Source| {
+    let endpoint = |(name, source): (&Name, &Arc<Source>)| {
+        let source = source.clone();
         let survey = surveys[&source.survey].clone();
-        let replies = replies.get(&source.name).cloned();
+        let replies = replies.get(name).cloned();
         let url = source.address();
-        let metrics = metrics.source(&source.name);
-        (source.name.clone(), Arc::new(Endpoint { source, survey, replies, url, metrics }))
+        let metrics = metrics.source(name);
+        (name.clone(), Arc::new(Endpoint { source, survey, replies, url, metrics }))
     };
-    sources.into_iter().map(endpoint).collect()
+    sources.iter().map(endpoint).collect()
 }
 
 /// How many webhooks are quarantined of each source.
@@ -362,7 +363,7 @@ impl IngestError {
 impl Endpoint {
     /// A webhook of its source that no known secret verifies.
     fn quarantined(&self, webhook: Webhook) -> QuarantinedWebhook {
-        let Source { name, account, survey, .. } = &self.source;
+        let Source { name, account, survey, .. } = &*self.source;
         QuarantinedWebhook {
             source: name.clone(),
             account: account.name.clone(),
@@ -373,7 +374,7 @@ impl Endpoint {
 
     /// Whether its source had another account or survey when a webhook arrived.
     fn has_changed_since(&self, quarantined: &QuarantinedWebhook) -> bool {
-        let Source { account, survey, .. } = &self.source;
+        let Source { account, survey, .. } = &*self.source;
         (&quarantined.account, &quarantined.survey) != (&account.name, survey)
     }
 

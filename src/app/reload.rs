@@ -85,7 +85,7 @@ impl Live {
         self.gate.change(terms::admin_tokens(&new));
         self.console.change(terms::of_console(&new));
         logs::filter_by(&new.logs.filter);
-        self.ingest.change(new.sources.into_values().collect(), &new.surveys, &new.replies);
+        self.ingest.change(&new.sources, &new.surveys, &new.replies);
         self.metrics.settings_are_stale(false);
         self.in_force = coming;
         ReloadResult::Applied
@@ -216,8 +216,7 @@ surveys:
         let in_force = InForce::of(&settings);
         let Settings { sources, surveys, replies, .. } = settings;
         let receive: Arc<dyn Receive> = store;
-        let sources = sources.into_values().collect();
-        let ingest = Ingest::new(sources, &surveys, &replies, receive, metrics.clone(), clock);
+        let ingest = Ingest::new(&sources, &surveys, &replies, receive, metrics.clone(), clock);
         Live {
             in_force,
             ingest: Arc::new(ingest),

@@ -22,7 +22,7 @@ pub(super) fn admin_tokens(settings: &Settings) -> AdminTokens {
 
 /// What the console shows of the settings.
 pub(super) fn of_console(settings: &Settings) -> ConsoleConfig {
-    let setup = |source: &Source| {
+    let setup = |source: &Arc<Source>| {
         let survey = settings.surveys.get(&source.survey);
         let has_replies = settings.replies.contains_key(&source.name);
         let xml = match survey {

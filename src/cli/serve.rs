@@ -1,6 +1,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
@@ -49,7 +50,7 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
         Some(error) => log_invalid(error),
         None => tracing::info!(file = %path.display(), hash = settings.hash, "settings loaded"),
     }
-    let address = |source: &Source| (source.name.to_string(), source.address());
+    let address = |source: &Arc<Source>| (source.name.to_string(), source.address());
     let sources: Vec<_> = settings.sources.values().map(address).collect();
     actix_web::rt::System::new().block_on(async {
         // From here on it does not end the process.

@@ -123,7 +123,7 @@ fn not_found() -> String {
 
 /// The source of that name, or which there are.
 pub(super) fn source<'a>(settings: &'a Settings, name: &str) -> Result<&'a Source, Failure> {
-    settings.sources.get(name).ok_or_else(|| {
+    settings.sources.get(name).map(AsRef::as_ref).ok_or_else(|| {
         let known = settings.sources.keys().map(ToString::to_string).collect::<Vec<_>>();
         anyhow!("no source {name:?}; one of {}", known.join(", ")).into()
     })

@@ -126,7 +126,7 @@ pub struct Settings {
     /// At least one.
     pub accounts: BTreeMap<Name, Destination>,
     /// At least one.
-    pub sources: BTreeMap<Name, Source>,
+    pub sources: BTreeMap<Name, Arc<Source>>,
     /// Of the sources whose senders hear by what was answered so far.
     pub replies: BTreeMap<Name, Arc<Replies>>,
     pub surveys: BTreeMap<Name, Arc<Survey>>,
@@ -134,7 +134,7 @@ pub struct Settings {
     pub shutdown: Shutdown,
     pub logs: Logs,
     pub tracing: Tracing,
-    /// ChangedAnswerPolicy whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
+    /// Changes whenever a setting does; 12 hexadecimal digits. Secrets have no part in it.
     pub hash: String,
     pub fingerprint: Fingerprint,
     /// Of the rules of each survey: equal if answers get equal ratings.
@@ -245,7 +245,7 @@ impl Settings {
             named(section("surveys"), |_, cursor| surveys::survey(cursor, delay).map(Arc::new));
         let refs = RefContext { public: public.as_ref(), accounts: &accounts, surveys: &surveys };
         let sources = named(some(section("sources"), "source"), |name, cursor| {
-            sources::source(name, cursor, &refs)
+            sources::source(name, cursor, &refs).map(Arc::new)
         });
         if let Some(cursor) = table.get("surveys") {
             sources::check_fields(&cursor, &surveys, &sources);

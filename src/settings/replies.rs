@@ -24,7 +24,7 @@ const SPEC: Spec = Spec::of(&[
 /// that it depends on is.
 pub(super) fn replies(
     section: Option<Cursor<'_>>,
-    sources: &BTreeMap<Name, Option<Source>>,
+    sources: &BTreeMap<Name, Option<Arc<Source>>>,
     surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
 ) -> Option<BTreeMap<Name, Arc<Replies>>> {
     let mut all = BTreeMap::new();

@@ -146,7 +146,7 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
 pub(super) fn check_fields(
     cursor: &Cursor<'_>,
     surveys: &BTreeMap<Name, Option<Arc<Survey>>>,
-    sources: &BTreeMap<Name, Option<Source>>,
+    sources: &BTreeMap<Name, Option<Arc<Source>>>,
 ) {
     // What a source at fault would tell is not known.
     if cursor.has_unknown_in("sources") {

@@ -43,7 +43,7 @@ const RESERVED_DOMAINS: [&str; 6] =
 pub(super) struct Checked<'s> {
     pub public: &'s PublicListener,
     pub accounts: &'s BTreeMap<Name, Destination>,
-    pub sources: &'s BTreeMap<Name, Source>,
+    pub sources: &'s BTreeMap<Name, Arc<Source>>,
     pub replies: &'s BTreeMap<Name, Arc<Replies>>,
     pub surveys: &'s BTreeMap<Name, Arc<Survey>>,
     /// As it is written.
@@ -148,7 +148,7 @@ impl Checked<'_> {
         }
         for (name, survey) in self.surveys {
             let path = format!("surveys.{name}");
-            let sources: Vec<&Source> =
+            let sources: Vec<&Arc<Source>> =
                 self.sources.values().filter(|source| source.survey == *name).collect();
             if sources.is_empty() {
                 note(path, "no source uses this survey".to_owned());

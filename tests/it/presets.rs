@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use postcall::domain::{Method, Webhook, WebhookId};
@@ -41,7 +42,7 @@ fn the_samples_of_every_preset_become_the_feedback_they_must() {
 }
 
 /// A source of each preset that anybody can send to.
-fn open_to_all() -> Vec<Source> {
+fn open_to_all() -> Vec<Arc<Source>> {
     let presets = files("config/presets");
     let sources = presets.iter().map(|path| {
         let preset = name(path);

@@ -73,9 +73,8 @@ impl Service {
             observer: metrics.clone(),
         });
         let store = Arc::new(store.unwrap());
-        let sources = settings.sources.into_values().collect();
-        let (surveys, replies) = (&settings.surveys, &settings.replies);
-        let ingest = Ingest::new(sources, surveys, replies, store.clone(), metrics, clock);
+        let Settings { sources, surveys, replies, .. } = settings;
+        let ingest = Ingest::new(&sources, &surveys, &replies, store.clone(), metrics, clock);
         let store = SlowStore { store, gate: Semaphore::new(0), waits: Notify::new() };
         Self { ingest, store, _folder: folder }
     }

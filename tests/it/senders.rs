@@ -2,6 +2,7 @@
 //! and refused with a byte changed, too late and too early.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use postcall::domain::{Method, Webhook, WebhookId};
@@ -251,11 +252,11 @@ fn vectors() -> Vec<Vector> {
 
 impl Vector {
     /// The source of settings that say how its sender signs.
-    fn source_of(&self) -> Source {
+    fn source_of(&self) -> Arc<Source> {
         self.source_by("plivo", "content_types: [form, json],", &self.signature)
     }
 
-    fn source_by(&self, preset: &str, more: &str, signature: &Value) -> Source {
+    fn source_by(&self, preset: &str, more: &str, signature: &Value) -> Arc<Source> {
         let source = self.written_by("x", preset, more, signature);
         let text = settings(&source).replace("@plivo@", "https://stats.plivo.com");
         let mut settings = Settings::from_yaml(&text, Default::default())

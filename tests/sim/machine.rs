@@ -1,7 +1,9 @@
 //! The service on its machine: it starts, it is killed, its power is cut.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +70,7 @@ delivery:
 "#;
 
 /// What an operator changes in the settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edition {
     pub notes: &'static str,
     /// The auth token of `main`, which signs what `signed` takes.
@@ -83,7 +85,17 @@ impl Default for Edition {
 }
 
 impl Edition {
-    pub fn settings(self) -> Settings {
+    /// Read once on each thread: that takes as long as the rest of a start.
+    pub fn settings(self) -> Rc<Settings> {
+        thread_local! {
+            static READ: RefCell<BTreeMap<Edition, Rc<Settings>>> = const { RefCell::new(BTreeMap::new()) };
+        }
+        READ.with_borrow_mut(|read| {
+            read.entry(self).or_insert_with(|| Rc::new(self.read())).clone()
+        })
+    }
+
+    fn read(self) -> Settings {
         let Self { notes, token, retention } = self;
         let text = SETTINGS
             .replace("@notes@", notes)
@@ -184,10 +196,8 @@ impl Machine {
         let delivery = tokio::task::spawn_local(delivery::run(context, stopped));
         let admin = app::admin_config(&settings);
         let admin = AdminService::new(store.clone(), admin, metrics.clone(), clock.clone());
-        let Settings { sources, surveys, replies, .. } = settings;
-        let sources = sources.into_values().collect();
-        let ingest =
-            Ingest::new(sources, &surveys, &replies, store.clone(), metrics, clock.clone());
+        let Settings { sources, surveys, replies, .. } = &*settings;
+        let ingest = Ingest::new(sources, surveys, replies, store.clone(), metrics, clock.clone());
         let ingest = Arc::new(ingest);
         let admin = Arc::new(admin);
         let (kept, place) = (ingest.clone(), store.clone());
@@ -202,8 +212,8 @@ impl Machine {
     pub fn reload(&self, edition: Edition) {
         let settings = edition.settings();
         self.config.send_replace(Arc::new(app::delivery_config(&settings)));
-        let Settings { sources, surveys, replies, .. } = settings;
-        self.ingest.change(sources.into_values().collect(), &surveys, &replies);
+        let Settings { sources, surveys, replies, .. } = &*settings;
+        self.ingest.change(sources, surveys, replies);
     }
 
     /// Whether the service ended by itself, which it never does.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::app::{App, AppError};
 use crate::cli::payload::Payload;
 use crate::clock::Clock;
 use crate::destination::Destination;
-use crate::domain::Credentials;
+use crate::domain::{Credentials, Name};
 use crate::random::Random;
 use crate::settings::{Environment, Settings};
 use crate::simulator::{Options, Simulator};
@@ -41,7 +42,7 @@ pub(super) struct DemoEnvironment {
     folder: TempDir,
     simulator: Simulator,
     /// As the senders of the demo sign; the service has its own.
-    sources: BTreeMap<String, Source>,
+    sources: BTreeMap<Name, Arc<Source>>,
     public: SocketAddr,
     admin: SocketAddr,
     shutdown_signal: Option<oneshot::Sender<()>>,
@@ -82,10 +83,8 @@ impl DemoEnvironment {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-        let settings = || Settings::from_yaml(SETTINGS, environment.clone());
-        let sources = settings()?.sources.into_iter().map(|(name, s)| (name.to_string(), s));
-        let sources = sources.collect();
-        let settings = settings()?;
+        let settings = Settings::from_yaml(SETTINGS, environment)?;
+        let sources = settings.sources.clone();
         if days > 0 {
             let before = history::write(&settings, days, Timestamp::now());
             actix_web::rt::System::new().block_on(before).context("writing earlier calls")?;

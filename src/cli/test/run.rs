@@ -92,7 +92,7 @@ pub(in crate::cli) fn source_of<'a>(
 ) -> Result<&'a Source, Advice> {
     let known: Vec<&str> = settings.sources.keys().map(Name::as_str).collect();
     match &step.source {
-        Some(name) => settings.sources.get(name.as_str()).ok_or_else(|| {
+        Some(name) => settings.sources.get(name.as_str()).map(AsRef::as_ref).ok_or_else(|| {
             let message = format!("the settings have no source {name:?}");
             Advice::unknown_name(message, name, &known)
         }),

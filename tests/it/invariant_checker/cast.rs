@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -38,7 +39,7 @@ pub struct Sending {
 
 /// Exactly `count` webhooks in the order in which they are sent first, and the calls they are about.
 pub fn calls(
-    sources: &BTreeMap<Name, Source>,
+    sources: &BTreeMap<Name, Arc<Source>>,
     count: usize,
     chance: &mut Rng,
 ) -> (BTreeMap<String, Call>, Vec<Sending>) {

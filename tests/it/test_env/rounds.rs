@@ -248,10 +248,9 @@ impl Rounds {
             random,
             client: Arc::new(Client::new),
         });
-        let sources = settings.sources.into_values().collect();
-        let (surveys, replies) = (settings.surveys, settings.replies);
+        let Settings { sources, surveys, replies, .. } = settings;
         let (receive, metered) = (store.clone(), metrics.clone());
-        let ingest = Ingest::new(sources, &surveys, &replies, receive, metered, clock);
+        let ingest = Ingest::new(&sources, &surveys, &replies, receive, metered, clock);
         self.service = Some(Service { dispatcher, config, ingest, metrics, store, surveys });
     }
 
@@ -261,7 +260,7 @@ impl Rounds {
         let Service { config, ingest, .. } = self.service();
         config.send_replace(Arc::new(postcall::app::delivery_config(&settings)));
         let Settings { sources, surveys, replies, .. } = settings;
-        ingest.change(sources.into_values().collect(), &surveys, &replies);
+        ingest.change(&sources, &surveys, &replies);
     }
 
     fn service(&self) -> &Service {

@@ -12,36 +12,47 @@ const EXPIRES_OWN_FOR: SignedDuration = SignedDuration::from_secs(10);
 /// How far an estimate of the clock may be off, beyond the time of the round trip.
 const ESTIMATE_OFF_MAX: SignedDuration = SignedDuration::from_secs(1);
 
+/// What the clock showed at some moment of a round trip.
+#[derive(Debug, Clone, Copy)]
+struct ClockReading {
+    shown: Timestamp,
+    asked_at: Duration,
+    round_trip: Duration,
+}
+
 /// The database's clock as this replica has read it. Times of this machine are monotonic.
 #[derive(Debug, Default)]
 pub(super) struct ServerClock {
-    /// What it showed, and when that was asked for.
-    read: Cell<Option<(Timestamp, Duration)>>,
+    read: Cell<Option<ClockReading>>,
     /// Since when the database is reached and its clock has not been set.
     steady_since: Cell<Option<Timestamp>>,
 }
 
 impl ServerClock {
-    /// The connection was lost: other replicas may have lost theirs.
-    pub fn is_lost(&self) {
+    /// Other replicas may have lost theirs too.
+    pub fn connection_was_lost(&self) {
         self.steady_since.set(None);
     }
 
     /// What it should show, unless it was not read yet: wrong if the clock was set since. It only decides what is
     /// asked for.
     pub fn estimate(&self, at: Duration) -> Option<Timestamp> {
-        let (shown, asked_at) = self.read.get()?;
-        shown.checked_add(at.saturating_sub(asked_at)).ok()
+        let last = self.read.get()?;
+        last.shown.checked_add(at.saturating_sub(last.asked_at)).ok()
     }
 
     /// Notes what it showed; returns whether the estimate of when it was asked was right.
     pub fn note(&self, shown: Timestamp, asked_at: Duration, answered_at: Duration) -> bool {
         let off = self.estimate(asked_at).map(|estimate| shown.duration_since(estimate));
-        self.read.set(Some((shown, asked_at)));
         let round_trip = answered_at.saturating_sub(asked_at);
-        let round_trip = SignedDuration::try_from(round_trip).unwrap_or(SignedDuration::MAX);
-        let latest = ESTIMATE_OFF_MAX.saturating_add(round_trip);
-        let was_set = off.is_some_and(|off| off < -ESTIMATE_OFF_MAX || off > latest);
+        let last = self.read.replace(Some(ClockReading { shown, asked_at, round_trip }));
+        // It was read late in a slow round trip: now, or the last time.
+        let late = |by: Duration| {
+            ESTIMATE_OFF_MAX.saturating_add(by.try_into().unwrap_or(SignedDuration::MAX))
+        };
+        let was_set = off
+            .zip(last)
+            .is_some_and(|(off, last)| off > late(round_trip) || off < -late(last.round_trip));
         if was_set || self.steady_since.get().is_none() {
             self.steady_since.set(Some(shown));
         }
@@ -87,7 +98,7 @@ mod tests {
         clock.note(shown(0), after(0), after(0));
         assert!(!clock.others_could_renew(shown(9)));
         assert!(clock.others_could_renew(shown(10)));
-        clock.is_lost();
+        clock.connection_was_lost();
         clock.note(shown(60), after(60), after(60));
         assert!(!clock.others_could_renew(shown(69)));
         assert!(clock.others_could_renew(shown(70)));
@@ -112,5 +123,8 @@ mod tests {
             "what was asked with it is asked again"
         );
         assert!(clock.others_could_renew(shown(64)));
+        assert!(!clock.note(shown(65), after(65), after(65)), "the estimate was of that one");
+        assert!(clock.others_could_renew(shown(65)));
+        assert!(clock.note(shown(66), after(66), after(66)));
     }
 }

@@ -369,7 +369,7 @@ impl Database {
         let (connected, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
         self.runtime.block_on(self.risks.check(&connected, &*self.observer))?;
         *client = Some(connected);
-        self.server_clock.is_lost();
+        self.server_clock.connection_was_lost();
         Ok(false)
     }
 

@@ -1,7 +1,7 @@
 //! One history: steps that a seed chooses, then the end of all trouble.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 use std::rc::Rc;
@@ -103,6 +103,8 @@ pub struct Record {
     pub old: BTreeSet<usize>,
     /// Calls of which something was changed on disk.
     pub corrupted: BTreeSet<usize>,
+    /// Calls of which so much was said that nothing more need count, and since when.
+    pub full: BTreeMap<usize, Instant>,
     /// Calls that an operator has touched otherwise, so that more than one delivery is no surprise.
     pub replays: [usize; CALLS + 3],
     /// Deliveries whose end was not on disk when the service ended.
@@ -379,6 +381,7 @@ impl History {
     /// A sender repeats itself about one call, with other digits each time.
     async fn flood(&mut self, call: usize) {
         self.tell(format_args!("flood of {}", calls::name(call)));
+        self.record.borrow_mut().full.entry(call).or_insert_with(Instant::now);
         let (clock, random) = (self.environs.clock.clone(), self.environs.random.clone());
         let ingest = self.machine().ingest.clone();
         let endpoint = ingest.endpoint(calls::source(call)).expect("a source");

@@ -131,8 +131,11 @@ pub fn ratings_are_what_callers_said(requests: &[Received], record: &Record) {
             true => one.received_at > other.received_at,
             false => (one.received_at, one.id) < (other.received_at, other.id),
         };
+        let need_count = |sent: &Sent| record.full.get(&call).is_none_or(|at| sent.sent_at < *at);
         let was_known = |sent: &Sent| {
-            promises_submission(sent) && sent.acknowledged.is_some_and(|(at, _)| at < request.at)
+            promises_submission(sent)
+                && need_count(sent)
+                && sent.acknowledged.is_some_and(|(at, _)| at < request.at)
         };
         let counts =
             |sent: &Sent| !ratings().any(|other| was_known(other) && is_before(other, sent));

@@ -41,13 +41,22 @@ impl TrustedTime {
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         if self.watch.borrow().is_none() {
             let recorded = self.store.clock().await?;
+            let reference = self.or_oldest(recorded).await?;
             self.recorded.set(recorded);
-            let watch = ClockWatch::start(self.clock.read(), self.or_oldest(recorded).await?);
+            let watch = ClockWatch::start(self.clock.read(), reference);
             if !watch.skew().is_zero() {
-                tracing::error!(
-                    seconds = watch.skew().as_secs(),
-                    "the clock is not where the last process left it: retention does not believe it for a day"
-                );
+                let seconds = watch.skew().as_secs();
+                match recorded {
+                    Some(_) => tracing::error!(
+                        seconds,
+                        "the clock is not where the last process left it: retention does not believe it for a day"
+                    ),
+                    None => tracing::error!(
+                        seconds,
+                        "there is no record of the clock, and the oldest submission is so old: retention does not \
+                         believe the clock for a day"
+                    ),
+                }
             }
             *self.watch.borrow_mut() = Some(watch);
         }

@@ -41,7 +41,7 @@ const ROWS_MAX: usize = 1000;
 pub(super) struct DemoEnvironment {
     folder: TempDir,
     simulator: Simulator,
-    /// As the senders of the demo sign; the service has its own.
+    /// By which the senders of the demo sign.
     sources: BTreeMap<Name, Arc<Source>>,
     public: SocketAddr,
     admin: SocketAddr,

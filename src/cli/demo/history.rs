@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::settings::{Settings, StoreUrl};
 use crate::source::Source;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{ClaimRequest, Queue, Receive, ReceiveRequest};
+use crate::store::{ClaimRequest, ClockRecord, Maintenance, Queue, Receive, ReceiveRequest};
 use crate::submission::{Claim, DeadReason, Decision, Mapper, Settlement, SubmissionKey};
 
 /// The same calls in every demo.
@@ -71,6 +71,9 @@ pub async fn write(settings: &Settings, days: u16, now: Timestamp) -> anyhow::Re
             writer.call(&call, &writer.caller(if before <= 7 { 1.6 } else { 1.0 }), at).await?;
         }
     }
+    // As the service leaves it: its clock went on until now.
+    let record = ClockRecord { trusted: now, wall: now, unconfirmed_for: None };
+    writer.store.record_clock(record).await?;
     writer.store.close().await;
     Ok(())
 }

@@ -320,7 +320,7 @@ impl<'a> Recovery<'a> {
         self.table(fresh, revisions::ALL, "survey_revisions VALUES (?, ?, ?)", lost, |row| {
             revisions::revision(row).is_ok()
         })?;
-        let lost = "what was recorded of the clock: it is believed";
+        let lost = "what was recorded of the clock: nothing is purged for a day if there are older submissions";
         self.table(fresh, queries::CLOCK, "clock VALUES (?, ?, ?, ?)", lost, |row| {
             queries::clock_record(row).is_ok()
         })?;

@@ -132,7 +132,14 @@ impl AdminService {
     /// # Errors
     /// The store cannot be read, or has more tallies than are read at once.
     pub async fn insights(&self, query: &InsightsQuery) -> Result<Insights> {
-        let days = self.days(query);
+        self.insights_of(query, self.days(query)).await
+    }
+
+    pub(super) async fn insights_of(
+        &self,
+        query: &InsightsQuery,
+        days: Range<i64>,
+    ) -> Result<Insights> {
         let before = days.start - i64::from(query.days)..days.start;
         let of = |days: &Range<i64>, by| self.tallies(query, None, days.clone(), by);
         let by_value = match &query.by {
@@ -145,7 +152,7 @@ impl AdminService {
             before: of(&before, TallyKey::ISSUES).await?,
             by_value: ByValue::of(&by_value),
             waiting: self.store().statistics().await?.counts.waiting(),
-            fields: self.fields(query),
+            fields: self.fields(query.survey.as_ref()),
             changes: changes(&self.store().survey_revisions().await?, query, &days),
             days,
         })
@@ -156,12 +163,20 @@ impl AdminService {
     /// # Errors
     /// As for [`insights`](Self::insights).
     pub async fn insights_table(&self, query: &InsightsQuery) -> Result<InsightsTable> {
-        let (by, days) = (query.by.clone(), self.days(query));
+        self.insights_table_of(query, self.days(query)).await
+    }
+
+    pub(super) async fn insights_table_of(
+        &self,
+        query: &InsightsQuery,
+        days: Range<i64>,
+    ) -> Result<InsightsTable> {
+        let by = query.by.clone();
         let tallies = self.tallies(query, by.as_ref(), days, TallyKey::ALL).await?;
         Ok(InsightsTable { by, tallies })
     }
 
-    fn days(&self, query: &InsightsQuery) -> Range<i64> {
+    pub(super) fn days(&self, query: &InsightsQuery) -> Range<i64> {
         let end = Insights::today(self.now()) + 1;
         end - i64::from(query.days)..end
     }
@@ -187,8 +202,9 @@ impl AdminService {
         Ok(tallies)
     }
 
-    fn fields(&self, query: &InsightsQuery) -> Vec<String> {
-        let (config, survey) = (self.config(), query.survey.as_ref());
+    /// Fields that may be asked for, of one survey or of all.
+    pub(super) fn fields(&self, survey: Option<&Name>) -> Vec<String> {
+        let config = self.config();
         let surveys = config.mapper.surveys.iter();
         let asked = surveys.filter(|(name, _)| survey.is_none_or(|survey| survey == *name));
         let mut fields: Vec<String> =

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::error::Result;
+use super::error::{AdminError, Result};
 use super::insights::{Insights, InsightsQuery, InsightsTable, Tally, date};
 use super::service::AdminService;
 use super::statistics::{Share, limits};
@@ -156,10 +156,21 @@ impl AdminService {
     /// Insights with everything that follows from them.
     ///
     /// # Errors
-    /// As for [`insights`](Self::insights).
+    /// As for [`insights`](Self::insights), and nothing is known of the field.
     pub async fn insights_report(&self, query: &InsightsQuery) -> Result<InsightsReport> {
-        let insights = self.insights(query).await?;
-        let table = self.insights_table(query).await?;
+        // The same days, also at midnight.
+        let days = self.days(query);
+        let insights = self.insights_of(query, days.clone()).await?;
+        let table = self.insights_table_of(query, days).await?;
+        let fields = self.fields(None);
+        // One that was taken out of the settings still has what was counted of it.
+        if let (Some(field), []) = (&query.by, &*insights.by_value.values)
+            && !fields.iter().any(|it| it == field.as_str())
+        {
+            let known = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
+            let fault = format!("no survey has insights by {field}; there are: {known}");
+            return Err(AdminError::invalid("by", fault));
+        }
         Ok(InsightsReport::of(insights, table))
     }
 }

@@ -209,6 +209,17 @@ mod tests {
     }
 
     #[test]
+    fn a_submission_is_known_as_long_as_its_end_is() {
+        let mut refusals = History::default();
+        let [refused, unknown] = [refusals.next(), refusals.next()];
+        assert!(!refusals.0.knows(refused));
+        refusals.0.is_systemic(refused, spelling());
+        assert!(refusals.0.knows(refused) && !refusals.0.knows(unknown));
+        refusals.0.ignore(|submission| submission == refused);
+        assert!(!refusals.0.knows(refused));
+    }
+
+    #[test]
     fn what_was_long_ago_is_forgotten() {
         let mut refusals = History::default();
         while !refusals.is_systemic(spelling()) {}

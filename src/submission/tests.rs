@@ -12,8 +12,8 @@ use super::{
     ActionOutcome, AnswerValidity, Answers, Arrival, AttemptHistory, AuditEntry,
     ChangedAnswerPolicy, ClaimContext, ClaimOutcome, CompletionPolicy, DeadReason, Decision,
     Document, DueTime, IgnoredReason, Json, LeaseToken, Mapped, Mapper, Mapping, Next, Outcome,
-    Receipt, Remains, Replay, RetentionLevel, RetryPolicy, SetAside, Settlement, State,
-    StateCounts, Submission, SubmissionKey, UnknownResult,
+    Receipt, RecordedAnswer, Remains, Replay, RetentionLevel, RetryPolicy, SetAside, Settlement,
+    State, StateCounts, Submission, SubmissionKey, UnknownResult,
 };
 use crate::account::PauseCause;
 use crate::domain::{
@@ -362,6 +362,38 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn answers_that_are_merged_at_once_are_those_that_are_merged_one_by_one(
+        known in prop::collection::vec(sent(0..10), 0..8),
+        more in prop::collection::vec(sent(0..10), 0..8),
+        policy in policies(),
+    ) {
+        let [known, more] = [known, more].map(|sent| {
+            let mut answers = Answers::default();
+            for answer in distinct(sent).iter().flat_map(recorded) {
+                answers.record(answer);
+            }
+            answers
+        });
+        let [mut at_once, mut one_by_one] = [known.clone(), known];
+        at_once.merge(&more, policy);
+        for answer in more.recorded() {
+            let mut one = Answers::default();
+            one.record(answer.clone());
+            one_by_one.merge(&one, policy);
+        }
+        prop_assert_eq!(at_once, one_by_one);
+    }
+}
+
+/// The answers of a webhook.
+fn recorded(sent: &Sent) -> Vec<RecordedAnswer> {
+    let webhook = WebhookId(Uuid::from_u128(sent.second as u128));
+    let answers = sent.extraction.answers.iter();
+    answers.map(|it| RecordedAnswer::new(it.clone(), at(sent.second), webhook)).collect()
+}
+
 /// Of webhooks of one time, the first.
 fn distinct(mut sent: Vec<Sent>) -> Vec<Sent> {
     sent.sort_by_key(|sent| sent.second);
@@ -698,4 +730,23 @@ fn webhooks_beyond_what_is_recorded_are_kept_up_to_a_bound_and_then_change_nothi
     let again = answers(900, ["full-7".to_owned()].into_iter());
     let receipt = receive(&mut known, 0, &again, ChangedAnswerPolicy::KeepFirst);
     assert_eq!(receipt.outcome, Outcome::Duplicate);
+}
+
+#[test]
+fn who_reads_numbers_again_and_again_pushes_nothing_out_that_was_done() {
+    let mut submission = delivered();
+    let replay = Replay { include_delivered: true, same_payload: false, at: at(1) };
+    assert_eq!(submission.replay(replay), ActionOutcome::Done);
+    for second in 0..2 * Document::AUDIT_MAX {
+        assert_eq!(submission.reveal(at(second as i64)), ActionOutcome::Done);
+    }
+    let audit = &submission.document.audit;
+    assert_eq!((audit.len(), &*audit[0].action), (Document::AUDIT_MAX, "replay"));
+    assert_eq!(audit[1].at, at(101), "the first to go are the oldest");
+    for second in 0..=Document::AUDIT_MAX {
+        submission.document.note(at(second as i64), "replay", None);
+    }
+    let audit = &submission.document.audit;
+    assert!(audit.iter().all(|it| it.action == "replay"), "{audit:?}");
+    assert_eq!((audit.len(), audit[0].at), (Document::AUDIT_MAX, at(1)));
 }

@@ -17,7 +17,7 @@ impl Disk {
         // A cut may find much written that was not synced, or hardly anything.
         let share = chance.f64();
         let mut synced_until = BTreeMap::new();
-        // With the first sync of a log or journal SQLite syncs the folder too.
+        // With the first sync of a log or journal that it has opened SQLite syncs the folder too.
         let mut folder_synced_until = 0;
         let mut known_to_folder = BTreeSet::new();
         for (number, event) in events.iter().enumerate() {
@@ -33,6 +33,9 @@ impl Disk {
                     if *synced {
                         folder_synced_until = number;
                     }
+                }
+                Event::Opened { file } => {
+                    known_to_folder.remove(file);
                 }
                 Event::Wrote { .. } | Event::Truncated { .. } => {}
             }
@@ -65,7 +68,7 @@ impl Disk {
                         files.remove(file);
                     }
                 }
-                Event::Synced { .. } => {}
+                Event::Opened { .. } | Event::Synced { .. } => {}
             }
         }
         Self(files)

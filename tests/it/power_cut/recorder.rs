@@ -12,14 +12,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use rusqlite::ffi::{
     SQLITE_CANTOPEN, SQLITE_IOERR_ACCESS, SQLITE_IOERR_DELETE, SQLITE_IOERR_FSTAT,
     SQLITE_IOERR_FSYNC, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK,
-    SQLITE_IOERR_SHMMAP, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_SHM_LOCK,
-    sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find,
-    sqlite3_vfs_register,
+    SQLITE_IOERR_SHMMAP, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_OPEN_CREATE,
+    SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_WAL, SQLITE_SHM_LOCK, sqlite3_file, sqlite3_int64,
+    sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
 /// Something that the file system was asked for and did.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// A log or journal, which may be new: SQLite syncs the folder with the first sync of it.
+    Opened {
+        file: String,
+    },
     Wrote {
         file: String,
         offset: usize,
@@ -42,7 +46,8 @@ pub enum Event {
 impl Event {
     pub fn file(&self) -> &str {
         match self {
-            Event::Wrote { file, .. }
+            Event::Opened { file }
+            | Event::Wrote { file, .. }
             | Event::Truncated { file, .. }
             | Event::Synced { file }
             | Event::Removed { file, .. } => file,
@@ -300,6 +305,10 @@ unsafe extern "C" fn open(
             xFetch: None,
             xUnfetch: None,
         };
+        let is_journal = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL) != 0;
+        if is_journal && flags & SQLITE_OPEN_CREATE != 0 {
+            log.0.note(Event::Opened { file: log.1.clone() });
+        }
         let ours = file.cast::<File>();
         (*ours).methods = Box::into_raw(Box::new(methods));
         (*ours).log = Box::into_raw(Box::new(log));

@@ -3,6 +3,8 @@
 
 mod cause;
 mod pause;
+#[cfg(test)]
+mod tests;
 
 pub use cause::PauseCause;
 pub use pause::{Claimable, Pause, PauseReason};

@@ -280,8 +280,11 @@ impl Dispatcher {
 
     /// Whether it was set is found out at each round, whatever maintenance does meanwhile.
     async fn watch_clock(&self) {
-        if let Err(error) = self.trusted_time.now().await {
-            tracing::debug!(error = logs::chain(&error), "the recorded time cannot be read");
+        if let Err(error) = self.trusted_time.keep_watch().await {
+            tracing::debug!(
+                error = logs::chain(&error),
+                "the recorded time is neither read nor written"
+            );
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct TrustedTime {
     /// `None` until it is known what was recorded.
     watch: RefCell<Option<ClockWatch>>,
     recorded: Cell<Option<ClockRecord>>,
+    /// The clock was set, and that is not recorded yet.
+    was_set: Cell<bool>,
 }
 
 impl TrustedTime {
@@ -31,6 +33,7 @@ impl TrustedTime {
             metrics: context.metrics.clone(),
             watch: RefCell::default(),
             recorded: Cell::default(),
+            was_set: Cell::default(),
         }
     }
 
@@ -63,6 +66,7 @@ impl TrustedTime {
         let mut watch = self.watch.borrow_mut();
         let watch = watch.as_mut().expect("it was just made");
         if let Some(step) = watch.observe(self.clock.read()) {
+            self.was_set.set(true);
             tracing::error!(
                 seconds = step.as_secs(),
                 "the wall clock was set: set it right, or retention believes it in a day"
@@ -102,7 +106,17 @@ impl TrustedTime {
         if !is_recent {
             self.store.record_clock(record).await?;
             self.recorded.set(Some(record));
+            self.was_set.set(false);
         }
         Ok(())
+    }
+
+    /// Looks at the clock, and records at once that it was set: the next process would go by where it was before.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn keep_watch(&self) -> Result<(), StoreError> {
+        self.now().await?;
+        if self.was_set.get() { self.record().await } else { Ok(()) }
     }
 }

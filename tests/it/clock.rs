@@ -164,6 +164,25 @@ fn a_restart_under_a_wrong_clock_purges_nothing_although_the_right_one_could_not
 }
 
 #[test]
+fn a_clock_that_was_right_only_between_two_wrong_years_purges_nothing_after_a_restart() {
+    Rounds::play(async |rounds| {
+        rounds.clock_is_set(10 * YEARS);
+        rounds.crash();
+        rounds.start();
+        rounds.maintenance().await;
+        rounds.clock_is_set(-10 * YEARS);
+        rounds.hears("quick", "c-1", "4").await;
+        rounds.round().await;
+        // It is set again before anything is purged, and the process ends.
+        rounds.clock_is_set(500 * DAYS);
+        rounds.crash();
+        rounds.start();
+        rounds.maintenance().await;
+        assert_eq!((purged(rounds), kept(rounds, "submissions")), (0.0, 1));
+    });
+}
+
+#[test]
 fn a_step_back_is_shown_for_a_day() {
     Rounds::play(async |rounds| {
         rounds.round().await;

@@ -132,14 +132,7 @@ impl AdminService {
     /// # Errors
     /// The store cannot be read, or has more tallies than are read at once.
     pub async fn insights(&self, query: &InsightsQuery) -> Result<Insights> {
-        self.insights_of(query, self.days(query)).await
-    }
-
-    pub(super) async fn insights_of(
-        &self,
-        query: &InsightsQuery,
-        days: Range<i64>,
-    ) -> Result<Insights> {
+        let days = self.days(query);
         let before = days.start - i64::from(query.days)..days.start;
         let of = |days: &Range<i64>, by| self.tallies(query, None, days.clone(), by);
         let by_value = match &query.by {
@@ -176,7 +169,7 @@ impl AdminService {
         Ok(InsightsTable { by, tallies })
     }
 
-    pub(super) fn days(&self, query: &InsightsQuery) -> Range<i64> {
+    fn days(&self, query: &InsightsQuery) -> Range<i64> {
         let end = Insights::today(self.now()) + 1;
         end - i64::from(query.days)..end
     }

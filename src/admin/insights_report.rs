@@ -158,10 +158,9 @@ impl AdminService {
     /// # Errors
     /// As for [`insights`](Self::insights), and nothing is known of the field.
     pub async fn insights_report(&self, query: &InsightsQuery) -> Result<InsightsReport> {
+        let insights = self.insights(query).await?;
         // The same days, also at midnight.
-        let days = self.days(query);
-        let insights = self.insights_of(query, days.clone()).await?;
-        let table = self.insights_table_of(query, days).await?;
+        let table = self.insights_table_of(query, insights.days.clone()).await?;
         let fields = self.fields(None);
         // One that was taken out of the settings still has what was counted of it.
         if let (Some(field), []) = (&query.by, &*insights.by_value.values)

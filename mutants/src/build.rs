@@ -109,7 +109,7 @@ fn weave_all(
     fs::write(tree.join("src/mutants.rs"), include_str!("switch.rs"))?;
     let library = tree.join("src/lib.rs");
     let source = fs::read_to_string(&library)?;
-    fs::write(library, source + "\n#[allow(missing_docs)]\npub mod mutants;\n")?;
+    fs::write(library, source + "\nmod mutants;\n")?;
     Ok(all)
 }
 

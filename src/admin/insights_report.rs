@@ -156,7 +156,7 @@ impl AdminService {
     /// Insights with everything that follows from them.
     ///
     /// # Errors
-    /// As for [`insights`](Self::insights), and nothing is known of the field.
+    /// As for [`insights`](Self::insights), and no survey has the field.
     pub async fn insights_report(&self, query: &InsightsQuery) -> Result<InsightsReport> {
         let insights = self.insights(query).await?;
         // The same days, also at midnight.
@@ -167,8 +167,8 @@ impl AdminService {
             && !fields.iter().any(|it| it == field.as_str())
         {
             let known = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
-            let fault = format!("no survey has insights by {field}; there are: {known}");
-            return Err(AdminError::invalid("by", fault));
+            let detail = format!("no survey has insights by {field}; there are: {known}");
+            return Err(AdminError::NotFound(detail));
         }
         Ok(InsightsReport::of(insights, table))
     }

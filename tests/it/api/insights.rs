@@ -82,7 +82,7 @@ fn insights_that_are_asked_of_the_api_wrongly_are_refused() {
     unknown.assert_status(400);
     assert!(unknown.text.contains("known here: survey, account, by, days"), "{}", unknown.text);
     let unknown = test_env.get("/insights?by=queue");
-    unknown.assert_status(400);
+    unknown.assert_status(404);
     assert!(unknown.text.contains("by queue; there are: campaign"), "{}", unknown.text);
     assert_eq!(test_env.got("/insights?survey=of-another-release")["settled"], json!(0));
     assert_eq!(test_env.got("/insights?days=400")["days"].as_array().unwrap().len(), 400);

@@ -3,6 +3,7 @@
 //!
 //! What carries a request is a [`Transport`]: awc, or a function of a test.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::pin::pin;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use awc::Connector;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
-use awc::http::header;
+use awc::http::header::{self, HeaderMap, HeaderValue};
+use awc::http::{StatusCode, Version};
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -23,7 +25,7 @@ use crate::domain::{AttemptResponse, CallUuid, Feedback, TraceId, TraceParent, V
 
 /// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
 /// given up.
-const REPLY_MAX: usize = 64 * 1024;
+pub(super) const REPLY_MAX: usize = 64 * 1024;
 
 /// How long a reply is read at most after a deadline that was noticed late: what was lost meanwhile is
 /// sent again by then.
@@ -73,7 +75,7 @@ impl Client {
     ///
     /// TLS offers HTTP/1.1 only, and trusts the public roots that are built in.
     pub fn new(timeouts: Timeouts, in_flight: usize) -> Self {
-        Self::over(Box::new(http(timeouts.connect, in_flight)), timeouts)
+        Self::over(Box::new(Http::new(timeouts.connect, in_flight)), timeouts)
     }
 
     pub fn over(transport: Box<dyn Transport>, timeouts: Timeouts) -> Self {
@@ -136,11 +138,26 @@ pub(super) fn http(connect_timeout: Duration, in_flight: usize) -> awc::Client {
         .finish()
 }
 
-impl Transport for awc::Client {
+/// awc's client, and what it was made of.
+struct Http {
+    client: RefCell<awc::Client>,
+    connect_timeout: Duration,
+    in_flight: usize,
+}
+
+impl Http {
+    fn new(connect_timeout: Duration, in_flight: usize) -> Self {
+        let client = RefCell::new(http(connect_timeout, in_flight));
+        Self { client, connect_timeout, in_flight }
+    }
+}
+
+impl Transport for Http {
     fn post(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, NoResponse>> {
         let Request { url, authorization, content_type, body, traceparent } = request;
+        let client = self.client.borrow().clone();
         Box::pin(async move {
-            let mut request = self
+            let mut request = client
                 .post(url)
                 .basic_auth(authorization.user, authorization.password.expose_secret())
                 .content_type(content_type)
@@ -149,16 +166,51 @@ impl Transport for awc::Client {
                 request = request.insert_header((TraceId::HEADER, traceparent));
             }
             let response = request.send_body(body).await.map_err(|error| no_response(&error))?;
-            let status = response.status().as_u16();
-            let retry_after = response.headers().get(header::RETRY_AFTER);
-            let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let body = whole(response).await.map_err(|error| NoResponse {
+            let status = response.status();
+            let incomplete = |error: String| NoResponse {
                 verdict: Verdict::UnknownResult,
-                status: Some(status),
-                error: error.to_string(),
-            })?;
-            Ok(Response { status, retry_after, body })
+                status: Some(status.as_u16()),
+                error,
+            };
+            if status.is_informational() {
+                // The connection is in awc's pool, and what comes over it next is the answer to this request.
+                self.client.replace(http(self.connect_timeout, self.in_flight));
+                return Err(incomplete("an informational response came first".to_owned()));
+            }
+            let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+            let retry_after = response.headers().get(header::RETRY_AFTER).and_then(text);
+            let length = length(response.version(), status, response.headers());
+            let length = length.map_err(|error| incomplete(error.to_owned()))?;
+            let body = whole(response).await.map_err(|error| incomplete(error.to_string()))?;
+            if body.len() < length.min(REPLY_MAX) {
+                let error = format!("the response ended after {} of {length} bytes", body.len());
+                return Err(incomplete(error));
+            }
+            Ok(Response { status: status.as_u16(), retry_after, body })
         })
+    }
+}
+
+/// How long the body of a response says it is, at least: awc takes one that is cut off for a whole one.
+///
+/// # Errors
+/// It ends where the connection does, and awc reads nothing of it.
+fn length(
+    version: Version,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<usize, &'static str> {
+    let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    match headers.get(header::CONTENT_LENGTH) {
+        _ if has_none => Ok(0),
+        Some(length) => {
+            let length = length.to_str().ok().and_then(|length| length.trim().parse().ok());
+            length.ok_or("the length of the response is no number")
+        }
+        None if headers.contains_key(header::TRANSFER_ENCODING) || version < Version::HTTP_11 => {
+            Ok(0)
+        }
+        None => Err("the response has neither a Content-Length nor a Transfer-Encoding"),
     }
 }
 
@@ -236,10 +288,11 @@ fn failed(verdict: Verdict, text: &str) -> (Verdict, AttemptResponse) {
 
 /// Seconds, or a date; a date in the past asks for nothing.
 fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let at = Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()?;
+    let at = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
     Some(at.duration_since(now).try_into().unwrap_or_default())
 }
 
@@ -270,5 +323,7 @@ mod tests {
         assert_eq!(asked("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("soon"), None);
         assert_eq!(asked("-1"), None);
+        assert_eq!(asked(""), None);
+        assert_eq!(asked("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
     }
 }

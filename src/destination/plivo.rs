@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::client::REPLY_MAX;
 use super::{BasicAuth, Request};
 use crate::domain::{Account, AttemptResponse, CallUuid, Feedback, Issue, Rating, Verdict};
 
@@ -65,7 +66,11 @@ pub(super) fn classify(
     retry_after: Option<Duration>,
     body: &[u8],
 ) -> (Verdict, AttemptResponse) {
-    let response: Value = serde_json::from_slice(body).unwrap_or_default();
+    let response = serde_json::from_slice::<Value>(body);
+    // Nothing else tells that a chunked body was cut off, and its end may have the error.
+    let is_cut_off =
+        response.is_err() && body.trim_ascii_start().starts_with(b"{") && body.len() <= REPLY_MAX;
+    let response = response.unwrap_or_default();
     let reply = AttemptResponse {
         status: Some(status),
         request_id: api_id(&response),
@@ -73,6 +78,7 @@ pub(super) fn classify(
         ..AttemptResponse::of_text(&String::from_utf8_lossy(body))
     };
     let verdict = match status {
+        200..=299 if is_cut_off => Verdict::UnknownResult,
         200..=299 if reply.error.is_some() => Verdict::Rejected,
         200..=299 => Verdict::Accepted,
         300..=399 | 401 | 403 | 405 => Verdict::AccountRejected,
@@ -163,6 +169,8 @@ mod tests {
             (201, &posted[..], Verdict::Accepted),
             (200, b"", Verdict::Accepted),
             (202, b"not JSON", Verdict::Accepted),
+            (201, br#"{"api_id":"x","er"#, Verdict::UnknownResult),
+            (422, br#"{"api_id":"x","er"#, Verdict::Rejected),
             (200, br#"{"error":null}"#, Verdict::Accepted),
             (200, br#"{"error":"no"}"#, Verdict::Rejected),
             (200, br#"{"error":{"error":"no"}}"#, Verdict::Rejected),

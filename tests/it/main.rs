@@ -9,6 +9,7 @@ mod as_test;
 mod assembly;
 mod backup;
 mod bad_input;
+mod broken_replies;
 mod clock;
 mod clocks_apart;
 mod command_help;

@@ -64,6 +64,8 @@ impl Throttle {
     /// An exchange begins.
     pub fn began(&mut self, now: Timestamp) {
         self.rate.take(now);
+        // A pause that is over does not come back with a clock that is put back.
+        self.paused_until = None;
     }
 
     /// An exchange ended.
@@ -72,8 +74,8 @@ impl Throttle {
         if let (Verdict::Throttled { retry_after: Some(asked) }, Some(429 | 503)) =
             (attempt.verdict, attempt.reply.status)
         {
-            let until = attempt.finished_at + asked.min(self.longest);
-            self.paused_until = self.paused_until.max(Some(until));
+            let left = self.pause(attempt.finished_at);
+            self.paused_until = Some(attempt.finished_at + asked.min(self.longest).max(left));
         }
     }
 
@@ -171,6 +173,22 @@ mod tests {
         throttle.record(&answer(503, Some(30 * SECOND)), SECOND);
         assert_eq!(throttle.room(0, NOW), 0);
         assert!(throttle.room(0, NOW - 3600 * SECOND) > 0);
+    }
+
+    #[test]
+    fn a_pause_that_is_over_does_not_come_back_with_a_clock_that_is_put_back() {
+        let mut throttle = throttle();
+        let early = NOW - 300 * SECOND;
+        throttle.record(&answer(429, Some(5 * SECOND)), SECOND);
+        throttle.began(NOW + 5 * SECOND);
+        assert!(throttle.room(0, early) > 0);
+
+        throttle.record(&answer(429, Some(60 * SECOND)), SECOND);
+        let asked_again =
+            Attempt { finished_at: NOW - 3600 * SECOND, ..answer(429, Some(7 * SECOND)) };
+        throttle.record(&asked_again, SECOND);
+        assert_eq!(throttle.room(0, asked_again.finished_at + 6 * SECOND), 0);
+        assert!(throttle.room(0, asked_again.finished_at + 7 * SECOND) > 0);
     }
 
     #[test]

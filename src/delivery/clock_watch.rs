@@ -25,12 +25,15 @@ const DOWNTIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 ///
 /// A step back is believed at once: less is removed. After a step forward the **trusted time** continues
 /// as if there had been none, and catches up as fast again as time passes; it is the wall clock's
-/// again once that was watched for 24 h without a step, by one process or by several.
+/// again once that was watched for 24 h without a step, by one process or by several. A step back that was
+/// wrong therefore delays what is removed by a day at the most.
 #[derive(Debug, Clone)]
 pub struct ClockWatch {
     last: Reading,
-    /// What the wall clock would show without its last steps.
-    expected: Timestamp,
+    /// Never later than the wall clock, also after it was put back: where it was before may have been wrong.
+    trusted: Timestamp,
+    /// How far the wall clock was stepped, forward if positive, and is not believed yet.
+    skew: SignedDuration,
     /// How long the wall clock was watched since its last step; `None` once it is believed.
     unconfirmed_for: Option<Duration>,
 }
@@ -46,10 +49,19 @@ impl ClockWatch {
         match recorded {
             Some(recorded) if !goes_on_from(recorded.trusted) => {
                 let watched = recorded.unconfirmed_for.filter(|_| goes_on_from(recorded.wall));
-                let unconfirmed_for = Some(watched.unwrap_or_default());
-                Self { last: now, expected: recorded.trusted, unconfirmed_for }
+                let skew = now.wall.duration_since(recorded.trusted);
+                let trusted = recorded.trusted.min(now.wall);
+                Self {
+                    last: now,
+                    trusted,
+                    skew,
+                    unconfirmed_for: Some(watched.unwrap_or_default()),
+                }
             }
-            _ => Self { last: now, expected: now.wall, unconfirmed_for: None },
+            _ => {
+                let skew = SignedDuration::ZERO;
+                Self { last: now, trusted: now.wall, skew, unconfirmed_for: None }
+            }
         }
     }
 
@@ -75,14 +87,16 @@ impl ClockWatch {
             watched => watched.map(|time| time + passed).filter(|time| *time < CONFIRMED_AFTER),
         };
         if self.unconfirmed_for.is_none() {
-            self.expected = now.wall;
+            (self.trusted, self.skew) = (now.wall, SignedDuration::ZERO);
             return None;
         }
-        self.expected = later(self.expected, passed);
-        if !is_step && self.expected < now.wall {
-            self.expected = later(self.expected, passed).min(now.wall);
+        let twice = if is_step { passed } else { 2 * passed };
+        self.trusted = later(self.trusted, twice).min(now.wall);
+        if !is_step {
+            return None;
         }
-        is_step.then_some(step)
+        self.skew = self.skew.saturating_add(step);
+        Some(step)
     }
 
     /// The time by which may be destroyed what is old: never later than the wall clock.
@@ -91,12 +105,12 @@ impl ClockWatch {
         if flaws::has(flaws::Flaw::PurgeOnClockJump) {
             return self.last.wall;
         }
-        self.expected.min(self.last.wall)
+        self.trusted
     }
 
     /// How far the wall clock was stepped, forward if positive, and is not believed yet.
     pub fn skew(&self) -> SignedDuration {
-        self.last.wall.duration_since(self.expected)
+        self.skew
     }
 }
 
@@ -189,6 +203,24 @@ mod tests {
         assert_eq!(it.watch.skew(), SignedDuration::from_hours(-1));
         it.pass(HOUR);
         assert_eq!(it.watch.skew(), SignedDuration::ZERO);
+    }
+
+    #[test]
+    fn a_future_that_the_clock_was_put_back_from_is_not_trusted_again() {
+        for restarts in [false, true] {
+            let mut it = Watched::new();
+            it.clock.step(-3650 * DAY);
+            if restarts {
+                it.restart();
+            } else {
+                it.watch.observe(it.clock.read());
+            }
+            let right = it.watch.trusted();
+            assert_eq!(right, it.clock.now());
+            it.pass(MINUTE);
+            it.step(500 * DAY);
+            assert!(it.watch.trusted() <= right + 2 * MINUTE, "{:?}", it.trusted());
+        }
     }
 
     #[test]

@@ -138,9 +138,7 @@ impl Dispatcher {
     /// What the store says.
     pub async fn run_once(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.watch_clock().await;
-        while let Ok(exchanged) = self.exchanged.try_recv() {
-            self.decide(exchanged);
-        }
+        self.decide_ended();
         self.follow_config();
         self.look_for_unconfigured(now).await;
         if let Err(error) = self.probe_what_changed(now).await {
@@ -191,6 +189,8 @@ impl Dispatcher {
         while self.in_flight.exchanges() > 0 {
             let exchanged = self.exchanged.recv().await.expect("the dispatcher holds a sender");
             self.decide(exchanged);
+            // They share a commit.
+            self.decide_ended();
             // On an error they wait for the last try.
             let _ = self.settle().await;
         }
@@ -207,6 +207,7 @@ impl Dispatcher {
             tracing::info!("nothing is left in flight");
             return;
         }
+        self.decide_ended();
         if let Err(error) = self.settle().await {
             tracing::error!(
                 error = logs::chain(&error),
@@ -418,6 +419,13 @@ impl Dispatcher {
             );
         }
         self.lacks_sockets = is_local;
+    }
+
+    /// Decides on all exchanges that have ended.
+    fn decide_ended(&mut self) {
+        while let Ok(exchanged) = self.exchanged.try_recv() {
+            self.decide(exchanged);
+        }
     }
 
     /// Records what was decided; on an error all of it is kept for the next try.

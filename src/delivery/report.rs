@@ -19,16 +19,19 @@ pub(super) fn decided(
 ) {
     let submission = decided.settlement.token.submission;
     let call = &decided.call;
+    let (account, attempt) = (&decided.account, &decided.settlement.attempt);
     match settled {
         Settled::Done => {}
         Settled::NewerAnswers => {
+            if let Decision::Dead { pause: Some((cause, _)), .. } = decided.settlement.decision {
+                paused(submission, call, account, cause, attempt, metrics);
+            }
             return tracing::debug!(%submission, %call, "answers arrived during its last attempt: it is due with them");
         }
         Settled::LeaseLost => {
-            return tracing::warn!(%submission, %call, console = page_of(submission), "the lease expired before its result was recorded; nothing was overwritten");
+            return tracing::warn!(%submission, %call, console = page_of(submission), "the lease expired, or it was erased, before its result was recorded; nothing was overwritten");
         }
     }
-    let (account, attempt) = (&decided.account, &decided.settlement.attempt);
     let trace_id = metrics.spans().map(|_| submission.attempt_span(decided.number).trace);
     let trace_id = trace_id.map(tracing::field::display);
     let survey = configured(&decided.survey, config);

@@ -298,7 +298,10 @@ impl<'a, B: Backend> Batch<'a, B> {
                 continue;
             }
             let submission = &self.set.entries[&row].submission;
-            if let Some(token) = tokens.iter().find(|it| it.submission == submission.id) {
+            // An earlier claim of the same one may be among them, and was given back.
+            let is_of =
+                |it: &&LeaseToken| it.submission == submission.id && submission.is_leased_by(it);
+            if let Some(token) = tokens.iter().find(is_of) {
                 let attempt = Attempt::not_begun("the claim was not answered", at);
                 let (token, decision) = (*token, Decision::Retry { at });
                 self.settle(&Settlement { token, attempt, decision })?;
@@ -454,15 +457,16 @@ impl<'a, B: Backend> Batch<'a, B> {
         Ok(())
     }
 
-    /// Records the ends of attempts.
+    /// Records the end of an attempt. Repeated, it changes nothing, and what came of it is returned again.
     pub fn settle(&mut self, settlement: &Settlement) -> Result<Settled, B::Error> {
         let Some(row) = self.find(settlement.token.submission)? else {
             return Ok(Settled::LeaseLost);
         };
         #[cfg(feature = "flaws")]
         let settlement = &flaws::settlement(settlement, &self.set.entries[&row].submission);
-        if !self.set.entries[&row].submission.is_leased_by(&settlement.token) {
-            return Ok(Settled::LeaseLost);
+        let submission = &self.set.entries[&row].submission;
+        if !submission.is_leased_by(&settlement.token) {
+            return Ok(submission.settled_before(settlement));
         }
         let settled = self.modify(row, |submission| submission.settle(settlement));
         self.wakes |= settled == Settled::NewerAnswers;

@@ -174,7 +174,7 @@ pub enum Settled {
     Done,
     /// It was to be dead, but answers arrived during the attempt: it is due with them.
     NewerAnswers,
-    /// The lease had expired, and another claim may exist: nothing was changed.
+    /// The lease had expired and another claim may exist, or it was erased: nothing was changed.
     LeaseLost,
 }
 
@@ -308,11 +308,27 @@ impl Submission {
         self.is_in_flight() && self.fence == token.fence
     }
 
+    /// What a settlement comes to whose claim has ended: as before if it is recorded, which is asked for again
+    /// where the commit had no answer.
+    pub fn settled_before(&self, settlement: &Settlement) -> Settled {
+        let Settlement { token, attempt, decision } = settlement;
+        let response = self.last_attempt().and_then(|attempt| attempt.response.as_ref());
+        if self.is_in_flight()
+            || self.fence != token.fence
+            || response != Some(&AttemptResponse::from(attempt))
+        {
+            return Settled::LeaseLost;
+        }
+        let is_reopened =
+            matches!(decision, Decision::Dead { .. }) && !matches!(self.state, State::Dead(_));
+        if is_reopened { Settled::NewerAnswers } else { Settled::Done }
+    }
+
     /// Records the end of an attempt and what was decided.
     pub fn settle(&mut self, settlement: &Settlement) -> Settled {
         let Settlement { token, attempt, decision } = settlement;
         if !self.is_leased_by(token) {
-            return Settled::LeaseLost;
+            return self.settled_before(settlement);
         }
         let at = attempt.finished_at;
         let is_spent = attempt.verdict != Verdict::LocalError

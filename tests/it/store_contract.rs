@@ -145,6 +145,7 @@ macro_rules! keeps_every_promise {
                 the_trace_of_a_mapping_is_kept_until_the_next_mapping
                 what_is_settled_is_never_claimed_again
                 results_of_settlements_are_in_their_order
+                a_settlement_that_is_repeated_has_the_same_result_and_changes_nothing
                 a_settlement_survives_a_sudden_end
                 the_first_attempt_and_the_last_ones_are_kept
             }

@@ -222,6 +222,8 @@ struct Submission {
     /// When what came during the attempt is due, where it has to be delivered as well.
     redeliver_at: Option<i64>,
     in_flight: Option<InFlight>,
+    /// The claim whose end was recorded last, if there is no later one, and the end.
+    recorded: Option<(usize, Attempt)>,
     /// How often it was claimed.
     claimed: u32,
     /// Payloads of the last attempt and of the last delivery.
@@ -610,6 +612,7 @@ impl Model {
                     it.is_unknown = false;
                     let probe = pause.is_some();
                     it.in_flight = Some(InFlight { claim: claims, until: now + LEASE, probe });
+                    it.recorded = None;
                     claims += 1;
                     let outcome = TakenOutcome::Started {
                         attempts: it.attempts,
@@ -707,10 +710,19 @@ impl Model {
     fn settle(&mut self, number: usize, end: End) -> Settled {
         let key = self.claims[number].1;
         let (now, account) = (self.now, key.0);
+        let (attempt, decision) = self.decision(end);
         let it = self.submissions.get_mut(&key).expect("what was claimed was received");
         let Some(in_flight) = it.in_flight.take_if(|in_flight| in_flight.claim == number) else {
-            return Settled::LeaseLost;
+            let is_reopened = matches!(decision, Decision::Dead { .. })
+                && it.state != State::Dead(DeadReason::Rejected);
+            return match &it.recorded {
+                Some(recorded) if *recorded != (number, attempt) => Settled::LeaseLost,
+                Some(_) if is_reopened => Settled::NewerAnswers,
+                Some(_) => Settled::Done,
+                None => Settled::LeaseLost,
+            };
         };
+        it.recorded = Some((number, attempt));
         it.attempts += u32::from(!matches!(end, End::Paused(_)));
         it.reached |= match end {
             End::Paused(cause) => cause == PauseCause::Rejections,
@@ -794,7 +806,7 @@ impl Model {
                 if it.state != State::Delivered {
                     it.state = State::Discarded;
                 }
-                (it.in_flight, it.actions) = (None, vec!["erase"]);
+                (it.in_flight, it.recorded, it.actions) = (None, None, vec!["erase"]);
                 it.lose_content();
             }
             _ if it.state == State::Discarded => return ActionOutcome::Final,
@@ -950,6 +962,7 @@ impl Submission {
             is_unknown: false,
             redeliver_at: None,
             in_flight: None,
+            recorded: None,
             claimed: 0,
             offered: None,
             delivered: None,

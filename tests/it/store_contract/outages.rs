@@ -138,6 +138,32 @@ async fn a_claim_whose_commit_was_not_answered_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn two_claims_in_a_row_whose_commits_were_not_answered_cost_no_attempt() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let Some((address, proxy)) = place.database.proxied() else { return };
+    let store = replica_at(address, "a", LONG);
+    store.receive(complete(0, "c-1")).await.unwrap();
+    for _ in 0..2 {
+        let lost = async {
+            while !store.is_writable() {
+                tokio::task::yield_now().await;
+            }
+            proxy.lose_the_next_commit();
+            while store.claim(wanted(&[("main", 1)], 1000)).await.is_ok() {}
+            assert!(proxy.has_lost_it());
+        };
+        tokio::time::timeout(PATIENCE, lost).await.expect("a commit is lost");
+    }
+    let again = until_it_succeeds(async || store.claim(wanted(&[("main", 1)], 1000)).await).await;
+    let token = again.claims.first().expect("it was given back").token;
+    assert_eq!(store.settle(delivered(token)).await.unwrap(), [Settled::Done]);
+    assert_eq!(all(&store).await[0].document.attempts_used, 1);
+}
+
+#[tokio::test]
 async fn a_connection_that_was_lost_while_nothing_came_costs_no_webhook() {
     if !crate::postgres::is_available() {
         return;

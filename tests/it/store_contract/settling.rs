@@ -155,6 +155,45 @@ pub async fn results_of_settlements_are_in_their_order(store: TestStore<impl Bac
     store.check_counts().await;
 }
 
+/// Its commit was not answered, so it is asked for again.
+pub async fn a_settlement_that_is_repeated_has_the_same_result_and_changes_nothing(
+    store: TestStore<impl Backend>,
+) {
+    for call in ["delivered", "retried", "dead", "dead-with-more"] {
+        store.receive_one(complete(0, call)).await;
+    }
+    let claims = store.claim_due(100).await;
+    let claim_of = |call: &str| {
+        claims.iter().find(|claim| claim.key.call.as_str() == call).expect("it was claimed")
+    };
+    store.receive_one(super::webhook(100, "dead-with-more", &[("score", "1")])).await;
+    let dead = Decision::Dead { reason: DeadReason::TooOld, pause: None };
+    for (call, attempt, decision, expected) in [
+        ("delivered", accepted(101), Decision::Delivered, Settled::Done),
+        (
+            "retried",
+            attempt(Verdict::Unreachable, None, 101),
+            Decision::Retry { at: at(900) },
+            Settled::Done,
+        ),
+        ("dead", attempt(Verdict::Unreachable, None, 101), dead, Settled::Done),
+        ("dead-with-more", attempt(Verdict::Unreachable, None, 101), dead, Settled::NewerAnswers),
+    ] {
+        let claim = claim_of(call);
+        assert_eq!(store.settle_one(claim, attempt.clone(), decision).await, expected, "{call}");
+        let submission = store.submission(call).await;
+        assert_eq!(store.settle_one(claim, attempt.clone(), decision).await, expected, "{call}");
+        assert_eq!(store.submission(call).await, submission, "{call}");
+        // Another result of that claim is none.
+        let mut other = attempt;
+        other.reply.text = "another".to_owned();
+        let settled = store.settle_one(claim, other, decision).await;
+        assert_eq!(settled, Settled::LeaseLost, "{call}");
+        assert_eq!(store.submission(call).await, submission, "{call}");
+    }
+    store.check_counts().await;
+}
+
 pub async fn a_settlement_survives_a_sudden_end(store: TestStore<impl Backend>) {
     store.receive_one(complete(0, "c-1")).await;
     let claim = store.claim_one(100).await;

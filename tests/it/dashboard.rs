@@ -63,6 +63,17 @@ fn no_two_panels_share_an_id() {
     assert_eq!(ids.len(), panels().len());
 }
 
+#[test]
+fn figures_of_processes_are_those_of_postcall() {
+    let of_processes: Vec<String> =
+        expressions().into_iter().filter(|it| it.contains("process_")).collect();
+    assert!(of_processes.len() > 3);
+    for expression in of_processes {
+        let ours = "and on (cluster, namespace, job, instance) postcall_build_info";
+        assert!(expression.contains(ours), "{expression}");
+    }
+}
+
 pub struct Metric {
     pub name: String,
     is_histogram: bool,

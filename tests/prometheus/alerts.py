@@ -13,7 +13,12 @@ import sys
 HOURS, AT = 32, 26
 FEW, HOURLY, MANY = 10, 240, 864_000
 RATES = {FEW: "ten a day", HOURLY: "ten an hour", MANY: "ten a second"}
-TARGET = 'namespace="surveys",job="any",instance="10.0.0.1:9090",pod="postcall-0"'
+# Labels of the target before a rollout and after it: Prometheus may take over those of the pod.
+TARGETS = [
+    f'namespace="surveys",job="any",instance="10.0.0.{n}:9090",pod="postcall-0",controller_revision_hash="{n}"'
+    for n in [1, 2]
+]
+ROLLOUT = 10
 ACCEPTED = 'postcall_webhooks_total{source="ivr",outcome="created"}'
 REJECTED = 'postcall_webhooks_total{source="ivr",outcome="rejected"}'
 UNAVAILABLE = 'postcall_webhooks_total{source="ivr",outcome="unavailable"}'
@@ -98,7 +103,7 @@ class Day:
         self.gauge("up{}", 1)
         # A new release, and a restart for a setting.
         self.gauge("process_start_time_seconds{}", 1000)
-        self.gauge("process_start_time_seconds{}", 2000, 10)
+        self.gauge("process_start_time_seconds{}", 2000, ROLLOUT)
         self.gauge("process_start_time_seconds{}", 3000, 10.5)
         self.gauge("postcall_submissions_accepted_total{}", 100)
         for state in ["collecting", "pending", "ignored", "dead", "discarded"]:
@@ -166,8 +171,9 @@ class Day:
     def test(self, name, expected):
         """A group of promtool; `expected` are the names of alerts by hour."""
         series = [
-            {"series": with_target(name), "values": notation(values)}
-            for name, values in self.series.items()
+            {"series": named, "values": notation(values)}
+            for name, all_values in self.series.items()
+            for named, values in self.by_target(name, all_values)
         ]
         checks = [
             {
@@ -180,7 +186,7 @@ class Day:
             for hour, alerts in expected.items()
         ]
         labels = {
-            "expr": 'count(ALERTS{instance!=""} or ALERTS{pod!=""})',
+            "expr": 'count(ALERTS{instance!=""} or ALERTS{pod!=""} or ALERTS{controller_revision_hash!=""})',
             "eval_time": f"{HOURS * 60 - 15}m",
             "exp_samples": [],
         }
@@ -192,10 +198,17 @@ class Day:
         }
 
 
-def with_target(name):
-    """Names with a colon are recorded by rules, without a target."""
-    metric, labels = name.rstrip("}").split("{")
-    return name if ":" in metric else f"{metric}{{{TARGET}{',' if labels else ''}{labels}}}"
+    def by_target(self, name, values):
+        """Series of a name, before the rollout and after it; one with a colon is recorded by a rule, without a target."""
+        metric, labels = name.rstrip("}").split("{")
+        if ":" in metric:
+            return [(name, values)]
+        at = self.at(ROLLOUT)
+        each = [values[:at], [None] * at + values[at:]]
+        return [
+            (f"{metric}{{{target}{',' if labels else ''}{labels}}}", part)
+            for target, part in zip(TARGETS, each)
+        ]
 
 
 def notation(values):
@@ -453,6 +466,15 @@ def every_webhook_of_a_source_is_rejected_for_an_hour(day):
         day.stop(name, AT)
     day.events(REJECTED, HOURLY, AT)
     day.events(MISMATCH, HOURLY, AT)
+
+
+@fault(after=2, rate=HOURLY)
+def a_stranger_tries_a_source_while_its_webhooks_are_spooled(day):
+    for name in [ACCEPTED, 'postcall_webhooks_total{source="ivr",outcome="duplicate"}']:
+        day.stop(name, AT)
+    day.events('postcall_webhooks_total{source="ivr",outcome="spooled"}', HOURLY, AT)
+    day.events(REJECTED, 120, AT)
+    day.events(MISMATCH, 120, AT)
 
 
 @fault(after=2, rate=HOURLY)

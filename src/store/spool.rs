@@ -1,5 +1,6 @@
 //! The spool: a local file that takes webhooks while the database is away, and hands them on.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -28,6 +29,12 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long claims wait for the spool once the database takes what is in it.
 const CLAIMS_WAIT: Duration = Duration::from_secs(30);
 
+/// For how long the database takes nothing where it was away, and not only what one webhook needs was locked.
+const OUTAGE_MIN: Duration = Duration::from_secs(10);
+
+/// How often the file is looked at although nothing came: a webhook whose sender went away may be in it.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
 /// How to open a spool.
 pub struct SpoolOptions {
     pub path: PathBuf,
@@ -52,15 +59,25 @@ pub struct Spool {
     webhooks_max: u64,
     database: Box<dyn Fn() -> Option<Uuid> + Send + Sync>,
     owner: OnceLock<Owner>,
-    /// Since when the database takes what waits.
-    draining_since: Mutex<Option<Instant>>,
-    /// About how many wait.
+    draining: Mutex<Draining>,
+    /// About how many wait, with those on the way into the file.
     waiting: AtomicU64,
+    /// How many were ever on the way into the file.
+    spooled: AtomicU64,
     filled: Notify,
     /// The database was slow: until then it is not waited for.
     slow_until: Mutex<Option<Instant>>,
     clock: Clock,
     observer: Arc<dyn Observer>,
+}
+
+/// Whether the database takes what waits.
+#[derive(Default)]
+struct Draining {
+    /// Since when it does.
+    since: Option<Instant>,
+    /// Since when it takes nothing.
+    refused_since: Option<Instant>,
 }
 
 /// Whose the webhooks in the spool are, once that is known.
@@ -93,9 +110,10 @@ impl Spool {
             webhooks_max,
             database,
             owner: OnceLock::new(),
-            draining_since: Mutex::default(),
+            draining: Mutex::default(),
             // One at least until they are counted: no claim overtakes what an earlier process spooled.
             waiting: AtomicU64::new(1),
+            spooled: AtomicU64::new(0),
             filled: Notify::new(),
             slow_until: Mutex::default(),
             clock,
@@ -111,7 +129,7 @@ impl Spool {
             let waiting = self.count().await;
             let is_owned = self.is_for_this_database().await;
             if is_owned && waiting == Some(0) {
-                self.filled.notified().await;
+                let _ = tokio::time::timeout(LOOK_INTERVAL, self.filled.notified()).await;
             } else if is_owned && self.store.is_writable() && !self.is_slow() {
                 self.drain_once(&policies).await;
             }
@@ -140,17 +158,20 @@ impl Spool {
     /// Whether claims have to wait, so that none overtakes what is spooled of its call: until that is in the
     /// database, which may take so long.
     pub fn delays_claims(&self) -> bool {
-        let mut since = self.draining_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
         if self.waiting.load(Ordering::Relaxed) == 0 {
-            *since = None;
+            *draining = Draining::default();
             return false;
         }
+        let now = self.clock.monotonic();
         if !self.store.is_writable() {
-            *since = None;
+            if now - *draining.refused_since.get_or_insert(now) >= OUTAGE_MIN {
+                draining.since = None;
+            }
             return true;
         }
-        let now = self.clock.monotonic();
-        now - *since.get_or_insert(now) < CLAIMS_WAIT
+        draining.refused_since = None;
+        now - *draining.since.get_or_insert(now) < CLAIMS_WAIT
     }
 
     /// Whether what waits is for this database. If it is for another, nothing more is spooled.
@@ -176,12 +197,13 @@ impl Spool {
         *self.owner.get_or_init(|| owner) == Owner::ThisDatabase
     }
 
-    /// Hands on what waits, in the order of arrival, as far as the database takes it.
+    /// Hands on what waits, in the order of arrival, as far as the database takes it. What it refuses of one call
+    /// keeps no other one waiting.
     async fn drain_once(&self, policies: &impl Fn(&Name) -> Option<Arc<dyn CompletionPolicy>>) {
         if !self.is_for_this_database().await {
             return;
         }
-        let mut after = 0;
+        let (mut after, mut refused) = (0, HashSet::new());
         loop {
             let page = match self.file.spooled(after, PAGE).await {
                 Ok(page) => page,
@@ -191,14 +213,24 @@ impl Spool {
             };
             let Some((last, _)) = page.last() else { return };
             after = *last;
-            let handed_on = page.into_iter().map(|(number, spooled)| async move {
-                (number, self.hand_on(spooled, policies).await)
+            let mut calls = HashMap::<_, Vec<_>>::new();
+            for (number, spooled) in page {
+                let call = spooled.as_ref().map(Spooled::call);
+                calls.entry(call).or_default().push((number, spooled));
+            }
+            calls.retain(|call, _| !refused.contains(call));
+            let handed_on = calls.into_iter().map(|(call, webhooks)| async {
+                let (done, error) = self.hand_on_all(webhooks, policies).await;
+                (call, done, error)
             });
-            let handed_on = join_all(handed_on).await;
-            let done: Vec<_> = handed_on
-                .iter()
-                .filter_map(|(number, result)| Some((*number, *result.as_ref().ok()?)))
-                .collect();
+            let (mut done, mut last_error) = (Vec::new(), None);
+            for (call, done_of_call, error) in join_all(handed_on).await {
+                done.extend(done_of_call);
+                if let Some(error) = error {
+                    refused.insert(call);
+                    last_error = Some(error);
+                }
+            }
             if !done.is_empty()
                 && let Err(error) = self.file.forget_spooled(done.clone()).await
             {
@@ -206,13 +238,32 @@ impl Spool {
                 return tracing::error!(error = chain(&error), "the spool cannot be written");
             }
             done.iter().for_each(|(_, drained)| self.observer.spool_drained(*drained));
-            let refused = handed_on.iter().find_map(|(_, result)| result.as_ref().err());
-            if let Some(error) = refused {
-                let error = chain(error);
-                return tracing::warn!(error, "the database does not take what is spooled yet");
+            if let Some(error) = last_error {
+                let error = chain(&error);
+                tracing::warn!(error, "the database does not take what is spooled yet");
+                if done.is_empty() {
+                    return;
+                }
             }
             self.count().await;
         }
+    }
+
+    /// Hands on webhooks of one call, up to the first that the database refuses; returns those that it took,
+    /// and why not all.
+    async fn hand_on_all(
+        &self,
+        webhooks: Vec<(i64, Option<Spooled>)>,
+        policies: &impl Fn(&Name) -> Option<Arc<dyn CompletionPolicy>>,
+    ) -> (Vec<(i64, Drained)>, Option<StoreError>) {
+        let mut done = Vec::new();
+        for (number, spooled) in webhooks {
+            match self.hand_on(spooled, policies).await {
+                Ok(drained) => done.push((number, drained)),
+                Err(error) => return (done, Some(error)),
+            }
+        }
+        (done, None)
     }
 
     /// # Errors
@@ -242,9 +293,12 @@ impl Spool {
 
     /// How many webhooks wait; `None` if that cannot be read.
     async fn count(&self) -> Option<u64> {
+        let spooled = self.spooled.load(Ordering::Relaxed);
         match self.file.spool_size().await {
             Ok((waiting, first)) => {
-                self.waiting.store(waiting, Ordering::Relaxed);
+                // Those that came meanwhile may be in the file or not; they are counted again.
+                let came = self.spooled.load(Ordering::Relaxed) - spooled;
+                self.waiting.store(waiting + came, Ordering::Relaxed);
                 let age = first.map(|first| self.clock.now().duration_since(first));
                 let age = age.and_then(|age| age.try_into().ok()).unwrap_or_default();
                 self.observer.spool_holds(waiting, age);
@@ -302,16 +356,27 @@ impl Receive for Spool {
         if !self.has_room() {
             return Err(StoreError::SpoolFull);
         }
-        let received = self.file.receive(request).await?;
         if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!("the database is away: webhooks are spooled until it takes them");
         }
-        self.filled.notify_one();
+        self.spooled.fetch_add(1, Ordering::Relaxed);
+        // Also if the sender goes away meanwhile, and the file takes it all the same.
+        let _notify = Notifies(&self.filled);
+        let received = self.file.receive(request).await?;
         Ok(Received { spooled: true, ..received })
     }
 
     fn is_writable(&self) -> bool {
         self.store.is_writable() || (self.has_room() && self.file.is_writable())
+    }
+}
+
+/// Says that webhooks may be in the file, when it is dropped.
+struct Notifies<'a>(&'a Notify);
+
+impl Drop for Notifies<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

@@ -106,6 +106,29 @@ fn webhooks_are_spooled_while_the_database_is_away_and_delivered_once_when_it_is
 }
 
 #[test]
+fn a_call_that_is_locked_in_the_database_keeps_no_other_one_in_the_spool() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let test_env = serving(&database, SPOOL);
+    test_env.caller("c-locked").has_pressed("3");
+    database.with(async |client| {
+        client.batch_execute("BEGIN; SELECT FROM submissions FOR UPDATE").await.unwrap();
+        for score in ["1", "2"] {
+            assert_spooled(&says(&test_env, "c-locked", score));
+        }
+        for n in 0..120 {
+            assert_eq!(says(&test_env, &format!("c-{n}"), "2").status, 200);
+        }
+        test_env.until("all others are received", || submissions(&database) == 121);
+        test_env.until("only the locked ones wait", || waiting(&test_env) == 2.0);
+        client.batch_execute("ROLLBACK").await.unwrap();
+    });
+    until_drained(&test_env, &database, 121);
+}
+
+#[test]
 fn an_answer_that_was_spooled_in_time_is_delivered_with_its_submission() {
     if !is_available() {
         return;

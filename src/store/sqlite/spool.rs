@@ -90,6 +90,11 @@ impl Spooled {
         }
     }
 
+    /// What it is about: account, survey and call.
+    pub fn call(&self) -> (Name, Name, String) {
+        (self.account.clone(), self.survey.clone(), self.call.clone())
+    }
+
     /// The request that was spooled; `None` if it is not what was written.
     pub fn into_request(self, policy: Arc<dyn CompletionPolicy>) -> Option<ReceiveRequest> {
         let idempotency_key = match self.key {
@@ -219,11 +224,20 @@ pub(super) fn spooled(row: &Row<'_>) -> Result<Option<Spooled>> {
     Ok(serde_json::from_slice(row.get_ref(1)?.as_bytes().unwrap_or_default()).ok())
 }
 
-/// How many webhooks wait, and when the first of them arrived. Counted from the first number to the last,
-/// for all of them may have to be read otherwise: too many for a moment if one was refused between others.
+/// Up to how many webhooks are counted one by one.
+const COUNTED_MAX: u64 = 1000;
+
+/// How many webhooks wait, and when the first of them arrived. Many are counted from the first number to the
+/// last, for all of them would have to be read otherwise: too many if one is refused before others.
 pub(super) fn size(connection: &Connection) -> Result<(u64, Option<Timestamp>)> {
-    let waiting = "SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM spooled";
-    let waiting = connection.query_row(waiting, [], |row| row.get(0))?;
+    let number = |statement: &str| -> Result<u64> {
+        connection.prepare_cached(statement)?.query_row([], |row| row.get(0))
+    };
+    let some = format!("SELECT count(*) FROM (SELECT 1 FROM spooled LIMIT {COUNTED_MAX})");
+    let waiting = match number(&some)? {
+        COUNTED_MAX => number("SELECT max(seq) - min(seq) + 1 FROM spooled")?,
+        few => few,
+    };
     let first = load(connection, 0, 1)?.pop().and_then(|(_, first)| first);
     Ok((waiting, first.and_then(|it| Timestamp::from_microsecond(it.received_at).ok())))
 }

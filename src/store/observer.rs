@@ -13,6 +13,9 @@ pub trait Observer: Send + Sync {
     /// The store kept `group` commands with one sync; `totals` are what it holds since.
     fn committed(&self, _took: Duration, _group: usize, _totals: StateCounts) {}
 
+    /// The store holds this, as another process has changed it.
+    fn counted(&self, _totals: StateCounts) {}
+
     /// The store could not be written.
     fn commit_failed(&self) {}
 

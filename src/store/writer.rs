@@ -417,7 +417,7 @@ impl<B: Backend> Committer<B> {
             self.note_failure(error);
         }
         let counts_after = committed?.unwrap_or(counts_after);
-        self.counts = counts_after;
+        let counts_before = std::mem::replace(&mut self.counts, counts_after);
         corruption.report(&*self.observer);
         if let Some(wait) = removed.map(|removed| match removed {
             Removed::Erased => Duration::ZERO,
@@ -431,6 +431,8 @@ impl<B: Backend> Committer<B> {
         if wrote {
             self.observer.committed(self.clock.monotonic() - began, size, counts_after);
             self.note_success();
+        } else if counts_after != counts_before {
+            self.observer.counted(counts_after);
         }
         Ok(wakes)
     }

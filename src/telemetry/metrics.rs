@@ -560,6 +560,10 @@ impl Observer for Metrics {
         self.state_counts.set(totals);
     }
 
+    fn counted(&self, totals: StateCounts) {
+        self.state_counts.set(totals);
+    }
+
     fn commit_failed(&self) {
         self.families.store_commit_failures_total.inc();
         self.families.store_writable.set(0);

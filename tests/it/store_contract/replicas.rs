@@ -1,14 +1,16 @@
 //! Several processes on one PostgreSQL database.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postcall::account::PauseCause;
 use postcall::clock::Clock;
 use postcall::domain::{Name, Verdict};
 use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
-use postcall::store::{Admin, Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter};
-use postcall::submission::{Decision, Outcome, Settled, Settlement};
+use postcall::store::{
+    Admin, Observer, Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter,
+};
+use postcall::submission::{Decision, Outcome, Settled, Settlement, StateCounts};
 use proptest::prelude::*;
 
 use super::backend::{call_of, wanted};
@@ -76,6 +78,49 @@ async fn webhooks_of_one_call_at_two_replicas_make_one_submission() {
     }
     drop((a, b));
     assert_eq!(place.faults(), [""; 0]);
+}
+
+/// The state counts that were told last.
+#[derive(Default)]
+struct Told(Mutex<StateCounts>);
+
+impl Observer for Told {
+    fn committed(&self, _took: Duration, _group: usize, counts: StateCounts) {
+        *self.0.lock().unwrap() = counts;
+    }
+
+    fn counted(&self, counts: StateCounts) {
+        *self.0.lock().unwrap() = counts;
+    }
+}
+
+#[tokio::test]
+async fn state_counts_that_another_replica_changed_are_told_though_nothing_is_written() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let told = Arc::<Told>::default();
+    let a = replica(&place, "a", LONG);
+    let b = PostgresStore::open(Options {
+        address: place.database.address(),
+        replica: "b".to_owned(),
+        write_queue: 1000,
+        lease: LONG,
+        lease_clock: LeaseClock::Database,
+        clock: Clock::manual(at(0)),
+        observer: told.clone(),
+    })
+    .unwrap();
+    b.receive(complete(0, "c-1")).await.unwrap();
+    assert_eq!(told.0.lock().unwrap().pending, 1);
+    let claim = a.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.remove(0);
+    let settlement =
+        Settlement { token: claim.token, attempt: accepted(1001), decision: Decision::Delivered };
+    a.settle(vec![settlement]).await.unwrap();
+    assert_eq!(b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 0);
+    let counts = *told.0.lock().unwrap();
+    assert_eq!((counts.pending, counts.delivered), (0, 1));
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use postcall::store::sqlite::{examine, recover};
 use postcall::store::{Received, SubmissionFilter};
-use postcall::submission::{Outcome, Submission};
+use postcall::submission::{Decision, Outcome, Settled, Submission};
 use rusqlite::Connection;
 use serde_json::json;
 
+use crate::doctor::closed;
 use crate::store_contract::Backend;
 use crate::store_contract::backend::{Sqlite, TestStore, seal, wanted};
-use crate::store_contract::spoken::{complete, webhook};
+use crate::store_contract::spoken::{accepted, complete, webhook, with_field};
 use crate::test_env::TestEnv;
 
 /// One letter of a stored rating flips while the service is down: Plivo must not hear it.
@@ -61,6 +62,31 @@ fn a_flipped_digit_of_a_stored_answer_is_never_delivered_and_other_calls_are() {
     test_env.posted(&format!("/submissions/{id}/discard"), &json!({ "reason": "asked again" }));
     test_env.until_it_is("c-2", "discarded");
     assert_eq!(examine(test_env.store.path()).unwrap().findings, []);
+}
+
+/// The tallies know which values of a field there are, and a claim asks for them.
+#[tokio::test]
+async fn a_value_of_a_tally_that_is_no_text_stops_no_delivery() {
+    for damage in [
+        "UPDATE tallies SET value = CAST(x'6f8c' AS TEXT) WHERE field <> ''",
+        "UPDATE tallies SET field = CAST(x'ff' AS TEXT) WHERE field <> ''",
+        "UPDATE tallies SET survey = CAST(x'8c6f' AS TEXT) WHERE field <> ''",
+    ] {
+        let store = TestStore::<Sqlite>::new();
+        store.receive_one(with_field("queue", "support", complete(0, "c-1"))).await;
+        let claim = store.claim_one(100).await;
+        store.settle_one(&claim, accepted(101), Decision::Delivered).await;
+        let place = closed(store).await;
+        change(&place.path(), damage);
+        let store = TestStore::on(place);
+        store.receive_one(with_field("queue", "sales", complete(0, "c-2"))).await;
+        let claim = store.claim_one(100).await;
+        assert_eq!(claim.key.call.as_str(), "c-2", "{damage}");
+        assert_eq!(
+            store.settle_one(&claim, accepted(101), Decision::Delivered).await,
+            Settled::Done
+        );
+    }
 }
 
 /// Each change costs its own submission and no other; each is seen before and after it is set aside.

@@ -1,5 +1,6 @@
 //! SQL of the tallies.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::columns::parsed;
@@ -65,28 +66,36 @@ fn tally(row: &Row<'_>) -> Result<Tally> {
 
 /// One after the other: reading all rows of each value would hold up the claim that asks for them. A comparison
 /// of all three columns at once would begin at the first row of the value that is known, and read the others.
-pub(super) const NEXT_FIELD: &str = "SELECT min(field) FROM tallies WHERE field > ?1";
-pub(super) const NEXT_SURVEY: &str =
-    "SELECT min(survey) FROM tallies WHERE field = ?1 AND survey > ?2";
-pub(super) const NEXT_VALUE: &str =
-    "SELECT min(value) FROM tallies WHERE field = ?1 AND survey = ?2 AND value > ?3";
+pub(super) const NEXT_FIELD: &str = "SELECT min(field) FROM tallies WHERE field > CAST(?1 AS TEXT)";
+pub(super) const NEXT_SURVEY: &str = "SELECT min(survey) FROM tallies
+    WHERE field = CAST(?1 AS TEXT) AND survey > CAST(?2 AS TEXT)";
+pub(super) const NEXT_VALUE: &str = "SELECT min(value) FROM tallies
+    WHERE field = CAST(?1 AS TEXT) AND survey = CAST(?2 AS TEXT) AND value > CAST(?3 AS TEXT)";
 
+/// One that the disk has changed, so that it is no text, is no reason to claim nothing.
 pub(super) fn field_values(connection: &Connection) -> Result<FieldValues> {
     let mut values = FieldValues::default();
-    let next = |statement: &str, after: &[&str]| -> Result<Option<String>> {
-        let after = params_from_iter(after);
-        connection.prepare_cached(statement)?.query_row(after, |row| row.get(0))
+    let next = |statement: &str, after: &[&[u8]]| -> Result<Option<Vec<u8>>> {
+        let mut statement = connection.prepare_cached(statement)?;
+        statement.query_row(params_from_iter(after), |row| match row.get_ref(0)? {
+            ValueRef::Text(text) => Ok(Some(text.to_owned())),
+            _ => Ok(None),
+        })
     };
-    let mut field = String::new();
+    let mut field = Vec::new();
     while let Some(found) = next(NEXT_FIELD, &[&field])? {
         field = found;
-        let mut survey = String::new();
+        let mut survey = Vec::new();
         while let Some(found) = next(NEXT_SURVEY, &[&field, &survey])? {
             survey = found;
-            let mut value = String::new();
+            let mut value = Vec::new();
             while let Some(found) = next(NEXT_VALUE, &[&field, &survey, &value])? {
-                values.add(&survey, &field, &found);
                 value = found;
+                if let [Ok(survey), Ok(field), Ok(value)] =
+                    [&survey, &field, &value].map(|text| std::str::from_utf8(text))
+                {
+                    values.add(survey, field, value);
+                }
             }
         }
     }

@@ -278,14 +278,21 @@ async fn a_webhook_that_is_sent_once_more_after_a_recovery_counts_if_it_was_lost
     let damaged = Connection::open(place.path()).unwrap();
     // A page of a table can be lost without those of what belongs to it.
     damaged.execute("DELETE FROM submissions WHERE call = 'call-2'", []).unwrap();
-    damaged.execute("UPDATE submissions SET document = '' WHERE call = 'call-4'", []).unwrap();
+    let lost = "UPDATE submissions SET document = '' WHERE call = 'call-0' OR call = 'call-4'";
+    damaged.execute(lost, []).unwrap();
     drop(damaged);
     let (new, recovered) = recovery_of(&place);
-    assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS - 1, 1));
+    assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS - 1, 2));
     assert_eq!(orphaned(&recovered).len(), 1);
     fs::rename(new, place.path()).unwrap();
     let store = TestStore::on(place);
-    for (n, outcome) in [(2, Outcome::Created), (4, Outcome::Updated), (3, Outcome::Duplicate)] {
+    for (n, outcome) in [
+        (2, Outcome::Created),
+        (0, Outcome::Updated),
+        // An attempt was made, and may have arrived.
+        (4, Outcome::Late),
+        (3, Outcome::Duplicate),
+    ] {
         let call = format!("call-{n}");
         let again = with_key(&format!("id-{n}"), 1, complete(200_000, &call));
         assert_eq!(store.receive_one(again).await.outcome, outcome, "{call}");
@@ -305,6 +312,63 @@ async fn a_submission_that_was_delivered_stays_closed_after_a_recovery() {
     let store = TestStore::on(place);
     let again = with_key("id-3", 1, complete(200_000, "call-3"));
     assert_eq!(store.receive_one(again).await.outcome, Outcome::Late);
+}
+
+/// What waits may have been sent before, and of what is too old the last attempt may have arrived.
+#[tokio::test]
+async fn a_submission_that_may_have_reached_plivo_stays_closed_after_a_recovery() {
+    let unknown = || attempt(Verdict::UnknownResult, None, 101);
+    let too_old = Decision::Dead { reason: DeadReason::TooOld, pause: None };
+    for decision in [Decision::Retry { at: at(100_000) }, too_old] {
+        let store = TestStore::<Sqlite>::new();
+        store.receive_one(with_key("id-1", 1, complete(0, "call-1"))).await;
+        let claim = store.claim_one(100).await;
+        store.settle_one(&claim, unknown(), decision).await;
+        let place = closed(store).await;
+        Connection::open(place.path())
+            .unwrap()
+            .execute("UPDATE submissions SET document = ''", [])
+            .unwrap();
+        let (new, _) = recovery_of(&place);
+        fs::rename(new, place.path()).unwrap();
+        let store = TestStore::on(place);
+        let again = with_key("id-1", 1, complete(200_000, "call-1"));
+        assert_eq!(store.receive_one(again).await.outcome, Outcome::Late, "{decision:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_of_an_erased_submission_is_recovered_as_one() {
+    let store = furnished().await;
+    let erased = store.submission("call-3").await.id;
+    store.erase(vec![erased], at(200)).await.unwrap();
+    let place = closed(store).await;
+    let damage = "UPDATE submissions SET due_at = due_at + 1 WHERE purged_at IS NOT NULL";
+    assert_eq!(Connection::open(place.path()).unwrap().execute(damage, []).unwrap(), 1);
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.set_aside), (SUBMISSIONS, 1));
+    assert_sound(&new);
+    fs::rename(new, place.path()).unwrap();
+    let store = TestStore::on(place);
+    let again = with_key("id-3", 1, complete(200_000, "call-3"));
+    assert_eq!(store.receive_one(again).await.outcome, Outcome::Purged);
+}
+
+#[tokio::test]
+async fn an_interrupted_recovery_is_no_store_and_is_begun_again() {
+    let place = closed(furnished().await).await;
+    let beside = |name: &str| place.folder.path().join(name);
+    // As a process leaves them that is killed in the middle.
+    let sound = fs::read(place.path()).unwrap();
+    for left in ["new.db.partial", "new.db.partial-wal", "new.db.lost.jsonl"] {
+        fs::write(beside(left), &sound[..sound.len() / 2]).unwrap();
+    }
+    let (new, recovered) = recovery_of(&place);
+    assert_eq!((recovered.submissions, recovered.orphaned), (SUBMISSIONS, None));
+    assert_sound(&new);
+    for left in ["new.db.partial", "new.db.partial-wal", "new.db.lost.jsonl"] {
+        assert!(!beside(left).exists(), "{left}");
+    }
 }
 
 /// Every page in turn is overwritten, with what no page can be.
@@ -586,7 +650,7 @@ async fn furnished() -> TestStore<Sqlite> {
     store
 }
 
-async fn closed(store: TestStore<Sqlite>) -> Sqlite {
+pub async fn closed(store: TestStore<Sqlite>) -> Sqlite {
     store.close().await;
     let TestStore { backend, .. } = store;
     backend

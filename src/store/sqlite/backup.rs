@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::files::{SUFFIXES, beside, folder_of};
 use super::lock::Lock;
-use super::{doctor, open};
+use super::{doctor, open, vfs};
 use crate::store::error::StoreError;
 use crate::store::examination::Examination;
 
 /// What is added to the name of a copy until it is whole.
-const PARTIAL: &str = ".partial";
+pub(super) const PARTIAL: &str = ".partial";
 
 /// Writes a copy of a store to a new file, whether or not a process serves it. The copy is of one moment:
 /// what was acknowledged before is in it. Returns what is wrong with the copy, which is kept either way.
@@ -21,7 +21,13 @@ const PARTIAL: &str = ".partial";
 /// The store cannot be read, the new file exists, or it cannot be written.
 pub fn backup(store: &Path, new: &Path) -> Result<Examination, StoreError> {
     let store = store.canonicalize().map_err(|error| StoreError::open(store, error))?;
+    // The copy is written as the store is: what moves to another page, and what is deleted, leaves nothing behind
+    // that an erasure would not find.
+    vfs::install();
     let connection = open::read_only(&store)?;
+    connection
+        .pragma_update(None, "secure_delete", "ON")
+        .map_err(|error| StoreError::open(&store, error))?;
     open::check_application(&connection, &store)?;
     open::check_schema(&connection, &store)?;
     copied(new, |partial| {
@@ -78,12 +84,13 @@ fn copied(
 }
 
 /// Numbers of callers are in it: the file is its owner's alone. SQLite writes into it as it is empty.
-fn create(path: &Path) -> Result<(), StoreError> {
+pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let created = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
     created.map(drop).map_err(|error| StoreError::open(path, error))
 }
 
-fn publish(partial: &Path, new: &Path) -> io::Result<()> {
+/// Gives a whole copy its name.
+pub(super) fn publish(partial: &Path, new: &Path) -> io::Result<()> {
     File::open(partial)?.sync_all()?;
     // Unlike a rename, it replaces nothing that has come meanwhile.
     fs::hard_link(partial, new)?;

@@ -16,10 +16,11 @@ use rusqlite::{Connection, ErrorCode, Params, Result, Row, params_from_iter};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::backup::{PARTIAL, create, publish};
 use super::columns::{
     has_its_checksum, remains, submission, submission_columns, submission_id, text, uuid,
 };
-use super::files::{SUFFIXES, beside, folder_of};
+use super::files::{SUFFIXES, beside};
 use super::lock::Lock;
 use super::rows::Database;
 use super::untrusted::Budget;
@@ -52,40 +53,44 @@ pub struct Recovered {
 pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
     let damaged = damaged.canonicalize().map_err(|error| StoreError::open(damaged, error))?;
     files::check(&damaged)?;
-    for suffix in [ORPHANED].into_iter().chain(SUFFIXES) {
+    let _lock = Lock::take(&damaged)?;
+    let partial = beside(new, PARTIAL);
+    if partial.symlink_metadata().is_ok() {
+        // An interrupted recovery left them.
+        remove(&partial);
+        let _ = std::fs::remove_file(beside(new, ORPHANED));
+    }
+    for suffix in ["", ORPHANED].into_iter().chain(SUFFIXES) {
         let path = beside(new, suffix);
         if path.symlink_metadata().is_ok() {
             return Err(StoreError::open(&path, std::io::Error::from(ErrorKind::AlreadyExists)));
         }
     }
-    let _lock = Lock::take(&damaged)?;
-    OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(new)
-        .map_err(|error| StoreError::open(new, error))?;
-    let recovered = bring_over(&damaged, new);
-    if recovered.is_err() {
-        for suffix in ["", "-wal", "-shm"] {
-            // A part must not be taken for the whole.
-            let _ = std::fs::remove_file(beside(new, suffix));
-        }
-    }
+    create(&partial)?;
+    let recovered = bring_over(&damaged, &partial, new);
+    // A part must not be taken for the whole.
+    remove(&partial);
     recovered
 }
 
-fn bring_over(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
-    let (connection, _) = open::prepare(new, &())?;
+fn remove(partial: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(beside(partial, suffix));
+    }
+}
+
+fn bring_over(
+    damaged: &Path,
+    partial: &Path,
+    new: &Path,
+) -> std::result::Result<Recovered, StoreError> {
+    let (connection, _) = open::prepare(partial, &())?;
     let budget = Budget::of(damaged);
-    let (old, _copy) = head::open(damaged, new, &connection, has_tables, &budget)?;
+    let (old, _copy) = head::open(damaged, partial, &connection, has_tables, &budget)?;
     let recovered = Recovery::new(&old, new, &budget)
-        .run(connection, new)
+        .run(connection, partial)
         .map_err(|error| StoreError::Write(std::sync::Arc::new(error)))?;
-    // A power cut must not take back the name of the file, once the damaged one is put away.
-    File::open(folder_of(new))
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| StoreError::open(new, error))?;
+    publish(partial, new).map_err(|error| StoreError::open(new, error))?;
     Ok(recovered)
 }
 
@@ -424,6 +429,12 @@ fn read_submission(row: &Row<'_>) -> Option<(Submission, bool)> {
         return Some((submission, true));
     }
     let (remains, state) = (remains(row).ok()?, state(row));
+    if let (Some(_), Some(was @ (State::Delivered | State::Discarded | State::Ignored(_)))) =
+        (remains.purged_at, state)
+    {
+        // Its id is all that is left of it: a webhook that comes again would otherwise be a new submission.
+        return Some((Submission::set_aside(remains, SetAside::Corrupt { was }), false));
+    }
     let key = SubmissionKey {
         account: text(row, 2).ok()?,
         survey: text(row, 3).ok()?,
@@ -432,11 +443,22 @@ fn read_submission(row: &Row<'_>) -> Option<(Submission, bool)> {
     if key.id() != submission_id(row, 1).ok()? {
         return None;
     }
-    let is_leased = row.get_ref(9).is_ok_and(|lease| lease != ValueRef::Null);
-    let reached = [DeadReason::Rejected, DeadReason::UnknownCall, DeadReason::UnknownResult];
-    let closed = is_leased
-        || matches!(state, Some(State::Delivered | State::Discarded))
-        || reached.into_iter().any(|reason| state == Some(State::Dead(reason)));
+    let has = |column| row.get_ref(column).is_ok_and(|value| value != ValueRef::Null);
+    let (is_leased, is_retried) = (has(9), has(11));
+    let may_have_reached = match state {
+        Some(State::Delivered | State::Discarded) => true,
+        Some(State::Dead(reason)) => [
+            DeadReason::Rejected,
+            DeadReason::UnknownCall,
+            DeadReason::UnknownResult,
+            DeadReason::TooOld,
+        ]
+        .contains(&reason),
+        // It may wait for another delivery.
+        Some(State::Collecting | State::Pending) => remains.fence > 0,
+        Some(State::Ignored(_)) | None => false,
+    };
+    let closed = is_leased || is_retried || may_have_reached;
     // What can be read of its answers may be wrong.
     let is_corrupt = remains.document.is_some() && !has_its_checksum(row).unwrap_or(false);
     let why = match is_corrupt {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use postcall::domain::Verdict;
+use postcall::store::sqlite::{backup, restore};
 use postcall::store::{PurgeCounts, RetentionCutoffs};
 use postcall::submission::Decision;
 
@@ -23,10 +24,14 @@ struct History {
 
 impl History {
     async fn of_many_calls(seed: u64) -> Self {
+        Self::of_calls(CALLS, seed).await
+    }
+
+    async fn of_calls(calls: usize, seed: u64) -> Self {
         println!("seed {seed}");
         let random = fastrand::Rng::with_seed(seed);
         let mut history = Self { store: TestStore::new(), now: 0, random };
-        let mut order: Vec<usize> = (0..CALLS).flat_map(|n| [n; 4]).collect();
+        let mut order: Vec<usize> = (0..calls).flat_map(|n| [n; 4]).collect();
         history.random.shuffle(&mut order);
         for n in order {
             history.now += 1;
@@ -134,6 +139,29 @@ async fn no_byte_of_what_retention_removed_stays_in_the_database_file_or_its_log
     let left = history.calls_in_the_files();
     let left: Vec<_> = left.iter().filter(|(n, _)| purged.contains(&id(**n))).collect();
     assert!(left.is_empty(), "purged and in the files (call, times): {left:?}");
+}
+
+/// A backup is written row by row, and its pages are split as those of a store are.
+#[tokio::test]
+async fn no_byte_of_a_call_that_is_erased_after_a_restore_stays_in_the_database_file() {
+    for calls in [40, CALLS] {
+        let history = History::of_calls(calls, 5).await;
+        history.store.close().await;
+        let place = Sqlite::default();
+        let copy = place.folder.path().join("backup");
+        assert_eq!(backup(&history.store.backend.path(), &copy).unwrap().findings, []);
+        assert_eq!(restore(&copy, &place.path()).unwrap().findings, []);
+        std::fs::remove_file(copy).unwrap();
+        let restored = History { store: TestStore::on(place), ..history };
+        let erased: Vec<usize> = (0..calls).step_by(2).collect();
+        for some in erased.chunks(25) {
+            let ids = some.iter().map(|n| id(*n)).collect();
+            restored.store.erase(ids, at(restored.now)).await.unwrap();
+        }
+        let left = restored.calls_in_the_files();
+        let left: Vec<_> = erased.iter().filter_map(|n| left.get_key_value(n)).collect();
+        assert!(left.is_empty(), "{calls}: erased and in the files (call, times): {left:?}");
+    }
 }
 
 /// The process ended after the commit of an erase and before its log was folded.

@@ -1,7 +1,8 @@
 //! Checkpoints: what the log holds is moved into the database file, beside the writer.
 //!
 //! A checkpoint syncs, and webhooks would wait for that. A thread with a connection of its own makes
-//! it while the writer continues; the writer helps only if the log has grown far beyond.
+//! it while the writer continues; the writer helps only if the log has grown far beyond, and not after a reader
+//! that held the log: all of it would be left to do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use rusqlite::{Connection, Result};
+
+use super::warming::warm;
 
 /// Size of the log at which it is checkpointed, in pages of 4 KiB.
 const PAGES: u32 = 8000;
@@ -27,9 +30,12 @@ pub(super) struct Checkpointer {
     thread: Option<JoinHandle<()>>,
 }
 
+#[derive(Default)]
 struct Shared {
     /// Pages in the log after the last commit.
     pages: AtomicU32,
+    /// A reader held a part of the log at the thread's last checkpoint.
+    is_held: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -38,7 +44,7 @@ impl Checkpointer {
     pub fn start(writer: &mut Connection, path: &Path) -> Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::ZERO)?;
-        let shared = Arc::new(Shared { pages: AtomicU32::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::<Shared>::default();
         let worker = shared.clone();
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
@@ -53,7 +59,7 @@ fn watch(writer: &mut Connection, shared: Arc<Shared>, thread: Thread) -> Result
     writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages| {
         let pages = u32::try_from(pages).unwrap_or(0);
         let before = shared.pages.swap(pages, Ordering::Relaxed);
-        if pages >= PAGES_MAX {
+        if pages >= PAGES_MAX && !shared.is_held.load(Ordering::Relaxed) {
             // An error would be taken for one of the commit, which has succeeded.
             let _ = wal.checkpoint();
         } else if before < PAGES && pages >= PAGES {
@@ -65,25 +71,41 @@ fn watch(writer: &mut Connection, shared: Arc<Shared>, thread: Thread) -> Result
 
 impl Shared {
     fn run(&self, connection: &Connection) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let pages = self.pages.load(Ordering::Relaxed);
-            if pages < PAGES {
-                std::thread::park();
-                continue;
-            }
-            let checkpointed = connection
-                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                    Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
-                })
-                // What fails now is tried again, by the writer at the latest.
-                .unwrap_or(false);
-            if checkpointed {
-                // Nothing is left until the next commit.
-                let relaxed = Ordering::Relaxed;
-                let _ = self.pages.compare_exchange(pages, 0, relaxed, relaxed);
-            }
-            std::thread::park_timeout(PAUSE);
+        let is_stopped = || self.stop.load(Ordering::Relaxed);
+        let warmed = warm(connection, || {
+            self.checkpoint_if_large(connection);
+            !is_stopped()
+        });
+        if let Err(error) = warmed {
+            // Webhooks read it all the same.
+            tracing::debug!(%error, "the index of ids was not read in advance");
         }
+        while !is_stopped() {
+            if self.checkpoint_if_large(connection) {
+                std::thread::park_timeout(PAUSE);
+            } else {
+                std::thread::park();
+            }
+        }
+    }
+
+    /// Returns whether the log was large.
+    fn checkpoint_if_large(&self, connection: &Connection) -> bool {
+        let relaxed = Ordering::Relaxed;
+        let pages = self.pages.load(relaxed);
+        if pages < PAGES {
+            return false;
+        }
+        // What fails now is tried again, by the writer at the latest.
+        let checkpointed = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+        });
+        self.is_held.store(matches!(checkpointed, Ok(false)), relaxed);
+        if let Ok(true) = checkpointed {
+            // Nothing is left until the next commit.
+            let _ = self.pages.compare_exchange(pages, 0, relaxed, relaxed);
+        }
+        true
     }
 }
 

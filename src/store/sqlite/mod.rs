@@ -29,6 +29,7 @@ mod spool;
 mod tallies;
 mod untrusted;
 mod vfs;
+mod warming;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

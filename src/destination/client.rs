@@ -20,12 +20,9 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use secrecy::ExposeSecret;
 
+use super::request::REPLY_MAX;
 use super::{Destination, Request};
 use crate::domain::{AttemptResponse, CallUuid, Feedback, TraceId, TraceParent, Verdict};
-
-/// Most of a reply that is read, in bytes; a longer one is judged by its status and the connection
-/// given up.
-pub(super) const REPLY_MAX: usize = 64 * 1024;
 
 /// How long a reply is read at most after a deadline that was noticed late: what was lost meanwhile is
 /// sent again by then.

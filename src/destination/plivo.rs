@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::client::REPLY_MAX;
+use super::request::REPLY_MAX;
 use super::{BasicAuth, Request};
 use crate::domain::{Account, AttemptResponse, CallUuid, Feedback, Issue, Rating, Verdict};
 

@@ -3,9 +3,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::client::http;
-
-/// Most of a response that is read, so that the connection can be used again.
-const RESPONSE_MAX: usize = 64 * 1024;
+use super::request::REPLY_MAX;
 
 /// Posts bytes to one address that has nothing to do with feedback. It is bound to the thread that made it, because
 /// awc's client is.
@@ -48,7 +46,7 @@ impl Poster {
         }
         let mut response = request.send_body(body).await.map_err(|error| error.to_string())?;
         // What it says does not matter.
-        let _ = response.body().limit(RESPONSE_MAX).await;
+        let _ = response.body().limit(REPLY_MAX).await;
         let status = response.status();
         if status.is_success() { Ok(()) } else { Err(format!("the response is {status}")) }
     }

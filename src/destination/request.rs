@@ -2,6 +2,10 @@ use std::fmt;
 
 use secrecy::SecretString;
 
+/// Most of a response that is read, in bytes; a longer one is judged by its status and the connection
+/// given up.
+pub(super) const REPLY_MAX: usize = 64 * 1024;
+
 /// A request to a destination, which is posted as it is.
 #[derive(Debug)]
 pub struct Request {

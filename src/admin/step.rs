@@ -6,6 +6,7 @@ use super::inspection::CallInspection;
 use super::masking::disguised;
 use super::views::WebhookView;
 use crate::domain::CallUuid;
+use crate::survey::is_of_a_number;
 
 /// Why a webhook cannot be written as a step of a case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +62,7 @@ impl CallInspection {
         let (mut text, mut left_out) = (String::new(), 0);
         for mut webhook in webhooks {
             for text in webhook.query.iter_mut().chain(&mut webhook.body) {
-                // Without its call it would be another's.
-                let parts = text.split(call.as_str()).map(disguised);
-                *text = parts.collect::<Vec<_>>().join(call.as_str());
+                *text = disguised_but(call.as_str(), text);
             }
             match webhook.step() {
                 Ok(step) if text.len() + step.len() < STEPS_MAX => {
@@ -74,6 +73,26 @@ impl CallInspection {
         }
         (text, left_out + details().map(|it| it.truncated.webhooks).sum::<usize>())
     }
+}
+
+/// The text with other digits in long numbers, but not in the id of its call: without that it would be another's.
+fn disguised_but(id: &str, text: &str) -> String {
+    let (mut shown, mut rest_from) = (String::new(), 0);
+    for (at, _) in text.match_indices(id) {
+        let (before, after) = (&text[..at], &text[at + id.len()..]);
+        if !continues_a_number(before.chars().rev()) && !continues_a_number(after.chars()) {
+            shown.push_str(&disguised(&text[rest_from..at]));
+            shown.push_str(id);
+            rest_from = at + id.len();
+        }
+    }
+    shown.push_str(&disguised(&text[rest_from..]));
+    shown
+}
+
+/// Whether there is a digit before anything that is not of a number.
+fn continues_a_number(characters: impl Iterator<Item = char>) -> bool {
+    characters.take_while(|c| is_of_a_number(*c)).any(char::is_numeric)
 }
 
 /// Text as a YAML scalar on one line: in single quotes, or in double quotes where something has to be
@@ -96,4 +115,21 @@ pub fn scalar(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_call_is_shown_but_not_as_a_part_of_a_number() {
+        let shown = disguised_but("1001", "CallUUID=1001&From=%2B49%20151%201001%202345");
+        assert!(shown.starts_with("CallUUID=1001&From="), "{shown}");
+        assert!(!shown.contains("151") && !shown.contains("2345"), "{shown}");
+        let json = r#"{"call_uuid": 14155550123, "from": "14155550123456", "id": "14155550123"}"#;
+        let shown = disguised_but("14155550123", json);
+        assert!(shown.starts_with(r#"{"call_uuid": 14155550123, "from": ""#), "{shown}");
+        assert!(shown.ends_with(r#""id": "14155550123"}"#), "{shown}");
+        assert!(!shown.contains("123456"), "{shown}");
+    }
 }

@@ -98,7 +98,11 @@ pub(super) fn keep(settings: &Settings) {
         Ok(Kept::Yes(place)) => {
             tracing::debug!(file = %place.display(), "the accepted settings are kept");
         }
-        Ok(Kept::NoFile | Kept::NoPlace) => {}
+        Ok(Kept::NoFile) => {}
+        Ok(Kept::NoPlace) => tracing::info!(
+            "the accepted settings are not kept for a later start, because there is no spool that they could \
+             be beside: if the file is invalid then, that start fails"
+        ),
         Ok(Kept::HasSecret) => tracing::info!(
             "the accepted settings are not kept for a later start, because a secret is written in \
              them: use env or file in place of value"

@@ -23,21 +23,23 @@ pub enum Kept {
     Yes(PathBuf),
     /// They come from no file.
     NoFile,
-    /// The store is no file that they could be kept beside.
+    /// Neither the store nor a spool is a file that they could be kept beside.
     NoPlace,
     /// There is a secret in their text. What was kept before is removed.
     HasSecret,
 }
 
 impl Settings {
-    /// Keeps the text of these settings beside their store, readable by its owner alone.
+    /// Keeps the text of these settings beside their store or, if that is a database, beside their spool, readable
+    /// by its owner alone.
     ///
     /// # Errors
     /// The file cannot be written; what was kept before stays.
     pub fn keep(&self) -> io::Result<Kept> {
         let Some(source) = &self.source_text else { return Ok(Kept::NoFile) };
-        let Some(store) = self.store.url.file() else { return Ok(Kept::NoPlace) };
-        let place = place(store);
+        let file = self.store.url.file().or(self.store.spool.path.as_deref());
+        let Some(file) = file else { return Ok(Kept::NoPlace) };
+        let place = place(file);
         if source.has_secret(&super::KIND) {
             return match fs::remove_file(&place) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -58,7 +60,7 @@ impl Settings {
     /// that can be taken.
     pub fn last_accepted(file: &Path, environment: Environment) -> Option<Self> {
         let refused = layers::read_file(file).ok()?;
-        let kept = layers::read_file(&place(&store_of(&refused, &environment)?)).ok()?;
+        let kept = layers::read_file(&place(&file_of(&refused, &environment)?)).ok()?;
         let text = kept.strip_prefix(&SourceText::head(file))?;
         Self::read(text, Some(file), environment).ok()
     }
@@ -71,18 +73,22 @@ impl SettingsError {
     }
 }
 
-fn place(store: &Path) -> PathBuf {
-    let mut place = OsString::from(store);
+fn place(file: &Path) -> PathBuf {
+    let mut place = OsString::from(file);
     place.push(SUFFIX);
     place.into()
 }
 
-/// The path of the store in settings that are refused, whatever is wrong elsewhere in them.
-fn store_of(text: &str, environment: &Environment) -> Option<PathBuf> {
+/// The path of the store or of the spool in settings that are refused, whatever is wrong elsewhere in them.
+fn file_of(text: &str, environment: &Environment) -> Option<PathBuf> {
     let lay = |text: &str| layers::lay(text, &super::KIND, &Context::of(None, environment.clone()));
     let tree = lay(text).or_else(|_| lay(&section_of(text, "store"))).ok()?;
-    let url = tree.get("store")?.get("url")?.json();
-    url.as_str()?.strip_prefix("sqlite:").map(PathBuf::from)
+    let store = tree.get("store")?;
+    let url = store.get("url")?.json();
+    match url.as_str()?.strip_prefix("sqlite:") {
+        Some(path) => Some(PathBuf::from(path)),
+        None => store.get("spool")?.get("path")?.json().as_str().map(PathBuf::from),
+    }
 }
 
 /// The lines of one section of a text that is not YAML as a whole.
@@ -145,6 +151,28 @@ surveys:
             let last = Settings::last_accepted(&file, environment());
             assert!(last.is_some_and(|last| last.surveys.len() == 1), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_last_accepted_settings_are_beside_the_spool_of_a_database() {
+        let on = |store: &str| {
+            let lines = SETTINGS.replace("  # where it is\n", "");
+            lines.replace(r#"url: "sqlite:@folder@/calls.db""#, store)
+        };
+        let spooled = on(
+            r#"{ url: "postgres://postcall@localhost/postcall", spool: { path: "@folder@/spool.db" } }"#,
+        );
+        let spooled = spooled.replace("store:\n  {", "store: {");
+        let (folder, file, kept) = accepted(&spooled);
+        assert_eq!(kept, Kept::Yes(folder.path().join("spool.db.settings.yaml")));
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("score }", "nothing }")).unwrap();
+        assert!(Settings::last_accepted(&file, environment()).is_some());
+
+        let alone = on(r#"{ url: "postgres://postcall@localhost/postcall" }"#);
+        let (_folder, file, kept) = accepted(&alone.replace("store:\n  {", "store: {"));
+        assert_eq!(kept, Kept::NoPlace);
+        assert!(Settings::last_accepted(&file, environment()).is_none());
     }
 
     #[test]

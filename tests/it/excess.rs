@@ -5,7 +5,9 @@ use postcall::submission::{ChangedAnswerPolicy, Decision};
 
 use crate::store_contract::Backend;
 use crate::store_contract::backend::{Sqlite, TestStore};
-use crate::store_contract::spoken::{accepted, complete, webhook, with_key, with_policy};
+use crate::store_contract::spoken::{
+    accepted, complete, webhook, with_key, with_lasting_key, with_policy,
+};
 use crate::test_env::TestEnv;
 
 /// 3,000 webhooks of 60 KB about a call that was delivered.
@@ -61,6 +63,28 @@ async fn a_caller_who_goes_to_and_fro_for_ever_is_kept_up_to_a_bound() {
     assert!(outcomes[900..].iter().all(|it| ["excess", "duplicate"].contains(it)), "{outcomes:?}");
     let kept = store.backend.bodies().len();
     assert!((200..300).contains(&kept), "{kept}");
+}
+
+/// Who captured such a webhook could otherwise send it again, and bring its answer back.
+#[tokio::test]
+async fn a_webhook_in_excess_whose_answer_counts_is_a_duplicate_when_it_comes_again() {
+    let store = TestStore::<Sqlite>::new();
+    let said = |n: i64| {
+        let answer = if n % 2 == 0 { "1" } else { "2" };
+        let said = with_lasting_key(&format!("id-{n}"), 1, webhook(n, "c-1", &[("score", answer)]));
+        with_policy(ChangedAnswerPolicy::KeepLast, said)
+    };
+    let mut first = 0;
+    while store.receive_one(said(first)).await.outcome.label() != "excess" {
+        first += 1;
+    }
+    assert_eq!(store.receive_one(said(first + 1)).await.outcome.label(), "excess");
+    let before = store.submissions().await;
+    let captured = webhook(first + 2, "c-1", &[("score", if first % 2 == 0 { "1" } else { "2" })]);
+    let captured = with_lasting_key(&format!("id-{first}"), 1, captured);
+    let again = store.receive_one(with_policy(ChangedAnswerPolicy::KeepLast, captured)).await;
+    assert_eq!(again.outcome.label(), "duplicate");
+    assert_eq!(store.submissions().await, before);
 }
 
 /// A sender whose webhook is not kept is not promised that it is.

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint syncs, and webhooks would wait for that. A thread with a connection of its own makes
 //! it while the writer continues; the writer helps only if the log has grown far beyond, and not after a reader
-//! that held the log: all of it would be left to do.
+//! that kept the log as it was: all of it would be left to do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub(super) struct Checkpointer {
 struct Shared {
     /// Pages in the log after the last commit.
     pages: AtomicU32,
-    /// A reader held a part of the log at the thread's last checkpoint.
-    is_held: AtomicBool,
+    /// A reader kept a part of the log as it was at the thread's last checkpoint.
+    is_blocked: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -59,7 +59,7 @@ fn watch(writer: &mut Connection, shared: Arc<Shared>, thread: Thread) -> Result
     writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages| {
         let pages = u32::try_from(pages).unwrap_or(0);
         let before = shared.pages.swap(pages, Ordering::Relaxed);
-        if pages >= PAGES_MAX && !shared.is_held.load(Ordering::Relaxed) {
+        if pages >= PAGES_MAX && !shared.is_blocked.load(Ordering::Relaxed) {
             // An error would be taken for one of the commit, which has succeeded.
             let _ = wal.checkpoint();
         } else if before < PAGES && pages >= PAGES {
@@ -100,7 +100,7 @@ impl Shared {
         let checkpointed = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
             Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
         });
-        self.is_held.store(matches!(checkpointed, Ok(false)), relaxed);
+        self.is_blocked.store(matches!(checkpointed, Ok(false)), relaxed);
         if let Ok(true) = checkpointed {
             // Nothing is left until the next commit.
             let _ = self.pages.compare_exchange(pages, 0, relaxed, relaxed);

@@ -15,7 +15,7 @@ pub(super) struct Search {
     /// Only those in this state
     #[arg(long, value_parser = states())]
     pub state: Option<StateName>,
-    /// Only what is ignored or dead for this reason, such as refused
+    /// Only what is ignored or dead for this reason, such as rejected
     #[arg(long, value_parser = PossibleValuesParser::new(reason_labels()))]
     pub reason: Option<String>,
     /// Only those of this account

@@ -76,7 +76,10 @@ impl Modify for ToldOnce {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The admin.token of the settings, where they have one."))
+            .description(Some(
+                "The admin.token of the settings, where they have one. With admin.viewer_token everything is \
+                 read with long numbers masked, and nothing is changed.",
+            ))
             .build();
         let components = description.components.get_or_insert_default();
         problems::describe(components);

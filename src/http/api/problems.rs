@@ -38,7 +38,8 @@ const PROBLEMS: [(&str, &str); 11] = [
     ("Unauthorized", "The token of the settings is missing or wrong."),
     (
         "Forbidden",
-        "The API has no token, and the request is not for this host's own name or comes from another page.",
+        "It comes from another page or, where the API has no token, is not for this host's own name; or the \
+         token is admin.viewer_token, which only reads.",
     ),
     ("NotFound", "Not found, or the API is off."),
     ("MethodNotAllowed", "The path has other methods: see Allow."),

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use awc::Connector;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
+use awc::http::StatusCode;
 use awc::http::header::{self, HeaderMap, HeaderValue};
-use awc::http::{StatusCode, Version};
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -176,11 +176,13 @@ impl Transport for Http {
             }
             let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
             let retry_after = response.headers().get(header::RETRY_AFTER).and_then(text);
-            let length = length(response.version(), status, response.headers());
+            let length = length(status, response.headers());
             let length = length.map_err(|error| incomplete(error.to_owned()))?;
             let body = whole(response).await.map_err(|error| incomplete(error.to_string()))?;
-            if body.len() < length.min(REPLY_MAX) {
-                let error = format!("the response ended after {} of {length} bytes", body.len());
+            // Where it is not said, a body that is empty may have been cut off before its first chunk.
+            let least = length.unwrap_or(usize::from(status.is_success()));
+            if body.len() < least.min(REPLY_MAX) {
+                let error = format!("the response ended after {} of {least} bytes", body.len());
                 return Err(incomplete(error));
             }
             Ok(Response { status: status.as_u16(), retry_after, body })
@@ -188,26 +190,21 @@ impl Transport for Http {
     }
 }
 
-/// How long the body of a response says it is, at least: awc takes one that is cut off for a whole one.
+/// How long the body of a response says it is: awc takes one that is cut off for a whole one. `None` if it is
+/// in chunks.
 ///
 /// # Errors
-/// It ends where the connection does, and awc reads nothing of it.
-fn length(
-    version: Version,
-    status: StatusCode,
-    headers: &HeaderMap,
-) -> Result<usize, &'static str> {
-    let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+/// It ends where the connection does, so that nothing tells whether it was cut off.
+fn length(status: StatusCode, headers: &HeaderMap) -> Result<Option<usize>, &'static str> {
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
     match headers.get(header::CONTENT_LENGTH) {
-        _ if has_none => Ok(0),
+        _ if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) => Ok(Some(0)),
         Some(length) => {
             let length = length.to_str().ok().and_then(|length| length.trim().parse().ok());
-            length.ok_or("the length of the response is no number")
+            length.map(Some).ok_or("the length of the response is no number")
         }
-        None if headers.contains_key(header::TRANSFER_ENCODING) || version < Version::HTTP_11 => {
-            Ok(0)
-        }
-        None => Err("the response has neither a Content-Length nor a Transfer-Encoding"),
+        None if headers.get(header::TRANSFER_ENCODING).is_some_and(is_chunked) => Ok(None),
+        None => Err("the response has no Content-Length, and is not in chunks"),
     }
 }
 

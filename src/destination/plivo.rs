@@ -68,8 +68,9 @@ pub(super) fn classify(
 ) -> (Verdict, AttemptResponse) {
     let response = serde_json::from_slice::<Value>(body);
     // Nothing else tells that a chunked body was cut off, and its end may have the error.
-    let is_cut_off =
-        response.is_err() && body.trim_ascii_start().starts_with(b"{") && body.len() <= REPLY_MAX;
+    let is_cut_off = response.as_ref().is_err_and(serde_json::Error::is_eof)
+        && !body.is_empty()
+        && body.len() <= REPLY_MAX;
     let response = response.unwrap_or_default();
     let reply = AttemptResponse {
         status: Some(status),
@@ -170,6 +171,7 @@ mod tests {
             (200, b"", Verdict::Accepted),
             (202, b"not JSON", Verdict::Accepted),
             (201, br#"{"api_id":"x","er"#, Verdict::UnknownResult),
+            (201, br#"{"api_id":"x"};"#, Verdict::Accepted),
             (422, br#"{"api_id":"x","er"#, Verdict::Rejected),
             (200, br#"{"error":null}"#, Verdict::Accepted),
             (200, br#"{"error":"no"}"#, Verdict::Rejected),

@@ -84,13 +84,16 @@ fn attempts_on(replies: &'static [Scripted], state: &str, verdicts: &[&str]) -> 
 
 #[test]
 fn a_reply_that_breaks_off_is_an_unknown_result() {
-    const CUT: [Scripted; 6] = [
+    const CUT: [Scripted; 9] = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 120\r\n\r\n{\"api_id\":\"x\",\"error\":\"iss", true),
         ("HTTP/1.1 200 OK\r\nContent-Length: 120\r\n\r\n", true),
         ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 120\r\n\r\nno", true),
         ("HTTP/1.1 400 Bad Request\r\nContent-Length: 120\r\n\r\nno", true),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n{\"api_id\":\"x\",\r\n", true),
-        // Its body ends with the connection.
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+        // Their bodies end with the connection.
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n{\"error\":\"no\"}", true),
+        ("HTTP/1.0 200 OK\r\n\r\n{\"error\":\"no such issue\"}", true),
         ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"error\":\"no such issue\"}", true),
     ];
     for cut in CUT {
@@ -113,7 +116,7 @@ fn a_reply_that_is_whole_has_its_verdict() {
             "accepted",
         ),
         (
-            ("HTTP/1.0 200 OK\r\n\r\n{\"error\":\"no such issue\"}", true),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 14\r\n\r\n{\"error\":\"no\"}", true),
             "dead(rejected)",
             "rejected",
         ),

@@ -32,6 +32,9 @@ const CLAIMS_WAIT: Duration = Duration::from_secs(30);
 /// For how long the database takes nothing where it was away, and not only what one webhook needs was locked.
 const OUTAGE_MIN: Duration = Duration::from_secs(10);
 
+/// After how many pages of which nothing was taken a round ends: each may have waited for a lock.
+const REFUSED_PAGES_MAX: usize = 10;
+
 /// How often the file is looked at although nothing came: a webhook whose sender went away may be in it.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -62,8 +65,8 @@ pub struct Spool {
     draining: Mutex<Draining>,
     /// About how many wait, with those on the way into the file.
     waiting: AtomicU64,
-    /// How many were ever on the way into the file.
-    spooled: AtomicU64,
+    /// How many are on the way into the file.
+    arriving: AtomicU64,
     filled: Notify,
     /// The database was slow: until then it is not waited for.
     slow_until: Mutex<Option<Instant>>,
@@ -113,7 +116,7 @@ impl Spool {
             draining: Mutex::default(),
             // One at least until they are counted: no claim overtakes what an earlier process spooled.
             waiting: AtomicU64::new(1),
-            spooled: AtomicU64::new(0),
+            arriving: AtomicU64::new(0),
             filled: Notify::new(),
             slow_until: Mutex::default(),
             clock,
@@ -197,13 +200,13 @@ impl Spool {
         *self.owner.get_or_init(|| owner) == Owner::ThisDatabase
     }
 
-    /// Hands on what waits, in the order of arrival, as far as the database takes it. What it refuses of one call
-    /// keeps no other one waiting.
+    /// Hands on what waits, that of a call in the order of arrival, as far as the database takes it. What it
+    /// refuses of one call keeps no other one waiting.
     async fn drain_once(&self, policies: &impl Fn(&Name) -> Option<Arc<dyn CompletionPolicy>>) {
         if !self.is_for_this_database().await {
             return;
         }
-        let (mut after, mut refused) = (0, HashSet::new());
+        let (mut after, mut refused, mut refused_pages) = (0, HashSet::new(), 0);
         loop {
             let page = match self.file.spooled(after, PAGE).await {
                 Ok(page) => page,
@@ -241,7 +244,8 @@ impl Spool {
             if let Some(error) = last_error {
                 let error = chain(&error);
                 tracing::warn!(error, "the database does not take what is spooled yet");
-                if done.is_empty() {
+                refused_pages += usize::from(done.is_empty());
+                if refused_pages == REFUSED_PAGES_MAX {
                     return;
                 }
             }
@@ -293,12 +297,11 @@ impl Spool {
 
     /// How many webhooks wait; `None` if that cannot be read.
     async fn count(&self) -> Option<u64> {
-        let spooled = self.spooled.load(Ordering::Relaxed);
+        let arriving = self.arriving.load(Ordering::Relaxed);
         match self.file.spool_size().await {
             Ok((waiting, first)) => {
-                // Those that came meanwhile may be in the file or not; they are counted again.
-                let came = self.spooled.load(Ordering::Relaxed) - spooled;
-                self.waiting.store(waiting + came, Ordering::Relaxed);
+                // They may be in the file by now; all are counted again when they are.
+                self.waiting.store(waiting + arriving, Ordering::Relaxed);
                 let age = first.map(|first| self.clock.now().duration_since(first));
                 let age = age.and_then(|age| age.try_into().ok()).unwrap_or_default();
                 self.observer.spool_holds(waiting, age);
@@ -359,9 +362,7 @@ impl Receive for Spool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!("the database is away: webhooks are spooled until it takes them");
         }
-        self.spooled.fetch_add(1, Ordering::Relaxed);
-        // Also if the sender goes away meanwhile, and the file takes it all the same.
-        let _notify = Notifies(&self.filled);
+        let _arriving = Arriving::at(self);
         let received = self.file.receive(request).await?;
         Ok(Received { spooled: true, ..received })
     }
@@ -371,12 +372,20 @@ impl Receive for Spool {
     }
 }
 
-/// Says that webhooks may be in the file, when it is dropped.
-struct Notifies<'a>(&'a Notify);
+/// A webhook on the way into the file. It may be there when this is dropped, also if its sender went away meanwhile.
+struct Arriving<'a>(&'a Spool);
 
-impl Drop for Notifies<'_> {
+impl<'a> Arriving<'a> {
+    fn at(spool: &'a Spool) -> Self {
+        spool.arriving.fetch_add(1, Ordering::Relaxed);
+        Self(spool)
+    }
+}
+
+impl Drop for Arriving<'_> {
     fn drop(&mut self) {
-        self.0.notify_one();
+        self.0.arriving.fetch_sub(1, Ordering::Relaxed);
+        self.0.filled.notify_one();
     }
 }
 

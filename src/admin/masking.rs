@@ -154,22 +154,26 @@ fn date_in(text: &str) -> Option<usize> {
 /// Masks a query or a body, whose numbers may be written with `%20`, `%2B`, `\/` or `\u202f` in them: those
 /// are shown as what they mean.
 fn cover_encoded(text: &mut String) {
-    *text = characters(text).map(|(c, _)| c).collect();
+    // A mark that is decoded would read as another form.
+    let shown = |(c, written): (char, &str)| match is_of_a_number(c) {
+        true => c.to_string(),
+        false => written.to_owned(),
+    };
+    *text = characters(text).map(shown).collect();
     cover(text);
 }
 
-/// The characters of a text, and how each is written. Only those are decoded that numbers are written with: a
-/// mark that is decoded would read as another form.
-fn characters(text: &str) -> impl Iterator<Item = (char, &str)> {
+/// The characters of a text, and how each is written.
+pub(super) fn characters(text: &str) -> impl DoubleEndedIterator<Item = (char, &str)> {
     let mut rest = text;
-    std::iter::from_fn(move || {
+    let next = std::iter::from_fn(move || {
         let c = rest.chars().next()?;
-        let decoded = escaped(rest).filter(|(c, _)| is_of_a_number(*c));
-        let (c, length) = decoded.unwrap_or((c, c.len_utf8()));
+        let (c, length) = escaped(rest).unwrap_or((c, c.len_utf8()));
         let (written, after) = rest.split_at(length);
         rest = after;
         Some((c, written))
-    })
+    });
+    next.collect::<Vec<_>>().into_iter()
 }
 
 /// The text with other digits in long numbers, however they are written: it can be read as it could before, and

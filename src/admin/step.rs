@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::inspection::CallInspection;
-use super::masking::disguised;
+use super::masking::{characters, disguised};
 use super::views::WebhookView;
 use crate::domain::CallUuid;
 use crate::survey::is_of_a_number;
@@ -79,8 +79,8 @@ impl CallInspection {
 fn disguised_but(id: &str, text: &str) -> String {
     let (mut shown, mut rest_from) = (String::new(), 0);
     for (at, _) in text.match_indices(id) {
-        let (before, after) = (&text[..at], &text[at + id.len()..]);
-        if !continues_a_number(before.chars().rev()) && !continues_a_number(after.chars()) {
+        let (before, after) = (characters(&text[..at]), characters(&text[at + id.len()..]));
+        if !continues_a_number(before.rev()) && !continues_a_number(after) {
             shown.push_str(&disguised(&text[rest_from..at]));
             shown.push_str(id);
             rest_from = at + id.len();
@@ -91,8 +91,8 @@ fn disguised_but(id: &str, text: &str) -> String {
 }
 
 /// Whether there is a digit before anything that is not of a number.
-fn continues_a_number(characters: impl Iterator<Item = char>) -> bool {
-    characters.take_while(|c| is_of_a_number(*c)).any(char::is_numeric)
+fn continues_a_number<'a>(characters: impl Iterator<Item = (char, &'a str)>) -> bool {
+    characters.map(|(c, _)| c).take_while(|c| is_of_a_number(*c)).any(char::is_numeric)
 }
 
 /// Text as a YAML scalar on one line: in single quotes, or in double quotes where something has to be
@@ -126,6 +126,11 @@ mod tests {
         let shown = disguised_but("1001", "CallUUID=1001&From=%2B49%20151%201001%202345");
         assert!(shown.starts_with("CallUUID=1001&From="), "{shown}");
         assert!(!shown.contains("151") && !shown.contains("2345"), "{shown}");
+        let uuid = "b3814912-1234-45d5-85b2-78ee4424788f";
+        let payload = format!("payload=%7B%22call_uuid%22%3A%22{uuid}%22%7D&From=14155550123");
+        let shown = disguised_but(uuid, &payload);
+        assert!(shown.contains(&format!("%22{uuid}%22%7D&From=")), "{shown}");
+        assert!(!shown.contains("5550123"), "{shown}");
         let json = r#"{"call_uuid": 14155550123, "from": "14155550123456", "id": "14155550123"}"#;
         let shown = disguised_but("14155550123", json);
         assert!(shown.starts_with(r#"{"call_uuid": 14155550123, "from": ""#), "{shown}");

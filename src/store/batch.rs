@@ -272,10 +272,10 @@ impl<'a, B: Backend> Batch<'a, B> {
         if outcome.keeps_webhook() {
             self.backend.insert_webhook(row, request, outcome)?;
         } else if let (Outcome::Purged | Outcome::Excess, Some(key)) = (outcome, key)
-            && !receipt.modified
+            && (key.expires || !receipt.modified)
         {
-            // Nothing is kept of it, not even the webhook's name. Where its answer counts again it could
-            // otherwise be sent once more, and bring that back.
+            // Nothing is kept of it, not even the webhook's name; but where its answer counts again, and its
+            // signature covers no time, it could be sent once more and bring that back.
             self.backend.delete_key(&request.source, key)?;
         }
         self.wakes |= matches!(outcome, Outcome::Created | Outcome::Updated);

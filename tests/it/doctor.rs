@@ -4,11 +4,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use postcall::account::PauseCause;
+use postcall::clock::Clock;
 use postcall::domain::Verdict;
 use postcall::store::StoreError;
-use postcall::store::sqlite::{Examination, FindingKind, Recovered, examine, recover};
+use postcall::store::sqlite::{
+    Examination, FindingKind, Options, Recovered, SqliteStore, examine, recover,
+};
 use postcall::submission::{DeadReason, Decision, IgnoredReason, Outcome};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -354,20 +359,66 @@ async fn a_damaged_row_of_an_erased_submission_is_recovered_as_one() {
     assert_eq!(store.receive_one(again).await.outcome, Outcome::Purged);
 }
 
+/// SQLite would take the damage for the end of the log.
+#[tokio::test]
+async fn commits_behind_a_damaged_part_of_the_log_are_found_and_recovered() {
+    let store = TestStore::<Sqlite>::new();
+    for n in 0..20 {
+        store.receive_one(complete(n, &format!("call-{n}"))).await;
+    }
+    let place = store.backend.after_a_sudden_end();
+    let log = place.folder.path().join("postcall.db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    let place_of_call = memchr::memmem::find(&bytes, b"call-10").unwrap();
+    bytes[place_of_call] ^= 1;
+    fs::write(&log, &bytes).unwrap();
+
+    let examination = examine(&place.path()).unwrap();
+    let words = "commits follow it";
+    assert!(examination.findings.iter().any(|it| it.words.contains(words)), "{examination:#?}");
+    let opened = SqliteStore::open(Options {
+        path: place.path(),
+        write_queue: 10,
+        lease: Duration::from_secs(60),
+        clock: Clock::manual(at(0)),
+        observer: Arc::new(()),
+    });
+    assert!(matches!(opened, Err(StoreError::Damaged { .. })), "nothing is written over it");
+    assert!(fs::read(&log).unwrap() == bytes);
+
+    let new = place.folder.path().join("new.db");
+    let recovered = recover(&place.path(), &new).unwrap();
+    assert_eq!((recovered.submissions, recovered.set_aside), (20, 0), "{recovered:?}");
+    assert_sound(&new);
+}
+
 #[tokio::test]
 async fn an_interrupted_recovery_is_no_store_and_is_begun_again() {
     let place = closed(furnished().await).await;
     let beside = |name: &str| place.folder.path().join(name);
     // As a process leaves them that is killed in the middle.
     let sound = fs::read(place.path()).unwrap();
-    for left in ["new.db.partial", "new.db.partial-wal", "new.db.lost.jsonl"] {
+    let all_left = ["new.db.partial", "new.db.partial-wal", "new.db.partial.lost.jsonl"];
+    for left in all_left {
         fs::write(beside(left), &sound[..sound.len() / 2]).unwrap();
     }
     let (new, recovered) = recovery_of(&place);
     assert_eq!((recovered.submissions, recovered.orphaned), (SUBMISSIONS, None));
     assert_sound(&new);
-    for left in ["new.db.partial", "new.db.partial-wal", "new.db.lost.jsonl"] {
+    for left in all_left {
         assert!(!beside(left).exists(), "{left}");
+    }
+
+    // Nor is one lost that is recovered itself, or what a whole one has written.
+    fs::rename(&new, beside("other.db.partial")).unwrap();
+    recover(&beside("other.db.partial"), &beside("other.db")).unwrap_err();
+    assert_sound(&beside("other.db.partial"));
+    for whole in ["other.db", "other.db.lost.jsonl"] {
+        fs::write(beside(whole), "whole").unwrap();
+        recover(&place.path(), &beside("other.db")).unwrap_err();
+        assert_eq!(fs::read_to_string(beside(whole)).unwrap(), "whole");
+        assert!(beside("other.db.partial").exists());
+        fs::remove_file(beside(whole)).unwrap();
     }
 }
 

@@ -13,7 +13,7 @@ use super::columns::{
     timestamp, uuid,
 };
 use super::untrusted::Budget;
-use super::{damage, files, open, queries, spool, tallies, untrusted};
+use super::{damage, files, log, open, queries, spool, tallies, untrusted};
 use crate::account::Pause;
 use crate::domain::Name;
 use crate::store::error::StoreError;
@@ -37,13 +37,20 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
         }
         Err(error) => return Err(error),
     };
+    // The log of a store that is served changes while it is read.
+    if !open::is_served(path)
+        && let Some(damage) = log::damage(path).map_err(|error| StoreError::open(path, error))?
+    {
+        findings.add(FindingKind::File, damage.to_string());
+    }
     // What is written meanwhile is not seen, so that all parts are of one moment.
     let store =
         connection.unchecked_transaction().map_err(|error| StoreError::open(path, error))?;
     let (counts, tallies) = (StateCounts::default(), Tallies::default());
     let mut examiner = Examiner { store: &store, budget: &budget, findings, counts, tallies };
+    let found_before = examiner.findings.found.len();
     examiner.part(FindingKind::File, "the schema", Examiner::schema);
-    if !examiner.findings.found.is_empty() {
+    if examiner.findings.found.len() > found_before {
         return Ok(examiner.examination());
     }
     examiner.part(FindingKind::File, "the file", Examiner::pages);

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use rusqlite::{Connection, Result};
 
-use super::doctor;
 use super::files::{HEAD_BYTES, beside, folder_of};
 use super::untrusted::Budget;
+use super::{doctor, log};
 use crate::store::error::StoreError;
 
 const PAGE_BYTES: usize = 4096;
 
-/// Opens the damaged store or, if its head is damaged, a copy with a sound one.
+/// Opens the damaged store or, if its head is damaged, a copy with a sound one; if its log is, a copy whose log is
+/// read to its end.
 pub(super) fn open(
     damaged: &Path,
     new: &Path,
@@ -21,6 +22,19 @@ pub(super) fn open(
     has_tables: fn(&Connection) -> bool,
     budget: &Budget,
 ) -> std::result::Result<(Connection, Option<tempfile::TempDir>), StoreError> {
+    let io = |error| StoreError::open(damaged, error);
+    let log_damage = log::damage(damaged).map_err(io)?;
+    if let Some(damage) = log_damage {
+        let folder = tempfile::tempdir_in(folder_of(new)).map_err(io)?;
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(damaged, &copy).map_err(io)?;
+        log::rewrite(damaged, damage, &copy).map_err(io)?;
+        if let Ok(connection) = doctor::open(&copy, budget)
+            && has_tables(&connection)
+        {
+            return Ok((connection, Some(folder)));
+        }
+    }
     let unreadable = match doctor::open(damaged, budget) {
         Ok(connection) if has_tables(&connection) => return Ok((connection, None)),
         Ok(_) => StoreError::Damaged {
@@ -30,7 +44,6 @@ pub(super) fn open(
         Err(error @ StoreError::Damaged { .. }) => error,
         Err(error) => return Err(error),
     };
-    let io = |error| StoreError::open(damaged, error);
     let head = Head::of(fresh, new).map_err(io)?;
     for part in [Part::Head, Part::Schema] {
         let folder = tempfile::tempdir_in(folder_of(new)).map_err(io)?;

@@ -15,6 +15,7 @@ mod head;
 #[cfg(test)]
 mod interleavings;
 mod lock;
+mod log;
 mod network;
 mod open;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::files::NO_WAIT;
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
-use super::{damage, schema, untrusted, vfs};
+use super::{damage, log, schema, untrusted, vfs};
 use crate::store::backend::Backend;
 use crate::store::batch::free_claims;
 use crate::store::error::StoreError;
@@ -54,6 +54,11 @@ pub(super) fn prepare(
     observer: &dyn Observer,
 ) -> Result<(Connection, StateCounts), StoreError> {
     vfs::install();
+    // SQLite would take it for the end of the log, and write over the commits behind it.
+    if let Some(damage) = log::damage(path).map_err(|error| StoreError::open(path, error))? {
+        let (path, fault) = (path.display().to_string(), damage.to_string());
+        return Err(StoreError::Damaged { path, fault });
+    }
     let mut connection = Connection::open(path).map_err(|error| damage::opening(path, error))?;
     check_application(&connection, path)?;
     check_no_pre_release(&connection, path)?;

@@ -53,19 +53,17 @@ pub struct Recovered {
 pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
     let damaged = damaged.canonicalize().map_err(|error| StoreError::open(damaged, error))?;
     files::check(&damaged)?;
-    let _lock = Lock::take(&damaged)?;
     let partial = beside(new, PARTIAL);
-    if partial.symlink_metadata().is_ok() {
-        // An interrupted recovery left them.
-        remove(&partial);
-        let _ = std::fs::remove_file(beside(new, ORPHANED));
-    }
-    for suffix in ["", ORPHANED].into_iter().chain(SUFFIXES) {
-        let path = beside(new, suffix);
+    let is_damaged = partial.canonicalize().is_ok_and(|partial| partial == damaged);
+    let taken = ["", ORPHANED].into_iter().chain(SUFFIXES).map(|suffix| beside(new, suffix));
+    for path in taken.chain(is_damaged.then(|| partial.clone())) {
         if path.symlink_metadata().is_ok() {
             return Err(StoreError::open(&path, std::io::Error::from(ErrorKind::AlreadyExists)));
         }
     }
+    let _lock = Lock::take(&damaged)?;
+    // What an interrupted recovery left.
+    remove(&partial);
     create(&partial)?;
     let recovered = bring_over(&damaged, &partial, new);
     // A part must not be taken for the whole.
@@ -74,7 +72,7 @@ pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, Sto
 }
 
 fn remove(partial: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", ORPHANED] {
         let _ = std::fs::remove_file(beside(partial, suffix));
     }
 }
@@ -87,9 +85,13 @@ fn bring_over(
     let (connection, _) = open::prepare(partial, &())?;
     let budget = Budget::of(damaged);
     let (old, _copy) = head::open(damaged, partial, &connection, has_tables, &budget)?;
-    let recovered = Recovery::new(&old, new, &budget)
-        .run(connection, partial)
+    let recovered = Recovery::new(&old, partial, &budget)
+        .run(connection, partial, new)
         .map_err(|error| StoreError::Write(std::sync::Arc::new(error)))?;
+    if let Some(orphaned) = &recovered.orphaned {
+        publish(&beside(partial, ORPHANED), orphaned)
+            .map_err(|error| StoreError::open(orphaned, error))?;
+    }
     publish(partial, new).map_err(|error| StoreError::open(new, error))?;
     Ok(recovered)
 }
@@ -149,13 +151,14 @@ struct Recovery<'a> {
 }
 
 impl<'a> Recovery<'a> {
-    fn new(old: &'a Connection, new: &Path, budget: &'a Budget) -> Self {
-        let path = beside(new, ORPHANED);
+    fn new(old: &'a Connection, partial: &Path, budget: &'a Budget) -> Self {
+        let path = beside(partial, ORPHANED);
         let orphans = Orphans { path, ..Orphans::default() };
         Self { old, budget, set_aside: 0, lost: Vec::new(), orphans }
     }
 
-    fn run(mut self, connection: Connection, new: &Path) -> Result<Recovered> {
+    /// Into a file that is named `new` when it is whole.
+    fn run(mut self, connection: Connection, partial: &Path, new: &Path) -> Result<Recovered> {
         if let Some(spooled) = self.spool(&connection)? {
             connection.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
             return Ok(Recovered {
@@ -165,7 +168,7 @@ impl<'a> Recovery<'a> {
             });
         }
         let numbers = self.row_numbers()?;
-        let database = Database::new(connection, new);
+        let database = Database::new(connection, partial);
         database.begin(&Touched::default())?;
         let submissions = self.submissions(&database, &numbers)?;
         let fresh = database.into_connection();
@@ -199,7 +202,7 @@ impl<'a> Recovery<'a> {
             );
             self.lost.push(words);
         }
-        let orphaned = self.orphans.finish();
+        let orphaned = self.orphans.finish().then(|| beside(new, ORPHANED));
         if let Some(path) = &orphaned {
             let (count, path) = (self.orphans.count, path.display());
             self.lost.push(format!("the submissions of {count} webhooks, which are in {path}"));
@@ -525,11 +528,12 @@ impl Orphans {
         *if is_written { &mut self.count } else { &mut self.unwritten } += 1;
     }
 
-    fn finish(&mut self) -> Option<PathBuf> {
-        let mut file = self.file.take()?;
+    /// Returns whether there are any.
+    fn finish(&mut self) -> bool {
+        let Some(mut file) = self.file.take() else { return false };
         if file.flush().and_then(|()| file.get_ref().sync_all()).is_err() {
             self.unwritten += std::mem::take(&mut self.count);
         }
-        Some(self.path.clone())
+        true
     }
 }

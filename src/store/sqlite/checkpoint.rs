@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Result};
 
-use super::warming::warm;
+use super::warming::{WARMED_FROM, warm};
 
 /// Size of the log at which it is checkpointed, in pages of 4 KiB.
 const PAGES: u32 = 8000;
@@ -46,9 +46,10 @@ impl Checkpointer {
         connection.busy_timeout(Duration::ZERO)?;
         let shared = Arc::<Shared>::default();
         let worker = shared.clone();
+        let is_large = path.metadata().is_ok_and(|file| file.len() > WARMED_FROM);
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || worker.run(&connection))
+            .spawn(move || worker.run(&connection, is_large))
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         watch(writer, shared.clone(), thread.thread().clone())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -70,15 +71,17 @@ fn watch(writer: &mut Connection, shared: Arc<Shared>, thread: Thread) -> Result
 }
 
 impl Shared {
-    fn run(&self, connection: &Connection) {
+    fn run(&self, connection: &Connection, warms: bool) {
         let is_stopped = || self.stop.load(Ordering::Relaxed);
-        let warmed = warm(connection, || {
-            self.checkpoint_if_large(connection);
-            !is_stopped()
-        });
-        if let Err(error) = warmed {
-            // Webhooks read it all the same.
-            tracing::debug!(%error, "the index of ids was not read in advance");
+        if warms {
+            let warmed = warm(connection, || {
+                self.checkpoint_if_large(connection);
+                !is_stopped()
+            });
+            if let Err(error) = warmed {
+                // Webhooks read it all the same.
+                tracing::debug!(%error, "the index of ids was not read in advance");
+            }
         }
         while !is_stopped() {
             if self.checkpoint_if_large(connection) {

@@ -6,6 +6,9 @@
 
 use rusqlite::{Connection, Result};
 
+/// Size of a database in bytes from which it is worth it.
+pub(super) const WARMED_FROM: u64 = 16 << 20;
+
 /// After how many submissions it ends: what is larger may not fit into memory either.
 const SUBMISSIONS_MAX: u64 = 10_000_000;
 

@@ -15,11 +15,14 @@ use rusqlite::{Connection, Result};
 use super::warming::{WARMED_FROM, warm};
 
 /// Size of the log at which it is checkpointed, in pages of 4 KiB.
-const PAGES: u32 = 8000;
+const PAGES: u32 = 16_000;
 
 /// Size at which the writer checkpoints itself, so that the log cannot grow without bound: most of it
 /// is in the file by then, and the rest is short.
 const PAGES_MAX: u32 = 4 * PAGES;
+
+/// Pages that the thread's connection keeps.
+const CACHE_PAGES: u32 = 16;
 
 /// Pause between two checkpoints while the log keeps growing.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -44,6 +47,8 @@ impl Checkpointer {
     pub fn start(writer: &mut Connection, path: &Path) -> Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::ZERO)?;
+        // It reads each page once.
+        connection.pragma_update(None, "cache_size", CACHE_PAGES)?;
         let shared = Arc::<Shared>::default();
         let worker = shared.clone();
         let is_large = path.metadata().is_ok_and(|file| file.len() > WARMED_FROM);

@@ -164,16 +164,15 @@ fn cover_encoded(text: &mut String) {
 }
 
 /// The characters of a text, and how each is written.
-pub(super) fn characters(text: &str) -> impl DoubleEndedIterator<Item = (char, &str)> {
+pub(super) fn characters(text: &str) -> impl Iterator<Item = (char, &str)> {
     let mut rest = text;
-    let next = std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let c = rest.chars().next()?;
         let (c, length) = escaped(rest).unwrap_or((c, c.len_utf8()));
         let (written, after) = rest.split_at(length);
         rest = after;
         Some((c, written))
-    });
-    next.collect::<Vec<_>>().into_iter()
+    })
 }
 
 /// The text with other digits in long numbers, however they are written: it can be read as it could before, and

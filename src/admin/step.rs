@@ -77,10 +77,19 @@ impl CallInspection {
 
 /// The text with other digits in long numbers, but not in the id of its call: without that it would be another's.
 fn disguised_but(id: &str, text: &str) -> String {
+    let mut end = 0;
+    let ends: Vec<(usize, char)> = characters(text)
+        .map(|(c, written)| {
+            end += written.len();
+            (end, c)
+        })
+        .collect();
+    // How many characters end by there.
+    let until = |at: usize| ends.partition_point(|(end, _)| *end <= at);
     let (mut shown, mut rest_from) = (String::new(), 0);
     for (at, _) in text.match_indices(id) {
-        let (before, after) = (characters(&text[..at]), characters(&text[at + id.len()..]));
-        if !continues_a_number(before.rev()) && !continues_a_number(after) {
+        let (before, after) = (&ends[..until(at)], &ends[until(at + id.len())..]);
+        if !continues_a_number(before.iter().rev()) && !continues_a_number(after.iter()) {
             shown.push_str(&disguised(&text[rest_from..at]));
             shown.push_str(id);
             rest_from = at + id.len();
@@ -91,8 +100,8 @@ fn disguised_but(id: &str, text: &str) -> String {
 }
 
 /// Whether there is a digit before anything that is not of a number.
-fn continues_a_number<'a>(characters: impl Iterator<Item = (char, &'a str)>) -> bool {
-    characters.map(|(c, _)| c).take_while(|c| is_of_a_number(*c)).any(char::is_numeric)
+fn continues_a_number<'a>(characters: impl Iterator<Item = &'a (usize, char)>) -> bool {
+    characters.map(|(_, c)| *c).take_while(|c| is_of_a_number(*c)).any(char::is_numeric)
 }
 
 /// Text as a YAML scalar on one line: in single quotes, or in double quotes where something has to be

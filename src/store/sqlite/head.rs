@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Result};
 
@@ -25,9 +25,7 @@ pub(super) fn open(
     let io = |error| StoreError::open(damaged, error);
     let log_damage = log::damage(damaged).map_err(io)?;
     if let Some(damage) = log_damage {
-        let folder = tempfile::tempdir_in(folder_of(new)).map_err(io)?;
-        let copy = folder.path().join("copy.db");
-        std::fs::copy(damaged, &copy).map_err(io)?;
+        let (folder, copy) = copy_of(damaged, new).map_err(io)?;
         log::rewrite(damaged, damage, &copy).map_err(io)?;
         if let Ok(connection) = doctor::open(&copy, budget)
             && has_tables(&connection)
@@ -46,9 +44,7 @@ pub(super) fn open(
     };
     let head = Head::of(fresh, new).map_err(io)?;
     for part in [Part::Head, Part::Schema] {
-        let folder = tempfile::tempdir_in(folder_of(new)).map_err(io)?;
-        let copy = folder.path().join("copy.db");
-        std::fs::copy(damaged, &copy).map_err(io)?;
+        let (folder, copy) = copy_of(damaged, new).map_err(io)?;
         let log = beside(damaged, "-wal");
         if log.exists() {
             std::fs::copy(log, beside(&copy, "-wal")).map_err(io)?;
@@ -61,6 +57,14 @@ pub(super) fn open(
         }
     }
     Err(unreadable)
+}
+
+/// A copy of the database without its log, in a folder of its own beside the new store.
+fn copy_of(damaged: &Path, new: &Path) -> std::io::Result<(tempfile::TempDir, PathBuf)> {
+    let folder = tempfile::tempdir_in(folder_of(new))?;
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(damaged, &copy)?;
+    Ok((folder, copy))
 }
 
 /// The pages that a new store begins with. A damaged one of the same release began with them too, and

@@ -180,7 +180,7 @@ impl SqliteStore {
         }
         open::warn_of_rescued(path);
         network::warn_of_network_file_system(path);
-        let reader = || Ok(Arc::new(Mutex::new(ReadOnly(open::reading(path)?))));
+        let reader = || Ok(Arc::new(Mutex::new(ReadOnly(open::read_only(path)?))));
         let connections =
             Some(Connections { service: reader()?, people: reader()?, most: Some(LOOK_MAX) });
         let mut backend = Database::serving(connection, path, observer.clone(), lock, !local)?;

@@ -24,8 +24,6 @@ const APPLICATION_ID: i32 = 0x706f_7374;
 /// would be written before their commit. Every commit scans what is cached, so more is slower.
 const CACHE_KIB: i32 = 6 * 1024;
 
-const READING_CACHE_KIB: i32 = 512;
-
 /// Statements that are kept prepared; more than there are.
 const STATEMENTS_MAX: usize = 64;
 
@@ -106,15 +104,6 @@ pub(super) fn warn_of_rescued(path: &Path) {
              delivers: see the runbook, and move the copy away when it is settled"
         );
     }
-}
-
-/// Opens for queries beside the writer. What they read is in the memory of the system already.
-pub(super) fn reading(path: &Path) -> Result<Connection, StoreError> {
-    let connection = read_only(path)?;
-    connection
-        .pragma_update(None, "cache_size", -READING_CACHE_KIB)
-        .map_err(|error| damage::opening(path, error))?;
-    Ok(connection)
 }
 
 pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {

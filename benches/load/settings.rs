@@ -19,6 +19,6 @@ sources:
   ivr: { preset: plivo, account: main, survey: quick }
 surveys:
   quick: { questions: [{ name: score, answers: 1-5 }], rating: { question: score } }
-delivery: { delay: 0s, rate: 100000, max_concurrency: 64 }
+delivery: { delay: 0s, rate: 100000, max_concurrency: 64, retry: { max_backoff: 1h } }
 shutdown: { drain_delay: 0s }
 "#;

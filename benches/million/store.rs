@@ -30,8 +30,9 @@ use crate::settings::SETTINGS;
 /// How far back its history goes: nothing of it is old enough to be dropped meanwhile.
 const HISTORY: Duration = Duration::from_secs(25 * 24 * 3600);
 
-/// When what waits will be due: no one delivers it meanwhile.
-const DUE_IN: Duration = Duration::from_secs(24 * 3600);
+/// When what waits will be due: no one delivers it meanwhile. It is less than `max_backoff` of the
+/// settings: what is due beyond that is brought forward, which would write every such row in the first pair.
+const DUE_IN: Duration = Duration::from_secs(30 * 60);
 
 /// Days and campaigns that there are tallies of.
 const DAYS: i64 = 90;

@@ -22,24 +22,28 @@ pub struct Credentials {
     read: Box<ReadTokens>,
 }
 
-/// Reads the tokens from where the settings say they lie; the error says what was tried, without
-/// a value.
-pub type ReadTokens = dyn Fn() -> Result<Vec<SecretString>, String> + Send + Sync;
+/// Reads the tokens from where the settings say they lie, as many each time; an error says what was tried,
+/// without a value.
+pub type ReadTokens = dyn Fn() -> Vec<Result<SecretString, String>> + Send + Sync;
 
 impl Credentials {
     /// # Errors
-    /// What `read` says, or that it gave no token.
+    /// One of the tokens cannot be read, or there is none.
     pub fn new(read: Box<ReadTokens>) -> Result<Self, String> {
-        let tokens = Self::some_token(&read)?;
+        let tokens: Arc<[_]> = read().into_iter().collect::<Result<_, _>>()?;
+        if tokens.is_empty() {
+            return Err("there is no token".to_owned());
+        }
         Ok(Self { tokens: RwLock::new(tokens), changes: AtomicU64::new(0), read })
     }
 
     /// Tokens that never change.
     pub fn fixed(tokens: Vec<SecretString>) -> Self {
-        Self::new(Box::new(move || Ok(tokens.clone()))).expect("a fixed token is given")
+        Self::new(Box::new(move || tokens.iter().cloned().map(Ok).collect()))
+            .expect("a fixed token is given")
     }
 
-    /// As they are; what is read again has to pass the check, or the tokens known so far stay.
+    /// As they are; a token that is read again has to pass the check, or stays what it was.
     #[must_use]
     pub fn checked(
         self,
@@ -47,9 +51,10 @@ impl Credentials {
     ) -> Self {
         let Self { tokens, changes, read } = self;
         let read = move || {
-            let tokens = read()?;
-            tokens.iter().try_for_each(&check)?;
-            Ok(tokens)
+            let checked = |token: Result<SecretString, String>| {
+                token.and_then(|token| check(&token).map(|()| token))
+            };
+            read().into_iter().map(checked).collect()
         };
         Self { tokens, changes, read: Box::new(read) }
     }
@@ -65,25 +70,29 @@ impl Credentials {
     }
 
     /// # Errors
-    /// As [`Credentials::new`]; the tokens known so far stay.
+    /// One of the tokens cannot be read: it stays what it was. The others are read none the less, because a
+    /// token that is no longer used may be gone when another is rotated.
     pub fn read_anew(&self) -> Result<(), String> {
-        let tokens = Self::some_token(&self.read)?;
+        let read = (self.read)();
         let mut known = self.tokens.write().expect("no holder of the lock panics");
+        let mut result = Ok(());
+        let now = read.into_iter().zip(known.iter()).map(|(read, known)| {
+            read.unwrap_or_else(|error| {
+                result = Err(error);
+                known.clone()
+            })
+        });
+        let tokens: Arc<[_]> = now.collect();
         if !is_same(&known, &tokens) {
             *known = tokens;
             self.changes.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        result
     }
 
     /// How often what was read again was something else.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
-    }
-
-    fn some_token(read: &ReadTokens) -> Result<Arc<[SecretString]>, String> {
-        let tokens = read()?;
-        if tokens.is_empty() { Err("there is no token".to_owned()) } else { Ok(tokens.into()) }
     }
 }
 
@@ -105,21 +114,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_read_as_something_else_is_a_change() {
-        let file = Arc::new(Mutex::new(vec!["old"]));
-        let lies_there = file.clone();
-        let read = move || Ok(lies_there.lock().unwrap().iter().map(|t| (*t).into()).collect());
-        let credentials = Credentials::new(Box::new(read)).unwrap();
-        let changes_when = |tokens: &[&'static str]| {
-            *file.lock().unwrap() = tokens.to_vec();
-            let _ = credentials.read_anew();
-            credentials.changes()
+    fn a_token_is_rotated_whatever_became_of_another() {
+        let files = Arc::new(Mutex::new(vec![Some("new"), Some("old")]));
+        let mounted = files.clone();
+        let read = move || {
+            let token = |text: &Option<&str>| text.map(Into::into).ok_or("gone".to_owned());
+            mounted.lock().unwrap().iter().map(token).collect()
         };
-        assert_eq!(changes_when(&["old"]), 0);
-        assert_eq!(changes_when(&["new", "old"]), 1);
-        assert_eq!(changes_when(&["new", "old"]), 1);
-        assert_eq!(changes_when(&[]), 1);
-        assert_eq!(changes_when(&["new"]), 2);
-        assert_eq!(credentials.first().expose_secret(), "new");
+        let credentials = Credentials::new(Box::new(read)).unwrap();
+        let changes_when = |tokens: [Option<&'static str>; 2]| {
+            *files.lock().unwrap() = tokens.to_vec();
+            (credentials.read_anew(), credentials.changes())
+        };
+        assert_eq!(changes_when([Some("new"), Some("old")]), (Ok(()), 0));
+        assert_eq!(changes_when([Some("new"), None]), (Err("gone".to_owned()), 0));
+        assert_eq!(changes_when([Some("newer"), None]), (Err("gone".to_owned()), 1));
+        let texts = credentials.tokens();
+        let texts: Vec<_> = texts.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(texts, ["newer", "old"]);
+        assert_eq!(changes_when([None, Some("older")]), (Err("gone".to_owned()), 2));
+        assert_eq!(credentials.first().expose_secret(), "newer");
     }
 }

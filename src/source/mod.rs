@@ -206,8 +206,8 @@ mod tests {
 
     /// The first time they are there.
     fn soon_gone() -> Credentials {
-        let there = Mutex::new(Some(vec![SecretString::from("known")]));
-        let read = move || there.lock().unwrap().take().ok_or_else(|| "gone".to_owned());
+        let there = Mutex::new(Some(SecretString::from("known")));
+        let read = move || vec![there.lock().unwrap().take().ok_or_else(|| "gone".to_owned())];
         Credentials::new(Box::new(read)).unwrap()
     }
 
@@ -217,7 +217,7 @@ mod tests {
         let counted = times.clone();
         let tokens = Credentials::new(Box::new(move || {
             *counted.lock().unwrap() += 1;
-            Ok(vec![SecretString::from("t")])
+            vec![Ok(SecretString::from("t"))]
         }));
         let mut source = public_source(Scheme::Bearer(Bearer { tokens: tokens.unwrap() }));
         source.account = Arc::new(Account {

@@ -188,7 +188,7 @@ mod tests {
     fn what_is_no_key_does_not_take_the_place_of_one() {
         let stored: Arc<Mutex<&str>> = Arc::new(Mutex::new(OLD));
         let there = stored.clone();
-        let read = move || Ok(vec![SecretString::from(*there.lock().unwrap())]);
+        let read = move || vec![Ok(SecretString::from(*there.lock().unwrap()))];
         let secrets = Credentials::new(Box::new(read)).unwrap();
         let standard = Standard::new(secrets, ClockTolerance::default()).unwrap();
         *stored.lock().unwrap() = "whsec_half a key";

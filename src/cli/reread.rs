@@ -1,5 +1,5 @@
-//! Reads the settings again while the service runs: on SIGHUP, and when their file has
-//! changed.
+//! Reads the settings again while the service runs: on SIGHUP, when their file has changed, and now and
+//! then while they are refused.
 
 use std::fs;
 use std::io::Read;
@@ -12,10 +12,14 @@ use tokio::sync::mpsc;
 
 use crate::app::Reread;
 use crate::settings::{Environment, Settings};
+use crate::telemetry::logs;
 
 /// How often the file is looked at. File notifications would lose a mounted ConfigMap, whose
 /// files are swapped behind a symbolic link.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often settings that were refused are read again: a secret that they name may be mounted after them.
+const REFUSED_READ_EVERY: Duration = Duration::from_secs(10);
 
 /// A file that changed is read when it has stayed the same for so long: its writer may not
 /// be done.
@@ -29,27 +33,43 @@ const LOOKED_AT_MAX: u64 = 2 * 1024 * 1024;
 pub(super) struct Look(Option<[u8; 32]>);
 
 /// Ends with the service. `seen` is from before the settings in force were read, so that no change
-/// is missed.
+/// is missed; `refused` is why those of the file are not in force.
 pub(super) async fn watch(
     file: PathBuf,
     mut seen: Look,
+    mut refused: Option<String>,
     mut hangup: Signal,
     service: mpsc::Sender<Reread>,
 ) {
     let files = [file.clone()];
     loop {
-        tokio::select! {
-            Some(()) = hangup.recv() => tracing::info!("SIGHUP: reading the settings again"),
+        let is_repeat = tokio::select! {
+            Some(()) = hangup.recv() => {
+                tracing::info!("SIGHUP: reading the settings again");
+                false
+            }
             () = changed(&files, std::slice::from_ref(&seen), LOOK_EVERY) => {
                 tracing::info!("the settings file has changed: reading it again");
+                false
             }
+            () = tokio::time::sleep(REFUSED_READ_EVERY), if refused.is_some() => true,
+        };
+        let now = Look::at(&file);
+        if is_repeat && now != seen {
+            // It may not be written to its end.
+            continue;
         }
-        seen = Look::at(&file);
+        seen = now;
         let file = file.clone();
         let load = move || {
             Settings::load(Some(&file), Environment::of_process()).and_then(Settings::for_service)
         };
         let Ok(reread) = tokio::task::spawn_blocking(load).await else { return };
+        let faults = reread.as_ref().err().map(|error| logs::chain(error));
+        if is_repeat && faults == refused {
+            continue;
+        }
+        refused = faults;
         if service.send(reread).await.is_err() {
             return;
         }

@@ -53,17 +53,19 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
     let address = |source: &Arc<Source>| (source.name.to_string(), source.address());
     let sources: Vec<_> = settings.sources.values().map(address).collect();
     actix_web::rt::System::new().block_on(async {
-        // From here on it does not end the process.
+        // Before the store opens, which may take long: a process that is the first of its container never
+        // sees a signal that it does not listen to, and would be killed with deliveries in flight.
         let hangup = signal(SignalKind::hangup()).context("listening for signals")?;
-        let app =
-            App::build(settings, Clock::system(), Random::system()).map_err(anyhow::Error::from)?;
+        let stop = actix_web::rt::spawn(stop_signal().context("listening for signals")?);
+        let build = move || App::build(settings, Clock::system(), Random::system());
+        let built = tokio::task::spawn_blocking(build).await.context("opening the store")?;
+        let app = built.map_err(anyhow::Error::from)?;
         let app = if invalid.is_some() { app.with_stale_settings() } else { app };
         if dev.is_none() && io::stdout().is_terminal() {
             // The logs say the same.
             let _ = io::stdout()
                 .write_all(urls(&sources, app.public_address(), app.admin_address()).as_bytes());
         }
-        let stop = stop_signal().context("listening for signals")?;
         let (service, rereads) = mpsc::channel(1);
         let service = match dev {
             None => service,
@@ -74,7 +76,11 @@ pub(super) fn run(Serve { strict, dev, file }: Serve) -> Result<(), Failure> {
                 changed
             }
         };
-        actix_web::rt::spawn(reread::watch(path, seen, hangup, service));
+        let refused = invalid.map(|error| logs::chain(&error));
+        actix_web::rt::spawn(reread::watch(path, seen, refused, hangup, service));
+        let stop = async {
+            let _ = stop.await;
+        };
         app.run(rereads, stop).await.map_err(anyhow::Error::from)?;
         Ok(())
     })

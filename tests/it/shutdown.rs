@@ -1,6 +1,6 @@
 //! How the program ends, and what it says to whoever started it.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -12,7 +12,7 @@ use postcall::store::sqlite::ReadOnly;
 use postcall::submission::State;
 use serde_json::Value;
 
-use crate::process::{Home, Line, Process, Reply, run};
+use crate::process::{Home, Line, Process, Reply, postcall, run};
 
 /// More than one test needs, on a slow machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,6 +141,23 @@ fn bad_settings_end_with_78_and_bad_usage_with_2() {
     }
 }
 
+/// Settings and secrets are mounted one after the other.
+#[test]
+fn settings_whose_secret_is_mounted_later_come_into_force_then() {
+    let home = home("http://127.0.0.1:9", "0s");
+    let token = home.settings().with_file_name("token");
+    let service = Process::start(&home.settings());
+    home.settings_of("postcall", |settings| {
+        settings.replace(
+            r#"{ value: "a made-up 'token'" }"#,
+            &format!("[{{ file: \"{}\" }}, {{ value: \"a made-up 'token'\" }}]", token.display()),
+        )
+    });
+    service.wait_for("the settings were not reloaded, the old ones stay in force");
+    std::fs::write(&token, "another made-up token").unwrap();
+    service.wait_for("the settings were reloaded");
+}
+
 #[test]
 fn a_store_is_served_by_one_process() {
     let home = home("http://127.0.0.1:9", "0s");
@@ -167,6 +184,23 @@ fn submissions_are_listed_while_it_serves_and_afterwards() {
     assert_eq!(listed(&home.settings()), ["call-3", "call-2", "call-1"]);
     service.kill();
     assert_eq!(listed(&home.settings()), ["call-3", "call-2", "call-1"]);
+}
+
+/// The first process of a container never sees a signal that it does not listen to.
+#[test]
+fn signal_while_the_store_opens_stops_the_service_as_soon_as_it_is_open() {
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://postcall@{}/postcall", database.local_addr().unwrap());
+    let home = home("http://127.0.0.1:9", "0s");
+    let file = format!("sqlite:{}", home.store().display());
+    let settings = home.settings_of("postgres", |settings| settings.replace(&file, &url));
+    let mut service = postcall(&["serve"], &settings).stdout(Stdio::null()).spawn().unwrap();
+    // The database takes the connection and says nothing, until it goes.
+    let connection = database.accept().unwrap();
+    let signal = format!("kill -TERM {}", service.id());
+    assert!(Command::new("sh").args(["-c", &signal]).status().unwrap().success());
+    drop((connection, database));
+    assert_eq!(service.wait().unwrap().code(), Some(0));
 }
 
 /// A service that delivers to `api`.

@@ -173,6 +173,39 @@ fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
 }
 
 #[test]
+fn certificates_that_are_rotated_are_read_again() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let Some((url, ca_file)) = database.tls_url() else {
+        eprintln!("skipped: the server has no TLS");
+        return;
+    };
+    let store = format!(
+        r#"{{ url: "{url}", password: {{ file: "@folder@/db-password" }}, ca_file: "@folder@/ca.crt" }}"#
+    );
+    let mut test_env =
+        TestEnv::of(&SETTINGS.replace(r#"{ url: "sqlite:@folder@/store.db" }"#, &store));
+    std::fs::write(test_env.folder().join("db-password"), PASSWORD).unwrap();
+    let mounted = test_env.folder().join("ca.crt");
+    std::fs::copy(&ca_file, &mounted).unwrap();
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+
+    // It has not signed itself.
+    std::fs::copy(ca_file.with_file_name("server.crt"), &mounted).unwrap();
+    database.be_away(true);
+    database.be_away(false);
+    test_env.until("no connection is trusted", || !test_env.is_ready());
+    test_env.caller("c-2").presses("4").assert_status(503);
+
+    std::fs::copy(&ca_file, &mounted).unwrap();
+    test_env.until("the new certificates are used", || test_env.is_ready());
+    test_env.caller("c-2").has_pressed("4");
+}
+
+#[test]
 fn a_database_that_is_away_at_the_start_is_waited_for() {
     if !is_available() {
         return;

@@ -1,9 +1,9 @@
 //! Connections, and statements that share a round trip.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use deadpool_postgres::Connect;
@@ -24,7 +24,7 @@ use tokio_postgres::{Client, Config, Connection, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PgError;
-use crate::domain::Credentials;
+use crate::domain::{Credentials, chain};
 use crate::store::error::StoreError;
 
 /// How long a host may take to accept a connection.
@@ -44,7 +44,9 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Address {
     config: Config,
-    tls: MakeRustlsConnect,
+    tls: Arc<RwLock<MakeRustlsConnect>>,
+    /// Its certificates are read again before each connection, if they are of a file.
+    ca_file: Option<PathBuf>,
     /// Read again before each connection; `None` if the server asks for none.
     password: Option<Arc<Credentials>>,
     /// The way on which the schema is migrated, if it is another.
@@ -63,7 +65,8 @@ impl Address {
             .tcp_user_timeout(TCP_TIMEOUT)
             .keepalives_idle(TCP_TIMEOUT)
             .application_name("postcall");
-        Self { config, tls: MakeRustlsConnect::new(tls), password, migrations: None }
+        let tls = Arc::new(RwLock::new(MakeRustlsConnect::new(tls)));
+        Self { config, tls, ca_file: None, password, migrations: None }
     }
 
     /// For a database, with the certificates of a file or else those that browsers trust.
@@ -75,25 +78,9 @@ impl Address {
         ca_file: Option<&Path>,
         password: Option<Arc<Credentials>>,
     ) -> Result<Self, StoreError> {
-        let mut roots = RootCertStore::empty();
-        match ca_file {
-            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            Some(file) => {
-                let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-                let certificates: Vec<_> =
-                    read.map_err(|error| StoreError::open(file, error.to_string()))?;
-                let (added, _) = roots.add_parsable_certificates(certificates);
-                if added == 0 {
-                    return Err(StoreError::open(file, "there is no certificate in it"));
-                }
-            }
-        }
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| StoreError::open(shown(config).as_ref(), error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self::new(config.clone(), tls, password))
+        let tls = tls_of(ca_file, config)?;
+        let ca_file = ca_file.map(Path::to_owned);
+        Ok(Self { ca_file, ..Self::new(config.clone(), tls, password) })
     }
 
     /// As before, but the schema is migrated over another address, such as that of the server itself if
@@ -123,6 +110,19 @@ impl Address {
         config
     }
 
+    fn tls(&self) -> MakeRustlsConnect {
+        if let Some(file) = &self.ca_file {
+            match tls_of(Some(file), &self.config) {
+                Ok(tls) => {
+                    *self.tls.write().expect("no holder panics") = MakeRustlsConnect::new(tls);
+                }
+                // What was read before may still be right.
+                Err(error) => tracing::debug!(error = chain(&error), "certificates are not read"),
+            }
+        }
+        self.tls.read().expect("no holder panics").clone()
+    }
+
     /// A connection, served by a task of the runtime.
     pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
         let (client, connection) = self.connect_to_one().await?;
@@ -137,12 +137,12 @@ impl Address {
     /// The first host that is as it has to be. One that takes the connection and says nothing, because it
     /// hangs, does not keep the next one from its turn; one that is only slow is still waited for.
     async fn connect_to_one(&self) -> Result<Connected, tokio_postgres::Error> {
-        let config = self.config();
+        let (config, tls) = (self.config(), self.tls());
         let mut hosts = 0..config.get_hosts().len().max(1);
         let mut connecting = FuturesUnordered::new();
         loop {
             if let Some(host) = hosts.next() {
-                let (one, tls) = (of_host(&config, host), self.tls.clone());
+                let (one, tls) = (of_host(&config, host), tls.clone());
                 connecting.push(async move { one.connect(tls).await });
             }
             let first = if hosts.is_empty() {
@@ -158,6 +158,29 @@ impl Address {
             }
         }
     }
+}
+
+/// Trusts the certificates of a file, or else those that browsers trust.
+fn tls_of(ca_file: Option<&Path>, config: &Config) -> Result<rustls::ClientConfig, StoreError> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(file) => {
+            let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+            let certificates: Vec<_> =
+                read.map_err(|error| StoreError::open(file, error.to_string()))?;
+            let (added, _) = roots.add_parsable_certificates(certificates);
+            if added == 0 {
+                return Err(StoreError::open(file, "there is no certificate in it"));
+            }
+        }
+    }
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::open(shown(config).as_ref(), error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(tls)
 }
 
 type Connected =

@@ -66,11 +66,11 @@ mod tests {
     fn insights(low: &[u64], changed_on: Option<i64>) -> Insights {
         let tally = |day: usize, rating, n| Tally {
             day: i64::try_from(day).unwrap(),
-            value: String::new(),
+            value: "".into(),
             state: State::Delivered,
             rating,
-            issues: String::new(),
-            origin: String::new(),
+            issues: "".into(),
+            origin: "".into(),
             n,
         };
         let days = low.iter().enumerate();

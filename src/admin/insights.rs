@@ -230,7 +230,7 @@ impl Insights {
         let mut counts = IssueCounts::new();
         for tally in tallies.iter().filter(|it| it.rating > 0 && !it.issues.is_empty()) {
             for issue in tally.issues.split(',') {
-                *counts.entry((issue.to_owned(), tally.origin.clone())).or_default() += tally.n;
+                *counts.entry((issue.to_owned(), tally.origin.to_string())).or_default() += tally.n;
             }
         }
         counts
@@ -290,12 +290,12 @@ impl InsightsTable {
             let rating = (it.rating > 0).then(|| (it.rating as f64 / 100.0).to_string());
             let line = [
                 date(it.day),
-                harmless(it.value.clone()),
+                harmless(it.value.to_string()),
                 it.state.label().to_owned(),
                 it.state.reason().unwrap_or_default().to_owned(),
                 rating.unwrap_or_default(),
                 it.issues.replace(',', " "),
-                it.origin.clone(),
+                it.origin.to_string(),
                 it.n.to_string(),
             ];
             csv.extend(record(line.iter()));

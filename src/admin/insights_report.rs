@@ -236,12 +236,12 @@ impl TallyView {
         let issues = tally.issues.split(',').filter(|name| !name.is_empty());
         Self {
             day: date(tally.day),
-            value: has_value.then_some(tally.value),
+            value: has_value.then(|| tally.value.to_string()),
             state: tally.state.into(),
             reason: tally.state.reason().map(str::to_owned),
             rating: (tally.rating > 0).then(|| tally.rating as f64 / 100.0),
             issues: issues.map(str::to_owned).collect(),
-            origin: known(tally.origin),
+            origin: known(tally.origin.to_string()),
             n: tally.n,
         }
     }

@@ -255,14 +255,14 @@ pub struct Tally {
     /// The day of acceptance, in days since 1970.
     pub day: i64,
     /// Of the field that was asked for.
-    pub value: String,
+    pub value: Arc<str>,
     pub state: State,
     /// In hundredths; zero for none.
     pub rating: i64,
     /// By name, with a comma between two.
-    pub issues: String,
+    pub issues: Arc<str>,
     /// The label of an [`IssueOrigin`](crate::submission::IssueOrigin), or empty.
-    pub origin: String,
+    pub origin: Arc<str>,
     pub n: u64,
 }
 

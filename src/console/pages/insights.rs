@@ -184,7 +184,7 @@ mod tests {
     const TODAY: i64 = 20_786;
 
     fn tally(day: i64, value: &str, rating: i64, issues: &str, origin: &str, n: u64) -> Tally {
-        let (value, issues, origin) = (value.to_owned(), issues.to_owned(), origin.to_owned());
+        let (value, issues, origin) = (value.into(), issues.into(), origin.into());
         Tally { day, value, state: State::Delivered, rating, issues, origin, n }
     }
 

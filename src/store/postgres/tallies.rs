@@ -134,11 +134,11 @@ pub(super) async fn find(
         let Ok(state) = state else { continue };
         found.push(Tally {
             day: row.try_get(0)?,
-            value: row.try_get(1)?,
+            value: row.try_get::<_, &str>(1)?.into(),
             state,
             rating: row.try_get(4)?,
-            issues: row.try_get(5)?,
-            origin: row.try_get(6)?,
+            issues: row.try_get::<_, &str>(5)?.into(),
+            origin: row.try_get::<_, &str>(6)?.into(),
             n: row.try_get::<_, i64>(7)?.unsigned_abs(),
         });
     }

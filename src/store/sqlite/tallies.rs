@@ -1,11 +1,14 @@
 //! SQL of the tallies.
 
-use rusqlite::types::ValueRef;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::columns::parsed;
 use crate::domain::Name;
-use crate::store::model::{Tally, TallyFilter};
+use crate::store::model::{Tally, TallyFilter, TallyKey};
 use crate::submission::{Cell, FieldValues, State, Tallies};
 
 const ADD: &str = "INSERT INTO tallies
@@ -16,12 +19,11 @@ const ADD: &str = "INSERT INTO tallies
 /// Nothing is kept of a cell without submissions, such as a value that only an erased one had.
 const REMOVE_EMPTY: &str = "DELETE FROM tallies WHERE field = ?1 AND day = ?2 AND n = 0";
 
+/// Added up here: SQLite would sort what it groups, in a file if it is much.
 pub(super) const BY_DAY: &str =
-    "SELECT iif(?6, day, 0), iif(?7, value, ''), state, reason, rating, iif(?8, issues, ''),
-        iif(?8, origin, ''), sum(n) FROM tallies
+    "SELECT day, value, state, reason, rating, issues, origin, n FROM tallies
     WHERE field = ?1 AND day >= ?2 AND day < ?3
-        AND (?4 IS NULL OR survey = ?4) AND (?5 IS NULL OR account = ?5)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) > 0 LIMIT ?9";
+        AND (?4 IS NULL OR survey = ?4) AND (?5 IS NULL OR account = ?5)";
 
 pub(super) fn add(connection: &Connection, tallies: &Tallies) -> Result<()> {
     for (cell, n) in tallies.iter() {
@@ -37,31 +39,67 @@ pub(super) fn add(connection: &Connection, tallies: &Tallies) -> Result<()> {
     Ok(())
 }
 
+/// Everything of a tally but its number, in the order of the columns.
+type Key = (i64, Arc<str>, &'static str, Option<&'static str>, i64, Arc<str>, Arc<str>);
+
 pub(super) fn find(connection: &Connection, filter: &TallyFilter) -> Result<Vec<Tally>> {
     let name = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
     let mut tallies = connection.prepare_cached(BY_DAY)?;
     let field = name(&filter.field).unwrap_or_default();
     let (survey, account) = (name(&filter.survey), name(&filter.account));
     let TallyFilter { days, by, limit, .. } = filter;
-    let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
-    let values =
-        params![field, days.start, days.end, survey, account, by.day, by.value, by.issues, limit];
-    tallies.query_map(values, tally)?.collect()
+    let mut rows = tallies.query(params![field, days.start, days.end, survey, account])?;
+    let mut texts = HashSet::new();
+    let mut sums: BTreeMap<Key, i64> = BTreeMap::new();
+    let mut unreadable = 0;
+    while let Some(row) = rows.next()?
+        && sums.len() < *limit
+    {
+        match read(row, *by, &mut texts) {
+            Ok((key, n)) => *sums.entry(key).or_default() += n,
+            Err(_) => unreadable += 1,
+        }
+    }
+    if unreadable > 0 {
+        tracing::warn!(
+            tallies = unreadable,
+            "tallies that cannot be read are left out: `postcall doctor` says more"
+        );
+    }
+    Ok(sums.into_iter().filter_map(|(key, n)| tally(key, n)).collect())
 }
 
-fn tally(row: &Row<'_>) -> Result<Tally> {
-    let (state, reason): (String, String) = (row.get(2)?, row.get(3)?);
-    let reason = (!reason.is_empty()).then_some(reason.as_str());
-    let state = State::from_labels(&state, reason);
-    Ok(Tally {
-        day: row.get(0)?,
-        value: row.get(1)?,
-        state: parsed(2, rusqlite::types::Type::Text, state)?,
-        rating: row.get(4)?,
-        issues: row.get(5)?,
-        origin: row.get(6)?,
-        n: row.get(7)?,
-    })
+fn read(row: &Row<'_>, by: TallyKey, texts: &mut HashSet<Arc<str>>) -> Result<(Key, i64)> {
+    // Few texts are in many rows.
+    let mut text = |column: usize, is_key: bool| -> Result<Arc<str>> {
+        let text = if is_key { row.get_ref(column)?.as_str()? } else { "" };
+        if let Some(known) = texts.get(text) {
+            return Ok(known.clone());
+        }
+        let text = Arc::<str>::from(text);
+        texts.insert(text.clone());
+        Ok(text)
+    };
+    let (label, reason) = (row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
+    let state = State::from_labels(label, (!reason.is_empty()).then_some(reason));
+    let state = parsed(2, Type::Text, state)?;
+    let key = (
+        if by.day { row.get(0)? } else { 0 },
+        text(1, by.value)?,
+        state.label(),
+        state.reason(),
+        row.get(4)?,
+        text(5, by.issues)?,
+        text(6, by.issues)?,
+    );
+    Ok((key, row.get(7)?))
+}
+
+/// None where nothing is left of it.
+fn tally((day, value, label, reason, rating, issues, origin): Key, n: i64) -> Option<Tally> {
+    let n = u64::try_from(n).ok().filter(|n| *n > 0)?;
+    let state = State::from_labels(label, reason).ok()?;
+    Some(Tally { day, value, state, rating, issues, origin, n })
 }
 
 /// One after the other: reading all rows of each value would hold up the claim that asks for them. A comparison
@@ -120,4 +158,40 @@ pub(super) fn cell(row: &Row<'_>) -> Result<(Cell, i64)> {
         origin: row.get(9)?,
     };
     Ok((cell, row.get(10)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn a_tally_that_the_disk_has_changed_leaves_the_others() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::runner().run(&mut connection).unwrap();
+        let mut tallies = connection
+            .prepare(
+                "INSERT INTO tallies VALUES ('', ?1, 'quick', ?2, '', ?3, '', 500, '', '', ?4)",
+            )
+            .unwrap();
+        for (day, account, state, n) in
+            [(7, "main", "delivered", 3), (7, "other", "delivered", 1), (8, "main", "deliwered", 5)]
+        {
+            tallies.execute(params![day, account, state, n]).unwrap();
+        }
+        let (field, survey, account, by) = (None, None, None, TallyKey::DAY);
+        let all = TallyFilter { field, survey, account, days: 0..9, by, limit: 10 };
+        let found = find(&connection, &all).unwrap();
+        assert_eq!(found.iter().map(|it| (it.day, it.n)).collect::<Vec<_>>(), [(7, 4)]);
+    }
+
+    /// A container whose root is read-only has no folder for files that are not the store's.
+    #[test]
+    fn what_is_sorted_stays_in_memory() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut options = connection.prepare("PRAGMA compile_options").unwrap();
+        let options: Result<Vec<String>> =
+            options.query_map([], |row| row.get(0)).unwrap().collect();
+        assert!(options.unwrap().iter().any(|it| it == "TEMP_STORE=2"));
+    }
 }

@@ -891,6 +891,7 @@ impl Model {
             let mut expected: BTreeMap<_, u64> = BTreeMap::new();
             for (cell, n) in recount.iter().filter(|(cell, _)| cell.field == name) {
                 let Cell { day, value, state, reason, rating, issues, origin, .. } = cell.clone();
+                let [value, issues, origin] = [value, issues, origin].map(Arc::<str>::from);
                 let alike = (day, value, (state, reason), rating, issues, origin);
                 *expected.entry(alike).or_default() += n.unsigned_abs();
             }

@@ -33,17 +33,16 @@ app.kubernetes.io/component: server
 {{- end -}}
 
 {{/*
-Labels of the operator. Takes a dictionary: top, the root context; field, where they are given. One of
-the chart's own would be there twice, and the pods would not be selected by it.
+Labels of the operator. Takes a dictionary: labels; field, where they are given. One of the chart's own
+would be there twice, and the pods would not be selected by it.
 */}}
 {{- define "postcall.ownLabels" -}}
-{{- $labels := get .top.Values .field | default dict -}}
-{{- range $label, $_ := $labels -}}
+{{- range $label, $_ := .labels -}}
 {{- if or (eq $label "helm.sh/chart") (regexMatch "^app\\.kubernetes\\.io/(name|instance|component|version|managed-by)$" $label) -}}
 {{- fail (printf "%s: the label %s is the chart's own: leave it out" $.field $label) -}}
 {{- end -}}
 {{- end -}}
-{{- with $labels -}}
+{{- with .labels -}}
 {{ toYaml . }}
 {{- end -}}
 {{- end -}}
@@ -53,9 +52,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "postcall.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with include "postcall.ownLabels" (dict "top" . "field" "commonLabels") }}
-{{ . }}
-{{- end }}
 {{- end -}}
 
 {{/*
@@ -63,6 +59,7 @@ Metadata of an object. Takes a dictionary: top, the root context; name, what is 
 name; component, labels, annotations if it has any.
 */}}
 {{- define "postcall.metadata" -}}
+{{- $labels := merge (dict) (.labels | default dict) (.top.Values.commonLabels | default dict) -}}
 {{- $annotations := merge (dict) (.annotations | default dict) (.top.Values.commonAnnotations | default dict) -}}
 name: {{ include "postcall.fullname" .top }}{{ .name }}
 namespace: {{ .top.Release.Namespace | quote }}
@@ -71,8 +68,8 @@ labels:
   {{- with .component }}
   app.kubernetes.io/component: {{ . }}
   {{- end }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
+  {{- with include "postcall.ownLabels" (dict "labels" $labels "field" "commonLabels or labels") }}
+  {{- . | nindent 2 }}
   {{- end }}
 {{- with $annotations }}
 annotations:

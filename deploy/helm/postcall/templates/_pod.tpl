@@ -58,6 +58,11 @@ envFrom:
 # For commands that are run in the pod.
 - name: POSTCALL_CONFIG
   value: /etc/postcall/postcall.yaml
+{{- range .Values.extraEnv }}
+{{- if regexMatch "^POSTCALL__(SHUTDOWN__|(PUBLIC|ADMIN)__LISTEN$)" .name -}}
+{{- fail (printf "extraEnv: %s: the pod's ports and grace period follow from settings: set it there" .name) -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -151,17 +156,17 @@ spool
 metadata:
   labels:
     {{- include "postcall.serverLabels" . | nindent 4 }}
-    {{- with include "postcall.ownLabels" (dict "top" . "field" "podLabels") }}
+    {{- with include "postcall.ownLabels" (dict "labels" .Values.podLabels "field" "podLabels") }}
     {{- . | nindent 4 }}
     {{- end }}
   annotations:
     checksum/restart: {{ include "postcall.restartChecksum" . }}
-    {{- if not (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) }}
-    prometheus.io/scrape: "true"
-    prometheus.io/port: {{ include "postcall.port" (dict "top" . "listener" "admin") | quote }}
-    prometheus.io/path: /metrics
-    {{- end }}
-    {{- with .Values.podAnnotations }}
+    {{- $scraped := dict -}}
+    {{- if not (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) -}}
+    {{- $port := include "postcall.port" (dict "top" . "listener" "admin") -}}
+    {{- $scraped = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" "/metrics" -}}
+    {{- end -}}
+    {{- with merge (dict) (.Values.podAnnotations | default dict) $scraped }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:

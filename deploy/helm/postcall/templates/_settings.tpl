@@ -40,12 +40,14 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The ports of the hosts in settings.store.url, as JSON. */}}
+{{/* The ports of the hosts in settings.store.url and migrate_url, as JSON. */}}
 {{- define "postcall.databasePorts" -}}
-{{- $hosts := regexReplaceAll "^postgres(ql)?://([^/?]*@)?([^/?]*).*$" .Values.settings.store.url "${3}" -}}
 {{- $ports := list -}}
+{{- range $url := compact (list .Values.settings.store.url .Values.settings.store.migrate_url) -}}
+{{- $hosts := regexReplaceAll "^postgres(ql)?://([^/?]*@)?([^/?]*).*$" $url "${3}" -}}
 {{- range splitList "," $hosts -}}
 {{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default "5432" | int) -}}
+{{- end -}}
 {{- end -}}
 {{- $ports | uniq | toJson -}}
 {{- end -}}

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use data_encoding::HEXLOWER;
+use ring::{hmac, rand};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::difference::Difference;
@@ -71,11 +72,16 @@ pub struct ReplayResult {
 }
 
 impl ReplayResult {
-    /// SHA-256 of the differences in hexadecimal: whether another dry run came to the same.
+    /// HMAC of the differences in hexadecimal: whether another dry run of this process came to the same.
+    /// A plain digest would tell who sees it a number that is masked in them: all numbers are soon tried.
     pub fn digest(&self) -> String {
+        static KEY: LazyLock<hmac::Key> = LazyLock::new(|| {
+            hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
+                .expect("the system has random bytes")
+        });
         let text =
             serde_json::to_vec(&self.differences).expect("a difference has only texts as keys");
-        HEXLOWER.encode(&Sha256::digest(text))
+        HEXLOWER.encode(hmac::sign(&KEY, &text).as_ref())
     }
 }
 
@@ -119,4 +125,20 @@ pub struct EraseResult {
     pub erased: u32,
     /// How many quarantined webhooks had its id in their query or body.
     pub quarantined: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn a_digest_of_differences_cannot_be_tried_out_without_the_process() {
+        let result = ReplayResult::default();
+        assert_eq!(result.digest(), ReplayResult { replayed: 7, ..result.clone() }.digest());
+        let plain =
+            HEXLOWER.encode(&Sha256::digest(serde_json::to_vec(&result.differences).unwrap()));
+        assert_ne!(result.digest(), plain);
+    }
 }

@@ -5,7 +5,7 @@ use super::super::filter::{Filter, link};
 use super::super::layout::{notice, time};
 use super::outcome;
 use super::replay::payloads;
-use crate::admin::{BulkReplayRequest, Difference, ReplayResult};
+use crate::admin::{BulkReplayRequest, Difference, ReplayResult, Role};
 
 /// What a replay of a page of submissions would do.
 pub struct BulkReplay<'a> {
@@ -15,6 +15,7 @@ pub struct BulkReplay<'a> {
     pub result: &'a ReplayResult,
     /// That of the result before its numbers were masked.
     pub digest: &'a str,
+    pub role: Role,
     /// How far back this page has looked, if there is more.
     pub looked_back_to: Option<Timestamp>,
     pub notice: Option<&'a str>,
@@ -48,7 +49,7 @@ pub fn bulk_replay(it: &BulkReplay<'_>) -> Markup {
                 _ => { "That is all." },
             }
         }
-        @if result.replayed > 0 { (confirm(it)) }
+        @if result.replayed > 0 && it.role == Role::Operator { (confirm(it)) }
     }
 }
 

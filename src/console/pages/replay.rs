@@ -1,7 +1,7 @@
 use maud::{Markup, html};
 
 use super::outcome;
-use crate::admin::{Difference, ReplayPayload, ReplayRequest, SubmissionView};
+use crate::admin::{Difference, ReplayPayload, ReplayRequest, Role, SubmissionView};
 
 /// What a replay of one submission would do.
 pub struct ReplayPreview<'a> {
@@ -9,6 +9,7 @@ pub struct ReplayPreview<'a> {
     pub request: ReplayRequest,
     /// That of the difference before its numbers were masked.
     pub digest: &'a str,
+    pub role: Role,
     /// What it would change, or why it cannot be replayed.
     pub difference: Result<&'a Difference, String>,
     /// Why the last confirmation did nothing.
@@ -38,7 +39,7 @@ pub fn replay(it: &ReplayPreview<'_>) -> Markup {
             }
             button.quiet { "Show the difference" }
         }
-        @if it.difference.is_ok() {
+        @if it.difference.is_ok() && it.role == Role::Operator {
             form.confirm action={ (base) "/replay" } method="post" {
                 input type="hidden" name="payload" value=(if is_last { "last" } else { "remapped" });
                 input type="hidden" name="shown" value=(it.digest);

@@ -68,7 +68,7 @@ pub(super) async fn replay(page: PageRequest, path: web::Path<String>, form: For
     let preview = ReplayRequest { dry_run: true, ..request };
     // Meanwhile answers may have come, or the settings changed.
     if page.listener.admin().replay_one(id, preview).await?.digest() != shown {
-        let warning = "Nothing was replayed: it has changed since it was shown. Look again.";
+        let warning = "Nothing was replayed: it has changed since it was shown, or the service has restarted. Look again.";
         return replay_page(&page, id, preview, Some(warning)).await;
     }
     page.listener.run(async move |admin| admin.replay_one(id, request).await).await?;
@@ -92,8 +92,7 @@ pub(super) async fn bulk_replay(page: PageRequest, form: Form) -> Answer {
         return bulk_preview(&page, &preview, &filter, None, Some(&warning)).await;
     }
     if shown != found.digest() {
-        let warning =
-            "Nothing was replayed: what is found has changed since it was shown. Look again.";
+        let warning = "Nothing was replayed: what is found has changed since it was shown, or the service has restarted. Look again.";
         return bulk_preview(&page, &preview, &filter, None, Some(warning)).await;
     }
     let request = BulkReplayRequest { dry_run: false, ..preview.clone() };

@@ -249,6 +249,7 @@ pub(super) async fn replay_page(
         submission: &submission.submission,
         request,
         digest: &digest,
+        role: page.role(),
         difference: difference.as_ref().map_err(Clone::clone),
         warning,
     });
@@ -294,6 +295,7 @@ pub(super) async fn bulk_preview(
         filter,
         request,
         digest: &digest,
+        role: page.role(),
         looked_back_to: result.next_cursor.as_deref().and_then(admin::cursor_time),
         result: &result,
         notice,

@@ -34,10 +34,14 @@ fn pages(id: &str) -> Vec<String> {
     ]
 }
 
-/// Runs of seven digits and more, outside of ids (which are what things are found by).
+/// Lengths of what may have any digits: the hash in the name of a file, an id (by which things are found), the digest
+/// of a replay.
+const HEXADECIMAL: [usize; 3] = [16, 36, 64];
+
+/// Runs of seven digits and more, outside of those.
 fn numbers(text: &str) -> Vec<&str> {
     let runs = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
-    runs.filter(|run| run.len() != 36 && !run.contains('-'))
+    runs.filter(|run| !HEXADECIMAL.contains(&run.len()) && !run.contains('-'))
         .flat_map(|run| run.split(|c: char| !c.is_ascii_digit()))
         .filter(|digits| digits.len() >= 7)
         .collect()
@@ -202,6 +206,26 @@ fn a_replay_of_one_sends_nothing_but_what_was_shown() {
     let body = format!("payload=remapped&shown={}", digest(&reply.text));
     send(&test_env, &path, "", &body).assert_status(303);
     test_env.until_it_is("c-1", "delivered");
+}
+
+#[test]
+fn a_viewer_sees_the_difference_of_a_replay_and_no_form_that_replays() {
+    let test_env = with_tokens();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    let (operator, viewer) = (log_in(&test_env, TOKEN), log_in(&test_env, VIEWER));
+    let id = id_of(&test_env, "c-1", &operator);
+    for path in [
+        format!("/console/submissions/{id}/replay?include_delivered=true"),
+        "/console/replay?state=delivered&include_delivered=true".to_owned(),
+    ] {
+        assert!(page(&test_env, &path, &operator).text.contains("name=\"shown\""), "{path}");
+        let seen = page(&test_env, &path, &viewer).text;
+        assert!(seen.contains("unchanged"), "{seen}");
+        for part in ["name=\"shown\"", "<button>Replay</button>"] {
+            assert!(!seen.contains(part), "{path}: {part} is in {seen}");
+        }
+    }
 }
 
 #[test]

@@ -127,6 +127,21 @@ pub struct EraseResult {
     pub quarantined: u32,
 }
 
+impl EraseResult {
+    /// What was erased in words; none if nothing was.
+    pub fn counts(self) -> Option<String> {
+        let parts: Vec<String> =
+            [(self.erased, "submission"), (self.quarantined, "quarantined webhook")]
+                .into_iter()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, noun)| {
+                    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+                })
+                .collect();
+        (!parts.is_empty()).then(|| parts.join(" and "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sha2::{Digest, Sha256};

@@ -35,7 +35,7 @@ impl Erase {
         for call in &self.calls {
             let result = api.erase(call).await?;
             let EraseResult { erased, quarantined } = result;
-            all_found &= erased > 0 || quarantined > 0;
+            all_found &= result.counts().is_some();
             let line = match self.output {
                 Output::Json => {
                     json!({ "call": call.as_str(), "erased": erased, "quarantined": quarantined })
@@ -50,14 +50,9 @@ impl Erase {
     }
 }
 
-fn summary(EraseResult { erased, quarantined }: EraseResult) -> String {
-    let parts: Vec<String> = [(erased, "submission"), (quarantined, "quarantined webhook")]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, noun)| format!("{number} {noun}{}", if number == 1 { "" } else { "s" }))
-        .collect();
-    if parts.is_empty() {
-        return "nothing is stored about this call, or it is erased already".to_owned();
+fn summary(result: EraseResult) -> String {
+    match result.counts() {
+        None => "nothing is stored about this call, or it is erased already".to_owned(),
+        Some(counts) => format!("{counts} erased"),
     }
-    format!("{} erased", parts.join(" and "))
 }

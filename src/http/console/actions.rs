@@ -14,8 +14,8 @@ use super::views::{
     submission_page,
 };
 use crate::admin::{
-    AdminApi, AdminError, BulkReplayRequest, QuarantineDrop, QuarantineRetried, QuarantineRetry,
-    ReplayRequest,
+    AdminApi, AdminError, BulkReplayRequest, EraseResult, QuarantineDrop, QuarantineRetried,
+    QuarantineRetry, ReplayRequest,
 };
 use crate::console::{self, Filter, Login, SESSION_COOKIE, SESSION_SECONDS};
 use crate::domain::Name;
@@ -120,8 +120,10 @@ pub(super) async fn erase(page: PageRequest, path: web::Path<String>, form: Form
         let warning = "Nothing was erased: the id that was typed is not that of this call.";
         return Ok(erase_page(&page, &call, Some(warning)));
     }
-    erase_call(&page.listener, call).await?;
-    Ok(see_other("/console/submissions?done=erased"))
+    let EraseResult { erased, quarantined } = erase_call(&page.listener, call).await?;
+    let counts = [("erased", erased.to_string()), ("quarantined", quarantined.to_string())];
+    let pairs = counts.iter().map(|(key, count)| (*key, count.as_str()));
+    Ok(see_other(&console::link("/console/submissions", pairs)))
 }
 
 pub(super) async fn discard(page: PageRequest, path: web::Path<String>, form: Form) -> Answer {

@@ -115,10 +115,9 @@ fn quoted(etag: &str) -> HeaderValue {
 }
 
 /// What was done, by its key.
-const NOTICES: [(&str, &str); 8] = [
+const NOTICES: [(&str, &str); 7] = [
     ("replayed", "It is due again: it is delivered in a moment."),
     ("replayed-all", "That was the last page: what was replayed is due again."),
-    ("erased", "What was said on the call is erased."),
     ("discarded", "It is discarded."),
     ("paused", "The account is paused. What comes in is kept."),
     ("resumed", "The account is not paused any more."),

@@ -10,8 +10,8 @@ use super::form::pairs;
 use super::page::{PageRequest, Special};
 use super::respond::{PageError, html, see_other};
 use crate::admin::{
-    self, AdminError, BulkReplayRequest, Inspection, Mask, Paging, ReplayPayload, ReplayRequest,
-    SubmissionQuery,
+    self, AdminError, BulkReplayRequest, EraseResult, Inspection, Mask, Paging, ReplayPayload,
+    ReplayRequest, SubmissionQuery,
 };
 use crate::console::{
     self, Accounts, BulkReplay, Filter, Login, Overview, Quarantine, Reading, ReplayPreview, Setup,
@@ -27,8 +27,8 @@ const UNSETTLED: u32 = 2;
 const LIST: u32 = 5;
 const REST: u32 = 15;
 
-/// Parameters of pages that are no part of a search.
-const DONE: &str = "done";
+/// Parameters of pages that are no part of a search: they say what was done before.
+const DONE: [&str; 3] = ["done", "erased", "quarantined"];
 
 pub(super) async fn to_overview() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/console/")).finish()
@@ -174,6 +174,7 @@ pub(super) async fn submissions(mut page: PageRequest) -> Answer {
     let mut found = page.listener.admin().list(&query, &paging).await?;
     found.mask();
     let (accounts, surveys) = page.listener.api.admin.names();
+    let erased = erased(&page.query);
     let content = console::submissions(&Submissions {
         filter: &filter,
         looked_back_to: found.next_cursor.as_deref().and_then(admin::cursor_time),
@@ -181,11 +182,21 @@ pub(super) async fn submissions(mut page: PageRequest) -> Answer {
         accounts: &accounts,
         surveys: &surveys,
         role: page.role(),
-        notice: page.notice(),
+        notice: erased.as_deref().or(page.notice()),
     });
     // What is further back hardly changes.
     let refresh = if paging.cursor.is_none() { LIST } else { REST };
     Ok(page.answer("Submissions", special(Tab::Submissions, refresh), &content))
+}
+
+/// What was erased of a call, as the address of the page says.
+fn erased(query: &Filter) -> Option<String> {
+    let count = |key| query.get(key)?.parse::<u32>().ok();
+    let result = EraseResult { erased: count("erased")?, quarantined: count("quarantined")? };
+    Some(match result.counts() {
+        None => "Nothing was erased: nothing is stored about the call.".to_owned(),
+        Some(counts) => format!("Erased: {counts}."),
+    })
 }
 
 pub(super) async fn submission(mut page: PageRequest, path: web::Path<String>) -> Answer {
@@ -403,7 +414,7 @@ fn search(
     let (mut paging, mut filter) = (Paging::default(), Filter::default());
     for (key, value) in &query.pairs {
         match key.as_str() {
-            DONE => {}
+            key if DONE.contains(&key) => {}
             "cursor" => paging.cursor = Some(value.clone()),
             "limit" => {
                 let limit = value.parse();
@@ -427,7 +438,7 @@ fn search(
                 return Err(invalid(format!("unknown parameter {key:?}; known here: {known}")));
             }
         }
-        if ![DONE, "cursor"].contains(&key.as_str()) {
+        if key != "cursor" && !DONE.contains(&key.as_str()) {
             filter.pairs.push((key.clone(), value.clone()));
         }
     }

@@ -678,6 +678,26 @@ fn a_call_is_erased_by_who_types_its_id() {
 }
 
 #[test]
+fn an_erasure_says_how_much_it_erased_and_whether_there_was_anything() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.caller("c-1").signed_with("another token").presses("4").assert_status(401);
+    let erased = |call: &str| {
+        let path = format!("/console/calls/{call}/erase");
+        let reply = send(&test_env, &path, "", &format!("confirmation={call}"));
+        reply.assert_status(303);
+        page(&test_env, reply.header("location").unwrap(), "").text
+    };
+    let text = erased("c-1");
+    assert!(text.contains("Erased: 1 submission and 1 quarantined webhook."), "{text}");
+    for nothing in ["c-1", "c-typo"] {
+        let text = erased(nothing);
+        assert!(text.contains("Nothing was erased: nothing is stored about the call."), "{text}");
+    }
+}
+
+#[test]
 fn operator_actions_are_listed_with_what_they_were_done_to() {
     let test_env = TestEnv::new();
     test_env.caller("c-1").has_pressed("4");

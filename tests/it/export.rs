@@ -1,5 +1,7 @@
 //! An export has a column for each question and each field of the surveys.
 
+use std::process::{Command, Output};
+
 use serde_json::{Value, json};
 
 use crate::test_env::{SETTINGS, TestEnv};
@@ -88,4 +90,46 @@ fn an_export_has_a_column_for_each_question_and_field() {
 
     test_env.stop();
     assert_eq!(export(&test_env, &["--format", "csv"]), csv, "the store says the same");
+    let store = test_env.store.path().to_str().unwrap().to_owned();
+    let named = export(&test_env, &["--format", "csv", "--store", &store]);
+    assert_eq!(named, csv, "a store that is named says the same");
+}
+
+/// The program in a folder without settings, such as one of backups.
+fn elsewhere(test_env: &TestEnv, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+    command.args(arguments).args(["--store", test_env.store.path().to_str().unwrap()]);
+    command.env_remove("POSTCALL_CONFIG").current_dir(test_env.folder()).output().unwrap()
+}
+
+#[test]
+fn a_store_that_is_named_without_settings_is_read_with_a_warning() {
+    let mut test_env = TestEnv::of(&settings());
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.stop();
+    for verb in [["export", "--format=csv"], ["show", "c-1"]] {
+        let output = elsewhere(&test_env, &[&["submissions"], &verb[..]].concat());
+        assert!(output.status.success(), "{output:?}");
+        let warning = String::from_utf8(output.stderr).unwrap();
+        for part in ["WARNING: answers and fields are not known", "no settings file"] {
+            assert!(warning.contains(part), "{verb:?}: {warning}");
+        }
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("c-1") && !text.contains("answer_"), "{text}");
+    }
+}
+
+#[test]
+fn a_store_that_is_named_is_read_with_settings_whose_secrets_are_not_set() {
+    let mut test_env = TestEnv::of(&settings());
+    test_env.start();
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until_it_is("c-1", "delivered");
+    test_env.stop();
+    std::fs::remove_file(test_env.folder().join("token")).unwrap();
+    let store = test_env.store.path().to_str().unwrap().to_owned();
+    let csv = export(&test_env, &["--format", "csv", "--store", &store]);
+    assert!(csv.contains("answer_score"), "{csv}");
 }

@@ -3,6 +3,8 @@
 
 mod client;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use super::{Failure, SettingsFile};
 use crate::admin::{AdminApi, AdminConfig, AdminService};
 use crate::app;
 use crate::clock::Clock;
-use crate::settings::Settings;
+use crate::settings::{Environment, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::{self, Options, SqliteStore};
 use crate::store::{Store, StoreError};
@@ -45,7 +47,16 @@ impl AdminArgs {
     /// Opens the API for queries; nothing is written.
     pub fn open_read(&self) -> ParsedRequest {
         match &self.store {
-            Some(path) => read_only(path, None),
+            Some(path) => {
+                // What is only read needs no secret, and a copy may be read where there are no settings.
+                let environment = Environment::of_process().without_secrets();
+                let settings = self.settings_or(environment, |error| {
+                    warn(format_args!(
+                        "answers and fields are not known without settings: {error}"
+                    ));
+                })?;
+                read_only(path, settings.as_ref())
+            }
             None => self.open_read_with_settings(),
         }
     }
@@ -117,6 +128,25 @@ impl AdminArgs {
         }
         let url = address_of_api(&settings).with_context(|| no_api(&settings, &path))?;
         self.client_of(&url, Some(&settings))
+    }
+
+    /// The settings, if they can be read; `otherwise` has why they cannot.
+    ///
+    /// # Errors
+    /// `--config` names them and they cannot be read or are invalid.
+    fn settings_or(
+        &self,
+        environment: Environment,
+        otherwise: impl FnOnce(Failure),
+    ) -> Result<Option<Settings>, Failure> {
+        match self.settings.load_with(environment) {
+            Ok(settings) => Ok(Some(settings)),
+            Err(error) if self.settings.file.is_some() => Err(error),
+            Err(error) => {
+                otherwise(error);
+                Ok(None)
+            }
+        }
     }
 
     /// The service that `--admin-url` names. The settings are read only if they are named and may hold
@@ -215,6 +245,11 @@ fn no_api(settings: &Settings, path: &str) -> String {
 
 fn token_of(settings: &Settings) -> Option<SecretString> {
     settings.admin.token.as_ref().map(|token| token.first())
+}
+
+fn warn(words: impl fmt::Display) {
+    // Without a reader, the results are all that is asked for.
+    let _ = writeln!(io::stderr(), "WARNING: {words}");
 }
 
 fn token_in(file: &Path) -> Result<SecretString, Failure> {

@@ -186,7 +186,7 @@ fn counts(answer: &AnswerView) -> &'static str {
         Some(AnswerStatus::AnotherCounts) => "no, another answer counts",
         Some(AnswerStatus::OutsideDomain) => "no, the question does not have it",
         Some(AnswerStatus::Silence) => "no, it is silence",
-        None if answer.kind == "answer" => "not known: the settings do not have the survey",
+        None if answer.kind == "answer" => "not known without the survey in the settings",
         None => "yes",
     }
 }

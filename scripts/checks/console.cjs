@@ -218,6 +218,21 @@ async function focusStays(browser) {
   await context.close();
 }
 
+// A look that fails is said until the next that does not, also of a page that has not changed.
+async function failureIsOver(browser) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const look = () => page.waitForResponse((it) => it.url().endsWith("/calls/unknown"), { timeout: 15000 });
+  await visit(page, `${open}/console/calls/unknown`);
+  await look();
+  await page.route("**/calls/unknown", (route) => route.abort());
+  await page.locator("#live", { hasText: "Not updated" }).waitFor({ timeout: 15000 });
+  await page.unroute("**/calls/unknown");
+  assert.equal((await look()).status(), 304);
+  await page.locator("#live:empty").waitFor({ state: "attached", timeout: 1000 });
+  await context.close();
+}
+
 // Everything that a form does, without JavaScript.
 async function withoutJavaScript(browser) {
   const context = await browser.newContext({ javaScriptEnabled: false });
@@ -353,7 +368,7 @@ async function main() {
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
   });
   try {
-    for (const check of [theChecksFind, everyPage, byKeyboard, focusStays, withoutJavaScript, playground, sessions]) {
+    for (const check of [theChecksFind, everyPage, byKeyboard, focusStays, failureIsOver, withoutJavaScript, playground, sessions]) {
       const began = Date.now();
       await check(browser);
       console.log(`${check.name.padEnd(18)} ${((Date.now() - began) / 1000).toFixed(1)} s`);

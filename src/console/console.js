@@ -60,10 +60,13 @@ function refreshEvery(seconds) {
         etag = left ? null : answer.headers.get("ETag");
         say(left ? "There is news; it is shown once you leave that part." : "");
         if (!refresh) return;
-        pause = refresh;
+        pause = seconds = refresh;
       } else if (answer.status === 304) {
         // The same page may follow from something newer.
         etag = answer.headers.get("ETag") || etag;
+        // What was said of a look that failed is over.
+        say("");
+        pause = seconds;
       } else {
         say("Not updated: the service answered " + answer.status + ".");
       }

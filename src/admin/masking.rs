@@ -118,7 +118,7 @@ impl Mask for QuarantinedDetail {
 }
 
 /// Masks a text, but for dates as ISO 8601 writes them.
-fn cover(text: &mut String) {
+pub(super) fn cover(text: &mut String) {
     let mut covered = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(start) = date_in(rest) {

@@ -18,6 +18,9 @@ pub struct RecentAction {
     /// How many submissions or accounts it was done to.
     pub times: u32,
     pub subject: ActionSubject,
+    /// The reason of a pause, with its long numbers masked. That of a discard is in the audit entry of the
+    /// submission alone, and gone with it.
+    pub detail: Option<String>,
     /// Of the console, where the action goes by sessions.
     pub session: Option<Uuid>,
 }
@@ -76,7 +79,7 @@ mod tests {
         for times in 0..250 {
             let (at, action) = (Timestamp::UNIX_EPOCH, Action::Discard);
             let subject = ActionSubject::Search;
-            recent.add(RecentAction { at, action, times, subject, session: None });
+            recent.add(RecentAction { at, action, times, subject, detail: None, session: None });
         }
         let times: Vec<_> = recent.list().iter().map(|it| it.times).collect();
         assert_eq!(times, Vec::from_iter((50..250).rev()));

@@ -11,6 +11,7 @@ use super::accounts::{AccountList, AccountView, PauseView, ResumeResult};
 use super::api::AdminApi;
 use super::difference::Difference;
 use super::error::{AdminError, Result};
+use super::masking::cover;
 use super::query::{PAGE, PAGE_MAX, Paging, SubmissionPage, SubmissionQuery};
 use super::recent::{ActionSubject, RecentAction, RecentActions};
 use super::requests::{
@@ -152,14 +153,14 @@ impl AdminService {
             return Ok(());
         }
         only_done(&self.store.reveal(vec![id], self.clock.now()).await?)?;
-        self.note_of(session, Action::Reveal, 1, subject);
+        self.note(RecentAction { session, ..self.action(Action::Reveal, 1, subject) });
         Ok(())
     }
 
     /// Notes what was done to quarantined webhooks, of a source or of all.
     pub fn note_quarantine(&self, action: Action, webhooks: u64, source: Option<&Name>) {
         let subject = ActionSubject::Quarantine(source.map(ToString::to_string));
-        self.note(action, u32::try_from(webhooks).unwrap_or(u32::MAX), subject);
+        self.note(self.action(action, u32::try_from(webhooks).unwrap_or(u32::MAX), subject));
     }
 
     /// Submissions of one page of a bulk action.
@@ -198,18 +199,35 @@ impl AdminService {
 
     fn count(&self, action: Action, times: u32, subject: ActionSubject) {
         if times > 0 {
-            self.note(action, times, subject);
+            self.note(self.action(action, times, subject));
         }
     }
 
-    fn note(&self, action: Action, times: u32, subject: ActionSubject) {
-        self.note_of(None, action, times, subject);
+    fn action(&self, action: Action, times: u32, subject: ActionSubject) -> RecentAction {
+        let at = self.clock.now();
+        RecentAction { at, action, times, subject, detail: None, session: None }
     }
 
-    fn note_of(&self, session: Option<Uuid>, action: Action, times: u32, subject: ActionSubject) {
-        self.recent.add(RecentAction { at: self.clock.now(), action, times, subject, session });
+    fn note(&self, done: RecentAction) {
+        let RecentAction { action, times, ref subject, ref detail, .. } = done;
         self.metrics.admin_action(action, times);
-        tracing::info!(action = action.label(), times, "operator action");
+        let (mut submission, mut account, mut source) = (None, None, None);
+        match subject {
+            ActionSubject::Submission(id) => submission = Some(id.as_str()),
+            ActionSubject::Account(name) => account = Some(name.as_str()),
+            ActionSubject::Quarantine(name) => source = name.as_deref(),
+            ActionSubject::Call | ActionSubject::Search => {}
+        }
+        tracing::info!(
+            action = action.label(),
+            times,
+            submission,
+            account,
+            source,
+            detail = detail.as_deref(),
+            "operator action"
+        );
+        self.recent.add(done);
     }
 }
 
@@ -352,8 +370,11 @@ impl AdminApi for AdminService {
     async fn pause(&self, account: &Name, comment: &str) -> Result<AccountView> {
         let comment = checked_comment(comment)?;
         self.check_account(account).await?;
+        let mut detail = comment.clone();
+        cover(&mut detail);
         self.store.pause(account.clone(), comment, self.clock.now()).await?;
-        self.count(Action::Pause, 1, ActionSubject::Account(account.to_string()));
+        let paused = self.action(Action::Pause, 1, ActionSubject::Account(account.to_string()));
+        self.note(RecentAction { detail: Some(detail), ..paused });
         let mut accounts = self.accounts().await?.accounts.into_iter();
         accounts.find(|it| it.account == account.as_str()).ok_or_else(AdminError::unknown_account)
     }

@@ -1,6 +1,6 @@
 use maud::{Markup, html};
 
-use super::super::layout::time;
+use super::super::layout::{said, time};
 use crate::admin::{ActionSubject, RecentAction};
 
 /// The last operator actions.
@@ -27,6 +27,7 @@ fn table(actions: &[RecentAction]) -> Markup {
                         th scope="col" { "Action" }
                         th scope="col" { "Subject" }
                         th scope="col" { "Number" }
+                        th scope="col" { "Reason" }
                     }
                 }
                 tbody {
@@ -36,6 +37,7 @@ fn table(actions: &[RecentAction]) -> Markup {
                             td { (it.action.label()) }
                             td { (subject(&it.subject)) }
                             td.number { (it.times) }
+                            td { @if let Some(detail) = &it.detail { (said(detail)) } }
                         }
                     }
                 }

@@ -253,15 +253,21 @@ fn whatever_is_done_is_logged_with_who_did_it_and_without_what_was_said() {
     replay(&test_env, "c-secret", &json!({})).assert_status(200);
     let line = test_env.process().wait_for("operator action");
     assert_eq!((&line["action"], &line["span"]["by"]), (&"replay".into(), &"loopback".into()));
+    assert_eq!(line["submission"], test_env.id_of("c-secret"));
     test_env.until_it_is("c-secret", "dead(unmapped)");
     test_env.posted("/erase", &json!({ "call": "c-secret" }));
     let line = test_env.process().wait_for("operator action");
     assert_eq!((&line["action"], &line["times"]), (&"erase".into(), &1.into()));
+    let pause = json!({ "reason": "Plivo asked from 14155550123" });
+    test_env.posted("/accounts/main/pause", &pause);
+    let line = test_env.process().wait_for("operator action");
+    assert_eq!((&line["action"], &line["account"]), (&"pause".into(), &"main".into()));
+    assert_eq!(line["detail"], "Plivo asked from *********23");
     test_env.process().signal("TERM");
     let ended = test_env.until_the_process_ends();
     // What became of a submission is logged with its call, what an operator does without, and nothing
     // with what was said.
-    let mut by_operator = ended.stdout.lines().filter(|line| line.contains("done by hand"));
+    let mut by_operator = ended.stdout.lines().filter(|line| line.contains("operator action"));
     assert!(by_operator.all(|line| !line.contains("c-secret")), "{}", ended.stdout);
     assert!(!ended.stdout.contains("scoer"), "{}", ended.stdout);
 }

@@ -704,9 +704,11 @@ fn operator_actions_are_listed_with_what_they_were_done_to() {
     test_env.until_it_is("c-1", "delivered");
     let id = test_env.id_of("c-1");
     assert!(page(&test_env, "/console/audit", "").text.contains("None since the start."));
-    send(&test_env, "/console/accounts/main/pause", "", "reason=maintenance").assert_status(303);
+    let reason = "reason=Plivo+asked+from+14155550123";
+    send(&test_env, "/console/accounts/main/pause", "", reason).assert_status(303);
     send(&test_env, &format!("/console/submissions/{id}/reveal"), "", "").assert_status(200);
     let text = page(&test_env, "/console/audit", "").text;
+    assert!(text.contains("Plivo asked from *********23"), "{text}");
     let (reveal, pause) =
         (text.find("<td>reveal</td>").unwrap(), text.find("<td>pause</td>").unwrap());
     assert!(reveal < pause, "the latest is first: {text}");

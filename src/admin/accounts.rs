@@ -44,6 +44,13 @@ pub struct ResumeResult {
     pub was_paused: bool,
 }
 
+impl PauseView {
+    /// Whether only an operator ends it.
+    pub fn is_by_operator(&self) -> bool {
+        self.cause == PauseCause::Operator
+    }
+}
+
 impl From<PauseReason> for PauseView {
     fn from(PauseReason { cause, since, status, detail }: PauseReason) -> Self {
         Self { cause, since, status, detail }

@@ -1,7 +1,7 @@
 use maud::{Markup, html};
 
 use super::super::layout::{notice, said, time};
-use crate::admin::{AccountView, Role};
+use crate::admin::{AccountView, PauseView, Role};
 
 /// What the page of accounts shows.
 pub struct Accounts<'a> {
@@ -52,7 +52,9 @@ fn section(account: &AccountView, role: Role) -> Markup {
             @if role == Role::Operator {
                 @if account.pause.is_some() {
                     form action={ (base) "/resume" } method="post" { button { "Resume " (name) } }
-                } @else {
+                }
+                // A pause of another cause may end by itself.
+                @if !account.pause.as_ref().is_some_and(PauseView::is_by_operator) {
                     form.confirm action={ (base) "/pause" } method="post" {
                         div.field {
                             label for={ "r-" (name) } { "Reason to pause " (name) }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postcall::clock::Clock;
+use serde_json::json;
 
 use super::{
     HOST, OWN, TOKEN, VIEWER, browse, id_of, log_in, page, reverse_the_scale, send, with_tokens,
@@ -540,6 +541,20 @@ fn accounts_are_paused_and_resumed_and_the_environment_is_beside_every_title() {
     test_env.reload();
     let text = page(&test_env, "/console/accounts", &cookie).text;
     assert!(text.contains(r#"<span class="badge">production</span>"#), "{text}");
+}
+
+#[test]
+fn an_account_that_is_paused_by_itself_can_be_paused_by_an_operator() {
+    let test_env = TestEnv::new();
+    test_env.plivo.fails(json!([{ "status": 401 }]));
+    test_env.caller("c-1").has_pressed("4");
+    test_env.until("the account is paused", || !test_env.store.pauses().is_empty());
+    let text = page(&test_env, "/console/accounts", "").text;
+    assert!(text.contains("Resume main") && text.contains("Reason to pause main"), "{text}");
+    send(&test_env, "/console/accounts/main/pause", "", "reason=until+Monday").assert_status(303);
+    let text = page(&test_env, "/console/accounts", "").text;
+    assert!(text.contains("until Monday") && text.contains("Resume main"), "{text}");
+    assert!(!text.contains("Reason to pause main"), "{text}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::error::{AdminError, Result};
 use super::views::{StateName, SubmissionView};
 use crate::domain::{Issue, Name, Rating};
 use crate::store::{Cursor, SubmissionFilter};
-use crate::submission::{DeadReason, IgnoredReason, InsightFilter, IssueOrigin};
+use crate::submission::{DeadReason, IgnoredReason, InsightFilter, IssueOrigin, State};
 
 /// Which submissions are looked for: every condition that is given has to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
@@ -136,6 +136,17 @@ impl SubmissionQuery {
 
     /// Those of [`KEYS`](Self::KEYS) that only insights ask for.
     pub const OF_INSIGHTS: [&'static str; 5] = ["insights", "rating", "issue", "origin", "field"];
+
+    /// The state whose submissions a replay of what is found replays: dead, if neither a state nor a reason that
+    /// only ignored ones have says otherwise.
+    pub fn replayed_state(&self) -> StateName {
+        let is_of =
+            |state: StateName| State::from_labels(state.label(), self.reason.as_deref()).is_ok();
+        self.state.unwrap_or(match is_of(StateName::Ignored) && !is_of(StateName::Dead) {
+            true => StateName::Ignored,
+            false => StateName::Dead,
+        })
+    }
 
     /// # Errors
     /// A value is invalid for its key.
@@ -273,4 +284,22 @@ pub(super) fn with_a_state() -> Schema {
         .item(state)
         .build()
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_is_of_dead_submissions_unless_a_state_or_a_reason_says_otherwise() {
+        let state = |state, reason: Option<&str>| {
+            let reason = reason.map(str::to_owned);
+            SubmissionQuery { state, reason, ..SubmissionQuery::default() }.replayed_state()
+        };
+        assert_eq!(state(None, None), StateName::Dead);
+        assert_eq!(state(None, Some("rejected")), StateName::Dead);
+        assert_eq!(state(None, Some("incomplete")), StateName::Dead);
+        assert_eq!(state(None, Some("no_answer")), StateName::Ignored);
+        assert_eq!(state(Some(StateName::Delivered), None), StateName::Delivered);
+    }
 }

@@ -37,7 +37,7 @@ pub enum ReplayPayload {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BulkReplayRequest {
-    /// Those that are dead, where no state is said.
+    /// Without a state: those that are dead, or ignored if only those have the reason.
     #[serde(deserialize_with = "only_object")]
     pub search: SubmissionQuery,
     pub payload: ReplayPayload,

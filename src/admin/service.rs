@@ -20,7 +20,7 @@ use super::requests::{
 };
 use super::surveys::{SurveyList, SurveyView};
 use super::throttle::Throttle;
-use super::views::{StateName, SubmissionDetailView, SubmissionView};
+use super::views::{SubmissionDetailView, SubmissionView};
 use crate::clock::Clock;
 use crate::domain::{CallUuid, Name, WebhookId};
 use crate::store::{Page, Store, SubmissionFilter};
@@ -270,9 +270,8 @@ impl AdminApi for AdminService {
     }
 
     async fn replay(&self, request: &BulkReplayRequest) -> Result<ReplayResult> {
-        let mut query = request.search.clone();
-        query.state.get_or_insert(StateName::Dead);
-        let filter = query.filter()?;
+        let state = Some(request.search.replayed_state());
+        let filter = SubmissionQuery { state, ..request.search.clone() }.filter()?;
         let how = self.how(request.payload, request.include_delivered);
         let config = self.config();
         let preview =

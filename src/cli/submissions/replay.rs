@@ -72,7 +72,7 @@ impl Replay {
 
     async fn all_found(&self, api: &dyn AdminApi) -> Result<(), Failure> {
         let request = BulkReplayRequest {
-            search: self.search.query_of_dead(),
+            search: self.search.query(),
             payload: self.payload(),
             include_delivered: self.include_delivered,
             only_changed: self.only_changed,

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use crate::admin::{StateName, SubmissionQuery, reason_labels};
 use crate::cli::time::time;
 use crate::domain::{CallUuid, Name};
-use crate::submission::State;
 
 /// Which submissions are meant: every condition that is given has to hold.
 #[derive(Debug, Clone, Default, Args)]
@@ -53,17 +52,6 @@ impl Search {
             ..SubmissionQuery::default()
         }
     }
-
-    /// As [`query`](Self::query); dead submissions, if neither a state nor a reason says otherwise.
-    pub fn query_of_dead(&self) -> SubmissionQuery {
-        let is_of =
-            |state: StateName| State::from_labels(state.label(), self.reason.as_deref()).is_ok();
-        let state = match is_of(StateName::Ignored) && !is_of(StateName::Dead) {
-            true => StateName::Ignored,
-            false => StateName::Dead,
-        };
-        SubmissionQuery { state: self.state.or(Some(state)), ..self.query() }
-    }
 }
 
 fn states() -> impl TypedValueParser<Value = StateName> {
@@ -72,22 +60,4 @@ fn states() -> impl TypedValueParser<Value = StateName> {
         let named = StateName::ALL.into_iter().find(|state| state.label() == label);
         named.expect("only labels are taken")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_offered_again_is_dead_unless_a_state_or_a_reason_says_more() {
-        let state = |state, reason: Option<&str>| {
-            let reason = reason.map(str::to_owned);
-            Search { state, reason, ..Search::default() }.query_of_dead().state
-        };
-        assert_eq!(state(None, None), Some(StateName::Dead));
-        assert_eq!(state(None, Some("rejected")), Some(StateName::Dead));
-        assert_eq!(state(None, Some("incomplete")), Some(StateName::Dead));
-        assert_eq!(state(None, Some("no_answer")), Some(StateName::Ignored));
-        assert_eq!(state(Some(StateName::Delivered), None), Some(StateName::Delivered));
-    }
 }

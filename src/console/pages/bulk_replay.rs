@@ -30,7 +30,7 @@ pub fn bulk_replay(it: &BulkReplay<'_>) -> Markup {
         h1 { "Replay what is found" }
         (notice(it.notice))
         @if let Some(warning) = it.warning { p.warning role="alert" { (warning) } }
-        p { "Search: " (searched(it.filter)) }
+        p { "Search: " (searched(it)) }
         (options(it))
         p {
             strong { (result.replayed) } " would be replayed"
@@ -53,10 +53,11 @@ pub fn bulk_replay(it: &BulkReplay<'_>) -> Markup {
     }
 }
 
-fn searched(filter: &Filter) -> Markup {
+fn searched(it: &BulkReplay<'_>) -> Markup {
+    let state = it.request.search.replayed_state().label();
     html! {
-        @if filter.get("state").is_none() { code { "state=dead" } " " }
-        @for (key, value) in conditions(filter) { code { (key) "=" (value) } " " }
+        @if it.filter.get("state").is_none() { code { "state=" (state) } " " }
+        @for (key, value) in conditions(it.filter) { code { (key) "=" (value) } " " }
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Submissions<'a> {
     pub page: &'a SubmissionPage,
     /// How far back the search has looked, if there is more.
     pub looked_back_to: Option<Timestamp>,
+    /// The state that a replay of the search is of.
+    pub replayed: StateName,
     /// Accounts and surveys of the settings.
     pub accounts: &'a [String],
     pub surveys: &'a [String],
@@ -45,8 +47,20 @@ pub fn submissions(it: &Submissions<'_>) -> Markup {
             (further(it))
         }
         @if it.role == Role::Operator && !it.page.submissions.is_empty() {
-            p { a.button href=(it.filter.link("/console/replay", &[])) { "Replay what is found…" } }
+            p { (replay(it)) }
         }
+    }
+}
+
+/// Names the state that is replayed, unless the search does.
+fn replay(it: &Submissions<'_>) -> Markup {
+    let replayed = it.replayed.label();
+    let (words, state) = match it.filter.get("state") {
+        Some(_) => ("found", None),
+        None => (replayed, Some(("state", replayed))),
+    };
+    html! {
+        a.button href=(it.filter.link("/console/replay", state.as_slice())) { "Replay what is " (words) "…" }
     }
 }
 

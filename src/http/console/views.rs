@@ -179,6 +179,7 @@ pub(super) async fn submissions(mut page: PageRequest) -> Answer {
         filter: &filter,
         looked_back_to: found.next_cursor.as_deref().and_then(admin::cursor_time),
         page: &found,
+        replayed: query.replayed_state(),
         accounts: &accounts,
         surveys: &surveys,
         role: page.role(),

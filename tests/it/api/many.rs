@@ -113,6 +113,15 @@ fn what_cannot_be_replayed_is_left_out_and_counted() {
 }
 
 #[test]
+fn a_replay_by_a_reason_that_only_ignored_ones_have_is_of_those() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").is_silent();
+    test_env.until_it_is("c-1", "ignored(no_answer)");
+    let replay = json!({ "search": { "reason": "no_answer" } });
+    assert_eq!(page(&test_env, "/replay", &replay)["replayed"], 1);
+}
+
+#[test]
 fn what_is_found_is_given_up_page_by_page() {
     let test_env = TestEnv::new();
     test_env.caller("good").has_pressed("5");

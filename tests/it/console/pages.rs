@@ -648,6 +648,27 @@ fn a_replay_of_many_shows_every_difference_and_takes_its_number() {
 }
 
 #[test]
+fn a_list_says_which_state_is_replayed_where_its_search_does_not() {
+    let test_env = TestEnv::new();
+    test_env.caller("c-1").is_silent();
+    test_env.until_it_is("c-1", "ignored(no_answer)");
+    for (search, state, button) in [
+        ("", "dead", "Replay what is dead…"),
+        ("reason=no_answer", "ignored", "Replay what is ignored…"),
+        ("insights=counted", "dead", "Replay what is dead…"),
+        ("state=ignored", "ignored", "Replay what is found…"),
+    ] {
+        let text = page(&test_env, &format!("/console/submissions?{search}"), "").text;
+        let (before, _) = text.split_once(button).unwrap_or_else(|| panic!("{search}: {text}"));
+        let link = before.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap();
+        assert!(link.contains(&format!("state={state}")), "{search}: {link}");
+    }
+    let text = page(&test_env, "/console/replay?reason=no_answer", "").text;
+    assert!(text.contains("<code>state=ignored</code>"), "{text}");
+    assert!(text.contains("<strong>1</strong> would be replayed"), "{text}");
+}
+
+#[test]
 fn a_replay_of_many_replays_no_call_that_was_not_shown() {
     let test_env = TestEnv::new();
     let die = |call: &str| {

@@ -443,9 +443,11 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
         };
         sizes.iter().map(at).collect()
     };
-    let is_outside = |share: &Share| {
-        let (low, high) = limits(all.value(), share.n, 0.025);
-        !(low..=high).contains(&share.k)
+    let is_outside = |share: &Share| share.is_outside(limits(all.value(), share.n, 0.025));
+    let place = |share: &Share| match share.is_small() {
+        true => "few ratings",
+        false if is_outside(share) => "outside",
+        false => "within",
     };
     let marks = html! {
         (grid(LEFT, right, most, &y))
@@ -459,7 +461,7 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
         (text("middle quiet", (LEFT + right) / 2.0, BOTTOM + 31.0, "n"))
         @for (value, share) in shown {
             (dot(share.is_small(), x(share.n), y(share.value())))
-            @if is_outside(share) && !share.is_small() {
+            @if is_outside(share) {
                 @let is_left = x(share.n) < (LEFT + right) / 2.0;
                 @let (class, at) = if is_left { ("", 8.0) } else { ("end", -8.0) };
                 (text(class, x(share.n) + at, y(share.value()) + 4.0, &visible(value)))
@@ -479,7 +481,7 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
             linked(&it.calls(it.days(), &[("field", &field), IS_LOW]), share.k),
             linked(&it.calls(it.days(), &[("field", &field), IS_RATED]), share.n),
             plain(with_interval(share.value(), share.interval())),
-            plain(if is_outside(share) { "outside" } else { "within" }),
+            plain(place(share)),
         ]
     });
     let others = (by_value.others > 0).then(|| {
@@ -492,7 +494,7 @@ pub(super) fn funnel(it: Figures<'_>, field: &str) -> Markup {
             plain("not drawn"),
         ]
     });
-    let outside = shown.iter().filter(|(_, share)| !share.is_small() && is_outside(share)).count();
+    let outside = shown.iter().filter(|(_, share)| is_outside(share)).count();
     let title = format!("Low ratings by {field}");
     chart(Chart {
         id: "funnel",

@@ -272,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn of_a_value_with_few_ratings_it_is_not_said_that_it_is_outside_the_limits() {
+        let all = vec![tally(TODAY, "", 500, "", "", 1000), tally(TODAY, "", 100, "", "", 3)];
+        let by_value =
+            vec![tally(TODAY, "spring", 500, "", "", 1000), tally(TODAY, "autumn", 100, "", "", 3)];
+        let page = rendered(all, vec![], by_value);
+        let (_, autumn) = page.split_once("<bdi>autumn</bdi>").unwrap();
+        let (autumn, _) = autumn.split_once("</tr>").unwrap();
+        assert!(autumn.contains("few ratings") && !autumn.contains("outside"), "{autumn}");
+    }
+
+    #[test]
     fn a_field_of_many_values_keeps_the_page_light() {
         let all = vec![tally(TODAY, "", 500, "", "", 10_000)];
         let value = |n: u64| tally(TODAY, &format!("a campaign of autumn {n}"), 500, "", "", n);

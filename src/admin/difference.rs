@@ -56,7 +56,7 @@ impl Difference {
             ActionOutcome::Done => {}
             refused => return Err(refused),
         }
-        let key = replayed.key().ok_or(ActionOutcome::Final)?;
+        let key = replayed.key().ok_or(ActionOutcome::Purged)?;
         let payload = replayed.last_payload().filter(|_| replayed.document.same_payload);
         let after = mapper.map(&key, replayed.answers(), payload).mapping;
         Ok(Self::between(submission, &key, after))

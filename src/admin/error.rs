@@ -63,7 +63,8 @@ impl From<ActionOutcome> for AdminError {
             ActionOutcome::Delivered => "Plivo has accepted it",
             ActionOutcome::Waiting => "it waits to be delivered already",
             ActionOutcome::InFlight => "an attempt is under way: try again when it has ended",
-            ActionOutcome::Final => "it was discarded, erased or purged: that is final",
+            ActionOutcome::Discarded => "it was discarded: that is final",
+            ActionOutcome::Purged => "it was erased or purged: that is final",
             ActionOutcome::Corrupt => {
                 "it was changed on disk, so what would be sent may be wrong: look at its webhooks, then discard it"
             }

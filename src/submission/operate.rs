@@ -28,8 +28,10 @@ pub enum ActionOutcome {
     Waiting,
     /// An attempt is in flight and has to end first.
     InFlight,
-    /// It was discarded, erased or purged, which is final.
-    Final,
+    /// It was discarded, which is final.
+    Discarded,
+    /// It was erased or purged, which is final.
+    Purged,
     /// No attempt was made, so there is no payload to send again.
     NoPayload,
     /// Its row was corrupt, so its feedback may be wrong.
@@ -37,13 +39,14 @@ pub enum ActionOutcome {
 }
 
 impl ActionOutcome {
-    pub const ALL: [ActionOutcome; 8] = [
+    pub const ALL: [ActionOutcome; 9] = [
         ActionOutcome::Done,
         ActionOutcome::Unknown,
         ActionOutcome::Delivered,
         ActionOutcome::Waiting,
         ActionOutcome::InFlight,
-        ActionOutcome::Final,
+        ActionOutcome::Discarded,
+        ActionOutcome::Purged,
         ActionOutcome::NoPayload,
         ActionOutcome::Corrupt,
     ];
@@ -55,7 +58,8 @@ impl ActionOutcome {
             ActionOutcome::Delivered => "accepted",
             ActionOutcome::Waiting => "waiting",
             ActionOutcome::InFlight => "under_way",
-            ActionOutcome::Final => "purged",
+            ActionOutcome::Discarded => "discarded",
+            ActionOutcome::Purged => "purged",
             ActionOutcome::NoPayload => "never_offered",
             ActionOutcome::Corrupt => "corrupt",
         }
@@ -66,8 +70,8 @@ impl Submission {
     /// Makes it due now, with all attempts left. What closed it to answers keeps it closed.
     pub fn replay(&mut self, how: Replay) -> ActionOutcome {
         match self.state {
-            _ if self.is_purged() => return ActionOutcome::Final,
-            State::Discarded => return ActionOutcome::Final,
+            _ if self.is_purged() => return ActionOutcome::Purged,
+            State::Discarded => return ActionOutcome::Discarded,
             State::Collecting | State::Pending if self.is_in_flight() => {
                 return ActionOutcome::InFlight;
             }
@@ -91,8 +95,8 @@ impl Submission {
     /// Gives it up for good.
     pub fn discard(&mut self, comment: &str, at: Timestamp) -> ActionOutcome {
         match self.state {
-            _ if self.is_purged() => return ActionOutcome::Final,
-            State::Discarded => return ActionOutcome::Final,
+            _ if self.is_purged() => return ActionOutcome::Purged,
+            State::Discarded => return ActionOutcome::Discarded,
             State::Delivered => return ActionOutcome::Delivered,
             _ if self.is_in_flight() => return ActionOutcome::InFlight,
             State::Collecting | State::Pending | State::Ignored(_) | State::Dead(_) => {}
@@ -105,7 +109,7 @@ impl Submission {
     /// Records that an operator reads the numbers of its caller.
     pub fn reveal(&mut self, at: Timestamp) -> ActionOutcome {
         if self.is_purged() {
-            return ActionOutcome::Final;
+            return ActionOutcome::Purged;
         }
         self.document.note(at, Document::REVEAL, None);
         ActionOutcome::Done
@@ -115,7 +119,7 @@ impl Submission {
     /// and an attempt in flight settles nothing any more.
     pub fn erase(&mut self, at: Timestamp) -> ActionOutcome {
         if self.is_purged() {
-            return ActionOutcome::Final;
+            return ActionOutcome::Purged;
         }
         if !matches!(self.state, State::Delivered | State::Discarded) {
             self.enter(State::Discarded);

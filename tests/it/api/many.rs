@@ -122,6 +122,18 @@ fn a_replay_by_a_reason_that_only_ignored_ones_have_is_of_those() {
 }
 
 #[test]
+fn what_was_discarded_or_erased_is_left_out_by_its_own_reason() {
+    let test_env = TestEnv::new();
+    dead(&test_env, &["c-1", "c-2"]);
+    let discard = json!({ "search": { "call": "c-1", "state": "dead" }, "reason": "a test" });
+    page(&test_env, "/discard", &discard);
+    test_env.posted("/erase", &json!({ "call": "c-2" }));
+    let replay = json!({ "search": { "state": "discarded" } });
+    let skipped = page(&test_env, "/replay", &replay)["skipped"].clone();
+    assert_eq!(skipped, json!({ "discarded": 1, "purged": 1 }));
+}
+
+#[test]
 fn what_is_found_is_given_up_page_by_page() {
     let test_env = TestEnv::new();
     test_env.caller("good").has_pressed("5");

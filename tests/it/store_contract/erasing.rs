@@ -118,12 +118,12 @@ pub async fn erase_is_final(store: TestStore<impl Backend>) {
     let ids = || vec![claim.token.submission];
     store.erase(ids(), at(200)).await.unwrap();
     let how = Replay { same_payload: true, include_delivered: true, at: at(300) };
-    assert_eq!(store.replay(ids(), how).await.unwrap(), [ActionOutcome::Final]);
+    assert_eq!(store.replay(ids(), how).await.unwrap(), [ActionOutcome::Purged]);
     assert_eq!(
         store.discard(ids(), "again".to_owned(), at(300)).await.unwrap(),
-        [ActionOutcome::Final]
+        [ActionOutcome::Purged]
     );
-    assert_eq!(store.erase(ids(), at(300)).await.unwrap(), [ActionOutcome::Final]);
+    assert_eq!(store.erase(ids(), at(300)).await.unwrap(), [ActionOutcome::Purged]);
     let left = store.find(claim.token.submission).await.unwrap().unwrap();
     let left = left.submission;
     assert_eq!((left.purged_at, left.document.audit.len()), (Some(at(200)), 1));

@@ -799,7 +799,7 @@ impl Model {
         let now = self.now;
         let Some(it) = self.submissions.get_mut(&key) else { return ActionOutcome::Unknown };
         if it.purged {
-            return ActionOutcome::Final;
+            return ActionOutcome::Purged;
         }
         match action {
             Action::Erase => {
@@ -809,7 +809,7 @@ impl Model {
                 (it.in_flight, it.recorded, it.actions) = (None, None, vec!["erase"]);
                 it.lose_content();
             }
-            _ if it.state == State::Discarded => return ActionOutcome::Final,
+            _ if it.state == State::Discarded => return ActionOutcome::Discarded,
             _ if it.in_flight.is_some() => return ActionOutcome::InFlight,
             Action::Discard if it.state == State::Delivered => return ActionOutcome::Delivered,
             Action::Discard => {

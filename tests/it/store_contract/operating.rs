@@ -189,9 +189,9 @@ pub async fn discard_is_final(mut store: TestStore<impl Backend>) {
         let received = store.receive_one(webhook(400, call, &[("score", "1")])).await;
         assert_eq!(received.outcome, Outcome::Late);
     }
-    assert_eq!(discard(&store, &calls, 500).await, [ActionOutcome::Final; 5]);
+    assert_eq!(discard(&store, &calls, 500).await, [ActionOutcome::Discarded; 5]);
     let how = Replay { include_delivered: true, ..today(500) };
-    assert_eq!(replay(&store, &calls, how).await, [ActionOutcome::Final; 5]);
+    assert_eq!(replay(&store, &calls, how).await, [ActionOutcome::Discarded; 5]);
     assert_eq!(store.counts().await, counts);
     store.check_counts().await;
 }
@@ -244,7 +244,7 @@ pub async fn a_reveal_is_recorded_and_changes_nothing_else(mut store: TestStore<
         assert_eq!(store.submission(call).await.document.audit, [revealed]);
     }
     store.erase(ids(), at(400)).await.unwrap();
-    assert_eq!(store.reveal(ids(), at(500)).await.unwrap(), [ActionOutcome::Final; 2]);
+    assert_eq!(store.reveal(ids(), at(500)).await.unwrap(), [ActionOutcome::Purged; 2]);
     store.check_counts().await;
 }
 

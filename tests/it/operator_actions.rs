@@ -510,8 +510,41 @@ fn a_service_that_is_named_is_asked_though_this_shell_has_not_its_variables() {
     let door = format!("http://{}", operator.test_env.private());
     let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
     command.args(["submissions", "--admin-url", &door]).env("POSTCALL_CONFIG", file);
-    let said = Said::of(command.output().unwrap()).well();
-    assert!(said.contains("bad-1"), "{said}");
+    let said = Said::of(command.output().unwrap());
+    assert_eq!(said.code, Some(0));
+    assert!(said.stdout.contains("bad-1"), "{}", said.stdout);
+    assert!(said.stderr.starts_with("WARNING: the token of the settings is not used"));
+    let invalid = operator.test_env.folder().join("invalid.yaml");
+    std::fs::write(&invalid, "accounts: [").unwrap();
+    let invalid = invalid.to_str().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+    command.args(["submissions", "--admin-url", &door, "--config", invalid]);
+    let said = Said::of(command.output().unwrap());
+    assert_eq!(said.code, Some(78));
+    assert!(said.stderr.contains("invalid.yaml"), "{}", said.stderr);
+}
+
+#[test]
+fn a_service_that_is_named_is_asked_with_the_token_of_the_settings_that_are_found() {
+    let mut test_env = TestEnv::of(crate::test_env::SETTINGS);
+    let token = "admin: { listen: \"127.0.0.1:0\", token: { value: the-token-of-the-desk } }";
+    test_env.operator_rewrites(|it| it.replace(r#"admin: { listen: "127.0.0.1:0" }"#, token));
+    test_env.start();
+    let accounts = |settings: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(settings) = settings {
+            std::fs::write(folder.path().join("postcall.yaml"), settings).unwrap();
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));
+        command.args(["accounts", "--admin-url", &format!("http://{}", test_env.private())]);
+        command.env_remove("POSTCALL_CONFIG").current_dir(folder.path());
+        Said::of(command.output().unwrap())
+    };
+    // Those of the service, as its file has them.
+    drop(test_env.postcall(&[]));
+    let settings = std::fs::read_to_string(test_env.folder().join("settings.yaml")).unwrap();
+    assert!(accounts(Some(&settings)).well().contains("main"));
+    assert!(accounts(None).failed().contains("--token-file"));
 }
 
 #[test]

@@ -149,11 +149,17 @@ impl AdminArgs {
         }
     }
 
-    /// The service that `--admin-url` names. The settings are read only if they are named and may hold
-    /// the token. If they cannot be read here, the service says whether it needs one.
+    /// The service that `--admin-url` names. The settings are read only if they may hold the token. If
+    /// they cannot be read here, the service says whether it needs one.
     fn named_client(&self, url: &str) -> Result<Client, Failure> {
-        let needs_settings = self.token_file.is_none() && self.settings.named().is_some();
-        let settings = needs_settings.then(|| self.settings.load().ok()).flatten();
+        let settings = match self.token_file {
+            Some(_) => None,
+            None => self.settings_or(Environment::of_process(), |error| {
+                if self.settings.named().is_some() {
+                    warn(format_args!("the token of the settings is not used: {error}"));
+                }
+            })?,
+        };
         self.client_of(url, settings.as_ref())
     }
 

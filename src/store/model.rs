@@ -266,6 +266,18 @@ pub struct Tally {
     pub n: u64,
 }
 
+impl Tally {
+    /// Logs how many the disk or another program has changed, so that they count nothing.
+    pub(super) fn warn_of_unreadable(rows: usize) {
+        if rows > 0 {
+            tracing::warn!(
+                rows,
+                "insights leave out tallies that cannot be read; run: postcall doctor"
+            );
+        }
+    }
+}
+
 /// Rules of a survey, and since when they have been in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SurveyRevision {

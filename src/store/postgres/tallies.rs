@@ -129,7 +129,6 @@ pub(super) async fn find(
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         let (state, reason): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
-        // One that another program wrote counts nothing.
         let state = State::from_labels(state, (!reason.is_empty()).then_some(reason));
         let Ok(state) = state else { continue };
         found.push(Tally {
@@ -142,6 +141,7 @@ pub(super) async fn find(
             n: row.try_get::<_, i64>(7)?.unsigned_abs(),
         });
     }
+    Tally::warn_of_unreadable(rows.len() - found.len());
     Ok(found)
 }
 

@@ -60,12 +60,8 @@ pub(super) fn find(connection: &Connection, filter: &TallyFilter) -> Result<Vec<
             Err(_) => unreadable += 1,
         }
     }
-    if unreadable > 0 {
-        tracing::warn!(
-            tallies = unreadable,
-            "tallies that cannot be read are left out: `postcall doctor` says more"
-        );
-    }
+    // The others are still right.
+    Tally::warn_of_unreadable(unreadable);
     Ok(sums.into_iter().filter_map(|(key, n)| tally(key, n)).collect())
 }
 

@@ -121,6 +121,26 @@ fn insights_follow_a_replay_and_forget_what_is_erased() {
 }
 
 #[test]
+fn a_tally_that_cannot_be_read_is_left_out_of_the_insights() {
+    let test_env = with_calls();
+    for damage in [
+        "UPDATE tallies SET state = 'bored' WHERE rating = 500",
+        "UPDATE tallies SET issues = CAST(x'ff' AS TEXT) WHERE rating = 500",
+    ] {
+        test_env.store.as_another_program().execute_batch(damage).unwrap();
+        for query in ["", "by=campaign&days=90"] {
+            let reply = insights(&test_env, query);
+            reply.assert_status(200);
+            assert!(
+                reply.text.contains("<span class=\"count\">4</span> rated: "),
+                "{}",
+                reply.text
+            );
+        }
+    }
+}
+
+#[test]
 fn insights_can_be_had_as_csv() {
     let test_env = with_calls();
     let csv = |query: &str| {

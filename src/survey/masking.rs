@@ -24,7 +24,10 @@ pub fn masked(text: &str) -> String {
 pub fn is_of_a_number(c: char) -> bool {
     let is_blank = c.is_whitespace() && !matches!(c, '\n' | '\r');
     let is_dash = matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '_');
-    c.is_numeric() || is_blank || is_dash || matches!(c, '+' | '(' | ')' | '.' | '·' | '/')
+    // What is copied from elsewhere may have these between its digits, and looks as if it had not.
+    let is_invisible = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}');
+    let is_mark = matches!(c, '+' | '(' | ')' | '.' | '·' | '/');
+    c.is_numeric() || is_blank || is_dash || is_invisible || is_mark
 }
 
 fn cover(number: &str, masked: &mut String) {
@@ -58,6 +61,8 @@ mod tests {
             ("٠١٧٠ ١٢٣٤", "**** **٣٤"),
             ("+33\u{202f}6\u{202f}12\u{2011}34", "+**\u{202f}*\u{202f}**\u{2011}34"),
             ("0170_123\t4567", "****_***\t**67"),
+            ("0170\u{200b}123\u{ad}4567\u{feff}", "****\u{200b}***\u{ad}**67\u{feff}"),
+            ("answers 1,2,3,4,5,6,7,8 and 3.25", "answers 1,2,3,4,5,6,7,8 and 3.25"),
             ("scores 4, 5\n2026 calls", "scores 4, 5\n2026 calls"),
             ("", ""),
         ] {

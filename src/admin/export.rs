@@ -181,7 +181,7 @@ pub(super) fn harmless(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
-pub(super) fn record(columns: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+fn record(columns: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("memory takes every record");
     writer.into_inner().expect("memory takes every record")

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use utoipa::IntoParams;
 
 use super::error::{AdminError, Result};
-use super::export::{harmless, record};
+use super::export::harmless;
 use super::service::AdminService;
 use super::statistics::{Share, mean};
 use crate::domain::Name;
@@ -284,23 +284,24 @@ impl InsightsTable {
     /// As CSV, one line for each day and all that its submissions have in common.
     pub fn csv(&self) -> Vec<u8> {
         let value = self.by.as_ref().map_or("value", Name::as_str);
-        let mut csv =
-            record(["day", value, "state", "reason", "rating", "issues", "origin", "n"].iter());
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let mut write =
+            |line: [&str; 8]| csv.write_record(line).expect("memory takes every record");
+        write(["day", value, "state", "reason", "rating", "issues", "origin", "n"]);
         for it in &self.tallies {
             let rating = (it.rating > 0).then(|| (it.rating as f64 / 100.0).to_string());
-            let line = [
-                date(it.day),
-                harmless(it.value.to_string()),
-                it.state.label().to_owned(),
-                it.state.reason().unwrap_or_default().to_owned(),
-                rating.unwrap_or_default(),
-                it.issues.replace(',', " "),
-                it.origin.to_string(),
-                it.n.to_string(),
-            ];
-            csv.extend(record(line.iter()));
+            write([
+                &date(it.day),
+                &harmless(it.value.to_string()),
+                it.state.label(),
+                it.state.reason().unwrap_or_default(),
+                &rating.unwrap_or_default(),
+                &it.issues.replace(',', " "),
+                &it.origin,
+                &it.n.to_string(),
+            ]);
         }
-        csv
+        csv.into_inner().expect("memory takes every record")
     }
 }
 

@@ -45,17 +45,21 @@ impl ClockTolerance {
 }
 
 impl TimeFormat {
-    /// Strict: no text beside the time in the signed payload may become part of it.
+    /// Strict, as no separator may be between the time and the body: text of one that is moved into the
+    /// other leaves no time, or one that is years away.
     pub(super) fn parse(self, text: &[u8]) -> Option<Timestamp> {
         let text = str::from_utf8(text).ok()?;
         match self {
             TimeFormat::Unix => {
-                let is_lawful = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                let is_lawful = text.bytes().all(|b| b.is_ascii_digit())
+                    && (text == "0" || !text.starts_with('0'));
                 is_lawful.then(|| Timestamp::from_second(text.parse().ok()?).ok())?
             }
             TimeFormat::Iso => {
                 let is_lawful = text.len() <= ISO_LENGTH_MAX
-                    && text.bytes().all(|b| b.is_ascii_digit() || b"-+:.TZ".contains(&b));
+                    && text.bytes().all(|b| b.is_ascii_digit() || b"-+:.TZ".contains(&b))
+                    && begins_with_a_year(text)
+                    && ends_with_an_offset(text);
                 is_lawful.then(|| text.parse().ok())?
             }
         }
@@ -67,6 +71,20 @@ impl TimeFormat {
             TimeFormat::Iso => at.to_string(),
         }
     }
+}
+
+/// Of four digits: not `+002026-`, whose sign and zeros could be the end of a body.
+fn begins_with_a_year(text: &str) -> bool {
+    text.find('-') == Some(4)
+}
+
+/// `Z`, or hours and minutes: not `+02`, nor `+02:00:00`, which could be as much of a body.
+fn ends_with_an_offset(text: &str) -> bool {
+    matches!(
+        text.as_bytes(),
+        [.., b'Z']
+            | [.., b'+' | b'-', b'0'..=b'9', b'0'..=b'9', b':', b'0'..=b'9', b'0'..=b'9']
+    )
 }
 
 #[cfg(test)]
@@ -97,9 +115,21 @@ mod tests {
         for bad in ["", "-1", "+1", " 1", "1.5", "99999999999999999999", "2025-11-22T10:00:00Z"] {
             assert_eq!(TimeFormat::Unix.parse(bad.as_bytes()), None, "{bad}");
         }
-        for bad in
-            ["", "2025-11-22", "2025-11-22T10:00:00", "2025-11-22T10:00:00Z[UTC]", "1763805600"]
-        {
+        for bad in ["01763805600", "00"] {
+            assert_eq!(TimeFormat::Unix.parse(bad.as_bytes()), None, "{bad}");
+        }
+        for bad in [
+            "",
+            "2025-11-22",
+            "2025-11-22T10:00:00",
+            "2025-11-22T10:00:00Z[UTC]",
+            "1763805600",
+            "20251122T100000Z",
+            "+002025-11-22T10:00:00Z",
+            "2025-11-22T12:00:00+02",
+            "2025-11-22T12:00:00+0200",
+            "2025-11-22T12:00:00+02:00:00",
+        ] {
             assert_eq!(TimeFormat::Iso.parse(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -282,6 +282,10 @@ pub(super) fn signed_bytes(webhook: &Webhook) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
     use crate::source::sample::{credentials, get, post, with_header};
 
@@ -419,5 +423,69 @@ mod tests {
         }
         let without = HmacRules { key: None, ..list_of_t_and_v1() };
         assert_eq!(Hmac::new(without, credentials(&["s"])).err(), Some(BadSignedPayload::NoList));
+    }
+
+    /// Every way in which the parts of the webhook could be in a message, each piece at any length.
+    fn cuts<'m>(template: &str, message: &'m [u8]) -> Vec<Vec<(String, &'m [u8])>> {
+        let Some(at) = template.find('{') else {
+            return if template.as_bytes() == message { vec![Vec::new()] } else { Vec::new() };
+        };
+        let Some(message) = message.strip_prefix(&template.as_bytes()[..at]) else {
+            return Vec::new();
+        };
+        let (name, rest) = template[at + 1..].split_once('}').unwrap();
+        let ends = (0..=message.len()).flat_map(|end| {
+            let others = cuts(rest, &message[end..]).into_iter();
+            others.map(move |others| [vec![(name.to_owned(), &message[..end])], others].concat())
+        });
+        ends.collect()
+    }
+
+    proptest! {
+        /// An attacker who has captured a webhook may move what is signed from one part into the next.
+        #[test]
+        fn signed_bytes_have_one_reading(
+            template in select(&[
+                "{timestamp}{body}", "{body}{timestamp}", "{timestamp}.{body}", "{body}-{timestamp}",
+                "{id}.{timestamp}.{body}", "{id}-{body}", "{body}-{id}", "{body}.{id}.{timestamp}",
+                "id={id};ts={timestamp};{body}", "{timestamp}{body}:{id}", "{id}:{timestamp}{body}",
+                "{body}{timestamp}00{id}", "{id}-1-{body}", "{timestamp}--{id}--{body}",
+            ][..]),
+            format in select(&[TimeFormat::Unix, TimeFormat::Iso][..]),
+            id in "[a1.:;=t-]{1,4}|[0-9]-1|1-[0-9]|-",
+            body in "(0|00|[0-9]{1,3}|-1|00:|:00|\\+00|[a:;=.Z-]){0,3}",
+            late in -60..300_i64,
+            offset in select(&["Z", "+02:00"][..]),
+        ) {
+            let now = Timestamp::from_second(1_763_805_600).unwrap();
+            let rules = HmacRules {
+                timestamp: template.contains("{timestamp}").then(|| SignedTime {
+                    place: TimePlace::Header("X-Time".parse().unwrap()),
+                    format,
+                    window: ClockTolerance::default(),
+                }),
+                id: template.contains("{id}").then(|| "X-Id".parse().unwrap()),
+                signed_payload: template.parse().unwrap(),
+                ..rules()
+            };
+            let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
+            let time = format.write(now - SignedDuration::from_secs(late)).replace('Z', offset);
+            let parts = Parts { id: id.as_bytes(), timestamp: time.as_bytes(), body: body.as_bytes() };
+            let message = hmac.rules.signed_payload.message(&parts);
+            let tag = Encoding::Hex.encode(&Algorithm::Sha256.tag(b"s", &message));
+            let accepted = cuts(template, &message).into_iter().filter(|parts| {
+                let mut webhook = with_header(post(None, ""), "X-Signature", &tag);
+                webhook.received_at = now;
+                for (name, value) in parts {
+                    match &**name {
+                        "body" => webhook.body = value.to_vec(),
+                        "id" => webhook.headers.push("x-id", value),
+                        _ => webhook.headers.push("x-time", value),
+                    }
+                }
+                hmac.verify(&webhook).is_ok()
+            });
+            prop_assert!(accepted.count() <= 1, "{template}: {}", String::from_utf8_lossy(&message));
+        }
     }
 }

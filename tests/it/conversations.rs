@@ -168,12 +168,12 @@ fn a_value_that_is_moved_into_the_nonce_is_refused_and_no_answer_comes_back() {
         *nonce = format!("{}.{nonce}", &tail[1..]);
         let refused = moved.send(&test_env);
         refused.assert_status(401);
-        assert!(refused.text.contains("dot"), "{}", refused.text);
+        assert!(refused.text.contains("separator"), "{}", refused.text);
     }
     test_env.caller("c-2").at("undecided").has_pressed("5");
     test_env.until_it_is("c-2", "delivered");
     assert_eq!(ratings(), [2, 5]);
-    let refused = "webhook_rejections_total{reason=\"signature_nonce\",source=\"undecided\"}";
+    let refused = "webhook_rejections_total{reason=\"signature_id\",source=\"undecided\"}";
     assert_eq!(test_env.figures().of(refused), 2.0);
 }
 

@@ -8,10 +8,13 @@ pub enum SignatureError {
     Duplicate,
     #[error("there are more signatures in one request than any sender makes")]
     TooMany,
-    /// A dot precedes the nonce in what is signed: with another in it, the nonce could begin
-    /// within the last field.
-    #[error("its nonce has a dot or more than {} bytes", crate::domain::IdempotencyKey::LENGTH_MAX)]
-    Nonce,
+    /// It could end elsewhere in what is signed. Before the nonce of V3 that separator is a dot.
+    #[error(
+        "its id or nonce is empty, not printable, longer than {} bytes, or contains the separator next to \
+         it in what is signed",
+        crate::domain::IdempotencyKey::LENGTH_MAX
+    )]
+    Id,
     #[error("it does not match")]
     Mismatch,
     /// It matches, but may be a captured one.

@@ -134,9 +134,9 @@ impl Hmac {
             .map(|name| Ok(header::required(webhook, name.as_str())?.trim_ascii()))
             .transpose()?;
         if id.is_some_and(|id| {
-            id.len() > IdempotencyKey::LENGTH_MAX || !rules.signed_payload.is_lawful_id(id)
+            id.len() > IdempotencyKey::LENGTH_MAX || !rules.signed_payload.delimits(id)
         }) {
-            return Err(SignatureError::Mismatch);
+            return Err(SignatureError::Id);
         }
         let claimed: Vec<Vec<u8>> = listed
             .into_iter()
@@ -386,6 +386,26 @@ mod tests {
             let without = Webhook { headers: headers.into_iter().collect(), ..webhook.clone() };
             assert_eq!(hmac.verify(&without), Err(SignatureError::Missing));
         }
+    }
+
+    #[test]
+    fn an_id_with_the_separator_next_to_it_is_refused_under_its_own_name() {
+        let signed = |template: &str, id: &str| {
+            let rules = HmacRules {
+                id: "X-Id".parse().ok(),
+                signed_payload: template.parse().unwrap(),
+                ..rules()
+            };
+            let hmac = Hmac::new(rules, credentials(&["s"])).unwrap();
+            let headers = hmac.sign(&post(None, SIGNED), id);
+            hmac.verify(&headers.iter().fold(post(None, SIGNED), |webhook, (name, value)| {
+                with_header(webhook, name, value)
+            }))
+        };
+        let uuid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
+        assert_eq!(signed("{id}.{body}", uuid), Ok(Some(uuid.to_owned())));
+        assert_eq!(signed("sent-by=x;id={id};{body}", uuid), Ok(Some(uuid.to_owned())));
+        assert_eq!(signed("{id}-{body}", uuid), Err(SignatureError::Id));
     }
 
     /// As jambonz's own library signs.

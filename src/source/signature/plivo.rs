@@ -118,7 +118,7 @@ impl Plivo {
             if speaks_v3 { (Family::V3, v3_nonce) } else { (Family::V2, v2_nonce) };
         let nonce = nonce.filter(|nonce| !nonce.is_empty()).ok_or(SignatureError::Missing)?;
         if nonce.len() > NONCE_LENGTH_MAX || nonce.contains(&b'.') {
-            return Err(SignatureError::Nonce);
+            return Err(SignatureError::Id);
         }
         let listed = signatures
             .into_iter()
@@ -490,7 +490,7 @@ mod tests {
             };
             assert_eq!(verified(&"7".repeat(NONCE_LENGTH_MAX)), None);
             for nonce in ["example.7", ".", "7.", &"7".repeat(NONCE_LENGTH_MAX + 1)] {
-                assert_eq!(verified(nonce), Some(SignatureError::Nonce.into()), "{nonce}");
+                assert_eq!(verified(nonce), Some(SignatureError::Id.into()), "{nonce}");
             }
         }
     }

@@ -1,5 +1,7 @@
 use std::str::FromStr;
 
+use memchr::memmem;
+
 /// What an HMAC is made over, such as `{timestamp}.{body}`: the parts of a webhook in their order, and
 /// the marks between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,14 +74,20 @@ impl SignedPayload {
         pieces.concat()
     }
 
-    /// Whether an id has nothing in it that could be taken for a mark.
-    pub(super) fn is_lawful_id(&self, id: &[u8]) -> bool {
-        let is_marked = |byte: &u8| {
-            self.0
-                .iter()
-                .any(|piece| matches!(piece, Piece::Mark(m) if m.as_bytes().contains(byte)))
-        };
-        !id.is_empty() && id.iter().all(|byte| byte.is_ascii_graphic() && !is_marked(byte))
+    /// Whether the signed bytes tell where the id is: on its way to the body, the separator next to it is
+    /// nowhere before its end. Otherwise part of an id could be signed as part of the body.
+    pub(super) fn delimits(&self, id: &[u8]) -> bool {
+        let is_text = !id.is_empty() && id.iter().all(u8::is_ascii_graphic);
+        let at = |sought: Piece| self.0.iter().position(|piece| *piece == sought);
+        let (Some(own), Some(body)) = (at(Piece::Id), at(Piece::Body)) else { return is_text };
+        let towards_body = if own < body { own + 1 } else { own - 1 };
+        let Piece::Mark(mark) = &self.0[towards_body] else { return false };
+        let mark = mark.as_bytes();
+        is_text
+            && match own < body {
+                true => memmem::find(&[id, mark].concat(), mark) == Some(id.len()),
+                false => memmem::rfind(&[mark, id].concat(), mark) == Some(0),
+            }
     }
 
     fn has_marks_around_its_id(&self) -> bool {
@@ -166,11 +174,23 @@ mod tests {
     }
 
     #[test]
-    fn an_id_holds_no_mark() {
-        let signs: SignedPayload = "{id}.{body}".parse().unwrap();
-        assert!(signs.is_lawful_id(b"msg_2-x"));
-        for bad in [&b""[..], b"a.b", b"a b", b"\xff"] {
-            assert!(!signs.is_lawful_id(bad), "{bad:?}");
+    fn an_id_may_have_anything_but_the_separator_on_its_way_to_the_body() {
+        for (template, good, bad) in [
+            ("{id}.{body}", &["msg_2-x"][..], &["", "a.b", "a b", "ä", ".a"][..]),
+            ("{id}.{timestamp}.{body}", &["msg_2-x"], &["a.b"]),
+            ("id={id};ts={timestamp};{body}", &["0b7e-id=1", "a;b", "ts"], &["a;ts=1"]),
+            ("{id}-{body}", &["a.b"], &["1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"]),
+            ("{id}||{body}", &["a|b"], &["a|", "a||b"]),
+            ("{body}||{id}", &["a|b"], &["|a", "a||b"]),
+            ("{body}.{timestamp}.{id}", &["a-b"], &["a.b"]),
+        ] {
+            let signs: SignedPayload = template.parse().unwrap();
+            for id in good {
+                assert!(signs.delimits(id.as_bytes()), "{template} {id}");
+            }
+            for id in bad {
+                assert!(!signs.delimits(id.as_bytes()), "{template} {id}");
+            }
         }
     }
 }

@@ -130,7 +130,7 @@ const TIMESTAMP: Spec = Spec::of(&[
     key(
         "format",
         words_of::<TimeFormat>(),
-        "How it is written: seconds since 1970, or as in 2026-11-22T10:00:00Z.",
+        "How it is written: seconds or milliseconds since 1970, or as in 2026-11-22T10:00:00Z.",
     )
     .or("unix"),
     PAST,
@@ -275,5 +275,5 @@ fn credentials(cursor: &Cursor<'_>) -> Option<Credentials> {
 words! {
     Algorithm { "sha256" => Sha256, "sha1" => Sha1 }
     Encoding { "hex" => Hex, "base64" => Base64 }
-    TimeFormat { "unix" => Unix, "iso" => Iso }
+    TimeFormat { "unix" => Unix, "unix_ms" => UnixMs, "iso" => Iso }
 }

@@ -46,7 +46,7 @@ pub enum ParseError {
 
 impl Rejection {
     /// Every [`label`](Self::label).
-    pub const LABELS: [&'static str; 19] = [
+    pub const LABELS: [&'static str; 20] = [
         "unsupported_type",
         "broken_form",
         "too_many_fields",
@@ -64,6 +64,7 @@ impl Rejection {
         "signature_too_many",
         "signature_id",
         "signature_mismatch",
+        "signature_time",
         "signature_old",
         "signature_future",
     ];
@@ -87,6 +88,7 @@ impl Rejection {
             Rejection::Signature(SignatureError::TooMany) => "signature_too_many",
             Rejection::Signature(SignatureError::Id) => "signature_id",
             Rejection::Signature(SignatureError::Mismatch) => "signature_mismatch",
+            Rejection::Signature(SignatureError::Time(_)) => "signature_time",
             Rejection::Signature(SignatureError::Old) => "signature_old",
             Rejection::Signature(SignatureError::Future) => "signature_future",
         }
@@ -96,6 +98,7 @@ impl Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::signature::TimeFormat;
 
     #[test]
     fn every_reason_has_a_label_of_its_own() {
@@ -118,6 +121,7 @@ mod tests {
             SignatureError::TooMany,
             SignatureError::Id,
             SignatureError::Mismatch,
+            SignatureError::Time(TimeFormat::Unix),
             SignatureError::Old,
             SignatureError::Future,
         ];

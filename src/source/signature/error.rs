@@ -1,3 +1,5 @@
+use super::time_format::TimeFormat;
+
 /// Why a signature is refused. Which of several secrets was tried, and how near it came, is
 /// no one's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +19,19 @@ pub enum SignatureError {
     Id,
     #[error("it does not match")]
     Mismatch,
+    /// It matches, and the settings say how its sender writes a time.
+    #[error("its signed time is not {}", .0.described())]
+    Time(TimeFormat),
     /// It matches, but may be a captured one.
     #[error("it was made longer ago than the source allows")]
     Old,
     #[error("it was made later than now: this clock or the sender's is wrong")]
     Future,
+}
+
+impl SignatureError {
+    /// Whether the signature itself matches.
+    pub(super) fn is_of_time(self) -> bool {
+        matches!(self, SignatureError::Time(_) | SignatureError::Old | SignatureError::Future)
+    }
 }

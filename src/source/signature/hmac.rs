@@ -5,11 +5,12 @@ use crate::domain::{Credentials, IdempotencyKey, Method, Webhook};
 use crate::source::form::raw_query;
 
 use super::attempt::SignatureAttempt;
-use super::clock_tolerance::{ClockTolerance, TimeFormat};
+use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::header::{self, HeaderName};
 use super::secret::{Algorithm, any_verifies, is_tag};
 use super::signed_payload::{BadSignedPayload, Parts, SignedPayload};
+use super::time_format::TimeFormat;
 
 /// An HMAC in a header, over the body of a POST as it came, over the query of a GET as it came, and
 /// over whatever else the [`HmacRules`] name. The query of a POST is not covered.
@@ -156,7 +157,7 @@ impl Hmac {
             return Err(SignatureError::Mismatch);
         }
         if let Some((time, text)) = timestamp {
-            let signed_at = time.format.parse(text).ok_or(SignatureError::Mismatch)?;
+            let signed_at = time.format.parse(text).ok_or(SignatureError::Time(time.format))?;
             time.window.check(signed_at, webhook.received_at)?;
         }
         Ok(id.map(|id| String::from_utf8_lossy(id).into_owned()))
@@ -213,7 +214,7 @@ impl Hmac {
             timestamp: time.and_then(|time| time.place.text(webhook, own).ok()).unwrap_or_default(),
             body: signed_bytes(webhook),
         });
-        let matches = self.verify(webhook).is_ok();
+        let matches = self.verify(webhook).map_or_else(SignatureError::is_of_time, |_| true);
         SignatureAttempt::new(webhook, "hmac", &headers).over(&message, matches)
     }
 }
@@ -445,6 +446,33 @@ mod tests {
         assert_eq!(Hmac::new(without, credentials(&["s"])).err(), Some(BadSignedPayload::NoList));
     }
 
+    #[test]
+    fn a_signed_time_in_another_format_is_no_mismatch() {
+        let timed = |format| {
+            let place = TimePlace::Header("X-Time".parse().unwrap());
+            let rules = HmacRules {
+                timestamp: Some(SignedTime { place, format, window: ClockTolerance::default() }),
+                signed_payload: "{timestamp}.{body}".parse().unwrap(),
+                ..rules()
+            };
+            Hmac::new(rules, credentials(&["s"])).unwrap()
+        };
+        let at = Timestamp::from_second(1_763_805_600).unwrap();
+        let sent = Webhook { received_at: at, ..post(None, SIGNED) };
+        let headers = timed(TimeFormat::UnixMs).sign(&sent, "");
+        let webhook =
+            headers.iter().fold(sent, |webhook, (name, value)| with_header(webhook, name, value));
+        assert_eq!(timed(TimeFormat::UnixMs).verify(&webhook), Ok(None));
+        for format in [TimeFormat::Unix, TimeFormat::Iso] {
+            let hmac = timed(format);
+            assert_eq!(hmac.verify(&webhook), Err(SignatureError::Time(format)));
+            assert!(hmac.explain(&webhook).matches, "the signature itself matches");
+            let changed = Webhook { body: b"other".to_vec(), ..webhook.clone() };
+            assert_eq!(hmac.verify(&changed), Err(SignatureError::Mismatch));
+            assert!(!hmac.explain(&changed).matches);
+        }
+    }
+
     /// Every way in which the parts of the webhook could be in a message, each piece at any length.
     fn cuts<'m>(template: &str, message: &'m [u8]) -> Vec<Vec<(String, &'m [u8])>> {
         let Some(at) = template.find('{') else {
@@ -471,7 +499,7 @@ mod tests {
                 "id={id};ts={timestamp};{body}", "{timestamp}{body}:{id}", "{id}:{timestamp}{body}",
                 "{body}{timestamp}00{id}", "{id}-1-{body}", "{timestamp}--{id}--{body}",
             ][..]),
-            format in select(&[TimeFormat::Unix, TimeFormat::Iso][..]),
+            format in select(&[TimeFormat::Unix, TimeFormat::UnixMs, TimeFormat::Iso][..]),
             id in "[a1.:;=t-]{1,4}|[0-9]-1|1-[0-9]|-",
             body in "(0|00|[0-9]{1,3}|-1|00:|:00|\\+00|[a:;=.Z-]){0,3}",
             late in -60..300_i64,

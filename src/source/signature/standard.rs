@@ -4,12 +4,13 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::domain::{Credentials, IdempotencyKey, Webhook};
 
 use super::attempt::SignatureAttempt;
-use super::clock_tolerance::{ClockTolerance, TimeFormat};
+use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::header;
 use super::hmac::signed_bytes;
 use super::secret::{Algorithm, any_verifies, is_tag};
 use super::signed_payload::{Parts, SignedPayload};
+use super::time_format::TimeFormat;
 
 /// Standard Webhooks 1.0.0, as Svix and many others sign: HMAC-SHA256 over id, time and body, any of
 /// several signatures while a secret is rotated. Its asymmetric `v1a` is not looked at.
@@ -66,7 +67,8 @@ impl Standard {
         if !verified {
             return Err(SignatureError::Mismatch);
         }
-        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Mismatch)?;
+        let signed_at =
+            TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Time(TimeFormat::Unix))?;
         self.window.check(signed_at, webhook.received_at)?;
         Ok(String::from_utf8_lossy(id).into_owned())
     }
@@ -96,7 +98,7 @@ impl Standard {
             timestamp: value(TIMESTAMP),
             body: signed_bytes(webhook),
         });
-        let matches = self.verify(webhook).is_ok();
+        let matches = self.verify(webhook).map_or_else(SignatureError::is_of_time, |_| true);
         SignatureAttempt::new(webhook, "standard", &[SIGNATURE, ID, TIMESTAMP])
             .over(&message, matches)
     }

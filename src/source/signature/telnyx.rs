@@ -7,10 +7,11 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use crate::domain::Webhook;
 
 use super::attempt::SignatureAttempt;
-use super::clock_tolerance::{ClockTolerance, TimeFormat};
+use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::header;
 use super::hmac::signed_bytes;
+use super::time_format::TimeFormat;
 
 /// Telnyx: an Ed25519 signature over time and body. Only Telnyx holds the key that signs, so no one
 /// here can.
@@ -60,14 +61,15 @@ impl Telnyx {
         if !verified {
             return Err(SignatureError::Mismatch);
         }
-        let signed_at = TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Mismatch)?;
+        let signed_at =
+            TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Time(TimeFormat::Unix))?;
         self.window.check(signed_at, webhook.received_at)
     }
 
     pub(super) fn explain(&self, webhook: &Webhook) -> SignatureAttempt {
         let timestamp = header::only(webhook, TIMESTAMP).ok().flatten().unwrap_or_default();
         let message = message(timestamp.trim_ascii(), webhook);
-        let matches = self.verify(webhook).is_ok();
+        let matches = self.verify(webhook).map_or_else(SignatureError::is_of_time, |_| true);
         SignatureAttempt::new(webhook, "telnyx", &[SIGNATURE, TIMESTAMP]).over(&message, matches)
     }
 }

@@ -11,6 +11,7 @@ use super::attempt::SignatureAttempt;
 use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::secret::{Algorithm, any_verifies, is_tag};
+use super::time_format::TimeFormat;
 use super::token::authorization;
 
 /// Vonage: a JSON Web Token in `Authorization: Bearer`, made with HS256 and the account's signature
@@ -64,7 +65,9 @@ impl Vonage {
         if !is_tag(hash.as_bytes(), claimed.as_bytes()) {
             return Err(SignatureError::Mismatch);
         }
-        let time = |second| Timestamp::from_second(second).map_err(|_| SignatureError::Mismatch);
+        let time = |second| {
+            Timestamp::from_second(second).map_err(|_| SignatureError::Time(TimeFormat::Unix))
+        };
         self.window.check(time(claims.iat)?, webhook.received_at)?;
         if claims.exp.map(time).transpose()?.is_some_and(|expires| expires <= webhook.received_at) {
             return Err(SignatureError::Old);
@@ -90,7 +93,7 @@ impl Vonage {
 
     /// The signed text is the token itself; the payload's hash can be compared.
     pub(super) fn explain(&self, webhook: &Webhook, form: &Form) -> SignatureAttempt {
-        let matches = self.verify(webhook, form).is_ok();
+        let matches = self.verify(webhook, form).map_or_else(SignatureError::is_of_time, |_| true);
         SignatureAttempt::new(webhook, "vonage", &["Authorization"])
             .over(format!("payload_hash={}", payload_hash(webhook, form)).as_bytes(), matches)
     }
@@ -184,6 +187,10 @@ mod tests {
         assert_eq!(with(&format!(r#"{{"iat":0,"exp":0,{hash}}}"#)), Err(SignatureError::Old));
         assert_eq!(with(&format!(r#"{{"iat":-301,{hash}}}"#)), Err(SignatureError::Old));
         assert_eq!(with(&format!(r#"{{"iat":61,{hash}}}"#)), Err(SignatureError::Future));
+        assert_eq!(
+            with(&format!(r#"{{"iat":1763805600000,{hash}}}"#)),
+            Err(SignatureError::Time(TimeFormat::Unix))
+        );
         for bad in [r#"{"iat":0}"#, &format!("{{{hash}}}"), "{", r#"{"iat":0,"payload_hash":""}"#] {
             assert_eq!(with(bad), Err(SignatureError::Mismatch), "{bad}");
         }

@@ -213,6 +213,8 @@ pub fn jsonpath(data: &[u8]) {
         accepts: json.accepts,
         signature: Scheme::None,
         readers,
+        has_ids: json.has_ids,
+        repeats_count: json.repeats_count,
         url: json.url.clone(),
         reply: json.reply.clone(),
         on_reject: json.on_reject,

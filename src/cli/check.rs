@@ -165,7 +165,7 @@ fn to_json(file: &Path, settings: &Settings) -> Value {
             "url": source.address(),
             "signed_with": source.signature.labels(),
             "vouched_for": source.signature.vouches_for_answers(),
-            "replays_count": settings.replays_count(source),
+            "replays_count": source.takes_replays(),
             "account": source.account.name.as_str(),
             "survey": source.survey.as_str(),
         });

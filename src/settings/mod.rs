@@ -212,11 +212,6 @@ impl Settings {
         !self.public.listen.ip().is_loopback() || !self.admin.listen.ip().is_loopback()
     }
 
-    /// Whether an earlier answer comes back if a captured request of a source is sent again.
-    pub fn replays_count(&self, source: &Source) -> bool {
-        warnings::replays_count(source, &self.surveys[&source.survey])
-    }
-
     fn warnings_of(&self, tree: &Located, context: &Context) -> Warnings {
         let Self { public, accounts, sources, replies, surveys, .. } = self;
         let checked = Checked { public, accounts, sources, replies, surveys, tree };

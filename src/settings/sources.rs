@@ -106,14 +106,6 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
         }
         Some(cursor) => signature(&cursor),
     };
-    let signature = signature.map(|signature| match (signature, &survey) {
-        (Scheme::Plivo(plivo), Some((_, Some(survey))))
-            if survey.changed_answers() != ChangedAnswerPolicy::KeepFirst =>
-        {
-            Scheme::Plivo(plivo.naming_webhooks())
-        }
-        (signature, _) => signature,
-    });
     let readers = match (table.get("extract"), &survey) {
         (Some(read), Some((_, Some(survey)))) if !without => {
             readers(&read, cursor.located().get("extract"), &wanted(survey))
@@ -122,8 +114,15 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
     };
     let url = url(&table, signature.as_ref(), refs.public);
     let preset = table.get("preset").and_then(|cursor| cursor.value()?.as_str());
-    let reply = table
-        .or("reply", SourceReply::default(), |cursor| reply(&cursor, preset.unwrap_or_default()));
+    let preset = preset.unwrap_or_default();
+    // A vendor's preset knows what its vendor sends; those for any sender read an id if there is one.
+    let own_id = cursor.located().get("extract").and_then(|own| own.get("id"));
+    let requires_id = own_id.is_some() || !preset.starts_with("generic-");
+    let repeats_count = survey
+        .as_ref()
+        .and_then(|(_, survey)| *survey)
+        .is_some_and(|survey| survey.changed_answers() != ChangedAnswerPolicy::KeepFirst);
+    let reply = table.or("reply", SourceReply::default(), |cursor| reply(&cursor, preset));
     let on_reject = table.or("on_reject", OnReject::default(), |cursor| cursor.one_of());
     let quarantine = table.or("quarantine", QUARANTINE_DEFAULT, |cursor| {
         cursor.whole().and_then(|count| usize::try_from(count).ok())
@@ -134,7 +133,9 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
         survey: survey?.0,
         accepts: accepts?,
         signature: signature?,
+        has_ids: requires_id && readers.as_ref().is_some_and(|readers| !readers.id.is_empty()),
         readers: readers?,
+        repeats_count,
         url: url?,
         reply: reply?,
         on_reject: on_reject?,

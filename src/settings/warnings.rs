@@ -15,7 +15,6 @@ use super::spec::Kind;
 use crate::destination::Destination;
 use crate::domain::{Credentials, Name};
 use crate::source::{ForeignCall, Scheme, SignedUrl, Source};
-use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::{Replies, Survey};
 
 /// Warnings of settings that are valid.
@@ -66,11 +65,6 @@ impl Warnings {
             others: others.into_sorted(),
         }
     }
-}
-
-/// Whether an earlier answer comes back if a captured request is sent again.
-pub(super) fn replays_count(source: &Source, survey: &Survey) -> bool {
-    source.takes_replays() && survey.changed_answers() != ChangedAnswerPolicy::KeepFirst
 }
 
 impl Checked<'_> {
@@ -125,11 +119,11 @@ impl Checked<'_> {
                 let message = "anyone who knows the address of this source can send answers to it";
                 note(signature.clone(), message.to_owned());
             }
-            if replays_count(source, &self.surveys[&source.survey]) {
+            if source.takes_replays() {
                 let message = format!(
                     "a captured request counts again, as often as it is sent: its signature covers \
-                 neither a time nor an id, and {} does not keep the first answer. Name its id under \
-                 extract.id, or set on_changed_answer: keep_first",
+                 neither a time nor an id that every webhook has, and {} does not keep the first answer. \
+                 Name an id that every webhook has under extract.id, or set on_changed_answer: keep_first",
                     source.survey
                 );
                 note(signature, message);

@@ -61,6 +61,11 @@ pub struct Source {
     pub accepts: Accepts,
     pub signature: Scheme,
     pub readers: Extractors,
+    /// Whether [`readers`](Self::readers) find an id in every webhook.
+    pub has_ids: bool,
+    /// Whether an earlier answer counts again if its webhook comes again. Each webhook is then known by
+    /// what makes it unique, which costs the store a look-up and a row for each.
+    pub repeats_count: bool,
     /// What the sender calls, as it writes it.
     pub url: SignedUrl,
     pub reply: SourceReply,
@@ -83,7 +88,9 @@ impl Source {
     /// # Errors
     /// As for [`verify`](Self::verify).
     pub fn verify_or_return(&self, webhook: Webhook) -> Result<VerifiedWebhook, Unverified> {
-        self.signature.verify(webhook, self.accepts, &self.url, &self.account.credentials)
+        let verified =
+            self.signature.verify(webhook, self.accepts, &self.url, &self.account.credentials)?;
+        Ok(if self.repeats_count { verified } else { verified.named_by_sender_only() })
     }
 
     /// How often a secret that it verifies with has changed since the settings were read.
@@ -138,10 +145,10 @@ impl Source {
         Ok(self.readers.read(webhook)?)
     }
 
-    /// Whether a captured webhook of its sender would be taken as a new one at any time, for nothing that is
-    /// signed tells it from another: neither a time nor an id. Harmless where the first answer counts.
+    /// Whether an earlier answer comes back at any time if a captured webhook is sent again, for nothing
+    /// that is signed tells it from another: neither a time nor an id.
     pub fn takes_replays(&self) -> bool {
-        self.signature.takes_replays() && self.readers.id.is_empty()
+        self.repeats_count && self.signature.takes_replays() && !self.has_ids
     }
 
     /// What its sender calls, without a query.

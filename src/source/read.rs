@@ -9,7 +9,7 @@ use super::parsed_request::ParsedRequest;
 use super::path::FieldPath;
 use super::recut::{Cuts, Fields, ReadField};
 use super::rejection::ParseError;
-use super::signature::{SignatureCoverage, VerifiedWebhook};
+use super::signature::{SignatureCoverage, SignedId, VerifiedWebhook};
 
 /// What a webhook says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,14 +224,20 @@ impl Extractors {
         webhook: &VerifiedWebhook,
         opened: &ParsedRequest<'_>,
     ) -> Result<Option<IdempotencyKey>, ParseError> {
-        if let Some(signed) = webhook.identity() {
-            return Ok(Some(signed));
+        let signed = webhook.signed_id();
+        // What is read under V3 could be cut otherwise, unlike its nonce.
+        if let Some(SignedId::Own(id) | SignedId::Nonce(id)) = signed {
+            return Ok(Some(webhook.identified_as(id.clone())));
         }
-        let Some((id, _)) = first(&self.id, opened, is_said)? else { return Ok(None) };
-        if id.len() > IdempotencyKey::LENGTH_MAX {
-            return Err(ParseError::LongId);
-        }
-        Ok(Some(webhook.identified_as(id.into_owned())))
+        let id = match (first(&self.id, opened, is_said)?, signed) {
+            (Some((id, _)), _) if id.len() > IdempotencyKey::LENGTH_MAX => {
+                return Err(ParseError::LongId);
+            }
+            (Some((id, _)), _) => id.into_owned(),
+            (None, Some(SignedId::Payload(digest))) => digest.clone(),
+            (None, _) => return Ok(None),
+        };
+        Ok(Some(webhook.identified_as(id)))
     }
 
     /// Fields of which a second would be a second meaning.

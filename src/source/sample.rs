@@ -51,6 +51,8 @@ pub fn source(signature: Scheme, url: SignedUrl, token: &str) -> Source {
         accepts: Accepts::Form,
         signature,
         readers: plivo(),
+        has_ids: false,
+        repeats_count: false,
         url,
         reply: SourceReply::default(),
         on_reject: super::OnReject::Status,

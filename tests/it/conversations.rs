@@ -31,6 +31,7 @@ sources:
   piecemeal: { preset: genesys, account: main, survey: led, signature: none }
   web: { preset: generic-json, account: main, survey: led, signature: { hmac: { header: X-Signature, secret: { value: a-made-up-secret } } } }
   undecided: { preset: plivo, account: main, survey: undecided }
+  timed: { preset: jambonz, account: main, survey: undecided, signature: { hmac: { secret: { value: a-made-up-secret } } } }
 surveys:
   undecided: { questions: [{ name: score, answers: 1-5 }], rating: { question: score }, on_changed_answer: redeliver }
   led:
@@ -175,6 +176,36 @@ fn a_value_that_is_moved_into_the_nonce_is_refused_and_no_answer_comes_back() {
     assert_eq!(ratings(), [2, 5]);
     let refused = "webhook_rejections_total{reason=\"signature_id\",source=\"undecided\"}";
     assert_eq!(test_env.figures().of(refused), 2.0);
+}
+
+/// Its signature covers the time, and no id.
+#[test]
+fn a_timed_webhook_that_is_replayed_brings_no_earlier_answer_back() {
+    let test_env = test_env();
+    let signed = |digits: &str| {
+        let body = json!({ "customerData": { "call_uuid": "c-1" }, "digits": digits }).to_string();
+        let now = jiff::Timestamp::now().as_second();
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"a-made-up-secret").unwrap();
+        mac.update(format!("{now}.{body}").as_bytes());
+        let signature = format!("t={now},v1={}", HEXLOWER.encode(&mac.finalize().into_bytes()));
+        (body, signature)
+    };
+    let send = |(body, signature): &(String, String)| {
+        let headers =
+            [("content-type", "application/json"), ("jambonz-signature", signature.as_str())];
+        let reply = exchange(
+            test_env.public(),
+            &request("POST", "/hooks/timed", &headers, body.as_bytes()),
+        );
+        reply.header("postcall-outcome").map(str::to_owned)
+    };
+    let outcome = |outcome: &str| Some(outcome.to_owned());
+    let (captured, changed) = (signed("2"), signed("4"));
+    assert_eq!(send(&captured), outcome("created"));
+    assert_eq!(send(&changed), outcome("updated"));
+    assert_eq!(send(&captured), outcome("duplicate"));
+    let relisted = captured.1.replace(",v1=", ",v1=00,v1=");
+    assert_eq!(send(&(captured.0, relisted)), outcome("duplicate"));
 }
 
 #[test]

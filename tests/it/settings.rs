@@ -367,6 +367,17 @@ fn a_source_whose_captured_requests_count_again_is_known() {
         load(&text, &[whsec]).unwrap().sources["ivr"].takes_replays()
     };
     let timed = "timestamp: { header: X-Time }, signed_payload: \"{timestamp}.{body}\"";
+    let generic = |extract: &str| {
+        let read = format!("preset: generic-form\n    extract: {{ {extract} }}");
+        let text = replaced(AS_WRITTEN, "preset: plivo", &read);
+        let to = format!("signature: {}\n    reply: {{", hmac("encoding: hex"));
+        let text = replaced(&text, "reply: {", &to);
+        let last = "\n    on_changed_answer: keep_last\n    questions:";
+        load(&replaced(&text, "\n    questions:", last), &[]).unwrap().sources["ivr"]
+            .takes_replays()
+    };
+    assert!(generic("call: form:call"), "a sender may leave out event_id");
+    assert!(!generic("id: form:event_id"), "its operator says that it is there");
     for (signature, expected) in [
         ("[v3, ma-v3]", false),
         ("{ twilio: { secret: { env: HOOK_TOKEN } } }", true),

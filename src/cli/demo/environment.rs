@@ -233,6 +233,8 @@ fn forger_of(source: &Source) -> Source {
         accepts: source.accepts,
         signature: Scheme::Plivo(Plivo::default()),
         readers: source.readers.clone(),
+        has_ids: source.has_ids,
+        repeats_count: source.repeats_count,
         url: source.url.clone(),
         reply: source.reply.clone(),
         on_reject: source.on_reject,

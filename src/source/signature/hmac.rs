@@ -9,6 +9,7 @@ use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::header::{self, HeaderName};
 use super::secret::{Algorithm, any_verifies, is_tag};
+use super::signed_id::SignedId;
 use super::signed_payload::{BadSignedPayload, Parts, SignedPayload};
 use super::time_format::TimeFormat;
 
@@ -119,8 +120,9 @@ impl Hmac {
         self.rules.id.is_some()
     }
 
-    /// Gives the sender's id of the webhook, where it signs one.
-    pub(super) fn verify(&self, webhook: &Webhook) -> Result<Option<String>, SignatureError> {
+    /// Returns the sender's id of the webhook if it signs one, and otherwise what it signs if that has a
+    /// time.
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<Option<SignedId>, SignatureError> {
         let rules = &self.rules;
         let value = header::required(webhook, rules.header.as_str())?;
         let listed = rules.signatures(value)?;
@@ -160,7 +162,8 @@ impl Hmac {
             let signed_at = time.format.parse(text).ok_or(SignatureError::Time(time.format))?;
             time.window.check(signed_at, webhook.received_at)?;
         }
-        Ok(id.map(|id| String::from_utf8_lossy(id).into_owned()))
+        let own = id.map(|id| SignedId::Own(String::from_utf8_lossy(id).into_owned()));
+        Ok(own.or_else(|| timestamp.map(|_| SignedId::of_payload(&message))))
     }
 
     /// As of the webhook's arrival; `id` is what the sender calls it, where it signs one.
@@ -377,7 +380,7 @@ mod tests {
             .sign(&post(None, SIGNED), "msg-1")
             .iter()
             .fold(post(None, SIGNED), |webhook, (name, value)| with_header(webhook, name, value));
-        assert_eq!(hmac.verify(&webhook), Ok(Some("msg-1".to_owned())));
+        assert_eq!(hmac.verify(&webhook), Ok(Some(SignedId::Own("msg-1".to_owned()))));
         for (at, (name, value)) in webhook.headers.iter().enumerate().skip(1) {
             let mut twice = webhook.clone();
             twice.headers.push(name, value);
@@ -404,8 +407,11 @@ mod tests {
             }))
         };
         let uuid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
-        assert_eq!(signed("{id}.{body}", uuid), Ok(Some(uuid.to_owned())));
-        assert_eq!(signed("sent-by=x;id={id};{body}", uuid), Ok(Some(uuid.to_owned())));
+        assert_eq!(signed("{id}.{body}", uuid), Ok(Some(SignedId::Own(uuid.to_owned()))));
+        assert_eq!(
+            signed("sent-by=x;id={id};{body}", uuid),
+            Ok(Some(SignedId::Own(uuid.to_owned())))
+        );
         assert_eq!(signed("{id}-{body}", uuid), Err(SignatureError::Id));
     }
 
@@ -462,7 +468,7 @@ mod tests {
         let headers = timed(TimeFormat::UnixMs).sign(&sent, "");
         let webhook =
             headers.iter().fold(sent, |webhook, (name, value)| with_header(webhook, name, value));
-        assert_eq!(timed(TimeFormat::UnixMs).verify(&webhook), Ok(None));
+        assert!(timed(TimeFormat::UnixMs).verify(&webhook).is_ok());
         for format in [TimeFormat::Unix, TimeFormat::Iso] {
             let hmac = timed(format);
             assert_eq!(hmac.verify(&webhook), Err(SignatureError::Time(format)));

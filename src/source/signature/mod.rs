@@ -8,6 +8,7 @@ mod header;
 mod hmac;
 mod plivo;
 mod secret;
+mod signed_id;
 mod signed_payload;
 mod standard;
 mod telnyx;
@@ -24,6 +25,7 @@ pub use hmac::{Encoding, Hmac, HmacRules, SignedTime, TimePlace};
 pub(super) use plivo::v3_queries;
 pub use plivo::{NothingAccepted, Plivo, PlivoHeader, UnknownPlivoHeader};
 pub use secret::Algorithm;
+pub(super) use signed_id::SignedId;
 pub use signed_payload::{BadSignedPayload, SignedPayload};
 pub use standard::{MalformedSecret, Standard};
 pub use telnyx::{MalformedKey, PublicKey, Telnyx};
@@ -67,7 +69,7 @@ pub struct VerifiedWebhook {
     coverage: SignatureCoverage,
     vouches_for_headers: bool,
     keys_expire: bool,
-    id: Option<String>,
+    id: Option<SignedId>,
 }
 
 /// A rejected webhook, as it came.
@@ -158,7 +160,7 @@ impl Scheme {
         content: Content,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<(SignatureCoverage, Option<String>), SignatureError> {
+    ) -> Result<(SignatureCoverage, Option<SignedId>), SignatureError> {
         let id = match self {
             Scheme::Plivo(plivo) => {
                 let (family, nonce) = plivo.verify(webhook, form, url, tokens)?;
@@ -167,10 +169,10 @@ impl Scheme {
             Scheme::Bearer(bearer) => bearer.verify(webhook).map(|()| None)?,
             Scheme::Basic(basic) => basic.verify(webhook).map(|()| None)?,
             Scheme::Hmac(hmac) => hmac.verify(webhook)?,
-            Scheme::Standard(standard) => Some(standard.verify(webhook)?),
+            Scheme::Standard(standard) => standard.verify(webhook).map(SignedId::Own).map(Some)?,
             Scheme::Twilio(twilio) => twilio.verify(webhook, form, content, url).map(|()| None)?,
-            Scheme::Vonage(vonage) => vonage.verify(webhook, form)?,
-            Scheme::Telnyx(telnyx) => telnyx.verify(webhook).map(|()| None)?,
+            Scheme::Vonage(vonage) => Some(vonage.verify(webhook, form)?),
+            Scheme::Telnyx(telnyx) => Some(telnyx.verify(webhook)?),
             Scheme::None => None,
         };
         Ok((self.covers(webhook.method), id))
@@ -199,7 +201,7 @@ impl Scheme {
         form: Form,
         content: Content,
         coverage: SignatureCoverage,
-        id: Option<String>,
+        id: Option<SignedId>,
     ) -> VerifiedWebhook {
         let vouches_for_headers = self.vouches_for_headers();
         let keys_expire = !self.is_signed_for_ever();
@@ -334,7 +336,7 @@ impl Scheme {
     pub(in crate::source) fn takes_replays(&self) -> bool {
         self.is_signed_for_ever()
             && match self {
-                Scheme::Plivo(plivo) => !plivo.names_webhooks(),
+                Scheme::Plivo(_) => false,
                 Scheme::Hmac(hmac) => !hmac.signs_id(),
                 _ => true,
             }
@@ -391,7 +393,21 @@ impl VerifiedWebhook {
 
     /// What the sender calls this webhook, where its signature covers that.
     pub fn identity(&self) -> Option<IdempotencyKey> {
-        self.id.clone().map(|id| self.identified_as(id))
+        match self.id.clone() {
+            Some(SignedId::Own(id)) => Some(self.identified_as(id)),
+            _ => None,
+        }
+    }
+
+    /// What tells it from the other webhooks of its sender; unlike [`identity`](Self::identity) also
+    /// where its sender does not call it anything.
+    pub(super) fn signed_id(&self) -> Option<&SignedId> {
+        self.id.as_ref()
+    }
+
+    /// With nothing but what the sender itself calls it.
+    pub(super) fn named_by_sender_only(self) -> Self {
+        Self { id: self.id.filter(|id| matches!(id, SignedId::Own(_))), ..self }
     }
 
     pub(super) fn vouches_for_headers(&self) -> bool {

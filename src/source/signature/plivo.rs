@@ -12,6 +12,7 @@ use super::attempt::SignatureAttempt;
 use super::error::SignatureError;
 use super::header;
 use super::secret::{any_verifies, hmac_sha256, is_tag};
+use super::signed_id::SignedId;
 
 /// Plivo's own signatures: HMAC-SHA256 with an auth token, in Base64.
 ///
@@ -21,7 +22,6 @@ use super::secret::{any_verifies, hmac_sha256, is_tag};
 pub struct Plivo {
     /// Never empty.
     accepted: BTreeSet<PlivoHeader>,
-    names_webhooks: bool,
 }
 
 /// The headers that Plivo signs with, the preferred first. The plain ones are made with the token
@@ -68,41 +68,25 @@ impl Plivo {
         headers: impl IntoIterator<Item = PlivoHeader>,
     ) -> Result<Self, NothingAccepted> {
         let accepted = BTreeSet::from_iter(headers);
-        if accepted.is_empty() {
-            Err(NothingAccepted)
-        } else {
-            Ok(Self { accepted, names_webhooks: false })
-        }
-    }
-
-    /// Takes the nonce of V3 for the webhook's name, so that one which is replayed is known again. That
-    /// costs the store a look-up and a row for each webhook, and is worth it only where an answer that
-    /// is repeated may count again.
-    pub fn naming_webhooks(self) -> Self {
-        Self { names_webhooks: true, ..self }
+        if accepted.is_empty() { Err(NothingAccepted) } else { Ok(Self { accepted }) }
     }
 
     pub fn accepted(&self) -> impl Iterator<Item = PlivoHeader> + '_ {
         self.accepted.iter().copied()
     }
 
-    pub(super) fn names_webhooks(&self) -> bool {
-        self.names_webhooks
-    }
-
     pub(super) fn preferred(&self) -> PlivoHeader {
         *self.accepted.first().expect("never empty")
     }
 
-    /// Any token that matches any listed signature suffices. Says which family it was, and the name
-    /// of the webhook where it has one.
+    /// Any token that matches any listed signature suffices. Returns the family, and the nonce of V3.
     pub(super) fn verify(
         &self,
         webhook: &Webhook,
         form: &Form,
         url: &SignedUrl,
         tokens: &Credentials,
-    ) -> Result<(Family, Option<String>), SignatureError> {
+    ) -> Result<(Family, Option<SignedId>), SignatureError> {
         let mut signatures = Vec::new();
         for name in PlivoHeader::ALL {
             if let Some(value) = header::only(webhook, name.header())? {
@@ -129,8 +113,8 @@ impl Plivo {
         if !verified {
             return Err(SignatureError::Mismatch);
         }
-        let is_name = self.names_webhooks && family == Family::V3;
-        Ok((family, is_name.then(|| String::from_utf8_lossy(nonce).into_owned())))
+        let nonce = || SignedId::Nonce(String::from_utf8_lossy(nonce).into_owned());
+        Ok((family, (family == Family::V3).then(nonce)))
     }
 
     /// Signs with the preferred header and the first token.
@@ -189,8 +173,7 @@ impl Plivo {
 impl Default for Plivo {
     /// V3 and Ma-V3.
     fn default() -> Self {
-        let accepted = BTreeSet::from([PlivoHeader::V3, PlivoHeader::MaV3]);
-        Self { accepted, names_webhooks: false }
+        Self { accepted: BTreeSet::from([PlivoHeader::V3, PlivoHeader::MaV3]) }
     }
 }
 

@@ -11,6 +11,7 @@ use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::header;
 use super::hmac::signed_bytes;
+use super::signed_id::SignedId;
 use super::time_format::TimeFormat;
 
 /// Telnyx: an Ed25519 signature over time and body. Only Telnyx holds the key that signs, so no one
@@ -50,7 +51,7 @@ impl Telnyx {
         self.keys.iter().any(|PublicKey(key)| BASE64.encode(key) == PublicKey::PLACEHOLDER)
     }
 
-    pub(super) fn verify(&self, webhook: &Webhook) -> Result<(), SignatureError> {
+    pub(super) fn verify(&self, webhook: &Webhook) -> Result<SignedId, SignatureError> {
         let claimed = header::required(webhook, SIGNATURE)?.trim_ascii();
         let timestamp = header::required(webhook, TIMESTAMP)?.trim_ascii();
         let claimed = BASE64.decode(claimed).map_err(|_| SignatureError::Mismatch)?;
@@ -63,7 +64,8 @@ impl Telnyx {
         }
         let signed_at =
             TimeFormat::Unix.parse(timestamp).ok_or(SignatureError::Time(TimeFormat::Unix))?;
-        self.window.check(signed_at, webhook.received_at)
+        self.window.check(signed_at, webhook.received_at)?;
+        Ok(SignedId::of_payload(&message))
     }
 
     pub(super) fn explain(&self, webhook: &Webhook) -> SignatureAttempt {

@@ -11,6 +11,7 @@ use super::attempt::SignatureAttempt;
 use super::clock_tolerance::ClockTolerance;
 use super::error::SignatureError;
 use super::secret::{Algorithm, any_verifies, is_tag};
+use super::signed_id::SignedId;
 use super::time_format::TimeFormat;
 use super::token::authorization;
 
@@ -39,12 +40,12 @@ struct Claims {
 }
 
 impl Vonage {
-    /// Gives the token's own id, where it has one.
+    /// Returns the token's own id if it has one, and otherwise the token.
     pub(super) fn verify(
         &self,
         webhook: &Webhook,
         form: &Form,
-    ) -> Result<Option<String>, SignatureError> {
+    ) -> Result<SignedId, SignatureError> {
         let token = authorization(webhook, b"Bearer")?;
         let (signed, tag) = split_last(token).ok_or(SignatureError::Mismatch)?;
         let (header, claims) = split_last(signed).ok_or(SignatureError::Mismatch)?;
@@ -72,7 +73,8 @@ impl Vonage {
         if claims.exp.map(time).transpose()?.is_some_and(|expires| expires <= webhook.received_at) {
             return Err(SignatureError::Old);
         }
-        Ok(claims.jti.filter(|id| !id.is_empty() && id.len() <= IdempotencyKey::LENGTH_MAX))
+        let own = claims.jti.filter(|id| !id.is_empty() && id.len() <= IdempotencyKey::LENGTH_MAX);
+        Ok(own.map_or_else(|| SignedId::of_payload(signed), SignedId::Own))
     }
 
     /// As of the webhook's arrival, with the first secret.
@@ -140,7 +142,7 @@ mod tests {
         format!("Bearer {signed}.{}", BASE64URL_NOPAD.encode(&tag))
     }
 
-    fn verify(webhook: Webhook, authorization: &str) -> Result<Option<String>, SignatureError> {
+    fn verify(webhook: Webhook, authorization: &str) -> Result<SignedId, SignatureError> {
         let vonage = Vonage { secrets: credentials(&[SECRET]), window: ClockTolerance::default() };
         let form = Form::split(&webhook, Content::Json).unwrap();
         vonage.verify(&with_header(webhook, "Authorization", authorization), &form)
@@ -155,7 +157,7 @@ mod tests {
         let webhook = || post(None, "{}");
         assert_eq!(
             verify(webhook(), &token(r#"{"alg":"HS256"}"#, &claims)),
-            Ok(Some("j-1".to_owned()))
+            Ok(SignedId::Own("j-1".to_owned()))
         );
         for header in [
             r#"{"alg":"none"}"#,
@@ -182,8 +184,10 @@ mod tests {
         let hs256 = r#"{"alg":"HS256"}"#;
         let with = |claims: &str| verify(post(None, "{}"), &token(hs256, claims));
         let hash = format!(r#""payload_hash":"{HASH}""#);
-        assert_eq!(with(&format!(r#"{{"iat":0,{hash}}}"#)), Ok(None));
-        assert_eq!(with(&format!(r#"{{"iat":0,"exp":1,{hash}}}"#)), Ok(None));
+        let without_id = with(&format!(r#"{{"iat":0,{hash}}}"#));
+        assert!(matches!(without_id, Ok(SignedId::Payload(_))));
+        assert_ne!(with(&format!(r#"{{"iat":1,{hash}}}"#)), without_id);
+        assert!(with(&format!(r#"{{"iat":0,"exp":1,{hash}}}"#)).is_ok());
         assert_eq!(with(&format!(r#"{{"iat":0,"exp":0,{hash}}}"#)), Err(SignatureError::Old));
         assert_eq!(with(&format!(r#"{{"iat":-301,{hash}}}"#)), Err(SignatureError::Old));
         assert_eq!(with(&format!(r#"{{"iat":61,{hash}}}"#)), Err(SignatureError::Future));
@@ -202,6 +206,6 @@ mod tests {
         let hash = "046bc93c2c55d44a47bbd4cc1d164a368f49dcdd054e73627dd8ffe451c19600";
         let claims = format!(r#"{{"iat":0,"payload_hash":"{hash}"}}"#);
         let webhook = get(Some("uuid=a+b&dtmf=4"));
-        assert_eq!(verify(webhook, &token(r#"{"alg":"HS256"}"#, &claims)), Ok(None));
+        assert!(verify(webhook, &token(r#"{"alg":"HS256"}"#, &claims)).is_ok());
     }
 }

@@ -16,8 +16,8 @@ use crate::telemetry::{DeliveryResult, logs};
 /// How often statistics are read.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long idempotency keys that expire are kept: longer than any sender tries again, and than any
-/// signed time is taken.
+/// How long idempotency keys that expire are kept: longer than any sender tries again, and than a
+/// signed time is accepted (`ClockTolerance::LONGEST`).
 const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How often more is forgotten and purged.

@@ -253,7 +253,16 @@ fn window(table: &Table<'_>) -> Option<ClockTolerance> {
     let default = ClockTolerance::default();
     let past = table.or("max_age", default.max_age, |cursor| cursor.duration());
     let future = table.or("max_skew", default.max_skew, |cursor| cursor.duration());
-    Some(ClockTolerance { max_age: past?, max_skew: future? })
+    let (max_age, max_skew) = (past?, future?);
+    if max_age + max_skew > ClockTolerance::LONGEST {
+        let longer = if max_age >= max_skew { "max_age" } else { "max_skew" };
+        return table.fault_at(
+            longer,
+            "max_age and max_skew must be at most 6d together: ids of webhooks are remembered for 7d, and \
+             a captured one would count again after that",
+        );
+    }
+    Some(ClockTolerance { max_age, max_skew })
 }
 
 const HEADER: &str = "the name of a header";

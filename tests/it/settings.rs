@@ -301,6 +301,8 @@ fn a_wrong_signature_is_refused_with_the_right_forms() {
         "{ hmac: { header: X-Sign, secret: { env: HOOK_TOKEN }, signed_payload: \"{nonce}{body}\" } }",
         "{ standard: { secret: { env: HOOK_TOKEN }, max_age: 5 } }",
         "{ standard: { secret: { env: HOOK_TOKEN } } }",
+        "{ standard: { secret: { env: HOOK_TOKEN }, max_age: 144h } }",
+        "{ telnyx: { public_key: e7xtHePnoFdgHIjcp8GeuJhxbAcSE9GqTjmLCqQwLqc=, max_skew: 30d } }",
         "{ twilio: {} }",
         "{ vonage: { key: { env: HOOK_TOKEN } } }",
         "{ telnyx: { public_key: AAAA } }",

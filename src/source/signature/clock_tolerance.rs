@@ -21,6 +21,10 @@ impl Default for ClockTolerance {
 }
 
 impl ClockTolerance {
+    /// Longest age and skew together. By a day less than ids are remembered, for clocks that differ and
+    /// webhooks that wait.
+    pub const LONGEST: Duration = Duration::from_secs(6 * 24 * 3600);
+
     pub(super) fn check(self, signed_at: Timestamp, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(signed_at);
         let limit = if age.is_negative() { self.max_skew } else { self.max_age };

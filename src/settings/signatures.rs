@@ -10,9 +10,9 @@ use super::section::{words, words_of};
 use super::spec::{Key, Kind, Spec, key};
 use crate::domain::Credentials;
 use crate::source::{
-    Algorithm, Basic, Bearer, ClockTolerance, Encoding, HeaderName, Hmac, HmacRules, Plivo,
-    PlivoHeader, PublicKey, Scheme, SignedPayload, SignedTime, Standard, Telnyx, TimeFormat,
-    TimePlace, Twilio, Vonage,
+    Algorithm, BadSignedPayload, Basic, Bearer, ClockTolerance, Encoding, HeaderName, Hmac,
+    HmacRules, Plivo, PlivoHeader, PublicKey, Scheme, SignedPayload, SignedTime, Standard, Telnyx,
+    TimeFormat, TimePlace, Twilio, Vonage,
 };
 
 /// Fewest characters of a secret that a sender shows or signs with: it is guessed at leisure.
@@ -45,7 +45,8 @@ const SCHEMES: Spec = Spec::of(&[
 
 const SECRET: Key = key("secret", Kind::Secret, "What the sender signs with.").needed();
 const PAST: Key =
-    key("max_age", Kind::Duration(Duration::ZERO), "How old a signed time may be.").or("5m");
+    key("max_age", Kind::Duration(Duration::from_secs(1)), "How old a signed time may be.")
+        .or("5m");
 const FUTURE: Key =
     key("max_skew", Kind::Duration(Duration::ZERO), "How far ahead of now a signed time may be.")
         .or("1m");
@@ -170,7 +171,14 @@ fn hmac(cursor: &Cursor<'_>) -> Option<Hmac> {
     }
     match Hmac::new(rules, secrets) {
         Ok(hmac) => Some(hmac),
-        Err(bad) => table.fault_at("signed_payload", bad.to_string()),
+        Err(bad) => {
+            let key = match bad {
+                BadSignedPayload::TimeInPlaceOfSignature => "timestamp",
+                BadSignedPayload::IdInPlaceOfAnother => "id",
+                _ => "signed_payload",
+            };
+            table.fault_at(key, bad.to_string())
+        }
     }
 }
 

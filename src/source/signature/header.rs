@@ -17,6 +17,10 @@ impl HeaderName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
 }
 
 impl FromStr for HeaderName {

@@ -92,6 +92,21 @@ impl HmacRules {
         if is_listed && self.key.is_none() {
             return Err(BadSignedPayload::NoList);
         }
+        let time_header = match self.timestamp.as_ref().map(|time| &time.place) {
+            Some(TimePlace::Key(key)) if Some(key) == self.key.as_ref() => {
+                return Err(BadSignedPayload::TimeInPlaceOfSignature);
+            }
+            Some(TimePlace::Header(header)) if header.is_same(&self.header) => {
+                return Err(BadSignedPayload::TimeInPlaceOfSignature);
+            }
+            Some(TimePlace::Header(header)) => Some(header),
+            _ => None,
+        };
+        if self.id.as_ref().is_some_and(|id| {
+            id.is_same(&self.header) || time_header.is_some_and(|header| id.is_same(header))
+        }) {
+            return Err(BadSignedPayload::IdInPlaceOfAnother);
+        }
         match (self.id.is_some(), self.signed_payload.id()) {
             (true, false) => Err(BadSignedPayload::UnsignedId),
             (false, true) => Err(BadSignedPayload::NoId),

@@ -38,6 +38,10 @@ pub enum BadSignedPayload {
     UnsignedId,
     #[error("there is no id: say which header has it, id: …")]
     NoId,
+    #[error("the time is where the signature is: name the key or header that has the time alone")]
+    TimeInPlaceOfSignature,
+    #[error("the id is where the signature or the time is: name the header that has the id alone")]
+    IdInPlaceOfAnother,
 }
 
 /// The parts of one webhook that may be signed.

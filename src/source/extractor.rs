@@ -35,6 +35,12 @@ pub enum BadExtractor {
     Path(#[from] BadPath),
     #[error("expected one condition after ` if `, such as form:InputType=speech")]
     Condition,
+    /// As `==` in the conditions of a survey, or quotes there.
+    #[error(
+        "write one = and then the value as it is sent, with neither a blank before it nor quotes around \
+         it: form:Event=Hangup"
+    )]
+    Value,
 }
 
 impl Extractor {
@@ -129,6 +135,12 @@ impl FromStr for Condition {
             return Ok(Self { path: text.parse()?, test: Test::Something });
         };
         let (path, value) = (&text[..at], text[at + 1..].to_owned());
+        let is_quoted = ['\'', '"']
+            .iter()
+            .any(|&quote| value.strip_prefix(quote).is_some_and(|rest| rest.ends_with(quote)));
+        if is_quoted || value.starts_with(|c: char| c == '=' || c.is_whitespace()) {
+            return Err(BadExtractor::Value);
+        }
         match path.strip_suffix('!') {
             Some(path) => Ok(Self { path: path.parse()?, test: Test::IsNot(value) }),
             None => Ok(Self { path: path.parse()?, test: Test::Is(value) }),
@@ -178,6 +190,27 @@ mod tests {
         assert_eq!(condition.test, Test::Is("b=c".to_owned()));
         let condition: Condition = "json:$.a[?@.b == 1].c!=x".parse().unwrap();
         assert_eq!(condition.test, Test::IsNot("x".to_owned()));
+    }
+
+    #[test]
+    fn a_value_that_is_written_as_in_another_condition_is_refused() {
+        for bad in [
+            "json:$.event==rated",
+            "form:Event!==Hangup",
+            "form:Event= Hangup",
+            "form:Event='Hangup'",
+            "form:Event=\"Hangup\"",
+            "form:Event = Hangup",
+        ] {
+            let error = bad.parse::<Condition>().unwrap_err();
+            assert!(error.to_string().contains("form:Event=Hangup"), "{bad}: {error}");
+            let extractor = format!("form:Digits if {bad}").parse::<Extractor>();
+            assert_eq!(extractor, Err(error), "{bad}");
+        }
+        for good in ["form:Event=", "form:Event='t Hart", "form:Event=in progress", "form:Event='"]
+        {
+            assert!(good.parse::<Condition>().is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -244,6 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn a_text_without_any_keyword_is_part_of_the_proof() {
+        for keywords in [&["more"][..], &["something", "aaa"], &["else", "bbb aaa", "a"]] {
+            let mut definition = survey();
+            definition.issues.default = Issues::new();
+            definition.issues.choices = vec![mention("comment", keywords, Issue::Echo)];
+            let silent = RuleDefinition {
+                issues: Some([Issue::Others].into()),
+                ..rule("not answered.comment")
+            };
+            definition.rules = vec![silent];
+            let faults = refused(definition);
+            let some_other = "comment = some other text → rating 1";
+            assert!(faults.iter().any(|it| it.contains(some_other)), "{keywords:?} {faults:?}");
+        }
+    }
+
+    #[test]
     fn no_mention_is_called_silent_because_it_was_not_tried() {
         let issues = Issue::ALL.iter().cycle();
         let many = (0..100).zip(issues).map(|(choice, issue)| {

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::iter;
 
 use minijinja::Value;
 
@@ -39,7 +40,7 @@ pub struct Sample {
 /// Whatever was not said, was not understood, or was said to opt out: nothing tells them apart but
 /// the reason for which a call has no rating.
 const NO_ANSWER: &str = "no answer";
-/// A sample of every text that no condition names, with characters that XML must escape.
+/// A sample of every text that no condition or keyword names, with characters that XML must escape.
 const OTHER_TEXT: &str = "something <else> & \"more\"";
 /// Maximum samples of a free text; more are not tried.
 const TEXTS_MAX: usize = 64;
@@ -143,10 +144,10 @@ fn text(question: &Question, texts: impl Iterator<Item = String>) -> Vec<Sample>
         // Mentions are looked for beyond the length at which it is cut, too.
         Some(Sample { shown, text: value.clone(), value, at: None, words: words::spaced(text) })
     };
-    let other = known(OTHER_TEXT, "some other text".to_owned());
     let mut tried = BTreeSet::new();
-    let named = texts.filter(|text| tried.insert(text.clone()));
-    let named = named.filter_map(|text| known(&text, format!("{text:?}")));
+    let named: Vec<String> = texts.filter(|text| tried.insert(text.clone())).collect();
+    let other = known(&other_than(&tried), "some other text".to_owned());
+    let named = named.into_iter().filter_map(|text| known(&text, format!("{text:?}")));
     other.into_iter().chain([Sample::no_answer()]).chain(named).take(TEXTS_MAX).collect()
 }
 
@@ -155,10 +156,27 @@ fn field(texts: BTreeSet<String>) -> Vec<Sample> {
     let named = named.map(|text| Sample::field(text, format!("{text:?}")));
     [
         Sample::field("", "nothing".to_owned()),
-        Sample::field(OTHER_TEXT, "some other text".to_owned()),
+        Sample::field(&other_than(&texts), "some other text".to_owned()),
     ]
     .into_iter()
     .chain(named)
     .take(TEXTS_MAX)
     .collect()
+}
+
+/// A text in which none of these is. If each letter is one of them, there is no such text.
+fn other_than(texts: &BTreeSet<String>) -> String {
+    let letters = ('a'..='z').map(|letter| {
+        let word = letter.to_string().repeat(3);
+        format!("{word} <{word}> & \"{word}\"")
+    });
+    let mut tried = iter::once(OTHER_TEXT.to_owned()).chain(letters);
+    let is_in = |other: &str, text: &String| {
+        !text.is_empty()
+            && (other.contains(text.as_str())
+                || words::spaced(other).contains(&words::spaced(text)))
+    };
+    tried
+        .find(|other| !texts.iter().any(|text| is_in(other, text)))
+        .unwrap_or_else(|| OTHER_TEXT.to_owned())
 }

@@ -19,6 +19,21 @@ impl Rating {
         if (1.0..=5.0).contains(&value) { Ok(Self(value)) } else { Err(RatingOutOfRange(value)) }
     }
 
+    /// One that an operator writes, as exact as a scale is rounded.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub fn written(value: f64) -> Result<Self, String> {
+        let rounded = (value * 100.0).round() / 100.0;
+        match Self::new(value) {
+            Err(outside) => Err(outside.to_string()),
+            Ok(_) if rounded != value => {
+                Err(format!("a rating has at most two decimals: write {rounded}"))
+            }
+            Ok(rating) => Ok(rating),
+        }
+    }
+
     pub fn value(self) -> f64 {
         self.0
     }
@@ -62,6 +77,17 @@ mod tests {
     fn a_rating_outside_one_to_five_cannot_be_made() {
         for bad in [0.0, 0.99, 5.01, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Rating::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rating_is_written_with_at_most_two_decimals() {
+        for hundredths in 100..=500 {
+            let written = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+            assert!(Rating::written(written.parse().unwrap()).is_ok(), "{written}");
+        }
+        for bad in [1.001, 3.667, 4.9999999] {
+            assert!(Rating::written(bad).unwrap_err().contains("two decimals"), "{bad}");
         }
     }
 

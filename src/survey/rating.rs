@@ -120,12 +120,10 @@ fn table(
     let mut rows_of: Vec<Option<usize>> = vec![None; ratings.len()];
     for (row, (answer, rating)) in rows.iter().enumerate() {
         let at = question.domain.named(answer);
-        let rating = Rating::new(*rating);
-        if let Err(error) = &rating {
-            faults.push(DefinitionError::at(
-                format!("rating.table[{row}].rating"),
-                error.to_string(),
-            ));
+        let rating = Rating::written(*rating);
+        if let Err(message) = &rating {
+            let path = format!("rating.table[{row}].rating");
+            faults.push(DefinitionError::at(path, message.as_str()));
         }
         let rating = rating.ok();
         let path = format!("rating.table[{row}].answer");
@@ -405,6 +403,11 @@ mod tests {
                  each answer once",
                 "rating.table[2].answer: score cannot be answered so: choose among Good, Bad",
             ]
+        );
+        let thirds = [("1", 1.0), ("2", 2.33), ("3", 3.667)];
+        assert_eq!(
+            compile(keys(&["1-3"]), table(&thirds)).unwrap_err(),
+            ["rating.table[2].rating: a rating has at most two decimals: write 3.67"]
         );
         assert_eq!(
             compile(choices(&["Good", "Fair", "Bad"], false), table(&[("Fair", 3.0)])).unwrap_err(),

@@ -89,8 +89,8 @@ fn then(
         }
         _ => {}
     }
-    let rating = rating.map(Rating::new).transpose().unwrap_or_else(|error| {
-        faults.push(DefinitionError::at(format!("{path}.rating"), error.to_string()));
+    let rating = rating.map(Rating::written).transpose().unwrap_or_else(|message| {
+        faults.push(DefinitionError::at(format!("{path}.rating"), message));
         None
     });
     let notes = template.as_ref().map(|template| {

@@ -204,10 +204,12 @@ impl Domain {
     }
 
     fn range(&self, written: &str) -> Option<Vec<usize>> {
-        let (from, to) = written.split_once('-')?;
-        let (from, to) = (from.trim().parse::<f64>().ok()?, to.trim().parse::<f64>().ok()?);
-        let within =
-            |answer: &str| answer.parse::<f64>().is_ok_and(|number| (from..=to).contains(&number));
+        // The first character may be the sign of the lower end.
+        let (at, _) = written.trim_start().match_indices('-').find(|(at, _)| *at > 0)?;
+        let (from, to) = written.trim_start().split_at(at);
+        let steps = |number: &str| in_steps(number, Self::DECIMALS_MAX);
+        let (from, to) = (steps(from.trim())?, steps(to[1..].trim())?);
+        let within = |answer: &str| steps(answer).is_some_and(|it| (from..=to).contains(&it));
         let found = self.answers().enumerate().filter(|(_, answer)| within(answer));
         Some(found.map(|(at, _)| at).collect())
     }
@@ -624,6 +626,20 @@ mod tests {
         assert_found(&thousands, &[("1000", Some("1000")), ("1.00", Some("1"))]);
         let below = number(-1, 0, 2).unwrap();
         assert_found(&below, &[("-0.5", Some("-0.5"))]);
+        let around = number(-5, 5, 1).unwrap();
+        let named = |written: &str| {
+            let at = around.named(written);
+            let text = |at: &usize| around.at(*at).text.into_owned();
+            Some((text(at.first()?), text(at.last()?), at.len()))
+        };
+        let range = |from: &str, to: &str, count| Some((from.to_owned(), to.to_owned(), count));
+        assert_eq!(named("-5--1"), range("-5", "-1", 41));
+        assert_eq!(named("-0.5 - 1"), range("-0.5", "1", 16));
+        assert_eq!(named("0-5"), range("0", "5", 51));
+        assert_eq!(named("-5"), range("-5", "-5", 1));
+        for bad in ["0-inf", "0-1e1", "nan-5", "-", "-5-", "--5", "1--1"] {
+            assert_eq!(named(bad), None, "{bad}");
+        }
         assert!(number(5, 1, 0).is_err());
         assert!(number(0, 100, 3).is_err());
         assert!(number(i64::MIN, i64::MAX, 4).is_err());

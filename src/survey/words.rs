@@ -2,9 +2,12 @@
 
 use std::borrow::Borrow;
 
-/// What two ways to write the same answer have in common: lower case, single blanks, none around,
-/// and no full stop or other mark at the end.
+use unicode_normalization::UnicodeNormalization;
+
+/// What two ways to write the same answer have in common: lower case, composed letters, one kind of
+/// apostrophe, single blanks, none around, and no full stop or other mark at the end.
 pub fn plain(text: &str) -> String {
+    let text: String = text.nfc().map(straight).collect();
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let mut plain = words.join(" ");
     plain.truncate(plain.trim_end_matches(['.', '!', '?', ' ']).len());
@@ -16,14 +19,14 @@ pub fn phrase(text: &str) -> Option<String> {
     Some(spaced(text)).filter(|words| !words.trim().is_empty())
 }
 
-/// Lower case, one blank around each word, so that whole words are found in it as text. An
+/// Lower case, composed letters, one blank around each word, so that whole words are found in it as text. An
 /// apostrophe belongs to its word.
 pub fn spaced(text: &str) -> String {
     let mut spaced = String::with_capacity(text.len() + 2);
     spaced.push(' ');
-    for c in text.chars() {
+    for c in text.nfc().map(straight) {
         match c {
-            '\'' | '’' => spaced.push('\''),
+            '\'' => spaced.push('\''),
             c if c.is_alphanumeric() => spaced.extend(c.to_lowercase()),
             _ if spaced.ends_with(' ') => {}
             _ => spaced.push(' '),
@@ -33,6 +36,11 @@ pub fn spaced(text: &str) -> String {
         spaced.push(' ');
     }
     spaced
+}
+
+/// With a straight apostrophe in place of a typographic one.
+fn straight(c: char) -> char {
+    if c == '’' { '\'' } else { c }
 }
 
 /// The first of some texts, and how many more there are.
@@ -53,6 +61,8 @@ mod tests {
             assert_eq!(plain(written), "very good", "{written}");
         }
         assert_eq!(plain(" .. "), "");
+        assert_eq!(plain("Cafe\u{301} d’or"), plain("café d'or"));
+        assert_eq!(plain("CAFE\u{301}"), "café");
     }
 
     #[test]
@@ -61,6 +71,8 @@ mod tests {
         assert!(mentions("I could HEAR  myself, twice.", "hear myself"));
         assert!(mentions("Echo!", "echo"));
         assert!(mentions("it didn’t work", "didn't"));
+        assert!(mentions("se entrecorto\u{301}", "entrecortó"));
+        assert!(mentions("se entrecortó", "entrecorto\u{301}"));
         assert!(!mentions("an echoing hall", "echo"));
         assert!(!mentions("hear and myself", "hear myself"));
         assert_eq!(phrase(" ,. "), None);

@@ -36,7 +36,8 @@ pub struct ReadAnswer {
 }
 
 impl Reading {
-    /// Whether it is about the same call and says the same of it; fields beside may differ.
+    /// Whether it is about the same call, says the same of it and has the same id; fields beside may
+    /// differ.
     fn is_as(&self, other: &Self) -> bool {
         let answers = |reading: &Self| -> Vec<_> {
             let answers = reading.answers.iter();
@@ -44,6 +45,7 @@ impl Reading {
         };
         (&self.call, self.hung_up, self.opted_out) == (&other.call, other.hung_up, other.opted_out)
             && answers(self) == answers(other)
+            && self.identity == other.identity
     }
 
     /// Whether it is more than silence.
@@ -254,15 +256,15 @@ impl Extractors {
         self.deciding_paths().chain(self.telling().flat_map(Extractor::paths))
     }
 
-    /// Of what says which call it was, what was answered, and how the call ended.
+    /// Of what says which call it was, what was answered, how the call ended, and whether it is a repeat.
     fn deciding_paths(&self) -> impl Iterator<Item = &FieldPath> {
-        let readers = self.call.iter().chain(self.asked.readers());
+        let readers = self.call.iter().chain(self.asked.readers()).chain(&self.id);
         readers.flat_map(Extractor::paths).chain(self.conditions().map(Condition::path))
     }
 
     /// Readers of what else is kept.
     fn telling(&self) -> impl Iterator<Item = &Extractor> {
-        self.fields.iter().flat_map(|(_, readers)| readers).chain(&self.id)
+        self.fields.iter().flat_map(|(_, readers)| readers)
     }
 
     fn conditions(&self) -> impl Iterator<Item = &Condition> {
@@ -292,7 +294,8 @@ impl Extractors {
             fields[at].constants.extend(constant);
         };
         let readers = self.call.iter().map(|reader| (reader, true, true));
-        let readers = readers.chain(self.asked.readers().map(|reader| (reader, true, false)));
+        let others = self.asked.readers().chain(&self.id);
+        let readers = readers.chain(others.map(|reader| (reader, true, false)));
         let readers = readers.chain(self.telling().map(|reader| (reader, false, false)));
         let conditions = self.conditions().map(|condition| (condition, true));
         let mut conditions: Vec<(&Condition, bool)> = conditions.collect();
@@ -558,6 +561,24 @@ mod tests {
         // A webhook that contains something alike and names its own question is accepted.
         let said = post(Some("question=problem"), "CallUUID=c-1&Digits=2&X-PH-A=%26question%3D1");
         assert!(whole(&plivo, said).is_ok());
+    }
+
+    /// Under `keep_last` the captured webhook would count again.
+    #[test]
+    fn an_id_that_was_run_into_another_field_is_missed() {
+        let twilio = Twilio { secrets: credentials(&["a token of Twilio's"]) };
+        let mut source = public_source(Scheme::Twilio(twilio));
+        source.readers.id = readers(&["form:EventId"]);
+        let mut sent =
+            signed(&source, post(Some("call_uuid=c-1"), "Digits=2&EventId=e1&From=14155550123"));
+        let said = source.read(&source.verify(sent.clone()).unwrap()).unwrap().unwrap();
+        assert_eq!(said.identity.unwrap().id, "e1");
+        for body in ["Digits=2&EventIde1From=14155550123", "Digits=2&EventId=e1From14155550123"] {
+            sent.body = body.as_bytes().to_vec();
+            let moved = source.verify(sent.clone()).expect("it signs the same");
+            let missed = Err(ParseError::Shifted("EventId".to_owned()).into());
+            assert_eq!(source.read(&moved), missed, "{body}");
+        }
     }
 
     #[test]

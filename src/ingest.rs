@@ -179,9 +179,9 @@ impl Ingest {
         let verified = match self.verify(&endpoint.source, webhook) {
             Ok(verified) => verified,
             Err(Unverified { webhook, rejection }) => {
-                if rejection == Rejection::Signature(SignatureError::Mismatch) {
+                if rejection.may_be_verified_later() {
                     let webhook = endpoint.source.without_credentials(*webhook);
-                    self.quarantine.keep(endpoint.quarantined(webhook));
+                    self.quarantine.keep(endpoint.quarantined(webhook), (&rejection).into());
                 }
                 return Err(rejection.into());
             }

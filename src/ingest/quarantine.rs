@@ -52,10 +52,10 @@ impl Quarantine {
     }
 
     /// Keeps a webhook whose signature does not match.
-    pub(super) fn keep(&self, webhook: QuarantinedWebhook) {
+    pub(super) fn keep(&self, webhook: QuarantinedWebhook, reason: WaitReason) {
         let mut ring = self.ring();
         let id = webhook.webhook.id;
-        self.insert(&mut ring, webhook, false, |event| self.recent.add(id, event));
+        self.insert(&mut ring, webhook, false, reason, |event| self.recent.add(id, event));
     }
 
     fn insert(
@@ -63,10 +63,11 @@ impl Quarantine {
         ring: &mut Ring,
         webhook: QuarantinedWebhook,
         is_copied: bool,
+        reason: WaitReason,
         note: impl FnOnce(QuarantineEvent),
     ) {
         let source = webhook.source.clone();
-        match ring.insert(webhook, is_copied) {
+        match ring.insert(webhook, is_copied, reason) {
             Insertion::Kept { evicted } => {
                 note(QuarantineEvent::Added);
                 self.metrics.quarantine_event(&source, QuarantineEvent::Added);
@@ -90,7 +91,7 @@ impl Quarantine {
         let loaded = store.load_quarantine().await?;
         let mut ring = self.ring();
         for webhook in loaded {
-            self.insert(&mut ring, webhook, true, |_| {});
+            self.insert(&mut ring, webhook, true, WaitReason::mismatch(), |_| {});
         }
         Ok(())
     }

@@ -112,7 +112,12 @@ impl Ring {
     /// Keeps a webhook; the oldest of its source, and then those of the source that has the most bytes,
     /// make room. So a flooded source takes nothing from one that has less than an equal share.
     /// `is_copied` says whether the copy on disk has it.
-    pub fn insert(&mut self, kept: QuarantinedWebhook, is_copied: bool) -> Insertion {
+    pub fn insert(
+        &mut self,
+        kept: QuarantinedWebhook,
+        is_copied: bool,
+        reason: WaitReason,
+    ) -> Insertion {
         let limit = self.limits.get(&kept.source).copied().unwrap_or(0);
         let bytes = size(&kept.webhook);
         if limit == 0 || bytes > WEBHOOK_BYTES_MAX {
@@ -125,7 +130,6 @@ impl Ring {
         let at = |entry: &Entry| entry.kept.webhook.received_at <= kept.webhook.received_at;
         let at = entries.queue.partition_point(at);
         let copied = if is_copied { Copied::Yes } else { Copied::No };
-        let reason = WaitReason::mismatch();
         entries.queue.insert(at, Entry { kept, bytes, tried: 0, reason, copied });
         entries.bytes += bytes;
         self.bytes += bytes;
@@ -354,11 +358,11 @@ mod tests {
     fn a_full_quarantine_keeps_the_latest_webhooks() {
         let mut ring = ring(&[("ivr", 2), ("off", 0)]);
         for id in 1..=3 {
-            ring.insert(webhook("ivr", id, 0, 10), false);
+            ring.insert(webhook("ivr", id, 0, 10), false, MISMATCH);
         }
         assert_eq!(ids(&ring), [2, 3]);
-        assert_eq!(ring.insert(webhook("off", 4, 0, 10), false), Insertion::Off);
-        assert_eq!(ring.insert(webhook("ivr", 5, 0, 40_000), false), Insertion::TooLarge);
+        assert_eq!(ring.insert(webhook("off", 4, 0, 10), false, MISMATCH), Insertion::Off);
+        assert_eq!(ring.insert(webhook("ivr", 5, 0, 40_000), false, MISMATCH), Insertion::TooLarge);
         assert_eq!(ids(&ring), [2, 3]);
     }
 
@@ -366,7 +370,7 @@ mod tests {
     fn a_quarantined_webhook_of_the_last_process_makes_room_before_later_ones() {
         let mut ring = ring(&[("ivr", 2)]);
         for (id, second, is_copied) in [(3, 3, false), (1, 1, true), (2, 2, true)] {
-            ring.insert(webhook("ivr", id, second, 10), is_copied);
+            ring.insert(webhook("ivr", id, second, 10), is_copied, MISMATCH);
         }
         assert_eq!(ids(&ring), [2, 3]);
         let UnsavedChanges { added, removed } = ring.take_changes(MANY);
@@ -376,9 +380,9 @@ mod tests {
     #[test]
     fn a_flooded_source_takes_no_room_from_another() {
         let mut ring = ring(&[("ivr", 10_000), ("form", 10_000)]);
-        ring.insert(webhook("form", 1, 0, 100), false);
+        ring.insert(webhook("form", 1, 0, 100), false, MISMATCH);
         for id in 2..2000 {
-            ring.insert(webhook("ivr", id, 0, 30_000), false);
+            ring.insert(webhook("ivr", id, 0, 30_000), false, MISMATCH);
         }
         assert!(ids(&ring).contains(&1));
         assert!(ring.bytes <= BYTES_MAX && ring.bytes > BYTES_MAX - 40_000);
@@ -388,7 +392,7 @@ mod tests {
     fn a_quarantined_webhook_expires_after_an_hour_whichever_way_the_clock_moves() {
         let mut ring = ring(&[("ivr", 10)]);
         for (id, second) in [(1, 0), (2, 1), (3, 9000)] {
-            ring.insert(webhook("ivr", id, second, 10), false);
+            ring.insert(webhook("ivr", id, second, 10), false, MISMATCH);
         }
         ring.expire(Timestamp::from_second(3600).unwrap());
         assert_eq!(ids(&ring), [2]);
@@ -398,8 +402,8 @@ mod tests {
     fn a_lower_limit_and_a_source_that_is_gone_remove_quarantined_webhooks() {
         let mut ring = ring(&[("ivr", 10), ("form", 10)]);
         for id in 1..=3 {
-            ring.insert(webhook("ivr", id, 0, 10), false);
-            ring.insert(webhook("form", 10 + id, 0, 10), false);
+            ring.insert(webhook("ivr", id, 0, 10), false, MISMATCH);
+            ring.insert(webhook("form", 10 + id, 0, 10), false, MISMATCH);
         }
         ring.limit(BTreeMap::from([(name("ivr"), 1)]));
         assert_eq!(ids(&ring), [3]);
@@ -408,7 +412,7 @@ mod tests {
     #[test]
     fn a_secret_that_changes_while_a_webhook_is_verified_is_tried_with_it() {
         let mut ring = ring(&[("ivr", 10)]);
-        ring.insert(webhook("ivr", 1, 0, 10), false);
+        ring.insert(webhook("ivr", 1, 0, 10), false, MISMATCH);
         let (untried, generation) = ring.untried();
         assert_eq!(numbers(&untried), [1]);
         let tried = BTreeMap::from([(untried[0].webhook.id, MISMATCH)]);
@@ -422,7 +426,7 @@ mod tests {
     #[test]
     fn a_quarantined_webhook_that_the_store_could_not_take_is_verified_again_at_once() {
         let mut ring = ring(&[("ivr", 10)]);
-        ring.insert(webhook("ivr", 1, 0, 10), false);
+        ring.insert(webhook("ivr", 1, 0, 10), false, MISMATCH);
         let (untried, generation) = ring.untried();
         let id = untried[0].webhook.id;
         for (reason, is_new, is_tried) in [
@@ -442,10 +446,10 @@ mod tests {
     fn the_copy_of_the_quarantine_takes_webhooks_of_each_source_in_turn() {
         let mut ring = ring(&[("a", 1000), ("b", 1000), ("c", 1000)]);
         for id in 0..500 {
-            ring.insert(webhook("a", id, 0, 10), false);
+            ring.insert(webhook("a", id, 0, 10), false, MISMATCH);
         }
-        ring.insert(webhook("b", 1000, 0, 10), false);
-        ring.insert(webhook("c", 2000, 0, 10), false);
+        ring.insert(webhook("b", 1000, 0, 10), false, MISMATCH);
+        ring.insert(webhook("c", 2000, 0, 10), false, MISMATCH);
         let first = ring.take_changes(MANY).added;
         assert_eq!(first.len(), MANY.added);
         assert_eq!(numbers(&first)[..4], [0, 1000, 2000, 1]);
@@ -466,7 +470,7 @@ mod tests {
             let limits = [("a", 100), ("b", 10_000), ("c", 1)];
             let mut ring = ring(&limits);
             for (id, (source, bytes)) in (1_u128..).zip(inserted) {
-                ring.insert(webhook(limits[source].0, id, 0, bytes), false);
+                ring.insert(webhook(limits[source].0, id, 0, bytes), false, MISMATCH);
                 prop_assert!(ring.bytes <= BYTES_MAX);
                 prop_assert_eq!(ring.bytes, ring.iter().map(|it| it.bytes).sum::<usize>());
                 for (source, limit) in limits {
@@ -483,7 +487,7 @@ mod tests {
             let mut ring = ring(&limits);
             let mut copy = BTreeSet::new();
             for (id, (source, step)) in (1_u128..).zip(steps) {
-                ring.insert(webhook(limits[source].0, id, 0, 10), false);
+                ring.insert(webhook(limits[source].0, id, 0, 10), false, MISMATCH);
                 let UnsavedChanges { added, removed } = match step {
                     0 => ring.take_changes(ChangesMax { added: 3, bytes: 700, removed: 2 }),
                     1 => {

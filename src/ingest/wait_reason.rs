@@ -13,7 +13,7 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    /// The reason of a webhook that comes into the quarantine.
+    /// The reason of a webhook until it is verified again.
     pub fn mismatch() -> Self {
         (&Rejection::Signature(SignatureError::Mismatch)).into()
     }

@@ -315,6 +315,20 @@ fn with_a_signed_time() -> String {
 }
 
 #[test]
+fn a_webhook_whose_time_is_in_another_format_is_received_once_the_settings_say_so() {
+    let mut test_env = TestEnv::of(&with_a_signed_time());
+    test_env.start();
+    let time = jiff::Timestamp::now().as_millisecond();
+    let sent = Callback::with_time("quick", "call_uuid=c-1&score=4", TOKEN, time);
+    sent.send(&test_env).assert_status(401);
+    assert_eq!(prints(&test_env, &["quarantine"])[0]["reason"], "signature_time");
+    test_env.operator_rewrites(|settings| settings.replace("format: unix,", "format: unix_ms,"));
+    test_env.reload();
+    test_env.until("it is received", || event(&test_env, "accepted") == 1.0);
+    test_env.until_it_is("c-1", "delivered");
+}
+
+#[test]
 fn the_age_of_a_quarantined_webhook_with_a_signed_time_is_that_of_its_arrival() {
     let mut test_env = TestEnv::of(&with_a_signed_time());
     test_env.operator_writes_the_token(OLD_TOKEN);

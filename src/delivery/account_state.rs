@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::breaker::CircuitBreaker;
 use super::failure_window::Cause;
@@ -15,6 +15,11 @@ use crate::submission::{AttemptHistory, Claim, DeadReason, Decision, Next, REJEC
 /// what the settings say.
 const PROBE_FIRST: Duration = Duration::from_secs(1);
 
+/// How long a replica whose attempt could not be made, or was taken for one of a wrong account, leaves the
+/// account to others: longer than it leads the account, so that one of them leads it next. A network, a
+/// limit or a secret may be at fault at this replica alone.
+const LEFT_TO_OTHERS: SignedDuration = SignedDuration::from_secs(20);
+
 /// What the dispatcher has learnt of one account since it runs, and what follows from it.
 pub(super) struct AccountState {
     pub throttle: Throttle,
@@ -24,6 +29,8 @@ pub(super) struct AccountState {
     is_accepted: bool,
     /// Probes in a row that did not get through.
     probes_failed: u32,
+    /// When the last attempt ended, if this replica may be at fault.
+    failed_at: Option<Timestamp>,
 }
 
 impl AccountState {
@@ -34,7 +41,24 @@ impl AccountState {
             failures: Failures::default(),
             is_accepted: false,
             probes_failed: 0,
+            failed_at: None,
         }
+    }
+
+    /// Whether an account of a shared store is claimed of, with room for so many more: each claim renews the
+    /// lead, also one of none.
+    pub fn is_led(&self, room: usize, in_flight: usize, now: Timestamp) -> bool {
+        // A clock that was put back ends it.
+        let is_left = self.failed_at.is_some_and(|at| {
+            (SignedDuration::ZERO..LEFT_TO_OTHERS).contains(&now.duration_since(at))
+        });
+        // Another replica knows neither what is in flight here nor what the destination asked for.
+        in_flight > 0 || self.throttle.is_asked_to_wait(now) || (room > 0 && !is_left)
+    }
+
+    /// Its settings or its secret changed: this replica may succeed now.
+    pub fn may_succeed(&mut self) {
+        self.failed_at = None;
     }
 
     /// Decides what becomes of a submission after an attempt. Where the account is at fault, or the
@@ -51,6 +75,11 @@ impl AccountState {
         let (verdict, now) = (attempt.verdict, attempt.finished_at);
         self.throttle.record(attempt, took);
         self.breaker.record(verdict);
+        self.failed_at = matches!(
+            verdict,
+            Verdict::Unreachable | Verdict::LocalError | Verdict::AccountRejected
+        )
+        .then_some(now);
         let claims = u32::try_from(claim.token.fence).unwrap_or(u32::MAX);
         let tried = AttemptHistory {
             // What could not begin spends nothing, and waits the longer all the same.
@@ -258,6 +287,37 @@ mod tests {
     fn a_probe_that_reaches_nobody_spends_nothing_whatever_was_forgotten() {
         let probe = probe();
         Responses::new().pauses(&probe, Verdict::Unreachable, PauseCause::Unreachable);
+    }
+
+    #[test]
+    fn a_replica_whose_attempt_could_not_be_made_leaves_the_account_to_others_until_its_lead_is_over()
+     {
+        let at = |seconds| NOW + seconds * SECOND;
+        for verdict in [Verdict::Unreachable, Verdict::LocalError, Verdict::AccountRejected] {
+            let mut responses = Responses::new();
+            assert!(responses.0.is_led(1, 0, NOW));
+            responses.get(&claim(), verdict, None);
+            assert!(responses.0.is_led(1, 1, NOW), "something is in flight");
+            assert!(!responses.0.is_led(1, 0, NOW));
+            assert!(!responses.0.is_led(1, 0, at(19)));
+            assert!(responses.0.is_led(1, 0, at(20)));
+            assert!(responses.0.is_led(1, 0, NOW - 3600 * SECOND), "the clock was put back");
+            responses.0.may_succeed();
+            assert!(responses.0.is_led(1, 0, at(1)));
+            responses.get(&claim(), verdict, None);
+            responses.get(&claim(), Verdict::Rejected, Some(422));
+            assert!(responses.0.is_led(1, 0, at(1)), "the destination was reached");
+        }
+    }
+
+    #[test]
+    fn a_replica_that_was_asked_to_wait_leads_the_account_until_then() {
+        let mut responses = Responses::new();
+        let asked = Verdict::Throttled { retry_after: Some(60 * SECOND) };
+        responses.get(&claim(), asked, Some(429));
+        for (seconds, is_led) in [(0, true), (59, true), (60, false)] {
+            assert_eq!(responses.0.is_led(0, 0, NOW + seconds * SECOND), is_led, "{seconds}");
+        }
     }
 
     #[test]

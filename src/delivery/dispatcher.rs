@@ -259,16 +259,16 @@ impl Dispatcher {
     fn wanted(&self, now: Timestamp) -> Vec<(Name, usize)> {
         let waits = self.context.spool.as_ref().is_some_and(|spool| spool.delays_claims());
         let at_most = |room: usize| if waits { 0 } else { room };
-        let known = self.accounts.iter().map(|(account, state)| {
-            let room = state.throttle.room(self.in_flight.of_account(account), now);
-            (account.clone(), at_most(room))
+        let is_shared = self.context.store.poll_interval().is_some();
+        let known = self.accounts.iter().filter_map(|(account, state)| {
+            let in_flight = self.in_flight.of_account(account);
+            let room = at_most(state.throttle.room(in_flight, now));
+            let is_wanted = if is_shared { state.is_led(room, in_flight, now) } else { room > 0 };
+            is_wanted.then(|| (account.clone(), room))
         });
         let unconfigured =
             self.unconfigured.iter().map(|account| (account.clone(), at_most(UNCONFIGURED_MAX)));
-        // An account with attempts in flight stays this replica's.
-        let is_shared = self.context.store.poll_interval().is_some();
-        let is_led = |account: &Name| is_shared && self.in_flight.of_account(account) > 0;
-        known.chain(unconfigured).filter(|(account, room)| *room > 0 || is_led(account)).collect()
+        known.chain(unconfigured.filter(|(_, room)| *room > 0)).collect()
     }
 
     /// When the throttle of an account will allow what it does not allow now.
@@ -302,7 +302,9 @@ impl Dispatcher {
         self.to_probe.extend(self.secrets.changed(&self.config.destinations, now));
         if !self.to_probe.is_empty() {
             self.context.store.probe_now(self.to_probe.clone(), now).await?;
-            self.to_probe.clear();
+            for account in std::mem::take(&mut self.to_probe) {
+                self.account(&account, now).may_succeed();
+            }
         }
         Ok(())
     }

@@ -46,11 +46,16 @@ impl Throttle {
 
     /// How many exchanges may begin now, while so many are under way.
     pub fn room(&self, in_flight: usize, now: Timestamp) -> usize {
-        if self.pause(now).is_zero() {
-            self.limit.now().saturating_sub(in_flight).min(self.rate.room(now))
-        } else {
+        if self.is_asked_to_wait(now) {
             0
+        } else {
+            self.limit.now().saturating_sub(in_flight).min(self.rate.room(now))
         }
+    }
+
+    /// Whether the destination's `Retry-After` runs.
+    pub fn is_asked_to_wait(&self, now: Timestamp) -> bool {
+        !self.pause(now).is_zero()
     }
 
     /// When there will be room by time alone; `None` where there is some now, or where it takes the

@@ -3,6 +3,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::StoreError;
+use super::lease::LeaseEnds;
 use super::model::{ClockRecord, QuarantinedWebhook, ReceiveRequest, SurveyRevision};
 use crate::account::Pause;
 use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
@@ -204,15 +205,10 @@ pub(super) trait Backend: Send {
     /// Keeps a revision, and removes old ones of the survey that are too many.
     fn insert_survey_revision(&self, revision: &SurveyRevision) -> Result<(), Self::Error>;
 
-    /// Rows whose lease has ended by `clock` and, if another process could free them, this one's whose lease
-    /// ends by `renewed`. Some may have been read by an earlier clock, or by one a little ahead: the caller compares
-    /// each with its own. At [`Timestamp::MAX`], those that this replica has claimed.
-    fn expired(
-        &self,
-        clock: Timestamp,
-        renewed: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<i64>, Self::Error>;
+    /// Rows whose lease has ended and, if another process could free them, this one's whose lease is due to be
+    /// renewed. Some may have been read by an earlier clock, or by one a little ahead: the caller compares each
+    /// with its own. Of [`LeaseEnds::ALL`], those that this replica has claimed.
+    fn expired(&self, ends: LeaseEnds, limit: usize) -> Result<Vec<i64>, Self::Error>;
 
     /// Rows that retention may touch, of which so much is kept and that were settled before a time,
     /// the oldest first.

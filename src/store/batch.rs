@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::backend::{Backend, Corrupt, CountsDelta, KeyUse, Stored, Touched, UnreadablePause};
 #[cfg(feature = "flaws")]
 use super::flaws;
+use super::lease::LeaseEnds;
 use super::model::{
     ClaimRequest, Claimed, ClockRecord, PurgeCounts, QuarantinedWebhook, ROWS_PER_MICROSECOND,
     ReceiveRequest, Received, RetentionCutoffs, SettledUnsent, SurveyRevision, first_row,
@@ -95,11 +96,6 @@ pub fn free_claims<B: Backend>(
         tracing::warn!(freed, "claims of a process that has ended are freed");
     }
     Ok(counts)
-}
-
-/// Until when leases end that are renewed now: at half their time, so that no other process finds them ended.
-pub(super) fn renewed_by(clock: Timestamp, lease: Duration) -> Timestamp {
-    clock.saturating_add(lease / 2).unwrap_or(Timestamp::MAX)
 }
 
 impl WorkingSet {
@@ -294,7 +290,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         if tokens.is_empty() {
             return Ok(());
         }
-        let rows = self.backend.expired(Timestamp::MAX, Timestamp::MAX, EXPIRED_MAX)?;
+        let rows = self.backend.expired(LeaseEnds::ALL, EXPIRED_MAX)?;
         self.prefetch(&rows)?;
         for row in rows {
             if !self.fetch(row)? {
@@ -511,10 +507,9 @@ impl<'a, B: Backend> Batch<'a, B> {
         leased: &[LeaseToken],
         lease: Duration,
     ) -> Result<usize, B::Error> {
-        let mut expired = 0;
+        let (mut expired, ends) = (0, LeaseEnds::at(self.clock, lease));
         loop {
-            let renewed = renewed_by(self.clock, lease);
-            let rows = self.backend.expired(self.clock, renewed, EXPIRED_MAX)?;
+            let rows = self.backend.expired(ends, EXPIRED_MAX)?;
             let found = rows.len();
             let mut changed = 0;
             self.prefetch(&rows)?;
@@ -528,7 +523,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                     let lease_until = self.clock + lease;
                     self.modify(row, |submission| submission.lease_until = Some(lease_until));
                     changed += 1;
-                } else if submission.lease_until.is_none_or(|end| end > self.clock) {
+                } else if submission.lease_until.is_none_or(|end| !ends.has_ended(end)) {
                     // It was settled in this transaction and is not written yet, what found it does
                     // not fit it, or it is this process's and has not ended.
                     self.write_again(row);

@@ -18,6 +18,7 @@ mod examination;
 #[cfg(feature = "flaws")]
 pub(crate) mod flaws;
 mod header_lines;
+mod lease;
 mod model;
 mod moving;
 mod observer;

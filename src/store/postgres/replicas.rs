@@ -29,6 +29,7 @@ macro_rules! now {
 }
 pub(super) use now;
 
+/// A process that said so later than now did by a clock that was put back since.
 const TAKE: &str = concat!(
     "INSERT INTO replicas AS known (name, seen_at, incarnation) VALUES ($1, ",
     now!(),
@@ -36,7 +37,9 @@ const TAKE: &str = concat!(
     ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, incarnation = excluded.incarnation
         WHERE $2 OR known.incarnation IS NULL OR known.seen_at <= ",
     now!(),
-    " - $3
+    " - $3 OR known.seen_at > ",
+    now!(),
+    " + $3
     RETURNING slot, incarnation"
 );
 

@@ -31,8 +31,9 @@ use crate::domain::{CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::store::backend::{
     Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
 };
-use crate::store::batch::{EXPIRED_MAX, renewed_by};
+use crate::store::batch::EXPIRED_MAX;
 use crate::store::error::StoreError;
+use crate::store::lease::LeaseEnds;
 use crate::store::model::{
     ClockRecord, QuarantinedWebhook, ROWS_PER_MICROSECOND, ReceiveRequest, SurveyRevision,
     first_row,
@@ -51,7 +52,8 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// How far the clock of this machine may be from the database's before the log says so.
 const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// How much is left of the time for which a replica leads an account when it asks for more, as [`LEAD`] says too.
+/// For how long a replica leads an account, and how much is left of that when it asks for more, as [`LEAD`] says too.
+const LEAD_TIME: SignedDuration = SignedDuration::from_secs(15);
 const LEAD_LEFT: SignedDuration = SignedDuration::from_millis(7500);
 
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; \
@@ -191,7 +193,8 @@ pub(super) const KEYS: &str = "SELECT source, key, digest, submission FROM idemp
 pub(super) const PAUSES: &str = "SELECT account, pause FROM pauses WHERE account = ANY($1)";
 
 /// Takes the lead of accounts that no replica leads, and renews it for 15 s once half of them have
-/// passed. What another one leads is not locked.
+/// passed. One that would last for longer was granted by a clock that was put back since, and is over.
+/// What another one leads is not locked.
 const LEAD: &str = concat!(
     "INSERT INTO leaders (account, replica, until)
     SELECT u.account, $2, ",
@@ -200,14 +203,18 @@ const LEAD: &str = concat!(
         LEFT JOIN leaders AS known ON known.account = u.account
         WHERE known.account IS NULL OR known.until <= ",
     now!(),
-    " OR (known.replica = $2 AND known.until < ",
+    " OR known.until > ",
+    now!(),
+    " + 15000000 OR (known.replica = $2 AND known.until < ",
     now!(),
     " + 7500000)
         ORDER BY u.account
     ON CONFLICT (account) DO UPDATE SET replica = excluded.replica, until = excluded.until
         WHERE leaders.until <= ",
     now!(),
-    " OR leaders.replica = excluded.replica"
+    " OR leaders.until > ",
+    now!(),
+    " + 15000000 OR leaders.replica = excluded.replica"
 );
 
 const LED: &str = concat!(
@@ -226,7 +233,8 @@ pub(super) const LEAST_CLAIMED: &str = "SELECT seq FROM
     ORDER BY fence, due_at, seq LIMIT $3";
 
 pub(super) const EXPIRED: &str = "SELECT seq FROM due
-    WHERE lease_until <= $2 AND (replica = $3 OR (lease_until <= $1 AND $4))
+    WHERE (lease_until <= $2 OR lease_until > $6)
+        AND (replica = $3 OR ((lease_until <= $1 OR lease_until > $6) AND $4))
     ORDER BY lease_until LIMIT $5";
 
 pub(super) const OWN_CLAIMS: &str =
@@ -443,7 +451,7 @@ impl Database {
             let led_until = self.led_until.borrow();
             let is_led = |account: &Name| {
                 let left = led_until.get(account).zip(now).map(|(it, now)| it.duration_since(now));
-                left > Some(LEAD_LEFT)
+                left.is_some_and(|left| left > LEAD_LEFT && left <= LEAD_TIME)
             };
             let lead = (!accounts.keys().all(is_led)).then_some((Fetch::Lead, LEAD));
             for (fetch, sql) in lead.into_iter().chain([(Fetch::Led, LED)]) {
@@ -454,7 +462,7 @@ impl Database {
                 fetches.push((fetch, statement));
             }
             if let Some((lease, now)) = touched.lease.zip(now) {
-                let statement = self.read_expired(now, renewed_by(now, lease), EXPIRED_MAX);
+                let statement = self.read_expired(LeaseEnds::at(now, lease), EXPIRED_MAX);
                 fetches.push((Fetch::Expired, statement));
             }
         }
@@ -463,15 +471,16 @@ impl Database {
     }
 
     /// Rows whose lease has expired; of others only once they had the time to renew theirs.
-    fn read_expired(&self, clock: Timestamp, renewed: Timestamp, most: usize) -> Statement {
-        let others_too =
-            self.lease_clock == LeaseClock::Process || self.server_clock.others_could_renew(clock);
+    fn read_expired(&self, ends: LeaseEnds, most: usize) -> Statement {
+        let others_too = self.lease_clock == LeaseClock::Process
+            || self.server_clock.others_could_renew(ends.ended);
         Statement::new(EXPIRED)
-            .with(micros(clock), Type::INT8)
-            .with(micros(renewed), Type::INT8)
+            .with(micros(ends.ended), Type::INT8)
+            .with(micros(ends.renewed), Type::INT8)
             .with(self.replica.slot, Type::INT8)
             .with(others_too, Type::BOOL)
             .with(limit(most), Type::INT8)
+            .with(micros(ends.latest), Type::INT8)
     }
 
     /// Runs statements before the fetches; returns the database's clock if leases go by it and it was asked
@@ -1267,8 +1276,8 @@ impl Backend for Database {
         Ok(())
     }
 
-    fn expired(&self, clock: Timestamp, renewed: Timestamp, most: usize) -> Result<Vec<i64>> {
-        if clock == Timestamp::MAX {
+    fn expired(&self, ends: LeaseEnds, most: usize) -> Result<Vec<i64>> {
+        if ends == LeaseEnds::ALL {
             return self.rows_of(
                 Statement::new(OWN_CLAIMS)
                     .with(self.replica.slot, Type::INT8)
@@ -1279,7 +1288,7 @@ impl Backend for Database {
             Some(expired) if most == EXPIRED_MAX => return Ok(expired),
             _ => {}
         }
-        self.rows_of(self.read_expired(clock, renewed, most))
+        self.rows_of(self.read_expired(ends, most))
     }
 
     fn purgeable(&self, level: RetentionLevel, before: Timestamp, most: usize) -> Result<Vec<i64>> {

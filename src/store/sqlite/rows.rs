@@ -27,6 +27,7 @@ use crate::store::backend::{
     Backend, CountsDelta, KeyUse, Stored, StoredPause, Touched, UnreadablePause,
 };
 use crate::store::error::StoreError;
+use crate::store::lease::LeaseEnds;
 use crate::store::model::{
     ClockRecord, Drained, QuarantinedWebhook, ReceiveRequest, SurveyRevision,
 };
@@ -577,9 +578,10 @@ impl Backend for Database {
         revisions::insert(&self.connection, revision)
     }
 
-    fn expired(&self, clock: Timestamp, _renewed: Timestamp, most: usize) -> Result<Vec<i64>> {
-        // A lease that ends later than any time does is found at open: its row is corrupt.
-        let clock = if clock == Timestamp::MAX { i64::MAX } else { micros(clock) };
+    fn expired(&self, ends: LeaseEnds, most: usize) -> Result<Vec<i64>> {
+        // A lease that ends later than any time does is found at open: its row is corrupt. The clock is this
+        // process's, and is not put back.
+        let clock = if ends == LeaseEnds::ALL { i64::MAX } else { micros(ends.ended) };
         self.connection
             .prepare_cached(EXPIRED)?
             .query_map(params![clock, limit(most)], |row| row.get(0))?

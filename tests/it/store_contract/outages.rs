@@ -70,12 +70,8 @@ async fn an_outage_longer_than_the_lease_loses_no_result() {
     assert_eq!(settled, [Settled::Done]);
 }
 
-#[tokio::test]
-async fn a_clock_of_the_database_that_is_put_ahead_ends_no_lease_of_another_replica() {
-    if !crate::postgres::is_available() {
-        return;
-    }
-    let place = Postgres::default();
+/// Has the database's clock set by what is returned, which says how far it is ahead from then on.
+fn clock_of(place: &Postgres) -> impl Fn(&str) {
     let run = |statements: &str| {
         place.database.with(async |client| client.batch_execute(statements).await.unwrap());
     };
@@ -85,13 +81,71 @@ async fn a_clock_of_the_database_that_is_put_ahead_ends_no_lease_of_another_repl
         DO $$ BEGIN EXECUTE format(
             'ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()
         ); END $$");
+    move |ahead| run(&format!("UPDATE set_ahead SET time = '{ahead}'"))
+}
+
+#[tokio::test]
+async fn a_clock_of_the_database_that_is_put_ahead_ends_no_lease_of_another_replica() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let set_clock_ahead = clock_of(&place);
     let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
     a.receive(complete(0, "c-1")).await.unwrap();
     let token = claim_one(&a).await;
     assert_eq!(b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 0);
-    run("UPDATE set_ahead SET time = '1 day'");
+    set_clock_ahead("1 day");
     assert_eq!(b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 0);
     assert_eq!(a.settle(delivered(token)).await.unwrap(), [Settled::Done]);
+}
+
+#[tokio::test]
+async fn a_clock_of_the_database_that_is_put_back_keeps_nothing_of_a_killed_replica() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let set_clock_ahead = clock_of(&place);
+    let lease = Duration::from_secs(60);
+    set_clock_ahead("1 day");
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, lease));
+    for call in ["c-1", "c-2"] {
+        a.receive(complete(0, call)).await.unwrap();
+    }
+    let token = claim_one(&a).await;
+    b.claim(wanted(&[("other", 0)], 1000)).await.unwrap();
+    // What it leads and its name are as if it had not ended in order.
+    place.database.with(async |client| {
+        let before = "CREATE TABLE left_leaders AS SELECT * FROM leaders WHERE account = 'main';
+            CREATE TABLE left_replicas AS SELECT * FROM replicas WHERE name = 'a'";
+        client.batch_execute(before).await.unwrap();
+        drop(a);
+        let killed = "UPDATE leaders SET until = known.until FROM left_leaders AS known
+                WHERE leaders.account = known.account;
+            UPDATE replicas SET incarnation = known.incarnation FROM left_replicas AS known
+                WHERE replicas.slot = known.slot";
+        client.batch_execute(killed).await.unwrap();
+    });
+    set_clock_ahead("0 s");
+    let other = b.claim(wanted(&[("main", 1), ("other", 0)], 1000)).await.unwrap().claims.remove(0);
+    assert_ne!(other.token.submission, token.submission, "the lease of that one may be renewed");
+    let longest = "SELECT (max(until) / 1000000 - extract(epoch FROM now()))::bigint FROM leaders";
+    assert!(place.database.number(longest) <= 16, "it leads for no longer than it may");
+    let again = async {
+        loop {
+            let claims = b.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims;
+            if let Some(claim) = claims.into_iter().next() {
+                return claim.token;
+            }
+        }
+    };
+    let again = tokio::time::timeout(PATIENCE, again).await.expect("its lease has ended");
+    assert_eq!(again.submission, token.submission);
+    let a = replica(&place, "a", lease);
+    a.receive(complete(0, "c-3")).await.expect("the name is free");
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
 }
 
 #[tokio::test]

@@ -277,10 +277,11 @@ impl Past<'_> {
             paused_for: None,
             paused_in_all: Duration::ZERO,
             longest_wait: Duration::MAX,
+            settings_may_differ: false,
         };
         match submission.claim(&context, self.mapper) {
             ClaimOutcome::Started(claim) => Some(claim.token),
-            ClaimOutcome::Settled => None,
+            ClaimOutcome::Unsent => None,
         }
     }
 

@@ -155,6 +155,7 @@ impl Dispatcher {
             latest_due: self.latest_due(now),
             leased: self.in_flight.leased(),
             probe_interval: self.config.options.probe_interval,
+            settings_may_differ: self.is_shared(),
             mapper: self.mapper.clone(),
         };
         // The settlements are queued before the claim, and both share a commit.
@@ -259,7 +260,7 @@ impl Dispatcher {
     fn wanted(&self, now: Timestamp) -> Vec<(Name, usize)> {
         let waits = self.context.spool.as_ref().is_some_and(|spool| spool.delays_claims());
         let at_most = |room: usize| if waits { 0 } else { room };
-        let is_shared = self.context.store.poll_interval().is_some();
+        let is_shared = self.is_shared();
         let known = self.accounts.iter().filter_map(|(account, state)| {
             let in_flight = self.in_flight.of_account(account);
             let room = at_most(state.throttle.room(in_flight, now));
@@ -269,6 +270,11 @@ impl Dispatcher {
         let unconfigured =
             self.unconfigured.iter().map(|account| (account.clone(), at_most(UNCONFIGURED_MAX)));
         known.chain(unconfigured.filter(|(_, room)| *room > 0)).collect()
+    }
+
+    /// Whether other processes serve the store too.
+    fn is_shared(&self) -> bool {
+        self.context.store.poll_interval().is_some()
     }
 
     /// When the throttle of an account will allow what it does not allow now.

@@ -116,7 +116,10 @@ pub(super) fn unsent(settled: &SettledUnsent, config: &DeliveryConfig, metrics: 
             tracing::error!(%submission, call, reason = reason_label, console = page_of(*submission), "dead: {}", why_unsent(*reason));
             metrics.submission_died(survey, *reason);
         }
-        State::Collecting | State::Pending | State::Delivered | State::Discarded => {}
+        State::Pending => {
+            tracing::warn!(%submission, call, console = page_of(*submission), "the settings here do not say what it means; those of another replica may: it is claimed again, and is dead ten minutes after its last answer");
+        }
+        State::Collecting | State::Delivered | State::Discarded => {}
     }
 }
 

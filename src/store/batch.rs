@@ -367,6 +367,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             paused_for: pause.as_ref().and_then(Pause::cause),
             paused_in_all: pause.map(|pause| pause.paused_in_all(now)).unwrap_or_default(),
             longest_wait: request.latest_due.duration_since(now).try_into().unwrap_or_default(),
+            settings_may_differ: request.settings_may_differ,
         };
         let most = match claimable {
             Claimable::Never => return Ok(None),
@@ -416,7 +417,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                         claim.sources = self.backend.sources(row)?;
                         claimed.claims.push(*claim);
                     }
-                    ClaimOutcome::Settled => {
+                    ClaimOutcome::Unsent => {
                         let Submission { id, call, survey, state, .. } =
                             &self.set.entries[&row].submission;
                         let (call, survey) = (call.clone(), survey.clone());

@@ -99,6 +99,8 @@ pub struct ClaimRequest {
     pub leased: Vec<LeaseToken>,
     /// How long until a paused account is probed again.
     pub probe_interval: Duration,
+    /// Other processes receive and claim too, perhaps by other settings than the mapper's.
+    pub settings_may_differ: bool,
     pub mapper: Arc<dyn Mapper>,
 }
 
@@ -107,7 +109,7 @@ pub struct ClaimRequest {
 pub struct Claimed {
     /// Attempts that have started.
     pub claims: Vec<Claim>,
-    /// Submissions that were settled because there was nothing to send.
+    /// Submissions that were settled because there was nothing to send, or put off.
     pub settled: Vec<SettledUnsent>,
     /// How long the claims hold, from before they were asked for.
     pub lease: Duration,
@@ -116,14 +118,14 @@ pub struct Claimed {
     pub next_due_at: Option<Timestamp>,
 }
 
-/// A submission that was settled without an attempt.
+/// A submission that was claimed without an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledUnsent {
     pub id: SubmissionId,
     /// `None` if it was erased.
     pub call: Option<CallUuid>,
     pub survey: Name,
-    /// Ignored or dead.
+    /// Ignored or dead; pending if it was put off, since another process may have settings for it.
     pub state: State,
 }
 

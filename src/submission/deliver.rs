@@ -72,6 +72,13 @@ impl Mapping {
     }
 }
 
+/// How long after its last answer a submission that the settings have no place for is not dead, if another
+/// process may have newer ones: those by which it was received come to each process by then.
+const SETTINGS_DIFFER_FOR: Duration = Duration::from_secs(600);
+
+/// How soon it is claimed again meanwhile.
+const PUT_OFF_FOR: Duration = Duration::from_secs(30);
+
 /// Circumstances of a claim.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimContext {
@@ -85,6 +92,8 @@ pub struct ClaimContext {
     /// The most that anything waits for by the settings: no offer ages by more between two attempts,
     /// whatever the wall clock shows.
     pub longest_wait: Duration,
+    /// Other processes receive and claim too, perhaps by other settings.
+    pub settings_may_differ: bool,
 }
 
 /// Result of a claim.
@@ -92,8 +101,8 @@ pub struct ClaimContext {
 pub enum ClaimOutcome {
     /// An attempt has started.
     Started(Box<Claim>),
-    /// It was settled without an attempt, in the state it has now.
-    Settled,
+    /// There is no attempt: it was settled or put off, in the state it has now.
+    Unsent,
 }
 
 /// An attempt that has started: the right, and the duty, to make it and to settle it.
@@ -197,12 +206,18 @@ impl Submission {
     }
 
     /// Maps a submission that is due and starts an attempt, or settles it where there is nothing to
-    /// send. From here on answers are late, unless the attempt ends as not received.
+    /// send, or puts it off where other settings may know what to send. From here on answers are late, unless the attempt ends as not received.
     pub fn claim(&mut self, context: &ClaimContext, mapper: &dyn Mapper) -> ClaimOutcome {
-        let Some(key) = self.key() else { return ClaimOutcome::Settled };
+        let Some(key) = self.key() else { return ClaimOutcome::Unsent };
         self.fence += 1;
         self.enter(State::Pending);
         let Mapped { mapping, trace, insight } = self.map(&key, mapper);
+        if let Mapping::Dead { reason: DeadReason::Unmapped, .. } = mapping
+            && let Some(at) = self.put_off_until(context)
+        {
+            self.due_at = at;
+            return ClaimOutcome::Unsent;
+        }
         if trace.is_some() {
             self.document.trace = trace;
         }
@@ -217,13 +232,21 @@ impl Submission {
             }
             Mapping::Ignore { reason, detail } => {
                 self.close(State::Ignored(reason), detail, context.now);
-                ClaimOutcome::Settled
+                ClaimOutcome::Unsent
             }
             Mapping::Dead { reason, detail } => {
                 self.close(State::Dead(reason), Some(detail), context.now);
-                ClaimOutcome::Settled
+                ClaimOutcome::Unsent
             }
         }
+    }
+
+    /// When it is claimed again, if settings that differ may have a place for it.
+    fn put_off_until(&self, context: &ClaimContext) -> Option<Timestamp> {
+        let heard_at = self.document.answers.last_heard_at().unwrap_or(self.accepted_at);
+        let end = heard_at.saturating_add(SETTINGS_DIFFER_FOR).unwrap_or(Timestamp::MAX);
+        let is_put_off = context.settings_may_differ && context.now < end;
+        is_put_off.then(|| end.min(context.now + PUT_OFF_FOR))
     }
 
     fn map(&self, key: &SubmissionKey, mapper: &dyn Mapper) -> Mapped {
@@ -252,7 +275,8 @@ impl Submission {
         feedback: Feedback,
         context: &ClaimContext,
     ) -> Claim {
-        let ClaimContext { now, lease_until, paused_for, paused_in_all, longest_wait } = *context;
+        let ClaimContext { now, lease_until, paused_for, paused_in_all, longest_wait, .. } =
+            *context;
         let paused_us = micros(paused_in_all);
         let due_since = self.due_since.unwrap_or_else(|| {
             // What re-opened it is later than the time at which it is due, if an older answer counts again.

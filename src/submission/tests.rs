@@ -134,6 +134,7 @@ fn context(now: i64, paused_for: Option<PauseCause>) -> ClaimContext {
         paused_for,
         paused_in_all: Duration::ZERO,
         longest_wait: Duration::from_secs(600),
+        settings_may_differ: false,
     }
 }
 
@@ -749,4 +750,31 @@ fn who_reads_numbers_again_and_again_pushes_nothing_out_that_was_done() {
     let audit = &submission.document.audit;
     assert!(audit.iter().all(|it| it.action == "replay"), "{audit:?}");
     assert_eq!((audit.len(), audit[0].at), (Document::AUDIT_MAX, at(1)));
+}
+
+#[test]
+fn what_other_settings_may_have_a_place_for_is_put_off_until_ten_minutes_after_its_last_answer() {
+    let unmapped = Always(Mapping::unmapped("no survey"), UnknownResult::Retry);
+    let claimed = |second: i64, settings_may_differ: bool| {
+        let mut known = None;
+        let extraction = Extraction { hung_up: true, ..Extraction::default() };
+        receive(&mut known, 0, &Sent { second: 100, extraction }, ChangedAnswerPolicy::KeepFirst);
+        let mut submission = known.unwrap();
+        let context = ClaimContext { settings_may_differ, ..context(second, None) };
+        let outcome = submission.claim(&context, &unmapped);
+        assert!(matches!(outcome, ClaimOutcome::Unsent));
+        assert_eq!(submission.violations(), Vec::<&str>::new());
+        (submission.state, submission.due_at.as_second(), submission)
+    };
+    let dead = State::Dead(DeadReason::Unmapped);
+    for (second, due_at) in [(160, 190), (669, 699), (690, 700)] {
+        let (state, put_off_until, mut submission) = claimed(second, true);
+        assert_eq!((state, put_off_until), (State::Pending, due_at));
+        assert_eq!(claimed(second, false).0, dead, "no other process claims");
+        let mapper = Always(feedback(), UnknownResult::Retry);
+        let outcome = submission.claim(&context(due_at, None), &mapper);
+        assert!(matches!(outcome, ClaimOutcome::Started(claim) if claim.attempts == 0));
+    }
+    assert_eq!(claimed(700, true).0, dead);
+    assert_eq!(claimed(i64::from(u32::MAX), true).0, dead);
 }

@@ -209,6 +209,7 @@ impl Writer<'_> {
             latest_due: Timestamp::MAX,
             leased: Vec::new(),
             probe_interval: Duration::from_secs(60),
+            settings_may_differ: false,
             mapper: self.mapper.clone(),
         };
         Ok(self.store.claim(request).await?.claims)

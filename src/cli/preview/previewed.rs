@@ -58,6 +58,7 @@ impl Previewed {
             paused_for: None,
             paused_in_all: std::time::Duration::ZERO,
             longest_wait: std::time::Duration::MAX,
+            settings_may_differ: false,
         };
         let claimed = submission.claim(&context, &*crate::app::mapper(settings));
         if let ClaimOutcome::Started(claim) = claimed {

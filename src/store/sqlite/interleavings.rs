@@ -300,6 +300,7 @@ fn claiming() -> ClaimRequest {
         latest_due: Timestamp::MAX,
         leased: Vec::new(),
         probe_interval: Duration::from_secs(3600),
+        settings_may_differ: false,
         mapper: Arc::new(AtOnce),
     }
 }

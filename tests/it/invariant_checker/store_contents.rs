@@ -161,6 +161,11 @@ impl Kept {
         })
     }
 
+    /// Whether it waits, and no attempt was made.
+    pub fn is_put_off(&self) -> bool {
+        self.state == "pending" && self.verdicts.is_empty() && self.leased_until.is_none()
+    }
+
     /// Attempts that ended so.
     pub fn attempts(&self, verdict: &str) -> usize {
         self.verdicts.split(',').filter(|given| *given == verdict).count()

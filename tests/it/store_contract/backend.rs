@@ -440,6 +440,7 @@ pub fn wanted(accounts: &[(&str, usize)], second: i64) -> ClaimRequest {
         latest_due: Timestamp::MAX,
         leased: Vec::new(),
         probe_interval: Duration::from_secs(PROBE_INTERVAL as u64),
+        settings_may_differ: false,
         mapper: Arc::new(TestMapper::default()),
     }
 }

@@ -533,6 +533,7 @@ impl Model {
                 paused_for: paused_for[key.0],
                 paused_in_all: Duration::from_secs(paused_in_all[key.0] as u64),
                 longest_wait: Duration::MAX,
+                settings_may_differ: false,
             };
             self.stored.get_mut(&key).unwrap().claim(&context, &mapper);
             match outcome {

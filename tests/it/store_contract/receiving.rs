@@ -84,6 +84,7 @@ pub async fn a_submission_is_read_back_as_it_was_written(mut store: TestStore<im
         paused_for: None,
         paused_in_all: Duration::ZERO,
         longest_wait: Duration::MAX,
+        settings_may_differ: false,
     };
     stored.claim(&context, &mapper());
     assert_eq!(store.load(vec![id]).await.unwrap(), [stored.clone()]);

@@ -8,7 +8,7 @@ use postcall::clock::Clock;
 use postcall::domain::{Name, Verdict};
 use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
 use postcall::store::{
-    Admin, Observer, Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter,
+    Admin, ClaimRequest, Observer, Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter,
 };
 use postcall::submission::{Decision, Outcome, Settled, Settlement, StateCounts};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use super::backend::{call_of, wanted};
 use super::model::{block_on, check};
 use super::order::{in_order, kept, kept_in, spoken};
-use super::spoken::{accepted, at, attempt, complete, webhook, webhook_for, with_key};
+use super::spoken::{accepted, at, attempt, complete, unmapping, webhook, webhook_for, with_key};
 use super::{Backend, Postgres, Sqlite};
 
 /// A replica of a name, whose leases go by the database's clock.
@@ -485,6 +485,26 @@ async fn an_account_is_claimed_of_by_one_replica_until_that_ends() {
     place.database.with(async |client| client.batch_execute(expire).await.unwrap());
     assert_eq!(claim(&a).await, 1);
     assert_eq!(claim(&b).await, 0);
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_replica_with_older_settings_does_not_know_is_delivered_by_one_that_does() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    b.receive(complete(900, "c-1")).await.unwrap();
+    let older = Arc::new(unmapping("the survey has no question \"problem\""));
+    let request = ClaimRequest { settings_may_differ: true, ..wanted(&[("main", 1)], 1000) };
+    let claimed = a.claim(ClaimRequest { mapper: older, ..request }).await;
+    assert_eq!(claimed.unwrap().claims.len(), 0);
+    assert_eq!(statistics(&a).await.counts.pending, 1, "it is not dead");
+    a.close().await;
+    let claims = b.claim(wanted(&[("main", 1)], 1030)).await.unwrap().claims;
+    assert_eq!(claims.len(), 1);
     drop((a, b));
     assert_eq!(place.faults(), [""; 0]);
 }

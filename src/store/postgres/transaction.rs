@@ -582,13 +582,15 @@ impl Database {
                     }
                 }
                 Fetch::Pauses => {
-                    let unknown = touched.accounts.iter().map(|account| (account.clone(), None));
-                    transaction.pauses.extend(unknown);
+                    // What was read first was decided by; a later change of it by another replica is a conflict.
                     for row in &rows {
                         let account: String = row.try_get(0)?;
                         if let Ok(account) = account.parse() {
-                            transaction.pauses.insert(account, Some(row.try_get(1)?));
+                            transaction.pauses.entry(account).or_insert(Some(row.try_get(1)?));
                         }
+                    }
+                    for account in &touched.accounts {
+                        transaction.pauses.entry(account.clone()).or_default();
                     }
                 }
             }

@@ -8,7 +8,8 @@ use postcall::clock::Clock;
 use postcall::domain::{Name, Verdict};
 use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
 use postcall::store::{
-    Admin, ClaimRequest, Observer, Queue, Reader, Receive, Statistics, StoreError, SubmissionFilter,
+    Admin, ClaimRequest, Maintenance, Observer, Queue, Reader, Receive, Statistics, StoreError,
+    SubmissionFilter,
 };
 use postcall::submission::{Decision, Outcome, Settled, Settlement, StateCounts};
 use proptest::prelude::*;
@@ -430,6 +431,41 @@ async fn a_pause_by_an_operator_is_not_overwritten_by_the_replica_that_delivers(
         assert_eq!((pause.cause, pause.detail), (PauseCause::Operator, format!("pause {n}")));
         assert!(b.resume(main.clone(), at(1600)).await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_pause_by_an_operator_is_not_overwritten_by_a_replica_that_has_read_it_twice() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    a.receive(complete(0, "c-1")).await.unwrap();
+    let token = a.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.remove(0).token;
+    let cause = PauseCause::AccountRejected;
+    let decision = Decision::Pause { cause, probe_at: at(2000), at: at(2000) };
+    let attempt = attempt(Verdict::AccountRejected, Some(401), 1001);
+    a.settle(vec![Settlement { token, attempt, decision }]).await.unwrap();
+    let main: Name = "main".parse().unwrap();
+    place.database.with(async |client| {
+        client.batch_execute("BEGIN; LOCK TABLE idempotency_keys").await.unwrap();
+        // What follows the first probe waits in its transaction, and the second one joins that.
+        let probe = || a.probe_now(vec![main.clone()], at(1500));
+        let first = async { tokio::join!(probe(), a.forget_keys(at(-1))) };
+        let others = async {
+            place.database.wait_until_blocked(1);
+            b.pause(main.clone(), "by an operator".to_owned(), at(1600)).await.unwrap();
+            let end = client.batch_execute("COMMIT");
+            let (second, ended) = tokio::join!(probe(), end);
+            second.unwrap();
+            ended.unwrap();
+        };
+        let ((first, forgotten), ()) = tokio::join!(first, others);
+        first.unwrap();
+        forgotten.unwrap();
+    });
+    let pause = statistics(&b).await.pauses.remove(0).1;
+    assert_eq!((pause.cause, pause.detail), (PauseCause::Operator, "by an operator".to_owned()));
 }
 
 #[tokio::test]

@@ -688,9 +688,13 @@ impl<'a, B: Backend> Batch<'a, B> {
         for row in &rows {
             self.fetch(*row)?;
         }
-        // What was set aside stays until an operator decides.
+        // What was set aside stays until an operator decides, and another process may have purged it meanwhile.
         let is_purgeable = |row: &i64| {
-            self.set.entries.get(row).is_some_and(|entry| entry.submission.is_purgeable())
+            self.set.entries.get(row).is_some_and(|Entry { submission, .. }| {
+                submission.is_purgeable()
+                    && submission.retention == level
+                    && submission.settled_at.is_some_and(|at| at < before)
+            })
         };
         Ok(rows.into_iter().filter(is_purgeable).collect())
     }

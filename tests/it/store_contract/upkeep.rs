@@ -181,3 +181,31 @@ async fn the_tallies_of_a_replica_that_does_not_come_back_are_folded() {
     drop(a);
     assert_eq!(place.faults(), [""; 0]);
 }
+
+#[tokio::test]
+async fn what_another_replica_erases_while_it_is_purged_stays_erased() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    a.receive(complete(0, "c-1")).await.unwrap();
+    deliver(&a).await;
+    let ids = a.of_call("c-1".parse().unwrap()).await.unwrap();
+    let cutoffs = RetentionCutoffs { bodies: at(5000), submissions: at(0), outcomes: at(0) };
+    let purged = place.database.with(async |client| {
+        client.batch_execute("BEGIN; SELECT FROM submissions FOR UPDATE").await.unwrap();
+        let purge = async {
+            place.database.wait_until_blocked(1);
+            a.purge(cutoffs).await.unwrap()
+        };
+        let end = async {
+            place.database.wait_until_blocked(2);
+            client.batch_execute("COMMIT").await.unwrap();
+        };
+        tokio::join!(b.erase(ids, at(2000)), purge, end).1
+    });
+    assert_eq!(purged, PurgeCounts::default());
+    drop((a, b));
+    assert_eq!(place.faults(), [""; 0]);
+}

@@ -94,9 +94,10 @@ pub(super) trait Backend: Send {
         Ok(Vec::new())
     }
 
-    /// Takes over the counts of processes that have not served the store for long.
-    fn fold_counts(&self) -> Result<(), Self::Error> {
-        Ok(())
+    /// Takes over some of the counts of processes that have not served the store for long; returns whether there
+    /// may be more.
+    fn fold_counts(&self) -> Result<bool, Self::Error> {
+        Ok(false)
     }
 
     /// Rows that wait and that no claim finds, because what they have for an account is no name.

@@ -647,7 +647,6 @@ impl<'a, B: Backend> Batch<'a, B> {
     pub fn purge(&mut self, cutoffs: &RetentionCutoffs) -> Result<PurgeCounts, B::Error> {
         self.flush()?;
         self.correct_misfiled()?;
-        self.backend.fold_counts()?;
         self.set_unclaimable_aside()?;
         let (mut counts, mut room) = (PurgeCounts::default(), PURGED_MAX);
         for row in self.purgeable(RetentionLevel::Outcome, cutoffs.outcomes, &mut room)? {
@@ -730,6 +729,10 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     pub fn forget_keys(&mut self, before: Timestamp) -> Result<usize, B::Error> {
         self.backend.delete_keys_before(before, KEYS_FORGOTTEN_MAX)
+    }
+
+    pub fn fold_counts(&mut self) -> Result<bool, B::Error> {
+        self.backend.fold_counts()
     }
 
     pub fn record_clock(&mut self, record: ClockRecord) -> Result<(), B::Error> {

@@ -189,6 +189,10 @@ pub trait Maintenance: Send + Sync {
     /// all counts are zero once there is nothing more. The state counts stay.
     async fn purge(&self, cutoffs: RetentionCutoffs) -> Result<PurgeCounts, StoreError>;
 
+    /// Adds some of the counts of processes that do not come back to those of this one; returns whether there may
+    /// be more.
+    async fn fold_counts(&self) -> Result<bool, StoreError>;
+
     /// Records what is known of the wall clock, for the next process.
     async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError>;
 

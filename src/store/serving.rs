@@ -359,6 +359,10 @@ impl<E: Engine> Maintenance for E {
         write(self, Touched::default(), move |batch| batch.purge(&cutoffs)).await
     }
 
+    async fn fold_counts(&self) -> Result<bool, StoreError> {
+        write(self, Touched::default(), |batch| batch.fold_counts()).await
+    }
+
     async fn record_clock(&self, record: ClockRecord) -> Result<(), StoreError> {
         write(self, Touched::default(), move |batch| batch.record_clock(record)).await
     }

@@ -23,14 +23,25 @@ const ADD: &str = "INSERT INTO tallies AS t
 const REMOVE_EMPTY: &str = "DELETE FROM tallies WHERE slot = $3 AND n = 0
     AND (field, day) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))";
 
-/// Counts of replicas that have gone become those of this one.
-const FOLD: &str = "WITH gone AS (DELETE FROM tallies WHERE slot = ANY($1) RETURNING *)
+/// How many counts are folded in one transaction, which other replicas and webhooks wait for.
+const FOLDED_MAX: i64 = 2000;
+
+/// Some counts of a replica that has gone become those of this one.
+const FOLD: &str = "WITH gone AS (DELETE FROM tallies
+        WHERE slot = $1
+            AND (field, day, survey, account, value, state, reason, rating, issues, origin) <=
+            (SELECT field, day, survey, account, value, state, reason, rating, issues, origin FROM
+                (SELECT * FROM tallies WHERE slot = $1
+                ORDER BY field, day, survey, account, value, state, reason, rating, issues, origin
+                LIMIT $3) AS page
+            ORDER BY field DESC, day DESC, survey DESC, account DESC, value DESC, state DESC,
+                reason DESC, rating DESC, issues DESC, origin DESC
+            LIMIT 1)
+        RETURNING *)
     INSERT INTO tallies AS t
         (slot, field, day, survey, account, value, state, reason, rating, issues, origin, n)
-    SELECT $2, field, day, survey, account, value, state, reason, rating, issues, origin,
-            sum(n)::bigint
+    SELECT $2, field, day, survey, account, value, state, reason, rating, issues, origin, n
         FROM gone
-        GROUP BY field, day, survey, account, value, state, reason, rating, issues, origin
         ORDER BY field, day, survey, account, value, state, reason, rating, issues, origin
     ON CONFLICT (slot, field, day, survey, account, value, state, reason, rating, issues, origin)
         DO UPDATE SET n = t.n + excluded.n";
@@ -91,11 +102,16 @@ pub(super) fn add(tallies: &Tallies, slot: i64) -> Vec<Statement> {
     std::iter::once(add).chain(remove).collect()
 }
 
-/// Adds what those slots have counted to this one's.
-pub(super) fn fold(gone: &[i64], slot: i64) -> Vec<Statement> {
-    let fold = Statement::new(FOLD).with(gone.to_vec(), Type::INT8_ARRAY).with(slot, Type::INT8);
-    let remove = Statement::new("DELETE FROM tallies WHERE slot = $1 AND n = 0");
-    vec![fold, remove.with(slot, Type::INT8)]
+/// Adds some of what a slot has counted to this one's; the last statement finds something if there is more.
+pub(super) fn fold(gone: i64, slot: i64) -> Vec<Statement> {
+    let fold = Statement::new(FOLD).with(gone, Type::INT8).with(slot, Type::INT8);
+    let left = Statement::new("SELECT 1 FROM tallies WHERE slot = $1 LIMIT 1");
+    vec![fold.with(FOLDED_MAX, Type::INT8), left.with(gone, Type::INT8)]
+}
+
+/// Removes what two replicas have counted and adds up to zero.
+pub(super) fn remove_empty(slot: i64) -> Statement {
+    Statement::new("DELETE FROM tallies WHERE slot = $1 AND n = 0").with(slot, Type::INT8)
 }
 
 pub(super) fn field_values() -> Statement {

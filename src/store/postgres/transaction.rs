@@ -918,14 +918,22 @@ impl Backend for Database {
         Ok(rows)
     }
 
-    fn fold_counts(&self) -> Result<()> {
-        let gone = self.rows_of(upkeep::gone(self.replica.slot))?;
-        if !gone.is_empty() {
-            let slot = self.replica.slot;
-            tallies::fold(&gone, slot).into_iter().for_each(|it| self.defer(it));
-            upkeep::fold(&gone, slot).into_iter().for_each(|it| self.defer(it));
+    fn fold_counts(&self) -> Result<bool> {
+        let began_at = self.transaction.borrow().began_at;
+        if self.lease_clock == LeaseClock::Database
+            && !self.server_clock.others_could_renew(began_at)
+        {
+            // After an outage, or a step of the clock, those that serve have not said so yet.
+            return Ok(false);
         }
-        Ok(())
+        let slot = self.replica.slot;
+        let Some(gone) = self.rows_of(upkeep::gone(slot))?.pop() else { return Ok(false) };
+        if self.run(tallies::fold(gone, slot))?.pop().is_some_and(|left| left.is_empty()) {
+            self.defer(tallies::remove_empty(slot));
+            upkeep::fold(gone, slot).into_iter().for_each(|it| self.defer(it));
+        }
+        self.changes.set(self.changes.get() + 1);
+        Ok(true)
     }
 
     fn insert_corrupt_document(&self, row: i64, document: &[u8]) -> Result<()> {

@@ -35,10 +35,10 @@ const GONE: &str = concat!(
         AND (replicas.slot IS NULL OR replicas.seen_at < ",
     now!(),
     " - 3600000000)
-    ORDER BY counts.slot LIMIT 100"
+    ORDER BY counts.slot LIMIT 1"
 );
 
-const FOLD_COUNTS: &str = "WITH gone AS (DELETE FROM state_counts WHERE slot = ANY($1) RETURNING *)
+const FOLD_COUNTS: &str = "WITH gone AS (DELETE FROM state_counts WHERE slot = $1 RETURNING *)
     INSERT INTO state_counts AS c
         (slot, accepted, collecting, pending, delivered, ignored, dead, discarded)
     SELECT $2, sum(accepted), sum(collecting), sum(pending), sum(delivered), sum(ignored), sum(dead),
@@ -49,15 +49,14 @@ const FOLD_COUNTS: &str = "WITH gone AS (DELETE FROM state_counts WHERE slot = A
         delivered = c.delivered + excluded.delivered, ignored = c.ignored + excluded.ignored,
         dead = c.dead + excluded.dead, discarded = c.discarded + excluded.discarded";
 
-const FOLD_DELETED: &str =
-    "WITH gone AS (DELETE FROM deleted_counts WHERE slot = ANY($1) RETURNING *)
+const FOLD_DELETED: &str = "WITH gone AS (DELETE FROM deleted_counts WHERE slot = $1 RETURNING *)
     INSERT INTO deleted_counts AS c (slot, state, submissions)
     SELECT $2, state, sum(submissions) FROM gone GROUP BY state ORDER BY state
     ON CONFLICT (slot, state) DO UPDATE SET submissions = c.submissions + excluded.submissions";
 
 /// A replica that has just come back under its name keeps its slot.
 const FORGET: &str =
-    concat!("DELETE FROM replicas WHERE slot = ANY($1) AND seen_at < ", now!(), " - 3600000000");
+    concat!("DELETE FROM replicas WHERE slot = $1 AND seen_at < ", now!(), " - 3600000000");
 
 /// The last of the next submissions, if there are more after it.
 pub(super) fn page_after(seq: i64) -> Statement {
@@ -77,15 +76,17 @@ pub(super) fn misfiled(after: i64, until: i64, most: usize) -> Statement {
         .with(limit(most), Type::INT8)
 }
 
-/// Slots of replicas that have gone and whose counts are not folded yet.
+/// The slot of a replica that has gone and whose counts are not folded yet.
 pub(super) fn gone(slot: i64) -> Statement {
     Statement::new(GONE).with(slot, Type::INT8)
 }
 
-/// Adds the counts of those slots to this one's.
-pub(super) fn fold(gone: &[i64], slot: i64) -> Vec<Statement> {
-    let fold =
-        |sql| Statement::new(sql).with(gone.to_vec(), Type::INT8_ARRAY).with(slot, Type::INT8);
-    let forget = Statement::new(FORGET).with(gone.to_vec(), Type::INT8_ARRAY);
-    vec![fold(FOLD_COUNTS), fold(FOLD_DELETED), forget]
+/// Adds the counts of a slot to this one's, and forgets its replica.
+pub(super) fn fold(gone: i64, slot: i64) -> Vec<Statement> {
+    let of_gone = |sql| Statement::new(sql).with(gone, Type::INT8);
+    vec![
+        of_gone(FOLD_COUNTS).with(slot, Type::INT8),
+        of_gone(FOLD_DELETED).with(slot, Type::INT8),
+        of_gone(FORGET),
+    ]
 }

@@ -1,6 +1,8 @@
 //! What the store in PostgreSQL puts right by itself: rows of `due` that do not fit their submissions, and
 //! counts of replicas that do not come back.
 
+use std::time::Duration;
+
 use postcall::store::postgres::PostgresStore;
 use postcall::store::{
     Admin, Maintenance, PurgeCounts, Queue, Reader, Receive, RetentionCutoffs, TallyFilter,
@@ -10,7 +12,7 @@ use postcall::submission::{Decision, Settlement};
 
 use super::backend::wanted;
 use super::replicas::{LONG, replica, statistics};
-use super::spoken::{accepted, at, complete};
+use super::spoken::{accepted, at, complete, webhook};
 use super::{Backend, Postgres};
 
 fn run(place: &Postgres, statements: &str) {
@@ -25,6 +27,18 @@ async fn claim(store: &PostgresStore) -> usize {
 async fn purge(store: &PostgresStore) {
     let cutoffs = RetentionCutoffs { bodies: at(-1), submissions: at(-1), outcomes: at(-1) };
     assert_eq!(store.purge(cutoffs).await.unwrap(), PurgeCounts::default());
+}
+
+/// Folds what others than `a` have counted, which have not said for long that they serve, until nothing is left
+/// of it.
+async fn fold(store: &PostgresStore, place: &Postgres) {
+    let folds = async {
+        while place.database.number("SELECT count(*) FROM state_counts") > 1 {
+            run(place, "UPDATE replicas SET seen_at = 1 WHERE name <> 'a'");
+            store.fold_counts().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), folds).await.expect("counts are folded");
 }
 
 async fn deliver(store: &PostgresStore) {
@@ -119,17 +133,15 @@ async fn the_counts_of_a_replica_that_does_not_come_back_are_folded() {
         store.receive(complete(0, &format!("c-{n}"))).await.unwrap();
     }
     let slots = || place.database.number("SELECT count(*) FROM state_counts");
-    purge(&a).await;
+    assert!(!a.fold_counts().await.unwrap());
     assert_eq!(slots(), 3, "all of them serve");
     run(
         &place,
         "INSERT INTO deleted_counts SELECT slot, 'delivered', 5 FROM replicas;
-        UPDATE state_counts SET accepted = accepted + 5, delivered = delivered + 5;
-        UPDATE replicas SET seen_at = 1 WHERE name <> 'a'",
+        UPDATE state_counts SET accepted = accepted + 5, delivered = delivered + 5",
     );
     drop(c);
-    purge(&a).await;
-    assert_eq!(slots(), 1);
+    fold(&a, &place).await;
     assert_eq!(place.database.number("SELECT count(*) FROM replicas"), 1);
     assert_eq!(place.database.number("SELECT submissions FROM deleted_counts"), 15);
     let counts = statistics(&a).await.counts;
@@ -141,9 +153,8 @@ async fn the_counts_of_a_replica_that_does_not_come_back_are_folded() {
     let b = replica(&place, "b", LONG);
     b.receive(complete(0, "c-9")).await.unwrap();
     assert_eq!((slots(), statistics(&b).await.counts.accepted), (2, 20));
-    run(&place, "UPDATE replicas SET seen_at = 1 WHERE name = 'b'");
-    purge(&a).await;
-    assert_eq!((slots(), statistics(&a).await.counts.accepted), (1, 20));
+    fold(&a, &place).await;
+    assert_eq!(statistics(&a).await.counts.accepted, 20);
     drop((a, b));
     assert_eq!(place.faults(), [""; 0]);
 }
@@ -154,7 +165,10 @@ async fn the_tallies_of_a_replica_that_does_not_come_back_are_folded() {
         return;
     }
     let place = Postgres::default();
+    // The process that made the tests' database.
+    run(&place, "DELETE FROM state_counts; DELETE FROM replicas");
     let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    a.receive(webhook(0, "c-0", &[("score", "4")])).await.unwrap();
     for call in ["c-1", "c-2"] {
         b.receive(complete(0, call)).await.unwrap();
         deliver(&b).await;
@@ -171,14 +185,75 @@ async fn the_tallies_of_a_replica_that_does_not_come_back_are_folded() {
     assert_eq!((counted(&a).await, counted(&b).await), (1, 1));
     assert_eq!(place.database.number("SELECT count(DISTINCT slot) FROM tallies"), 2);
     drop(b);
-    run(&place, "UPDATE replicas SET seen_at = 1 WHERE name = 'b'");
-    purge(&a).await;
+    // Of which there are more than one transaction folds.
+    run(
+        &place,
+        "INSERT INTO tallies (slot, field, day, survey, account, value, state, reason, rating, issues, origin, n)
+            SELECT slot, '', n, 'quality', 'main', '', 'delivered', '', 500, '', '', 1
+                FROM replicas, generate_series(1, 5000) AS n;
+        UPDATE replicas SET seen_at = 1 WHERE name = 'b'",
+    );
+    let of_b = "SELECT count(*) FROM tallies
+        WHERE slot = (SELECT slot FROM replicas WHERE name = 'b')";
+    let before = place.database.number(of_b);
+    let first = async { while !a.fold_counts().await.unwrap() {} };
+    tokio::time::timeout(Duration::from_secs(60), first).await.expect("counts are folded");
+    let folded = before - place.database.number(of_b);
+    assert!((1..=2000).contains(&folded), "{folded} of {before} in one transaction");
+    assert_eq!(counted(&a).await, 10_001);
+    fold(&a, &place).await;
+    assert_eq!(place.database.number("SELECT count(*) FROM state_counts"), 1);
     assert_eq!(place.database.number("SELECT count(DISTINCT slot) FROM tallies"), 1);
-    assert_eq!(counted(&a).await, 1);
+    assert_eq!(place.database.number("SELECT count(*) FROM replicas"), 1);
+    assert_eq!(counted(&a).await, 10_001);
+    run(&place, "DELETE FROM tallies WHERE day <= 5000 AND rating = 500 AND n = 2");
     let ids = a.of_call("c-2".parse().unwrap()).await.unwrap();
     a.erase(ids, at(2000)).await.unwrap();
     assert_eq!(place.database.number("SELECT count(*) FROM tallies"), 0, "nothing is left");
     drop(a);
+    assert_eq!(place.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_old_is_purged_although_the_counts_of_a_replica_cannot_be_folded() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    b.receive(complete(0, "c-1")).await.unwrap();
+    deliver(&b).await;
+    drop(b);
+    run(
+        &place,
+        "UPDATE replicas SET seen_at = 1 WHERE name = 'b';
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN RAISE EXCEPTION 'it takes too long'; END $$;
+        CREATE TRIGGER refuse BEFORE DELETE ON state_counts EXECUTE FUNCTION refuse()",
+    );
+    let refused = async { while a.fold_counts().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), refused).await.expect("it is refused");
+    let cutoffs = RetentionCutoffs { bodies: at(5000), submissions: at(5000), outcomes: at(0) };
+    assert_eq!(a.purge(cutoffs).await.unwrap().submissions, 1);
+}
+
+#[tokio::test]
+async fn the_first_replica_that_is_back_after_an_outage_forgets_no_other_one() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let [a, b] = ["a", "b"].map(|name| replica(&place, name, LONG));
+    for (call, store) in [("c-1", &a), ("c-2", &b)] {
+        store.receive(complete(0, call)).await.unwrap();
+    }
+    place.database.be_away(true);
+    place.database.be_away(false);
+    run(&place, "UPDATE replicas SET seen_at = 1");
+    a.receive(complete(0, "c-3")).await.unwrap();
+    assert!(!a.fold_counts().await.unwrap());
+    b.receive(complete(0, "c-4")).await.expect("it serves");
+    drop((a, b));
     assert_eq!(place.faults(), [""; 0]);
 }
 

@@ -217,7 +217,7 @@ def database(folder, password):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": "/", **user}
     subprocess.run(
         [f"{binaries[-1]}/initdb", f"--pgdata={folder}/data", "--username=postcall", f"--pwfile={secret}",
-         "--auth=scram-sha-256", "--no-sync"], check=True, **quiet)
+         "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"], check=True, **quiet)
     server = subprocess.Popen(
         [f"{binaries[-1]}/postgres", "-D", f"{folder}/data", "-k", folder, "-p", str(port),
          "-c", "listen_addresses=127.0.0.1"], **quiet)

@@ -293,13 +293,22 @@ impl Default for TestDatabase {
 impl TestDatabase {
     /// One that is empty but for the schema.
     pub fn new() -> Self {
+        Self::create(&format!("TEMPLATE {TEMPLATE}"))
+    }
+
+    /// One that is empty, in an encoding.
+    pub fn in_encoding(encoding: &str) -> Self {
+        Self::create(&format!("TEMPLATE template0 ENCODING '{encoding}'"))
+    }
+
+    fn create(how: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("postcall_test_{}_{number}", std::process::id());
         // A template is copied by one at a time.
         static COPYING: Mutex<()> = Mutex::new(());
         let _copying = COPYING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        server().execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"));
+        server().execute(&format!("CREATE DATABASE {name} {how}"));
         Self { name }
     }
 

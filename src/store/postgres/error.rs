@@ -22,6 +22,11 @@ pub(in crate::store) enum PgError {
     Superseded { replica: String },
     #[error("a store is being moved to it from {from}")]
     MovedTo { from: String },
+    #[error(
+        "its encoding is {encoding}, and has to be UTF8: create another one with \
+         `createdb NAME --owner USER --encoding UTF8 --template template0`"
+    )]
+    Encoding { encoding: String },
 }
 
 impl From<tokio_postgres::Error> for PgError {
@@ -87,7 +92,10 @@ impl PgError {
         }
         let error: Option<&(dyn Error + 'static)> = match self {
             PgError::TimedOut(_) | PgError::NameTaken { .. } => return true,
-            PgError::Overtaken | PgError::Superseded { .. } | PgError::MovedTo { .. } => None,
+            PgError::Overtaken
+            | PgError::Superseded { .. }
+            | PgError::MovedTo { .. }
+            | PgError::Encoding { .. } => None,
             PgError::Connect(error) => Some(&**error),
             PgError::Database(error) => Some(error),
         };

@@ -49,7 +49,7 @@ fn expected_version() -> i32 {
 /// Brings the schema to that of this release, over a connection of its own.
 ///
 /// # Errors
-/// The database cannot be reached or says no, or a newer release wrote it.
+/// The database cannot be reached or says no, its encoding is another than UTF-8, or a newer release wrote it.
 pub(super) fn migrate(address: &Address) -> Result<(), StoreError> {
     let address = address.migrations();
     let (runtime, client) = address.open()?;
@@ -58,6 +58,7 @@ pub(super) fn migrate(address: &Address) -> Result<(), StoreError> {
 
 async fn migrate_over(client: &Client, shown: &str) -> Result<(), StoreError> {
     let open = |error: PgError| StoreError::open(shown.as_ref(), error);
+    check_encoding(client).await.map_err(open)?;
     if check(client, shown).await.is_ok() {
         // No replica waits for another one to start.
         return Ok(());
@@ -106,6 +107,15 @@ async fn migrate_over(client: &Client, shown: &str) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Callers say things in every script, and what one encoding cannot hold would be refused webhook by webhook.
+async fn check_encoding(client: &Client) -> Result<(), PgError> {
+    let rows = pipeline(client, &[Statement::new("SHOW server_encoding")], TIMEOUT).await?;
+    match rows[0].first().map(|row| row.try_get(0)).transpose()? {
+        Some(encoding) if encoding != "UTF8" => Err(PgError::Encoding { encoding }),
+        _ => Ok(()),
+    }
 }
 
 /// # Errors

@@ -19,6 +19,7 @@ use super::model::{block_on, check};
 use super::order::{in_order, kept, kept_in, spoken};
 use super::spoken::{accepted, at, attempt, complete, unmapping, webhook, webhook_for, with_key};
 use super::{Backend, Postgres, Sqlite};
+use crate::postgres::TestDatabase;
 
 /// A replica of a name, whose leases go by the database's clock.
 pub fn replica(place: &Postgres, name: &str, lease: Duration) -> PostgresStore {
@@ -565,6 +566,33 @@ async fn a_store_that_takes_writes_again_is_writable_although_no_webhook_comes()
         }
     };
     tokio::time::timeout(Duration::from_secs(30), claiming).await.expect("it is writable");
+}
+
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused_with_a_command_that_makes_one() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let database = TestDatabase::in_encoding(encoding);
+        let opened = PostgresStore::open(Options {
+            address: database.address(),
+            replica: "a".to_owned(),
+            write_queue: 1,
+            lease: LONG,
+            lease_clock: LeaseClock::Database,
+            clock: Clock::system(),
+            observer: Arc::new(()),
+        });
+        let Err(refused) = opened else { panic!("{encoding} is taken") };
+        let source = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(source.contains(encoding), "{source}");
+        assert!(source.contains("--encoding UTF8 --template template0"), "{source}");
+        assert_eq!(
+            database.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
+            0
+        );
+    }
 }
 
 #[tokio::test]

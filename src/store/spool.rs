@@ -63,10 +63,7 @@ pub struct Spool {
     database: Box<dyn Fn() -> Option<Uuid> + Send + Sync>,
     owner: OnceLock<Owner>,
     draining: Mutex<Draining>,
-    /// About how many wait, with those on the way into the file.
-    waiting: AtomicU64,
-    /// How many are on the way into the file.
-    arriving: AtomicU64,
+    waiting: Waiting,
     filled: Notify,
     /// The database was slow: until then it is not waited for.
     slow_until: Mutex<Option<Instant>>,
@@ -114,9 +111,7 @@ impl Spool {
             database,
             owner: OnceLock::new(),
             draining: Mutex::default(),
-            // One at least until they are counted: no claim overtakes what an earlier process spooled.
-            waiting: AtomicU64::new(1),
-            arriving: AtomicU64::new(0),
+            waiting: Waiting::default(),
             filled: Notify::new(),
             slow_until: Mutex::default(),
             clock,
@@ -162,7 +157,7 @@ impl Spool {
     /// database, which may take so long.
     pub fn delays_claims(&self) -> bool {
         let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.waiting.load(Ordering::Relaxed) == 0 {
+        if self.waiting.most() == 0 {
             *draining = Draining::default();
             return false;
         }
@@ -297,11 +292,10 @@ impl Spool {
 
     /// How many webhooks wait; `None` if that cannot be read.
     async fn count(&self) -> Option<u64> {
-        let arriving = self.arriving.load(Ordering::Relaxed);
+        let arrived = self.waiting.arrived();
         match self.file.spool_size().await {
             Ok((waiting, first)) => {
-                // They may be in the file by now; all are counted again when they are.
-                self.waiting.store(waiting + arriving, Ordering::Relaxed);
+                self.waiting.counted(waiting, arrived);
                 let age = first.map(|first| self.clock.now().duration_since(first));
                 let age = age.and_then(|age| age.try_into().ok()).unwrap_or_default();
                 self.observer.spool_holds(waiting, age);
@@ -315,8 +309,7 @@ impl Spool {
     }
 
     fn has_room(&self) -> bool {
-        self.owner.get() != Some(&Owner::Another)
-            && self.waiting.load(Ordering::Relaxed) < self.webhooks_max
+        self.owner.get() != Some(&Owner::Another) && self.waiting.most() < self.webhooks_max
     }
 
     fn is_slow(&self) -> bool {
@@ -359,7 +352,7 @@ impl Receive for Spool {
         if !self.has_room() {
             return Err(StoreError::SpoolFull);
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.waiting.most() == 0 {
             tracing::warn!("the database is away: webhooks are spooled until it takes them");
         }
         let _arriving = Arriving::at(self);
@@ -372,19 +365,54 @@ impl Receive for Spool {
     }
 }
 
+/// How many webhooks wait, with those on the way into the file.
+struct Waiting {
+    /// Webhooks that began to arrive.
+    begun: AtomicU64,
+    /// Those of them that have arrived: they are in the file, or were refused.
+    ended: AtomicU64,
+    /// What waited at the last count, less those that had arrived before it. It wraps around.
+    counted: AtomicU64,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        // One at least until they are counted: no claim overtakes what an earlier process spooled.
+        let counted = AtomicU64::new(1);
+        Self { begun: AtomicU64::new(0), ended: AtomicU64::new(0), counted }
+    }
+}
+
+impl Waiting {
+    /// How many wait at the most: what arrived while the file was counted is counted twice, and not missed.
+    fn most(&self) -> u64 {
+        let counted = self.counted.load(Ordering::SeqCst);
+        counted.wrapping_add(self.begun.load(Ordering::SeqCst))
+    }
+
+    /// How many have arrived, to be asked before the file is counted.
+    fn arrived(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    fn counted(&self, waiting: u64, arrived: u64) {
+        self.counted.store(waiting.wrapping_sub(arrived), Ordering::SeqCst);
+    }
+}
+
 /// A webhook on the way into the file. It may be there when this is dropped, also if its sender went away meanwhile.
 struct Arriving<'a>(&'a Spool);
 
 impl<'a> Arriving<'a> {
     fn at(spool: &'a Spool) -> Self {
-        spool.arriving.fetch_add(1, Ordering::Relaxed);
+        spool.waiting.begun.fetch_add(1, Ordering::SeqCst);
         Self(spool)
     }
 }
 
 impl Drop for Arriving<'_> {
     fn drop(&mut self) {
-        self.0.arriving.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.ended.fetch_add(1, Ordering::SeqCst);
         self.0.filled.notify_one();
     }
 }
@@ -414,5 +442,48 @@ impl CompletionPolicy for SurveyIsGone {
 
     fn changed_answers(&self) -> ChangedAnswerPolicy {
         ChangedAnswerPolicy::KeepLast
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A webhook begins to arrive, is in the file, and has arrived; the file is counted meanwhile.
+    #[test]
+    fn a_webhook_that_arrives_while_the_spool_is_counted_is_waited_for_in_every_interleaving() {
+        for (begins, count_begins) in (0..3).flat_map(|at| (0..3).map(move |begins| (at, begins))) {
+            for counts in count_begins..4 {
+                for ends in counts..4 {
+                    let (waiting, mut file, mut arrived) = (Waiting::default(), 0, None);
+                    waiting.counted(0, waiting.arrived());
+                    assert_eq!(waiting.most(), 0);
+                    let mut found = 0;
+                    for step in 0..7 {
+                        match step {
+                            _ if step == begins => _ = waiting.begun.fetch_add(1, Ordering::SeqCst),
+                            _ if step == begins + 1 => file = 1,
+                            _ if step == begins + 2 => {
+                                _ = waiting.ended.fetch_add(1, Ordering::SeqCst)
+                            }
+                            _ => {}
+                        }
+                        if step == count_begins {
+                            arrived = Some(waiting.arrived());
+                        }
+                        if step == counts {
+                            found = file;
+                        }
+                        if step == ends {
+                            waiting.counted(found, arrived.expect("it was asked before"));
+                        }
+                        assert!(
+                            step < begins || waiting.most() > 0,
+                            "{begins} {count_begins} {counts} {ends} {step}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

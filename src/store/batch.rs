@@ -20,9 +20,9 @@ use crate::account::{Claimable, Pause};
 use crate::clock::whole_microseconds;
 use crate::domain::{Attempt, CallUuid, Name, WebhookId};
 use crate::submission::{
-    ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, ClaimContext, ClaimOutcome, Decision,
-    Document, FieldValues, LeaseToken, LimitedMapper, Outcome, Replay, RetentionLevel, Settled,
-    Settlement, State, StateCounts, Submission, SubmissionId, Tallies,
+    ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, Claim, ClaimContext, ClaimOutcome,
+    Decision, Document, FieldValues, LeaseToken, LimitedMapper, Outcome, Replay, RetentionLevel,
+    Settled, Settlement, State, StateCounts, Submission, SubmissionId, Tallies,
 };
 
 /// Most submissions of one account that one claim settles without an attempt.
@@ -133,6 +133,13 @@ pub(super) enum Removed {
     Erased,
     /// By retention.
     Purged,
+}
+
+/// A claim of a transaction of which it is not known whether it was committed.
+#[derive(Clone, Copy)]
+pub(super) struct UnconfirmedClaim {
+    pub token: LeaseToken,
+    lease_until: Timestamp,
 }
 
 /// A transaction in progress.
@@ -285,11 +292,20 @@ impl<'a, B: Backend> Batch<'a, B> {
     }
 
     /// Ends claims of this process of which it does not know: their transaction was committed, and it got
-    /// no answer. Nothing was sent.
-    pub fn give_back(&mut self, tokens: &[LeaseToken], at: Timestamp) -> Result<(), B::Error> {
-        if tokens.is_empty() {
-            return Ok(());
+    /// no answer. Nothing was sent. Returns those that need not be looked for again; the others may still
+    /// be committed, until their lease is over.
+    pub fn give_back(
+        &mut self,
+        claims: &[UnconfirmedClaim],
+        lease: Duration,
+        at: Timestamp,
+    ) -> Result<Vec<LeaseToken>, B::Error> {
+        if claims.is_empty() {
+            return Ok(Vec::new());
         }
+        let ends = LeaseEnds::at(self.clock, lease);
+        let is_over = |claim: &&UnconfirmedClaim| ends.has_ended(claim.lease_until);
+        let mut done: Vec<_> = claims.iter().filter(is_over).map(|claim| claim.token).collect();
         let rows = self.backend.expired(LeaseEnds::ALL, EXPIRED_MAX)?;
         self.prefetch(&rows)?;
         for row in rows {
@@ -299,14 +315,22 @@ impl<'a, B: Backend> Batch<'a, B> {
             let submission = &self.set.entries[&row].submission;
             // An earlier claim of the same one may be among them, and was given back.
             let is_of =
-                |it: &&LeaseToken| it.submission == submission.id && submission.is_leased_by(it);
-            if let Some(token) = tokens.iter().find(is_of) {
+                |it: &LeaseToken| it.submission == submission.id && submission.is_leased_by(it);
+            if let Some(token) = claims.iter().map(|claim| claim.token).find(is_of) {
                 let attempt = Attempt::not_begun("the claim was not answered", at);
-                let (token, decision) = (*token, Decision::Retry { at });
+                let decision = Decision::Retry { at };
                 self.settle(&Settlement { token, attempt, decision })?;
+                done.push(token);
             }
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// Claims that have started, should the commit have no answer.
+    pub fn unconfirmed(&self, claimed: &Claimed) -> Vec<UnconfirmedClaim> {
+        let lease_until = self.clock + claimed.lease;
+        let of = |claim: &Claim| UnconfirmedClaim { token: claim.token, lease_until };
+        claimed.claims.iter().map(of).collect()
     }
 
     /// Whether the submission exists.

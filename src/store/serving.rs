@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
 use super::backend::{Backend, Touched};
-use super::batch::Batch;
+use super::batch::{Batch, UnconfirmedClaim};
 use super::contract::{Admin, Maintenance, Quarantine, Queue, Receive};
 use super::durability_risk::DurabilityRisk;
 use super::error::StoreError;
@@ -55,8 +55,8 @@ pub(super) struct Serving<B: Backend> {
     changed: Arc<Notify>,
     turns: Arc<Mutex<Turns>>,
     lease: Duration,
-    /// Claims of transactions of which it is not known whether they were committed.
-    unconfirmed: Arc<Mutex<Vec<LeaseToken>>>,
+    /// Claims of which it is not known whether they were committed.
+    unconfirmed: Arc<Mutex<Vec<UnconfirmedClaim>>>,
 }
 
 pub(super) enum Writing<B: Backend> {
@@ -242,22 +242,29 @@ impl<E: Engine> Queue for E {
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
         let (turns, lease) = (self.serving().turns.clone(), self.serving().lease);
         let unconfirmed = || self.serving().unconfirmed.lock().expect("no holder panics");
-        let given_back = unconfirmed().clone();
-        let started = Arc::<Mutex<Vec<LeaseToken>>>::default();
+        let looked_for = unconfirmed().clone();
+        // What the last run of the transaction has started, and what it need not look for again.
+        let ran = Arc::<Mutex<(Vec<UnconfirmedClaim>, Vec<LeaseToken>)>>::default();
         let touched = touching::<E>(|| Touched::claiming(&request.wanted, lease));
-        let (tokens, known) = (started.clone(), given_back.clone());
+        let noted = ran.clone();
         let claimed = write_in(self, Order::Last, touched, move |batch| {
             let turns = &mut turns.lock().expect("selecting does not panic");
-            batch.give_back(&known, request.now)?;
+            let done = batch.give_back(&looked_for, lease, request.now)?;
             let claimed = batch.claim(&request, turns, lease)?;
-            let claims = claimed.claims.iter().map(|claim| claim.token);
-            *tokens.lock().expect("no holder panics") = claims.collect();
+            *noted.lock().expect("no holder panics") = (batch.unconfirmed(&claimed), done);
             Ok(claimed)
         });
         let claimed = claimed.await;
+        let (started, done) = std::mem::take(&mut *ran.lock().expect("no holder panics"));
+        // Of a submission that is claimed once more no earlier claim can still be committed.
+        let is_started = |token: &LeaseToken| {
+            started.iter().any(|claim| claim.token.submission == token.submission)
+        };
         match &claimed {
-            Ok(_) => unconfirmed().retain(|token| !given_back.contains(token)),
-            Err(_) => unconfirmed().append(&mut started.lock().expect("no holder panics")),
+            Ok(_) => {
+                unconfirmed().retain(|it| !done.contains(&it.token) && !is_started(&it.token));
+            }
+            Err(_) => unconfirmed().extend(started),
         }
         claimed
     }

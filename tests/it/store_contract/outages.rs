@@ -192,6 +192,35 @@ async fn a_claim_whose_commit_was_not_answered_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_claim_whose_commit_was_not_answered_costs_no_attempt_if_it_is_seen_later() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let Some((address, proxy)) = place.database.proxied() else { return };
+    let store = replica_at(address, "a", LONG);
+    store.receive(complete(0, "c-1")).await.unwrap();
+    proxy.lose_the_next_commit();
+    store.claim(wanted(&[("main", 1)], 1000)).await.expect_err("the result is unknown");
+    let set = |replica: &str| {
+        let sql = format!("UPDATE due SET replica = {replica}");
+        place.database.with(async |client| client.batch_execute(&sql).await.unwrap());
+    };
+    // As long as the server still commits it, the next claims do not find it.
+    set("0");
+    for _ in 0..2 {
+        until_it_succeeds(async || store.claim(wanted(&[("main", 0)], 1000)).await).await;
+    }
+    set("(SELECT slot FROM replicas WHERE name = 'a')");
+    let claims = store.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims;
+    assert_eq!(claims.len(), 1, "it was given back");
+    // That one is known, and is not given back.
+    assert_eq!(store.claim(wanted(&[("main", 1)], 1000)).await.unwrap().claims.len(), 0);
+    assert_eq!(store.settle(delivered(claims[0].token)).await.unwrap(), [Settled::Done]);
+    assert_eq!(all(&store).await[0].document.attempts_used, 1);
+}
+
+#[tokio::test]
 async fn two_claims_in_a_row_whose_commits_were_not_answered_cost_no_attempt() {
     if !crate::postgres::is_available() {
         return;

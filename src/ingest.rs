@@ -179,7 +179,7 @@ impl Ingest {
         let verified = match self.verify(&endpoint.source, webhook) {
             Ok(verified) => verified,
             Err(Unverified { webhook, rejection }) => {
-                if rejection.may_be_verified_later() {
+                if endpoint.source.may_verify_later(&rejection) {
                     let webhook = endpoint.source.without_credentials(*webhook);
                     self.quarantine.keep(endpoint.quarantined(webhook), (&rejection).into());
                 }

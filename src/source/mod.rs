@@ -75,6 +75,18 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether other settings or another secret may verify what was rejected. Only `hmac` has a format of the
+    /// signed time in the settings.
+    pub fn may_verify_later(&self, rejection: &Rejection) -> bool {
+        match rejection {
+            Rejection::Signature(SignatureError::Mismatch) => true,
+            Rejection::Signature(SignatureError::Time(_)) => {
+                matches!(self.signature, Scheme::Hmac(_))
+            }
+            _ => false,
+        }
+    }
+
     /// Checks type, form and signature, in this order; nothing in the form is interpreted.
     ///
     /// # Errors

@@ -69,11 +69,6 @@ impl Rejection {
         "signature_future",
     ];
 
-    /// Whether another secret, or another format of the signed time, may verify it.
-    pub fn may_be_verified_later(&self) -> bool {
-        matches!(self, Rejection::Signature(SignatureError::Mismatch | SignatureError::Time(_)))
-    }
-
     pub fn label(&self) -> &'static str {
         match self {
             Rejection::UnsupportedType(_) => "unsupported_type",

@@ -94,8 +94,8 @@ families! {
         webhooks_total: IntCounterVec = counters(["source", "outcome"]),
         /// Webhooks refused for their signature, their type or what they say, by reason.
         webhook_rejections_total: IntCounterVec = counters(["source", "reason"]),
-        /// Webhooks that are quarantined: no known secret verified them when they came, and they are
-        /// verified again when one changes.
+        /// Webhooks that are quarantined: no known secret, or not the format of the signed time, verified
+        /// them when they came, and they are verified again when one changes.
         quarantine_webhooks: IntGaugeVec = gauges(["source"]),
         /// Quarantined webhooks by what happened to them: added, or too_large to be; accepted, or rejected
         /// for another cause, once a secret verified them; source_changed if it verified them and their

@@ -484,6 +484,8 @@ mod tests {
         let webhook =
             headers.iter().fold(sent, |webhook, (name, value)| with_header(webhook, name, value));
         assert!(timed(TimeFormat::UnixMs).verify(&webhook).is_ok());
+        let seconds = TimeFormat::Unix.write(at);
+        assert_eq!(TimeFormat::UnixMs.parse(seconds.as_bytes()), None, "seconds are not long ago");
         for format in [TimeFormat::Unix, TimeFormat::Iso] {
             let hmac = timed(format);
             assert_eq!(hmac.verify(&webhook), Err(SignatureError::Time(format)));

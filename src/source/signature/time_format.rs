@@ -14,6 +14,9 @@ pub enum TimeFormat {
 /// Longest time as text, in bytes: nanoseconds and an offset.
 const ISO_LENGTH_MAX: usize = 35;
 
+/// In 1973; as seconds it is in the year 5138.
+const MILLISECONDS_MIN: i64 = 100_000_000_000;
+
 impl TimeFormat {
     /// Strict, as no separator may be between the time and the body: text of one that is moved into the
     /// other leaves no time, or one that is years away.
@@ -21,7 +24,11 @@ impl TimeFormat {
         let text = str::from_utf8(text).ok()?;
         match self {
             TimeFormat::Unix => Timestamp::from_second(whole(text)?).ok(),
-            TimeFormat::UnixMs => Timestamp::from_millisecond(whole(text)?).ok(),
+            // Fewer are seconds: as milliseconds they would be old, which does not point to the format.
+            TimeFormat::UnixMs => {
+                let milliseconds = whole(text).filter(|it| *it >= MILLISECONDS_MIN)?;
+                Timestamp::from_millisecond(milliseconds).ok()
+            }
             TimeFormat::Iso => {
                 let is_lawful = text.len() <= ISO_LENGTH_MAX
                     && text.bytes().all(|b| b.is_ascii_digit() || b"-+:.TZ".contains(&b))

@@ -174,7 +174,7 @@ fn other_than(texts: &BTreeSet<String>) -> String {
     let is_in = |other: &str, text: &String| {
         !text.is_empty()
             && (other.contains(text.as_str())
-                || words::spaced(other).contains(&words::spaced(text)))
+                || words::phrase(text).is_some_and(|it| words::spaced(other).contains(&it)))
     };
     tried
         .find(|other| !texts.iter().any(|text| is_in(other, text)))

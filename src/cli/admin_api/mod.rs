@@ -5,9 +5,11 @@ mod client;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actix_web::http::Uri;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use secrecy::SecretString;
@@ -149,11 +151,13 @@ impl AdminArgs {
         }
     }
 
-    /// The service that `--admin-url` names. The settings are read only if they may hold the token. If
-    /// they cannot be read here, the service says whether it needs one.
+    /// The service that `--admin-url` names. The settings are read only if they may hold the token: those
+    /// that are only found may be of another service, and give it to this machine alone. If they cannot be
+    /// read here, the service says whether it needs one.
     fn named_client(&self, url: &str) -> Result<Client, Failure> {
         let settings = match self.token_file {
             Some(_) => None,
+            None if self.settings.named().is_none() && !is_on_this_machine(url) => None,
             None => self.settings_or(Environment::of_process(), |error| {
                 if self.settings.named().is_some() {
                     warn(format_args!("the token of the settings is not used: {error}"));
@@ -236,6 +240,13 @@ fn address_of_api(settings: &Settings) -> Option<String> {
     Some(format!("http://{listen}"))
 }
 
+fn is_on_this_machine(url: &str) -> bool {
+    let url: Option<Uri> = url.parse().ok();
+    let host = url.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn no_api(settings: &Settings, path: &str) -> String {
     let served = format!("a service has the store {path} open");
     if settings.admin.listen.port() == 0 {
@@ -263,4 +274,27 @@ fn token_in(file: &Path) -> Result<SecretString, Failure> {
         |error| Failure::InvalidInput(format!("cannot read {}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     Ok(text.trim_end_matches(['\r', '\n']).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_loopback_address() {
+        for url in
+            ["http://127.0.0.1:9090", "http://[::1]:9090/", "https://localhost", "http://127.9.9.9"]
+        {
+            assert!(is_on_this_machine(url), "{url}");
+        }
+        for url in [
+            "http://10.0.0.1:9090",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "x",
+        ] {
+            assert!(!is_on_this_machine(url), "{url}");
+        }
+        assert!(!is_on_this_machine("http://127.0.0.1@example.com:9090"), "a user is no host");
+    }
 }

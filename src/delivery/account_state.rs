@@ -48,9 +48,9 @@ impl AccountState {
     /// Whether an account of a shared store is claimed of, with room for so many more: each claim renews the
     /// lead, also one of none.
     pub fn is_led(&self, room: usize, in_flight: usize, now: Timestamp) -> bool {
-        // A clock that was put back ends it.
+        // A clock that was put back ends it. An attempt may have ended since `now` was read.
         let is_left = self.failed_at.is_some_and(|at| {
-            (SignedDuration::ZERO..LEFT_TO_OTHERS).contains(&now.duration_since(at))
+            (-SignedDuration::from_secs(1)..LEFT_TO_OTHERS).contains(&now.duration_since(at))
         });
         // Another replica knows neither what is in flight here nor what the destination asked for.
         in_flight > 0 || self.throttle.is_asked_to_wait(now) || (room > 0 && !is_left)

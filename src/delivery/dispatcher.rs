@@ -167,6 +167,11 @@ impl Dispatcher {
             Err(error) => return settled.and(Err(error)),
         };
         let Claimed { claims, settled: unsent, next_due_at, lease } = claimed;
+        if self.is_shared() {
+            // Another replica may have it in its settings: the lead that this claim may have taken lapses
+            // before the next look.
+            self.unconfigured.clear();
+        }
         for settled in &unsent {
             report::unsent(settled, &self.config, &self.context.metrics);
         }

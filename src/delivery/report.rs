@@ -102,7 +102,7 @@ fn issues(feedback: &Feedback) -> String {
 
 /// Reports a submission that was settled without an attempt.
 pub(super) fn unsent(settled: &SettledUnsent, config: &DeliveryConfig, metrics: &Metrics) {
-    let SettledUnsent { id: submission, call, survey, state } = settled;
+    let SettledUnsent { id: submission, call, survey, state, is_first_claim } = settled;
     let call = call.as_ref().map(tracing::field::display);
     let survey = configured(survey, config);
     match state {
@@ -116,6 +116,8 @@ pub(super) fn unsent(settled: &SettledUnsent, config: &DeliveryConfig, metrics: 
             tracing::error!(%submission, call, reason = reason_label, console = page_of(*submission), "dead: {}", why_unsent(*reason));
             metrics.submission_died(survey, *reason);
         }
+        // Once of each.
+        State::Pending if !is_first_claim => {}
         State::Pending => {
             tracing::warn!(%submission, call, console = page_of(*submission), "the settings here do not say what it means; those of another replica may: it is claimed again, and is dead ten minutes after its last answer");
         }

@@ -18,7 +18,7 @@ section! {
         max_concurrency: usize = whole(1, 1000),
         /// How many attempts of one account may begin in a second; Plivo documents 300 in 5s.
         rate: u32 = whole(1, 100_000),
-        /// How long one attempt may hold a submission; more than timeout and 5s.
+        /// How long one attempt may hold a submission; more than timeout and 5s, and at most 10m.
         lease: Duration = duration(MOMENT),
         /// The longest time between two probes of a paused account.
         probe_interval: Duration = duration(MOMENT),
@@ -35,6 +35,9 @@ section! {
             let margin = LEASE_MARGIN.as_secs();
             let message = format!("must exceed delivery.timeout by more than {margin}s");
             table.fault_at::<()>("lease", message);
+        }
+        if lease.is_some_and(|lease| lease > LEASE_MAX) {
+            table.fault_at::<()>("lease", "must be at most 10m");
         }
         if connect_timeout.zip(timeout).is_some_and(|(connect, timeout)| connect > timeout) {
             table.fault_at::<()>("connect_timeout", "must not exceed delivery.timeout");
@@ -68,6 +71,8 @@ words! {
 /// What a dispatcher may need besides the exchange itself: to start it, and to write its end down.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
+/// A replica that finds a longer one takes it for one of a clock that was put back (`store/lease.rs`).
+const LEASE_MAX: Duration = Duration::from_secs(600);
 const MOMENT: Duration = Duration::from_millis(1);
 
 impl Delivery {

@@ -442,10 +442,15 @@ impl<'a, B: Backend> Batch<'a, B> {
                         claimed.claims.push(*claim);
                     }
                     ClaimOutcome::Unsent => {
-                        let Submission { id, call, survey, state, .. } =
+                        let Submission { id, call, survey, state, fence, .. } =
                             &self.set.entries[&row].submission;
-                        let (call, survey) = (call.clone(), survey.clone());
-                        let settled = SettledUnsent { id: *id, call, survey, state: *state };
+                        let settled = SettledUnsent {
+                            id: *id,
+                            call: call.clone(),
+                            survey: survey.clone(),
+                            state: *state,
+                            is_first_claim: *fence == 1,
+                        };
                         claimed.settled.push(settled);
                         unsent_room = unsent_room.saturating_sub(1);
                     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How much longer than its own the leases of another replica may be: each grants those of its own settings.
+/// How much longer than its own the leases of another replica may be: each grants those of its own settings,
+/// which take no longer one.
 const OTHERS_LONGER_MAX: Duration = Duration::from_secs(600);
 
 /// Which leases have ended, and which are renewed if their claims are still worked on.

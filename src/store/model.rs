@@ -127,6 +127,8 @@ pub struct SettledUnsent {
     pub survey: Name,
     /// Ignored or dead; pending if it was put off, since another process may have settings for it.
     pub state: State,
+    /// It was never claimed before.
+    pub is_first_claim: bool,
 }
 
 /// Queue statistics, read from the database.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::answers::{Answers, ChangedAnswerPolicy};
 use super::document::{AttemptResponse, Document, Json, Submission};
@@ -74,10 +74,13 @@ impl Mapping {
 
 /// How long after its last answer a submission that the settings have no place for is not dead, if another
 /// process may have newer ones: those by which it was received come to each process by then.
-const SETTINGS_DIFFER_FOR: Duration = Duration::from_secs(600);
+const SETTINGS_DIFFER_FOR: SignedDuration = SignedDuration::from_secs(600);
 
 /// How soon it is claimed again meanwhile.
-const PUT_OFF_FOR: Duration = Duration::from_secs(30);
+const PUT_OFF_FOR: Duration = Duration::from_secs(60);
+
+/// How far ahead of a claim an answer may be received, as webhooks arrive while it is made.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(10);
 
 /// Circumstances of a claim.
 #[derive(Debug, Clone, Copy)]
@@ -206,7 +209,8 @@ impl Submission {
     }
 
     /// Maps a submission that is due and starts an attempt, or settles it where there is nothing to
-    /// send, or puts it off where other settings may know what to send. From here on answers are late, unless the attempt ends as not received.
+    /// send, or puts it off where other settings may know what to send. From the start of an attempt on
+    /// answers are late, unless it ends as not received.
     pub fn claim(&mut self, context: &ClaimContext, mapper: &dyn Mapper) -> ClaimOutcome {
         let Some(key) = self.key() else { return ClaimOutcome::Unsent };
         self.fence += 1;
@@ -244,9 +248,11 @@ impl Submission {
     /// When it is claimed again, if settings that differ may have a place for it.
     fn put_off_until(&self, context: &ClaimContext) -> Option<Timestamp> {
         let heard_at = self.document.answers.last_heard_at().unwrap_or(self.accepted_at);
-        let end = heard_at.saturating_add(SETTINGS_DIFFER_FOR).unwrap_or(Timestamp::MAX);
-        let is_put_off = context.settings_may_differ && context.now < end;
-        is_put_off.then(|| end.min(context.now + PUT_OFF_FOR))
+        // An answer of the future was received by a clock that was put back since.
+        let differs =
+            (-CLOCK_SLACK..SETTINGS_DIFFER_FOR).contains(&context.now.duration_since(heard_at));
+        let end = heard_at + SETTINGS_DIFFER_FOR;
+        (context.settings_may_differ && differs).then(|| end.min(context.now + PUT_OFF_FOR))
     }
 
     fn map(&self, key: &SubmissionKey, mapper: &dyn Mapper) -> Mapped {

@@ -767,7 +767,7 @@ fn what_other_settings_may_have_a_place_for_is_put_off_until_ten_minutes_after_i
         (submission.state, submission.due_at.as_second(), submission)
     };
     let dead = State::Dead(DeadReason::Unmapped);
-    for (second, due_at) in [(160, 190), (669, 699), (690, 700)] {
+    for (second, due_at) in [(100, 160), (160, 220), (639, 699), (690, 700)] {
         let (state, put_off_until, mut submission) = claimed(second, true);
         assert_eq!((state, put_off_until), (State::Pending, due_at));
         assert_eq!(claimed(second, false).0, dead, "no other process claims");
@@ -776,5 +776,6 @@ fn what_other_settings_may_have_a_place_for_is_put_off_until_ten_minutes_after_i
         assert!(matches!(outcome, ClaimOutcome::Started(claim) if claim.attempts == 0));
     }
     assert_eq!(claimed(700, true).0, dead);
+    assert_eq!(claimed(80, true).0, dead, "it was received by a clock that was put back since");
     assert_eq!(claimed(i64::from(u32::MAX), true).0, dead);
 }

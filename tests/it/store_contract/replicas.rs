@@ -540,7 +540,7 @@ async fn what_a_replica_with_older_settings_does_not_know_is_delivered_by_one_th
     assert_eq!(claimed.unwrap().claims.len(), 0);
     assert_eq!(statistics(&a).await.counts.pending, 1, "it is not dead");
     a.close().await;
-    let claims = b.claim(wanted(&[("main", 1)], 1030)).await.unwrap().claims;
+    let claims = b.claim(wanted(&[("main", 1)], 1060)).await.unwrap().claims;
     assert_eq!(claims.len(), 1);
     drop((a, b));
     assert_eq!(place.faults(), [""; 0]);

@@ -60,6 +60,7 @@ name; component, labels, annotations if it has any.
 */}}
 {{- define "postcall.metadata" -}}
 {{- $labels := merge (dict) (.labels | default dict) (.top.Values.commonLabels | default dict) -}}
+{{- $_ := include "postcall.ownLabels" (dict "labels" .top.Values.commonLabels "field" "commonLabels") -}}
 {{- $annotations := merge (dict) (.annotations | default dict) (.top.Values.commonAnnotations | default dict) -}}
 name: {{ include "postcall.fullname" .top }}{{ .name }}
 namespace: {{ .top.Release.Namespace | quote }}
@@ -68,7 +69,7 @@ labels:
   {{- with .component }}
   app.kubernetes.io/component: {{ . }}
   {{- end }}
-  {{- with include "postcall.ownLabels" (dict "labels" $labels "field" "commonLabels or labels") }}
+  {{- with include "postcall.ownLabels" (dict "labels" $labels "field" "labels") }}
   {{- . | nindent 2 }}
   {{- end }}
 {{- with $annotations }}

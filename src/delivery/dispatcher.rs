@@ -18,7 +18,7 @@ use crate::clock::Reading;
 use crate::destination::Client;
 use crate::domain::{Attempt, Name, TraceParent, Verdict};
 use crate::store::{ClaimRequest, Claimed, StoreError};
-use crate::submission::{Claim, Settlement};
+use crate::submission::{CLOCK_SLACK, Claim, Settlement};
 use crate::telemetry::{AttemptSpan, Span, logs};
 
 /// How long a store that refuses is left alone before it is asked again.
@@ -29,9 +29,6 @@ const UNCONFIGURED_MAX: usize = 64;
 
 /// How often accounts that the settings do not have are looked for in the store.
 const UNCONFIGURED_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How much later than the longest wait something may be due: webhooks arrive while a claim is made.
-const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// How long the dispatcher rests at most: something may have changed that nothing reports.
 const REST_MAX: Duration = secrets::LOOK_EVERY;

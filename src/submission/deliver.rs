@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::answers::{Answers, ChangedAnswerPolicy};
 use super::document::{AttemptResponse, Document, Json, Submission};
@@ -74,13 +74,13 @@ impl Mapping {
 
 /// How long after its last answer a submission that the settings have no place for is not dead, if another
 /// process may have newer ones: those by which it was received come to each process by then.
-const SETTINGS_DIFFER_FOR: SignedDuration = SignedDuration::from_secs(600);
+const SETTINGS_DIFFER_FOR: Duration = Duration::from_secs(600);
 
 /// How soon it is claimed again meanwhile.
 const PUT_OFF_FOR: Duration = Duration::from_secs(60);
 
-/// How far ahead of a claim an answer may be received, as webhooks arrive while it is made.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(10);
+/// How far ahead of a claim the times of a submission may be, as webhooks arrive while it is made.
+pub const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// Circumstances of a claim.
 #[derive(Debug, Clone, Copy)]
@@ -248,11 +248,11 @@ impl Submission {
     /// When it is claimed again, if settings that differ may have a place for it.
     fn put_off_until(&self, context: &ClaimContext) -> Option<Timestamp> {
         let heard_at = self.document.answers.last_heard_at().unwrap_or(self.accepted_at);
+        let after = |at: Timestamp, time| at.saturating_add(time).unwrap_or(Timestamp::MAX);
+        let end = after(heard_at, SETTINGS_DIFFER_FOR);
         // An answer of the future was received by a clock that was put back since.
-        let differs =
-            (-CLOCK_SLACK..SETTINGS_DIFFER_FOR).contains(&context.now.duration_since(heard_at));
-        let end = heard_at + SETTINGS_DIFFER_FOR;
-        (context.settings_may_differ && differs).then(|| end.min(context.now + PUT_OFF_FOR))
+        let is_of_now = heard_at <= after(context.now, CLOCK_SLACK) && context.now < end;
+        (context.settings_may_differ && is_of_now).then(|| end.min(after(context.now, PUT_OFF_FOR)))
     }
 
     fn map(&self, key: &SubmissionKey, mapper: &dyn Mapper) -> Mapped {

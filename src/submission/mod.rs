@@ -29,8 +29,8 @@ pub use answers::{
     MergeResult, RecordedAnswer,
 };
 pub use deliver::{
-    Claim, ClaimContext, ClaimOutcome, Decision, LeaseToken, Mapped, Mapper, Mapping, Settled,
-    Settlement,
+    CLOCK_SLACK, Claim, ClaimContext, ClaimOutcome, Decision, LeaseToken, Mapped, Mapper, Mapping,
+    Settled, Settlement,
 };
 pub use document::{AttemptRecord, AttemptResponse, AuditEntry, Document, Json, Submission};
 pub use insight::{Insight, IssueOrigin};

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::section::{Section, duration, section, table, whole, word, words};
+use crate::store::LEASE_MAX;
 use crate::submission::{RetryPolicy, UnknownResult};
 
 section! {
@@ -71,8 +72,6 @@ words! {
 /// What a dispatcher may need besides the exchange itself: to start it, and to write its end down.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// A replica that finds a longer one takes it for one of a clock that was put back (`store/lease.rs`).
-const LEASE_MAX: Duration = Duration::from_secs(600);
 const MOMENT: Duration = Duration::from_millis(1);
 
 impl Delivery {

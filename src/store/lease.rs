@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How much longer than its own the leases of another replica may be: each grants those of its own settings,
-/// which take no longer one.
-const OTHERS_LONGER_MAX: Duration = Duration::from_secs(600);
+/// The longest lease that the settings take: those of another replica may be longer than one's own by as much.
+pub const LEASE_MAX: Duration = Duration::from_secs(600);
 
 /// Which leases have ended, and which are renewed if their claims are still worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,7 @@ impl LeaseEnds {
 
     pub fn at(clock: Timestamp, lease: Duration) -> Self {
         let after = |time: Duration| clock.saturating_add(time).unwrap_or(Timestamp::MAX);
-        let latest = after(lease.saturating_add(OTHERS_LONGER_MAX));
+        let latest = after(lease.saturating_add(LEASE_MAX));
         Self { ended: clock, renewed: after(lease / 2), latest }
     }
 

@@ -34,6 +34,7 @@ pub use contract::{Admin, Maintenance, Quarantine, Queue, Reader, Receive, Store
 pub use durability_risk::DurabilityRisk;
 pub use error::StoreError;
 pub use examination::{Examination, Finding, FindingKind};
+pub use lease::LEASE_MAX;
 pub use model::{
     ClaimRequest, Claimed, ClockRecord, Cursor, Drained, FileSystem, MalformedCursor, OldestDue,
     Page, PurgeCounts, QuarantinedWebhook, ReceiveRequest, Received, RetentionCutoffs,

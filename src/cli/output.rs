@@ -1,3 +1,6 @@
+use std::fmt;
+use std::io::{self, Write};
+
 use clap::ValueEnum;
 
 /// How to print what there is to say.
@@ -8,4 +11,10 @@ pub(super) enum Output {
     Text,
     /// One JSON document, for a script
     Json,
+}
+
+/// Writes a warning on standard error.
+pub(super) fn warn(words: impl fmt::Display) {
+    // Without a reader, the results are all that is asked for.
+    let _ = writeln!(io::stderr(), "WARNING: {words}");
 }

@@ -1,13 +1,14 @@
 //! The settings file of a command: the one that is named, or the first of the usual places.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
 
 use super::failure::Failure;
+use super::output::warn;
 use crate::settings::{Environment, Settings};
 use crate::source::Source;
 
@@ -57,8 +58,7 @@ impl InspectedSettings {
 /// Writes a line on standard error for each secret that is not set.
 pub(super) fn note_missing_secrets(settings: &Settings) {
     for missing in &settings.warnings.missing_secrets {
-        // Without a reader, the results are all that is asked for.
-        let _ = writeln!(io::stderr(), "WARNING: {missing}");
+        warn(missing);
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::output::warn;
 use super::payload::{self, GivenMethod, Payload};
 use super::{Failure, InspectedSettings};
 use crate::domain::{Advice, CallUuid, Method, WebhookId};
@@ -74,8 +75,7 @@ impl Sign {
         let survey = &settings.surveys[&source.survey];
         let payload = self.payload(source, survey.first_question().as_str())?;
         if let Some(warning) = self.unknown_question(source, survey) {
-            // Without a reader, the request is all that is asked for.
-            let _ = writeln!(std::io::stderr(), "WARNING: {warning}");
+            warn(warning);
         }
         let nonce = Uuid::now_v7().simple().to_string();
         let signed = payload.signed(source, &nonce, Timestamp::now()).context("signing")?;

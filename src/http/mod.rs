@@ -22,6 +22,7 @@ pub use api::{
 };
 pub use bounds::Bounds;
 pub use console::{ConsoleConfig, ConsoleContext, PlaygroundConfig, this_program};
+pub(crate) use origin::is_loopback;
 pub use probes::{AdminListener, Check};
 pub use server::{ListenerOptions, serve};
 pub use span::RootSpan;

@@ -58,7 +58,7 @@ pub(super) fn names_loopback(headers: &HeaderMap) -> bool {
 }
 
 /// Whether it is an address of loopback or `localhost`, with or without a port.
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,

@@ -51,7 +51,7 @@ impl Quarantine {
         self.wanted.notify_one();
     }
 
-    /// Keeps a webhook whose signature does not match.
+    /// Keeps a webhook that a change may verify.
     pub(super) fn keep(&self, webhook: QuarantinedWebhook, reason: WaitReason) {
         let mut ring = self.ring();
         let id = webhook.webhook.id;

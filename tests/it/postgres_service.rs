@@ -1,6 +1,7 @@
 //! The whole service on PostgreSQL.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use postcall::app::App;
 use postcall::clock::Clock;
@@ -126,16 +127,19 @@ fn two_services_on_one_database_deliver_each_call_once() {
     }
 }
 
-#[test]
-fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
-    if !is_available() {
-        return;
-    }
-    let database = TestDatabase::new();
+/// A database with its address over TLS and the certificates to trust, if the server has them.
+fn database_with_tls() -> Option<(TestDatabase, String, PathBuf)> {
+    let database = is_available().then(TestDatabase::new)?;
     let Some((url, ca_file)) = database.tls_url() else {
         eprintln!("skipped: the server has no TLS");
-        return;
+        return None;
     };
+    Some((database, url, ca_file))
+}
+
+#[test]
+fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
+    let Some((database, url, ca_file)) = database_with_tls() else { return };
     let ca_file = format!(r#", ca_file: "{}""#, ca_file.display());
     let store = |ca_file: &str| {
         format!(r#"{{ url: "{url}", password: {{ file: "@folder@/db-password" }}{ca_file} }}"#)
@@ -174,14 +178,7 @@ fn a_database_is_reached_over_tls_with_the_password_of_a_file() {
 
 #[test]
 fn certificates_that_are_rotated_are_read_again() {
-    if !is_available() {
-        return;
-    }
-    let database = TestDatabase::new();
-    let Some((url, ca_file)) = database.tls_url() else {
-        eprintln!("skipped: the server has no TLS");
-        return;
-    };
+    let Some((database, url, ca_file)) = database_with_tls() else { return };
     let store = format!(
         r#"{{ url: "{url}", password: {{ file: "@folder@/db-password" }}, ca_file: "@folder@/ca.crt" }}"#
     );

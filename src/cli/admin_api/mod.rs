@@ -3,9 +3,6 @@
 
 mod client;
 
-use std::fmt;
-use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,10 +12,12 @@ use clap::Args;
 use secrecy::SecretString;
 
 use self::client::Client;
+use super::output::warn;
 use super::{Failure, SettingsFile};
 use crate::admin::{AdminApi, AdminConfig, AdminService};
 use crate::app;
 use crate::clock::Clock;
+use crate::http::is_loopback;
 use crate::settings::{Environment, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::{self, Options, SqliteStore};
@@ -241,10 +240,7 @@ fn address_of_api(settings: &Settings) -> Option<String> {
 }
 
 fn is_on_this_machine(url: &str) -> bool {
-    let url: Option<Uri> = url.parse().ok();
-    let host = url.as_ref().and_then(Uri::host).unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    url.parse::<Uri>().is_ok_and(|url| url.host().is_some_and(is_loopback))
 }
 
 fn no_api(settings: &Settings, path: &str) -> String {
@@ -262,11 +258,6 @@ fn no_api(settings: &Settings, path: &str) -> String {
 
 fn token_of(settings: &Settings) -> Option<SecretString> {
     settings.admin.token.as_ref().map(|token| token.first())
-}
-
-fn warn(words: impl fmt::Display) {
-    // Without a reader, the results are all that is asked for.
-    let _ = writeln!(io::stderr(), "WARNING: {words}");
 }
 
 fn token_in(file: &Path) -> Result<SecretString, Failure> {

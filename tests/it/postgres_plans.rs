@@ -8,7 +8,7 @@ use std::time::Duration;
 use postcall::clock::Clock;
 use postcall::store::postgres::{LeaseClock, Options, PostgresStore};
 use postcall::store::{Maintenance, Queue, Reader, Receive, RetentionCutoffs, SubmissionFilter};
-use postcall::submission::{Decision, Settlement};
+use postcall::submission::{Decision, Settlement, SubmissionId};
 
 use crate::postgres::{TestDatabase, is_available};
 use crate::store_contract::backend::wanted;
@@ -38,6 +38,11 @@ const MANY: &str = "
     INSERT INTO state_counts (slot, accepted, pending, delivered, dead)
         VALUES (1000, 210000, 10000, 196000, 4000)";
 
+/// Attempts of another replica, whose leases last longer than the test.
+const IN_FLIGHT: &str = "
+    UPDATE due SET replica = 1000, lease_until = (extract(epoch FROM now())::bigint + 300) * 1000000
+        WHERE seq % 10 > 0";
+
 /// The tables that grow.
 const LARGE: [&str; 4] = ["submissions", "due", "webhooks", "idempotency_keys"];
 
@@ -57,8 +62,21 @@ fn scans(plans: &[String]) -> Vec<&String> {
     plans.iter().filter(is_scan).collect()
 }
 
-/// Everything that a running service asks of the store again and again.
-async fn work(store: &PostgresStore) {
+fn open(database: &TestDatabase) -> PostgresStore {
+    PostgresStore::open(Options {
+        address: database.address(),
+        replica: "a".to_owned(),
+        write_queue: 100,
+        lease: Duration::from_secs(60),
+        lease_clock: LeaseClock::Database,
+        clock: Clock::manual(at(0)),
+        observer: Arc::new(()),
+    })
+    .unwrap()
+}
+
+/// What is asked of the store for each webhook and each delivery; returns a submission that was delivered.
+async fn ingest_and_deliver(store: &PostgresStore) -> SubmissionId {
     for n in 0..3 {
         let request = with_key(&format!("key-{n}"), 1, complete(0, &format!("c-{n}")));
         store.receive(request.clone()).await.unwrap();
@@ -72,7 +90,12 @@ async fn work(store: &PostgresStore) {
         decision: Decision::Delivered,
     });
     store.settle(settlements.collect()).await.unwrap();
+    claims[0].token.submission
+}
 
+/// Everything that a running service asks of the store again and again.
+async fn work(store: &PostgresStore) {
+    let id = ingest_and_deliver(store).await;
     let all = SubmissionFilter::default();
     let of_state = |state| SubmissionFilter { state: Some(state), ..all.clone() };
     let of_call = SubmissionFilter { call: Some("c-1".parse().unwrap()), ..all.clone() };
@@ -80,7 +103,6 @@ async fn work(store: &PostgresStore) {
     for filter in [all.clone(), of_state("dead"), of_state("pending"), of_call, of_source] {
         assert!(!store.search(filter, None, 20).await.unwrap().submissions.is_empty());
     }
-    let id = claims[0].token.submission;
     store.find(id).await.unwrap().unwrap();
     store.load(vec![id]).await.unwrap();
     store.of_call("c-1".parse().unwrap()).await.unwrap();
@@ -107,19 +129,7 @@ async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are(
         eprintln!("skipped: plans are in the log of a server of the tests' own");
         return;
     }
-    let open = || {
-        PostgresStore::open(Options {
-            address: database.address(),
-            replica: "a".to_owned(),
-            write_queue: 100,
-            lease: Duration::from_secs(60),
-            lease_clock: LeaseClock::Database,
-            clock: Clock::manual(at(0)),
-            observer: Arc::new(()),
-        })
-        .unwrap()
-    };
-    let store = open();
+    let store = open(&database);
     work(&store).await;
     drop(store);
     let plans = database.plans();
@@ -148,8 +158,37 @@ async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are(
 
     // What this test finds.
     database.with(async |client| client.batch_execute("DROP INDEX due_waiting").await.unwrap());
-    let store = open();
+    let store = open(&database);
     store.claim(wanted(&[("main", 1)], 1000)).await.unwrap();
     drop(store);
     assert!(!scans(&database.plans()[plans.len()..]).is_empty());
+}
+
+/// Its statistics come with the first autovacuum, a minute after the first webhooks at the earliest.
+#[tokio::test]
+async fn webhooks_and_claims_read_no_table_whole_in_a_database_that_has_no_statistics_yet() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    database.with(async |client| {
+        for table in LARGE {
+            let off = format!("ALTER TABLE {table} SET (autovacuum_enabled = FALSE)");
+            client.batch_execute(&off).await.unwrap();
+        }
+        client.batch_execute(MANY).await.unwrap();
+        client.batch_execute(IN_FLIGHT).await.unwrap();
+    });
+    if !database.log_plans() {
+        eprintln!("skipped: plans are in the log of a server of the tests' own");
+        return;
+    }
+    let store = open(&database);
+    let of_opening = database.plans().len();
+    ingest_and_deliver(&store).await;
+    drop(store);
+    let plans = database.plans().split_off(of_opening);
+    let read_whole = scans(&plans);
+    assert!(read_whole.is_empty(), "{read_whole:#?}");
+    assert!(plans.iter().any(|plan| plan.contains("due_leased")), "{plans:#?}");
 }

@@ -232,10 +232,15 @@ pub(super) const LEAST_CLAIMED: &str = "SELECT seq FROM
             ORDER BY due_at LIMIT 1000) AS longest
     ORDER BY fence, due_at, seq LIMIT $3";
 
-pub(super) const EXPIRED: &str = "SELECT seq FROM due
-    WHERE (lease_until <= $2 OR lease_until > $6)
-        AND (replica = $3 OR ((lease_until <= $1 OR lease_until > $6) AND $4))
-    ORDER BY lease_until LIMIT $5";
+/// Each range by itself: of both at once, PostgreSQL reads the whole table where it has no statistics of it.
+pub(super) const EXPIRED: &str = "SELECT seq FROM (
+        (SELECT seq FROM due
+            WHERE lease_until <= $2 AND (replica = $3 OR (lease_until <= $1 AND $4))
+            ORDER BY lease_until LIMIT $5)
+        UNION ALL
+        (SELECT seq FROM due WHERE lease_until > $6 AND (replica = $3 OR $4)
+            ORDER BY lease_until LIMIT $5)
+    ) AS expired LIMIT $5";
 
 pub(super) const OWN_CLAIMS: &str =
     "SELECT seq FROM due WHERE lease_until IS NOT NULL AND replica = $1 LIMIT $2";

@@ -47,11 +47,18 @@ impl AccountState {
 
     /// Whether an account of a shared store is claimed of, with room for so many more: each claim renews the
     /// lead, also one of none.
-    pub fn is_led(&self, room: usize, in_flight: usize, now: Timestamp) -> bool {
+    pub fn is_led(
+        &self,
+        room: usize,
+        in_flight: usize,
+        now: Timestamp,
+        others_serve: bool,
+    ) -> bool {
         // A clock that was put back ends it. An attempt may have ended since `now` was read.
-        let is_left = self.failed_at.is_some_and(|at| {
+        let failed_lately = self.failed_at.is_some_and(|at| {
             (-SignedDuration::from_secs(1)..LEFT_TO_OTHERS).contains(&now.duration_since(at))
         });
+        let is_left = others_serve && failed_lately;
         // Another replica knows neither what is in flight here nor what the destination asked for.
         in_flight > 0 || self.throttle.is_asked_to_wait(now) || (room > 0 && !is_left)
     }
@@ -295,18 +302,19 @@ mod tests {
         let at = |seconds| NOW + seconds * SECOND;
         for verdict in [Verdict::Unreachable, Verdict::LocalError, Verdict::AccountRejected] {
             let mut responses = Responses::new();
-            assert!(responses.0.is_led(1, 0, NOW));
+            assert!(responses.0.is_led(1, 0, NOW, true));
             responses.get(&claim(), verdict, None);
-            assert!(responses.0.is_led(1, 1, NOW), "something is in flight");
-            assert!(!responses.0.is_led(1, 0, NOW));
-            assert!(!responses.0.is_led(1, 0, at(19)));
-            assert!(responses.0.is_led(1, 0, at(20)));
-            assert!(responses.0.is_led(1, 0, NOW - 3600 * SECOND), "the clock was put back");
+            assert!(responses.0.is_led(1, 1, NOW, true), "something is in flight");
+            assert!(!responses.0.is_led(1, 0, NOW, true));
+            assert!(!responses.0.is_led(1, 0, at(19), true));
+            assert!(responses.0.is_led(1, 0, at(20), true));
+            assert!(responses.0.is_led(1, 0, at(1), false), "no other could deliver");
+            assert!(responses.0.is_led(1, 0, NOW - 3600 * SECOND, true), "the clock was put back");
             responses.0.may_succeed();
-            assert!(responses.0.is_led(1, 0, at(1)));
+            assert!(responses.0.is_led(1, 0, at(1), true));
             responses.get(&claim(), verdict, None);
             responses.get(&claim(), Verdict::Rejected, Some(422));
-            assert!(responses.0.is_led(1, 0, at(1)), "the destination was reached");
+            assert!(responses.0.is_led(1, 0, at(1), true), "the destination was reached");
         }
     }
 
@@ -316,7 +324,7 @@ mod tests {
         let asked = Verdict::Throttled { retry_after: Some(60 * SECOND) };
         responses.get(&claim(), asked, Some(429));
         for (seconds, is_led) in [(0, true), (59, true), (60, false)] {
-            assert_eq!(responses.0.is_led(0, 0, NOW + seconds * SECOND), is_led, "{seconds}");
+            assert_eq!(responses.0.is_led(0, 0, NOW + seconds * SECOND, true), is_led, "{seconds}");
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Dispatcher {
     look_for_unconfigured_at: Option<Timestamp>,
     /// The last attempt could not begin.
     lacks_sockets: bool,
+    /// Another process served the store at the last claim.
+    others_serve: bool,
 }
 
 impl Dispatcher {
@@ -82,6 +84,7 @@ impl Dispatcher {
             unconfigured: Vec::new(),
             look_for_unconfigured_at: None,
             lacks_sockets: false,
+            others_serve: false,
         };
         dispatcher.add_accounts();
         dispatcher
@@ -163,7 +166,8 @@ impl Dispatcher {
             Ok(claimed) => claimed,
             Err(error) => return settled.and(Err(error)),
         };
-        let Claimed { claims, settled: unsent, next_due_at, lease } = claimed;
+        let Claimed { claims, settled: unsent, next_due_at, lease, others_serve } = claimed;
+        self.others_serve = others_serve;
         if self.is_shared() {
             // Another replica may have it in its settings: the lead that this claim may have taken lapses
             // before the next look.
@@ -266,7 +270,11 @@ impl Dispatcher {
         let known = self.accounts.iter().filter_map(|(account, state)| {
             let in_flight = self.in_flight.of_account(account);
             let room = at_most(state.throttle.room(in_flight, now));
-            let is_wanted = if is_shared { state.is_led(room, in_flight, now) } else { room > 0 };
+            let is_wanted = if is_shared {
+                state.is_led(room, in_flight, now, self.others_serve)
+            } else {
+                room > 0
+            };
             is_wanted.then(|| (account.clone(), room))
         });
         let unconfigured =

@@ -176,6 +176,11 @@ pub(super) trait Backend: Send {
         Ok(true)
     }
 
+    /// Whether another process serves the store too, as the transaction knows.
+    fn others_serve(&self) -> bool {
+        false
+    }
+
     /// Lets other replicas take over what this one led; nothing is written afterwards.
     fn close(&self) {}
 

@@ -359,7 +359,8 @@ impl<'a, B: Backend> Batch<'a, B> {
         lease: Duration,
     ) -> Result<Claimed, B::Error> {
         self.expire_leases(&request.leased, lease)?;
-        let mut claimed = Claimed { lease, ..Claimed::default() };
+        let others_serve = self.backend.others_serve();
+        let mut claimed = Claimed { lease, others_serve, ..Claimed::default() };
         for (account, wanted) in &request.wanted {
             let next = self.claim_of(account, *wanted, request, turns, lease, &mut claimed)?;
             claimed.next_due_at = claimed.next_due_at.into_iter().chain(next).min();

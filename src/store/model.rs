@@ -113,6 +113,8 @@ pub struct Claimed {
     pub settled: Vec<SettledUnsent>,
     /// How long the claims hold, from before they were asked for.
     pub lease: Duration,
+    /// Another process serves the store too, and could deliver.
+    pub others_serve: bool,
     /// When the next submission is due, or may be a probe, among the accounts that gave less than was
     /// wanted.
     pub next_due_at: Option<Timestamp>,

@@ -46,7 +46,11 @@ const TAKE: &str = concat!(
 const SERVING: &str = concat!(
     "SELECT ",
     now!(),
-    ", (SELECT incarnation FROM replicas WHERE slot = $1), (SELECT source FROM moving)"
+    ", (SELECT incarnation FROM replicas WHERE slot = $1), (SELECT source FROM moving),
+        EXISTS (SELECT 1 FROM replicas WHERE slot <> $1 AND incarnation IS NOT NULL
+            AND seen_at > ",
+    now!(),
+    " - $2)"
 );
 
 const SEEN: &str =
@@ -104,20 +108,20 @@ pub(super) fn served_by() -> Statement {
 impl Replica {
     /// Asks whether it may write; [`check`](Self::check) reads the answer.
     pub fn serving(&self) -> Statement {
-        Statement::new(SERVING).with(self.slot, Type::INT8)
+        Statement::new(SERVING).with(self.slot, Type::INT8).with(LEASE_US, Type::INT8)
     }
 
-    /// Returns the time by the database's clock.
+    /// Returns the time by the database's clock, and whether another replica serves too.
     ///
     /// # Errors
     /// Another process has the name, or a store is being moved to the database.
-    pub fn check(&self, row: &Row) -> Result<Timestamp, PgError> {
+    pub fn check(&self, row: &Row) -> Result<(Timestamp, bool), PgError> {
         if row.try_get::<_, Option<Uuid>>(1)? != Some(self.incarnation) {
             return Err(PgError::Superseded { replica: self.name.clone() });
         }
         match row.try_get(2)? {
             Some(from) => Err(PgError::MovedTo { from }),
-            None => Ok(clamped(row.try_get(0)?)),
+            None => Ok((clamped(row.try_get(0)?), row.try_get(3)?)),
         }
     }
 

@@ -122,6 +122,8 @@ struct Transaction {
     led: HashMap<Name, bool>,
     /// What waits, where nothing that was written since has changed it.
     waiting: HashMap<Name, Waiting>,
+    /// Another replica serves too.
+    others_serve: bool,
     /// The database's clock was estimated well when the transaction began.
     has_estimate: bool,
     /// As `waiting`, rows whose lease has expired or has to be renewed.
@@ -544,7 +546,9 @@ impl Database {
                         let why = StoreError::Superseded { path, replica };
                         self.ended.get_or_init(|| Arc::new(why));
                     }
-                    clock = checked?;
+                    let serving = checked?;
+                    clock = serving.map(|(shown, _)| shown);
+                    transaction.others_serve = serving.is_some_and(|(_, others)| others);
                     transaction.has_estimate = clock
                         .is_some_and(|shown| self.server_clock.note(shown, asked_at, answered_at));
                 }
@@ -1214,6 +1218,10 @@ impl Backend for Database {
             self.prefetch(&Touched { claimed, ..Touched::default() })?;
         }
         Ok(self.transaction.borrow().led.get(account).copied().unwrap_or(false))
+    }
+
+    fn others_serve(&self) -> bool {
+        self.transaction.borrow().others_serve
     }
 
     fn close(&self) {

@@ -126,6 +126,32 @@ async fn state_counts_that_another_replica_changed_are_told_though_nothing_is_wr
 }
 
 #[tokio::test]
+async fn replica_knows_whether_another_one_could_deliver() {
+    if !crate::postgres::is_available() {
+        return;
+    }
+    let place = Postgres::default();
+    let a = replica(&place, "a", LONG);
+    let others_serve = async || a.claim(wanted(&[("main", 1)], 1000)).await.unwrap().others_serve;
+    assert!(!others_serve().await, "it is alone");
+    let b = replica(&place, "b", LONG);
+    assert!(others_serve().await);
+    drop(b);
+    assert!(!others_serve().await, "b has ended in order");
+    let last_seen = async |seconds: i64| {
+        let set = format!(
+            "UPDATE replicas SET incarnation = gen_random_uuid(),
+                seen_at = ((extract(epoch FROM now()) - {seconds}) * 1000000)::bigint WHERE name = 'b'"
+        );
+        place.database.with(async |client| client.batch_execute(&set).await.unwrap());
+    };
+    last_seen(1).await;
+    assert!(others_serve().await);
+    last_seen(11).await;
+    assert!(!others_serve().await, "b was killed");
+}
+
+#[tokio::test]
 async fn submissions_of_one_microsecond_at_two_replicas_are_all_kept() {
     if !crate::postgres::is_available() {
         return;

@@ -30,6 +30,12 @@ const UNCONFIGURED_MAX: usize = 64;
 /// How often accounts that the settings do not have are looked for in the store.
 const UNCONFIGURED_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long deliveries wait for that look: what reads the store may be busy with an operator's searches.
+const LOOK_MAX: Duration = Duration::from_millis(500);
+
+/// How soon it is tried again where that was too short.
+const LOOK_RETRY: Duration = Duration::from_secs(15);
+
 /// How long the dispatcher rests at most: something may have changed that nothing reports.
 const REST_MAX: Duration = secrets::LOOK_EVERY;
 
@@ -269,7 +275,11 @@ impl Dispatcher {
         let is_shared = self.is_shared();
         let known = self.accounts.iter().filter_map(|(account, state)| {
             let in_flight = self.in_flight.of_account(account);
-            let room = at_most(state.throttle.room(in_flight, now));
+            // One that left the settings is led no longer than something of it is in flight: another replica may
+            // have it.
+            let is_configured = self.config.destinations.contains_key(account);
+            let room = if is_configured { state.throttle.room(in_flight, now) } else { 0 };
+            let room = at_most(room);
             let is_wanted = if is_shared {
                 state.is_led(room, in_flight, now, self.others_serve)
             } else {
@@ -332,8 +342,9 @@ impl Dispatcher {
         if self.look_for_unconfigured_at.is_some_and(rests) {
             return;
         }
-        match self.context.store.accounts_waiting().await {
-            Ok(mut waiting) => {
+        let look = self.context.store.accounts_waiting();
+        match tokio::time::timeout(LOOK_MAX, look).await {
+            Ok(Ok(mut waiting)) => {
                 // A decision that is not recorded yet leaves its submission waiting, which the store
                 // cannot show before.
                 for decided in self.in_flight.decided() {
@@ -346,9 +357,13 @@ impl Dispatcher {
                 self.look_for_unconfigured_at = Some(now + UNCONFIGURED_INTERVAL);
             }
             // The accounts of the settings need not wait for that.
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::debug!(error = logs::chain(&error), "waiting accounts cannot be listed");
                 self.look_for_unconfigured_at = Some(now + STORE_RETRY);
+            }
+            Err(_) => {
+                tracing::debug!("waiting accounts cannot be listed in time");
+                self.look_for_unconfigured_at = Some(now + LOOK_RETRY);
             }
         }
     }

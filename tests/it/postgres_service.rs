@@ -7,6 +7,7 @@ use postcall::app::App;
 use postcall::clock::Clock;
 use postcall::random::Random;
 use postcall::settings::{Environment, Settings};
+use serde_json::json;
 
 use crate::postgres::{PASSWORD, TestDatabase, is_available};
 use crate::test_env::{SETTINGS, TestEnv};
@@ -125,6 +126,29 @@ fn two_services_on_one_database_deliver_each_call_once() {
         let heard = services.each_ref().map(|it| it.plivo.heard_about(&format!("c-{n}")).len());
         assert_eq!(heard.iter().sum::<usize>(), 1, "c-{n}: {heard:?}");
     }
+}
+
+#[test]
+fn an_account_that_left_the_settings_with_an_attempt_in_flight_is_left_to_a_replica_that_has_it() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let mut a = serving_as(&database, "a");
+    a.plivo.fails(json!([{ "status": 503, "delay_ms": 1500 }]));
+    a.caller("t-1").at("tenant").has_pressed("4");
+    a.until("the attempt is in flight", || {
+        database.number("SELECT count(*) FROM due WHERE lease_until IS NOT NULL") == 1
+    });
+    a.operator_rewrites(|settings| {
+        let goes = |line: &&str| line.starts_with("  tenant:") || line.starts_with("  other:");
+        settings.lines().filter(|line| !goes(line)).collect::<Vec<_>>().join("\n")
+    });
+    a.reload();
+    let b = serving_as(&database, "b");
+    let led = "SELECT count(*) FROM leaders JOIN replicas ON slot = replica
+        WHERE account = 'other' AND name = 'b'";
+    b.until("b leads the account", || database.number(led) == 1);
 }
 
 /// A database with its address over TLS and the certificates to trust, if the server has them.

@@ -377,12 +377,15 @@ impl Database {
             return Ok(true);
         }
         *client = None;
-        let connected = self
-            .runtime
-            .block_on(async { tokio::time::timeout(TIMEOUT, self.address.connect()).await });
-        let connected = connected.map_err(|_| PgError::TimedOut(TIMEOUT))?;
-        let (connected, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
-        self.runtime.block_on(self.risks.check(&connected, &*self.observer))?;
+        let connecting = async {
+            let (client, _task) =
+                self.address.connect().await.map_err(|error| PgError::Connect(error.into()))?;
+            self.risks.check(&client, &*self.observer).await?;
+            Ok::<_, PgError>(client)
+        };
+        let connected =
+            self.runtime.block_on(async { tokio::time::timeout(TIMEOUT, connecting).await });
+        let connected = connected.map_err(|_| PgError::TimedOut(TIMEOUT))??;
         *client = Some(connected);
         self.server_clock.connection_was_lost();
         Ok(false)
@@ -1167,7 +1170,18 @@ impl Backend for Database {
 
     fn delete_key(&self, source: &Name, key: &IdempotencyKey) -> Result<()> {
         let name = (source.clone(), key.id.clone());
-        self.transaction.borrow_mut().known_keys.insert(name, None);
+        {
+            let mut transaction = self.transaction.borrow_mut();
+            transaction.known_keys.insert(name, None);
+            let is_meant =
+                |it: &KeyColumns| it.source == source.as_str() && it.key == key.id.as_bytes();
+            if let Some(at) = transaction.keys.iter().rposition(is_meant) {
+                // It was not written yet.
+                transaction.keys.remove(at);
+                self.changes.set(self.changes.get() - 1);
+                return Ok(());
+            }
+        }
         self.defer(
             Statement::new("DELETE FROM idempotency_keys WHERE source = $1 AND key = $2")
                 .with(source.as_str().to_owned(), Type::TEXT)

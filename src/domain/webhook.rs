@@ -61,6 +61,12 @@ pub struct IdempotencyKey {
 impl IdempotencyKey {
     /// Longest id in bytes; those of senders have a few dozen.
     pub const LENGTH_MAX: usize = 256;
+
+    /// That of a webhook without one, by which a store knows that it has received it already. No sender sends it
+    /// a second time.
+    pub fn of_webhook(webhook: WebhookId) -> Self {
+        Self { id: format!("postcall:{}", webhook.0), digest: [0; 32], expires: true }
+    }
 }
 
 impl WebhookId {

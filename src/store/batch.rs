@@ -18,7 +18,7 @@ use super::observer::Observer;
 use super::selection::Turns;
 use crate::account::{Claimable, Pause};
 use crate::clock::whole_microseconds;
-use crate::domain::{Attempt, CallUuid, Name, WebhookId};
+use crate::domain::{Attempt, CallUuid, IdempotencyKey, Name, WebhookId};
 use crate::submission::{
     ActionOutcome, Answers, Arrival, ChangedAnswerPolicy, Claim, ClaimContext, ClaimOutcome,
     Decision, Document, FieldValues, LeaseToken, LimitedMapper, Outcome, Replay, RetentionLevel,
@@ -240,7 +240,6 @@ impl<'a, B: Backend> Batch<'a, B> {
                 KeyUse::Other => return Ok(None),
             }
         }
-        self.backend.spool(request)?;
         let row = self.find(id)?;
         let mut known = row.map(|row| self.set.entries[&row].submission.clone());
         #[cfg(feature = "flaws")]
@@ -272,13 +271,24 @@ impl<'a, B: Backend> Batch<'a, B> {
             }
             _ => self.insert(submission)?,
         };
-        if outcome.keeps_webhook() {
-            self.backend.insert_webhook(row, request, outcome)?;
-        } else if let (Outcome::Purged | Outcome::Excess, Some(key)) = (outcome, key)
-            && (key.expires || !receipt.modified)
-        {
+        let is_forgotten = match outcome {
             // Nothing is kept of it, not even the webhook's name; but where its answer counts again, and its
             // signature covers no time, it could be sent once more and bring that back.
+            Outcome::Purged | Outcome::Excess => {
+                !receipt.modified || key.is_none_or(|key| key.expires)
+            }
+            Outcome::Duplicate => {
+                let own_key = IdempotencyKey::of_webhook(request.webhook.id);
+                !receipt.modified && key == Some(&own_key)
+            }
+            _ => false,
+        };
+        if receipt.modified || !is_forgotten {
+            self.backend.spool(request)?;
+        }
+        if outcome.keeps_webhook() {
+            self.backend.insert_webhook(row, request, outcome)?;
+        } else if let Some(key) = key.filter(|_| is_forgotten) {
             self.backend.delete_key(&request.source, key)?;
         }
         self.wakes |= matches!(outcome, Outcome::Created | Outcome::Updated);

@@ -341,11 +341,8 @@ impl Receive for Spool {
     /// [`StoreError::SpoolFull`], besides those of a store.
     async fn receive(&self, mut request: ReceiveRequest) -> Result<Received, StoreError> {
         // By it the database knows what it has received already.
-        request.idempotency_key.get_or_insert_with(|| IdempotencyKey {
-            id: format!("postcall:{}", request.webhook.id.0),
-            digest: [0; 32],
-            expires: true,
-        });
+        let id = request.webhook.id;
+        request.idempotency_key.get_or_insert_with(|| IdempotencyKey::of_webhook(id));
         if let Some(received) = self.ask_database(&request).await {
             return received;
         }

@@ -1,5 +1,6 @@
 //! The spool: what becomes of webhooks while the database is away.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -261,11 +262,39 @@ fn a_spool_that_is_full_is_not_ready_and_refuses_webhooks() {
     let database = TestDatabase::new();
     let test_env = serving(&database, r#"{ path: "@folder@/spool.db", webhooks: 2 }"#);
     goes_away(&database, &test_env);
-    let full = || says(&test_env, "c-1", "4").status == 503;
+    let calls = Cell::new(0);
+    let full = || {
+        calls.set(calls.get() + 1);
+        says(&test_env, &format!("c-{}", calls.get()), "4").status == 503
+    };
     test_env.until("it is full", full);
     assert!(!test_env.is_ready());
     database.be_away(false);
     test_env.until("it has room", || test_env.is_ready() && !full());
+}
+
+#[test]
+fn a_webhook_that_is_sent_again_and_again_is_kept_once_though_its_sender_names_none() {
+    if !is_available() {
+        return;
+    }
+    let database = TestDatabase::new();
+    let test_env = serving(&database, SPOOL);
+    for _ in 0..3 {
+        assert_eq!(says(&test_env, "c-before", "4").status, 200);
+    }
+    assert_eq!(database.number("SELECT count(*) FROM webhooks"), 1);
+    assert_eq!(database.number("SELECT count(*) FROM idempotency_keys"), 1);
+    goes_away(&database, &test_env);
+    for n in 0..20 {
+        let reply = says(&test_env, "c-1", "4");
+        let outcome = if n == 0 { "spooled" } else { "duplicate" };
+        assert_eq!(reply.header("postcall-outcome"), Some(outcome), "{n}");
+    }
+    assert_spooled(&says(&test_env, "c-2", "4"));
+    test_env.until("c-first, c-1 and c-2 are counted", || waiting(&test_env) == 3.0);
+    database.be_away(false);
+    until_drained(&test_env, &database, 4);
 }
 
 #[test]

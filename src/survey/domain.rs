@@ -445,8 +445,8 @@ pub fn plain_word(written: &str) -> Result<String, String> {
 
 fn alike(word: &str) -> String {
     format!(
-        "{:?} is the same as another choice: letters in upper or lower case, blanks and stops \
-         make no difference",
+        "{:?} is the same as another choice: letters in upper or lower case, blanks, and \
+         punctuation around it make no difference",
         shortened(word)
     )
 }
@@ -649,8 +649,15 @@ mod tests {
     fn choices_are_found_however_they_are_written() {
         let domain = choices(&strings(&["Very good", "Bad"]), false).unwrap();
         assert_found(&domain, &[(" very GOOD. ", Some("Very good")), ("good", None)]);
-        let alike = choices(&strings(&["Good", "good!"]), false).unwrap_err();
-        assert!(alike.starts_with("\"good!\" is the same as another choice"), "{alike}");
+        let bien = choices(&strings(&["Muy bien", "<5", ">5"]), false).unwrap();
+        assert_found(&bien, &[("¡Muy bien!", Some("Muy bien")), ("“>5”", Some(">5"))]);
+        for twice in ["good!", "“Good”", "¡good"] {
+            let alike = choices(&strings(&["Good", twice]), false).unwrap_err();
+            assert!(
+                alike.starts_with(&format!("{twice:?} is the same as another choice")),
+                "{alike}"
+            );
+        }
         let several = choices(&strings(&["Echo", "Delay", "Noise, hum"]), true).unwrap();
         assert_found(
             &several,
@@ -670,6 +677,10 @@ mod tests {
             &domain,
             &[("Yes.", Some("yes")), ("JA", Some("yes")), ("2", Some("no")), ("maybe", None)],
         );
+        let words = yes_no(&strings(&["はい", "हाँ", "sí"]), &[]).unwrap();
+        for said in ["はい。", "हाँ।", "¡Sí!", "yes,", "yes…", "“Yes”"] {
+            assert_found(&words, &[(said, Some("yes"))]);
+        }
         assert!(yes_no(&strings(&["1"]), &strings(&["1"])).is_err());
         assert!(yes_no(&strings(&["no"]), &[]).is_err());
     }

@@ -126,7 +126,7 @@ impl Question {
             let message = format!("at most {} answers opt out", Questions::OPT_OUT_MAX);
             faults.push(DefinitionError::at(format!("{path}.opt_out"), message));
         }
-        // It is compared without blanks and stops: `5.` would opt out a caller who keys a 5.
+        // It is compared without blanks and punctuation: `5.` would opt out a caller who keys a 5.
         let is_known = |text: &&String| domain.find(text).is_some();
         for (item, text) in opt_out.iter().enumerate() {
             let path = format!("{path}.opt_out[{item}]");

@@ -3,15 +3,32 @@
 use std::borrow::Borrow;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
+/// What ends a sentence.
+const STOPS: [char; 14] =
+    ['.', '!', '?', '。', '｡', '．', '！', '？', '।', '۔', '؟', '։', '።', '។'];
 
 /// What two ways to write the same answer have in common: lower case, composed letters, one kind of
-/// apostrophe, single blanks, none around, and no full stop or other mark at the end.
+/// apostrophe, single blanks, and no blanks or punctuation around. What is punctuation only is kept, but for stops.
 pub fn plain(text: &str) -> String {
     let text: String = text.nfc().map(straight).collect();
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let mut plain = words.join(" ");
-    plain.truncate(plain.trim_end_matches(['.', '!', '?', ' ']).len());
-    plain
+    let plain = words.join(" ");
+    match plain.trim_matches(is_punctuation) {
+        "" => plain.trim_end_matches(|c| c == ' ' || STOPS.contains(&c)).to_owned(),
+        plain => plain.to_owned(),
+    }
+}
+
+/// Blanks, stops, quotation marks, brackets and the like of any script, and invisible marks of direction; not what tells
+/// answers apart: symbols (`<5`), keys (`*`, `#`), `-1`, `50%`.
+fn is_punctuation(c: char) -> bool {
+    let is_silent = || {
+        c.general_category_group() == GeneralCategoryGroup::Punctuation
+            || c.general_category() == GeneralCategory::Format
+    };
+    !"*#-%&@/\\".contains(c) && (c.is_whitespace() || is_silent())
 }
 
 /// A word or several that may be mentioned, [spaced]; none where there is no word in it.
@@ -61,6 +78,19 @@ mod tests {
             assert_eq!(plain(written), "very good", "{written}");
         }
         assert_eq!(plain(" .. "), "");
+        assert_eq!(plain(" 。"), "");
+        for written in ["“Yes”", "yes,", "yes…", "‘Yes.’", "(yes)", "—Yes;", "\u{200f}yes\u{200f}"]
+        {
+            assert_eq!(plain(written), "yes", "{written}");
+        }
+        for (written, word) in
+            [("¡Sí!", "sí"), ("はい。", "はい"), ("हाँ।", "हाँ"), ("はい！", "はい")]
+        {
+            assert_eq!(plain(written), word);
+        }
+        for says in ["*", "#", "<5", "50%", "-1", "c++", "c#", "👎", "—", "ក់"] {
+            assert_eq!(plain(says), says);
+        }
         assert_eq!(plain("Cafe\u{301} d’or"), plain("café d'or"));
         assert_eq!(plain("CAFE\u{301}"), "café");
     }

@@ -93,7 +93,9 @@ impl Domain {
     pub fn find<'a>(&'a self, said: &'a str) -> Option<Known<'a>> {
         let at = match &self.kind {
             Kind::Invalid => None,
-            Kind::Keys(known) => known.get(said).copied(),
+            Kind::Keys(known) => {
+                known.get(said).or_else(|| known.get(words::unstopped(said))).copied()
+            }
             Kind::SeveralKeys(keys) => set_of_keys(keys, said),
             Kind::Number { least, decimals } => {
                 let place = |said: &str| {
@@ -564,6 +566,18 @@ mod tests {
         for many in [&["0-1000"][..], &["0-4294967295"], &["0-999", "*"]] {
             refused(many, "at most 1000 answers");
         }
+    }
+
+    #[test]
+    fn a_key_that_was_spoken_may_be_written_as_a_sentence() {
+        let domain = keys(&strings(&["1-5", "*"]), false).unwrap();
+        for said in ["4", "4.", "4 ", " 4", "4\n", " 4! ", "4。", "4।"] {
+            assert_found(&domain, &[(said, Some("4"))]);
+        }
+        assert_found(
+            &domain,
+            &["04", "4#", "4.0", "4..", "4,", ".4", ".", ""].map(|said| (said, None)),
+        );
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub fn plain(text: &str) -> String {
     }
 }
 
+/// Without blanks around and one stop at the end, with which speech engines write what was said.
+pub fn unstopped(said: &str) -> &str {
+    let said = said.trim();
+    said.strip_suffix(STOPS).unwrap_or(said)
+}
+
 /// Blanks, stops, quotation marks, brackets and the like of any script, and invisible marks of direction; not what tells
 /// answers apart: symbols (`<5`), keys (`*`, `#`), `-1`, `50%`.
 fn is_punctuation(c: char) -> bool {

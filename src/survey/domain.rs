@@ -466,7 +466,7 @@ fn set_of_keys(keys: &[char], said: &str) -> Option<usize> {
     bits.checked_sub(1)
 }
 
-/// On lines of their own, or else between semicolons, or else between commas.
+/// On lines of their own, or else between semicolons, or else between commas; between two may be nothing.
 fn set_of_words(known: &[String], said: &str) -> Option<usize> {
     let find = |piece: &str| {
         let plain = words::plain(piece);
@@ -477,7 +477,7 @@ fn set_of_words(known: &[String], said: &str) -> Option<usize> {
     }
     let mut bits = 0usize;
     let between = ['\n', ';'].into_iter().find(|mark| said.contains(*mark)).unwrap_or(',');
-    for piece in said.split(between) {
+    for piece in said.split(between).filter(|piece| !piece.trim().is_empty()) {
         bits |= 1 << find(piece)?;
     }
     bits.checked_sub(1)
@@ -679,7 +679,13 @@ mod tests {
                 ("delay, echo", Some("Echo; Delay")),
                 ("noise, hum\nEcho", Some("Echo; Noise, hum")),
                 ("noise, hum", Some("Noise, hum")),
+                ("Delay;", Some("Delay")),
+                ("Delay,", Some("Delay")),
+                ("Delay;; Echo; ", Some("Echo; Delay")),
+                ("\nDelay\n\nEcho\n", Some("Echo; Delay")),
                 ("hum", None),
+                ("Delay, hum", None),
+                (" ; ;", None),
             ],
         );
     }

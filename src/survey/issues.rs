@@ -27,7 +27,14 @@ pub struct Choice {
 enum Met {
     /// The places of the answers, in order.
     Answers(Vec<usize>),
-    Mentions(Vec<String>),
+    Mentions(Vec<Phrase>),
+}
+
+#[derive(Debug)]
+struct Phrase {
+    written: String,
+    /// As [it is looked for](words::phrase).
+    spaced: String,
 }
 
 /// Most choices of one survey.
@@ -122,7 +129,7 @@ impl Choice {
         let mut phrases = Vec::new();
         for (item, text) in met_by.iter().enumerate() {
             match words::phrase(text) {
-                Some(phrase) => phrases.push(phrase),
+                Some(spaced) => phrases.push(Phrase { written: text.trim().to_owned(), spaced }),
                 None => {
                     let message = "there is no word in it: write one or several";
                     faults.push(DefinitionError::at(format!("{path}[{item}]"), message));
@@ -144,7 +151,7 @@ impl Choice {
             Met::Answers(answers) => at.is_some_and(|at| answers.binary_search(&at).is_ok()),
             Met::Mentions(phrases) => {
                 let spoken = spoken();
-                phrases.iter().any(|phrase| spoken.contains(phrase))
+                phrases.iter().any(|phrase| spoken.contains(&phrase.spaced))
             }
         }
     }
@@ -157,12 +164,13 @@ impl Choice {
         }
     }
 
-    /// What is looked for in text.
-    pub fn phrases(&self) -> &[String] {
-        match &self.met_by {
+    /// What is looked for in text, as it was written.
+    pub fn phrases(&self) -> impl Iterator<Item = &str> {
+        let phrases: &[Phrase] = match &self.met_by {
             Met::Answers(_) => &[],
             Met::Mentions(phrases) => phrases,
-        }
+        };
+        phrases.iter().map(|phrase| phrase.written.as_str())
     }
 
     /// Where several can be answered together, two answers are the same only if all their sets are.

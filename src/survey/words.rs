@@ -42,28 +42,51 @@ pub fn phrase(text: &str) -> Option<String> {
     Some(spaced(text)).filter(|words| !words.trim().is_empty())
 }
 
-/// Lower case, composed letters, one blank around each word, so that whole words are found in it as text. An
-/// apostrophe belongs to its word.
+/// Lower case, composed letters of ordinary width, one blank around each word, so that whole words are found in it as
+/// text. After an apostrophe within a word another may begin (`l'echo`), before it none ends (`can't`). Each
+/// character of a script without blanks is a word.
 pub fn spaced(text: &str) -> String {
+    const SOFT_HYPHEN: char = '\u{ad}';
     let mut spaced = String::with_capacity(text.len() + 2);
-    spaced.push(' ');
-    for c in text.nfc().map(straight) {
+    separate(&mut spaced);
+    let mut chars = text.nfkc().filter(|c| *c != SOFT_HYPHEN).map(straight).peekable();
+    while let Some(c) = chars.next() {
+        let mut is_within =
+            || !spaced.ends_with(' ') && chars.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
-            '\'' => spaced.push('\''),
-            c if c.is_alphanumeric() => spaced.extend(c.to_lowercase()),
-            _ if spaced.ends_with(' ') => {}
-            _ => spaced.push(' '),
+            '\'' if is_within() => spaced.push_str("' "),
+            c if is_unspaced(c) => {
+                separate(&mut spaced);
+                spaced.extend([c, ' ']);
+            }
+            c if c.is_alphanumeric() => {
+                spaced.extend(c.to_lowercase().map(|c| if c == 'ς' { 'σ' } else { c }));
+            }
+            _ => separate(&mut spaced),
         }
     }
+    separate(&mut spaced);
+    spaced
+}
+
+/// By one blank from what follows.
+fn separate(spaced: &mut String) {
     if !spaced.ends_with(' ') {
         spaced.push(' ');
     }
-    spaced
+}
+
+/// Whether its script is written without blanks between words: Thai, Lao, Burmese, Khmer, kana or Han.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '々'
+        | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// With a straight apostrophe in place of a typographic one.
 fn straight(c: char) -> char {
-    if c == '’' { '\'' } else { c }
+    if matches!(c, '‘' | '’' | 'ʼ' | '＇' | '′') { '\'' } else { c }
 }
 
 /// The first of some texts, and how many more there are.
@@ -106,7 +129,26 @@ mod tests {
         let mentions = |text: &str, of: &str| spaced(text).contains(&phrase(of).unwrap());
         assert!(mentions("I could HEAR  myself, twice.", "hear myself"));
         assert!(mentions("Echo!", "echo"));
-        assert!(mentions("it didn’t work", "didn't"));
+        for quoted in
+            ["there was an 'echo' twice", "an ‘echo’", "ʼechoʼ", "l’echo", "ｅｃｈｏ", "e\u{ad}cho"]
+        {
+            assert!(mentions(quoted, "echo"), "{quoted}");
+        }
+        for apostrophe in ['\'', '‘', '’', 'ʼ', '＇', '′'] {
+            assert!(mentions(&format!("it didn{apostrophe}t work"), "didn't"), "{apostrophe}");
+        }
+        assert!(mentions("il y avait de l'écho", "écho"));
+        assert!(mentions("il y avait de l'écho", "l’écho"));
+        assert!(mentions("c'era dell’eco", "eco"));
+        assert!(!mentions("I can't complain", "can"));
+        assert!(!mentions("l'echoing", "echo"));
+        assert!(mentions("ΗΧΟΣ", "ηχος"));
+        assert!(mentions("ηχος", "ΗΧΟΣ"));
+        assert!(mentions("通话中有回声很严重", "回声"));
+        assert!(!mentions("通话中有回音", "回声"));
+        assert!(mentions("我的wifi信号不好", "WiFi信号"));
+        assert!(mentions("ｴｺｰがひどい", "エコー"));
+        assert!(mentions("มีเสียงก้องมาก", "เสียงก้อง"));
         assert!(mentions("se entrecorto\u{301}", "entrecortó"));
         assert!(mentions("se entrecortó", "entrecorto\u{301}"));
         assert!(!mentions("an echoing hall", "echo"));

@@ -90,7 +90,7 @@ impl Chooses {
             }
             answers => in_words(&variable.samples, answers),
         };
-        let words = choice.phrases().iter().map(|phrase| phrase.trim().to_owned()).collect();
+        let words = choice.phrases().map(str::to_owned).collect();
         let issue = Issue::name(choice.issue);
         Self { question: variable.name.clone(), answers, words, issue }
     }

@@ -272,7 +272,8 @@ mod tests {
         let long = vec![mention("comment", &[&"noise ".repeat(40)], Issue::Echo)];
         // By itself it is an answer that is kept as no; in a sentence it is none.
         let answer = vec![mention("solved", &["nein"], Issue::Echo)];
-        for choices in [many, long, answer] {
+        let written = ["dell’eco", "回声", "ΗΧΟΣ"].map(|it| mention("comment", &[it], Issue::Echo));
+        for choices in [many, long, answer, written.to_vec()] {
             let mut definition = survey();
             definition.questions.push(question("solved", yes_no(&[], &["nein"])));
             definition.issues.choices = choices;

@@ -56,8 +56,8 @@ pub fn variables(
     let phrases = |at: usize| {
         let choices = issues.choices.iter().filter(move |choice| choice.of == at);
         let of_choice = |choice: &'_ Choice| {
-            let phrases = choice.phrases().iter().enumerate();
-            phrases.map(|(place, it)| (place > 0, it.trim().to_owned())).collect::<Vec<_>>()
+            let phrases = choice.phrases().enumerate();
+            phrases.map(|(place, it)| (place > 0, it.to_owned())).collect::<Vec<_>>()
         };
         let mut phrases: Vec<_> = choices.flat_map(of_choice).collect();
         phrases.sort_by_key(|(is_further, _)| *is_further);

@@ -93,6 +93,16 @@ fn then(
         faults.push(DefinitionError::at(format!("{path}.rating"), message));
         None
     });
+    if let (None, Some(rating), Some(issues)) = (ignore, rating, issues)
+        && rating.requires_issue()
+        && issues.is_empty()
+    {
+        let message = format!(
+            "rating {rating} with no issue, and below 5 Plivo requires one: name at least one, such as \
+             OTHERS"
+        );
+        faults.push(DefinitionError::at(format!("{path}.issues"), message));
+    }
     let notes = template.as_ref().map(|template| {
         let is_given = !template.is_empty();
         let path = format!("{path}.notes");

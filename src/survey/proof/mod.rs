@@ -61,15 +61,14 @@ impl Proof {
         let Some(walked) = invariants::check(&outcomes, &model, &mut faults) else {
             return Err(faults);
         };
-        let mut guarded = table::guarded(&outcomes);
-        reachability::check_rules(&outcomes, &model, &walked, &mut guarded, &mut faults);
+        let untried = reachability::check_rules(&outcomes, &model, &walked, &mut faults);
         reachability::check_choices(&outcomes, &model, &mut faults);
         reachability::check_asked(&outcomes, &mut rows_left, &mut faults);
         let notes = template_check::check_notes(&outcomes, &model, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut proof = table::table(&outcomes, &model, walked.ends, guarded);
+        let mut proof = table::table(&outcomes, &model, walked.ends, &untried);
         match notes {
             NotesChecked::Nothing => {}
             NotesChecked::Whole => proof.proved.push(NOTES_PROVED.to_owned()),
@@ -128,12 +127,41 @@ mod tests {
         ];
         assert_eq!(
             refused(bare.clone()),
-            ["rules[0].issues: campaign = \"x\" → rating 4.5 with no issue, and below 5 Plivo \
-                 requires one: name at least one, such as OTHERS"]
+            ["rules[0].issues: rating 4.5 with no issue, and below 5 Plivo requires one: name at \
+                 least one, such as OTHERS"]
         );
         // With a problem of 1 there is an issue, and nothing else comes so far.
         bare.rules.remove(0);
         assert_eq!(proof(bare).more_rows, 0);
+        let by_scale = RuleDefinition { issues: Some(Issues::new()), ..rule("campaign == 'x'") };
+        let faults = refused(with_rules(vec![by_scale]));
+        assert!(faults[0].starts_with("rules[0].issues: "), "{faults:?}");
+        assert!(faults[0].contains("→ rating 1 with no issue"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_rating_below_five_without_an_issue_is_refused_though_no_text_that_is_tried_brings_it() {
+        let long = "comment | length > 150";
+        let bare = RuleDefinition { issues: Some(Issues::new()), ..rated(long, 2.0) };
+        assert_eq!(
+            refused(with_rules(vec![bare])),
+            ["rules[0].issues: rating 2 with no issue, and below 5 Plivo requires one: name at \
+                 least one, such as OTHERS"]
+        );
+    }
+
+    #[test]
+    fn nothing_is_called_proved_of_a_rule_that_no_sample_makes_speak() {
+        let long = "comment | length > 150";
+        let proved = |rule| proof(with_rules(vec![rule])).proved.join("\n");
+        let rule_applies = "every rule applies somewhere";
+        let has_issue = "below 5 there is always an issue";
+        let tried = proved(rated("campaign == 'test'", 1.0));
+        assert!(tried.contains(rule_applies) && tried.contains(has_issue), "{tried}");
+        let untried = proved(rated(long, 1.0));
+        assert!(!untried.contains(rule_applies) && untried.contains(has_issue), "{untried}");
+        let bare = proved(RuleDefinition { issues: Some(Issues::new()), ..rule(long) });
+        assert!(!bare.contains(rule_applies) && !bare.contains(has_issue), "{bare}");
     }
 
     #[test]

@@ -124,17 +124,16 @@ fn never(model: &Model<'_>, at: usize, path: impl Fn(usize) -> String) -> Result
     })
 }
 
+/// Returns the rules that nothing which was tried makes speak, though something else may.
 pub fn check_rules(
     outcomes: &Outcomes<'_>,
     model: &Model<'_>,
     walked: &Walked,
-    guarded: &mut Vec<String>,
     faults: &mut Vec<DefinitionError>,
-) {
+) -> Vec<usize> {
     let silent = (0..outcomes.book.rules.iter().len()).filter(|rule| !walked.spoke.contains(rule));
     let silent: Vec<usize> = silent.collect();
-    let untried = check_silent(model, &silent, rules::path, faults).into_iter().map(rules::path);
-    guarded.extend(untried.map(|it| format!("{it} speaks for no text or field that was tried")));
+    check_silent(model, &silent, rules::path, faults)
 }
 
 pub fn check_choices(

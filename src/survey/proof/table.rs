@@ -9,7 +9,7 @@ use super::outcome::{IssueSource, Outcome, Outcomes};
 use super::search::SearchTree;
 use crate::domain::{Issue, Issues, Rating};
 use crate::survey::definition::{NoRatingPolicy, OnNoRating};
-use crate::survey::rules;
+use crate::survey::rules::{self, Then};
 
 /// What a survey comes to, and what is known of it for certain.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -82,18 +82,19 @@ pub enum WhichIssues {
 const ROWS_MAX: usize = 100;
 
 /// Of a model that was walked through without a fault.
-pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
+/// `untried` are the rules that no sample makes speak.
+pub fn table(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, untried: &[usize]) -> Proof {
     // For the proof the answers that rate below 5 are one; the table tells them apart, if there are
     // not too many.
     let in_full = model.labelled(outcomes.shown_labels());
     let count = SearchTree::new(&in_full, outcomes.rating_question(), &|_| false);
     match count.walk(&|end| outcomes.needs(end), &mut |_, _| true) {
-        Ok(ends) => table_of(outcomes, &in_full, ends, guarded),
-        Err(_) => table_of(outcomes, model, ends, guarded),
+        Ok(ends) => table_of(outcomes, &in_full, ends, untried),
+        Err(_) => table_of(outcomes, model, ends, untried),
     }
 }
 
-fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<String>) -> Proof {
+fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, untried: &[usize]) -> Proof {
     let has_choices = !outcomes.book.issues.choices.is_empty();
     let mut rows = Vec::new();
     let tree = SearchTree::new(model, outcomes.rating_question(), &|_| false).in_full();
@@ -124,8 +125,8 @@ fn table_of(outcomes: &Outcomes<'_>, model: &Model<'_>, ends: u64, guarded: Vec<
         rows,
         scale: ScaleEnds::of(outcomes),
         choices: Chooses::all(outcomes),
-        proved: proved(outcomes),
-        guarded,
+        proved: proved(outcomes, untried),
+        guarded: guarded(outcomes, untried),
     }
 }
 
@@ -164,21 +165,34 @@ impl WhichIssues {
     }
 }
 
-fn proved(outcomes: &Outcomes<'_>) -> Vec<String> {
+fn proved(outcomes: &Outcomes<'_>, untried: &[usize]) -> Vec<String> {
     let (rules, choices) = (&outcomes.book.rules, &outcomes.book.issues.choices);
     let proved = [
         (true, "each combination of answers comes to exactly one outcome"),
         (true, "every rating is from 1 to 5, and every answer that rates has one"),
-        (true, "below 5 there is always an issue that Plivo knows"),
-        (!rules.is_empty(), "every rule applies somewhere, and can be evaluated everywhere"),
+        (have_issues(outcomes, untried), "below 5 there is always an issue that Plivo knows"),
+        (
+            !rules.is_empty() && untried.is_empty(),
+            "every rule applies somewhere, and can be evaluated everywhere",
+        ),
         (!choices.is_empty(), "every choice is sent somewhere"),
     ];
     let proved = proved.iter().filter(|(is_there, _)| *is_there);
     proved.map(|(_, what)| (*what).to_owned()).collect()
 }
 
+/// Whether each of these rules has an issue whenever it rates below 5, whatever is chosen.
+fn have_issues(outcomes: &Outcomes<'_>, rules: &[usize]) -> bool {
+    let book = outcomes.book;
+    rules.iter().all(|rule| match &book.rules[*rule].then {
+        Then::Ignore(_) => true,
+        Then::Tell { rating: Some(rating), .. } if !rating.requires_issue() => true,
+        Then::Tell { issues, .. } => !issues.as_ref().unwrap_or(&book.issues.default).is_empty(),
+    })
+}
+
 /// What is free, and therefore only tried.
-pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
+fn guarded(outcomes: &Outcomes<'_>, untried: &[usize]) -> Vec<String> {
     let book = outcomes.book;
     let looked_at = |at: usize| {
         let by_rules = book.rules.iter().any(|rule| rule.when.looks_at().contains(&at));
@@ -198,7 +212,9 @@ pub fn guarded(outcomes: &Outcomes<'_>) -> Vec<String> {
             variable.samples.len()
         )
     });
-    open.collect()
+    let untried = untried.iter().map(|rule| rules::path(*rule));
+    let untried = untried.map(|rule| format!("{rule} speaks for no text or field that was tried"));
+    open.chain(untried).collect()
 }
 
 impl fmt::Display for Proof {

@@ -149,6 +149,9 @@ impl Checked<'_> {
                 continue;
             }
             let replies = sources.iter().filter_map(|source| self.replies.get(&source.name));
+            if let Some(message) = survey.unreached_rating() {
+                note(format!("{path}.rating.scale.from"), message);
+            }
             let unused = survey.unused(replies.map(AsRef::as_ref));
             for at in unused.questions {
                 let message = "the answers to this question change nothing: no rating, choice, \

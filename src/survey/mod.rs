@@ -124,6 +124,12 @@ impl Survey {
         &self.proof
     }
 
+    /// Which end of its scale no answer comes to, and what to write.
+    pub fn unreached_rating(&self) -> Option<String> {
+        let scale = self.book.scale.as_ref()?;
+        scale.unreached(self.book.questions.at(scale.of))
+    }
+
     /// The question that is meant where a sender names none.
     pub fn first_question(&self) -> &Name {
         self.book.questions.first()

@@ -11,6 +11,8 @@ pub struct Scale {
     pub of: usize,
     /// Of every answer that the question knows, in their order.
     ratings: Vec<Rating>,
+    /// What is worth a 1 and what is worth a 5, of a straight line.
+    ends: Option<(i64, i64)>,
     /// In the definition; as if the default were written there.
     pub path: &'static str,
 }
@@ -60,12 +62,43 @@ impl Scale {
         if definition.monotone && matches!(definition.scale, ScaleDefinition::Table(_)) {
             check_monotone(question, &ratings, faults);
         }
-        Some(Self { of: of?, ratings, path })
+        let ends = match definition.scale {
+            ScaleDefinition::Linear { from, .. } => Some(from),
+            ScaleDefinition::Table(_) | ScaleDefinition::Thumbs { .. } => None,
+        };
+        Some(Self { of: of?, ratings, ends, path })
     }
 
     /// `answer` is the place of one that the question knows.
     pub fn rate(&self, answer: usize) -> Rating {
         self.ratings[answer]
+    }
+}
+
+impl Scale {
+    /// Which of 1 and 5 no answer comes to on a straight line, and what to write. `question` is the one
+    /// that rates.
+    pub fn unreached(&self, question: &Question) -> Option<String> {
+        let (worst, best) = self.ends?;
+        let numbers: Vec<f64> =
+            question.domain.answers().filter_map(|answer| answer.parse().ok()).collect();
+        let (least, most) = (
+            numbers.iter().copied().reduce(f64::min)?.floor(),
+            numbers.iter().copied().reduce(f64::max)?.ceil(),
+        );
+        let (lowest, highest) = if worst < best { (least, most) } else { (most, least) };
+        let name = &question.name;
+        let top = self.ratings.iter().all(|rating| rating.requires_issue()).then(|| {
+            format!("no answer comes to rating 5: the scale ends at {best}, {name} at {highest}")
+        });
+        let foot = self.ratings.iter().all(|rating| rating.value() > 1.0).then(|| {
+            format!("no answer comes to rating 1: the scale begins at {worst}, {name} at {lowest}")
+        });
+        let unreached: Vec<String> = top.into_iter().chain(foot).collect();
+        (!unreached.is_empty() && lowest != highest).then(|| {
+            let unreached = unreached.join("; ");
+            format!("{unreached}; if that is not meant, write from: [{lowest}, {highest}]")
+        })
     }
 }
 

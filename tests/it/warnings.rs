@@ -182,3 +182,47 @@ fn a_number_with_a_leading_zero_is_warned_of_unless_it_is_in_quotes() {
     let (lines, _) = checked(&text);
     assert!(lines.iter().any(|line| line.contains("write it in quotes")), "{lines:?}");
 }
+
+/// Messages of `check` at a path, of the real settings with one part replaced.
+fn warned(from: &str, to: &str, path: &str) -> Vec<String> {
+    assert!(REAL.contains(from), "{from}");
+    let warnings = settings(&REAL.replace(from, to)).warnings.others;
+    warnings.into_iter().filter(|it| it.path == path).map(|it| it.message).collect()
+}
+
+#[test]
+fn a_scale_with_an_end_that_no_answer_comes_to_is_warned_of() {
+    let warned = |answers: &str, rating: &str| {
+        let from = "answers: 1-5 }]\n    rating: { question: score";
+        let to = format!("answers: {answers} }}]\n    rating: {{ question: score{rating}");
+        warned(from, &to, "surveys.quality.rating.scale.from")
+    };
+    assert_eq!(
+        warned("1-5", ", scale: { from: [0, 10] }"),
+        [
+            "no answer comes to rating 5: the scale ends at 10, score at 5; no answer comes to rating 1: \
+          the scale begins at 0, score at 1; if that is not meant, write from: [1, 5]"
+        ]
+    );
+    assert_eq!(
+        warned("1-5", ", scale: { from: [7, 1] }"),
+        [
+            "no answer comes to rating 1: the scale begins at 7, score at 5; if that is not meant, write \
+          from: [5, 1]"
+        ]
+    );
+    assert_eq!(
+        warned("1-4", ""),
+        [
+            "no answer comes to rating 5: the scale ends at 5, score at 4; if that is not meant, write \
+          from: [1, 4]"
+        ]
+    );
+    for (answers, rating) in [
+        ("1-5", ", scale: { from: [5, 1] }"),
+        ("0-9", ", scale: { from: [0, 10], round: whole }"),
+        ("1-2", ", table: [{ answer: 1, rating: 2 }, { answer: 2, rating: 4 }]"),
+    ] {
+        assert_eq!(warned(answers, rating), [""; 0], "{answers} {rating}");
+    }
+}

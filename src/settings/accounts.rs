@@ -56,12 +56,17 @@ const AUTH_ID: &str = "the account's id, MA… or SA…";
 
 /// It becomes the user name of HTTP Basic, which ends at the first colon.
 fn auth_id(cursor: &Cursor<'_>) -> Option<String> {
-    let text = cursor.text(AUTH_ID)?;
+    let text = cursor.text_if(AUTH_ID, is_of_plivo)?;
     if text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         Some(text.to_owned())
     } else {
         cursor.fault("expected at most 64 letters and digits")
     }
+}
+
+/// Whether an Auth ID is as those of Plivo are.
+pub(super) fn is_of_plivo(auth_id: &str) -> bool {
+    auth_id.starts_with("MA") || auth_id.starts_with("SA")
 }
 
 /// The auth token travels with every request, so it is not sent in the clear by mistake.
@@ -70,7 +75,7 @@ fn api(table: &Table<'_>) -> Option<String> {
     let Some(cursor) = table.get("api") else {
         return Some(PLIVO_API.to_owned());
     };
-    let text = cursor.text(API)?;
+    let text = cursor.text_if(API, |text| SignedUrl::public(text).is_ok())?;
     let Ok(api) = SignedUrl::public(text) else {
         return cursor.fault(format!(
             "expected {API}: no user, no query, no fragment, and a prefix at most"

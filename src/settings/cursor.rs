@@ -320,10 +320,17 @@ impl<'a> Cursor<'a> {
 
     /// Not empty. `what` completes "expected …".
     pub(crate) fn text(&self, what: &str) -> Option<&'a str> {
-        match self.value() {
-            Some(Value::String(text)) if !text.is_empty() => Some(text),
-            Some(Value::String(_)) => self.fault(format!("expected {what}, found empty text")),
-            Some(Value::Number(_) | Value::Bool(_)) => {
+        self.text_if(what, |_| true)
+    }
+
+    /// As [`text`](Self::text); a number that would not do in quotes either is not to be quoted.
+    pub(super) fn text_if(&self, what: &str, will_do: impl Fn(&str) -> bool) -> Option<&'a str> {
+        match (self.value(), &self.located.node) {
+            (Some(Value::String(text)), _) if !text.is_empty() => Some(text),
+            (Some(Value::String(_)), _) => self.fault(format!("expected {what}, found empty text")),
+            (Some(Value::Number(_) | Value::Bool(_)), Node::Scalar { text, .. })
+                if will_do(text) =>
+            {
                 self.fault(format!("expected {what}, found {}: quote it", self.found()))
             }
             _ => self.expected(what),
@@ -332,7 +339,7 @@ impl<'a> Cursor<'a> {
 
     /// Text that means something. `what` completes "expected …".
     pub(super) fn parsed<T: FromStr<Err: ToString>>(&self, what: &str) -> Option<T> {
-        self.check(self.text(what)?.parse())
+        self.check(self.text_if(what, |text| text.parse::<T>().is_ok())?.parse())
     }
 
     /// What a caller keys, as text: a whole number is its decimal digits. Nothing else
@@ -359,7 +366,7 @@ impl<'a> Cursor<'a> {
             [only] => only.to_owned(),
             _ => format!("one of {}", all.join(", ")),
         };
-        let text = self.text(&what)?;
+        let text = self.text_if(&what, |text| all.contains(&text))?;
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) => Some(*meaning),
             None => {

@@ -94,7 +94,7 @@ pub(super) fn issue_list(cursor: &Cursor<'_>) -> Option<Issues> {
 const ISSUE: &str = "an issue that Plivo knows, such as ECHO";
 
 fn issue(cursor: &Cursor<'_>) -> Option<Issue> {
-    let text = cursor.text(ISSUE)?;
+    let text = cursor.text_if(ISSUE, |text| text.parse::<Issue>().is_ok())?;
     text.parse().ok().or_else(|| {
         let known = Issue::ALL.map(Issue::name);
         cursor.fault(Advice::unknown_name("not an issue that Plivo knows", text, &known))

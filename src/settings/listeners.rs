@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,10 @@ section! {
         url: Option<SignedUrl> = optional(
             Kind::Text,
             "an address such as https://surveys.example.com",
-            |cursor, expected| cursor.check(SignedUrl::public(cursor.text(expected)?)).map(Some),
+            |cursor, expected| {
+                let text = cursor.text_if(expected, |text| SignedUrl::public(text).is_ok())?;
+                cursor.check(SignedUrl::public(text)).map(Some)
+            },
         ),
         /// How many may be connected at once; each may hold 64 KiB of a body, and an open file.
         connections: usize = whole(1, 100_000),
@@ -35,7 +38,7 @@ section! {
     #[derive(Debug, Clone)]
     pub struct AdminListener {
         /// The address and the port to listen on, such as `0.0.0.0:8080` or `[::]:8080`.
-        listen: SocketAddr = LISTEN,
+        listen: SocketAddr = LISTEN_ADMIN,
         /// The token that the API requires as Authorization: Bearer; without it the API is off beyond loopback.
         token: Option<Arc<Credentials>> = optional(Kind::Secret, "a secret", token_of_api),
         /// A token that only reads, with long numbers masked: no action, and no number is revealed.
@@ -45,14 +48,23 @@ section! {
     }
 }
 
-const LISTEN: Setting<SocketAddr> = setting(
-    Kind::Text,
-    "an address and a port such as 0.0.0.0:8080 or [::]:8080",
-    |cursor, expected| {
-        let address = cursor.text(expected)?.parse().ok();
-        address.or_else(|| cursor.fault(format!("expected {expected}")))
-    },
-);
+const ADDRESS: &str = "an address and a port such as 0.0.0.0:8080 or [::]:8080";
+
+const LISTEN: Setting<SocketAddr> =
+    setting(Kind::Text, ADDRESS, |cursor, _| address(cursor, Ipv4Addr::UNSPECIFIED));
+
+const LISTEN_ADMIN: Setting<SocketAddr> =
+    setting(Kind::Text, ADDRESS, |cursor, _| address(cursor, Ipv4Addr::LOCALHOST));
+
+/// `host` is probably meant if nothing but a port is written.
+fn address(cursor: &Cursor<'_>, host: Ipv4Addr) -> Option<SocketAddr> {
+    let port = cursor.value().and_then(serde_json::Value::as_u64);
+    if let Some(port) = port.filter(|port| *port <= u64::from(u16::MAX)) {
+        return cursor.fault(format!("expected {ADDRESS}, found a number: write {host}:{port}"));
+    }
+    let address = cursor.text_if(ADDRESS, |text| text.parse::<SocketAddr>().is_ok())?.parse().ok();
+    address.or_else(|| cursor.fault(format!("expected {ADDRESS}")))
+}
 
 /// Shortest token of the API, in characters: no one guesses so many.
 const TOKEN_LENGTH_MIN: usize = 16;

@@ -176,7 +176,7 @@ pub(super) fn check_fields(
 }
 
 fn preset(cursor: &Cursor<'_>) -> Option<Located> {
-    let text = cursor.text("the name of a preset")?;
+    let text = cursor.text_if("the name of a preset", |text| presets::named(text).is_some())?;
     match presets::named(text) {
         Some(preset) => Some(preset),
         None => {
@@ -244,7 +244,8 @@ fn url(
     public: Option<&PublicListener>,
 ) -> Option<SignedUrl> {
     if let Some(cursor) = table.get("url") {
-        let text = cursor.text("an address such as https://edge.example.com/survey")?;
+        const EXPECTED: &str = "an address such as https://edge.example.com/survey";
+        let text = cursor.text_if(EXPECTED, |text| SignedUrl::own(text).is_ok())?;
         return cursor.check(SignedUrl::own(text));
     }
     let (public, signature) = (public?, signature?);

@@ -43,7 +43,7 @@ impl StoreUrl {
 }
 
 pub(super) fn url(cursor: &Cursor<'_>, _: &str) -> Option<StoreUrl> {
-    let text = cursor.text(EXPECTED)?;
+    let text = cursor.text_if(EXPECTED, |text| text.contains(':'))?;
     if text.starts_with("postgres:") || text.starts_with("postgresql:") {
         return postgres(cursor, text);
     }

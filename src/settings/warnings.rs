@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
+use super::accounts;
 use super::cursor::Cursor;
 use super::diagnostic::{Context, Diagnostic};
 use super::leading_zeros;
@@ -83,7 +84,7 @@ impl Checked<'_> {
             }
         }
         for (name, Destination::Plivo(plivo)) in self.accounts {
-            if plivo.auth_id.to_ascii_uppercase().contains("XXXX") {
+            if is_placeholder(&plivo.auth_id) {
                 let message = "this is a placeholder: write the Auth ID from Plivo's console";
                 note(format!("accounts.{name}.auth_id"), message.to_owned());
             }
@@ -133,6 +134,16 @@ impl Checked<'_> {
             let preset = preset.as_ref().and_then(|preset| preset.as_str()).unwrap_or_default();
             if let Some(foreign) = source.readers.foreign_call(preset) {
                 note(format!("sources.{name}.extract.call"), foreign_call(&foreign));
+            }
+        }
+        for (name, Destination::Plivo(plivo)) in self.accounts {
+            if !is_placeholder(&plivo.auth_id)
+                && !accounts::is_of_plivo(&plivo.auth_id)
+                && SignedUrl::public(&plivo.api).is_ok_and(|api| is_plivo(api.host()))
+            {
+                let message = "an Auth ID of Plivo's begins with MA or SA: write the one from Plivo's \
+                               console";
+                note(format!("accounts.{name}.auth_id"), message.to_owned());
             }
         }
         for name in self.accounts.keys() {
@@ -189,6 +200,15 @@ fn foreign_call(ForeignCall { place, vendor, preferred }: &ForeignCall) -> Strin
             )
         }
     }
+}
+
+fn is_placeholder(auth_id: &str) -> bool {
+    auth_id.to_ascii_uppercase().contains("XXXX")
+}
+
+fn is_plivo(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host == "plivo.com" || host.ends_with(".plivo.com")
 }
 
 fn reserved(url: &SignedUrl) -> Option<String> {

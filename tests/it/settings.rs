@@ -642,6 +642,7 @@ fn a_wrong_door_or_store_is_refused() {
         ("listen: 127.0.0.1:9090", "listen: localhost:9090"),
         ("url: https://surveys.example.com", "url: surveys.example.com"),
         ("url: https://surveys.example.com", "url: https://surveys.example.com/?a=b"),
+        ("listen: 0.0.0.0:8080", "listen: 28081"),
         (url, "url: postcall.db"),
         (url, "url: 'sqlite:'"),
         (url, "url: sqlite://postcall.db"),
@@ -652,6 +653,21 @@ fn a_wrong_door_or_store_is_refused() {
     insta::assert_snapshot!(told);
     let anywhere = AS_WRITTEN.replace("0.0.0.0:8080", "127.0.0.1:0").replace("9090", "0");
     assert!(load(&anywhere, &[]).is_ok());
+}
+
+#[test]
+fn a_number_is_to_be_quoted_only_where_it_would_do_in_quotes() {
+    let told = told([
+        ("listen: 0.0.0.0:8080", "listen: 28081"),
+        ("auth_id: MAXXXXXXXXXXXXXXXXXX", "auth_id: 12345"),
+        ("url: https://surveys.example.com", "url: 5"),
+        ("preset: plivo", "preset: 5"),
+        ("account: main", "account: -5"),
+        ("notes: \"IVR survey: {{ score }} of 5\"", "notes: 5"),
+    ]);
+    let quotes = told.lines().filter(|line| line.ends_with("quote it")).count();
+    assert_eq!(quotes, 1, "{told}");
+    assert!(told.contains("found a number: write 0.0.0.0:28081"), "{told}");
 }
 
 #[test]

@@ -226,3 +226,15 @@ fn a_scale_with_an_end_that_no_answer_comes_to_is_warned_of() {
         assert_eq!(warned(answers, rating), [""; 0], "{answers} {rating}");
     }
 }
+
+#[test]
+fn an_auth_id_that_is_none_of_plivos_is_warned_of() {
+    let warned = |auth_id: &str| warned("MA3U5Q7R9T1V3X5Z7B9D", auth_id, "accounts.main.auth_id");
+    assert_eq!(
+        warned("QX3U5Q7R9T1V3X5Z7B9D"),
+        ["an Auth ID of Plivo's begins with MA or SA: write the one from Plivo's console"]
+    );
+    for right in ["SA3U5Q7R9T1V3X5Z7B9D", "QXXXXXXX", "QX1, api: 'https://plivo.acme.io'"] {
+        assert_eq!(warned(right), [""; 0], "{right}");
+    }
+}

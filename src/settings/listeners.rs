@@ -70,6 +70,11 @@ fn address(cursor: &Cursor<'_>, host: Ipv4Addr) -> Option<SocketAddr> {
 const TOKEN_LENGTH_MIN: usize = 16;
 
 impl AdminListener {
+    /// Whether the API is off: other hosts can reach it, and nothing tells who may use it.
+    pub(super) fn has_no_api(&self) -> bool {
+        !self.listen.ip().is_loopback() && self.token.is_none()
+    }
+
     /// Notes it if both listeners listen at one address.
     pub(super) fn check(&self, public: &PublicListener, cursor: &Cursor<'_>) -> Option<()> {
         if collide(public.listen, self.listen) {

@@ -213,8 +213,8 @@ impl Settings {
     }
 
     fn warnings_of(&self, tree: &Located, context: &Context) -> Warnings {
-        let Self { public, accounts, sources, replies, surveys, .. } = self;
-        let checked = Checked { public, accounts, sources, replies, surveys, tree };
+        let Self { public, admin, accounts, sources, replies, surveys, .. } = self;
+        let checked = Checked { public, admin, accounts, sources, replies, surveys, tree };
         Warnings::of(&checked, &KIND, context)
     }
 

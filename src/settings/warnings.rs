@@ -10,7 +10,7 @@ use super::accounts;
 use super::cursor::Cursor;
 use super::diagnostic::{Context, Diagnostic};
 use super::leading_zeros;
-use super::listeners::PublicListener;
+use super::listeners::{AdminListener, PublicListener};
 use super::located::Located;
 use super::spec::Kind;
 use crate::destination::Destination;
@@ -42,6 +42,7 @@ const RESERVED_DOMAINS: [&str; 6] =
 /// Parts of the settings that warnings are about.
 pub(super) struct Checked<'s> {
     pub public: &'s PublicListener,
+    pub admin: &'s AdminListener,
     pub accounts: &'s BTreeMap<Name, Destination>,
     pub sources: &'s BTreeMap<Name, Arc<Source>>,
     pub replies: &'s BTreeMap<Name, Arc<Replies>>,
@@ -135,6 +136,12 @@ impl Checked<'_> {
             if let Some(foreign) = source.readers.foreign_call(preset) {
                 note(format!("sources.{name}.extract.call"), foreign_call(&foreign));
             }
+        }
+        if self.admin.has_no_api() {
+            let message = "other hosts can reach this listener and there is no admin.token, so that the \
+                           API is off: no operator can search, replay, discard, erase or pause. Set \
+                           admin.token, or listen on 127.0.0.1";
+            note("admin.listen".to_owned(), message.to_owned());
         }
         for (name, Destination::Plivo(plivo)) in self.accounts {
             if !is_placeholder(&plivo.auth_id)

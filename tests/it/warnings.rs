@@ -238,3 +238,12 @@ fn an_auth_id_that_is_none_of_plivos_is_warned_of() {
         assert_eq!(warned(right), [""; 0], "{right}");
     }
 }
+
+#[test]
+fn an_admin_listener_that_others_reach_without_a_token_is_warned_of() {
+    let warned = |admin: &str| warned("admin: { listen: 127.0.0.1:0 }", admin, "admin.listen");
+    let messages = warned("admin: { listen: 0.0.0.0:9090 }");
+    assert!(messages[0].contains("the API is off"), "{messages:?}");
+    let with_token = "admin: { listen: 0.0.0.0:9090, token: { value: 0123456789abcdefgh } }";
+    assert_eq!(warned(with_token), [""; 0]);
+}

@@ -21,10 +21,7 @@ section! {
         url: Option<SignedUrl> = optional(
             Kind::Text,
             "an address such as https://surveys.example.com",
-            |cursor, expected| {
-                let text = cursor.text_if(expected, |text| SignedUrl::public(text).is_ok())?;
-                cursor.check(SignedUrl::public(text)).map(Some)
-            },
+            public_url,
         ),
         /// How many may be connected at once; each may hold 64 KiB of a body, and an open file.
         connections: usize = whole(1, 100_000),
@@ -64,6 +61,17 @@ fn address(cursor: &Cursor<'_>, host: Ipv4Addr) -> Option<SocketAddr> {
     }
     let address = cursor.text_if(ADDRESS, |text| text.parse::<SocketAddr>().is_ok())?.parse().ok();
     address.or_else(|| cursor.fault(format!("expected {ADDRESS}")))
+}
+
+/// A prefix that a gateway strips may follow the host.
+fn public_url(cursor: &Cursor<'_>, expected: &str) -> Option<Option<SignedUrl>> {
+    let text = cursor.text_if(expected, |text| SignedUrl::public(text).is_ok())?;
+    let url = cursor.check(SignedUrl::public(text))?;
+    if format!("{}/", url.path()).contains("/hooks/") {
+        return cursor
+            .fault("leave out the path from /hooks on: /hooks/NAME is added for each source");
+    }
+    Some(Some(url))
 }
 
 /// Shortest token of the API, in characters: no one guesses so many.

@@ -84,6 +84,11 @@ impl SignedUrl {
         self.origin.split_once("://").map_or("", |(_, host)| host)
     }
 
+    /// What follows host and port, without a slash at the end; empty if there is nothing.
+    pub fn path(&self) -> &str {
+        self.path.trim_end_matches('/')
+    }
+
     pub fn has_port(&self) -> bool {
         !self.port.is_empty()
     }

@@ -642,6 +642,8 @@ fn a_wrong_door_or_store_is_refused() {
         ("listen: 127.0.0.1:9090", "listen: localhost:9090"),
         ("url: https://surveys.example.com", "url: surveys.example.com"),
         ("url: https://surveys.example.com", "url: https://surveys.example.com/?a=b"),
+        ("url: https://surveys.example.com", "url: https://surveys.example.com/hooks/ivr"),
+        ("url: https://surveys.example.com", "url: https://surveys.example.com/hooks"),
         ("listen: 0.0.0.0:8080", "listen: 28081"),
         (url, "url: postcall.db"),
         (url, "url: 'sqlite:'"),
@@ -653,6 +655,11 @@ fn a_wrong_door_or_store_is_refused() {
     insta::assert_snapshot!(told);
     let anywhere = AS_WRITTEN.replace("0.0.0.0:8080", "127.0.0.1:0").replace("9090", "0");
     assert!(load(&anywhere, &[]).is_ok());
+    for prefix in ["/voice", "/webhooks/", "/a/hooks-of-ours"] {
+        let url = format!("url: https://hooks{prefix}");
+        let text = replaced(AS_WRITTEN, "url: https://surveys.example.com", &url);
+        assert!(load(&text, &[]).is_ok(), "{prefix}");
+    }
 }
 
 #[test]

@@ -11,7 +11,9 @@ use super::spec::{Kind, Spec, key};
 use super::{PublicListener, presets, replies};
 use crate::destination::Destination;
 use crate::domain::{Account, Advice, Name};
-use crate::source::{Accepts, OnReject, Scheme, SignedUrl, Source, SourceReply};
+use crate::source::{
+    Accepts, OnReject, Scheme, SignedUrl, Source, SourceReply, Unreachable, Unreached,
+};
 use crate::submission::{ChangedAnswerPolicy, CompletionPolicy};
 use crate::survey::Survey;
 
@@ -127,7 +129,7 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
     let quarantine = table.or("quarantine", QUARANTINE_DEFAULT, |cursor| {
         cursor.whole().and_then(|count| usize::try_from(count).ok())
     });
-    Some(Source {
+    let source = Source {
         name,
         account: account?,
         survey: survey?.0,
@@ -140,7 +142,28 @@ pub(super) fn source(name: Name, cursor: &Cursor<'_>, refs: &RefContext<'_>) -> 
         reply: reply?,
         on_reject: on_reject?,
         quarantine: quarantine?,
-    })
+    };
+    if let Some(Unreachable { what, why }) = source.unreachable() {
+        table.cursor().fault_below::<()>(&key_of(&what, &table), why);
+    }
+    Some(source)
+}
+
+/// Where it is written what no webhook brings.
+fn key_of(what: &Unreached, table: &Table<'_>) -> String {
+    let question = match what {
+        Unreached::Body => return "content_types".to_owned(),
+        Unreached::Call => return "extract.call".to_owned(),
+        Unreached::Filter => return "extract.filter".to_owned(),
+        Unreached::Answer(None) => return "extract.answer".to_owned(),
+        Unreached::Answer(Some(question)) => question.as_str(),
+    };
+    let answers = table.get("extract").map(|extract| extract.json()["answers"].clone());
+    let answers = answers.as_ref().and_then(|answers| answers.as_array());
+    match answers.and_then(|items| items.iter().position(|item| item["question"] == question)) {
+        Some(at) => format!("extract.answers[{at}].from"),
+        None => "extract.each_question".to_owned(),
+    }
 }
 
 /// Each field of a survey must be extracted by one of its sources.

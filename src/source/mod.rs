@@ -24,6 +24,7 @@ mod reply;
 #[cfg(test)]
 mod sample;
 mod signature;
+mod unreachable;
 mod url;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use signature::{
     SignedPayload, SignedTime, Standard, Telnyx, TimeFormat, TimePlace, Twilio, UnknownPlivoHeader,
     UnnamedBody, Unverified, VerifiedWebhook, Vonage,
 };
+pub use unreachable::{Unreachable, Unreached};
 pub use url::{MalformedUrl, SignedUrl};
 
 use crate::domain::{Account, Credentials, Name, Webhook};

@@ -86,6 +86,24 @@ impl FieldPath {
         }
     }
 
+    /// The header that it names.
+    pub(super) fn header(&self) -> Option<&str> {
+        match &self.start {
+            Start::Header(name) => Some(name),
+            Start::Form(_) | Start::Query(_) | Start::Json(_) => None,
+        }
+    }
+
+    /// Whether there is something where it begins, whatever it says.
+    pub(super) fn may_find(&self, webhook: &ParsedRequest<'_>) -> bool {
+        match &self.start {
+            Start::Form(name) => webhook.form(name).is_some(),
+            Start::Query(name) => matches!(webhook.query(name), Ok(Some(_))),
+            Start::Header(name) => matches!(webhook.header(name), Ok(Some(_))),
+            Start::Json(_) => matches!(webhook.json(), Ok(Some(_))),
+        }
+    }
+
     /// As it is written.
     pub(super) fn text(&self) -> &str {
         &self.text

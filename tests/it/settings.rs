@@ -494,6 +494,75 @@ fn a_wrong_reading_is_refused_with_what_would_be_right() {
     insta::assert_snapshot!(told(cases.iter().map(|(from, to)| (*from, to.as_str()))));
 }
 
+const SIGNED: &str = "signature: { hmac: { header: X-Signature, secret: { env: HOOK_TOKEN } } }";
+const WITH_TOKEN: &str = "signature: { bearer: { env: HOOK_TOKEN } }";
+
+fn source_with(own: &str) -> String {
+    replaced(AS_WRITTEN, "    preset: plivo ", &format!("    {} #", own.replace('\n', "\n    ")))
+}
+
+#[test]
+fn a_source_that_can_take_no_answer_is_refused_with_what_would_be_right() {
+    let json = format!("preset: generic-json\n{SIGNED}");
+    let token = format!("preset: generic-json\n{WITH_TOKEN}");
+    let mut told = String::new();
+    for own in [
+        "preset: plivo\nextract: { filter: 'json:$.Event=Answer' }".to_owned(),
+        "preset: plivo\ncontent_types: [json]".to_owned(),
+        "preset: plivo\nsignature: [v2]\nextract: { call: query:call_uuid }".to_owned(),
+        "preset: plivo\nextract: { answer: 'json:$.digits' }".to_owned(),
+        "preset: plivo\nextract: { call: header:X-Call }".to_owned(),
+        format!("{json}\nextract: {{ call: header:X-Call }}"),
+        format!("{json}\nextract: {{ call: query:call_uuid }}"),
+        format!("{json}\nextract: {{ call: form:call_uuid }}"),
+        format!("{json}\nextract: {{ filter: 'header:X-Event=rated' }}"),
+        format!("{json}\ncontent_types: [form]"),
+        format!("{token}\nextract: {{ call: form:call_uuid }}"),
+        format!(
+            "{token}\nextract: {{ each_question: , answers: [{{ question: score, from: 'json:$.a' }}, \
+             {{ question: problem, from: form:b }}] }}"
+        ),
+    ] {
+        let faults = faults(&source_with(&own), &[]);
+        writeln!(told, "{}\n    {}", own.replace('\n', "\n  "), faults.replace('\n', "\n    "))
+            .unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_source_that_can_take_an_answer_in_one_way_at_least_is_taken() {
+    let json = format!("preset: generic-json\n{SIGNED}");
+    let token = format!("preset: generic-json\n{WITH_TOKEN}");
+    for own in [
+        "preset: plivo\nextract: { filter: 'form:Event!=Hangup' }".to_owned(),
+        "preset: plivo\nextract: { filter: 'json:$.Event!=Hangup' }".to_owned(),
+        "preset: plivo\nsignature: [v2]".to_owned(),
+        "preset: plivo\nextract: { call: query:call_uuid }".to_owned(),
+        "preset: plivo\nextract: { answer: query:digits, call: ['json:$.a', form:CallUUID] }"
+            .to_owned(),
+        format!("{json}\nextract: {{ call: [header:X-Call, 'json:$.call'] }}"),
+        format!(
+            "{json}\ncontent_types: [form, json]\nextract: {{ each_question: 'form:{{question}}', call: form:call }}"
+        ),
+        format!(
+            "{json}\ncontent_types: [form]\nextract: {{ call: query:call, each_question: 'query:{{question}}' }}"
+        ),
+        // The query of a GET is what is signed.
+        format!("{json}\nextract: {{ call: query:call, hangup: true }}"),
+        format!("{json}\nextract: {{ call: form:call, each_question: 'form:{{question}}' }}"),
+        format!("{token}\nextract: {{ call: header:X-Call, filter: 'query:event=rated' }}"),
+        format!(
+            "{token}\nextract: {{ call: 'query:payload > base64', each_question: 'json:$.{{question}}' }}"
+        ),
+        "preset: twilio\nsignature: { twilio: { secret: { env: HOOK_TOKEN } } }\nextract: { call: query:call_uuid }"
+            .to_owned(),
+    ] {
+        let loaded = load(&source_with(&own), &[]);
+        assert!(loaded.is_ok(), "{own}: {}", loaded.unwrap_err());
+    }
+}
+
 #[test]
 fn a_field_that_a_survey_wants_and_no_source_reads_is_a_fault() {
     let wanting =

@@ -139,6 +139,25 @@ fn several_webhooks_of_one_call_come_to_one_feedback() {
 }
 
 #[test]
+fn an_answer_that_is_given_again_after_another_counts_as_in_the_service() {
+    let keep_last =
+        SETTINGS.replace("  quality:\n", "  quality:\n    on_changed_answer: keep_last\n");
+    let operator = Operator(Home::new(&keep_last));
+    let [two, five] = ["2", "5"].map(|it| REQUEST.replace("Digits=4", &format!("Digits={it}")));
+    let explained = operator.explain(&format!("{two}\n\n{five}\n\n{two}\n"), &[]).well();
+    assert!(explained.contains(r#""rating":2}"#), "{explained}");
+    let webhook = |digits: u8| {
+        format!("{{ source: ivr, query: question=score, form: \"CallUUID=c-1&Digits={digits}\" }}")
+    };
+    let [two, five] = [2, 5].map(webhook);
+    let cases = format!(
+        "cases:\n  - name: back\n    webhooks: [{two}, {five}, {two}]\n    \
+         expect: {{ feedback: {{ rating: 2, issues: [OTHERS], notes: 'IVR survey: 2 of 5' }} }}\n"
+    );
+    operator.test(&cases, &[]).well();
+}
+
+#[test]
 fn what_is_explained_can_be_read_by_a_script() {
     let said = Operator::new().explain(REQUEST, &["--output", "json"]).well();
     let explained: Value = serde_json::from_str(&said).unwrap();

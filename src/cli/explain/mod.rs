@@ -7,6 +7,7 @@ mod message;
 use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -101,8 +102,10 @@ impl Explain {
         let settings = self.settings.load_with_notes()?;
         let mut preview = Preview::of(&settings);
         let mut explained = Explained::default();
-        let at = self.at.unwrap_or_else(Timestamp::now);
-        for (from, message) in self.messages()? {
+        let first = self.at.unwrap_or_else(Timestamp::now);
+        for ((from, message), after) in self.messages()?.into_iter().zip(0..) {
+            // Of one instant the service would not know which came last.
+            let at = first.checked_add(Duration::from_micros(after)).unwrap_or(first);
             let source = self.source_of(&settings, &message.payload)?;
             let received = preview.receive(source, &message.payload, at, Trust::Anybody);
             let tried = self.tried(source, &message.payload, at);

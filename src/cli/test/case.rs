@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::expected::Expectation;
@@ -161,13 +163,16 @@ fn webhooks(cursor: &Cursor<'_>, start: Timestamp) -> Option<Vec<Step>> {
     if items.is_empty() {
         return cursor.fault(format!("expected a list of {WEBHOOKS}, with one at least"));
     }
-    let mut clock = Clock { start, now: start, has_run: false };
+    let mut clock = Clock { start, named: start, now: start, has_run: false };
     all(items.iter().map(|cursor| step(cursor, &mut clock)))
 }
 
 /// The time of one case.
 struct Clock {
     start: Timestamp,
+    /// The latest moment that is written.
+    named: Timestamp,
+    /// When the last webhook arrived.
     now: Timestamp,
     /// A webhook has arrived.
     has_run: bool,
@@ -189,7 +194,10 @@ fn step(cursor: &Cursor<'_>, clock: &mut Clock) -> Option<Step> {
     let query = table.get("query").map(|cursor| pairs(&cursor)).unwrap_or_default();
     let headers = table.get("headers").map_or(Some(Vec::new()), |cursor| headers(&cursor));
     let body = body(&table);
-    let at = table.get("at").map_or(Some(clock.now), |cursor| clock.moment(&cursor));
+    let at = match table.get("at") {
+        Some(cursor) => clock.moment(&cursor),
+        None => Some(clock.next()),
+    };
     clock.has_run = true;
     let sender = sender(&table);
     Some(Step {
@@ -263,6 +271,14 @@ fn sender(table: &Table<'_>) -> Option<Sender> {
 }
 
 impl Clock {
+    /// The moment of a webhook that has none of its own. Of one instant the service would not know which came last.
+    fn next(&mut self) -> Timestamp {
+        if self.has_run {
+            self.now = self.now.checked_add(Duration::from_micros(1)).unwrap_or(self.now);
+        }
+        self.now
+    }
+
     /// A moment such as `2026-05-04T10:00:00Z`, or a time since the start of the case.
     fn moment(&mut self, cursor: &Cursor<'_>) -> Option<Timestamp> {
         const WHAT: &str = "a time since the start of the case such as 90s, 10m, 2h or 3d, or a moment such as \
@@ -271,6 +287,7 @@ impl Clock {
         let moment = match text.parse::<Timestamp>() {
             Ok(moment) if !self.has_run => {
                 self.start = moment;
+                self.named = moment;
                 self.now = moment;
                 moment
             }
@@ -282,12 +299,13 @@ impl Clock {
                 }
             }
         };
-        if moment < self.now {
+        if moment < self.named {
             return cursor
                 .fault("webhooks stand in the order in which they arrive: this one is earlier");
         }
-        self.now = moment;
-        Some(moment)
+        self.named = moment;
+        self.now = self.now.max(moment);
+        Some(self.now)
     }
 }
 
@@ -323,6 +341,15 @@ cases:
         assert_eq!((one.sender, two.sender), (Sender::AsWritten, Sender::SignedPayload));
         assert_eq!(first.expect.calls[0].answers, [("a".to_owned(), "04".to_owned())]);
         assert_eq!(suite.cases.len(), 3);
+    }
+
+    #[test]
+    fn webhooks_without_a_time_of_their_own_arrive_one_after_another() {
+        let webhooks = "[{ at: 1s }, {}, { at: 1s }, { body: x }, { at: 2s }]";
+        let steps = parse_webhooks(webhooks).unwrap();
+        let since: Vec<_> =
+            steps.iter().map(|step| step.at.duration_since(START).as_micros()).collect();
+        assert_eq!(since, [1_000_000, 1_000_001, 1_000_001, 1_000_002, 2_000_000]);
     }
 
     proptest! {

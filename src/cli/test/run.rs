@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::case::{Case, Sender, Step};
@@ -58,7 +59,7 @@ fn play(
     let payload = step.payload(source.name.as_str());
     let (payload, trust) = match step.sender {
         Sender::SignedPayload => {
-            let nonce = nonce(&payload);
+            let nonce = nonce(&payload, step.at);
             let signed = payload.signed(source, &nonce, step.at);
             let signed = signed.map_err(|error| (step.path.clone(), cannot_sign(error).into()));
             (signed?, Trust::Signed)
@@ -103,10 +104,11 @@ pub(in crate::cli) fn source_of<'a>(
     }
 }
 
-/// The same for the same bytes: senders that name their webhooks name a repeat as they did before.
-fn nonce(payload: &Payload) -> String {
+/// The same for the same bytes at one moment: what is said again later is another webhook, with a name of its own.
+fn nonce(payload: &Payload, at: Timestamp) -> String {
     let query = payload.query.as_deref().unwrap_or_default().as_bytes();
-    let said = [payload.path.as_bytes(), b"?", query, b"\n", &payload.body].concat();
+    let at = at.to_string();
+    let said = [at.as_bytes(), payload.path.as_bytes(), b"?", query, b"\n", &payload.body].concat();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &said).simple().to_string()
 }
 

@@ -54,8 +54,9 @@ impl Check {
             Output::Text => print(&mut out, &file, &settings)?,
             Output::Json => writeln!(out, "{:#}", to_json(&file, &settings))?,
             Output::Github => {
-                for (warning, _) in warnings(&settings) {
-                    writeln!(out, "{}", diagnostics::annotation("warning", warning))?;
+                for (warning, is_refused) in warnings(&settings) {
+                    let annotation = diagnostics::annotation("warning", warning);
+                    writeln!(out, "{annotation}{}", ending(is_refused))?;
                 }
             }
         }
@@ -83,10 +84,8 @@ fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<(
     for missing in &settings.warnings.missing_secrets {
         writeln!(out, "WARNING: {missing}; serve refuses it")?;
     }
-    for (warning, is_placeholder) in warnings(settings) {
-        let refused =
-            if is_placeholder && settings.is_reachable() { "; serve refuses it" } else { "" };
-        writeln!(out, "WARNING: {warning}{refused}")?;
+    for (warning, is_refused) in warnings(settings) {
+        writeln!(out, "WARNING: {warning}{}", ending(is_refused))?;
     }
     for (name, survey) in &settings.surveys {
         writeln!(out, "\nsurvey {name}")?;
@@ -95,10 +94,15 @@ fn print(out: &mut impl Write, file: &Path, settings: &Settings) -> io::Result<(
     Ok(())
 }
 
-/// All warnings, each with whether it is of a placeholder.
+/// All warnings, each with whether `serve` refuses it.
 fn warnings(settings: &Settings) -> impl Iterator<Item = (&Diagnostic, bool)> {
     let Warnings { placeholders, others, .. } = &settings.warnings;
-    placeholders.iter().map(|it| (it, true)).chain(others.iter().map(|it| (it, false)))
+    let is_refused = settings.is_reachable();
+    placeholders.iter().map(move |it| (it, is_refused)).chain(others.iter().map(|it| (it, false)))
+}
+
+fn ending(is_refused: bool) -> &'static str {
+    if is_refused { "; serve refuses it" } else { "" }
 }
 
 /// Widest decision table that is shown in columns where no terminal reads it, in characters.
@@ -179,13 +183,13 @@ fn to_json(file: &Path, settings: &Settings) -> Value {
         let proof = serde_json::to_value(survey.proof());
         (name.to_string(), proof.expect("a proof is made of texts and numbers"))
     });
-    let warnings = warnings(settings).map(|(warning, is_placeholder)| {
+    let warnings = warnings(settings).map(|(warning, is_refused)| {
         json!({
             "path": warning.path,
             "line": warning.location.as_ref().map(|location| location.line),
             "column": warning.location.as_ref().map(|location| location.column),
             "message": warning.message,
-            "serve_refuses": is_placeholder && settings.is_reachable(),
+            "serve_refuses": is_refused,
         })
     });
     let missing_secrets = settings.warnings.missing_secrets.iter().map(|missing| {

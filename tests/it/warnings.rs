@@ -124,6 +124,10 @@ fn placeholders_are_refused_by_serve_unless_every_listener_is_on_loopback() {
         let listed = json.as_array().unwrap().iter();
         assert_eq!(listed.filter(|it| it["serve_refuses"] == true).count(), refused);
         assert_eq!(refused, settings(&reachable).warnings.placeholders.len());
+        let github = run(&["check", "--output", "github"], &home.settings());
+        let github = String::from_utf8(github.stdout).unwrap();
+        let of_github = github.lines().filter(|line| line.ends_with("; serve refuses it")).count();
+        assert_eq!(of_github, refused, "{github}");
     }
     assert!(settings(PLACEHOLDERS).for_service().is_ok());
     assert!(settings(REAL).for_service().is_ok());

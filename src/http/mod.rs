@@ -53,7 +53,7 @@ pub fn public(listener: web::Data<PublicListener>) -> impl FnOnce(&mut ServiceCo
                     .route(web::get().to(actix_web::HttpResponse::Ok))
                     .default_service(web::to(|| Problem::method_not_allowed("GET"))),
             )
-            .default_service(web::to(Problem::not_found));
+            .default_service(web::to(webhooks::at_no_hook));
     }
 }
 

@@ -107,6 +107,18 @@ pub(super) async fn receive(
     response
 }
 
+/// What comes to another path.
+pub(super) async fn at_no_hook(
+    request: HttpRequest,
+    listener: web::Data<PublicListener>,
+) -> HttpResponse {
+    if request.method() == HttpMethod::POST {
+        listener.metrics.webhook_came_to_unknown_source();
+    }
+    let detail = "webhooks go to /hooks/NAME, without a slash at the end";
+    Problem::new(StatusCode::NOT_FOUND, detail).response()
+}
+
 /// The span that the sender of a verified webhook names; anyone could name one in another.
 fn sender_span(
     received: &Result<Receipt, WebhookError>,

@@ -210,6 +210,8 @@ fn a_source_or_a_method_that_does_not_exist_is_said_whatever_the_source_wants() 
         let reply = exchange(test_env.public(), &request("POST", path, &[], b""));
         assert_problem(&reply, 404, path);
     }
+    let reply = exchange(test_env.public(), &request("POST", "/hook/quick", &[], b""));
+    assert!(reply.text.contains("/hooks/NAME, without a slash at the end"), "{}", reply.text);
     for source in ["quick", "polite", "nobody"] {
         for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
             let path = format!("/hooks/{source}");
@@ -224,8 +226,7 @@ fn a_source_or_a_method_that_does_not_exist_is_said_whatever_the_source_wants() 
     assert!(test_env.store.is_empty());
     assert_eq!(
         test_env.figures().of("webhooks_total{outcome=\"unknown_source\",source=\"unknown\"}"),
-        // The one path with a source's form that is none, and those that only look like one.
-        4.0
+        11.0
     );
     still_serves(&test_env, "quick");
 }

@@ -16,7 +16,7 @@ pub enum StoreError {
     Opening,
     #[error("the store was opened read-only")]
     ReadOnly,
-    #[error("the store {path} is in use by another process")]
+    #[error("the store {path} is in use by another process: stop that one first")]
     InUse { path: String },
     #[error("{path} is not a Postcall store")]
     Foreign { path: String },
@@ -66,6 +66,15 @@ pub enum StoreError {
     Superseded { path: String, replica: String },
     #[error("{fault} while it was served: restart the service; {copy}")]
     Displaced { fault: String, copy: String },
+    #[error(
+        "{path} exists and is not overwritten: move it away, with the -wal and -shm that are beside it"
+    )]
+    Exists { path: String },
+    #[error("there is no folder {path}: create it first")]
+    NoFolder { path: String },
+    /// Of a store that is created where there is none.
+    #[error("({key}) the folder {folder} must exist and be writable")]
+    Folder { key: &'static str, folder: String, source: std::io::Error },
     #[error("opening the store {path}")]
     Open { path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the search took too long: narrow it, by time for example (since, until)")]

@@ -71,7 +71,7 @@ pub fn move_store(
 ) -> Result<Moved, MoveError> {
     let shown = from.display().to_string();
     // It is created where there is none.
-    let path = from.canonicalize().map_err(|error| StoreError::open(from, error))?;
+    let path = sqlite::canonical(from)?;
     // As long as it is open, no other process serves it.
     let _store = SqliteStore::open(sqlite::Options {
         path: path.clone(),

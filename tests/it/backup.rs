@@ -37,12 +37,12 @@ fn a_backup_of_a_store_that_is_served_is_restored_with_everything_that_was_ackno
     let restore = ["restore", "--from", named(copy)];
     let (code, said) = run(&test_env, &restore);
     assert_eq!(code, Some(1));
-    assert!(said.contains("is in use by another process"), "{said}");
+    assert!(said.contains("is in use by another process: stop that one first"), "{said}");
     test_env.stop();
     let (code, said) = run(&test_env, &restore);
     assert_eq!(code, Some(1), "the store is there");
     assert!(said.contains("store.db"), "{said}");
-    assert!(said.contains("exists"), "{said}");
+    assert!(said.contains("exists and is not overwritten: move it away"), "{said}");
 
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(test_env.folder().join(format!("store.db{suffix}")));
@@ -53,6 +53,42 @@ fn a_backup_of_a_store_that_is_served_is_restored_with_everything_that_was_ackno
     test_env.start();
     let repeated = test_env.caller("c-1").presses("4");
     assert_eq!(repeated.header("postcall-outcome"), Some("duplicate"));
+}
+
+#[test]
+fn what_is_missing_is_named_by_its_whole_path() {
+    let test_env = TestEnv::of(SETTINGS);
+    let folder = test_env.folder();
+    let said = |arguments: &[&str]| {
+        let ran = test_env.postcall(arguments).current_dir(folder).output().unwrap();
+        assert_ne!(ran.status.code(), Some(0), "{arguments:?}");
+        String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap()
+    };
+    std::fs::write(folder.join("store.db"), "").unwrap();
+    let to = folder.join("not/there/");
+    let refused = said(&["backup", "--store", "store.db", "--to", &format!("{}/", named(&to))]);
+    assert!(!refused.contains(".partial"), "{refused}");
+    std::fs::remove_file(folder.join("store.db")).unwrap();
+    let store = folder.join("store.db");
+    for verb in [&["submissions"][..], &["submissions", "replay", "--state", "dead"]] {
+        let refused = said(verb);
+        assert!(refused.contains(&format!("there is no store {}", named(&store))), "{refused}");
+    }
+    let serve = test_env
+        .postcall(&["serve"])
+        .env("POSTCALL__STORE__URL", "sqlite:not/there/store.db")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let refused = String::from_utf8([serve.stdout, serve.stderr].concat()).unwrap();
+    let expected = format!(
+        "(store.url) the folder {} must exist and be writable",
+        named(&folder.join("not/there"))
+    );
+    assert!(refused.contains(&expected), "{refused}");
+    let other = folder.join("other.db");
+    let refused = said(&["submissions", "--store", "other.db"]);
+    assert!(refused.contains(named(&other)), "{refused}");
 }
 
 #[test]

@@ -529,7 +529,7 @@ async fn no_file_is_overwritten_and_no_store_that_is_served_is_recovered() {
     assert!(!new.exists());
     let place = closed(store).await;
     fs::write(&new, "someone's").unwrap();
-    assert!(matches!(recover(&place.path(), &new), Err(StoreError::Open { .. })));
+    assert!(matches!(recover(&place.path(), &new), Err(StoreError::Exists { .. })));
     assert_eq!(fs::read(&new).unwrap(), b"someone's");
 }
 

@@ -79,6 +79,7 @@ impl AdminArgs {
         {
             return self.client(&url, Some(&settings));
         }
+        check_is_there(path, &settings)?;
         // A read-only store disturbs no service, and works where the service has no API.
         read_only(path, Some(&settings))
     }
@@ -94,6 +95,9 @@ impl AdminArgs {
             let url = address_of_api(&settings).with_context(|| no_api(&settings, &store))?;
             return self.client(&url, Some(&settings));
         };
+        if self.store.is_none() {
+            check_is_there(path, &settings)?;
+        }
         match writable(path, &settings) {
             Ok(service) => Ok(Box::new(service)),
             Err(StoreError::InUse { path }) if self.store.is_some() => {
@@ -179,6 +183,22 @@ impl AdminArgs {
     }
 }
 
+/// # Errors
+/// There is no store where the settings have it.
+fn check_is_there(path: &Path, settings: &Settings) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let service = address_of_api(settings)
+        .map_or_else(String::new, |url| format!(", and no service at {url} that has it open"));
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Err(anyhow!(
+        "there is no store {}{service}: start `postcall serve`, or name the store with --store",
+        path.display()
+    )
+    .into())
+}
+
 /// Whether or not a service has the store open. Without settings no account is known to be in them.
 fn read_only(path: &Path, settings: Option<&Settings>) -> ParsedRequest {
     let store = SqliteStore::open_read_only(path).map_err(anyhow::Error::from)?;
@@ -200,14 +220,10 @@ fn read_only_postgres(settings: &Settings) -> ParsedRequest {
 /// # Errors
 /// A service has the store open, or it cannot be opened.
 fn writable(path: &Path, settings: &Settings) -> Result<AdminService, StoreError> {
-    // A mistyped path must not create an empty store.
-    path.metadata().map_err(|error| StoreError::Open {
-        path: path.display().to_string(),
-        source: error.into(),
-    })?;
     let metrics = metrics();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Options {
-        path: path.to_owned(),
+        // A mistyped path must not create an empty store.
+        path: sqlite::canonical(path)?,
         write_queue: settings.store.write_queue,
         lease: settings.delivery.lease,
         clock: Clock::system(),

@@ -1,11 +1,12 @@
 //! A copy of a store in a new file, and a copy of such a file in the place of a store.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{SUFFIXES, beside, folder_of};
+use super::files::{SUFFIXES, beside, canonical, check_none_is_there, folder_of, shown};
 use super::lock::Lock;
 use super::{doctor, open, vfs};
 use crate::store::error::StoreError;
@@ -20,7 +21,7 @@ pub(super) const PARTIAL: &str = ".partial";
 /// # Errors
 /// The store cannot be read, the new file exists, or it cannot be written.
 pub fn backup(store: &Path, new: &Path) -> Result<Examination, StoreError> {
-    let store = store.canonicalize().map_err(|error| StoreError::open(store, error))?;
+    let store = canonical(store)?;
     // The copy is written as the store is: what moves to another page, and what is deleted, leaves nothing behind
     // that an erasure would not find.
     vfs::install();
@@ -61,10 +62,10 @@ fn copied(
     write: impl FnOnce(&Path) -> Result<(), StoreError>,
 ) -> Result<Examination, StoreError> {
     // A log of another database would be taken for this one's.
-    for path in [""].into_iter().chain(SUFFIXES).map(|suffix| beside(new, suffix)) {
-        if path.symlink_metadata().is_ok() {
-            return Err(StoreError::open(&path, io::Error::from(ErrorKind::AlreadyExists)));
-        }
+    check_none_is_there([""].into_iter().chain(SUFFIXES).map(|suffix| beside(new, suffix)))?;
+    let folder = folder_of(new);
+    if !folder.is_dir() {
+        return Err(StoreError::NoFolder { path: shown(folder) });
     }
     let partial = beside(new, PARTIAL);
     // What an interrupted copy left.
@@ -98,9 +99,9 @@ pub(super) fn publish(partial: &Path, new: &Path) -> io::Result<()> {
     File::open(folder_of(new))?.sync_all()
 }
 
-/// The file of a backup: as it is named, or in a folder by the time.
+/// The file of a backup: as it is named, or in a folder by the time. What ends in a slash is a folder.
 pub fn backup_path(store: &Path, to: &Path, time: &str) -> PathBuf {
-    if !to.is_dir() {
+    if !to.is_dir() && !to.as_os_str().as_bytes().ends_with(b"/") {
         return to.to_owned();
     }
     let stem = store.file_stem().unwrap_or(store.as_os_str()).to_string_lossy();

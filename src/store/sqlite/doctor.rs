@@ -72,7 +72,7 @@ pub fn examine(path: &Path) -> std::result::Result<Examination, StoreError> {
 
 /// Opens for reading; SQLite checks each page closely, within the budget of steps.
 pub(super) fn open(path: &Path, budget: &Budget) -> std::result::Result<Connection, StoreError> {
-    let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
+    let path = files::canonical(path)?;
     files::check(&path)?;
     let mut connection = open::read_only(&path)?;
     budget.bind(&mut connection).map_err(|error| damage::opening(&path, error))?;

@@ -40,6 +40,31 @@ pub(super) fn file_system(path: &Path) -> Option<FileSystem> {
     })
 }
 
+/// # Errors
+/// One of the files is there, and would be lost.
+pub(super) fn check_none_is_there(
+    mut paths: impl Iterator<Item = PathBuf>,
+) -> Result<(), StoreError> {
+    match paths.find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => Err(StoreError::Exists { path: shown(&path) }),
+        None => Ok(()),
+    }
+}
+
+/// The whole path, without links; only of a file that is there.
+///
+/// # Errors
+/// It is not.
+pub fn canonical(path: &Path) -> Result<PathBuf, StoreError> {
+    path.canonicalize()
+        .map_err(|error| StoreError::Open { path: shown(path), source: error.into() })
+}
+
+/// From the root: what runs it may run in a folder that no one expects.
+pub(super) fn shown(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
 /// Neither the file nor those beside it may be a link, which leads elsewhere, or a pipe, which waits.
 pub(super) fn check(path: &Path) -> Result<(), StoreError> {
     for path in [""].into_iter().chain(SUFFIXES).map(|suffix| beside(path, suffix)) {

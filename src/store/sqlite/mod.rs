@@ -66,6 +66,7 @@ pub use self::backup::{backup, backup_path, restore};
 pub use self::columns::checksum;
 pub use self::doctor::examine;
 pub(super) use self::export::Export;
+pub use self::files::canonical;
 pub use self::open::is_served;
 pub use self::recover::{Recovered, recover};
 pub(super) use self::spool::Spooled;
@@ -105,6 +106,16 @@ enum Kind {
     Store,
     /// Of a database, if that is known.
     Spool(Option<Uuid>),
+}
+
+impl Kind {
+    /// Of the settings, where its file is named.
+    fn key(&self) -> &'static str {
+        match self {
+            Kind::Store => "store.url",
+            Kind::Spool(_) => "store.spool.path",
+        }
+    }
 }
 
 /// The connections of queries: what people look for delays nothing that the service asks for.
@@ -170,7 +181,7 @@ impl SqliteStore {
         kind: Kind,
     ) -> Result<(Self, Setup<Database>), StoreError> {
         let Options { path, write_queue, lease, clock, observer } = options;
-        let path = &open::create(&path)?;
+        let path = &open::create(&path, kind.key())?;
         files::check(path)?;
         let lock = Lock::take(path)?;
         let (connection, counts) = open::prepare(path, &*observer)?;
@@ -409,7 +420,7 @@ impl ReadOnly {
     /// # Errors
     /// There is no such file, or it is not a store of this release.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let path = path.canonicalize().map_err(|error| StoreError::open(path, error))?;
+        let path = files::canonical(path)?;
         let connection = open::read_only(&path)?;
         open::check_application(&connection, &path)?;
         untrusted::check_code(&connection, &path, untrusted::RUN_BY_READING)?;

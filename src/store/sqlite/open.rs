@@ -1,13 +1,14 @@
 //! Opening the file: whose it is, which schema it has, and how SQLite is set up.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::files::NO_WAIT;
+use super::files::{NO_WAIT, folder_of, shown};
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
 use super::{damage, log, schema, untrusted, vfs};
@@ -28,8 +29,8 @@ const CACHE_KIB: i32 = 6 * 1024;
 const STATEMENTS_MAX: usize = 64;
 
 /// The file itself, so that neither a link gives it a second lock nor SQLite takes its name for
-/// something else than a file.
-pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
+/// something else than a file. `key` is that of the settings.
+pub(super) fn create(path: &Path, key: &'static str) -> Result<PathBuf, StoreError> {
     // Numbers of callers are in the bodies: the file is its owner's alone.
     OpenOptions::new()
         .create(true)
@@ -40,7 +41,14 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
         .custom_flags(NO_WAIT)
         .open(path)
         .and_then(|_| path.canonicalize())
-        .map_err(|error| StoreError::open(path, error))
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied
+                if path.symlink_metadata().is_err() =>
+            {
+                StoreError::Folder { key, folder: shown(folder_of(path)), source: error }
+            }
+            _ => StoreError::open(path, error),
+        })
 }
 
 /// Whether a process serves the store; nothing is written.

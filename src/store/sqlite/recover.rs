@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -51,16 +51,12 @@ pub struct Recovered {
 /// A process serves the damaged store, the new file exists, nothing at all can be read, or the new
 /// store cannot be written.
 pub fn recover(damaged: &Path, new: &Path) -> std::result::Result<Recovered, StoreError> {
-    let damaged = damaged.canonicalize().map_err(|error| StoreError::open(damaged, error))?;
+    let damaged = files::canonical(damaged)?;
     files::check(&damaged)?;
     let partial = beside(new, PARTIAL);
     let is_damaged = partial.canonicalize().is_ok_and(|partial| partial == damaged);
     let taken = ["", ORPHANED].into_iter().chain(SUFFIXES).map(|suffix| beside(new, suffix));
-    for path in taken.chain(is_damaged.then(|| partial.clone())) {
-        if path.symlink_metadata().is_ok() {
-            return Err(StoreError::open(&path, std::io::Error::from(ErrorKind::AlreadyExists)));
-        }
-    }
+    files::check_none_is_there(taken.chain(is_damaged.then(|| partial.clone())))?;
     let _lock = Lock::take(&damaged)?;
     // What an interrupted recovery left.
     remove(&partial);

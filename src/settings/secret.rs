@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Environment;
 use super::cursor::Cursor;
-use super::secret_name::{looks_like_a_variable, shell_reference};
+use super::secret_name::{looks_like_a_path, looks_like_a_variable, shell_reference};
 use crate::domain::Credentials;
 
 const FORMS: &str = "`{ env: NAME }`, `{ file: PATH }`, `{ value: \"…\" }` or a list of these";
@@ -20,8 +20,8 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A secret that can be read now, and again later, and is at least `length_min` characters long.
 ///
-/// No fault repeats anything that is written there, not even a key or a file's name: an operator in
-/// a hurry puts the secret itself in any of these places. Only a text that looks like a variable and
+/// No fault repeats anything that is written there, not even a key: an operator in
+/// a hurry puts the secret itself in any of these places. Only a text that looks like a variable or a path and
 /// not like a secret is repeated, because the first command of a new user needs its name.
 pub(super) fn credentials(cursor: &Cursor<'_>, length_min: usize) -> Option<Credentials> {
     let environment = cursor.environment().clone();
@@ -164,11 +164,12 @@ fn strong(secret: SecretString, length_min: usize) -> Result<SecretString, Strin
 /// Without the newline that most editors leave at the end.
 fn read_file(path: &str) -> Result<String, String> {
     let mut text = String::new();
+    let file = if looks_like_a_path(path) { path } else { "that it names" };
     fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
-        .map_err(|error| format!("the file that it names cannot be read: {error}"))?;
+        .map_err(|error| format!("the file {file} cannot be read: {error}"))?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err("the file that it names is too long for a secret".to_owned());
+        return Err(format!("the file {file} is too long for a secret"));
     }
     let without = text.strip_suffix('\n').unwrap_or(&text);
     Ok(without.strip_suffix('\r').unwrap_or(without).to_owned())

@@ -1,6 +1,6 @@
 use roxmltree::{Document, Node};
 
-use super::reply::SourceReply;
+use super::reply::{SourceReply, malformed};
 
 /// What Plivo runs as a call's next instructions. Anything else would drop the call, and Plivo
 /// would tell no one but its own log.
@@ -18,7 +18,7 @@ pub fn check_plivo_xml(text: &str) -> Result<(), String> {
         ));
     }
     let document =
-        Document::parse(text).map_err(|malformed| format!("not valid XML: {malformed}"))?;
+        Document::parse(text).map_err(|error| format!("not valid XML: {}", malformed(&error)))?;
     let root = document.root_element();
     if root.tag_name().name() != "Response" {
         return Err("the outermost element is <Response>".to_owned());

@@ -41,7 +41,7 @@ impl SourceReply {
             return Err(BadReply::TooLong);
         }
         roxmltree::Document::parse(&text)
-            .map_err(|malformed| BadReply::Malformed(malformed.to_string()))?;
+            .map_err(|error| BadReply::Malformed(malformed(&error)))?;
         Ok(Self { content_type: Some("application/xml"), body: text.into() })
     }
 
@@ -64,6 +64,14 @@ impl SourceReply {
 
     pub fn into_body(self) -> Bytes {
         self.body
+    }
+}
+
+/// What is wrong with XML, and what would be right.
+pub(super) fn malformed(error: &roxmltree::Error) -> String {
+    match error {
+        roxmltree::Error::MalformedEntityReference(_) => format!("{error}: write & as &amp;"),
+        _ => error.to_string(),
     }
 }
 
@@ -92,6 +100,12 @@ mod tests {
         }
         let long = format!("<Response>{}</Response>", " ".repeat(SourceReply::XML_MAX));
         assert_eq!(SourceReply::xml(long), Err(BadReply::TooLong));
+    }
+
+    #[test]
+    fn an_ampersand_in_an_address_is_refused_with_what_to_write() {
+        let refused = SourceReply::xml("<Response action='/a#rp=5xx&rc=5'/>").unwrap_err();
+        assert!(refused.to_string().ends_with(": write & as &amp;"), "{refused}");
     }
 
     #[test]

@@ -202,6 +202,7 @@ mod tests {
     fn a_condition_that_cannot_be_read_is_refused() {
         for (text, why) in [
             ("scroe < 3", "there is no question or field scroe; did you mean `score`?"),
+            ("from == '1'", "declare what a source reads: `fields: [from]`"),
             ("score <", "syntax error"),
             ("campaign == 'x' && score < 3", "`&&` is not an operator of conditions: use `and`"),
             ("campaign == 'x' ? score : 1", "syntax error"),

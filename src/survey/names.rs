@@ -170,7 +170,11 @@ impl Scope {
                     let known = self.variables.iter().map(String::as_str);
                     let known: Vec<_> = known.chain(also.iter().copied()).collect();
                     let message = format!("there is no question or field {name}");
-                    let advice = Advice::unknown_name(message, name, &known).undefined(name);
+                    let mut advice = Advice::unknown_name(message, name, &known).undefined(name);
+                    if advice.suggestion.is_none() {
+                        advice.message +=
+                            &format!("; declare what a source reads: `fields: [{name}]`");
+                    }
                     return unknown(name, advice);
                 }
             };

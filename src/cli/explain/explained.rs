@@ -1,17 +1,18 @@
 mod printed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::message::Message;
 use crate::cli::payload::Payload;
 use crate::cli::preview::{Kept, Preview, Previewed, Received, Reply, Understood};
-use crate::domain::{Answer, Feedback};
+use crate::domain::{Answer, Feedback, WebhookId};
 use crate::settings::Settings;
-use crate::source::{SignatureAttempt, Source};
+use crate::source::{Rejection, SignatureAttempt, SignatureError, Source};
 use crate::submission::{AnswerValidity, CompletionPolicy, Mapping};
 use crate::survey::{Mapped, Survey};
 
@@ -146,6 +147,9 @@ impl Explained {
         if let (Some(_), Err(refusal)) = (&received.disbelieved, &received.understood) {
             notes.push(format!("nor could it be read: {refusal}"));
         }
+        if let Some(Rejection::Signature(SignatureError::Missing)) = &received.disbelieved {
+            notes.extend(signing_headers(source, payload, at));
+        }
         if received.disbelieved.is_some() {
             notes.extend(other_host(source, payload));
         }
@@ -191,6 +195,16 @@ impl Explained {
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("it is made of texts, numbers and lists")
     }
+}
+
+/// Which headers the source signs with, of each of its schemes.
+fn signing_headers(source: &Source, payload: &Payload, at: Timestamp) -> Option<String> {
+    let webhook = payload.webhook(WebhookId(Uuid::nil()), at);
+    let attempts = source.explain_signature(&webhook).ok()?;
+    let headers: BTreeSet<_> =
+        attempts.iter().flat_map(|tried| &tried.headers).map(|(name, _)| name.as_str()).collect();
+    let headers: Vec<_> = headers.into_iter().collect();
+    Some(format!("the source signs with {}", headers.join(", ")))
 }
 
 /// Where the sender called another address than the settings have, and signed that.

@@ -96,7 +96,7 @@ impl Domain {
             Kind::Keys(known) => {
                 known.get(said).or_else(|| known.get(words::unstopped(said))).copied()
             }
-            Kind::SeveralKeys(keys) => set_of_keys(keys, said),
+            Kind::SeveralKeys(keys) => set_of_keys(keys, words::unstopped(said)),
             Kind::Number { least, decimals } => {
                 let place = |said: &str| {
                     let steps = in_steps(said, *decimals)?.checked_sub(*least)?;
@@ -590,6 +590,7 @@ mod tests {
                 ("1", Some("1")),
                 ("#22 1", Some("12#")),
                 ("1,\n3", Some("13")),
+                ("1 3.", Some("13")),
                 ("14", None),
                 ("", None),
                 (" ", None),

@@ -10,14 +10,16 @@ const STOPS: [char; 14] =
     ['.', '!', '?', '。', '｡', '．', '！', '？', '।', '۔', '؟', '։', '።', '។'];
 
 /// What two ways to write the same answer have in common: lower case, composed letters, one kind of
-/// apostrophe, single blanks, and no blanks or punctuation around. What is punctuation only is kept, but for stops.
+/// apostrophe, single blanks, and no blanks or punctuation around. What has neither letter nor digit (`:-)`) keeps its
+/// punctuation, but for stops.
 pub fn plain(text: &str) -> String {
     let text: String = text.nfc().map(straight).collect();
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let plain = words.join(" ");
-    match plain.trim_matches(is_punctuation) {
-        "" => plain.trim_end_matches(|c| c == ' ' || STOPS.contains(&c)).to_owned(),
-        plain => plain.to_owned(),
+    if plain.contains(char::is_alphanumeric) {
+        plain.trim_matches(is_punctuation).to_owned()
+    } else {
+        plain.trim_end_matches(|c| c == ' ' || STOPS.contains(&c)).to_owned()
     }
 }
 
@@ -28,13 +30,13 @@ pub fn unstopped(said: &str) -> &str {
 }
 
 /// Blanks, stops, quotation marks, brackets and the like of any script, and invisible marks of direction; not what tells
-/// answers apart: symbols (`<5`), keys (`*`, `#`), `-1`, `50%`.
+/// answers apart: symbols (`<5`), keys (`*`, `#`), `50%`, and what may be a minus (`-1`, also typographic).
 fn is_punctuation(c: char) -> bool {
     let is_silent = || {
         c.general_category_group() == GeneralCategoryGroup::Punctuation
             || c.general_category() == GeneralCategory::Format
     };
-    !"*#-%&@/\\".contains(c) && (c.is_whitespace() || is_silent())
+    !"*#%&@/\\-\u{2010}\u{2011}\u{2012}–－﹣".contains(c) && (c.is_whitespace() || is_silent())
 }
 
 /// A word or several that may be mentioned, [spaced]; none where there is no word in it.
@@ -43,14 +45,19 @@ pub fn phrase(text: &str) -> Option<String> {
 }
 
 /// Lower case, composed letters of ordinary width, one blank around each word, so that whole words are found in it as
-/// text. After an apostrophe within a word another may begin (`l'echo`), before it none ends (`can't`). Each
-/// character of a script without blanks is a word.
+/// text. After an apostrophe within a word another may begin (`l'echo`), before it none ends (`can't`). Katakana in a
+/// row are a word, and each character of another script without blanks.
 pub fn spaced(text: &str) -> String {
     const SOFT_HYPHEN: char = '\u{ad}';
+    let text = of_ordinary_width(text);
     let mut spaced = String::with_capacity(text.len() + 2);
     separate(&mut spaced);
-    let mut chars = text.nfkc().filter(|c| *c != SOFT_HYPHEN).map(straight).peekable();
+    let mut chars = text.nfc().filter(|c| *c != SOFT_HYPHEN).map(straight).peekable();
+    let mut was_katakana = false;
     while let Some(c) = chars.next() {
+        if std::mem::replace(&mut was_katakana, is_katakana(c)) != was_katakana {
+            separate(&mut spaced);
+        }
         let mut is_within =
             || !spaced.ends_with(' ') && chars.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
@@ -69,6 +76,18 @@ pub fn spaced(text: &str) -> String {
     spaced
 }
 
+fn of_ordinary_width(text: &str) -> String {
+    let mut ordinary = String::with_capacity(text.len());
+    for c in text.chars() {
+        if ('\u{ff00}'..='\u{ffef}').contains(&c) {
+            ordinary.extend(c.nfkc());
+        } else {
+            ordinary.push(c);
+        }
+    }
+    ordinary
+}
+
 /// By one blank from what follows.
 fn separate(spaced: &mut String) {
     if !spaced.ends_with(' ') {
@@ -76,12 +95,17 @@ fn separate(spaced: &mut String) {
     }
 }
 
-/// Whether its script is written without blanks between words: Thai, Lao, Burmese, Khmer, kana or Han.
+/// Whether its script is written without blanks between words: Thai, Lao, Burmese, Khmer, hiragana or Han.
 fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '々'
-        | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')
+        | '\u{3040}'..='\u{309f}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Words of other languages are written in it, so that where they begin and end can be seen.
+fn is_katakana(c: char) -> bool {
+    matches!(c, '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}')
 }
 
 /// With a straight apostrophe in place of a typographic one.
@@ -117,7 +141,25 @@ mod tests {
         {
             assert_eq!(plain(written), word);
         }
-        for says in ["*", "#", "<5", "50%", "-1", "c++", "c#", "👎", "—", "ក់"] {
+        for says in [
+            "*",
+            "#",
+            "<5",
+            "50%",
+            "-1",
+            "–1",
+            "\u{2011}1",
+            "a-",
+            "a–",
+            "c++",
+            "c#",
+            "👎",
+            "—",
+            "ក់",
+            ":-)",
+            ":-(",
+            "=)",
+        ] {
             assert_eq!(plain(says), says);
         }
         assert_eq!(plain("Cafe\u{301} d’or"), plain("café d'or"));
@@ -148,6 +190,10 @@ mod tests {
         assert!(!mentions("通话中有回音", "回声"));
         assert!(mentions("我的wifi信号不好", "WiFi信号"));
         assert!(mentions("ｴｺｰがひどい", "エコー"));
+        assert!(mentions("エコー ノイズ", "エコー・ノイズ"));
+        assert!(mentions("wifiエラー", "wifi"));
+        assert!(!mentions("プラグが抜けた", "ラグ"));
+        assert!(mentions("Zoom™ cut", "zoom"));
         assert!(mentions("มีเสียงก้องมาก", "เสียงก้อง"));
         assert!(mentions("se entrecorto\u{301}", "entrecortó"));
         assert!(mentions("se entrecortó", "entrecorto\u{301}"));

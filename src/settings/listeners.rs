@@ -69,7 +69,7 @@ fn public_url(cursor: &Cursor<'_>, expected: &str) -> Option<Option<SignedUrl>> 
     let url = cursor.check(SignedUrl::public(text))?;
     if format!("{}/", url.path()).contains("/hooks/") {
         return cursor
-            .fault("leave out the path from /hooks on: /hooks/NAME is added for each source");
+            .fault("leave out the path from /hooks on: /hooks/NAME is added for each source (if a gateway strips it, write the whole address of each as sources.NAME.url)");
     }
     Some(Some(url))
 }

@@ -3,14 +3,15 @@
 /// Longest name of a variable that is repeated, in characters.
 const LENGTH_MAX: usize = 64;
 
-/// Longest word in such a name, in characters: what is longer is no word.
-const WORD_MAX: usize = 15;
+/// One of them is in a name of small letters, which a passphrase could be as well.
+const WORDS: [&str; 8] =
+    ["auth", "key", "password", "secret", "secrets", "token", "tokens", "user"];
 
 /// Longest path that is repeated, in bytes.
 const PATH_MAX: usize = 256;
 
 /// Whether a text is the name of a variable and hardly a secret in its place: capitals, digits and
-/// `_`, beginning with a letter, and with a `_` if there is a digit; or words of small letters with `_` between them.
+/// `_`, beginning with a letter, and with a `_` if there is a digit; or small letters and `_` with the word for a secret.
 pub(super) fn looks_like_a_variable(text: &str) -> bool {
     let capitals = || {
         text.starts_with(|c: char| c.is_ascii_uppercase())
@@ -18,10 +19,9 @@ pub(super) fn looks_like_a_variable(text: &str) -> bool {
             && (text.contains('_') || !text.contains(|c: char| c.is_ascii_digit()))
     };
     let words = || {
-        text.contains('_')
-            && text.split('_').all(|word| {
-                (1..=WORD_MAX).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase())
-            })
+        text.split('_').any(|word| WORDS.contains(&word))
+            && text.contains('_')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
     };
     text.len() <= LENGTH_MAX && (capitals() || words())
 }
@@ -52,7 +52,7 @@ mod tests {
         for name in ["PLIVO_AUTH_TOKEN", "TOKEN", "TOKEN_2", "A", "plivo_auth_token"] {
             assert!(looks_like_a_variable(name), "{name}");
         }
-        let key = "whsec_mfkqtrwjuprdjlpp";
+        let key = "whsec_mfkqtrwjuprd";
         let long = "A".repeat(65);
         for secret in [
             "",
@@ -63,8 +63,8 @@ mod tests {
             "_A",
             "_a",
             "a_1",
-            "a__b",
             key,
+            "correct_horse_battery_staple",
             &long,
         ] {
             assert!(!looks_like_a_variable(secret), "{secret}");

@@ -362,7 +362,9 @@ impl Dispatcher {
                 self.look_for_unconfigured_at = Some(now + STORE_RETRY);
             }
             Err(_) => {
-                tracing::debug!("waiting accounts cannot be listed in time");
+                tracing::warn!(
+                    "accounts that are not in the settings could not be looked for in time: what waits of them is not settled until then"
+                );
                 self.look_for_unconfigured_at = Some(now + LOOK_RETRY);
             }
         }

@@ -83,7 +83,7 @@ impl Source {
         let anything: FieldPath = "json:$".parse().expect("it is a path");
         let is_taken = |shape: &Shape| self.believed(*shape, &anything).is_some();
         let mut shapes: Vec<Shape> = Shape::ALL.into_iter().filter(is_taken).collect();
-        if shapes == [Shape::Get] {
+        if shapes == [Shape::Get] && matches!(self.signature, Scheme::Plivo(_)) {
             let why = "Plivo's signature is taken on forms alone: write content_types: [form]";
             return Some(Unreachable { what: Unreached::Body, why: why.to_owned() });
         }

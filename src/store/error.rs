@@ -18,6 +18,8 @@ pub enum StoreError {
     ReadOnly,
     #[error("the store {path} is in use by another process: stop that one first")]
     InUse { path: String },
+    #[error("there is no store {path}")]
+    Missing { path: String },
     #[error("{path} is not a Postcall store")]
     Foreign { path: String },
     #[error("{path}: {what}; drop it, or serve another file")]

@@ -87,8 +87,14 @@ fn what_is_missing_is_named_by_its_whole_path() {
     );
     assert!(refused.contains(&expected), "{refused}");
     let other = folder.join("other.db");
-    let refused = said(&["submissions", "--store", "other.db"]);
-    assert!(refused.contains(named(&other)), "{refused}");
+    for arguments in [
+        &["submissions", "--store", "other.db"][..],
+        &["backup", "--store", "other.db", "--to", "copy.db"],
+        &["doctor", "--store", "other.db"],
+    ] {
+        let refused = said(arguments);
+        assert!(refused.contains(&format!("there is no store {}", named(&other))), "{refused}");
+    }
 }
 
 #[test]

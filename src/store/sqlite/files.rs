@@ -1,6 +1,6 @@
 //! The files of a store: what SQLite and we keep beside the database.
 
-use std::io::Error;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -56,8 +56,10 @@ pub(super) fn check_none_is_there(
 /// # Errors
 /// It is not.
 pub fn canonical(path: &Path) -> Result<PathBuf, StoreError> {
-    path.canonicalize()
-        .map_err(|error| StoreError::Open { path: shown(path), source: error.into() })
+    path.canonicalize().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => StoreError::Missing { path: shown(path) },
+        _ => StoreError::Open { path: shown(path), source: error.into() },
+    })
 }
 
 /// From the root: what runs it may run in a folder that no one expects.

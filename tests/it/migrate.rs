@@ -170,7 +170,7 @@ async fn a_move_refuses_a_served_file_a_used_database_and_what_is_not_the_same()
     drop(served);
 
     let missing = move_all(&folder.path().join("missing.db"), &database).unwrap_err();
-    assert!(matches!(missing, MoveError::Store(StoreError::Open { .. })), "{missing}");
+    assert!(matches!(missing, MoveError::Store(StoreError::Missing { .. })), "{missing}");
 
     let interrupted = catch_unwind(AssertUnwindSafe(|| {
         move_store(&path, &database.address(), |_, rows| assert!(rows < 1000, "interrupted"))

@@ -10,6 +10,7 @@ use postcall::settings::{Environment, Settings};
 use serde_json::json;
 
 use crate::postgres::{PASSWORD, TestDatabase, is_available};
+use crate::reload::without_the_tenant;
 use crate::test_env::{SETTINGS, TestEnv};
 
 fn serving(database: &TestDatabase) -> TestEnv {
@@ -140,10 +141,7 @@ fn an_account_that_left_the_settings_with_an_attempt_in_flight_is_left_to_a_repl
     a.until("the attempt is in flight", || {
         database.number("SELECT count(*) FROM due WHERE lease_until IS NOT NULL") == 1
     });
-    a.operator_rewrites(|settings| {
-        let goes = |line: &&str| line.starts_with("  tenant:") || line.starts_with("  other:");
-        settings.lines().filter(|line| !goes(line)).collect::<Vec<_>>().join("\n")
-    });
+    a.operator_rewrites(without_the_tenant);
     a.reload();
     let b = serving_as(&database, "b");
     let led = "SELECT count(*) FROM leaders JOIN replicas ON slot = replica

@@ -23,7 +23,7 @@ fn with_a_fresh_source(settings: &str) -> String {
         .replace("surveys:", NEW_SURVEY)
 }
 
-fn without_the_tenant(settings: &str) -> String {
+pub fn without_the_tenant(settings: &str) -> String {
     let goes = |line: &&str| line.starts_with("  tenant:") || line.starts_with("  other:");
     settings.lines().filter(|line| !goes(line)).collect::<Vec<_>>().join("\n")
 }

@@ -79,7 +79,7 @@ const TOKEN_LENGTH_MIN: usize = 16;
 
 impl AdminListener {
     /// Whether the API is off: other hosts can reach it, and nothing tells who may use it.
-    pub(super) fn has_no_api(&self) -> bool {
+    pub fn has_no_api(&self) -> bool {
         !self.listen.ip().is_loopback() && self.token.is_none()
     }
 

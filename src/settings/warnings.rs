@@ -146,7 +146,7 @@ impl Checked<'_> {
         for (name, Destination::Plivo(plivo)) in self.accounts {
             if !is_placeholder(&plivo.auth_id)
                 && !accounts::is_of_plivo(&plivo.auth_id)
-                && SignedUrl::public(&plivo.api).is_ok_and(|api| is_plivo(api.host()))
+                && SignedUrl::public(&plivo.api).is_ok_and(|api| is_within(api.host(), "plivo.com"))
             {
                 let message = "an Auth ID of Plivo's begins with MA or SA: write the one from Plivo's \
                                console";
@@ -213,18 +213,17 @@ fn is_placeholder(auth_id: &str) -> bool {
     auth_id.to_ascii_uppercase().contains("XXXX")
 }
 
-fn is_plivo(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    host == "plivo.com" || host.ends_with(".plivo.com")
+/// Whether it is the domain, or a host of it.
+fn is_within(host: &str, domain: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn reserved(url: &SignedUrl) -> Option<String> {
-    let host = url.host().trim_end_matches('.').to_ascii_lowercase();
-    let is_reserved = RESERVED_DOMAINS.iter().any(|domain| {
-        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    });
-    is_reserved
-        .then(|| format!("{host} is reserved for examples, and never yours: write the real host"))
+    RESERVED_DOMAINS.iter().any(|domain| is_within(url.host(), domain)).then(|| {
+        let host = url.host().trim_end_matches('.').to_ascii_lowercase();
+        format!("{host} is reserved for examples, and never yours: write the real host")
+    })
 }
 
 fn too_short(credentials: &Credentials) -> Option<String> {

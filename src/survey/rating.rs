@@ -73,9 +73,7 @@ impl Scale {
     pub fn rate(&self, answer: usize) -> Rating {
         self.ratings[answer]
     }
-}
 
-impl Scale {
     /// Which of 1 and 5 no answer comes to on a straight line, and what to write. `question` is the one
     /// that rates.
     pub fn unreached(&self, question: &Question) -> Option<String> {

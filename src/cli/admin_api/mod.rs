@@ -186,17 +186,11 @@ impl AdminArgs {
 /// # Errors
 /// There is no store where the settings have it.
 fn check_is_there(path: &Path, settings: &Settings) -> Result<(), Failure> {
-    if path.symlink_metadata().is_ok() {
-        return Ok(());
-    }
+    let Err(missing @ StoreError::Missing { .. }) = sqlite::canonical(path) else { return Ok(()) };
     let service = address_of_api(settings)
         .map_or_else(String::new, |url| format!(", and no service at {url} that has it open"));
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    Err(anyhow!(
-        "there is no store {}{service}: start `postcall serve`, or name the store with --store",
-        path.display()
-    )
-    .into())
+    Err(anyhow!("{missing}{service}: start `postcall serve`, or name the store with --store")
+        .into())
 }
 
 /// Whether or not a service has the store open. Without settings no account is known to be in them.
@@ -242,8 +236,7 @@ fn metrics() -> Arc<Metrics> {
 /// URL of the API of a service with these settings, if it is on and its port is known.
 fn address_of_api(settings: &Settings) -> Option<String> {
     let mut listen = settings.admin.listen;
-    let is_off = !listen.ip().is_loopback() && token_of(settings).is_none();
-    if is_off || listen.port() == 0 {
+    if settings.admin.has_no_api() || listen.port() == 0 {
         return None;
     }
     if listen.ip().is_unspecified() {

@@ -278,8 +278,7 @@ impl Dispatcher {
             // One that left the settings is led no longer than something of it is in flight: another replica may
             // have it.
             let is_configured = self.config.destinations.contains_key(account);
-            let room = if is_configured { state.throttle.room(in_flight, now) } else { 0 };
-            let room = at_most(room);
+            let room = if is_configured { at_most(state.throttle.room(in_flight, now)) } else { 0 };
             let is_wanted = if is_shared {
                 state.is_led(room, in_flight, now, self.others_serve)
             } else {

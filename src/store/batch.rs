@@ -283,6 +283,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             }
             _ => false,
         };
+        // Once it is known what it brings: a repeat would take a place again and again.
         if receipt.modified || !is_forgotten {
             self.backend.spool(request)?;
         }

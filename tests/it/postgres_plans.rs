@@ -62,6 +62,21 @@ fn scans(plans: &[String]) -> Vec<&String> {
     plans.iter().filter(is_scan).collect()
 }
 
+/// A database after these statements, whose plans are logged from then on; none if there is no such server.
+fn filled<const N: usize>(statements: [&str; N]) -> Option<TestDatabase> {
+    let database = is_available().then(TestDatabase::new)?;
+    database.with(async |client| {
+        for statement in statements {
+            client.batch_execute(statement).await.unwrap();
+        }
+    });
+    if !database.log_plans() {
+        eprintln!("skipped: plans are in the log of a server of the tests' own");
+        return None;
+    }
+    Some(database)
+}
+
 fn open(database: &TestDatabase) -> PostgresStore {
     PostgresStore::open(Options {
         address: database.address(),
@@ -117,18 +132,7 @@ async fn work(store: &PostgresStore) {
 
 #[tokio::test]
 async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are() {
-    if !is_available() {
-        return;
-    }
-    let database = TestDatabase::new();
-    database.with(async |client| {
-        client.batch_execute(MANY).await.unwrap();
-        client.batch_execute("VACUUM ANALYZE").await.unwrap();
-    });
-    if !database.log_plans() {
-        eprintln!("skipped: plans are in the log of a server of the tests' own");
-        return;
-    }
+    let Some(database) = filled([MANY, "VACUUM ANALYZE"]) else { return };
     let store = open(&database);
     work(&store).await;
     drop(store);
@@ -167,22 +171,10 @@ async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are(
 /// Its statistics come with the first autovacuum, a minute after the first webhooks at the earliest.
 #[tokio::test]
 async fn webhooks_and_claims_read_no_table_whole_in_a_database_that_has_no_statistics_yet() {
-    if !is_available() {
-        return;
-    }
-    let database = TestDatabase::new();
-    database.with(async |client| {
-        for table in LARGE {
-            let off = format!("ALTER TABLE {table} SET (autovacuum_enabled = FALSE)");
-            client.batch_execute(&off).await.unwrap();
-        }
-        client.batch_execute(MANY).await.unwrap();
-        client.batch_execute(IN_FLIGHT).await.unwrap();
-    });
-    if !database.log_plans() {
-        eprintln!("skipped: plans are in the log of a server of the tests' own");
-        return;
-    }
+    let no_statistics = LARGE
+        .map(|table| format!("ALTER TABLE {table} SET (autovacuum_enabled = FALSE)"))
+        .join(";");
+    let Some(database) = filled([&no_statistics, MANY, IN_FLIGHT]) else { return };
     let store = open(&database);
     let of_opening = database.plans().len();
     ingest_and_deliver(&store).await;

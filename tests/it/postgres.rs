@@ -145,6 +145,11 @@ impl Server {
         }
     }
 
+    fn log(&self) -> String {
+        let folder = self.own.as_ref().expect("the test was skipped otherwise").folder.path();
+        std::fs::read_to_string(folder.join("server.log")).unwrap()
+    }
+
     /// The port of the pooler, whose socket is beside that of the server.
     const POOLER: u16 = 6432;
 
@@ -402,16 +407,28 @@ impl TestDatabase {
             "LOAD 'auto_explain';
             ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain';
             ALTER DATABASE {name} SET auto_explain.log_min_duration = 0;
+            ALTER DATABASE {name} SET log_min_duration_statement = 0;
             ALTER DATABASE {name} SET auto_explain.log_nested_statements = on"
         );
         run(config, async |client| client.batch_execute(&statements).await.unwrap()).unwrap();
         true
     }
 
+    /// Under which name each statement was executed, with the first line of its text, where plans are logged.
+    pub fn executed(&self) -> Vec<(String, String)> {
+        let prefix = format!("{} LOG:  duration: ", self.name);
+        let lines = server().log();
+        let executed = lines.lines().filter_map(|line| {
+            let (_took, what) = line.strip_prefix(&prefix)?.split_once(" ms  execute ")?;
+            let (name, text) = what.split_once(": ")?;
+            Some((name.to_owned(), text.to_owned()))
+        });
+        executed.collect()
+    }
+
     /// The plans that were logged, each with its statement.
     pub fn plans(&self) -> Vec<String> {
-        let folder = server().own.as_ref().expect("the test was skipped otherwise").folder.path();
-        let log = std::fs::read_to_string(folder.join("server.log")).unwrap();
+        let log = server().log();
         let prefix = format!("{} LOG:  duration: ", self.name);
         let mut plans = Vec::new();
         let mut is_plan = false;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postcall::clock::Clock;
-use postcall::store::postgres::{LeaseClock, Options, PostgresStore};
+use postcall::store::postgres::{Address, LeaseClock, Options, PostgresStore};
 use postcall::store::{Maintenance, Queue, Reader, Receive, RetentionCutoffs, SubmissionFilter};
 use postcall::submission::{Decision, Settlement, SubmissionId};
 
-use crate::postgres::{TestDatabase, is_available};
+use crate::postgres::{TestDatabase, is_available, is_pooler_available};
 use crate::store_contract::backend::wanted;
 use crate::store_contract::spoken::{accepted, at, complete, with_key};
 
@@ -26,15 +26,16 @@ const MANY: &str = "
             due_since, checksum, document)
         SELECT n, gen_random_uuid(), 'account-' || n % 5, 'quality', 'new-' || n, 'pending', n,
             n + 1000000000000000, 1, CASE n % 3 WHEN 0 THEN n END, 0, repeat('x', 300)
-        FROM generate_series(1, 10000) AS n;
+        FROM generate_series(1000001, 1010000) AS n;
     INSERT INTO due (seq, account, due_at, fence, due_since)
         SELECT seq, account, due_at, fence, due_since FROM submissions
-            WHERE settled_at IS NULL;
+            WHERE settled_at IS NULL ON CONFLICT DO NOTHING;
     INSERT INTO webhooks (submission, received_at, id, source, outcome, method)
-        SELECT seq, accepted_at, id, 'ivr', 'created', 'POST' FROM submissions;
+        SELECT seq, accepted_at, id, 'ivr', 'created', 'POST' FROM submissions
+        ON CONFLICT DO NOTHING;
     INSERT INTO idempotency_keys (source, key, digest, submission, used_at, expires)
         SELECT 'ivr', convert_to('old-' || seq, 'UTF8'), 'x', id, accepted_at, TRUE FROM submissions;
-    INSERT INTO scopes VALUES ('main', 'quality');
+    INSERT INTO scopes VALUES ('main', 'quality') ON CONFLICT DO NOTHING;
     INSERT INTO state_counts (slot, accepted, pending, delivered, dead)
         VALUES (1000, 210000, 10000, 196000, 4000)";
 
@@ -78,8 +79,12 @@ fn filled<const N: usize>(statements: [&str; N]) -> Option<TestDatabase> {
 }
 
 fn open(database: &TestDatabase) -> PostgresStore {
+    open_at(database.address())
+}
+
+fn open_at(address: Address) -> PostgresStore {
     PostgresStore::open(Options {
-        address: database.address(),
+        address,
         replica: "a".to_owned(),
         write_queue: 100,
         lease: Duration::from_secs(60),
@@ -92,7 +97,12 @@ fn open(database: &TestDatabase) -> PostgresStore {
 
 /// What is asked of the store for each webhook and each delivery; returns a submission that was delivered.
 async fn ingest_and_deliver(store: &PostgresStore) -> SubmissionId {
-    for n in 0..3 {
+    ingest_and_deliver_from(store, 0).await
+}
+
+/// As before, for calls from a number on.
+async fn ingest_and_deliver_from(store: &PostgresStore, first: i64) -> SubmissionId {
+    for n in first..first + 3 {
         let request = with_key(&format!("key-{n}"), 1, complete(0, &format!("c-{n}")));
         store.receive(request.clone()).await.unwrap();
         store.receive(request).await.unwrap();
@@ -168,19 +178,66 @@ async fn submissions_in_postgresql_are_found_by_an_index_however_many_there_are(
     assert!(!scans(&database.plans()[plans.len()..]).is_empty());
 }
 
-/// Its statistics come with the first autovacuum, a minute after the first webhooks at the earliest.
+/// Autovacuum makes them, a minute after the first webhooks at the earliest.
+fn without_statistics() -> String {
+    LARGE.map(|table| format!("ALTER TABLE {table} SET (autovacuum_enabled = FALSE)")).join(";")
+}
+
 #[tokio::test]
 async fn webhooks_and_claims_read_no_table_whole_in_a_database_that_has_no_statistics_yet() {
-    let no_statistics = LARGE
-        .map(|table| format!("ALTER TABLE {table} SET (autovacuum_enabled = FALSE)"))
-        .join(";");
-    let Some(database) = filled([&no_statistics, MANY, IN_FLIGHT]) else { return };
+    if !is_pooler_available() {
+        return;
+    }
+    let Some(database) = filled([&without_statistics(), MANY, IN_FLIGHT]) else { return };
+    for (first, address) in [(0, database.address()), (10, database.pooled_address())] {
+        let store = open_at(address);
+        let of_opening = database.plans().len();
+        ingest_and_deliver_from(&store, first).await;
+        drop(store);
+        let plans = database.plans().split_off(of_opening);
+        let read_whole = scans(&plans);
+        assert!(read_whole.is_empty(), "{read_whole:#?}");
+        assert!(plans.iter().any(|plan| plan.contains("due_leased")), "{plans:#?}");
+    }
+}
+
+/// A plan that was made for a few rows stays until statistics come.
+#[tokio::test]
+async fn webhooks_and_claims_read_no_table_whole_that_was_empty_when_their_statements_were_planned()
+{
+    let Some(database) = filled([&without_statistics()]) else { return };
     let store = open(&database);
-    let of_opening = database.plans().len();
-    ingest_and_deliver(&store).await;
+    for n in 0..10 {
+        ingest_and_deliver_from(&store, n * 10).await;
+    }
+    database.with(async |client| client.batch_execute(MANY).await.unwrap());
+    let of_few = database.plans().len();
+    ingest_and_deliver_from(&store, 100).await;
     drop(store);
-    let plans = database.plans().split_off(of_opening);
+    let plans = database.plans().split_off(of_few);
     let read_whole = scans(&plans);
     assert!(read_whole.is_empty(), "{read_whole:#?}");
-    assert!(plans.iter().any(|plan| plan.contains("due_leased")), "{plans:#?}");
+}
+
+#[tokio::test]
+async fn statements_are_prepared_unless_a_pooler_gives_each_transaction_another_session() {
+    if !is_pooler_available() {
+        return;
+    }
+    let Some(database) = filled([]) else { return };
+    for (first, address, is_prepared) in
+        [(0, database.address(), true), (10, database.pooled_address(), false)]
+    {
+        let of_earlier = database.executed().len();
+        ingest_and_deliver_from(&open_at(address), first).await;
+        let executed = database.executed().split_off(of_earlier);
+        let inserts: Vec<_> = executed
+            .into_iter()
+            .filter(|(_, text)| text.starts_with("INSERT INTO submissions"))
+            .collect();
+        assert!(!inserts.is_empty());
+        for (name, text) in inserts {
+            assert_eq!(name != "<unnamed>", is_prepared, "{name}: {text}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Connection, Row, Socket};
+use tokio_postgres::{Client, Config, Connection, Row, Socket, Statement as Prepared};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PgError;
@@ -125,7 +125,25 @@ impl Address {
 
     /// A connection, served by a task of the runtime.
     pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let (client, connection) = self.connect_to_one().await?;
+        self.connect_with(&[]).await
+    }
+
+    /// As [`connect`](Self::connect), with settings of the server for its session.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or says no to the user or to a setting.
+    pub(super) async fn connect_with(
+        &self,
+        settings: &[(&str, &str)],
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let mut config = self.config();
+        let set = settings.iter().map(|(name, value)| format!("-c {name}={value}"));
+        let options: Vec<String> =
+            config.get_options().map(str::to_owned).into_iter().chain(set).collect();
+        if !options.is_empty() {
+            config.options(options.join(" "));
+        }
+        let (client, connection) = self.connect_to_one(config).await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to PostgreSQL ended");
@@ -136,8 +154,8 @@ impl Address {
 
     /// The first host that is as it has to be. One that takes the connection and says nothing, because it
     /// hangs, does not keep the next one from its turn; one that is only slow is still waited for.
-    async fn connect_to_one(&self) -> Result<Connected, tokio_postgres::Error> {
-        let (config, tls) = (self.config(), self.tls());
+    async fn connect_to_one(&self, config: Config) -> Result<Connected, tokio_postgres::Error> {
+        let tls = self.tls();
         let mut hosts = 0..config.get_hosts().len().max(1);
         let mut connecting = FuturesUnordered::new();
         loop {
@@ -261,8 +279,8 @@ pub fn shown(config: &Config) -> String {
     format!("postgres://{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
-/// A statement with its values. It is not prepared under a name, so that it works through a pooler
-/// that gives each transaction another connection.
+/// A statement with its values. It is not prepared under a name, but by a [`Session`](super::session::Session)
+/// of its own, so that it works through a pooler that gives each transaction another connection.
 pub(super) struct Statement {
     sql: Cow<'static, str>,
     values: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
@@ -275,7 +293,7 @@ impl Statement {
         Self { sql: sql.into(), values: Vec::new(), is_batch: false }
     }
 
-    pub fn batch(sql: &'static str) -> Self {
+    pub fn batch(sql: impl Into<Cow<'static, str>>) -> Self {
         Self { sql: sql.into(), values: Vec::new(), is_batch: true }
     }
 
@@ -284,16 +302,34 @@ impl Statement {
         self
     }
 
-    async fn run(&self, client: &Client) -> Result<Vec<Row>, tokio_postgres::Error> {
+    /// Its text, if that may be prepared: one command, which is the same each time.
+    pub fn preparable(&self) -> Option<&'static str> {
+        match self.sql {
+            Cow::Borrowed(sql) if !self.is_batch => Some(sql),
+            _ => None,
+        }
+    }
+
+    pub fn types(&self) -> Vec<Type> {
+        self.values.iter().map(|(_, kind)| kind.clone()).collect()
+    }
+
+    async fn run(
+        &self,
+        client: &Client,
+        prepared: Option<&Prepared>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
         if self.is_batch {
             return client.batch_execute(&self.sql).await.map(|()| Vec::new());
         }
-        let values: Vec<(&(dyn ToSql + Sync), Type)> = self
-            .values
-            .iter()
-            .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
-            .collect();
-        client.query_typed(&self.sql, &values).await
+        let values = self.values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync));
+        match prepared {
+            Some(prepared) => client.query(prepared, &values.collect::<Vec<_>>()).await,
+            None => {
+                let typed: Vec<_> = values.zip(self.types()).collect();
+                client.query_typed(&self.sql, &typed).await
+            }
+        }
     }
 }
 
@@ -307,9 +343,20 @@ pub(super) async fn pipeline(
     statements: &[Statement],
     timeout: Duration,
 ) -> Result<Vec<Vec<Row>>, PgError> {
-    let running = statements.iter().map(|statement| Box::pin(statement.run(client)) as Running<'_>);
-    let results = tokio::time::timeout(timeout, try_join_all(running)).await;
-    Ok(results.map_err(|_| PgError::TimedOut(timeout))??)
+    let running = run_all(client, statements, |_| None);
+    tokio::time::timeout(timeout, running).await.map_err(|_| PgError::TimedOut(timeout))?
+}
+
+/// As [`pipeline`], without a bound, each statement as it is prepared, if it is.
+pub(super) async fn run_all<'a>(
+    client: &'a Client,
+    statements: &'a [Statement],
+    prepared: impl Fn(&'a Statement) -> Option<&'a Prepared>,
+) -> Result<Vec<Vec<Row>>, PgError> {
+    let running = statements
+        .iter()
+        .map(|statement| Box::pin(statement.run(client, prepared(statement))) as Running<'_>);
+    Ok(try_join_all(running).await?)
 }
 
 /// Runs on a thread of its own and waits for it.

@@ -118,9 +118,13 @@ impl PgError {
 }
 
 /// Whether a state is of these classes: connection, resources, operator intervention, system; or of a
-/// server that only reads, or a database that takes no connections.
+/// server that only reads, a database that takes no connections, or a session that has forgotten what was prepared.
 fn is_away(state: &SqlState) -> bool {
-    let states = [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE];
+    let states = [
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+    ];
     let is_of_class = ["08", "53", "57", "58"].iter().any(|class| state.code().starts_with(class));
     states.contains(state) || (is_of_class && *state != SqlState::QUERY_CANCELED)
 }

@@ -17,6 +17,7 @@ mod replicas;
 mod revisions;
 mod schema;
 mod server_clock;
+mod session;
 mod tallies;
 mod transaction;
 mod upkeep;

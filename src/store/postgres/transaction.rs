@@ -2,8 +2,8 @@
 //! they change is written in another, with the commit.
 //!
 //! Rules that keep this working through a pooler, at any isolation, and on engines that only speak
-//! PostgreSQL's language: no statement has a name, no setting outlives its transaction, nothing listens,
-//! and no lock is taken but those of rows. A transaction that loses against another is run again.
+//! PostgreSQL's language: only a [`Session`] of its own names statements and has settings that outlive a transaction,
+//! nothing listens, and no lock is taken but those of rows. A transaction that loses against another is run again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -12,17 +12,18 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::columns::{Columns, clamped, limit, micros, retention_column, submission_columns};
-use super::connection::{Address, Statement, pipeline};
+use super::connection::{Address, Statement};
 use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
 use super::replicas::{Ended, Replica, SAY_EVERY, now};
 use super::server_clock::{ServerClock, has_passed};
+use super::session::Session;
 use super::waiting::{self, Waiting};
 use super::{quarantine, queries, revisions, tallies, upkeep};
 use crate::account::Pause;
@@ -45,8 +46,7 @@ use crate::submission::{
 
 type Result<T> = std::result::Result<T, PgError>;
 
-/// How long one round trip may take; a sender that waits 5 s for its answer still gets the 503. The
-/// server gives a statement up before that, and a transaction that its client has left behind.
+/// How long one round trip may take; a sender that waits 5 s for its answer still gets the 503.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How far the clock of this machine may be from the database's before the log says so.
@@ -55,9 +55,6 @@ const CLOCK_OFF_MIN: SignedDuration = SignedDuration::from_secs(5);
 /// For how long a replica leads an account, and how much is left of that when it asks for more, as [`LEAD`] says too.
 const LEAD_TIME: SignedDuration = SignedDuration::from_secs(15);
 const LEAD_LEFT: SignedDuration = SignedDuration::from_millis(7500);
-
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '3s'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// The connection that writes, used from the writer's thread alone.
 pub(in crate::store) struct Database {
@@ -70,7 +67,7 @@ pub(in crate::store) struct Database {
     risks: Arc<Risks>,
     ended: Ended,
     observer: Arc<dyn Observer>,
-    client: RefCell<Option<Client>>,
+    session: RefCell<Option<Session>>,
     server_clock: ServerClock,
     /// When it was last said that this replica serves, by the database's clock, as all that follows.
     said_at: Cell<Option<Timestamp>>,
@@ -261,7 +258,7 @@ macro_rules! of_arrays {
 
 /// A submission that another replica inserted first is a conflict.
 const INSERT: &str =
-    concat!("INSERT INTO submissions (", submission_columns!(), ") SELECT * FROM ", of_arrays!());
+    concat!("INSERT INTO submissions (", submission_columns!(), ") ", of_arrays!());
 
 /// Its parameters are those of [`INSERT`].
 pub(super) const UPDATE: &str = concat!(
@@ -270,9 +267,9 @@ pub(super) const UPDATE: &str = concat!(
             lease_until = u.lease_until, fence = u.fence, due_since = u.due_since,
             settled_at = u.settled_at, retention = u.retention, purged_at = u.purged_at,
             document = u.document, checksum = u.checksum
-        FROM ",
+        FROM (",
     of_arrays!(),
-    " AS u (",
+    ") AS u (",
     submission_columns!(),
     ") WHERE s.seq = u.seq"
 );
@@ -324,7 +321,7 @@ impl Database {
             risks,
             ended,
             observer,
-            client: RefCell::new(None),
+            session: RefCell::new(None),
             server_clock: ServerClock::default(),
             said_at: Cell::default(),
             led_until: RefCell::default(),
@@ -347,13 +344,13 @@ impl Database {
         let mut all = std::mem::take(&mut self.transaction.borrow_mut().statements);
         let before = all.len();
         all.extend(statements);
-        let result = match &*self.client.borrow() {
-            Some(client) => self.runtime.block_on(pipeline(client, &all, TIMEOUT)),
+        let result = match &mut *self.session.borrow_mut() {
+            Some(session) => self.runtime.block_on(session.pipeline(&all, TIMEOUT)),
             None => return Err(PgError::Connect("the connection was lost".into())),
         };
         if result.as_ref().is_err_and(PgError::is_unavailable) {
             // A server that hangs would be waited for again, and one that was demoted asked for ever.
-            *self.client.borrow_mut() = None;
+            *self.session.borrow_mut() = None;
         }
         Ok(result?.split_off(before))
     }
@@ -372,21 +369,20 @@ impl Database {
 
     /// Returns whether there was a connection already.
     fn connect(&self) -> Result<bool> {
-        let mut client = self.client.borrow_mut();
-        if client.as_ref().is_some_and(|client| !client.is_closed()) {
+        let mut session = self.session.borrow_mut();
+        if session.as_ref().is_some_and(|session| !session.client().is_closed()) {
             return Ok(true);
         }
-        *client = None;
+        *session = None;
         let connecting = async {
-            let (client, _task) =
-                self.address.connect().await.map_err(|error| PgError::Connect(error.into()))?;
-            self.risks.check(&client, &*self.observer).await?;
-            Ok::<_, PgError>(client)
+            let session = Session::connect(&self.address).await?;
+            self.risks.check(session.client(), &*self.observer).await?;
+            Ok::<_, PgError>(session)
         };
         let connected =
             self.runtime.block_on(async { tokio::time::timeout(TIMEOUT, connecting).await });
         let connected = connected.map_err(|_| PgError::TimedOut(TIMEOUT))??;
-        *client = Some(connected);
+        *session = Some(connected);
         self.server_clock.connection_was_lost();
         Ok(false)
     }
@@ -394,7 +390,8 @@ impl Database {
     fn try_begin(&self, touched: &Touched) -> Result<Option<Timestamp>> {
         *self.transaction.borrow_mut() = Transaction { is_open: true, ..Transaction::default() };
         let serving = vec![(Fetch::Serving, self.replica.serving())];
-        let clock = self.fetch(Some(Statement::batch(BEGIN)), touched, serving)?;
+        let begin = self.session.borrow().as_ref().map(Session::begin);
+        let clock = self.fetch(begin, touched, serving)?;
         let now = clock.unwrap_or_default();
         let mut transaction = self.transaction.borrow_mut();
         transaction.began_at = now;
@@ -840,7 +837,7 @@ impl Backend for Database {
         let rolled_back = was_open && self.run(vec![Statement::batch("ROLLBACK")]).is_ok();
         if was_open && !rolled_back {
             // The server rolls back when the connection ends.
-            *self.client.borrow_mut() = None;
+            *self.session.borrow_mut() = None;
         }
     }
 

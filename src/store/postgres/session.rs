@@ -25,7 +25,7 @@ const PLANS: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    // Which is tried for what the planner was told to avoid.
+    // It compiles plans that cost much, as one does that the planner has to avoid.
     ("jit", "off"),
 ];
 

@@ -71,3 +71,23 @@ impl IssueOrigin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Issues, Rating};
+
+    #[test]
+    fn an_insight_has_the_rating_and_the_issues_of_the_feedback() {
+        let issues: Vec<Issue> = Issue::ALL.into_iter().take(2).collect();
+        let rating = Rating::new(2.5).unwrap();
+        let chosen = Issues::from_iter(issues.iter().copied());
+        let feedback = Feedback::new(rating, chosen, String::new()).unwrap();
+        let mut insight = Insight::default();
+        insight.update(None, Some(&feedback));
+        assert_eq!(insight.rating, Some(250));
+        for issue in Issue::ALL {
+            assert_eq!(insight.has_issue(issue), issues.contains(&issue), "{}", issue.name());
+        }
+    }
+}

@@ -340,6 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn state_counts_balance_if_each_submission_is_counted_once() {
+        let mut counts = StateCounts { accepted: 6, ..StateCounts::default() };
+        for state in [
+            State::Collecting,
+            State::Pending,
+            State::Delivered,
+            State::Ignored(IgnoredReason::Rule),
+            State::Dead(DeadReason::Rejected),
+            State::Discarded,
+        ] {
+            assert!(!counts.balance(), "{counts:?}");
+            *counts.of_mut(state) += 1;
+        }
+        assert!(counts.balance(), "{counts:?}");
+    }
+
+    #[test]
     fn every_state_is_found_by_its_labels() {
         for reason in DeadReason::ALL {
             let state = State::Dead(reason);

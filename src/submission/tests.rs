@@ -779,3 +779,23 @@ fn what_other_settings_may_have_a_place_for_is_put_off_until_ten_minutes_after_i
     assert_eq!(claimed(80, true).0, dead, "it was received by a clock that was put back since");
     assert_eq!(claimed(i64::from(u32::MAX), true).0, dead);
 }
+
+#[test]
+fn an_answer_that_comes_during_each_attempt_counts_as_long_as_none_of_them_arrives() {
+    let policy = ChangedAnswerPolicy::KeepLast;
+    let answered = |second, score: &str| answers(second, [score.to_owned()].into_iter());
+    let mut known = None;
+    receive(&mut known, 0, &answered(0, "5"), policy);
+    for (second, score) in [(100, "4"), (200, "2"), (300, "3")] {
+        let submission = known.as_mut().unwrap();
+        submission.claim(&context(second, None), &Always(feedback(), UnknownResult::Retry));
+        receive(&mut known, 0, &answered(second + 1, score), policy);
+        let submission = known.as_mut().unwrap();
+        let retry = Decision::Retry { at: at(second + 10) };
+        let refused = settlement(submission, Verdict::Unreachable, None, retry, second + 2);
+        submission.settle(&refused);
+        let counting = submission.answers().counting("score", &Quality(policy)).unwrap();
+        assert_eq!(counting, &Answer::Given(score.to_owned()));
+        assert_eq!(submission.violations(), Vec::<&str>::new());
+    }
+}

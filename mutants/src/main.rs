@@ -2,7 +2,7 @@
 //!
 //! `cargo mutants` builds the crate again for each, which takes days here. This weaves all of them into one copy of the
 //! tree, each behind a switch; runs each test alone, and notes which mutants it reaches; and then, for each mutant, the
-//! tests that reach it, the quickest first, until one fails.
+//! tests that reach it, until one fails.
 
 mod build;
 mod mutant;

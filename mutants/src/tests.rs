@@ -32,7 +32,8 @@ pub struct Test {
     pub reaches: BTreeSet<usize>,
 }
 
-/// Runs each test alone, and returns those that pass, the quickest first.
+/// Runs each test alone, and returns those that pass, first those that are quick and reach little else: they are about
+/// what they reach.
 pub fn run_all(
     woven: &Woven,
     mutants: usize,
@@ -68,12 +69,12 @@ pub fn run_all(
     }
     tests.retain(|(passes, _)| *passes);
     let mut tests: Vec<Test> = tests.into_iter().map(|(_, test)| test).collect();
-    tests.sort_by_key(|test| test.takes);
+    tests.sort_by_key(|test| test.takes * u32::try_from(test.reaches.len()).unwrap_or(u32::MAX));
     Ok(tests)
 }
 
-/// Whether one of the tests that reach a mutant fails with it twice, or never ends, and passes without it; the quickest
-/// are tried first, for so long.
+/// Whether one of the tests that reach a mutant fails with it twice, or never ends, and passes without it; in their order,
+/// for so long.
 pub fn find(mutant: usize, tests: &[Test], tree: &Path, within: Duration) -> anyhow::Result<bool> {
     let number = mutant.to_string();
     let began = Instant::now();

@@ -407,6 +407,7 @@ impl TestDatabase {
             "LOAD 'auto_explain';
             ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain';
             ALTER DATABASE {name} SET auto_explain.log_min_duration = 0;
+            ALTER DATABASE {name} SET auto_explain.log_analyze = on;
             ALTER DATABASE {name} SET log_min_duration_statement = 0;
             ALTER DATABASE {name} SET auto_explain.log_nested_statements = on"
         );

@@ -279,22 +279,37 @@ pub fn shown(config: &Config) -> String {
     format!("postgres://{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
-/// A statement with its values. It is not prepared under a name, but by a [`Session`](super::session::Session)
-/// of its own, so that it works through a pooler that gives each transaction another connection.
+/// A statement with its values. It has no name, so that it works through a pooler that gives each transaction
+/// another connection.
 pub(super) struct Statement {
     sql: Cow<'static, str>,
     values: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
-    /// Several commands without values, as one message.
-    is_batch: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Single,
+    /// See [`Statement::prepared`].
+    Prepared,
+    /// See [`Statement::batch`].
+    Batch,
 }
 
 impl Statement {
     pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
-        Self { sql: sql.into(), values: Vec::new(), is_batch: false }
+        Self { sql: sql.into(), values: Vec::new(), kind: Kind::Single }
     }
 
+    /// One that each webhook or delivery runs: a [`Session`](super::session::Session) of its own prepares it. Its plan has
+    /// to be the same for any number of rows, by an index that finds each: it may have been made for none.
+    pub fn prepared(sql: &'static str) -> Self {
+        Self { kind: Kind::Prepared, ..Self::new(sql) }
+    }
+
+    /// Several commands without values, as one message.
     pub fn batch(sql: impl Into<Cow<'static, str>>) -> Self {
-        Self { sql: sql.into(), values: Vec::new(), is_batch: true }
+        Self { kind: Kind::Batch, ..Self::new(sql) }
     }
 
     pub fn with(mut self, value: impl ToSql + Sync + Send + 'static, kind: Type) -> Self {
@@ -302,10 +317,10 @@ impl Statement {
         self
     }
 
-    /// Its text, if that may be prepared: one command, which is the same each time.
+    /// Its text, if it is to be prepared.
     pub fn preparable(&self) -> Option<&'static str> {
         match self.sql {
-            Cow::Borrowed(sql) if !self.is_batch => Some(sql),
+            Cow::Borrowed(sql) if self.kind == Kind::Prepared => Some(sql),
             _ => None,
         }
     }
@@ -319,7 +334,7 @@ impl Statement {
         client: &Client,
         prepared: Option<&Prepared>,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        if self.is_batch {
+        if self.kind == Kind::Batch {
             return client.batch_execute(&self.sql).await.map(|()| Vec::new());
         }
         let values = self.values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync));

@@ -108,7 +108,7 @@ pub(super) fn served_by() -> Statement {
 impl Replica {
     /// Asks whether it may write; [`check`](Self::check) reads the answer.
     pub fn serving(&self) -> Statement {
-        Statement::new(SERVING).with(self.slot, Type::INT8).with(LEASE_US, Type::INT8)
+        Statement::prepared(SERVING).with(self.slot, Type::INT8).with(LEASE_US, Type::INT8)
     }
 
     /// Returns the time by the database's clock, and whether another replica serves too.

@@ -18,8 +18,8 @@ use super::error::PgError;
 /// The setting whose value is that of one connection alone.
 const CONNECTION: &str = "postcall.connection";
 
-/// The server keeps the plan of a prepared statement until the next autovacuum, however many rows there are by
-/// then: it has to be one for many.
+/// The server keeps the plan of a [prepared](Statement::prepared) statement until the next autovacuum, however many
+/// rows there are by then.
 const PLANS: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),

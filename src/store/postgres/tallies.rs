@@ -80,7 +80,7 @@ pub(super) fn add(tallies: &Tallies, slot: i64) -> Vec<Statement> {
         |of: fn(&Cell) -> i64| -> Vec<i64> { tallies.iter().map(|(cell, _)| of(cell)).collect() };
     let added: Vec<i64> = tallies.iter().map(|(_, n)| n).collect();
     let is_less = added.iter().any(|n| *n < 0);
-    let add = Statement::new(ADD)
+    let add = Statement::prepared(ADD)
         .with(text(|it| &it.field), Type::TEXT_ARRAY)
         .with(number(|it| it.day), Type::INT8_ARRAY)
         .with(text(|it| &it.survey), Type::TEXT_ARRAY)

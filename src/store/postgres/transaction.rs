@@ -186,8 +186,11 @@ pub(super) const HIGHEST: &str = "SELECT u.first,
         (SELECT max(seq) FROM submissions WHERE seq BETWEEN u.first AND u.first + 999)
     FROM unnest($1::bigint[]) AS u (first)";
 
-pub(super) const KEYS: &str = "SELECT source, key, digest, submission FROM idempotency_keys
-    WHERE (source, key) IN (SELECT * FROM unnest($1::text[], $2::bytea[]))";
+/// The limit has each key looked up by itself.
+pub(super) const KEYS: &str = "SELECT known.source, known.key, known.digest, known.submission
+    FROM unnest($1::text[], $2::bytea[]) AS asked (source, key),
+        LATERAL (SELECT * FROM idempotency_keys AS known
+            WHERE known.source = asked.source AND known.key = asked.key LIMIT 1) AS known";
 
 pub(super) const PAUSES: &str = "SELECT account, pause FROM pauses WHERE account = ANY($1)";
 
@@ -411,21 +414,21 @@ impl Database {
         if !touched.submissions.is_empty() {
             let ids: BTreeSet<Uuid> = touched.submissions.iter().map(|id| id.0).collect();
             let ids: Vec<Uuid> = ids.into_iter().collect();
-            let statement = Statement::new(BY_ID).with(ids, Type::UUID_ARRAY);
+            let statement = Statement::prepared(BY_ID).with(ids, Type::UUID_ARRAY);
             fetches.push((Fetch::Submissions, statement));
         }
         if !touched.rows.is_empty() {
             let rows = || touched.rows.clone();
-            let statement = Statement::new(BY_ROW).with(rows(), Type::INT8_ARRAY);
+            let statement = Statement::prepared(BY_ROW).with(rows(), Type::INT8_ARRAY);
             fetches.push((Fetch::Rows, statement));
-            let statement = Statement::new(SOURCES).with(rows(), Type::INT8_ARRAY);
+            let statement = Statement::prepared(SOURCES).with(rows(), Type::INT8_ARRAY);
             fetches.push((Fetch::Sources, statement));
         }
         if !touched.accepted_at.is_empty() {
             let first: BTreeSet<i64> =
                 touched.accepted_at.iter().map(|at| first_row(*at)).collect();
             let first: Vec<i64> = first.into_iter().collect();
-            let statement = Statement::new(HIGHEST).with(first, Type::INT8_ARRAY);
+            let statement = Statement::prepared(HIGHEST).with(first, Type::INT8_ARRAY);
             fetches.push((Fetch::Highest, statement));
         }
         if !touched.keys.is_empty() {
@@ -434,13 +437,14 @@ impl Database {
                 .iter()
                 .map(|(source, key)| (source.as_str().to_owned(), key.clone().into_bytes()))
                 .unzip();
-            let statement =
-                Statement::new(KEYS).with(sources, Type::TEXT_ARRAY).with(keys, Type::BYTEA_ARRAY);
+            let statement = Statement::prepared(KEYS)
+                .with(sources, Type::TEXT_ARRAY)
+                .with(keys, Type::BYTEA_ARRAY);
             fetches.push((Fetch::Keys, statement));
         }
         if !touched.accounts.is_empty() {
             let accounts: Vec<String> = names(&touched.accounts);
-            let statement = Statement::new(PAUSES).with(accounts, Type::TEXT_ARRAY);
+            let statement = Statement::prepared(PAUSES).with(accounts, Type::TEXT_ARRAY);
             fetches.push((Fetch::Pauses, statement));
         }
         fetches
@@ -467,7 +471,7 @@ impl Database {
             let lead = (!accounts.keys().all(is_led)).then_some((Fetch::Lead, LEAD));
             for (fetch, sql) in lead.into_iter().chain([(Fetch::Led, LED)]) {
                 let names: Vec<String> = accounts.keys().map(|it| it.as_str().to_owned()).collect();
-                let statement = Statement::new(sql)
+                let statement = Statement::prepared(sql)
                     .with(names, Type::TEXT_ARRAY)
                     .with(self.replica.slot, Type::INT8);
                 fetches.push((fetch, statement));
@@ -485,7 +489,7 @@ impl Database {
     fn read_expired(&self, ends: LeaseEnds, most: usize) -> Statement {
         let others_too = self.lease_clock == LeaseClock::Process
             || self.server_clock.others_could_renew(ends.ended);
-        Statement::new(EXPIRED)
+        Statement::prepared(EXPIRED)
             .with(micros(ends.ended), Type::INT8)
             .with(micros(ends.renewed), Type::INT8)
             .with(self.replica.slot, Type::INT8)
@@ -662,7 +666,7 @@ impl Transaction {
             let [due_since, lease_until]: [Vec<Option<i64>>; 2] =
                 [optional(|it| it.due_since), optional(|it| it.lease_until)];
             self.statements.push(
-                Statement::new(SET_DUE)
+                Statement::prepared(SET_DUE)
                     .with(seq, Type::INT8_ARRAY)
                     .with(accounts, Type::TEXT_ARRAY)
                     .with(due_at, Type::INT8_ARRAY)
@@ -673,7 +677,7 @@ impl Transaction {
             );
         }
         if !settled.is_empty() {
-            self.statements.push(Statement::new(NOT_DUE).with(settled, Type::INT8_ARRAY));
+            self.statements.push(Statement::prepared(NOT_DUE).with(settled, Type::INT8_ARRAY));
         }
         for (sql, rows) in [(INSERT, inserts), (UPDATE, updates)] {
             let mut rows: Vec<Columns> = rows.into_values().collect();
@@ -725,7 +729,7 @@ fn with_arrays(sql: &'static str, rows: Vec<Columns>) -> Statement {
     let numbers = |of: fn(&Columns) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
     let optional =
         |of: fn(&Columns) -> Option<i64>| rows.iter().map(of).collect::<Vec<Option<i64>>>();
-    Statement::new(sql)
+    Statement::prepared(sql)
         .with(numbers(|it| it.seq), Type::INT8_ARRAY)
         .with(uuids, Type::UUID_ARRAY)
         .with(texts(|it| &it.account), Type::TEXT_ARRAY)
@@ -753,7 +757,7 @@ fn insert_webhooks(webhooks: Vec<WebhookColumns>) -> Statement {
     let ids: Vec<Uuid> = webhooks.iter().map(|it| it.id).collect();
     let queries: Vec<Option<String>> = webhooks.iter().map(|it| it.query.clone()).collect();
     let bodies: Vec<Vec<u8>> = webhooks.iter().map(|it| it.body.clone()).collect();
-    Statement::new(INSERT_WEBHOOKS)
+    Statement::prepared(INSERT_WEBHOOKS)
         .with(numbers(|it| it.submission), Type::INT8_ARRAY)
         .with(numbers(|it| it.received_at), Type::INT8_ARRAY)
         .with(ids, Type::UUID_ARRAY)
@@ -772,7 +776,7 @@ fn insert_keys(mut keys: Vec<KeyColumns>) -> Statement {
     let submissions: Vec<Uuid> = keys.iter().map(|it| it.submission).collect();
     let used_at: Vec<i64> = keys.iter().map(|it| it.used_at).collect();
     let expires: Vec<bool> = keys.iter().map(|it| it.expires).collect();
-    Statement::new(INSERT_KEYS)
+    Statement::prepared(INSERT_KEYS)
         .with(sources, Type::TEXT_ARRAY)
         .with(names, Type::BYTEA_ARRAY)
         .with(digests, Type::BYTEA_ARRAY)
@@ -825,7 +829,7 @@ impl Backend for Database {
     }
 
     fn commit(&self) -> Result<Option<StateCounts>> {
-        let counts = Statement::new(queries::COUNTS);
+        let counts = Statement::prepared(queries::COUNTS);
         let results = self.run(vec![counts, Statement::batch("COMMIT")])?;
         let ended = std::mem::take(&mut *self.transaction.borrow_mut());
         if ended.says_it_serves {
@@ -1037,7 +1041,7 @@ impl Backend for Database {
     fn add_counts(&self, delta: &CountsDelta) -> Result<()> {
         let [collecting, pending, delivered, ignored, dead, discarded] = delta.states;
         // If another replica took this one to be gone, its counts are not there any more.
-        let mut statement = Statement::new(
+        let mut statement = Statement::prepared(
             "INSERT INTO state_counts AS c
                 (accepted, collecting, pending, delivered, ignored, dead, discarded, slot)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

@@ -39,7 +39,9 @@ pub(super) struct Waiting {
 pub(super) fn read_first(asked: &HashMap<Name, usize>) -> Statement {
     let (accounts, most): (Vec<String>, Vec<i64>) =
         asked.iter().map(|(account, most)| (account.as_str().to_owned(), limit(*most))).unzip();
-    Statement::new(FIRST_AND_LAST).with(accounts, Type::TEXT_ARRAY).with(most, Type::INT8_ARRAY)
+    Statement::prepared(FIRST_AND_LAST)
+        .with(accounts, Type::TEXT_ARRAY)
+        .with(most, Type::INT8_ARRAY)
 }
 
 /// The rows of [`read_first`], by account.

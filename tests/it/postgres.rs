@@ -356,6 +356,13 @@ impl TestDatabase {
         Address::new(config, postcall::destination::tls(), None)
     }
 
+    /// As [`pooled_address`](Self::pooled_address), with a second host that nothing listens at.
+    pub fn pooled_address_beside_one_that_is_down(&self) -> Address {
+        let mut config = server().pooled_config_of(&self.name);
+        config.host_path("/nowhere").port(Server::POOLER);
+        Address::new(config, postcall::destination::tls(), None)
+    }
+
     /// Through a proxy that can lose a connection; `None` if the server is not our own.
     pub fn proxied(&self) -> Option<(Address, Proxy)> {
         let folder = server().own.as_ref()?.folder.path();

@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Connection, Row, Socket, Statement as Prepared};
@@ -128,22 +129,12 @@ impl Address {
         self.connect_with(&[]).await
     }
 
-    /// As [`connect`](Self::connect), with settings of the server for its session.
-    ///
-    /// # Errors
-    /// The server cannot be reached, or says no to the user or to a setting.
+    /// As [`connect`](Self::connect), in a session with settings, or without them if the host refuses those.
     pub(super) async fn connect_with(
         &self,
         settings: &[(&str, &str)],
     ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let mut config = self.config();
-        let set = settings.iter().map(|(name, value)| format!("-c {name}={value}"));
-        let options: Vec<String> =
-            config.get_options().map(str::to_owned).into_iter().chain(set).collect();
-        if !options.is_empty() {
-            config.options(options.join(" "));
-        }
-        let (client, connection) = self.connect_to_one(config).await?;
+        let (client, connection) = self.connect_to_one(settings).await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to PostgreSQL ended");
@@ -154,14 +145,16 @@ impl Address {
 
     /// The first host that is as it has to be. One that takes the connection and says nothing, because it
     /// hangs, does not keep the next one from its turn; one that is only slow is still waited for.
-    async fn connect_to_one(&self, config: Config) -> Result<Connected, tokio_postgres::Error> {
-        let tls = self.tls();
+    async fn connect_to_one(
+        &self,
+        settings: &[(&str, &str)],
+    ) -> Result<Connected, tokio_postgres::Error> {
+        let (config, tls) = (self.config(), self.tls());
         let mut hosts = 0..config.get_hosts().len().max(1);
         let mut connecting = FuturesUnordered::new();
         loop {
             if let Some(host) = hosts.next() {
-                let (one, tls) = (of_host(&config, host), tls.clone());
-                connecting.push(async move { one.connect(tls).await });
+                connecting.push(connect_to(of_host(&config, host), settings, tls.clone()));
             }
             let first = if hosts.is_empty() {
                 connecting.next().await
@@ -176,6 +169,29 @@ impl Address {
             }
         }
     }
+}
+
+async fn connect_to(
+    host: Config,
+    settings: &[(&str, &str)],
+    tls: MakeRustlsConnect,
+) -> Result<Connected, tokio_postgres::Error> {
+    if !settings.is_empty() {
+        let set = settings.iter().map(|(name, value)| format!(" -c {name}={value}"));
+        let mut options = host.get_options().unwrap_or_default().to_owned();
+        options.extend(set);
+        match host.clone().options(options).connect(tls.clone()).await {
+            Err(error) if error.code().is_some_and(may_be_of_settings) => {}
+            connected => return connected,
+        }
+    }
+    host.connect(tls).await
+}
+
+/// Whether a host may take the same connection without settings: not if it refuses the user, the database, or any
+/// connection now.
+fn may_be_of_settings(state: &SqlState) -> bool {
+    !["28", "3D", "53", "57", "58"].iter().any(|class| state.code().starts_with(class))
 }
 
 /// Trusts the certificates of a file, or else those that browsers trust.

@@ -2,7 +2,8 @@
 //!
 //! A pooler may give each transaction another session of the server, in which a statement of that name is unknown, or
 //! another client's. So a connection asks for a session with a setting of its own, and prepares only where it finds
-//! that: a pooler refuses it or leaves it out.
+//! that. PgBouncer refuses it or leaves it out; a pooler that passes it on to each session has to do so with prepared
+//! statements too.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use super::error::PgError;
 const CONNECTION: &str = "postcall.connection";
 
 /// The server keeps the plan of a [prepared](Statement::prepared) statement until the next autovacuum, however many
-/// rows there are by then.
+/// rows there are by then: it has to look each up by itself, even if it was made for none. These settings are those of all
+/// statements of the session.
 const PLANS: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -47,13 +49,7 @@ impl Session {
         let own = Uuid::new_v4().simple().to_string();
         let mut settings = vec![(CONNECTION, &*own)];
         settings.extend(PLANS.into_iter().chain(TIMEOUTS));
-        let connected = match address.connect_with(&settings).await {
-            // It may be the settings that are refused, unless it is the user.
-            Err(error) if error.code().is_some_and(|state| !state.code().starts_with("28")) => {
-                address.connect().await
-            }
-            connected => connected,
-        };
+        let connected = address.connect_with(&settings).await;
         let (client, _task) = connected.map_err(|error| PgError::Connect(error.into()))?;
         let found = Statement::new("SELECT current_setting($1, true)").with(CONNECTION, Type::TEXT);
         let rows = pipeline(&client, &[found], OPEN_TIMEOUT).await?;

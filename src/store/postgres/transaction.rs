@@ -2,8 +2,9 @@
 //! they change is written in another, with the commit.
 //!
 //! Rules that keep this working through a pooler, at any isolation, and on engines that only speak
-//! PostgreSQL's language: only a [`Session`] of its own names statements and has settings that outlive a transaction,
-//! nothing listens, and no lock is taken but those of rows. A transaction that loses against another is run again.
+//! PostgreSQL's language: only a [`Session`] names statements and has settings that outlive a transaction, where it
+//! may; nothing listens, and no lock is taken but those of rows. A transaction that loses against another is run
+//! again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -266,7 +267,7 @@ macro_rules! of_arrays {
 const INSERT: &str =
     concat!("INSERT INTO submissions (", submission_columns!(), ") ", of_arrays!());
 
-/// Its parameters are those of [`INSERT`].
+/// Its parameters are those of [`INSERT`]. However the two are joined, only these rows are read.
 pub(super) const UPDATE: &str = concat!(
     "UPDATE submissions AS s
         SET call = u.call, state = u.state, reason = u.reason, due_at = u.due_at,
@@ -277,7 +278,7 @@ pub(super) const UPDATE: &str = concat!(
     of_arrays!(),
     ") AS u (",
     submission_columns!(),
-    ") WHERE s.seq = u.seq"
+    ") WHERE s.seq = ANY($1) AND s.seq = u.seq"
 );
 
 /// A row that is written by another replica than the one that works on its claim stays that one's.

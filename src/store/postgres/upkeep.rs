@@ -10,20 +10,21 @@ use super::replicas::now;
 /// Submissions that are looked at in one transaction.
 const PAGE: i64 = 5000;
 
-/// Nothing here finds a submission that waits without a row of `due`: no claim would.
+/// Nothing here finds a submission that waits without a row of `due`: no claim would. Scalar, because a join may
+/// compare each row with each.
 pub(super) const MISFILED: &str = "SELECT seq FROM
     (SELECT s.seq FROM submissions AS s
-        WHERE s.seq > $1 AND s.seq <= $2 AND s.settled_at IS NULL AND NOT EXISTS
-            (SELECT 1 FROM due
-                WHERE due.seq = s.seq AND due.seq > $1 AND due.seq <= $2 AND due.account = s.account
+        WHERE s.seq > $1 AND s.seq <= $2 AND s.settled_at IS NULL AND
+            (SELECT TRUE FROM due
+                WHERE due.seq = s.seq AND due.account = s.account
                 AND due.due_at = s.due_at AND due.fence = s.fence
                 AND due.due_since IS NOT DISTINCT FROM s.due_since
-                AND due.lease_until IS NOT DISTINCT FROM s.lease_until)
+                AND due.lease_until IS NOT DISTINCT FROM s.lease_until LIMIT 1) IS NULL
     UNION ALL
     SELECT due.seq FROM due
-        WHERE due.seq > $1 AND due.seq <= $2 AND NOT EXISTS
-            (SELECT 1 FROM submissions AS s
-                WHERE s.seq = due.seq AND s.seq > $1 AND s.seq <= $2 AND s.settled_at IS NULL)
+        WHERE due.seq > $1 AND due.seq <= $2 AND
+            (SELECT TRUE FROM submissions AS s
+                WHERE s.seq = due.seq AND s.settled_at IS NULL LIMIT 1) IS NULL
     ) AS misfiled ORDER BY seq LIMIT $3";
 
 /// A replica that has not said for an hour that it serves has gone, or has been stopped. If it wakes, it

@@ -265,9 +265,9 @@ impl Address {
             .build()
             .map_err(|error| StoreError::open(self.shown().as_ref(), error))?;
         let connecting =
-            runtime.block_on(async { tokio::time::timeout(OPEN_TIMEOUT, self.connect()).await });
-        let connected = connecting.map_err(|_| failed(PgError::TimedOut(OPEN_TIMEOUT)))?;
-        let (client, _task) = connected.map_err(|error| failed(PgError::Connect(error.into())))?;
+            async { self.connect().await.map_err(|error| PgError::Connect(error.into())) };
+        let connected = runtime.block_on(within(OPEN_TIMEOUT, connecting));
+        let (client, _task) = connected.map_err(failed)?;
         Ok((runtime, client))
     }
 }
@@ -374,8 +374,15 @@ pub(super) async fn pipeline(
     statements: &[Statement],
     timeout: Duration,
 ) -> Result<Vec<Vec<Row>>, PgError> {
-    let running = run_all(client, statements, |_| None);
-    tokio::time::timeout(timeout, running).await.map_err(|_| PgError::TimedOut(timeout))?
+    within(timeout, run_all(client, statements, |_| None)).await
+}
+
+/// What comes of it, unless it takes longer.
+pub(super) async fn within<T>(
+    timeout: Duration,
+    running: impl Future<Output = Result<T, PgError>>,
+) -> Result<T, PgError> {
+    tokio::time::timeout(timeout, running).await.unwrap_or(Err(PgError::TimedOut(timeout)))
 }
 
 /// As [`pipeline`], without a bound, each statement as it is prepared, if it is.

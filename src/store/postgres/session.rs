@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Statement as Prepared};
 use uuid::Uuid;
 
-use super::connection::{Address, OPEN_TIMEOUT, Statement, pipeline, run_all};
+use super::connection::{Address, OPEN_TIMEOUT, Statement, pipeline, run_all, within};
 use super::error::PgError;
 
 /// The setting whose value is that of one connection alone.
@@ -85,7 +85,7 @@ impl Session {
             let prepared = |it: &Statement| known?.get(it.preparable()?);
             run_all(&self.client, statements, prepared).await
         };
-        tokio::time::timeout(timeout, running).await.map_err(|_| PgError::TimedOut(timeout))?
+        within(timeout, running).await
     }
 
     async fn prepare(&mut self, statements: &[Statement]) -> Result<(), PgError> {

@@ -18,7 +18,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::columns::{Columns, clamped, limit, micros, retention_column, submission_columns};
-use super::connection::{Address, Statement};
+use super::connection::{Address, Statement, within};
 use super::durability::Risks;
 use super::error::PgError;
 use super::options::LeaseClock;
@@ -385,12 +385,9 @@ impl Database {
         let connecting = async {
             let session = Session::connect(&self.address).await?;
             self.risks.check(session.client(), &*self.observer).await?;
-            Ok::<_, PgError>(session)
+            Ok(session)
         };
-        let connected =
-            self.runtime.block_on(async { tokio::time::timeout(TIMEOUT, connecting).await });
-        let connected = connected.map_err(|_| PgError::TimedOut(TIMEOUT))??;
-        *session = Some(connected);
+        *session = Some(self.runtime.block_on(within(TIMEOUT, connecting))?);
         self.server_clock.connection_was_lost();
         Ok(false)
     }

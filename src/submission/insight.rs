@@ -79,10 +79,9 @@ mod tests {
 
     #[test]
     fn an_insight_has_the_rating_and_the_issues_of_the_feedback() {
-        let issues: Vec<Issue> = Issue::ALL.into_iter().take(2).collect();
+        let issues: Issues = Issue::ALL.into_iter().take(2).collect();
         let rating = Rating::new(2.5).unwrap();
-        let chosen = Issues::from_iter(issues.iter().copied());
-        let feedback = Feedback::new(rating, chosen, String::new()).unwrap();
+        let feedback = Feedback::new(rating, issues.clone(), String::new()).unwrap();
         let mut insight = Insight::default();
         insight.update(None, Some(&feedback));
         assert_eq!(insight.rating, Some(250));

@@ -136,6 +136,17 @@ impl fmt::Debug for SubmissionId {
 }
 
 impl State {
+    /// In the order of [`State::LABELS`].
+    #[cfg(test)]
+    pub const ONE_OF_EACH: [State; 6] = [
+        State::Collecting,
+        State::Pending,
+        State::Delivered,
+        State::Ignored(IgnoredReason::NoScore),
+        State::Dead(DeadReason::Rejected),
+        State::Discarded,
+    ];
+
     pub const LABELS: [&'static str; 6] =
         ["collecting", "pending", "delivered", "ignored", "dead", "discarded"];
 
@@ -342,14 +353,7 @@ mod tests {
     #[test]
     fn state_counts_balance_if_each_submission_is_counted_once() {
         let mut counts = StateCounts { accepted: 6, ..StateCounts::default() };
-        for state in [
-            State::Collecting,
-            State::Pending,
-            State::Delivered,
-            State::Ignored(IgnoredReason::Rule),
-            State::Dead(DeadReason::Rejected),
-            State::Discarded,
-        ] {
+        for state in State::ONE_OF_EACH {
             assert!(!counts.balance(), "{counts:?}");
             *counts.of_mut(state) += 1;
         }

@@ -71,19 +71,11 @@ fn by_label(totals: &StateCounts) -> impl Iterator<Item = (&'static str, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::submission::{DeadReason, IgnoredReason};
 
     #[test]
     fn every_total_is_shown_under_the_label_of_its_state() {
         let mut totals = StateCounts::default();
-        let states = [
-            State::Collecting,
-            State::Pending,
-            State::Delivered,
-            State::Ignored(IgnoredReason::NoScore),
-            State::Dead(DeadReason::Rejected),
-            State::Discarded,
-        ];
+        let states = State::ONE_OF_EACH;
         for (state, total) in states.into_iter().zip(1..) {
             *totals.of_mut(state) = total;
         }

@@ -96,13 +96,15 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok((answered.per_second(), describe(&answered)))
         };
         // Each goes first in turn: what the one leaves for its checkpoint to do, the other one waits for.
-        let (of_busy, of_empty) = if pair % 2 == 1 {
-            let of_busy = run(&busy);
-            (of_busy, run(&empty))
-        } else {
-            let of_empty = run(&empty);
-            (run(&busy), of_empty)
-        };
+        let mut turns = [&busy, &empty];
+        if pair % 2 == 0 {
+            turns.reverse();
+        }
+        let mut figures = turns.map(run);
+        if pair % 2 == 0 {
+            figures.reverse();
+        }
+        let [of_busy, of_empty] = figures;
         let ((of_busy, busy_figures), (of_empty, empty_figures)) = (of_busy?, of_empty?);
         println!("  pair {pair}: {busy_figures}; with an empty store {empty_figures}");
         ratios.push(of_busy / of_empty);

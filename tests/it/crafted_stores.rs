@@ -117,11 +117,11 @@ async fn a_sound_store_of_very_many_small_rows_is_read_to_its_end() {
     assert_eq!((recovered.submissions, recovered.lost), (1, Vec::<String>::new()));
 }
 
-const PAGE: usize = 4096;
+const PAGE: usize = 2048;
 
 /// An interior page of a table whose children are all the same page.
 fn interior(child: &[u8]) -> Vec<u8> {
-    const CELLS: usize = 300;
+    const CELLS: usize = 250;
     let mut page = vec![0; PAGE];
     page[0] = 5;
     page[3..5].copy_from_slice(&(CELLS as u16).to_be_bytes());

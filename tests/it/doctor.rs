@@ -29,7 +29,7 @@ use crate::test_env::{SETTINGS, TestEnv};
 const CALLS: i64 = 160;
 const SUBMISSIONS: u64 = CALLS as u64 + 2;
 
-const PAGE: usize = 4096;
+const PAGE: usize = 2048;
 
 #[tokio::test]
 async fn a_store_is_sound_while_it_is_served_after_a_sudden_end_and_closed() {

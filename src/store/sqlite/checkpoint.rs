@@ -15,8 +15,8 @@ use rusqlite::{Connection, Result};
 
 use super::warming::{WARMED_FROM, warm};
 
-/// Size of the log at which it is checkpointed, in pages of 4 KiB.
-const PAGES: u32 = 16_000;
+/// Size of the log at which it is checkpointed, in pages: 64 MB.
+const PAGES: u32 = 32_000;
 
 /// Size at which the writer checkpoints itself, so that the log cannot grow without bound: most of it
 /// is in the file by then, and the rest is short.

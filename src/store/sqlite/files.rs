@@ -11,6 +11,11 @@ use crate::store::model::FileSystem;
 /// Size of the head of a database, which says what the file is and precedes the head of the first page.
 pub(super) const HEAD_BYTES: usize = 100;
 
+/// Size of a page of a new database. A commit logs each page that it changes as a whole, and the index of ids and the
+/// keys change on another one for each webhook: half of SQLite's 4,096 is half of what they write. Documents are longer
+/// than a quarter.
+pub(super) const PAGE_BYTES: u16 = 2048;
+
 /// Flags for opening a file that may be a pipe, which would wait.
 pub(super) const NO_WAIT: i32 = OFlags::NONBLOCK.bits() as i32;
 

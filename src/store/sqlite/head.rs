@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Result};
 
-use super::files::{HEAD_BYTES, beside, folder_of};
+use super::files::{HEAD_BYTES, PAGE_BYTES, beside, folder_of};
 use super::untrusted::Budget;
 use super::{doctor, log};
 use crate::store::error::StoreError;
-
-const PAGE_BYTES: usize = 4096;
 
 /// Opens the damaged store or, if its head is damaged, a copy with a sound one; if its log is, a copy whose log is
 /// read to its end.
@@ -90,8 +88,8 @@ impl Head {
         })();
         let file = File::open(path)?;
         let page = |number: u64| {
-            let mut page = vec![0; PAGE_BYTES];
-            file.read_exact_at(&mut page, (number - 1) * PAGE_BYTES as u64)?;
+            let mut page = vec![0; usize::from(PAGE_BYTES)];
+            file.read_exact_at(&mut page, (number - 1) * u64::from(PAGE_BYTES))?;
             Ok((number, page))
         };
         let pages: std::io::Result<_> =
@@ -102,7 +100,8 @@ impl Head {
     /// With the number of pages that there are, and none of them free.
     fn write_to(&self, store: &Path, part: Part) -> std::io::Result<()> {
         let file = OpenOptions::new().write(true).open(store)?;
-        let pages = u32::try_from(file.metadata()?.len() / PAGE_BYTES as u64).unwrap_or(u32::MAX);
+        let pages =
+            u32::try_from(file.metadata()?.len() / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
         for (number, page) in &self.0 {
             let mut page = page.clone();
             if *number == 1 {
@@ -112,7 +111,7 @@ impl Head {
             match part {
                 Part::Head if *number > 1 => {}
                 Part::Head => file.write_all_at(&page[..HEAD_BYTES], 0)?,
-                Part::Schema => file.write_all_at(&page, (number - 1) * PAGE_BYTES as u64)?,
+                Part::Schema => file.write_all_at(&page, (number - 1) * u64::from(PAGE_BYTES))?,
             }
         }
         Ok(())

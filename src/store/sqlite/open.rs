@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::files::{NO_WAIT, folder_of, shown};
+use super::files::{NO_WAIT, PAGE_BYTES, folder_of, shown};
 use super::lock::Lock;
 use super::rows::{BUSY_TIMEOUT, Database, rescued_names};
 use super::{damage, log, schema, untrusted, vfs};
@@ -75,6 +75,8 @@ pub(super) fn prepare(
         untrusted::distrust(&connection)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // Of a new file, before anything is written to it.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

@@ -11,6 +11,7 @@ mod displaced;
 mod doctor;
 mod export;
 mod files;
+mod gathering;
 mod head;
 #[cfg(test)]
 mod interleavings;

@@ -1,5 +1,5 @@
-//! The VFS of the database file: SQLite's own, but for one thing. Bytes of a page that belong to no row
-//! are zero when they reach the file.
+//! The VFS of the database file and its log: SQLite's own, but for two things. Writes of the log are gathered, and
+//! bytes of a page that belong to no row are zero when they reach the file.
 //!
 //! `secure_delete` overwrites a row that is deleted. When a page is split, rows move to another page,
 //! and what is left of them in the first one belongs to nothing that could be deleted
@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::sync::Once;
 
 use rusqlite::ffi::{
-    SQLITE_OK, SQLITE_OPEN_MAIN_DB, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
-    sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_OK, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, sqlite3_file, sqlite3_int64,
+    sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
 use super::files::HEAD_BYTES;
+use super::gathering::Gathered;
 
 /// Makes it the default VFS of this process, once.
 pub(super) fn install() {
@@ -45,13 +46,14 @@ struct Ours {
     inner: *mut sqlite3_vfs,
 }
 
-/// What follows the room of an open database file.
+/// What follows the room of an open file of a database.
 #[repr(C)]
 struct Tail {
-    /// Those of the file, but for writing.
+    /// Those of the file, but for those that are ours.
     methods: sqlite3_io_methods,
-    inner_write:
-        unsafe extern "C" fn(*mut sqlite3_file, *const c_void, c_int, sqlite3_int64) -> c_int,
+    inner: *const sqlite3_io_methods,
+    /// Stays empty unless it is a log.
+    gathered: Gathered,
 }
 
 /// Where in a file's room the tail begins.
@@ -78,40 +80,151 @@ unsafe extern "C" fn open(
         let inner = (*vfs.cast::<Ours>()).inner;
         let inner_open = (*inner).xOpen.expect("a VFS opens files");
         let code = inner_open(inner, name, file, flags, out_flags);
-        if code != SQLITE_OK || flags & SQLITE_OPEN_MAIN_DB == 0 {
+        if code != SQLITE_OK || flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL) == 0 {
             return code;
         }
         let offset = tail_offset(inner);
-        let mut methods: sqlite3_io_methods = std::ptr::read((*file).pMethods);
-        let inner_write = methods.xWrite.expect("a database file is written");
-        methods.xWrite = Some(write);
-        // The room ends with the tail, so `write` finds it by what every method is given.
+        let inner = (*file).pMethods;
+        let mut methods: sqlite3_io_methods = std::ptr::read(inner);
+        if flags & SQLITE_OPEN_MAIN_DB != 0 {
+            methods.xWrite = Some(write_page);
+        } else {
+            methods.xClose = Some(close_log);
+            methods.xRead = Some(read_log);
+            methods.xWrite = Some(write_log);
+            methods.xTruncate = Some(truncate_log);
+            methods.xSync = Some(sync_log);
+            methods.xFileSize = Some(size_of_log);
+        }
+        // The room ends with the tail, so our methods find it by what every method is given.
         let tail = file.byte_add(offset as usize).cast::<Tail>();
-        tail.write(Tail { methods, inner_write });
+        tail.write(Tail { methods, inner, gathered: Gathered::default() });
         (*file).pMethods = &raw const (*tail).methods;
         code
     }
 }
 
-unsafe extern "C" fn write(
+/// # Safety
+/// The file was opened by [`open`] as one of a database, and no other reference to its tail is in use.
+unsafe fn tail_of<'a>(file: *mut sqlite3_file) -> &'a mut Tail {
+    // SAFETY: its methods are the first field of its tail. SQLite uses a file in one thread at a time.
+    unsafe { &mut *(*file).pMethods.cast_mut().cast::<Tail>() }
+}
+
+/// # Safety
+/// `inner` are the methods that the file had before it had ours.
+unsafe fn write(
+    inner: *const sqlite3_io_methods,
+    file: *mut sqlite3_file,
+    bytes: &[u8],
+    offset: sqlite3_int64,
+) -> c_int {
+    // SAFETY: as above; there are as many bytes as it is told.
+    unsafe {
+        let write = (*inner).xWrite.expect("a file is written");
+        write(file, bytes.as_ptr().cast(), bytes.len() as c_int, offset)
+    }
+}
+
+unsafe extern "C" fn write_page(
     file: *mut sqlite3_file,
     bytes: *const c_void,
     amount: c_int,
     offset: sqlite3_int64,
 ) -> c_int {
-    // SAFETY: the file was opened by `open`, so its methods are the first field of its tail; `bytes`
-    // are as many as SQLite says.
+    // SAFETY: the file was opened by `open`; `bytes` are as many as SQLite says.
     unsafe {
-        let inner_write = (*(*file).pMethods.cast::<Tail>()).inner_write;
+        let inner = tail_of(file).inner;
         let page = std::slice::from_raw_parts(bytes.cast::<u8>(), amount as usize);
         match unused(page, offset == 0) {
             Some(unused) if page[unused.clone()].iter().any(|byte| *byte != 0) => {
                 let mut page = page.to_vec();
                 page[unused].fill(0);
-                inner_write(file, page.as_ptr().cast(), amount, offset)
+                write(inner, file, &page, offset)
             }
-            _ => inner_write(file, bytes, amount, offset),
+            _ => write(inner, file, page, offset),
         }
+    }
+}
+
+unsafe extern "C" fn write_log(
+    file: *mut sqlite3_file,
+    bytes: *const c_void,
+    amount: c_int,
+    offset: sqlite3_int64,
+) -> c_int {
+    // SAFETY: as for `write_page`.
+    unsafe {
+        let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), amount as usize);
+        let Tail { inner, gathered, .. } = tail_of(file);
+        gathered.push(bytes, offset, |bytes, offset| write(*inner, file, bytes, offset))
+    }
+}
+
+/// Writes what was gathered of a log; returns its other methods, or the code of what failed.
+///
+/// # Safety
+/// The file was opened by [`open`] as a log.
+unsafe fn flushed<'a>(file: *mut sqlite3_file) -> Result<&'a sqlite3_io_methods, c_int> {
+    // SAFETY: as above.
+    unsafe {
+        let Tail { inner, gathered, .. } = tail_of(file);
+        let code = gathered.flush(|bytes, offset| write(*inner, file, bytes, offset));
+        if code == SQLITE_OK { Ok(&**inner) } else { Err(code) }
+    }
+}
+
+unsafe extern "C" fn read_log(
+    file: *mut sqlite3_file,
+    bytes: *mut c_void,
+    amount: c_int,
+    offset: sqlite3_int64,
+) -> c_int {
+    // SAFETY: the file was opened by `open` as a log, and what SQLite says of it is handed on. The same below.
+    unsafe {
+        match flushed(file) {
+            Ok(inner) => inner.xRead.expect("a file is read")(file, bytes, amount, offset),
+            Err(code) => code,
+        }
+    }
+}
+
+unsafe extern "C" fn truncate_log(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
+    // SAFETY: see `read_log`.
+    unsafe {
+        match flushed(file) {
+            Ok(inner) => inner.xTruncate.expect("a file is cut off")(file, size),
+            Err(code) => code,
+        }
+    }
+}
+
+unsafe extern "C" fn sync_log(file: *mut sqlite3_file, flags: c_int) -> c_int {
+    // SAFETY: see `read_log`.
+    unsafe {
+        match flushed(file) {
+            Ok(inner) => inner.xSync.expect("a file is synced")(file, flags),
+            Err(code) => code,
+        }
+    }
+}
+
+unsafe extern "C" fn size_of_log(file: *mut sqlite3_file, size: *mut sqlite3_int64) -> c_int {
+    // SAFETY: see `read_log`.
+    unsafe {
+        match flushed(file) {
+            Ok(inner) => inner.xFileSize.expect("a file has a size")(file, size),
+            Err(code) => code,
+        }
+    }
+}
+
+unsafe extern "C" fn close_log(file: *mut sqlite3_file) -> c_int {
+    // SAFETY: see `read_log`; nothing uses the tail after this.
+    unsafe {
+        let tail = tail_of(file);
+        drop(std::mem::take(&mut tail.gathered));
+        (*tail.inner).xClose.expect("a file is closed")(file)
     }
 }
 
@@ -145,7 +258,47 @@ fn unused(page: &[u8], is_first: bool) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
+
+    #[test]
+    fn what_is_committed_is_read_by_others_however_it_is_synced() {
+        install();
+        for synchronous in ["OFF", "NORMAL", "FULL"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("served.db");
+            let writer = Connection::open(&path).unwrap();
+            writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+            writer.pragma_update(None, "synchronous", synchronous).unwrap();
+            // So that pages are written, read and written again before their commit.
+            writer.pragma_update(None, "cache_size", 2).unwrap();
+            writer.execute_batch("CREATE TABLE rows (n INTEGER PRIMARY KEY, text TEXT)").unwrap();
+            let reader = Connection::open(&path).unwrap();
+            let mut expected = 0;
+            for (rows, end) in [(300, "COMMIT"), (200, "ROLLBACK"), (1, "COMMIT"), (90, "COMMIT")] {
+                writer.execute_batch("BEGIN").unwrap();
+                for _ in 0..rows {
+                    let text = "text ".repeat(100);
+                    writer.execute("INSERT INTO rows (text) VALUES (?1)", [text]).unwrap();
+                    writer
+                        .execute("UPDATE rows SET text = 'changed' WHERE n % 50 = 0", [])
+                        .unwrap();
+                }
+                writer.execute_batch(end).unwrap();
+                expected += if end == "COMMIT" { rows } else { 0 };
+                let found = |column: &str, table: &str| {
+                    let query = format!("SELECT {column} FROM {table}");
+                    reader
+                        .query_row(&query, [], |row| row.get::<_, rusqlite::types::Value>(0))
+                        .unwrap()
+                };
+                assert_eq!(found("count(*)", "rows"), i64::from(expected).into(), "{synchronous}");
+                let fault = found("integrity_check", "pragma_integrity_check");
+                assert_eq!(fault, "ok".to_owned().into(), "{synchronous}");
+            }
+        }
+    }
 
     /// A leaf of a table with two cells at the end.
     fn leaf(head: usize) -> Vec<u8> {

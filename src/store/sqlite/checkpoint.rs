@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Result};
 
+use super::vfs;
 use super::warming::{WARMED_FROM, warm};
 
 /// Size of the log at which it is checkpointed, in pages: 64 MB.
@@ -145,9 +146,12 @@ struct Moved {
 }
 
 fn checkpoint(connection: &Connection) -> Result<Moved> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+    let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         Ok(Moved { pages: row.get(2)?, of: row.get(1)? })
-    })
+    })?;
+    // SQLite leaves that to who moves the rest, and that may be the writer.
+    vfs::sync(connection)?;
+    Ok(moved)
 }
 
 impl Drop for Checkpointer {

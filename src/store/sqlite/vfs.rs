@@ -10,8 +10,10 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ops::Range;
 use std::sync::Once;
 
+use rusqlite::Connection;
 use rusqlite::ffi::{
-    SQLITE_OK, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, sqlite3_file, sqlite3_int64,
+    Error, SQLITE_FCNTL_FILE_POINTER, SQLITE_MISUSE, SQLITE_OK, SQLITE_OPEN_MAIN_DB,
+    SQLITE_OPEN_WAL, SQLITE_SYNC_NORMAL, sqlite3_file, sqlite3_file_control, sqlite3_int64,
     sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
@@ -37,6 +39,32 @@ pub(super) fn install() {
         };
         assert_eq!(code, SQLITE_OK, "SQLite takes a VFS that is like its own");
     });
+}
+
+/// Syncs the database file of a connection, which SQLite does only once everything of the log is in it.
+pub(super) fn sync(connection: &Connection) -> rusqlite::Result<()> {
+    let mut file: *mut sqlite3_file = std::ptr::null_mut();
+    // SAFETY: the connection is open, and lets go of its file no sooner than this ends; no other thread uses it, as
+    // a connection is not `Sync`. A file that is open has methods.
+    let code = unsafe {
+        let found = sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            SQLITE_FCNTL_FILE_POINTER,
+            (&raw mut file).cast(),
+        );
+        match file.as_ref().and_then(|file| file.pMethods.as_ref()) {
+            Some(methods) if found == SQLITE_OK => {
+                methods.xSync.expect("a file is synced")(file, SQLITE_SYNC_NORMAL)
+            }
+            _ => SQLITE_MISUSE,
+        }
+    };
+    if code == SQLITE_OK {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::SqliteFailure(Error::new(code), None))
+    }
 }
 
 #[repr(C)]
@@ -258,8 +286,6 @@ fn unused(page: &[u8], is_first: bool) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
     use super::*;
 
     #[test]

@@ -326,6 +326,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_what_has_a_file_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let stored = Connection::open(folder.path().join("served.db")).unwrap();
+        stored.execute_batch("CREATE TABLE rows (n INTEGER)").unwrap();
+        assert_eq!(sync(&stored), Ok(()));
+        assert!(sync(&Connection::open_in_memory().unwrap()).is_err());
+    }
+
     /// A leaf of a table with two cells at the end.
     fn leaf(head: usize) -> Vec<u8> {
         let mut page = vec![0xaa; 512];

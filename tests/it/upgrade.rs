@@ -9,7 +9,7 @@ mod release;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -160,22 +160,31 @@ fn calls_of_opening(store: &Path) -> usize {
             std::fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
         }
     }
-    let recording = Recording::counting(copy.path());
-    drop(open(&copy.path().join(store.file_name().unwrap())));
-    recording.end();
-    recording.calls()
+    let opened = open_until(&copy.path().join(store.file_name().unwrap()), usize::MAX);
+    assert!(opened.status.success(), "{opened:?}");
+    let printed = String::from_utf8(opened.stdout).unwrap();
+    let calls = printed.lines().find_map(|line| line.strip_suffix(CALLS));
+    calls.expect("it says how many").trim().parse().unwrap()
 }
 
-/// Whether another process that opens the store is killed at that call: after an earlier kill there may be less
-/// to do.
-fn is_killed_opening(store: &Path, moment: usize) -> bool {
-    let opened = Command::new(std::env::current_exe().unwrap())
+/// What follows the number of calls in the output of [`a_process_opens_a_store_until_it_is_killed`].
+const CALLS: &str = " calls of the file system";
+
+/// Opens the store in a process of its own, which is killed at that call.
+fn open_until(store: &Path, moment: usize) -> Output {
+    Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "upgrade::a_process_opens_a_store_until_it_is_killed", "--nocapture"])
         .env(STORE, store)
         .env(KILL_AT, moment.to_string())
         .stdin(Stdio::null())
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// Whether another process that opens the store is killed at that call: after an earlier kill there may be less
+/// to do.
+fn is_killed_opening(store: &Path, moment: usize) -> bool {
+    let opened = open_until(store, moment);
     let is_killed = opened.status.signal() == Some(9);
     assert!(is_killed || opened.status.success(), "at call {moment}: {opened:?}");
     is_killed
@@ -186,8 +195,12 @@ fn is_killed_opening(store: &Path, moment: usize) -> bool {
 fn a_process_opens_a_store_until_it_is_killed() {
     let (Some(store), Some(moment)) = (std::env::var_os(STORE), number(KILL_AT)) else { return };
     let store = PathBuf::from(store);
-    Recording::counting(store.parent().unwrap()).kill_at(moment as usize);
+    let recording = Recording::counting(store.parent().unwrap());
+    recording.kill_at(moment as usize);
     drop(open(&store));
+    recording.end();
+    // Behind what the test harness has begun a line with.
+    println!("\n{}{CALLS}", recording.calls());
 }
 
 /// The program is started and killed after a while.

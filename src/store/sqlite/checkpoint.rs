@@ -169,7 +169,7 @@ impl Drop for Checkpointer {
 mod tests {
     use super::*;
 
-    /// A writer whose log nobody but the test checkpoints, and what it shares with the test.
+    /// A writer whose log the test checkpoints, and what it shares with the test.
     fn watched() -> (tempfile::TempDir, Connection, Connection, Arc<Shared>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watched.db");

@@ -3,7 +3,8 @@
 //! SQLite writes the head of each page in the log, and the page, by calls of their own; a transaction of 64 webhooks
 //! is some 500. They follow one another, so one call writes them all. What others may read is in the
 //! file: a transaction is written when its last page is, and everything before the file is read, synced, cut off or
-//! measured. What is left when the file is closed belongs to no transaction.
+//! measured. What is left when the writer's lock is released, or the file is closed, was rolled back: it must not be
+//! written any more, as another connection may commit in its place.
 //!
 //! <https://www.sqlite.org/fileformat2.html#walformat>
 
@@ -54,6 +55,11 @@ impl Gathered {
             self.ends_transaction = bytes[COMMIT].iter().any(|byte| *byte != 0);
         }
         if self.ends_transaction { self.flush(write) } else { SQLITE_OK }
+    }
+
+    /// Forgets what was gathered: a transaction that was rolled back left it.
+    pub fn discard(&mut self) {
+        self.bytes.clear();
     }
 
     /// Writes everything that was gathered. If that fails it is dropped: SQLite rolls the transaction back.

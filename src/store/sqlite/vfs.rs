@@ -13,8 +13,9 @@ use std::sync::Once;
 use rusqlite::Connection;
 use rusqlite::ffi::{
     Error, SQLITE_FCNTL_FILE_POINTER, SQLITE_MISUSE, SQLITE_OK, SQLITE_OPEN_MAIN_DB,
-    SQLITE_OPEN_WAL, SQLITE_SYNC_NORMAL, sqlite3_file, sqlite3_file_control, sqlite3_int64,
-    sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_OPEN_WAL, SQLITE_SHM_UNLOCK, SQLITE_SYNC_NORMAL, sqlite3_database_file_object,
+    sqlite3_file, sqlite3_file_control, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
+    sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
 use super::files::HEAD_BYTES;
@@ -74,6 +75,9 @@ struct Ours {
     inner: *mut sqlite3_vfs,
 }
 
+/// The part of the index of a log that who writes has locked: <https://www.sqlite.org/walformat.html#wal_locks>.
+const WRITE_LOCK: c_int = 0;
+
 /// What follows the room of an open file of a database.
 #[repr(C)]
 struct Tail {
@@ -82,6 +86,8 @@ struct Tail {
     inner: *const sqlite3_io_methods,
     /// Stays empty unless it is a log.
     gathered: Gathered,
+    /// The log of a database while it is open, and the database of a log; null if there is none.
+    other: *mut sqlite3_file,
 }
 
 /// Where in a file's room the tail begins.
@@ -114,9 +120,19 @@ unsafe extern "C" fn open(
         let offset = tail_offset(inner);
         let inner = (*file).pMethods;
         let mut methods: sqlite3_io_methods = std::ptr::read(inner);
+        let mut other = std::ptr::null_mut();
         if flags & SQLITE_OPEN_MAIN_DB != 0 {
             methods.xWrite = Some(write_page);
+            methods.xShmLock = Some(lock);
         } else {
+            // It is older than its log, and closed later.
+            other = sqlite3_database_file_object(name);
+            let its_tail = other.byte_add(offset as usize);
+            if (*other).pMethods.cast() != its_tail.cast_const() {
+                // Another VFS hands on to ours, and sees the locks: nothing is gathered.
+                return code;
+            }
+            tail_of(other).other = file;
             methods.xClose = Some(close_log);
             methods.xRead = Some(read_log);
             methods.xWrite = Some(write_log);
@@ -126,7 +142,7 @@ unsafe extern "C" fn open(
         }
         // The room ends with the tail, so our methods find it by what every method is given.
         let tail = file.byte_add(offset as usize).cast::<Tail>();
-        tail.write(Tail { methods, inner, gathered: Gathered::default() });
+        tail.write(Tail { methods, inner, gathered: Gathered::default(), other });
         (*file).pMethods = &raw const (*tail).methods;
         code
     }
@@ -147,7 +163,7 @@ unsafe fn write(
     bytes: &[u8],
     offset: sqlite3_int64,
 ) -> c_int {
-    // SAFETY: as above; there are as many bytes as it is told.
+    // SAFETY: as above; the length is that of the bytes.
     unsafe {
         let write = (*inner).xWrite.expect("a file is written");
         write(file, bytes.as_ptr().cast(), bytes.len() as c_int, offset)
@@ -172,6 +188,23 @@ unsafe extern "C" fn write_page(
             }
             _ => write(inner, file, page, offset),
         }
+    }
+}
+
+/// Locks a part of a database's index of the log, or releases it.
+unsafe extern "C" fn lock(
+    file: *mut sqlite3_file,
+    first: c_int,
+    parts: c_int,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: the file was opened by `open` as a database; its log says so when it is closed.
+    unsafe {
+        let Tail { inner, other: log, .. } = tail_of(file);
+        if first == WRITE_LOCK && flags & SQLITE_SHM_UNLOCK != 0 && !log.is_null() {
+            tail_of(*log).gathered.discard();
+        }
+        (**inner).xShmLock.expect("a database's log is shared")(file, first, parts, flags)
     }
 }
 
@@ -252,6 +285,7 @@ unsafe extern "C" fn close_log(file: *mut sqlite3_file) -> c_int {
     unsafe {
         let tail = tail_of(file);
         drop(std::mem::take(&mut tail.gathered));
+        tail_of(tail.other).other = std::ptr::null_mut();
         (*tail.inner).xClose.expect("a file is closed")(file)
     }
 }
@@ -323,6 +357,41 @@ mod tests {
                 let fault = found("integrity_check", "pragma_integrity_check");
                 assert_eq!(fault, "ok".to_owned().into(), "{synchronous}");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_rolled_back_is_not_written_over_what_another_has_committed() {
+        install();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("served.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+        // So that pages are written before the end of the transaction.
+        writer.pragma_update(None, "cache_size", 2).unwrap();
+        writer.execute_batch("CREATE TABLE rows (n INTEGER PRIMARY KEY, text TEXT)").unwrap();
+        let other = Connection::open(&path).unwrap();
+        let insert = |connection: &Connection, rows: usize| {
+            for _ in 0..rows {
+                let text = "text ".repeat(100);
+                connection.execute("INSERT INTO rows (text) VALUES (?1)", [text]).unwrap();
+            }
+        };
+        for (n, rolled_back) in (1..).zip([80, 120, 160, 200, 240]) {
+            // So that a rollback reads nothing of the log.
+            other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+            writer.execute_batch("BEGIN").unwrap();
+            insert(&writer, rolled_back);
+            writer.execute_batch("ROLLBACK").unwrap();
+            insert(&other, 10);
+            insert(&writer, 1);
+            let rows = "SELECT count(*) FROM rows";
+            for connection in [&writer, &other, &Connection::open(&path).unwrap()] {
+                assert_eq!(connection.query_row(rows, [], |row| row.get(0)), Ok(11 * n));
+            }
+            let fault: String =
+                other.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(fault, "ok");
         }
     }
 

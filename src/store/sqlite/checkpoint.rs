@@ -117,6 +117,16 @@ impl Shared {
         }
         // What fails now is tried again, by the writer at the latest.
         if let Ok(moved) = checkpoint(connection) {
+            // SQLite leaves that to who moves the rest, and that may be the writer.
+            if !moved.is_blocked()
+                && let Err(error) = vfs::sync(connection)
+            {
+                tracing::error!(
+                    %error,
+                    "the database file could not be synced: its disk may have lost what it was given; run \
+                     `postcall doctor`"
+                );
+            }
             self.note(pages, moved);
         }
         true
@@ -125,9 +135,8 @@ impl Shared {
     /// After a checkpoint; `pages` were in the log shortly before.
     fn note(&self, pages: u32, moved: Moved) {
         let relaxed = Ordering::Relaxed;
-        let is_blocked = moved.pages < moved.of;
-        self.is_blocked.store(is_blocked, relaxed);
-        if is_blocked {
+        self.is_blocked.store(moved.is_blocked(), relaxed);
+        if moved.is_blocked() {
             return;
         }
         // Unless something was committed meanwhile, nothing is left until the next commit.
@@ -145,13 +154,17 @@ struct Moved {
     of: u32,
 }
 
+impl Moved {
+    /// Whether a reader kept a part of the log as it was.
+    fn is_blocked(&self) -> bool {
+        self.pages < self.of
+    }
+}
+
 fn checkpoint(connection: &Connection) -> Result<Moved> {
-    let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         Ok(Moved { pages: row.get(2)?, of: row.get(1)? })
-    })?;
-    // SQLite leaves that to who moves the rest, and that may be the writer.
-    vfs::sync(connection)?;
-    Ok(moved)
+    })
 }
 
 impl Drop for Checkpointer {

@@ -62,13 +62,16 @@ impl Gathered {
         self.bytes.clear();
     }
 
-    /// Writes everything that was gathered. If that fails it is dropped: SQLite rolls the transaction back.
+    /// Writes everything that was gathered. If that fails it stays: SQLite takes it for written, and may roll back
+    /// less than the transaction.
     pub fn flush(&mut self, mut write: impl FnMut(&[u8], i64) -> c_int) -> c_int {
         if self.bytes.is_empty() {
             return SQLITE_OK;
         }
         let code = write(&self.bytes, self.offset);
-        self.bytes.clear();
+        if code == SQLITE_OK {
+            self.bytes.clear();
+        }
         code
     }
 }
@@ -139,10 +142,16 @@ mod tests {
     }
 
     #[test]
-    fn what_the_disk_has_no_room_for_is_an_error_and_is_not_written_later() {
-        let mut gathered = Gathered::default();
-        assert_eq!(gathered.push(&[1; 10], 0, |_, _| SQLITE_OK), SQLITE_OK);
-        assert_eq!(gathered.flush(|_, _| SQLITE_FULL), SQLITE_FULL);
+    fn what_the_disk_had_no_room_for_is_written_later_unless_it_is_rolled_back() {
+        let (mut gathered, mut file) = <(Gathered, File)>::default();
+        let full = |_: &[u8], _| SQLITE_FULL;
+        assert_eq!(gathered.push(&[1; 10], 0, full), SQLITE_OK);
+        assert_eq!(gathered.flush(full), SQLITE_FULL);
+        assert_eq!(gathered.push(&[2; 10], 600, full), SQLITE_FULL, "it is not gathered");
+        assert_eq!(gathered.flush(|bytes, at| file.write(bytes, at)), SQLITE_OK);
+        assert_eq!(file.bytes, [1; 10]);
+        assert_eq!(gathered.push(&[3; 10], 10, full), SQLITE_OK);
+        gathered.discard();
         assert_eq!(gathered.flush(|_, _| unreachable!("there is nothing left")), SQLITE_OK);
     }
 

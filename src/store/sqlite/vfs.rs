@@ -127,7 +127,7 @@ unsafe extern "C" fn open(
         } else {
             // It is older than its log, and closed later.
             other = sqlite3_database_file_object(name);
-            let its_tail = other.byte_add(offset as usize);
+            let its_tail = other.wrapping_byte_add(offset as usize);
             if (*other).pMethods.cast() != its_tail.cast_const() {
                 // Another VFS hands on to ours, and sees the locks: nothing is gathered.
                 return code;
@@ -291,7 +291,7 @@ unsafe extern "C" fn close_log(file: *mut sqlite3_file) -> c_int {
 }
 
 /// The bytes of a B-tree page between its list of cells and its cells; `None` for pages of other kinds.
-/// Those begin with the number of a page, whose first byte is zero in a file of less than 128 GiB, or
+/// Those begin with the number of a page, whose first byte is 0 or 1 in a file of less than 64 GiB, or
 /// are overwritten as a whole.
 ///
 /// <https://www.sqlite.org/fileformat.html#b_tree_pages>

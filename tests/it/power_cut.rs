@@ -9,6 +9,7 @@ mod disk;
 pub mod recorder;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,8 +34,27 @@ use crate::store_contract::spoken::{attempt, complete};
 const STEPS: usize = 60;
 const CUTS: usize = 40;
 
+/// Says to [`a_store_is_recorded_and_its_power_is_cut`] that it is alone in its process.
+const ALONE: &str = "POSTCALL_TEST_ALONE";
+
+/// In a process of its own: what records stands behind the VFS of the store only where it was installed before.
+#[test]
+fn whatever_was_answered_outlives_a_power_cut() {
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "power_cut::a_store_is_recorded_and_its_power_is_cut", "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    println!("{}", String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// What [`whatever_was_answered_outlives_a_power_cut`] runs; nothing of its own.
 #[tokio::test]
-async fn whatever_was_answered_outlives_a_power_cut() {
+async fn a_store_is_recorded_and_its_power_is_cut() {
+    if std::env::var_os(ALONE).is_none() {
+        return;
+    }
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("POSTCALL_SEED").unwrap_or_else(|| fastrand::u64(..));
     let cuts = number("POSTCALL_CUTS").map_or(CUTS, |cuts| cuts as usize);

@@ -9,7 +9,6 @@ mod disk;
 pub mod recorder;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +26,7 @@ use rusqlite::Connection;
 
 use self::disk::Disk;
 use self::recorder::Recording;
+use crate::process::test_alone;
 use crate::store_contract::backend::wanted;
 use crate::store_contract::spoken::{attempt, complete};
 
@@ -40,8 +40,7 @@ const ALONE: &str = "POSTCALL_TEST_ALONE";
 /// In a process of its own: what records stands behind the VFS of the store only where it was installed before.
 #[test]
 fn whatever_was_answered_outlives_a_power_cut() {
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "power_cut::a_store_is_recorded_and_its_power_is_cut", "--nocapture"])
+    let run = test_alone("power_cut::a_store_is_recorded_and_its_power_is_cut")
         .env(ALONE, "1")
         .output()
         .unwrap();

@@ -217,6 +217,13 @@ pub fn run(arguments: &[&str], settings: &Path) -> Output {
     postcall(arguments, settings).output().expect("the program was built with this test")
 }
 
+/// A test of this suite alone in a process of its own, as if it was run by its name.
+pub fn test_alone(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).stdin(Stdio::null());
+    command
+}
+
 /// A verb of the program, not run yet.
 pub fn postcall(arguments: &[&str], settings: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postcall"));

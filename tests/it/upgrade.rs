@@ -9,7 +9,7 @@ mod release;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -172,11 +172,9 @@ const CALLS: &str = " calls of the file system";
 
 /// Opens the store in a process of its own, which is killed at that call.
 fn open_until(store: &Path, moment: usize) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "upgrade::a_process_opens_a_store_until_it_is_killed", "--nocapture"])
+    process::test_alone("upgrade::a_process_opens_a_store_until_it_is_killed")
         .env(STORE, store)
         .env(KILL_AT, moment.to_string())
-        .stdin(Stdio::null())
         .output()
         .unwrap()
 }

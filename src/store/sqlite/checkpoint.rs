@@ -73,10 +73,8 @@ fn watch(writer: &mut Connection, shared: Arc<Shared>, thread: Thread) -> Result
     writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages| {
         let pages = u32::try_from(pages).unwrap_or(0);
         let before = shared.pages.swap(pages, Ordering::Relaxed);
-        let is_blocked = || shared.is_blocked.load(Ordering::Relaxed);
-        if shared.is_nearly_done.swap(false, Ordering::Relaxed)
-            || pages >= PAGES_MAX && !is_blocked()
-        {
+        let is_short = shared.is_nearly_done.swap(false, Ordering::Relaxed);
+        if is_short || pages >= PAGES_MAX && !shared.is_blocked.load(Ordering::Relaxed) {
             // An error would be taken for one of the commit, which has succeeded.
             let _ = wal.checkpoint();
         } else if before < PAGES && pages >= PAGES {

@@ -222,16 +222,21 @@ unsafe extern "C" fn write_log(
     }
 }
 
-/// Writes what was gathered of a log; returns its other methods, or the code of what failed.
+/// Writes what was gathered of a log, and then does what the inner VFS does with it.
 ///
 /// # Safety
 /// The file was opened by [`open`] as a log.
-unsafe fn flushed<'a>(file: *mut sqlite3_file) -> Result<&'a sqlite3_io_methods, c_int> {
+unsafe fn flushed(
+    file: *mut sqlite3_file,
+    then: impl FnOnce(&sqlite3_io_methods) -> c_int,
+) -> c_int {
     // SAFETY: as above.
     unsafe {
         let Tail { inner, gathered, .. } = tail_of(file);
-        let code = gathered.flush(|bytes, offset| write(*inner, file, bytes, offset));
-        if code == SQLITE_OK { Ok(&**inner) } else { Err(code) }
+        match gathered.flush(|bytes, offset| write(*inner, file, bytes, offset)) {
+            SQLITE_OK => then(&**inner),
+            code => code,
+        }
     }
 }
 
@@ -243,41 +248,23 @@ unsafe extern "C" fn read_log(
 ) -> c_int {
     // SAFETY: the file was opened by `open` as a log, and what SQLite says of it is handed on. The same below.
     unsafe {
-        match flushed(file) {
-            Ok(inner) => inner.xRead.expect("a file is read")(file, bytes, amount, offset),
-            Err(code) => code,
-        }
+        flushed(file, |inner| inner.xRead.expect("a file is read")(file, bytes, amount, offset))
     }
 }
 
 unsafe extern "C" fn truncate_log(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
     // SAFETY: see `read_log`.
-    unsafe {
-        match flushed(file) {
-            Ok(inner) => inner.xTruncate.expect("a file is cut off")(file, size),
-            Err(code) => code,
-        }
-    }
+    unsafe { flushed(file, |inner| inner.xTruncate.expect("a file is cut off")(file, size)) }
 }
 
 unsafe extern "C" fn sync_log(file: *mut sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: see `read_log`.
-    unsafe {
-        match flushed(file) {
-            Ok(inner) => inner.xSync.expect("a file is synced")(file, flags),
-            Err(code) => code,
-        }
-    }
+    unsafe { flushed(file, |inner| inner.xSync.expect("a file is synced")(file, flags)) }
 }
 
 unsafe extern "C" fn size_of_log(file: *mut sqlite3_file, size: *mut sqlite3_int64) -> c_int {
     // SAFETY: see `read_log`.
-    unsafe {
-        match flushed(file) {
-            Ok(inner) => inner.xFileSize.expect("a file has a size")(file, size),
-            Err(code) => code,
-        }
-    }
+    unsafe { flushed(file, |inner| inner.xFileSize.expect("a file has a size")(file, size)) }
 }
 
 unsafe extern "C" fn close_log(file: *mut sqlite3_file) -> c_int {
@@ -320,7 +307,31 @@ fn unused(page: &[u8], is_first: bool) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// A writer whose pages are written, read and written again before their commit.
+    fn writer_of_early_pages(path: &Path) -> Connection {
+        let writer = Connection::open(path).unwrap();
+        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+        writer.pragma_update(None, "cache_size", 2).unwrap();
+        writer.execute_batch("CREATE TABLE rows (n INTEGER PRIMARY KEY, text TEXT)").unwrap();
+        writer
+    }
+
+    fn insert(connection: &Connection) {
+        let text = "text ".repeat(100);
+        connection.execute("INSERT INTO rows (text) VALUES (?1)", [text]).unwrap();
+    }
+
+    fn rows_of(connection: &Connection) -> i32 {
+        connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0)).unwrap()
+    }
+
+    fn integrity(connection: &Connection) -> String {
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+    }
 
     #[test]
     fn what_is_committed_is_read_by_others_however_it_is_synced() {
@@ -328,34 +339,22 @@ mod tests {
         for synchronous in ["OFF", "NORMAL", "FULL"] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("served.db");
-            let writer = Connection::open(&path).unwrap();
-            writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+            let writer = writer_of_early_pages(&path);
             writer.pragma_update(None, "synchronous", synchronous).unwrap();
-            // So that pages are written, read and written again before their commit.
-            writer.pragma_update(None, "cache_size", 2).unwrap();
-            writer.execute_batch("CREATE TABLE rows (n INTEGER PRIMARY KEY, text TEXT)").unwrap();
             let reader = Connection::open(&path).unwrap();
             let mut expected = 0;
             for (rows, end) in [(300, "COMMIT"), (200, "ROLLBACK"), (1, "COMMIT"), (90, "COMMIT")] {
                 writer.execute_batch("BEGIN").unwrap();
                 for _ in 0..rows {
-                    let text = "text ".repeat(100);
-                    writer.execute("INSERT INTO rows (text) VALUES (?1)", [text]).unwrap();
+                    insert(&writer);
                     writer
                         .execute("UPDATE rows SET text = 'changed' WHERE n % 50 = 0", [])
                         .unwrap();
                 }
                 writer.execute_batch(end).unwrap();
                 expected += if end == "COMMIT" { rows } else { 0 };
-                let found = |column: &str, table: &str| {
-                    let query = format!("SELECT {column} FROM {table}");
-                    reader
-                        .query_row(&query, [], |row| row.get::<_, rusqlite::types::Value>(0))
-                        .unwrap()
-                };
-                assert_eq!(found("count(*)", "rows"), i64::from(expected).into(), "{synchronous}");
-                let fault = found("integrity_check", "pragma_integrity_check");
-                assert_eq!(fault, "ok".to_owned().into(), "{synchronous}");
+                assert_eq!(rows_of(&reader), expected, "{synchronous}");
+                assert_eq!(integrity(&reader), "ok", "{synchronous}");
             }
         }
     }
@@ -365,33 +364,20 @@ mod tests {
         install();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("served.db");
-        let writer = Connection::open(&path).unwrap();
-        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
-        // So that pages are written before the end of the transaction.
-        writer.pragma_update(None, "cache_size", 2).unwrap();
-        writer.execute_batch("CREATE TABLE rows (n INTEGER PRIMARY KEY, text TEXT)").unwrap();
+        let writer = writer_of_early_pages(&path);
         let other = Connection::open(&path).unwrap();
-        let insert = |connection: &Connection, rows: usize| {
-            for _ in 0..rows {
-                let text = "text ".repeat(100);
-                connection.execute("INSERT INTO rows (text) VALUES (?1)", [text]).unwrap();
-            }
-        };
         for (n, rolled_back) in (1..).zip([80, 120, 160, 200, 240]) {
             // So that a rollback reads nothing of the log.
             other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
             writer.execute_batch("BEGIN").unwrap();
-            insert(&writer, rolled_back);
+            (0..rolled_back).for_each(|_| insert(&writer));
             writer.execute_batch("ROLLBACK").unwrap();
-            insert(&other, 10);
-            insert(&writer, 1);
-            let rows = "SELECT count(*) FROM rows";
+            (0..10).for_each(|_| insert(&other));
+            insert(&writer);
             for connection in [&writer, &other, &Connection::open(&path).unwrap()] {
-                assert_eq!(connection.query_row(rows, [], |row| row.get(0)), Ok(11 * n));
+                assert_eq!(rows_of(connection), 11 * n);
             }
-            let fault: String =
-                other.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-            assert_eq!(fault, "ok");
+            assert_eq!(integrity(&other), "ok");
         }
     }
 
